@@ -1,0 +1,238 @@
+"""The grammar of the command line: which commands and flags there are, and words → command, flags, settings.
+
+Knows nothing of what a command does, and imports nothing that takes time.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from distill_build.errors import UsageError
+from distill_build.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One verb: its module, its line of help, the words it takes, and whether it composes a configuration."""
+
+    module: str
+    help: str
+    composes: bool = True
+    words: str = ""
+    builds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag. `value` names what it takes, "" for none; `whose` are the commands that know it."""
+
+    name: str
+    help: str
+    short: str = ""
+    value: str = ""
+    choices: tuple[str, ...] = ()
+    whose: str = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A command line, taken apart. `settings` are Hydra's flags and overrides, in the order Hydra wants."""
+
+    command: str
+    options: Options
+    settings: tuple[str, ...] = ()
+    help: bool = False
+    version: bool = False
+
+
+COMMANDS: Mapping[str, Command] = {
+    "build": Command("distill_build.commands.build", "bring the dataset up to date (the default)", builds=True),
+    "plan": Command("distill_build.commands.plan", "say what build would do, and send nothing", builds=True),
+    "explain": Command("distill_build.commands.explain", "say which input changed, for each stage", words="[ID]"),
+    "tree": Command("distill_build.commands.tree", "print the tag tree with counts", composes=False, words="[NAME]"),
+    "show": Command(
+        "distill_build.commands.show", "print one tag, question or answer", composes=False, words="ID [NAME]"
+    ),
+    "export": Command("distill_build.commands.export", "write the dataset formats again, without a model"),
+    "check": Command("distill_build.commands.check", "ask every configured endpoint one tiny question"),
+}
+
+FLAGS = (
+    Flag("until", "stop after that stage", value="STAGE", whose="builds",
+         choices=("tags", "questions", "answers", "dataset")),
+    Flag("offline", "send no request; a call that is not in the cache is an error", whose="builds"),
+    Flag("locked", "stop where anything but the locked version would come out", whose="builds"),
+    Flag("frozen", "--locked and --offline, and there must be a lock", whose="builds"),
+    Flag("keep-going", "give up after N failed items; 0: never", short="k", value="N", whose="builds"),
+    Flag("rebuild", "ask again for the items whose path matches; repeatable", value="GLOB", whose="builds"),
+    Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="readers"),
+    Flag("cache-dir", "the cache's folder", value="DIR", whose="readers"),
+    Flag("json", "one JSON document on stdout, text for people on stderr"),
+    Flag("quiet", "say less", short="q"),
+    Flag("verbose", "say more", short="v"),
+    Flag("help", "this help, or a command's", short="h"),
+    Flag("version", "this program's version"),
+)  # fmt: skip
+HYDRA_FLAGS = (
+    Flag("multirun", "one build for each combination of values: topic=a,b", short="m", whose="composers"),
+    Flag("cfg", "print the configuration: job, hydra or all", short="c", value="WHAT", whose="composers",
+         choices=("job", "hydra", "all")),
+    Flag("resolve", "with --cfg: with the values that ${…} stand for", whose="composers"),
+    Flag("package", "with --cfg: that node alone", short="p", value="KEY", whose="composers"),
+    Flag("info", "what Hydra did to compose it", short="i", value="[WHAT]", whose="composers",
+         choices=("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")),
+    Flag("config-dir", "one more folder of configuration files", short="cd", value="DIR", whose="composers"),
+    Flag("config-name", "another primary file than distill", short="cn", value="NAME", whose="composers"),
+    Flag("config-path", "another folder than the packed conf/", short="cp", value="DIR", whose="composers"),
+    Flag("run", "run once (the default)", short="r", whose="composers"),
+    Flag("experimental-rerun", "Hydra's own", value="FILE", whose="composers"),
+    Flag("hydra-help", "Hydra's own help", whose="composers"),
+    Flag("shell-completion", "Hydra's own", short="sc", whose="composers"),
+)  # fmt: skip
+
+NEAR = 0.75  # a topic without its key, as in `distill-build sports`, is not near `export`
+ASSIGNMENT = re.compile(r"(\+{0,2}|~)[\w./@:$-]*=|~[\w.@/]+$")
+"""How a word that is a setting begins."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What has been read of a command line so far."""
+
+    plain: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
+    flags: list[tuple[Flag, str]] = field(default_factory=list)
+
+
+def parse(words: Sequence[str]) -> CommandLine:
+    """Takes a command line apart. Raises UsageError for what does not exist or does not fit the command."""
+    parts = sort_words(list(words))
+    given = {flag.name for flag, _ in parts.flags}
+    name = parts.plain[0] if parts.plain else "build"
+    command = COMMANDS.get(name)
+    if command is None:
+        raise unknown_command(name, parts)
+    if {"help", "version"} & given:
+        shown = name if parts.plain else ""
+        return CommandLine(shown, Options(), help="help" in given, version="version" in given)
+    check_words(name, command, parts)
+    for flag, _ in parts.flags:
+        check_fits(name, command, flag)
+    hydra = [f"--{flag.name}" + f"={value}" * bool(flag.value) for flag, value in parts.flags if flag in HYDRA_FLAGS]
+    return CommandLine(name, options_of(parts), (*hydra, *parts.settings))
+
+
+def sort_words(words: list[str]) -> Parts:
+    """Flags with their values, settings, and all other words."""
+    parts = Parts()
+    while words:
+        word = words.pop(0)
+        if word.startswith("-") and word != "-":
+            parts.flags.append(take_flag(word, words))
+        elif ASSIGNMENT.match(word):
+            parts.settings.append(word)
+        else:
+            parts.plain.append(word)
+    return parts
+
+
+def take_flag(word: str, rest: list[str]) -> tuple[Flag, str]:
+    """The flag that `word` is, and its value, which is taken off `rest` where it is a word of its own."""
+    typed, equals, value = word.partition("=")
+    flag = next((flag for flag in (*FLAGS, *HYDRA_FLAGS) if typed in spellings(flag)), None)
+    if flag is None:
+        known = [spelling for flag in (*FLAGS, *HYDRA_FLAGS) for spelling in spellings(flag)]
+        near = difflib.get_close_matches(typed, known, n=1)
+        raise UsageError(f"unknown flag '{typed}': " + (f"did you mean '{near[0]}'?" if near else "see --help"))
+    if equals and not flag.value:
+        raise UsageError(f"{typed} takes no value: '{word}'")
+    if flag.value and not equals:
+        value = take_value(flag, typed, rest)
+    if flag.choices and value not in flag.choices:
+        raise UsageError(f"{typed} takes one of {', '.join(flag.choices)}, not '{value}'")
+    return flag, value
+
+
+def take_value(flag: Flag, typed: str, rest: list[str]) -> str:
+    """The value that stands after a flag. One in brackets may be left out: then it is the first choice."""
+    if flag.value.startswith("["):
+        return rest.pop(0) if rest and rest[0] in flag.choices else flag.choices[0]
+    if not rest:
+        raise UsageError(f"{typed} needs a value: {typed} {flag.value}")
+    return rest.pop(0)
+
+
+def spellings(flag: Flag) -> tuple[str, ...]:
+    """How a flag may be typed."""
+    return (f"--{flag.name}", f"-{flag.short}") if flag.short else (f"--{flag.name}",)
+
+
+def fits(command: Command, flag: Flag) -> bool:
+    """Whether a command knows a flag."""
+    knows = {
+        "all": True,
+        "builds": command.builds,
+        "composers": command.composes,
+        "readers": not command.composes,
+    }
+    return knows[flag.whose]
+
+
+def check_fits(name: str, command: Command, flag: Flag) -> None:
+    """Raises UsageError where a command does not know a flag."""
+    if not fits(command, flag):
+        those = [other for other, its in COMMANDS.items() if fits(its, flag)]
+        raise UsageError(f"{name} does not know --{flag.name}: it is a flag of {', '.join(those)}")
+
+
+def check_words(name: str, command: Command, parts: Parts) -> None:
+    """Raises UsageError where a command does not take as many words, or no settings."""
+    words = parts.plain[1:]
+    wanted = command.words.split()
+    fewest = sum(not word.startswith("[") for word in wanted)
+    if len(words) < fewest:
+        raise UsageError(f"{name} needs {' '.join(wanted[len(words) : fewest])}: distill-build {name} {command.words}")
+    if len(words) > len(wanted):
+        raise UsageError(f"{name} does not take the word '{words[len(wanted)]}': {quote_hint(parts)}")
+    if parts.settings and not command.composes:
+        raise UsageError(
+            f"{name} takes no settings, so not '{parts.settings[0]}': name the dataset, as in "
+            f"distill-build {name} -o outputs/sports"
+        )
+
+
+def unknown_command(name: str, parts: Parts) -> UsageError:
+    """The sentence for a command that does not exist."""
+    near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=NEAR)
+    hint = f"did you mean '{near[0]}'?" if near else quote_hint(parts)
+    return UsageError(f"unknown command '{name}': {hint}")
+
+
+def quote_hint(parts: Parts) -> str:
+    """The way out for a word too many: mostly a value with spaces that the shell took apart."""
+    if parts.settings:
+        return 'a value with spaces stands in quotes, as in topic="board games"'
+    return f"a topic is said as topic={parts.plain[-1]}, and the commands are {', '.join(COMMANDS)}"
+
+
+def options_of(parts: Parts) -> Options:
+    """The options that the flags ask for."""
+    chosen: dict[str, Any] = {}
+    for flag, value in parts.flags:
+        key = flag.name.replace("-", "_")
+        if flag.name == "rebuild":
+            chosen[key] = (*chosen.get(key, ()), value)
+        elif flag.name == "keep-going":
+            chosen[key] = whole_number(value)
+        elif flag in FLAGS:
+            chosen[key] = value if flag.value else True
+    return Options(**chosen, arguments=tuple(parts.plain[1:]), overrides=tuple(parts.settings))
+
+
+def whole_number(value: str) -> int:
+    """The N of --keep-going."""
+    if not value.isdecimal():
+        raise UsageError(f"--keep-going takes a whole number from 0, not '{value}'")
+    return int(value)

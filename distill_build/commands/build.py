@@ -1,0 +1,94 @@
+"""`build`: brings the dataset up to date."""
+
+import json
+
+from distill_build.console import open_console
+from distill_build.engine.artefacts import finish_replacing
+from distill_build.engine.ledger import Ledger, new_run_id
+from distill_build.engine.lock import exclusive
+from distill_build.errors import StoppedError, UsageError
+from distill_build.options import Options
+from distill_build.records import JsonObject
+from distill_build.settings import Settings
+from distill_build.stages.dataset import State
+from distill_build.stages.freshness import current_state, refreshed
+from distill_build.stages.report import Report, Watcher, expected_items
+from distill_build.stages.session import Session
+from distill_build.stages.tally import STAGES, StageTally, Tally
+
+MISSING_ITEMS = 1
+
+
+def run(settings: Settings, options: Options) -> int:
+    """Builds, reports, and returns 0 where nothing is missing, 1 where something is, 3 where a cap stopped it."""
+    if options.locked or options.frozen:
+        raise UsageError("--locked and --frozen need a distill.lock, which this version does not write yet")
+    console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
+    report = bring_up_to_date(Session(settings, options.rebuild), options, console)
+    console.report(report)
+    if options.json:
+        print(json.dumps(document(report), ensure_ascii=False, indent=2))
+    if report.stopped:
+        return StoppedError.exit_code
+    return MISSING_ITEMS if report.failures else 0
+
+
+def bring_up_to_date(session: Session, options: Options, console: Watcher) -> Report:
+    """Builds what is not up to date, one build of a dataset at a time."""
+    dataset, run_id = session.dataset, new_run_id()
+    waiting = f"waiting for another build of {session.settings.name}: "
+    with exclusive(dataset.lock, run_id, lambda holder: console.note(waiting + holder)):
+        finish_replacing(dataset.runs)
+        state = current_state(session, options.until)
+        if state is not None:
+            return _nothing_to_do(session, options, state)
+        from distill_build.stages.building import (
+            build,  # a build with nothing to do needs no models, no store
+        )
+
+        return build(session, options, console, Ledger(dataset.runs, run_id))
+
+
+def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
+    touched = refreshed(session.dataset, state)
+    if touched is not None:
+        session.dataset.write_state(touched)
+    return Report(
+        name=session.settings.name,
+        folder=session.dataset.folder,
+        version=state.version,
+        run_id=None,
+        until=options.until,
+        up_to_date=True,
+        seconds=0.0,
+        tally=Tally({stage: StageTally(state.requests[stage], made=state.counts[stage]) for stage in STAGES}),
+        expected=expected_items(session.settings),
+        counts=state.counts,
+        failures=0,
+        stopped=None,
+        files=tuple(session.dataset.artefact(name) for name in state.outputs),
+        duplicates=state.duplicates,
+        edited=(),
+    )
+
+
+def document(report: Report) -> JsonObject:
+    """The document of `build --json`: the shape of `plan --json` with what was done, and the outcome."""
+    prompt, completion = report.tally.tokens
+    return {
+        "calls": report.tally.asked,
+        "exact": True,
+        "stages": {
+            name: {"cached": stage.cached, "ask": stage.asked, "unknown": 0}
+            for name, stage in report.tally.stages.items()
+        },
+        "tokens": {"prompt": prompt, "completion": completion},
+        "usd": report.tally.usd,
+        "version": report.version,
+        "failures": report.failures,
+        "seconds": round(report.seconds, 3),
+        "counts": report.counts,
+        "missing": {name: stage.missing for name, stage in report.tally.stages.items()},
+        "folder": str(report.folder),
+        "stopped": report.stopped,
+    }

@@ -1,0 +1,100 @@
+"""`explain`: which input changed since the last build, old value → new value, for each stage or for one item."""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator
+
+from distill_build.commands.plan import plan_of
+from distill_build.engine.manifest import Difference
+from distill_build.options import Options
+from distill_build.records import JsonObject
+from distill_build.settings import Settings
+from distill_build.stages.changes import Change, changes_between, item_changes
+from distill_build.stages.outlook import Plan, StagePlan
+from distill_build.stages.session import Session
+from distill_build.stages.tally import STAGES
+
+SHOWN_CHARACTERS = 200
+
+
+def run(settings: Settings, options: Options) -> int:
+    """Prints what changed and what a build would ask for because of it; returns 0."""
+    session = Session(settings, options.rebuild)
+    if options.arguments:
+        return _explain_item(session, options)
+    state = session.dataset.state()
+    changes = changes_between(state.recipe, session.identity) if state is not None else []
+    plan = plan_of(session, options)
+    if options.json:
+        print(json.dumps(_document(changes, plan, built=state is not None), ensure_ascii=False, indent=2))
+    elif state is None:
+        print(f"{session.dataset.folder} was not built yet: every stage is new, {plan.calls} requests")
+    else:
+        print("\n".join(_lines(changes, plan)))
+    return 0
+
+
+def _explain_item(session: Session, options: Options) -> int:
+    differences = list(item_changes(session, options.arguments[0]))
+    if options.json:
+        rows = [{"input": each.path, "old": _plain(each.old), "new": _plain(each.new)} for each in differences]
+        print(json.dumps({"item": options.arguments[0], "changed": rows}, ensure_ascii=False, indent=2))
+    elif differences:
+        print(f"the request behind {options.arguments[0]} would be another one now:")
+        print("\n".join(line for each in differences for line in _difference_lines(each)))
+    else:
+        print(f"nothing that goes into the request behind {options.arguments[0]} has changed")
+    return 0
+
+
+def _lines(changes: list[Change], plan: Plan) -> Iterator[str]:
+    plans: dict[str, StagePlan] = dict(plan.stages.items())
+    for stage in (*STAGES, "tree", "counts", "export"):
+        own = [change for change in changes if change.stage == stage]
+        counts = plans.get(stage)
+        if not own and counts is None:
+            continue
+        yield stage if counts is None else f"{stage}: {_requests(counts.cached, counts.ask, counts.unknown)}"
+        yield from _indented(line for change in own for line in _difference_lines(change.difference))
+        if counts is not None and not own:
+            yield "  no input of its own changed"
+            if counts.calls:
+                yield "  what is asked is new, failed before, or follows from a change above"
+
+
+def _requests(cached: int, ask: int, unknown: int) -> str:
+    words = [f"{ask} to ask", f"{cached} cached"] + ([f"about {unknown} more behind them"] if unknown else [])
+    return ", ".join(words)
+
+
+def _difference_lines(difference: Difference) -> Iterator[str]:
+    old, new = difference.old, difference.new
+    if isinstance(old, str) and isinstance(new, str) and "\n" in old + new:
+        yield f"{difference.path}:"
+        lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "old", "new", lineterm="", n=1)
+        yield from _indented(lines)
+    else:
+        yield f"{difference.path}: {_shown(old)} → {_shown(new)}"
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"  {line}" for line in lines)
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(_plain(value), ensure_ascii=False) if not isinstance(value, str) else value
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+
+
+def _plain(value: object) -> object:
+    """A side that lacks the place is null."""
+    return value if isinstance(value, str | int | float | bool | list | dict) else None
+
+
+def _document(changes: list[Change], plan: Plan, *, built: bool) -> JsonObject:
+    rows: dict[str, list[JsonObject]] = {}
+    for change in changes:
+        difference = change.difference
+        row = {"input": difference.path, "old": _plain(difference.old), "new": _plain(difference.new)}
+        rows.setdefault(change.stage, []).append(row)
+    return {"built": built, "changed": rows, "plan": plan.row()}

@@ -1,0 +1,148 @@
+"""`export`: writes the dataset formats again from answers.jsonl, without a model and without the cache."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from distill_build.engine.artefacts import ArtefactWriter, file_state, finish_replacing, replace_together
+from distill_build.engine.ledger import new_run_id
+from distill_build.engine.lock import exclusive
+from distill_build.engine.manifest import digest
+from distill_build.errors import StorageError, UsageError
+from distill_build.export import check_formats, write_exports
+from distill_build.options import Options
+from distill_build.records import JsonObject
+from distill_build.settings import Settings
+from distill_build.stages.dataset import EXPORTS, Dataset, State
+from distill_build.stages.session import ROWS_VERSION
+
+TEMPORARY = "export-"
+"""How folders of files that are not yet in their place begin, under runs/."""
+ANSWERS = "answers.jsonl"
+
+
+def run(settings: Settings, options: Options) -> int:
+    """Writes the formats that `settings` ask for and removes the others; 0 where that was done."""
+    dataset = Dataset(Path(settings.output_dir) / settings.name)
+    check_formats(settings.formats)
+    if not dataset.artefact(ANSWERS).exists():
+        raise UsageError(
+            f"there are no answers to export in {dataset.folder}: build the dataset first, with the same settings "
+            "and `build` for `export`"
+        )
+    note = _silent if options.quiet else _note
+    files = export(dataset, settings, note)
+    if options.json:
+        print(json.dumps(document(dataset, files), ensure_ascii=False, indent=2))
+    elif not options.quiet:
+        for path in files:
+            print(f"{path}  {path.stat().st_size:,} bytes")
+    return 0
+
+
+def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) -> list[Path]:
+    """Brings the folder of exports in line with `settings`; returns its files.
+
+    Waits for a build of the same dataset. Raises StorageError where the disk cannot be written, with the old
+    files as they were.
+    """
+    run_id = new_run_id()
+    temporary = dataset.runs / f"{TEMPORARY}{run_id}"
+    with exclusive(dataset.lock, run_id, lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
+        finish_replacing(dataset.runs)
+        _clear(dataset)
+        try:
+            return _export(dataset, settings, temporary, note)
+        except OSError as error:
+            raise StorageError(
+                f"{error.filename or dataset.folder} cannot be written: {error.strerror}. The old files are as they "
+                "were; export again when that is mended"
+            ) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _export(dataset: Dataset, settings: Settings, temporary: Path, note: Callable[[str], None]) -> list[Path]:
+    answers = dataset.artefact(ANSWERS)
+    state = dataset.state()
+    if state is not None and not (ANSWERS in state.outputs and state.outputs[ANSWERS].same_content(answers)):
+        note(f"{answers} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
+    new = write_exports(answers, temporary, settings.formats, settings.format, settings.system_prompt)
+    for path in new:
+        _sync(path)
+    places = [dataset.folder / EXPORTS / path.name for path in new]
+    moves = dict(zip(new, places, strict=True))
+    if state is not None:
+        moves[_write_state(after_export(state, settings, new), temporary)] = dataset.runs / "state.json"
+    old = sorted((dataset.folder / EXPORTS).glob("train.*"))
+    replace_together(dataset.runs, moves, [path for path in old if path not in places])
+    return places
+
+
+def after_export(state: State, settings: Settings, exports: list[Path]) -> State:
+    """The state of a dataset as the last build left it, but for its exports.
+
+    It is what a build with that build's settings and the export settings of now would leave. Where the state does
+    not say what that build was (another version of this program wrote it), no build will find itself in it.
+    """
+    outputs = {name: facts for name, facts in state.outputs.items() if not name.startswith(f"{EXPORTS}/")}
+    outputs |= {f"{EXPORTS}/{path.name}": file_state(path) for path in exports}
+    known = state.build == build_digest(state.recipe, state.until, state.generation)
+    recipe = state.recipe | {"export": export_identity(settings)}
+    build = build_digest(recipe, "dataset", state.generation) if known else ""
+    return replace(state, build=build, until="dataset", outputs=outputs, recipe=recipe)
+
+
+def build_digest(recipe: JsonObject, until: str, generation: str) -> str:
+    """As `Session.build_digest`, for a recipe that was recorded: a session would need prompts and weights."""
+    return digest([ROWS_VERSION, recipe, until, generation])
+
+
+def export_identity(settings: Settings) -> JsonObject:
+    """The settings that reach exports, as `Session.identity` has them."""
+    return {
+        "formats": list(settings.formats),
+        "reasoning": settings.format.reasoning,
+        "metadata": settings.format.metadata,
+        "system_prompt": settings.system_prompt,
+    }
+
+
+def document(dataset: Dataset, files: list[Path]) -> JsonObject:
+    """The document of `export --json`."""
+    return {
+        "folder": str(dataset.folder),
+        "files": [
+            {"path": str(path), "bytes": facts.size, "sha256": facts.sha256}
+            for path, facts in ((path, file_state(path)) for path in files)
+        ],
+    }
+
+
+def _write_state(state: State, folder: Path) -> Path:
+    with ArtefactWriter(folder / "state.json") as writer:
+        writer.write(state.encode())
+    return writer.path
+
+
+def _clear(dataset: Dataset) -> None:
+    """Removes what an export that was killed left behind. The caller holds the lock."""
+    for folder in dataset.runs.glob(f"{TEMPORARY}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _note(text: str) -> None:
+    print(f"distill-build: {text}", file=sys.stderr)
+
+
+def _silent(text: str) -> None:
+    pass

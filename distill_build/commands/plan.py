@@ -1,0 +1,45 @@
+"""`plan`: says what `build` would do, and sends nothing."""
+
+import asyncio
+import json
+
+from distill_build.console import plan_table
+from distill_build.options import Options
+from distill_build.settings import Settings
+from distill_build.stages.freshness import current_state
+from distill_build.stages.outlook import Plan, StagePlan, price
+from distill_build.stages.session import Session
+from distill_build.stages.tally import STAGES
+
+
+def run(settings: Settings, options: Options) -> int:
+    """Prints the plan; returns 0."""
+    plan = plan_of(Session(settings, options.rebuild), options)
+    if options.json:
+        print(json.dumps(plan.row(), ensure_ascii=False, indent=2))
+    else:
+        plan_table(plan, settings)
+    return 0
+
+
+def plan_of(session: Session, options: Options) -> Plan:
+    """The plan of a build with these options: the last build's own where nothing has changed since."""
+    from distill_build.stages.figures import Figures
+
+    state = current_state(session, options.until)
+    if state is not None:
+        stages = {stage: StagePlan(cached=state.requests[stage]) for stage in STAGES}
+        return price(session.settings, stages, Figures(session.cache_dir), lambda _: 0.0)
+    return asyncio.run(_walk(session, options))
+
+
+async def _walk(session: Session, options: Options) -> Plan:
+    from distill_build.stages.planning import existing_store, kept_leaves, make_plan
+
+    store = existing_store(session)
+    try:
+        kept = kept_leaves(session, options.until, session.directory.generation())
+        return await make_plan(session, store, kept, options.until)
+    finally:
+        if store is not None:
+            store.close()

@@ -1,0 +1,260 @@
+"""Hydra → `Settings`. The only place that knows Hydra and OmegaConf, which it imports inside functions.
+
+    run(words, task)
+      ├── quote_free_text    topics and names become text that Hydra reads as typed
+      ├── compose_one        one build and nothing else to do for Hydra: its compose API, twice as fast
+      ├── hydra_main         all the rest as hydra.main does it: -m, --cfg, --info, callbacks, …
+      │     └── Job          one composed configuration → Settings → task → exit status
+      └── translate          whatever Hydra refuses becomes one sentence: `config_errors`
+
+Both ways look into a project's own conf/ first: see `add_search_path`.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distill_build.config_errors import translate
+from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, UsageError
+from distill_build.free_text import quote_free_text
+
+if TYPE_CHECKING:
+    from hydra.core.config_search_path import ConfigSearchPath
+    from omegaconf import DictConfig
+
+    from distill_build.settings import Settings
+
+Task = Callable[["Settings"], int]
+Report = Callable[[DistillError], int]
+
+PRIMARY = "distill"
+PROJECT_CONF = Path("conf")
+VERSION_BASE = "1.3"
+FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def run(words: Sequence[str], task: Task, *, report: Report | None = None) -> int:
+    """Composes the configuration that `words` ask for and gives its settings to `task`; with -m, each one.
+
+    `words` are overrides and Hydra's own flags, a flag's value after `=`. Returns the highest exit status of
+    the jobs; 0 where there was none (`--cfg`, `--info`). In a sweep a job's DistillError goes to `report`,
+    which returns its exit status, and the other jobs go on; otherwise it is raised. A sweep ends early when
+    one of its jobs is interrupted, or meets a bug.
+
+    Raises ConfigurationError or UsageError for what cannot be composed. What `task` raises comes unchanged.
+    The statuses of jobs that a launcher plugin starts in other processes stay there.
+    """
+    flags = [word for word in words if word.startswith("-")]
+    overrides = [word for word in words if not word.startswith("-")]
+    multirun = not {"-m", "--multirun"}.isdisjoint(flags) or "hydra.mode=multirun" in map(str.lower, overrides)
+    quoted = quote_free_text(overrides, multirun=multirun)
+    job = Job(task, report)
+    composed = None if flags or multirun else compose_one(quoted)
+    if composed is not None:
+        job(composed)
+        return job.outcome(0)
+    return hydra_main([*flags, *quoted], job)
+
+
+class Job:
+    """What Hydra calls for each composed configuration. Keeps the exit statuses, and what was raised.
+
+    Hydra would print an exception of its own accord and drop a status, so neither is given to it.
+    """
+
+    def __init__(self, task: Task, report: Report | None) -> None:
+        self.task = task
+        self.report = report
+        self.statuses: list[int] = []
+        self.raised: Exception | None = None
+
+    def __call__(self, composed: "DictConfig") -> None:
+        """Runs the task once. After an exception that ends the sweep the remaining jobs do nothing."""
+        if self.raised is not None or InterruptedBuildError.exit_code in self.statuses:
+            return
+        try:
+            self.statuses.append(self.task(settings_of(composed)))
+        except SystemExit as leaving:
+            self.statuses.append(leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None))
+        except Exception as error:  # noqa: BLE001 - kept for the caller: Hydra would hide what it was
+            self.keep(error)
+
+    def keep(self, error: Exception) -> None:
+        """Reports an error of one job of a sweep; any other is raised when Hydra has returned."""
+        if not isinstance(error, DistillError) or isinstance(error, InterruptedBuildError):
+            self.raised = error
+        elif self.report is not None and is_sweep():
+            self.statuses.append(self.report(error))
+        else:
+            self.raised = error
+
+    def outcome(self, status: int) -> int:
+        """The highest of `status` and the jobs' own. Raises what a job raised."""
+        if self.raised is not None:
+            raise self.raised
+        return max([status, *self.statuses])
+
+
+def is_sweep() -> bool:
+    """Whether the job that Hydra is running is one of several."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+# ---- One composed configuration ----
+
+
+def settings_of(composed: "DictConfig") -> "Settings":
+    """The settings in one composed configuration, with everything resolved once."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from distill_build.conversion import to_settings
+
+    try:
+        data = {str(key): resolved(composed, str(key)) for key in composed if key != "hydra"}
+    except OmegaConfBaseException as error:
+        raise translate(error) from error
+    if OmegaConf.is_missing(composed, "topic"):
+        data["topic"] = None
+    add_bodies(data)
+    return to_settings(data)
+
+
+def resolved(composed: "DictConfig", key: str) -> Any:
+    """The plain data under one top-level key, with all interpolations resolved; `???` for what is missing."""
+    from omegaconf import OmegaConf
+
+    if OmegaConf.is_missing(composed, key):
+        return "???"
+    value = composed[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def add_bodies(data: dict[str, Any]) -> None:
+    """Puts the model's extra_body beneath that of a role that follows it, as in a model file of its own."""
+    from hydra.core.hydra_config import HydraConfig
+
+    choices = HydraConfig.get().runtime.choices
+    followers = [key.partition("@")[2] for key, option in choices.items() if option == "same"]
+    for node in (data.get(role) for role in followers):
+        if isinstance(node, dict) and isinstance(node.get("extra_body"), dict):
+            node["extra_body"] = {**data["model"]["extra_body"], **node["extra_body"]}
+
+
+# ---- Hydra ----
+
+
+def packed_conf() -> Path:
+    """Our own conf/: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def compose_one(overrides: list[str]) -> "DictConfig | None":
+    """One composed configuration; None where Hydra would have more to do, and `hydra_main` must.
+
+    `hydra.main` composes twice and copies the result twice, which for our configuration takes twice as long.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if any(word.lstrip("+~").startswith("hydra") for word in overrides):
+        return None
+    add_search_path(None)
+    try:
+        with initialize_config_dir(str(packed_conf()), job_name="distill-build", version_base=VERSION_BASE):
+            composed = compose(PRIMARY, overrides, return_hydra_config=True)
+    except Exception as error:
+        raise translate(error) from error
+    hydra = composed.hydra
+    job = hydra.job
+    if hydra.mode == RunMode.MULTIRUN or hydra.callbacks or job.env_set or job.chdir or hydra.output_subdir:
+        return None
+    HydraConfig.instance().set_config(composed)
+    return composed
+
+
+def hydra_main(arguments: Sequence[str], job: Job) -> int:
+    """Runs a command line as `hydra.main` does. Returns the highest status of Hydra and of its jobs."""
+    import hydra
+
+    config_dir = [word.partition("=")[2] for word in arguments if word.startswith("--config-dir=")]
+    add_search_path(Path(config_dir[-1]) if config_dir else None)
+    start = hydra.main(version_base=VERSION_BASE, config_path=str(packed_conf()), config_name=PRIMARY)(job)
+    status = 0
+    with command_line([absolute(word) for word in arguments if not word.startswith("--config-dir=")]):
+        try:
+            start()
+        except SystemExit as leaving:  # Hydra leaves this way after --hydra-help, and after --package of no node
+            status = 0 if leaving.code in (None, 0) else ConfigurationError.exit_code
+        except Exception as error:
+            if job.raised is None:
+                raise translate(error) from error
+    return job.outcome(status)
+
+
+def absolute(word: str) -> str:
+    """`--config-path` from the working directory; Hydra would look beside this file."""
+    flag, _, value = word.partition("=")
+    return f"{flag}={Path(value).resolve()}" if flag == "--config-path" and "://" not in value else word
+
+
+@contextmanager
+def command_line(arguments: Sequence[str]) -> Iterator[None]:
+    """The process with `arguments` as its command line, and Hydra raising errors instead of printing them."""
+    argv, full_error = sys.argv, os.environ.get(FULL_ERROR)
+    sys.argv = ["distill-build", *arguments]
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if full_error is None:
+            del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = full_error
+
+
+def add_search_path(config_dir: Path | None) -> None:
+    """Makes Hydra look into `config_dir` (--config-dir) and into the conf/ of the working directory.
+
+    A conf/ with a distill.yaml is ours, and stands in for packed files. Any other may be another program's:
+    its files are found where their names are not taken (`model=mine` from conf/model/mine.yaml), no more.
+    """
+    from hydra.core.plugins import Plugins
+
+    if config_dir is not None and not config_dir.is_dir():
+        raise UsageError(f"--config-dir={config_dir}: there is no such folder")
+    plugin = search_path_plugin()
+    plugin.config_dir = config_dir
+    Plugins.instance().register(plugin)
+
+
+@cache
+def search_path_plugin() -> Any:
+    """The plugin class that `add_search_path` registers, one for the process."""
+    from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+    class ProjectConf(SearchPathPlugin):
+        config_dir: Path | None = None
+
+        def manipulate_search_path(self, search_path: "ConfigSearchPath") -> None:
+            project = PROJECT_CONF.resolve()
+            if project.is_dir() and project != packed_conf():
+                ours = (project / f"{PRIMARY}.yaml").is_file()
+                (search_path.prepend if ours else search_path.append)("project", f"file://{project}")
+            if self.config_dir is not None:
+                search_path.prepend("command-line", f"file://{self.config_dir.resolve()}")
+            if all(element.path != str(packed_conf()) for element in search_path.get_path()):  # --config-path
+                search_path.append("distill-build", f"file://{packed_conf()}")
+
+    return ProjectConf

@@ -1,0 +1,88 @@
+"""What Hydra, OmegaConf or the YAML reader raised → one sentence with the way out.
+
+Knows their errors by where the classes live, so that nothing of theirs is imported here. The texts that are
+matched are those of Hydra 1.3, to which the dependency is pinned; a text without a sentence is shown as it is.
+"""
+
+import difflib
+import re
+import shlex
+
+from distill_build.errors import ConfigurationError, UsageError
+from distill_build.free_text import quote
+
+THEIRS = ("hydra.", "omegaconf.", "yaml.", "antlr4.")
+
+
+def translate(error: Exception) -> Exception:
+    """An error with one sentence for an error of composition; any other error as it is."""
+    if hasattr(error, "override") and is_theirs(error):
+        return unreadable_override(error.override)
+    if getattr(error, "missing_cfg_file", None):
+        return missing_file(error)
+    if is_theirs(error) or isinstance(error, OSError | UnicodeError):
+        return refused(str(error)) or ConfigurationError(
+            f"the configuration cannot be read: {one_line(cause_of(error))}"
+        )
+    if isinstance(error, ValueError):  # how Hydra refuses flags that do not go together
+        return UsageError(one_line(error))
+    return error
+
+
+def is_theirs(error: BaseException) -> bool:
+    """Whether Hydra, OmegaConf or the YAML reader raised this."""
+    return type(error).__module__.startswith(THEIRS)
+
+
+def refused(message: str) -> ConfigurationError | None:
+    """The sentence for a refusal that has a known text."""
+    key = re.search(r"Could not (?:override|append to|delete from)[^']*'([^']+)'", message)
+    if key and "already at" not in message:
+        from distill_build.conversion import unknown_key
+
+        return unknown_key(key[1])
+    if several := re.search(r"Ambiguous value for argument '(.+?)=(.*)'$", message, re.MULTILINE):
+        setting, values = several.groups()
+        return ConfigurationError(
+            f"{setting}={values}: a list stands in brackets, {setting}=[{values}]; "
+            "with -m each value is a build of its own"
+        )
+    if twice := re.search(r"Multiple values for (\S+)\.", message):
+        return ConfigurationError(f"{twice[1]} is chosen already: say {twice[1]}=… once, and without a +")
+    if "Recursive interpolation" in message:
+        return ConfigurationError("a setting follows itself: only a role can be 'same', as in model@teacher=same")
+    return None
+
+
+def unreadable_override(override: str) -> ConfigurationError:
+    """The sentence for a word that Hydra's grammar does not take."""
+    key, _, value = override.partition("=")
+    word = f"{key}={quote(value)}"
+    typed = shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'
+    return ConfigurationError(
+        f"cannot read {override!r}: a value with more than ASCII letters and digits stands in quotes of its own, "
+        f"inside the shell's: {typed}"
+    )
+
+
+def missing_file(error: Exception) -> ConfigurationError:
+    """The sentence for a config group's option, or a primary configuration, that is not there."""
+    group, _, option = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
+    if not group:
+        return ConfigurationError(f"the configuration cannot be read: {str(error).partition(chr(10))[0]}")
+    known = [known for known in getattr(error, "options", None) or () if known != "same"]
+    near = difflib.get_close_matches(option, known, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return ConfigurationError(f"unknown {group} '{option}': {hint}Known are {', '.join(known)}")
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The first error of a chain: it says what was wrong, the later ones where it was met."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on one line."""
+    return " ".join(str(error).split())

@@ -1,0 +1,74 @@
+"""What a person sees of a build: one line of plan, progress, a table at the end. All of it goes to standard error.
+
+    outcome, forecast, planned, grid, pace, words    what is said: pure
+    conversation                                     when it is said
+    plain, live                                      how it is shown: as lines, or drawn on a terminal by rich
+    stream                                           where it goes, and what if that is gone
+
+Standard output is for what was asked for: the one thing here that writes to it is `plan_table`. Knows nothing of how
+a build works; reads its tally.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+from distill_build.console.conversation import Conversation, QuietConversation, Screen
+from distill_build.console.outcome import Expected, Report
+from distill_build.console.plain import PlainScreen
+from distill_build.console.stream import Stream
+from distill_build.settings import Settings
+from distill_build.stages.tally import Tally
+
+if TYPE_CHECKING:
+    from distill_build.stages.outlook import Plan
+
+__all__ = ["Console", "Expected", "Report", "open_console", "plan_table"]
+
+
+class Console(Protocol):
+    """What a command says to the person before, during and after a build."""
+
+    def note(self, text: str) -> None:
+        """A sentence for the person."""
+
+    def plan(self, plan: "Plan", settings: Settings) -> None:
+        """The plan in one line, before the first request; smaller settings where it would take hours."""
+
+    def progress(self, tally: Tally, expected: Expected, in_flight: Callable[[], int]) -> AbstractContextManager[None]:
+        """Shows how `tally` grows while the context is open. A terminal that goes away ends the showing alone."""
+
+    def report(self, report: Report) -> None:
+        """The end of a build: the table, what is missing, the folder."""
+
+
+def open_console(*, quiet: bool, verbose: bool, json: bool) -> Console:  # noqa: ARG001 - see below
+    """The console that fits standard error as it is now. rich is imported when there is something to draw.
+
+    `quiet` leaves failures and what stopped the build. `verbose` adds the mean request of each stage. `json`
+    changes nothing here, since the document on standard output is the command's.
+    """
+    stream = Stream(sys.stderr, tolerant=True)
+    plain = PlainScreen(stream)
+    if quiet:
+        return QuietConversation(plain)
+    return Conversation(plain, cache(lambda: _richest(stream, plain)), verbose=verbose)
+
+
+def plan_table(plan: "Plan", settings: Settings) -> None:
+    """Prints what a build would do on standard output, for the `plan` command."""
+    from distill_build.console.planned import show_plan
+
+    stream = Stream(sys.stdout, tolerant=False)
+    screen = _richest(stream, PlainScreen(stream))
+    show_plan(screen, plan, settings)
+
+
+def _richest(stream: Stream, plain: PlainScreen) -> Screen:
+    if not stream.can_move:
+        return plain
+    from distill_build.console.live import LiveScreen
+
+    return LiveScreen(stream)

@@ -1,0 +1,93 @@
+"""What is said to the person at which moment of a build, on whichever screen there is."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+from distill_build.console import forecast, outcome
+from distill_build.console.grid import Grid, report_grid
+from distill_build.console.outcome import Expected, Line, Report
+from distill_build.console.pace import Forecast, Pace
+from distill_build.settings import Settings
+from distill_build.stages.tally import Tally
+
+if TYPE_CHECKING:
+    from distill_build.stages.outlook import Plan
+
+
+class Screen(Protocol):
+    """Where lines, tables and progress are shown."""
+
+    def line(self, line: Line) -> None: ...
+
+    def table(self, grid: Grid) -> None: ...
+
+    def progress(self, pace: Pace) -> AbstractContextManager[None]: ...
+
+
+class Conversation:
+    """Everything on standard error. `rich_screen` gives the screen for bars and tables when it comes to those."""
+
+    def __init__(self, screen: Screen, rich_screen: Callable[[], Screen], *, verbose: bool) -> None:
+        self._screen = screen
+        self._rich_screen = rich_screen
+        self._verbose = verbose
+        self._forecast: Forecast | None = None
+
+    def note(self, text: str) -> None:
+        self._say([Line(text)])
+
+    def plan(self, plan: "Plan", settings: Settings) -> None:
+        self._forecast = Forecast(plan, settings)
+        if plan.calls:  # bars follow
+            self._screen = self._rich_screen()
+        self._say(forecast.plan_lines(plan, settings))
+
+    def progress(self, tally: Tally, expected: Expected, in_flight: Callable[[], int]) -> AbstractContextManager[None]:
+        self._screen = self._rich_screen()
+        return self._screen.progress(Pace(tally, expected, in_flight, self._forecast, time.monotonic))
+
+    def report(self, report: Report) -> None:
+        if report.up_to_date and report.complete:
+            self._say([outcome.up_to_date(report)])
+            return
+        self._screen = self._rich_screen()
+        self._screen.table(report_grid(report))
+        if self._verbose:
+            self._say(outcome.details(report))
+        self._say(outcome.ending(report))
+
+    def _say(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self._screen.line(printable(line))
+
+
+class QuietConversation:
+    """Says what nobody may miss, and nothing else."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def note(self, text: str) -> None:
+        """Nothing: notes are for company."""
+
+    def plan(self, plan: "Plan", settings: Settings) -> None:
+        """Nothing."""
+
+    def progress(
+        self,
+        tally: Tally,  # noqa: ARG002 - the protocol's
+        expected: Expected,  # noqa: ARG002 - the protocol's
+        in_flight: Callable[[], int],  # noqa: ARG002 - the protocol's
+    ) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def report(self, report: Report) -> None:
+        for line in outcome.troubles(report):
+            self._screen.line(printable(line))
+
+
+def printable(line: Line) -> Line:
+    """`line` without what a terminal would obey: a model's words may be in it."""
+    return Line("".join(letter if letter.isprintable() else " " for letter in line.text), line.tone)

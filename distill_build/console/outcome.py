@@ -1,0 +1,146 @@
+"""What a build did, and the sentences that say it. Pure: where the sentences go is the screens' business."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from distill_build.console.words import duration, number_of, tokens
+from distill_build.settings import Stage
+from distill_build.stages.tally import STAGES, Tally
+
+Tone = Literal["plain", "quiet", "good", "warning", "bad"]
+VERSION_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One sentence, and how it is meant."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Items that the settings declare."""
+
+    tags: int
+    questions: int
+    answers: int
+
+    def of(self, stage: Stage) -> int:
+        """The items of `stage`."""
+        declared: int = getattr(self, stage)
+        return declared
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a build did.
+
+    `counts` holds the rows in each artefact; `failures` the lines of failures.jsonl; `stopped` the sentence of a cap
+    that was reached; `files` what was written or found; `duplicates` the questions that stand under more than one
+    parent; `edited` the copies of files that were edited by hand and kept aside. `seconds` is wall-clock time.
+    """
+
+    name: str
+    folder: Path
+    version: str
+    run_id: str | None
+    until: str
+    up_to_date: bool
+    seconds: float
+    tally: Tally
+    expected: Expected
+    counts: dict[str, int]
+    failures: int
+    stopped: str | None
+    files: tuple[Path, ...]
+    duplicates: int
+    edited: tuple[Path, ...]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that this build was to reach."""
+        return STAGES[: STAGES.index(self.until) + 1] if self.until in STAGES else STAGES
+
+    def count(self, stage: Stage) -> int:
+        """Rows of `stage`."""
+        return self.counts.get(stage, 0)
+
+    def missing(self, stage: Stage) -> int:
+        """Items of `stage` that were declared and are not there."""
+        return max(0, self.expected.of(stage) - self.count(stage))
+
+    @property
+    def complete(self) -> bool:
+        return self.stopped is None and not self.failures and not any(self.missing(stage) for stage in self.stages)
+
+
+def up_to_date(report: Report) -> Line:
+    """The one line of a build that had nothing to do."""
+    items = ", ".join(number_of(report.count(stage), stage) for stage in report.stages)
+    version = report.version[:VERSION_DIGITS]
+    return Line(f"{report.name} is up to date: {items} (version {version}); nothing was asked", "good")
+
+
+def ending(report: Report) -> Iterator[Line]:
+    """What is said below the table: what came out, where it is, and what else is worth knowing."""
+    yield from troubles(report)
+    if report.complete:
+        yield Line(f"{report.name} is complete: {_found(report, report.stages)}", "good")
+    facts = [f"version {report.version[:VERSION_DIGITS]}"]
+    facts += [f"run {report.run_id}"] if report.run_id else []
+    yield Line(f"{report.folder} ({', '.join([*facts, duration(report.seconds)])})")
+    if report.files:
+        yield Line(f"  {'  '.join(str(_inside(file, report.folder)) for file in report.files)}", "quiet")
+    if report.duplicates:
+        subject = "1 question stands" if report.duplicates == 1 else f"{report.duplicates:,} questions stand"
+        yield Line(f"{subject} under more than one parent", "quiet")
+
+
+def troubles(report: Report) -> Iterator[Line]:
+    """What nobody may miss, however quiet: edited files, the cap that stopped the build, missing items."""
+    for copy in report.edited:
+        yield Line(f"{copy.name} had been edited by hand; the edited file is kept as {copy}", "warning")
+    if report.stopped is not None:
+        yield Line(report.stopped, "bad")
+    if line := _shortage(report):
+        yield Line(line, "warning")
+
+
+def details(report: Report) -> Iterator[Line]:
+    """What --verbose adds: the mean request of each stage."""
+    for stage in report.stages:
+        tally = report.tally.stages[stage]
+        if tally.asked:
+            mean = duration(tally.seconds / tally.asked)
+            prompt, completion = tally.prompt_tokens / tally.asked, tally.completion_tokens / tally.asked
+            yield Line(f"{stage}: {mean}, {tokens(prompt)} + {tokens(completion)} tokens a request", "quiet")
+    yield Line(
+        "asked (re-asks among them) and cached count requests; model time adds up what they took side by side; "
+        "tokens are prompt + completion",
+        "quiet",
+    )
+
+
+def _shortage(report: Report) -> str | None:
+    """What is missing, with the place where the causes stand."""
+    short = [stage for stage in report.stages if report.missing(stage)]
+    causes = f": see {report.folder / 'failures.jsonl'}" if report.failures else ""
+    if not short:
+        return f"{number_of(report.failures, 'failures')}{causes}" if report.failures else None
+    missing = ", ".join(number_of(report.missing(stage), stage) for stage in short)
+    if len(short) == 1:
+        missing = f"{report.missing(short[0]):,}"
+    return f"{_found(report, short)}; {missing} missing{causes}"
+
+
+def _found(report: Report, stages: tuple[Stage, ...] | list[Stage]) -> str:
+    """ "11 of 11 tags, 472 of 480 answers"."""
+    return ", ".join(f"{report.count(stage):,} of {number_of(report.expected.of(stage), stage)}" for stage in stages)
+
+
+def _inside(file: Path, folder: Path) -> Path:
+    return file.relative_to(folder) if file.is_relative_to(folder) else file

@@ -1,0 +1,87 @@
+"""Plain lines: for logs, pipes and terminals that can do no more."""
+
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from distill_build.console.grid import Grid
+from distill_build.console.outcome import Line
+from distill_build.console.pace import Pace, View
+from distill_build.console.stream import Stream
+from distill_build.console.words import number_of
+
+LOOKS_A_SECOND = 4
+STEP_OF_SHARE = 0.1
+SHORTEST_PAUSE, PAUSE = 1.0, 10.0
+LONG_BUILD, LONG_PAUSE = 600.0, 60.0
+
+
+class Rhythm:
+    """When the next progress line is due: after ten seconds or ten percent, in a long build each minute."""
+
+    def __init__(self) -> None:
+        self._last_time = 0.0
+        self._last_share: float | None = None
+
+    def due(self, elapsed: float, share: float) -> bool:
+        """Whether a line is due at `elapsed` seconds with `share` of the items settled."""
+        if self._last_share is None:  # what the cache answers at once is no progress to report
+            self._last_share = share
+        waited = elapsed - self._last_time
+        pause = LONG_PAUSE if elapsed > LONG_BUILD else PAUSE
+        stepped = share - self._last_share >= STEP_OF_SHARE and waited >= SHORTEST_PAUSE
+        if waited < pause and not stepped:
+            return False
+        self._last_time, self._last_share = elapsed, share
+        return True
+
+
+class PlainScreen:
+    """Writes lines to a stream and never moves the cursor."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def line(self, line: Line) -> None:
+        for text in wrapped(line.text, self._stream.width) if self._stream.isatty() else [line.text]:
+            self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def table(self, grid: Grid) -> None:
+        for text in grid.fitted(self._stream.width).lines():
+            self.line(Line(text))
+
+    @contextmanager
+    def progress(self, pace: Pace) -> Iterator[None]:
+        """A line from time to time, and one at the end where anything was asked."""
+        done = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(pace, done.wait), name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            view = pace.look()
+            if view.asked:
+                self.line(Line(progress_line(view)))
+
+    def _watch(self, pace: Pace, wait: Callable[[float], bool]) -> None:
+        rhythm = Rhythm()
+        while not wait(1 / LOOKS_A_SECOND):
+            view = pace.look()
+            if rhythm.due(view.elapsed, view.share):
+                self.line(Line(progress_line(view)))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """`text` broken between words, so that a path stays whole."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def progress_line(view: View) -> str:
+    """ "tags 11/11, questions 40/60, answers 112/480; 32 in flight, 3.4 requests/s, …"."""
+    bars = ", ".join(f"{bar.stage} {bar.made}/{bar.declared}" for bar in view.stages)
+    failed = [f"{number_of(view.missing, 'items')} failed"] if view.missing else []
+    return f"{bars}; {', '.join([*failed, *view.facts()])}"

@@ -1,0 +1,153 @@
+"""Plain data, as a configuration resolves to, → `Settings`. A mistake in it becomes one sentence.
+
+Knows nothing of Hydra: see `distill_build.config`. The sentences are made from the types in
+`distill_build.settings`, so they cannot fall behind them.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from distill_build.errors import ConfigurationError
+from distill_build.models.base import ModelSettings
+from distill_build.naming import check_name, dataset_name
+from distill_build.settings import ROLE_OF_STAGE, Settings
+from distill_build.settings_checks import check_address, check_settings, check_topic
+
+Data = dict[str, Any]
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+ROLES = tuple(ROLE_OF_STAGE.values())
+NOT_OF_A_BUILD = frozenset({"model", "local"})
+"""Top-level keys that other keys refer to, and that no build reads."""
+
+
+def to_settings(data: Data) -> Settings:
+    """The typed settings of `data`. Raises ConfigurationError with the key, its value and what it takes."""
+    check_keys(data)
+    check_models(data)
+    build = {key: value for key, value in data.items() if key not in NOT_OF_A_BUILD}
+    build["topic"] = check_topic(data["topic"])
+    build["name"] = dataset_name(data["topic"]) if data["name"] is None else check_name(str(data["name"]))
+    build["formats"] = [data["formats"]] if isinstance(data["formats"], str) else data["formats"]
+    convert({**data["model"], "name": data["model"]["name"] or ""}, ModelSettings, "model.")
+    for role in ROLES:
+        check_address(role, data[role], data["model"])
+    settings = convert(build, Settings)
+    check_settings(settings)
+    return settings
+
+
+def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Iterator[str]:
+    """Every setting's dotted key, those of `model` and `local` and the config groups included."""
+    for field in msgspec.structs.fields(struct):
+        yield f"{prefix}{field.name}"
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from known_keys(field.type, f"{prefix}{field.name}.")
+    if struct is Settings:
+        yield from ("model", *known_keys(ModelSettings, "model."), *(f"model@{role}" for role in ROLES))
+        yield from ("local", "local.path")
+
+
+def unknown_key(key: str) -> ConfigurationError:
+    """The sentence for a setting that does not exist, with the nearest one that does."""
+    if key in known_keys():
+        return gone_key(key)
+    near = difflib.get_close_matches(key, list(known_keys()), n=1)
+    way_out = f"did you mean '{near[0]}'?" if near else "distill-build --cfg job lists them all"
+    return ConfigurationError(f"unknown setting '{key}': {way_out}")
+
+
+def gone_key(key: str) -> ConfigurationError:
+    """The sentence for a setting that the configuration does not have, though every one of ours does."""
+    return ConfigurationError(
+        f"the configuration has no '{key}': a project's own conf/distill.yaml begins with "
+        "'defaults: [base, _self_]', and a setting that is not wanted is null rather than removed"
+    )
+
+
+def check_keys(data: Data) -> None:
+    """Raises ConfigurationError for the first key that no setting has, and for one that is gone."""
+    known = set(known_keys())
+    written = set(written_keys(data))
+    unknown = sorted(key for key in written - known if ".extra_body." not in key)
+    if unknown:
+        raise unknown_key(unknown[0])
+    nodes = {key.rpartition(".")[0] for key in written}
+    gone = sorted(key for key in known - written if "@" not in key and key.rpartition(".")[0] in nodes | {""})
+    if gone:
+        raise gone_key(gone[0])
+
+
+def written_keys(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Every dotted key that stands in `data`."""
+    for name, value in data.items():
+        yield f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from written_keys(value, f"{prefix}{name}.")
+
+
+def check_models(data: Data) -> None:
+    """Raises ConfigurationError for a role that is a word (`teacher=deepseek`) in place of settings."""
+    for node in ("model", *ROLES):
+        if not isinstance(data[node], dict):
+            raise ConfigurationError(
+                f"{node}={shown(data[node])}: a role's model is chosen with model@{node}={shown(data[node])}"
+            )
+
+
+def convert(data: Data, struct: type[Struct], prefix: str = "") -> Struct:
+    """`data` as `struct`. Raises ConfigurationError naming the key, its value and what it takes."""
+    try:
+        return msgspec.convert(data, struct)
+    except msgspec.ValidationError as error:
+        key, value, wanted = find_mistake(str(error), data, struct)
+        raise ConfigurationError(f"{prefix}{key}={shown(value)}: expected {wanted}") from None
+
+
+def find_mistake(message: str, data: Data, struct: type[msgspec.Struct]) -> tuple[str, Any, str]:
+    """Key, value and expectation of the setting that msgspec's `message` (`… - at `$.a.b[0]``) is about."""
+    path = re.search(r"`\$\.([\w.]+)", message)
+    key = path[1] if path else ""
+    value: Any = data
+    expected: msgspec.inspect.Type = msgspec.inspect.type_info(struct)
+    for name in key.split("."):
+        value = value[name]
+        if not isinstance(expected, msgspec.inspect.StructType):
+            break
+        expected = next(field.type for field in expected.fields if field.name == name)
+    return key, value, describe(expected)
+
+
+def shown(value: Any) -> str:
+    """`value` as it would stand on a command line."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def describe(expected: msgspec.inspect.Type) -> str:
+    """What a type takes, in words."""
+    match expected:
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            number = "a whole number" if isinstance(expected, msgspec.inspect.IntType) else "a number"
+            low = f" from {expected.ge}" if expected.ge is not None else ""
+            return number + low + (f" to {expected.le}" if expected.le is not None else "")
+        case msgspec.inspect.LiteralType():
+            return "one of " + ", ".join(map(str, expected.values))
+        case msgspec.inspect.ListType():
+            return f"a list as in [a,b] of {describe(expected.item_type)}"
+        case msgspec.inspect.UnionType():
+            return " or ".join(map(describe, expected.types))
+        case msgspec.inspect.StructType():
+            return "settings of its own: " + ", ".join(field.name for field in expected.fields)
+    return PLAIN_WORDS[type(expected)]
+
+
+PLAIN_WORDS: dict[type[msgspec.inspect.Type], str] = {
+    msgspec.inspect.StrType: "text",
+    msgspec.inspect.BoolType: "true or false",
+    msgspec.inspect.NoneType: "null",
+    msgspec.inspect.DictType: "keys and values as in {key: value}",
+    msgspec.inspect.AnyType: "any value",
+}

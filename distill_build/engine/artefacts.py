@@ -1,0 +1,166 @@
+"""Files that are whole or old: written beside, synced, and moved into place together at the end.
+
+Knows nothing of what is in a file. Several files are replaced as one: a journal names the moves before the first is
+made, and who finds a journal finishes it. So a kill between two moves leaves no mixture for longer than until the
+next build.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from distill_build.errors import StorageError
+
+COPY_BYTES = 1 << 20
+JOURNAL = "replacing.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file as it was written: size in bytes, time of modification in nanoseconds, SHA-256 in hex."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    def untouched(self, path: Path) -> bool:
+        """Whether size and time still are what they were; the content is taken on trust then."""
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return False
+        return (stat.st_size, stat.st_mtime_ns) == (self.size, self.mtime_ns)
+
+    def same_content(self, path: Path) -> bool:
+        """Whether the content is what it was, whatever the time says."""
+        return self.untouched(path) or (path.is_file() and file_sha256(path) == self.sha256)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_state(path: Path, sha256: str | None = None) -> FileState:
+    """The state of a file that is there; its digest is worked out where it is not given."""
+    stat = path.stat()
+    return FileState(stat.st_size, stat.st_mtime_ns, sha256 or file_sha256(path))
+
+
+class ArtefactWriter:
+    """Writes one new file, digesting on the way. `sha256` and `size` are those of what was written so far."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: BinaryIO = path.open("wb", buffering=COPY_BYTES)
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        self._file.close()
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+
+    def copy(self, source: BinaryIO, start: int, length: int) -> None:
+        """Appends `length` bytes of `source` from `start` on. Raises StorageError where it is shorter."""
+        source.seek(start)
+        while length:
+            data = source.read(min(length, COPY_BYTES))
+            if not data:
+                raise StorageError(
+                    f"{source.name} ended early: it was cut while a build read it; build again"
+                )
+            self.write(data)
+            length -= len(data)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+class Spool:
+    """Rows written in the order in which they come, to be read back in another. Not synced: it ends with the run."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file: BinaryIO = path.open("w+b", buffering=COPY_BYTES)
+        self._path = path
+        self._end = 0
+
+    def append(self, data: bytes) -> int:
+        """The place (in bytes) at which `data` begins."""
+        start = self._end
+        self.file.write(data)
+        self._end += len(data)
+        return start
+
+    def reader(self) -> BinaryIO:
+        """The file, with all that was appended readable."""
+        self.file.flush()
+        return self.file
+
+    def remove(self) -> None:
+        self.file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def replace_together(folder: Path, moves: Mapping[Path, Path], removals: Iterable[Path]) -> None:
+    """Moves each new file (key) to its place (value) and removes `removals`, all or, after a crash, all later.
+
+    `folder` holds the journal. New files must be synced already.
+    """
+    journal = folder / JOURNAL
+    record = {
+        "moves": [[_relative(new, folder), _relative(place, folder)] for new, place in moves.items()],
+        "removals": [_relative(path, folder) for path in removals],
+    }
+    with ArtefactWriter(folder / f".{JOURNAL}.new") as writer:
+        writer.write(json.dumps(record, ensure_ascii=False).encode())
+    (folder / f".{JOURNAL}.new").replace(journal)
+    finish_replacing(folder)
+
+
+def finish_replacing(folder: Path) -> bool:
+    """Carries out the journal in `folder`, where there is one; says whether there was."""
+    journal = folder / JOURNAL
+    try:
+        record = json.loads(journal.read_bytes())
+    except FileNotFoundError:
+        return False
+    for new, place in record["moves"]:
+        if (folder / new).exists():  # else a run before this one came so far
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            (folder / new).replace(folder / place)
+    for path in record["removals"]:
+        (folder / path).unlink(missing_ok=True)
+    journal.unlink()
+    return True
+
+
+def set_aside(path: Path, folder: Path) -> Path:
+    """Copies a file that is about to be replaced into `folder`, and returns the copy."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy2(path, folder / path.name))
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return os.path.relpath(path, folder)

@@ -1,0 +1,118 @@
+"""The folder of a cache: whose it is, on which file system it lies, and its generation.
+
+The generation is a random word that changes whenever a response displaces an accepted one (--rebuild). What was
+derived from entries under one generation and remembered elsewhere is trusted only under the same one.
+"""
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from distill_build.engine.manifest import SCHEME
+from distill_build.errors import StorageError
+
+MARKER = "distill-cache.json"
+OWN_FILES = (MARKER, "weights.json")
+"""What may lie in a cache before its marker does: another process's marker, and the memo of weights' digests."""
+NETWORK_FILE_SYSTEMS = frozenset(
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "fuse.sshfs",
+        "lustre",
+        "glusterfs",
+        "fuse.glusterfs",
+        "ceph",
+        "9p",
+        "afs",
+    ]
+)
+
+
+class CacheDirectory:
+    """`path` holds a marker file beside diskcache's own files."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._marker = path / MARKER
+
+    def prepare(self) -> None:
+        """Makes the folder, or checks that it is a cache of ours.
+
+        Raises StorageError for a folder of something else, another scheme, a network file system (which
+        corrupts SQLite), and where it cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_network_file_system()
+            if self._marker.exists():
+                self._check_scheme()
+            else:
+                self._claim()
+        except OSError as error:
+            raise StorageError(
+                f"the cache {self.path} cannot be made: {error.strerror}; set cache.dir"
+            ) from error
+
+    def generation(self) -> str:
+        """The word that stands now; empty where there is no cache yet."""
+        try:
+            return str(json.loads(self._marker.read_bytes())["generation"])
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StorageError(f"{self._marker} cannot be read ({error}): use another cache.dir") from error
+
+    def renew_generation(self) -> str:
+        """To be called before an accepted response is displaced; returns the word that stands from now on."""
+        self._write_marker()
+        return self.generation()
+
+    def _claim(self) -> None:
+        others = [item for item in self.path.iterdir() if not any(name in item.name for name in OWN_FILES)]
+        if others and not self._marker.exists():  # another process may have claimed it meanwhile
+            raise StorageError(
+                f"{self.path} is not a cache of distill-build, and not empty: set cache.dir to a folder of its own"
+            )
+        self._write_marker()
+
+    def _check_scheme(self) -> None:
+        self.generation()
+        scheme = json.loads(self._marker.read_bytes()).get("scheme")
+        if scheme != SCHEME:
+            raise StorageError(
+                f"the cache {self.path} has scheme {scheme}, and this program knows scheme {SCHEME}: "
+                "use the version of distill-build that wrote it, or set cache.dir"
+            )
+
+    def _write_marker(self) -> None:
+        temporary = self.path / f".{MARKER}.{secrets.token_hex(4)}"
+        temporary.write_text(json.dumps({"scheme": SCHEME, "generation": secrets.token_hex(8)}) + "\n")
+        temporary.replace(self._marker)
+
+    def _refuse_network_file_system(self) -> None:
+        kind = _file_system(self.path)
+        if kind in NETWORK_FILE_SYSTEMS:
+            raise StorageError(
+                f"the cache {self.path} lies on a network file system ({kind}), where SQLite loses data: "
+                "set cache.dir to a local folder"
+            )
+
+
+def _file_system(path: Path) -> str | None:
+    """The type of the file system that holds `path`, where the system has /proc/self/mounts to tell it."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return None
+    target = os.path.realpath(path)
+    best, kind = -1, None
+    for line in mounts.read_text().splitlines():
+        _, mount_point, file_system, *_ = line.split(" ")
+        place = mount_point.encode().decode("unicode_escape")
+        if (target == place or target.startswith(place.rstrip("/") + "/")) and len(place) >= best:
+            best, kind = len(place), file_system
+    return kind

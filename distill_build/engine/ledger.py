@@ -1,0 +1,43 @@
+"""What a run did: events appended to runs/<run id>/events.jsonl, one JSON object a line, as they happen.
+
+An event carries names and numbers, never a request's headers. Written unbuffered by lines, so that a killed run
+has told all that it did but perhaps the last line.
+"""
+
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+
+def new_run_id() -> str:
+    """Sorts by time, and is not the same for two runs of one second."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+class Ledger:
+    """The events of one run. The file is made with the first event, so a run that did nothing leaves none."""
+
+    def __init__(self, runs: Path, run_id: str) -> None:
+        self.run_id = run_id
+        self.folder = runs / run_id
+        self._file: TextIO | None = None
+
+    def write(self, event: str, **facts: Any) -> None:
+        """Appends one event with the time in UTC."""
+        if self._file is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self.folder / "events.jsonl").open("a", encoding="utf-8", buffering=1 << 16)
+        row = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+        self._file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+    def flush(self) -> None:
+        """Hands what was written to the operating system."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,57 @@
+"""The identity of a call: canonical JSON, its digest, and what differs between two of them.
+
+Knows JSON values only: neither models nor stages. `digest` and `explain` look at the same value, and two values
+have the same digest just where `explain` finds nothing (a test holds them together).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+SCHEME = 1
+"""Version of the rules that make a key. A change here re-asks everything, so it is stored with every entry."""
+
+
+def canonical(value: Any) -> bytes:
+    """One spelling for one JSON value: sorted keys, no spaces, UTF-8.
+
+    There is no `default=`: what JSON cannot write raises TypeError, NaN and infinities raise ValueError.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON, in hex."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where two values differ; `path` is dotted, and a side that lacks the place is ABSENT."""
+
+    path: str
+    old: Any
+    new: Any
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "(absent)"
+
+
+ABSENT = _Absent()
+
+
+def explain(old: Any, new: Any, path: str = "") -> Iterator[Difference]:
+    """Every place where two JSON values differ, in the order of the keys."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from explain(old.get(key, ABSENT), new.get(key, ABSENT), f"{path}.{key}" if path else key)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (left, right) in enumerate(zip(old, new, strict=True)):
+            yield from explain(left, right, f"{path}[{index}]")
+    elif old is ABSENT or new is ABSENT or canonical(old) != canonical(new):
+        yield Difference(path, old, new)

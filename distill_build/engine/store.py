@@ -1,0 +1,200 @@
+"""The store of responses: key → entry, in a diskcache directory. The only place that knows diskcache.
+
+Knows nothing of what a response means. One writer thread commits in groups; reads are made by the caller's
+thread. Several processes may share a directory: an entry is read and written within one transaction, and who
+comes second finds what stands (see `Entry.joined`).
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diskcache
+
+from distill_build.engine.cache_directory import CacheDirectory
+from distill_build.engine.entry import Entry, decode, encode
+from distill_build.errors import CorruptEntryError, StorageError
+
+BUSY_SECONDS = 60.0
+"""How long a transaction waits for another process's."""
+INLINE_BYTES = 1 << 17
+"""Values below this lie in the database itself, where a commit covers them; larger ones in files of their own."""
+
+
+class _BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache ships no types
+    """Text keys and bytes values alone: diskcache would pickle anything else, and unpickle what it finds."""
+
+    def put(self, key: object) -> tuple[object, bool]:
+        if type(key) is not str:
+            raise TypeError(f"a cache key is text, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: object, raw: bool) -> object:
+        if not raw or type(key) is not str:
+            raise StorageError("the cache holds a key that distill-build never wrote: use another cache.dir")
+        return key
+
+    def store(self, value: object, read: bool, key: object = diskcache.UNKNOWN) -> Any:
+        if type(value) is not bytes or read:
+            raise TypeError(f"a cache value is bytes, not {type(value).__name__}")
+        return super().store(value, read, key=key)
+
+    def fetch(self, mode: int, filename: str | None, value: object, read: bool) -> object:
+        is_bytes_inline = mode == diskcache.core.MODE_RAW and type(value) is bytes
+        if not (is_bytes_inline or mode == diskcache.core.MODE_BINARY):
+            return None  # decode() calls this corrupt; a pickle is never loaded
+        try:
+            return super().fetch(mode, filename, value, read)
+        except OSError:
+            return b""  # recorded, but its file is gone: corrupt, not a miss
+
+
+@dataclass(slots=True)
+class _Write:
+    entry: Entry
+    displace: bool
+    done: "asyncio.Future[Entry]"
+
+
+class Store:
+    """All calls that were ever made. Open it once for a process; close it to end the writer thread."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises StorageError where `directory` cannot be a cache (see CacheDirectory.prepare)."""
+        self.directory = CacheDirectory(directory)
+        self.directory.prepare()
+        self._cache = _open(directory)
+        self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+
+    def get(self, key: str) -> Entry | None:
+        """The entry under `key`, or None. Raises CorruptEntryError where it is recorded but unreadable."""
+        try:
+            stored = self._cache.get(key, default=_MISSING)
+        except (sqlite3.Error, OSError, diskcache.Timeout) as error:
+            raise _unusable(self.directory.path, error) from error
+        return None if stored is _MISSING else decode(key, stored)
+
+    def put(self, entry: Entry, *, displace: bool = False) -> "asyncio.Future[Entry]":
+        """Hands `entry` to the writer; the future holds what stands under its key once that is on disk.
+
+        An entry that is there already is joined, not replaced; `displace` lets a newly accepted attempt win.
+        """
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write_in_groups, name="store-writer", daemon=True)
+            self._writer.start()
+        done: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        self._writes.put(_Write(entry, displace, done))
+        return done
+
+    def keys(self) -> Iterator[str]:
+        """All keys, oldest first."""
+        return iter(self._cache)
+
+    def size(self) -> tuple[int, int]:
+        """(number of entries, bytes on disk)."""
+        return len(self._cache), int(self._cache.volume())
+
+    def close(self) -> None:
+        """Waits for what was handed over, then ends the writer."""
+        if self._writer is not None:
+            self._writes.put(None)
+            self._writer.join()
+        self._cache.close()
+
+    def _write_in_groups(self) -> None:
+        """Takes all that waits, commits it with one sync, then lets its callers go on."""
+        while (first := self._writes.get()) is not None:
+            group, ended = [first], False
+            while not self._writes.empty():
+                write = self._writes.get()
+                if write is None:
+                    ended = True
+                    break
+                group.append(write)
+            self._commit(group)
+            if ended:
+                break
+        self._cache.close()  # the connection of this thread
+
+    def _commit(self, group: list[_Write]) -> None:
+        results: list[Entry | Exception]
+        try:
+            with self._cache.transact(retry=False):
+                results = [self._join(write) for write in group]
+        except (sqlite3.Error, OSError, diskcache.Timeout) as error:
+            results = [_unusable(self.directory.path, error)] * len(group)
+        loop = group[0].done.get_loop()
+        loop.call_soon_threadsafe(_settle, group, results)
+
+    def _join(self, write: _Write) -> Entry:
+        key = write.entry.key
+        stored = self._cache.get(key, default=_MISSING)
+        entry = write.entry
+        if stored is not _MISSING:
+            entry = self._joined(decode_or_none(key, stored), write)
+        self._cache.set(key, encode(entry), tag=entry.manifest.get("stage"))
+        return entry
+
+    @staticmethod
+    def _joined(standing: Entry | None, write: _Write) -> Entry:
+        return write.entry if standing is None else standing.joined(write.entry, displace=write.displace)
+
+
+_MISSING = object()
+
+
+def decode_or_none(key: str, stored: object) -> Entry | None:
+    """The entry, or None where it is damaged: a new response under its key is then all there is."""
+    try:
+        return decode(key, stored)
+    except CorruptEntryError:
+        return None
+
+
+def _open(directory: Path) -> Any:
+    """A diskcache that evicts nothing, expires nothing, and syncs every commit.
+
+    diskcache keeps settings in its database and evicts at 1 GiB by default, so they are given and then read back.
+    """
+    wanted = {"eviction_policy": "none", "cull_limit": 0, "size_limit": 1 << 60, "statistics": 0}
+    try:
+        cache = diskcache.Cache(
+            str(directory),
+            timeout=BUSY_SECONDS,
+            disk=_BytesDisk,
+            disk_min_file_size=INLINE_BYTES,
+            sqlite_synchronous=2,  # FULL: a committed response survives a power cut
+            **wanted,
+        )
+    except (sqlite3.Error, OSError, diskcache.Timeout) as error:
+        raise _unusable(directory, error) from error
+    for setting, value in wanted.items():
+        if cache.reset(setting) != value:
+            raise StorageError(
+                f"the cache {directory} does not keep {setting}={value}: use another cache.dir"
+            )
+    return cache
+
+
+def _settle(group: list[_Write], results: list[Entry | Exception]) -> None:
+    for write, result in zip(group, results, strict=True):
+        if write.done.done():  # its caller was cancelled; the entry is stored all the same
+            continue
+        if isinstance(result, Exception):
+            write.done.set_exception(result)
+        else:
+            write.done.set_result(result)
+
+
+def _unusable(directory: Path, error: Exception) -> StorageError:
+    reason = str(error) or type(error).__name__
+    return StorageError(
+        f"the cache {directory} cannot be used: {reason}. Free some space or mend its permissions, or set "
+        "cache.dir; everything stored so far is kept, and the next build goes on from there"
+    )

@@ -1,0 +1,78 @@
+"""The exceptions of distill-build.
+
+    DistillError
+    ├── UsageError              2    a command or flag that does not exist, or does not fit
+    ├── ConfigurationError      2    a setting, template or weights file that cannot be used
+    │   └── EndpointError       2    an endpoint that cannot be used as it is configured
+    ├── StoppedError            3    a cap was reached; what is complete is written
+    │   ├── BudgetExceededError      budget.usd, budget.tokens or budget.calls
+    │   └── FailureCapError          --keep-going, or a stage whose first items all fail
+    ├── DifferenceError         4    --locked, --frozen or verify found a difference
+    │   └── MissingCallError         --offline met a call that is not in the cache
+    ├── StorageError            5    the cache or the disk cannot be used
+    │   └── CorruptEntryError        a stored response that cannot be read back
+    └── InterruptedBuildError   130  Ctrl-C or SIGTERM
+
+An error's text is the one sentence that the user reads, with the way out in it. An item that could not be
+made is not an error but a state: see `distill_build.records.Failure`.
+"""
+
+from typing import ClassVar
+
+
+class DistillError(Exception):
+    """The root: everything that is told to the user without a stack trace."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class UsageError(DistillError):
+    """A command or flag that does not exist, or does not fit."""
+
+
+class ConfigurationError(DistillError):
+    """A setting, template or weights file that cannot be used."""
+
+
+class EndpointError(ConfigurationError):
+    """An endpoint that cannot be used as it is configured: address, key, model name or parameter."""
+
+
+class StoppedError(DistillError):
+    """A cap was reached. What is complete is written."""
+
+    exit_code = 3
+
+
+class BudgetExceededError(StoppedError):
+    """`budget.usd`, `budget.tokens` or `budget.calls` is spent."""
+
+
+class FailureCapError(StoppedError):
+    """`--keep-going N` failed items, or a stage whose first items all fail."""
+
+
+class DifferenceError(DistillError):
+    """`--locked`, `--frozen` or `verify` found a difference."""
+
+    exit_code = 4
+
+
+class MissingCallError(DifferenceError):
+    """`--offline` met a call that is not in the cache."""
+
+
+class StorageError(DistillError):
+    """The cache or the disk cannot be used."""
+
+    exit_code = 5
+
+
+class CorruptEntryError(StorageError):
+    """A stored response that is recorded but cannot be read back."""
+
+
+class InterruptedBuildError(DistillError):
+    """Ctrl-C or SIGTERM."""
+
+    exit_code = 130

@@ -1,0 +1,70 @@
+"""What every format has to decide alike: where the reasoning goes, what identifies a row. Pure.
+
+The one text that holds reasoning and answer has the form of DeepSeek-R1 and Qwen3, which trainers know:
+
+    <think>
+    …
+    </think>
+
+    …
+
+Its first `</think>` is always the end of the reasoning. So a reasoning that speaks of the tag gets a space into
+it (`</ think>`), and an answer that speaks of it but has no reasoning gets an empty block before it. The answer
+itself is never changed, nor is anything where reasoning has a field of its own.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from distill_build.artefact_rows import AnswerRow
+from distill_build.records import JsonObject
+
+TAG = re.compile(r"<(/?)think>")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How rows are laid out; `system_prompt` stands before each question, None for none."""
+
+    reasoning: Literal["think", "field", "drop"]
+    metadata: bool
+    system_prompt: str | None
+
+
+Write = Callable[[Sequence[AnswerRow]], None]
+Open = Callable[[Path, Layout], AbstractContextManager[Write]]
+"""Opens a new file at a path, and gives a function that appends rows to it until the context ends."""
+
+
+def reply(row: AnswerRow, layout: Layout) -> str:
+    """The text that a model is to learn to give."""
+    return with_reasoning(row.reasoning, row.answer) if layout.reasoning == "think" else row.answer
+
+
+def with_reasoning(reasoning: str | None, answer: str) -> str:
+    """Reasoning and answer as one text whose first `</think>` ends the reasoning; the answer alone has no block."""
+    if not reasoning and "</think>" not in answer:
+        return answer
+    thought = TAG.sub(r"<\1 think>", reasoning or "")
+    return f"<think>\n{thought}\n</think>\n\n{answer}"
+
+
+def additions(row: AnswerRow, layout: Layout) -> JsonObject:
+    """The `metadata` of a row of a JSON format, as an object to be merged into it; empty where it is switched off."""
+    if not layout.metadata:
+        return {}
+    return {
+        "metadata": {"id": row.id, "question_id": row.question_id, "tag": row.tag, "path": row.path},
+    }
+
+
+def reasoning_field(row: AnswerRow, layout: Layout) -> JsonObject:
+    """The `reasoning` field of a row of a JSON format, as an object to be merged into it.
+
+    "" where a row has none: readers that take a column's type from the first rows want text in all of them.
+    """
+    return {"reasoning": row.reasoning or ""} if layout.reasoning == "field" else {}

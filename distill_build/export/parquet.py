@@ -1,0 +1,43 @@
+"""Apache Parquet with the columns of the CSV, and the path as a list. The only place that knows pyarrow.
+
+One version of pyarrow writes the same bytes for the same rows: format version, compression and row groups are
+fixed, and no time is written. Its own version stands in the file.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from distill_build.artefact_rows import AnswerRow
+from distill_build.export.columns import cell, column_names
+from distill_build.export.layout import Layout, Write
+
+REPEATED = ("system", "tag", "path.list.element", "model")
+"""Columns whose few values come again and again, so that a dictionary of them makes the file smaller."""
+
+
+@contextmanager
+def open_parquet(path: Path, layout: Layout) -> Iterator[Write]:
+    """A new file; each call of the function that it gives writes one row group."""
+    import pyarrow
+    from pyarrow.parquet import ParquetWriter
+
+    schema = _schema(layout)
+    with ParquetWriter(
+        path, schema, version="2.6", compression="zstd", compression_level=3, use_dictionary=list(REPEATED)
+    ) as writer:
+
+        def write(rows: Sequence[AnswerRow]) -> None:
+            columns = [[cell(row, name, layout) for row in rows] for name in schema.names]
+            arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            writer.write_batch(pyarrow.record_batch(arrays, schema=schema))
+
+        yield write
+
+
+def _schema(layout: Layout) -> Any:
+    import pyarrow
+
+    special = {"path": pyarrow.list_(pyarrow.string()), "sample": pyarrow.int32()}
+    return pyarrow.schema([(name, special.get(name, pyarrow.string())) for name in column_names(layout)])

@@ -1,0 +1,99 @@
+"""Command-line words → words that Hydra reads as they were meant. Pure; knows Hydra's grammar of overrides.
+
+Hydra refuses unquoted text that is not ASCII, and takes `a, b` for a sweep, `3.10` for 3.1, `null` for
+nothing, `[a]` for a list and `${x}` for an interpolation. A topic is none of these: it gets Hydra's quotes.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from distill_build.errors import UsageError
+
+LITERAL = frozenset({"topic", "name", "system_prompt"})
+"""Keys whose value is text as typed: not even `${…}` means anything."""
+
+TEXT = frozenset(
+    {"output_dir", "cache.dir", "prompts.dir", "local.path"}
+    | {
+        f"{node}.{field}"
+        for node in ("model", "tagger", "student", "teacher")
+        for field in ("name", "base_url", "api_key_env", "path", "revision")
+    }
+)
+"""Keys whose value is text, with Hydra's `null` and `${…}`."""
+
+NULLABLE = (LITERAL | TEXT) - {"topic"}
+WORD = re.compile(r"(?P<key>\+{0,2}[\w.]+)=(?P<value>.*)", re.DOTALL)
+EXTRA_BODY = re.compile(r"(model|tagger|student|teacher)\.extra_body[.=]")
+"""Settings whose names are the endpoint's own: Hydra takes a new key with `++` only."""
+# Hydra's QUOTED_VALUE: a backslash counts only in a run before a quote of the same kind.
+QUOTED = re.compile(
+    r"""'(?:[^'\\]|\\+[^'\\]|(?:\\\\)*\\')*(?:\\\\)*'"""
+    r"""|"(?:[^"\\]|\\+[^"\\]|(?:\\\\)*\\")*(?:\\\\)*\""""
+)
+SWEEP_FUNCTION = re.compile(r"(choice|shuffle|sort)\(.*\)", re.DOTALL)
+
+
+def quote_free_text(words: Iterable[str], *, multirun: bool) -> list[str]:
+    """The words of a command line with the values of `LITERAL` and `TEXT` keys in Hydra's quotes.
+
+    Without `multirun` a value is one text, unless it stands in quotes of its own: they are taken off. With
+    `multirun` commas outside quotes separate values, and `choice(…)` goes through. A key of an extra_body
+    gets Hydra's `++`. Raises UsageError where the topic, or one of several values, is empty.
+    """
+    return [quote_word(word, multirun=multirun) for word in words]
+
+
+def quote_word(word: str, *, multirun: bool) -> str:
+    """One word of `quote_free_text`."""
+    if EXTRA_BODY.match(word):
+        return f"++{word}"
+    match = WORD.fullmatch(word)
+    key = match["key"].lstrip("+") if match else ""
+    if match is None or key not in LITERAL | TEXT or (multirun and SWEEP_FUNCTION.fullmatch(match["value"])):
+        return word
+    values = split_sweep(match["value"]) if multirun else [match["value"]]
+    if (len(values) > 1 or key == "topic") and not all(value.strip() for value in values):
+        raise UsageError(f"'{word}' has an empty value: say it as in topic=sports, or topic=\"board games\"")
+    return f"{match['key']}=" + ",".join(quote_value(key, value) for value in values)
+
+
+def split_sweep(value: str) -> Sequence[str]:
+    """`value` at its commas; a part in quotes of its own keeps its commas. Spaces around several parts go."""
+    parts: list[str] = []
+    rest = value
+    while True:
+        quoted = re.match(rf"\s*({QUOTED.pattern})\s*(?=,|$)", rest)
+        end = quoted.end() if quoted else rest.find(",")
+        if end in (-1, len(rest)):
+            return [value] if not parts else [*parts, rest.strip()]
+        parts.append(rest[:end].strip())
+        rest = rest[end + 1 :]
+
+
+def quote_value(key: str, value: str) -> str:
+    """One value of `key` in Hydra's quotes; `null` stays null where the key knows it."""
+    if value == "null" and key in NULLABLE:
+        return value
+    text = unquote(value) if QUOTED.fullmatch(value) else value
+    return quote(escape_interpolations(text) if key in LITERAL else text)
+
+
+def unquote(value: str) -> str:
+    """The text of Hydra's quoted string: a run of backslashes before its own quote is halved."""
+    mark = value[0]
+    inner = re.sub(rf"(\\+){mark}", lambda run: run[1][: len(run[1]) // 2] + mark, value[1:-1])
+    return re.sub(r"\\+\Z", lambda run: run[0][: len(run[0]) // 2], inner)
+
+
+def quote(text: str) -> str:
+    """`text` as Hydra's quoted string: a run of backslashes is doubled before a quote and at the end."""
+    inner = re.sub(r"(\\*)'", lambda run: run[1] * 2 + r"\'", text)
+    return "'" + re.sub(r"\\+\Z", lambda run: run[0] * 2, inner) + "'"
+
+
+def escape_interpolations(text: str) -> str:
+    r"""`text` such that OmegaConf reads it as itself: `\${` for `${`, and `???` is not a missing value."""
+    if text == "???":
+        return "${oc.decode:\"'???'\"}"
+    return re.sub(r"(\\*)\$\{", lambda run: run[1] * 2 + r"\${", text)

@@ -1,0 +1,81 @@
+"""Where an endpoint is and what is needed to get in: its checked address, the API key, the proxy on the way.
+
+Knows nothing of HTTP libraries, so that settings can be checked before one is loaded.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from distill_build.errors import ConfigurationError
+from distill_build.models.base import ModelSettings
+
+
+def checked_address(model: ModelSettings) -> str:
+    """`base_url` without a slash at its end. Raises ConfigurationError where it is not an http(s) address."""
+    address = (model.base_url or "").strip().rstrip("/")
+    if not address:
+        raise ConfigurationError(
+            f"model {model.name!r} has no address: set model.base_url, for example http://127.0.0.1:8000/v1"
+        )
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"model.base_url={address} is no address: it starts with http:// or https://")
+    if parts.username or parts.password:
+        raise ConfigurationError(
+            "model.base_url holds a user name or password: "
+            "put a key into the environment variable named in model.api_key_env"
+        )
+    return address
+
+
+def api_key(model: ModelSettings, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The key from the variable named in `api_key_env`; None where none is set and none is required.
+
+    Raises ConfigurationError naming the variable and the model.
+    """
+    variable = model.api_key_env
+    key = environment.get(variable, "").strip() if variable else ""
+    if not key and model.api_key_required:
+        wanted = f"set the environment variable {variable}" if variable else "set model.api_key_env"
+        raise ConfigurationError(f"model {model.name!r} needs an API key: {wanted}")
+    if not key.isascii() or not key.isprintable():
+        raise ConfigurationError(
+            f"the environment variable {variable} holds no API key for model {model.name!r}: "
+            "a key has no line breaks and no characters outside ASCII"
+        )
+    return key or None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def environment_proxy(address: str) -> str | None:
+    """The proxy that the environment names for an address, None for this machine.
+
+    Raises ConfigurationError for a SOCKS proxy.
+    """
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if proxy and not proxy.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"the environment's proxy for {parts.scheme} is not an HTTP proxy: "
+            f"set {parts.scheme.upper()}_PROXY to one, or NO_PROXY={host}"
+        )
+    return proxy

@@ -1,0 +1,144 @@
+"""Settings → models. Roles on the same endpoint and model share one gate, and the lower limits win.
+
+Nothing is opened, imported or started before the first request: a build that has nothing to ask needs no key,
+no weights and no HTTP library.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from distill_build.models.address import api_key, checked_address
+from distill_build.models.base import Keep, Limits, Model, ModelSettings, Permit
+from distill_build.models.embedded import Embedded, Engine, require_engine
+from distill_build.models.embedded_server import SLOTS
+from distill_build.models.limits import Gate, stopped
+
+Place = tuple[str, str, str]
+
+
+class Models:
+    """The models of a build, by role.
+
+    `roles` gives each role its model and limits; `log_dir` gets the embedded engine's log, None throws it
+    away.
+    """
+
+    def __init__(self, roles: Mapping[str, tuple[ModelSettings, Limits]], log_dir: Path | None) -> None:
+        self._settings = dict(roles)
+        gates = {place: gate_for(place, self._settings.values()) for place in map(place_of, models_in(roles))}
+        engines = {place_of(model): Engine(model, log_dir) for model in models_in(roles)}
+        self._models = {
+            role: LazyModel(opener(model, limits, gates[place_of(model)], engines[place_of(model)]))
+            for role, (model, limits) in roles.items()
+        }
+
+    def __getitem__(self, role: str) -> Model:
+        """The model of a role."""
+        return self._models[role]
+
+    @property
+    def in_flight(self) -> int:
+        """HTTP requests that are under way now, of all roles."""
+        return sum(model.in_flight for model in self._models.values())
+
+    def check(self, role: str) -> None:
+        """Raises ConfigurationError where a role lacks its address, key, engine or weights. Sends nothing."""
+        check(self._settings[role][0])
+
+    def stop(self) -> None:
+        """Ends the waiting of all requests that are not under way, now and from now on."""
+        for model in self._models.values():
+            model.stop()
+
+    async def close(self) -> None:
+        """Closes all connections and ends the engine."""
+        await asyncio.gather(*(model.close() for model in self._models.values()))
+
+
+class LazyModel:
+    """A model that is opened at its first request."""
+
+    def __init__(self, open_: Callable[[], Model]) -> None:
+        self._open = open_
+        self._model: Model | None = None
+        self._stopped = False
+
+    @property
+    def in_flight(self) -> int:
+        """HTTP requests that are under way now."""
+        return self._model.in_flight if self._model else 0
+
+    async def complete(self, body: Mapping[str, Any], *, permit: Permit, keep: Keep) -> None:
+        """See `distill_build.models.base.Model`."""
+        if self._stopped:
+            raise stopped()
+        if self._model is None:
+            self._model = self._open()
+        await self._model.complete(body, permit=permit, keep=keep)
+
+    def stop(self) -> None:
+        """See `distill_build.models.base.Model`."""
+        self._stopped = True
+        if self._model is not None:
+            self._model.stop()
+
+    async def close(self) -> None:
+        """Closes what was opened."""
+        if self._model is not None:
+            await self._model.close()
+
+
+def open_model(model: ModelSettings, limits: Limits, log_dir: Path | None = None) -> Model:
+    """One model by itself. `log_dir` gets the embedded engine's log."""
+    return Models({"only": (model, limits)}, log_dir)["only"]
+
+
+def check(model: ModelSettings) -> None:
+    """Raises ConfigurationError where a model lacks its address, key, engine or weights. Sends nothing."""
+    if model.engine == "embedded":
+        require_engine(model)
+    else:
+        checked_address(model)
+        api_key(model)
+
+
+def opener(model: ModelSettings, limits: Limits, gate: Gate, engine: Engine) -> Callable[[], Model]:
+    """What opens a model."""
+    if model.engine == "embedded":
+        return lambda: Embedded(model, limits, gate, engine)
+
+    def open_endpoint() -> Model:
+        from distill_build.models.openai_compatible import OpenAICompatible
+
+        return OpenAICompatible(model, limits, gate)
+
+    return open_endpoint
+
+
+def models_in(roles: Mapping[str, tuple[ModelSettings, Limits]]) -> list[ModelSettings]:
+    """The models of all roles."""
+    return [model for model, _ in roles.values()]
+
+
+def place_of(model: ModelSettings) -> Place:
+    """What makes two roles share a gate: engine, address or weights file, and model name."""
+    where = model.path if model.engine == "embedded" else model.base_url
+    return model.engine, (where or "").strip().rstrip("/"), model.name
+
+
+def gate_for(place: Place, roles: Any) -> Gate:
+    """The gate of a place: the lowest of its roles' limits, and no more than the embedded engine's slots."""
+    limits = [limits for model, limits in roles if place_of(model) == place]
+    slots = [SLOTS] if place[0] == "embedded" else []
+    return Gate(
+        concurrency=lowest([*slots, *(each.concurrency for each in limits)]),
+        rpm=lowest([each.rpm for each in limits]),
+        tpm=lowest([each.tpm for each in limits]),
+    )
+
+
+def lowest(caps: list[int | None]) -> int | None:
+    """The lowest cap, where None is no cap."""
+    return min((cap for cap in caps if cap is not None), default=None)

@@ -1,0 +1,244 @@
+"""What a reply other than a completion means: status and body, translated at one place.
+
+    retryable (RetryableError)      408 409 425 429 5xx, and what stands for them in a 200's `error`
+    fatal (EndpointError)           3xx 401 402 403 404 405, used-up quota, unknown model, refused parameter
+    of this one item (ModelFailure) 400 413 422 and other 4xx: rejected; a content filter: content_filter
+
+Knows nothing of httpx. A sentence never holds the API key, even where the endpoint quotes it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distill_build.errors import EndpointError
+from distill_build.models.base import ModelFailure, ModelSettings
+from distill_build.models.retry import RetryableError
+from distill_build.models.retry_after import retry_after_s
+
+QUOTE_LENGTH = 300
+RETRYABLE = frozenset({408, 409, 425, 429})
+QUOTA = re.compile(
+    r"insufficient[_ ](quota|balance|credits?|funds)|billing_(hard_limit|not_active)"
+    r"|exceeded your current quota|arrearage|account.{0,20}(overdue|suspended)",
+    re.IGNORECASE,
+)
+FILTERED = re.compile(
+    r"content[_ ]?filter|content[_ ]policy|content management policy|data_?inspection|content exists risk"
+    r"|moderation|flagged|sensitive_words|responsibleai",
+    re.IGNORECASE,
+)
+NO_MODEL = re.compile(
+    r"model_not_found|model_not_exist|invalid_model|unknown[_ ]model|no such model|not a valid model"
+    r"|model.{0,80}?(not (be )?found|n.t exist|not exist|is not (available|supported))",
+    re.IGNORECASE,
+)
+NO_KEY = re.compile(r"api[ _-]?key|invalid_authentication|unauthorized", re.IGNORECASE)
+TOO_LONG = re.compile(r"context|input.{0,20}too long|prompt.{0,20}too long", re.IGNORECASE)
+STATUS_OF_CODE = {
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "insufficient_quota": 429,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "invalid_request_error": 400,
+    "content_filter": 400,
+    "context_length_exceeded": 400,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply that is not a completion. Header names are looked up in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What the body of a reply says: its sentence, codes and the parameter that it blames."""
+
+    message: str
+    codes: str
+    parameter: str
+
+
+Refusal = RetryableError | ModelFailure | EndpointError
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The endpoint that replies are judged for; `key` is known so that it can be kept out of sentences."""
+
+    model: ModelSettings
+    address: str
+    key: str | None
+
+    def refusal(self, reply: Reply, sent: Mapping[str, Any], now: float) -> Refusal:
+        """The exception to raise. `sent` is the request's body; `now` is in seconds since 1970."""
+        complaint = complaint_of(reply.text)
+        said = f"{reply.status}: {self.quote(complaint.message or 'no explanation')}"
+        everything = f"{complaint.codes} {complaint.message}"
+        if reply.status == 402 or (reply.status in (403, 429) and QUOTA.search(everything)):
+            return self._fatal(f"the account is used up ({said}). Top it up, or use another key or model")
+        if reply.status in RETRYABLE or reply.status >= 500:
+            cause = "rate_limited" if reply.status == 429 else "server_error"
+            wait_s = retry_after_s(reply.headers, reply.text if reply.status == 429 else "", now)
+            return RetryableError(cause, said, retry_after_s=wait_s)
+        if reply.status in (400, 403, 422) and FILTERED.search(everything):
+            return ModelFailure("content_filter", said)
+        if 300 <= reply.status < 400:
+            return self._moved(reply)
+        return self._client_error(reply.status, complaint, everything, said, sent)
+
+    def _client_error(
+        self, status: int, complaint: Complaint, everything: str, said: str, sent: Mapping[str, Any]
+    ) -> Refusal:
+        if status in (401, 403) or (status == 400 and NO_KEY.search(everything)):
+            return self._fatal(f"access is denied ({said}). {self._key_advice()}")
+        if status in (400, 404, 422) and (NO_MODEL.search(everything) or complaint.parameter == "model"):
+            return self._fatal(f"the model {self.model.name!r} is unknown there ({said}). Set model.name")
+        if status in (404, 405):
+            return self._fatal(
+                f"there are no chat completions at that address ({said}). Set model.base_url; most end in /v1"
+            )
+        if status in (400, 422):
+            parameter = blamed_parameter(complaint, sent)
+            if parameter:
+                return self._fatal(f"{self.advice(parameter, sent)} ({said})")
+        return ModelFailure("rejected", said)
+
+    def advice(self, parameter: str, sent: Mapping[str, Any]) -> str:
+        """Which setting to change, for a parameter that the endpoint refuses."""
+        if parameter == "response_format":
+            kind = sent.get("response_format", {}).get("type", "")
+            other = "model.structured=json_object or none" if kind == "json_schema" else "model.structured=none"
+            return f"it refuses response_format {kind}: set {other}"
+        if parameter == self.model.max_tokens_field:
+            fields = ("max_tokens", "max_completion_tokens")
+            other = fields[0] if parameter == fields[1] else fields[1]
+            return (
+                f"it refuses {parameter}={sent[parameter]}: set model.max_tokens_field={other}, "
+                "or model.max_tokens to a number that it takes"
+            )
+        return f"it refuses {parameter}={shown(sent.get(parameter))}: set {self._setting(parameter)}"
+
+    def _setting(self, parameter: str) -> str:
+        if parameter in self.model.extra_body:
+            return f"model.extra_body without {parameter}"
+        if parameter == "seed":
+            return "model.send_seed=false"
+        return "model.stream=false" if parameter.startswith("stream") else f"model.{parameter}=null"
+
+    def _key_advice(self) -> str:
+        variable = self.model.api_key_env
+        if not variable:
+            return "It wants a key: set model.api_key_env to the name of the variable that holds it"
+        state = f"holds a key for {self.model.name!r}" if self.key else "is set: it is empty"
+        return f"See that the environment variable {variable} {state}"
+
+    def _moved(self, reply: Reply) -> EndpointError:
+        target = self.quote(reply.headers.get("location", "an address that it does not name"))
+        new = target.removesuffix("/chat/completions")
+        return self._fatal(f"the address has moved ({reply.status}) to {target}. Set model.base_url={new}")
+
+    def _fatal(self, sentence: str) -> EndpointError:
+        return EndpointError(f"{self.address}: {sentence}")
+
+    def quote(self, text: str) -> str:
+        """Words of the endpoint on one line, cut, and without the key."""
+        if self.key:
+            text = text.replace(self.key, "***")
+        line = " ".join(text.split())
+        return line if len(line) <= QUOTE_LENGTH else line[:QUOTE_LENGTH] + "…"
+
+
+def complaint_of(text: str) -> Complaint:
+    """Reads an error body: OpenAI's, Gemini's list, FastAPI's `detail`, or plain text."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return Complaint(text, "", "")
+    if isinstance(body, list) and body:
+        body = body[0]
+    if not isinstance(body, dict):
+        return Complaint(text, "", "")
+    error = body.get("error") or body.get("detail") or body
+    if isinstance(error, list) and error and isinstance(error[0], dict):
+        return of_validation(error[0])
+    if not isinstance(error, dict):
+        return Complaint(str(error), str(body.get("code") or ""), "")
+    return of_error(error, text)
+
+
+def of_error(error: Mapping[str, Any], text: str) -> Complaint:
+    """OpenAI's error object; what OpenRouter puts into its metadata counts as said, too."""
+    message = str(error.get("message") or text)
+    metadata = error.get("metadata")
+    if isinstance(metadata, dict):
+        message = " ".join([message, *(str(value) for value in metadata.values())])
+    codes = " ".join(str(error[key]) for key in ("code", "type", "status") if error.get(key))
+    return Complaint(message, codes, root(str(error.get("param") or "")))
+
+
+def of_validation(detail: Mapping[str, Any]) -> Complaint:
+    """FastAPI's list of validation errors: the parameter stands in `loc`, after "body"."""
+    place = [str(part) for part in detail.get("loc", []) if part != "body"]
+    return Complaint(f"{'.'.join(place)}: {detail.get('msg', '')}", "", root(place[0] if place else ""))
+
+
+def root(parameter: str) -> str:
+    """The field of the request's body that a path such as `messages[0].content` is under."""
+    return re.split(r"[.\[]", parameter, maxsplit=1)[0]
+
+
+def blamed_parameter(complaint: Complaint, sent: Mapping[str, Any]) -> str | None:
+    """The parameter we sent that the endpoint refuses; None where it speaks of this one request's content."""
+    if TOO_LONG.search(complaint.message) or complaint.parameter == "messages":
+        return None
+    names = [name for name in sent if name not in ("model", "messages")]
+    if complaint.parameter in names:
+        return complaint.parameter
+    prompt = " ".join(str(message.get("content")) for message in sent.get("messages", []))
+    for name in sorted(names, key=len, reverse=True):
+        if any(names_word(complaint.message, word, prompt) for word in words_for(name)):
+            return name
+    return None
+
+
+def words_for(parameter: str) -> tuple[str, ...]:
+    """How endpoints write a parameter's name."""
+    if parameter == "response_format":
+        return ("response_format", "response format", "json_schema", "json_object", "json schema")
+    return (parameter,)
+
+
+def names_word(message: str, word: str, prompt: str) -> bool:
+    """Whether a message names a parameter; a word that the prompt has too counts only in quotes."""
+    bare = rf"(?<!\w){re.escape(word)}(?!\w)"
+    pattern = rf"[`'\"]{re.escape(word)}[`'\"]" if re.search(bare, prompt, re.IGNORECASE) else bare
+    return re.search(pattern, message, re.IGNORECASE) is not None
+
+
+def shown(value: Any) -> str:
+    """A sent value, short."""
+    return json.dumps(value, ensure_ascii=False)[:80]
+
+
+def status_of(error: Any) -> int:
+    """The HTTP status that an `error` object inside a 200 stands for."""
+    if isinstance(error, dict):
+        for key in ("code", "status", "type"):
+            value = error.get(key)
+            if str(value).isdigit() and 400 <= int(str(value)) < 600:
+                return int(str(value))
+            if str(value) in STATUS_OF_CODE:
+                return STATUS_OF_CODE[str(value)]
+    return 500

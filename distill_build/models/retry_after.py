@@ -1,0 +1,65 @@
+"""How long an endpoint asks to wait: from the headers of its reply, else from the text of its body.
+
+Knows nothing of retries. Headers: RFC 9110 section 10.2.3 (seconds or an HTTP date), and `retry-after-ms`,
+which Azure and OpenAI send. Body: what OpenAI, Gemini, SiliconFlow and Moonshot write into their messages.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+AMOUNT = (
+    r"(\d+(?:\.\d+)?)\s*"
+    r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)(?![a-z])"
+)
+PART = re.compile(AMOUNT, re.IGNORECASE)
+ASKED = re.compile(
+    r"(?:try again|retry|wait|available again|resets?)[^0-9]{0,20}?" + rf"((?:{AMOUNT}[\s,]*)+)", re.IGNORECASE
+)
+PLAIN = re.compile(r'retry[_-]?after"?\s*[:=]\s*"?(\d+(?:\.\d+)?)\b', re.IGNORECASE)
+
+
+def retry_after_s(headers: Mapping[str, str], body: str, now: float) -> float | None:
+    """Seconds to wait, at least 0; None where the reply does not say. `now` is in seconds since 1970."""
+    milliseconds = number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    header = headers.get("retry-after")
+    if header:
+        seconds = number(header)
+        return until_date(header, now) if seconds is None else seconds
+    return from_text(body)
+
+
+def number(text: str | None) -> float | None:
+    """A finite number, not below 0; None for anything else."""
+    try:
+        value = float(text) if text else math.nan
+    except ValueError:
+        return None
+    return max(0.0, value) if math.isfinite(value) else None
+
+
+def until_date(text: str, now: float) -> float | None:
+    """Seconds from `now` until an HTTP date; None where it is not one."""
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except ValueError:
+        return None
+
+
+def from_text(body: str) -> float | None:
+    """Seconds named in a sentence such as "Please try again in 1m2.5s"; None where there is none."""
+    asked = ASKED.search(body)
+    if asked:
+        return sum(float(amount) * unit_s(unit) for amount, unit in PART.findall(asked.group(1)))
+    plain = PLAIN.search(body)
+    return number(plain.group(1)) if plain else None
+
+
+def unit_s(unit: str) -> float:
+    """How many seconds a unit has."""
+    unit = unit.lower()
+    return UNITS_S["ms"] if unit.startswith(("ms", "milli")) else UNITS_S[unit[0]]

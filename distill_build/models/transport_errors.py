@@ -1,0 +1,120 @@
+"""What a failure below HTTP means: the exceptions of httpx and aiohttp, translated at one place.
+
+httpx-aiohttp wraps aiohttp's exceptions, some in a misleading class (a refused connection and a reset come as
+httpx.ConnectTimeout), so the wrapped one decides. Classes are named, not imported: this module costs nothing
+to load, and a class that an installed version does not have does no harm. A test holds the table complete.
+"""
+
+from typing import Literal
+
+from distill_build.models.retry import RetryableError
+
+Meaning = Literal["unreachable", "connection", "timeout", "bad_response", "bug"]
+
+MEANINGS: dict[str, Meaning] = {
+    # Python: asyncio.timeout() around a request, and what may come through unwrapped
+    "TimeoutError": "timeout",
+    "OSError": "connection",
+    "IncompleteReadError": "connection",
+    # aiohttp: no connection could be made
+    "ClientConnectorError": "unreachable",
+    "ClientConnectorDNSError": "unreachable",
+    "ClientConnectorSSLError": "unreachable",
+    "ClientConnectorCertificateError": "unreachable",
+    "ClientSSLError": "unreachable",
+    "ClientProxyConnectionError": "unreachable",
+    "ClientHttpProxyError": "unreachable",
+    "ConnectionTimeoutError": "unreachable",
+    "ServerFingerprintMismatch": "unreachable",
+    "UnixClientConnectorError": "unreachable",
+    # aiohttp: a connection that broke
+    "ClientError": "connection",
+    "ClientConnectionError": "connection",
+    "ClientConnectionResetError": "connection",
+    "ClientOSError": "connection",
+    "ServerConnectionError": "connection",
+    "ServerDisconnectedError": "connection",
+    "ClientPayloadError": "connection",
+    "UploadAbortedError": "connection",
+    # aiohttp: time
+    "ServerTimeoutError": "timeout",
+    "SocketTimeoutError": "timeout",
+    # aiohttp: something came that is not HTTP, or not what was announced
+    "ClientResponseError": "bad_response",
+    "ContentTypeError": "bad_response",
+    "BadContentDispositionHeader": "bad_response",
+    "BadContentDispositionParam": "bad_response",
+    # aiohttp: cannot happen with a checked address, without redirects and web sockets
+    "InvalidURL": "bug",
+    "InvalidUrlClientError": "bug",
+    "NonHttpUrlClientError": "bug",
+    "RedirectClientError": "bug",
+    "InvalidUrlRedirectClientError": "bug",
+    "NonHttpUrlRedirectClientError": "bug",
+    "TooManyRedirects": "bug",
+    "WSServerHandshakeError": "bug",
+    "WSMessageTypeError": "bug",
+    # httpx, where nothing is wrapped
+    "HTTPError": "connection",
+    "RequestError": "connection",
+    "TransportError": "connection",
+    "NetworkError": "connection",
+    "ReadError": "connection",
+    "WriteError": "connection",
+    "CloseError": "connection",
+    "ProtocolError": "connection",
+    "RemoteProtocolError": "connection",
+    "ConnectError": "unreachable",
+    "ConnectTimeout": "unreachable",
+    "ProxyError": "unreachable",
+    "TimeoutException": "timeout",
+    "ReadTimeout": "timeout",
+    "WriteTimeout": "timeout",
+    "PoolTimeout": "timeout",
+    "DecodingError": "bad_response",
+    "LocalProtocolError": "bug",
+    "UnsupportedProtocol": "bug",
+    "HTTPStatusError": "bug",
+    "CookieConflict": "bug",
+    "StreamError": "bug",
+    "StreamConsumed": "bug",
+    "StreamClosed": "bug",
+    "ResponseNotRead": "bug",
+    "RequestNotRead": "bug",
+}
+
+
+def meaning_of(error: BaseException) -> Meaning:
+    """The table's word for an exception, by its nearest class; "bug" for what is not there."""
+    for cls in type(error).__mro__:
+        meaning = MEANINGS.get(cls.__name__)
+        if meaning:
+            return meaning
+    return "bug"
+
+
+def translated(error: Exception, timeout_s: float | None) -> RetryableError | None:
+    """The failure that an exception stands for, or None: it is a bug, and is to be raised as it is."""
+    wrapped = type(error).__module__.startswith("httpx") and error.__cause__
+    origin = wrapped or error
+    meaning = meaning_of(origin)
+    if meaning == "bug":
+        return None
+    if meaning == "unreachable":
+        return RetryableError("connection", reason(origin), unreachable=True)
+    if meaning == "timeout":
+        return RetryableError("timeout", f"no complete reply within limits.timeout_s={timeout_s:g} seconds")
+    return RetryableError(meaning, reason(origin))
+
+
+def reason(error: BaseException) -> str:
+    """What happened, in the operating system's words where it has some."""
+    system = getattr(error, "os_error", error)
+    if isinstance(system, ConnectionRefusedError):
+        return "connection refused"
+    if type(error).__name__ == "ConnectionTimeoutError":
+        return "no connection in time"
+    if type(error).__name__ == "ServerDisconnectedError":
+        return "the server closed the connection before it answered"
+    words = getattr(system, "strerror", None) or str(error) or type(error).__name__
+    return str(words).splitlines()[0].lower()[:200]

@@ -1,0 +1,120 @@
+"""What the types of `distill_build.settings` cannot say: well-formed values that cannot work. Pure.
+
+Each check raises ConfigurationError with the setting, its value and the way out.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from distill_build.errors import ConfigurationError
+from distill_build.models.base import Limits, ModelSettings
+from distill_build.settings import ROLE_OF_STAGE, Settings
+
+EXAMPLE = "distill-build topic=sports depth=2"
+ADDRESS_EXAMPLE = "model=openai_compatible model.base_url=http://127.0.0.1:8000/v1 model.name=my-model"
+
+LOWEST: dict[str, float] = {
+    "concurrency": 1, "rpm": 1, "tpm": 1, "retries": 0, "reasks": 0, "max_tokens": 1, "temperature": 0,
+    "prompt": 0, "completion": 0,
+}  # fmt: skip
+"""The lowest value of a limit, a sampling parameter or a price."""
+
+
+def check_topic(topic: Any) -> str:
+    """`topic`, where it can be one."""
+    if topic is None:
+        raise ConfigurationError(f"the topic is missing: say what the dataset is about, as in {EXAMPLE}")
+    if not isinstance(topic, str):
+        raise ConfigurationError(f'topic={topic}: expected text; in a YAML file in quotes: topic: "{topic}"')
+    if not topic.strip():
+        raise ConfigurationError(f"the topic is empty: say what the dataset is about, as in {EXAMPLE}")
+    try:
+        topic.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError("the topic is not valid UTF-8: look at the terminal's encoding") from None
+    return topic
+
+
+def check_address(role: str, settings: Mapping[str, Any], model: Mapping[str, Any]) -> None:
+    """A model has a name, and an HTTP endpoint an address. `model` is the node that roles follow."""
+    over_http = settings["engine"] == "openai_compatible"
+    follows = settings["engine"] == model["engine"]
+    for field in ("base_url", "name") if over_http else ("name",):
+        node = "model" if follows and settings[field] == model[field] else role
+        if settings[field] in (None, ""):
+            raise ConfigurationError(f"{node}.{field} is not set, for example: {ADDRESS_EXAMPLE}")
+        if field == "base_url" and not str(settings[field]).startswith(("http://", "https://")):
+            raise ConfigurationError(
+                f"{node}.base_url={settings[field]}: expected an address with http:// or https://, "
+                "for example http://127.0.0.1:8000/v1"
+            )
+
+
+def check_settings(settings: Settings) -> None:
+    """Whether settings of the right types fit together."""
+    if isinstance(settings.breadth, list) and len(settings.breadth) != settings.depth:
+        raise ConfigurationError(
+            f"breadth={settings.breadth} has {len(settings.breadth)} numbers for depth={settings.depth}: "
+            "say one number a level, or a single number for all"
+        )
+    for key, value in numbers(settings):
+        check_number(key, value)
+    for key, text in (("output_dir", settings.output_dir), ("cache.dir", settings.cache.dir)):
+        if not text.strip():
+            raise ConfigurationError(f"{key} is empty: it is the name of a folder")
+    check_build_limits(settings.limits)
+    check_prices(settings)
+
+
+def numbers(settings: Settings) -> Iterator[tuple[str, float | None]]:
+    """The dotted keys and values of limits, sampling parameters and prices."""
+    yield from limit_numbers("limits", settings.limits)
+    for role in ROLE_OF_STAGE.values():
+        model: ModelSettings = getattr(settings, role)
+        yield from limit_numbers(f"{role}.limits", model.limits)
+        for field in ("temperature", "top_p", "max_tokens"):
+            yield f"{role}.{field}", getattr(model, field)
+        for field in ("prompt", "completion"):
+            yield f"{role}.prices.{field}", getattr(model.prices, field)
+
+
+def limit_numbers(prefix: str, limits: Limits) -> Iterator[tuple[str, float | None]]:
+    """The dotted keys and values of `limits`."""
+    for field in limits.__struct_fields__:
+        yield f"{prefix}.{field}", getattr(limits, field)
+
+
+def check_number(key: str, value: float | None) -> None:
+    """Whether a number lies where it means something. None is not set, and passes."""
+    if value is None:
+        return
+    field = key.rpartition(".")[2]
+    low = LOWEST.get(field, 0)
+    if not math.isfinite(value) or value < low:
+        raise ConfigurationError(f"{key}={value:g}: expected a number from {low:g}, or null")
+    if field in ("timeout_s", "top_p") and value == 0:
+        raise ConfigurationError(f"{key}=0: expected a number above 0, or null")
+    if field == "top_p" and value > 1:
+        raise ConfigurationError(f"{key}={value:g}: expected a number above 0 and up to 1, or null")
+
+
+def check_build_limits(limits: Limits) -> None:
+    """A model may leave these to the build, so the build says them."""
+    for field in ("concurrency", "timeout_s", "retries", "reasks"):
+        if getattr(limits, field) is None:
+            raise ConfigurationError(f"limits.{field}=null: the build needs a number; a model's own may be null")
+
+
+def check_prices(settings: Settings) -> None:
+    """A cap in US dollars holds only where every role has prices."""
+    if settings.budget.usd is None:
+        return
+    for role in ROLE_OF_STAGE.values():
+        prices = getattr(settings, role).prices
+        if prices.prompt is None or prices.completion is None:
+            raise ConfigurationError(
+                f"budget.usd={settings.budget.usd:g} needs prices: set {role}.prices.prompt and "
+                f"{role}.prices.completion (US dollars per million tokens; model.prices.* for all roles that "
+                "follow model), or cap budget.tokens or budget.calls instead"
+            )

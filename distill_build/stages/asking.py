@@ -1,0 +1,145 @@
+"""The part of a build that asks models: opens them, walks the pipeline, and ends well however it ends."""
+
+import asyncio
+import os
+import signal
+
+from distill_build.engine.ledger import Ledger
+from distill_build.engine.scheduler import Scheduler
+from distill_build.engine.store import Store
+from distill_build.errors import InterruptedBuildError
+from distill_build.models.factory import Models, place_of
+from distill_build.options import Options
+from distill_build.settings import Stage
+from distill_build.stages.assembly import LeafRows
+from distill_build.stages.budget import FailureCap, Halt, Spending
+from distill_build.stages.call import Caller, Seat
+from distill_build.stages.chain import Chain
+from distill_build.stages.outlook import Plan
+from distill_build.stages.pipeline import Pipeline
+from distill_build.stages.session import Session
+from distill_build.stages.tally import STAGES, Tally
+from distill_build.stages.tree import Node
+
+WINDOW_FACTOR, WINDOW_EXTRA = 2, 8
+"""Steps under way for each slot of a gate: some wait for a retry, or for their commit, outside it."""
+WIDEST = 4096
+
+
+class Asking:
+    """One walk that asks. After `run`, `halt.reason` says whether a cap was reached, and `tally` what was done."""
+
+    def __init__(
+        self, session: Session, options: Options, store: Store, ledger: Ledger, rows: LeafRows
+    ) -> None:
+        settings = session.settings
+        roles = {stage: settings.role(stage) for stage in STAGES}
+        limits = {stage: settings.limits_for(model) for stage, model in roles.items()}
+        self.session = session
+        self.options = options
+        self.store = store
+        self.ledger = ledger
+        self.rows = rows
+        self.tally = Tally()
+        self.models = Models({stage: (roles[stage], limits[stage]) for stage in STAGES}, ledger.folder)
+        self.halt = Halt(self.models.stop)
+        self.scheduler = Scheduler(self._windows(), self.models.stop)
+
+    def in_flight(self) -> int:
+        """HTTP requests under way."""
+        return self.models.in_flight
+
+    async def run(self, plan: Plan) -> Node:
+        """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
+        try:
+            if not self.options.offline:
+                self._check_models(plan)
+            with interruptible(self.scheduler):
+                return await self._pipeline().run()
+        finally:
+            await self.models.close()
+
+    def _check_models(self, plan: Plan) -> None:
+        """Raises ConfigurationError for a missing key or engine before anything is sent to anyone."""
+        for stage in STAGES:
+            if plan.stages[stage].calls:
+                self.models.check(stage)
+
+    def _pipeline(self) -> Pipeline:
+        session, settings = self.session, self.session.settings
+        caller = Caller(
+            self.store,
+            {stage: self._seat(stage) for stage in STAGES},
+            tally=self.tally,
+            spending=Spending(settings.budget, self.tally),
+            ledger=self.ledger,
+            anew=lambda call: session.asked_anew(call.path),
+            offline=self.options.offline,
+            halt=self.halt,
+        )
+        return Pipeline(
+            settings,
+            session.recipes,
+            {stage: self._lane(stage) for stage in STAGES},
+            self.scheduler,
+            caller,
+            self.rows,
+            _NoOutlook(),
+            self.tally,
+            FailureCap(self.options.keep_going, self.halt),
+            self.options.until,
+        )
+
+    def _seat(self, stage: Stage) -> Seat:
+        settings = self.session.settings
+        model = settings.role(stage)
+        reasks = settings.limits_for(model).reasks or 0
+        return Seat(self.models[stage], model.prices, reasks, model.structured, self.session.prompts)
+
+    def _lane(self, stage: Stage) -> str:
+        """Stages whose roles share a gate share a lane."""
+        return repr(place_of(self.session.settings.role(stage)))
+
+    def _windows(self) -> dict[str, int]:
+        windows: dict[str, int] = {}
+        for stage in STAGES:
+            settings = self.session.settings
+            slots = settings.limits_for(settings.role(stage)).concurrency or WIDEST
+            lane = self._lane(stage)
+            windows[lane] = max(windows.get(lane, 0), min(WIDEST, slots * WINDOW_FACTOR + WINDOW_EXTRA))
+        return windows
+
+
+class _NoOutlook:
+    """In a build every call has a result, so nothing is unknown."""
+
+    def chain_unknown(self, stage: Stage, node: Node, chain: Chain) -> None:
+        raise AssertionError(f"a build left {stage} of {node.path} unasked with {chain.missing} missing")
+
+
+class interruptible:  # noqa: N801 - a context manager, named as one
+    """The first SIGINT or SIGTERM ends the walk when what is in flight has come; the second ends the process."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._interrupted = False
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        if self._interrupted:
+            os._exit(130)
+        self._interrupted = True
+        self._scheduler.stop(
+            InterruptedBuildError(
+                "interrupted: the responses that came are stored, the dataset is as it was; build again to go on"
+            )
+        )

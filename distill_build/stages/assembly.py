@@ -1,0 +1,127 @@
+"""From leaves that end in any order to artefacts in tree order, with memory for neither.
+
+A leaf's rows are spooled when it ends, or lie in the last build's artefacts where nothing of it changed. At the end
+the tree is walked once and the rows are copied together.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from distill_build.engine.artefacts import ArtefactWriter, Spool
+from distill_build.records import JsonObject
+from distill_build.stages.tree import Leaf, LeafOutcome, Node, Rows, walk
+
+
+def encode_rows(rows: Iterable[JsonObject]) -> bytes:
+    """Rows as JSON lines: UTF-8, keys as they stand."""
+    return b"".join(
+        json.dumps(row, ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n" for row in rows
+    )
+
+
+class Kept:
+    """The leaves of the last build, by the digest of all that went into them."""
+
+    def __init__(
+        self,
+        leaves: dict[str, LeafOutcome],
+        memo: Callable[[Node], str],
+        asked_anew: Callable[[tuple[str, ...]], bool],
+    ) -> None:
+        """`memo` digests what goes into a leaf; `asked_anew` says of a path whether --rebuild names it."""
+        self.memo = memo
+        self._leaves = leaves
+        self._asked_anew = asked_anew
+
+    def recall(self, node: Node) -> LeafOutcome | None:
+        """What was made of a leaf, unless something that goes into it changed or it is asked anew."""
+        if not self._leaves or self._asked_anew(node.path):
+            return None
+        return self._leaves.get(self.memo(node))
+
+
+class LeafRows:
+    """The sink of a build: recalls the leaves that did not change, and spools those that end."""
+
+    def __init__(self, folder: Path, kept: Kept) -> None:
+        """`folder` takes the spools."""
+        self.questions = Spool(folder / "questions.spool")
+        self.answers = Spool(folder / "answers.spool")
+        self._kept = kept
+
+    def recall(self, node: Node) -> LeafOutcome | None:
+        return self._kept.recall(node)
+
+    def take(self, leaf: Leaf) -> LeafOutcome:
+        questions, answers, failures = leaf.questions(), leaf.sorted_answers(), leaf.all_failures()
+        return LeafOutcome(
+            memo=None if failures else self._kept.memo(leaf.node),
+            questions=self._spool(self.questions, [question.row() for question in questions]),
+            answers=self._spool(self.answers, [answer.row() for answer in answers]),
+            requests=(leaf.chain.requests, leaf.answer_requests),
+            failures=tuple(failure.row() for failure in failures),
+            calls=tuple(leaf.chain.calls),
+        )
+
+    @staticmethod
+    def _spool(spool: Spool, rows: list[JsonObject]) -> Rows:
+        data = encode_rows(rows)
+        return Rows(False, spool.append(data), len(data), len(rows))
+
+    def remove(self) -> None:
+        self.questions.remove()
+        self.answers.remove()
+
+
+def write_tags(root: Node, depth: int, target: Path) -> ArtefactWriter:
+    """tags.jsonl."""
+    with ArtefactWriter(target) as writer:
+        for node in walk(root):
+            writer.write(encode_rows([node.tag(depth).row()]))
+    return writer
+
+
+def write_leaves(
+    root: Node, rows: LeafRows, old: tuple[Path, Path], new: tuple[Path, Path]
+) -> tuple[ArtefactWriter, ArtefactWriter, list[LeafOutcome]]:
+    """questions.jsonl and answers.jsonl from the spools and the `old` files, and the outcomes with their new places.
+
+    Both files are written in one walk.
+    """
+    outcomes = []
+    with ExitStack() as stack:
+        questions = stack.enter_context(ArtefactWriter(new[0]))
+        answers = stack.enter_context(ArtefactWriter(new[1]))
+        kept = [stack.enter_context(path.open("rb")) if path.exists() else None for path in old]
+        sources = ((rows.questions.reader(), kept[0]), (rows.answers.reader(), kept[1]))
+        for node in walk(root):
+            if (leaf := node.leaf) is not None:
+                moved_questions = _copy(leaf.questions, sources[0], questions)
+                moved_answers = _copy(leaf.answers, sources[1], answers)
+                outcomes.append(replace(leaf, questions=moved_questions, answers=moved_answers))
+    return questions, answers, outcomes
+
+
+def _copy(rows: Rows, sources: tuple[BinaryIO, BinaryIO | None], writer: ArtefactWriter) -> Rows:
+    spooled, kept = sources
+    start = writer.size
+    if rows.length:
+        source = kept if rows.kept else spooled
+        assert source is not None, "rows are kept only in a file that was there when the build began"  # noqa: S101
+        writer.copy(source, rows.start, rows.length)
+    return Rows(True, start, rows.length, rows.count)
+
+
+def failure_rows(root: Node) -> Iterator[JsonObject]:
+    """The lines of failures.jsonl in tree order: a parent's own shortage before what is below it."""
+    if root.failure is not None:
+        yield root.failure.row()
+    for node in walk(root):
+        if node.leaf is not None:
+            yield from node.leaf.failures
+        elif node.failure is not None:
+            yield node.failure.row()

@@ -1,0 +1,86 @@
+"""The caps on what one build may spend, and on how much of it may fail.
+
+Where a cap is reached the build asks no model any more, but goes on with what the cache holds: so all that is
+complete is written, and all that is not stands in failures.jsonl.
+"""
+
+from collections.abc import Callable
+
+from distill_build.errors import BudgetExceededError, FailureCapError, StoppedError
+from distill_build.settings import Budget, Stage
+from distill_build.stages.tally import Tally
+
+HOPELESS_ITEMS = 50
+"""A stage whose first so many items all fail stops the build, whatever --keep-going says."""
+
+
+class Halt:
+    """Whether models may still be asked, and if not, why. `on_halt` is called once, when the first cap is reached."""
+
+    def __init__(self, on_halt: Callable[[], None]) -> None:
+        self._on_halt = on_halt
+        self.reason: StoppedError | None = None
+
+    def because(self, reason: StoppedError) -> None:
+        """Ends the asking. The first reason stands."""
+        if self.reason is None:
+            self.reason = reason
+            self._on_halt()
+
+
+class Spending:
+    """Says no before a request that the budget does not cover. Calls are HTTP requests, retries among them."""
+
+    def __init__(self, budget: Budget, tally: Tally) -> None:
+        self._budget = budget
+        self._tally = tally
+        self.sent = 0
+
+    def permit(self) -> None:
+        """Counts one HTTP request that is about to be sent. Raises BudgetExceededError where a cap is reached."""
+        budget = self._budget
+        if budget.calls is not None and self.sent >= budget.calls:
+            raise BudgetExceededError(_sentence("budget.calls", f"{budget.calls} requests"))
+        if budget.tokens is not None and sum(self._tally.tokens) >= budget.tokens:
+            raise BudgetExceededError(_sentence("budget.tokens", f"{budget.tokens:,} tokens"))
+        if budget.usd is not None and (self._tally.usd or 0.0) >= budget.usd:
+            raise BudgetExceededError(_sentence("budget.usd", f"${budget.usd:g}"))
+        self.sent += 1
+
+
+class FailureCap:
+    """Counts failed items, and halts the build where there are too many."""
+
+    def __init__(self, keep_going: int, halt: Halt) -> None:
+        """`keep_going` is the number of failed items that ends the build; 0 is never."""
+        self._keep_going = keep_going
+        self._halt = halt
+        self._failed: dict[Stage, int] = {}
+        self._succeeded: set[Stage] = set()
+
+    def succeeded(self, stage: Stage) -> None:
+        self._succeeded.add(stage)
+
+    def failed(self, stage: Stage, cause: str, detail: str) -> None:
+        if self._halt.reason is not None:
+            return
+        self._failed[stage] = self._failed.get(stage, 0) + 1
+        total = sum(self._failed.values())
+        if self._keep_going and total >= self._keep_going:
+            self._halt.because(
+                FailureCapError(
+                    f"stopped after {total} failed items, as --keep-going={self._keep_going} says; the last: "
+                    f"{cause}: {detail}. What is complete is written; failures.jsonl has the rest"
+                )
+            )
+        elif stage not in self._succeeded and self._failed[stage] >= HOPELESS_ITEMS:
+            self._halt.because(
+                FailureCapError(
+                    f"the first {HOPELESS_ITEMS} {stage} all failed, the last with {cause}: {detail}. "
+                    "Something is wrong with the model or the prompt: see failures.jsonl"
+                )
+            )
+
+
+def _sentence(setting: str, cap: str) -> str:
+    return f"{setting} is reached ({cap}): what is complete is written; a build with a new budget goes on from there"

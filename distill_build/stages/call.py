@@ -1,0 +1,252 @@
+"""A model call as a build action: look it up, or send it, store what comes, and judge it.
+
+The one room where engine and models meet. A call has attempts: 0 is the request, 1… are re-asks. Stored attempts
+that could not be accepted are judged again first, since the reader of replies may have learned something.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from distill_build.engine.entry import Accepted, Attempt, Entry
+from distill_build.engine.ledger import Ledger
+from distill_build.engine.store import Store
+from distill_build.errors import BudgetExceededError, CorruptEntryError, MissingCallError
+from distill_build.models.base import ChatResponse, Model, ModelFailure, Prices
+from distill_build.records import JsonObject, Usage
+from distill_build.settings import Stage
+from distill_build.stages.budget import Halt, Spending
+from distill_build.stages.parse import Rejection, read_usage
+from distill_build.stages.prompts import Prompts
+from distill_build.stages.recipe import Call, derived_seed
+from distill_build.stages.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The call has an accepted reply; `asked` says whether this build asked for it."""
+
+    value: Any
+    asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No reply could be accepted in this build."""
+
+    cause: str
+    attempts: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Nothing is stored, and a plan asks nobody."""
+
+
+Result = Made | Failed | Unasked
+
+
+class Ask(Protocol):
+    """What the pipeline needs of the outside: a result for a call."""
+
+    async def __call__(self, call: Call) -> Result: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A stage's model with what a call of that stage needs to know of it. `reasks` is per build."""
+
+    model: Model
+    prices: Prices
+    reasks: int
+    structured: str
+    prompts: Prompts
+
+
+HALTED = Failed("stopped", 0, "the build was stopped before this was asked: see its last message")
+
+
+def standing(call: Call, entry: Entry | None) -> Accepted | None:
+    """What stands for `call` among its stored attempts: the accepted one, else the first that can be read now."""
+    if entry is None:
+        return None
+    if entry.accepted is not None:
+        return entry.accepted
+    for place, attempt in enumerate(entry.attempts):
+        value = call.read(attempt.response)
+        if not isinstance(value, Rejection):
+            return Accepted(place, value)
+    return None
+
+
+class Caller:
+    """Asks models for what the store does not hold. Equal calls that are under way at once are sent once."""
+
+    def __init__(
+        self,
+        store: Store,
+        seats: Mapping[Stage, Seat],
+        *,
+        tally: Tally,
+        spending: Spending,
+        ledger: Ledger,
+        anew: Callable[[Call], bool],
+        offline: bool,
+        halt: Halt,
+    ) -> None:
+        """`anew` says which calls are to be asked again though they stand (--rebuild)."""
+        self._store = store
+        self._seats = seats
+        self._tally = tally
+        self._spending = spending
+        self._ledger = ledger
+        self._anew = anew
+        self._offline = offline
+        self._halt = halt
+        self._flights: dict[str, asyncio.Future[Result]] = {}
+        self._settled: dict[str, Result] = {}
+
+    async def __call__(self, call: Call) -> Result:
+        if (flight := self._flights.get(call.key)) is not None:
+            return await asyncio.shield(flight)
+        if (settled := self._settled.get(call.key)) is not None:
+            return settled
+        entry = self._look_up(call)
+        accepted = standing(call, entry)
+        if accepted is not None and not self._anew(call):
+            self._tally.stages[call.stage].cached += 1
+            return Made(accepted.value, asked=False)
+        if self._halt.reason is not None:
+            return HALTED
+        return await self._fly(call, entry)
+
+    def _look_up(self, call: Call) -> Entry | None:
+        try:
+            return self._store.get(call.key)
+        except CorruptEntryError:
+            if self._anew(call):
+                return None
+            raise
+
+    async def _fly(self, call: Call, entry: Entry | None) -> Result:
+        """Asks, while others who want the same call wait for this one."""
+        if self._offline:
+            raise MissingCallError(
+                f"--offline: {call.stage} for {' / '.join(call.path)} would need a request that is not in the cache"
+            )
+        flight: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._flights[call.key] = flight
+        try:
+            result = await self._ask(call, entry)
+        except BaseException as error:
+            flight.set_exception(error)
+            flight.exception()  # nobody may be waiting for it
+            raise
+        finally:
+            del self._flights[call.key]
+        flight.set_result(result)
+        if isinstance(result, Failed) or self._anew(call):
+            self._settled[call.key] = result
+        return result
+
+    async def _ask(self, call: Call, entry: Entry | None) -> Result:
+        """One attempt after the other, until one is accepted or this build's re-asks are used up."""
+        seat = self._seats[call.stage]
+        last = Rejection("empty", "nothing was asked")
+        for turn in range(1 + seat.reasks):
+            attempt = _Attempt(self, call, entry, seat)
+            try:
+                entry, verdict = await attempt.send()
+            except ModelFailure as failure:
+                return Failed(failure.cause, turn + 1, failure.detail)
+            except BudgetExceededError as reached:
+                self._halt.because(reached)
+                return HALTED
+            if isinstance(verdict, Accepted):
+                return Made(verdict.value, asked=True)
+            last = verdict
+        if (
+            entry is not None and entry.accepted is not None
+        ):  # asked anew in vain: what stood before still does
+            return Made(entry.accepted.value, asked=True)
+        return Failed(last.cause, 1 + seat.reasks, last.detail)
+
+
+class _Attempt:
+    """One request of a call, from its body to the stored and judged response."""
+
+    def __init__(self, caller: Caller, call: Call, entry: Entry | None, seat: Seat) -> None:
+        self._caller = caller
+        self._call = call
+        self._seat = seat
+        self._index = len(entry.attempts) if entry is not None else 0
+        self._added = _reask_messages(call, entry, seat) if entry is not None else ()
+        self._outcome: tuple[Entry, Rejection | Accepted] | None = None
+
+    async def send(self) -> tuple[Entry, Rejection | Accepted]:
+        """The entry as it stands afterwards, with the verdict on this attempt. Raises ModelFailure."""
+        await self._seat.model.complete(self._body(), permit=self._caller._spending.permit, keep=self._keep)
+        if self._outcome is None:
+            raise AssertionError("a model ended a request without a response and without a failure")
+        return self._outcome
+
+    def _body(self) -> JsonObject:
+        if self._index == 0:
+            return self._call.body
+        body = dict(self._call.body)
+        body["messages"] = [*body["messages"], *self._added]
+        if "seed" in body:
+            manifest = self._call.manifest
+            body["seed"] = derived_seed(manifest["seed"], manifest["sample"], self._index)
+        return body
+
+    async def _keep(self, response: ChatResponse) -> None:
+        """Stores the response, whatever reading it brings, and then goes by what stands in the store."""
+        verdict: Rejection | Accepted = Rejection("invalid", "the reply could not be read")
+        try:
+            value = self._call.read(response.raw)
+            verdict = value if isinstance(value, Rejection) else Accepted(0, value)
+        finally:
+            entry = await self._store_it(response, verdict)
+        if entry.accepted is not None and (
+            isinstance(verdict, Accepted) or not self._caller._anew(self._call)
+        ):
+            verdict = entry.accepted  # ours, or that of another process which came first
+        self._outcome = entry, verdict
+        self._report(response, verdict)
+
+    async def _store_it(self, response: ChatResponse, verdict: Rejection | Accepted) -> Entry:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        attempt = Attempt(self._index, response.raw, round(response.seconds, 3), now, tuple(self._added))
+        accepted = verdict if isinstance(verdict, Accepted) else None
+        entry = Entry(self._call.key, self._call.manifest, (attempt,), accepted)
+        return await self._caller._store.put(entry, displace=self._caller._anew(self._call))
+
+    def _report(self, response: ChatResponse, verdict: Rejection | Accepted) -> None:
+        usage: Usage = read_usage(response.raw)
+        self._caller._tally.stages[self._call.stage].spend(usage, self._seat.prices, response.seconds)
+        self._caller._ledger.write(
+            "response",
+            stage=self._call.stage,
+            path=self._call.path,
+            call=self._call.key,
+            attempt=self._index,
+            verdict=verdict.cause if isinstance(verdict, Rejection) else "accepted",
+            seconds=round(response.seconds, 3),
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+        )
+
+
+def _reask_messages(call: Call, entry: Entry, seat: Seat) -> tuple[JsonObject, ...]:
+    """Shows the model its last reply and what was wrong with it, where that is something it can mend."""
+    last = entry.attempts[-1]
+    verdict = call.read(last.response)
+    if not isinstance(verdict, Rejection) or verdict.cause != "invalid":
+        return ()
+    content = last.response["choices"][0]["message"].get("content") or ""
+    reask = seat.prompts.render("reask", error=verdict.detail, structured=seat.structured)
+    return ({"role": "assistant", "content": str(content)}, *reask)

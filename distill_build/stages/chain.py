@@ -1,0 +1,62 @@
+"""A growing list of items: each request is given the items so far and brings some more. Pure.
+
+What a request asks for never depends on how many items are wanted in the end, so raising the number goes on where
+the list stopped, and lowering it takes a shorter beginning of the same list.
+"""
+
+from dataclasses import dataclass, field
+
+from distill_build.stages.parse import normalise
+
+FRUITLESS_REQUESTS = 3
+"""So many requests of one build in a row without a new item, and the parent is given up until the next build."""
+
+
+@dataclass(slots=True)
+class Chain:
+    """`items` are distinct under `normalise`; `calls` are the keys of the replies that were taken."""
+
+    wanted: int
+    items: list[str] = field(default_factory=list)
+    fruitless: int = 0
+    calls: list[str] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
+
+    def exclude(self, item: str) -> None:
+        """Makes `item` one that brings nothing new, as a label of the path is below it."""
+        self._seen.add(normalise(item))
+
+    def take(self, reply: tuple[str, ...] | list[str], *, call: str, asked: bool) -> range:
+        """Adds what is new, and returns the indexes of the new items that are wanted.
+
+        `call` is the key of the reply; `asked` says that the reply was asked for in this build: a stored one that
+        brought nothing new does not count against the parent, so that each build tries again.
+        """
+        before = len(self.items)
+        for item in reply:
+            if (key := normalise(item)) not in self._seen:
+                self._seen.add(key)
+                self.items.append(item)
+        self.calls.append(call)
+        if len(self.items) > before:
+            self.fruitless = 0
+        elif asked:
+            self.fruitless += 1
+        return range(min(before, self.wanted), min(len(self.items), self.wanted))
+
+    @property
+    def requests(self) -> int:
+        """Replies that were taken."""
+        return len(self.calls)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.items) >= self.wanted
+
+    @property
+    def given_up(self) -> bool:
+        return self.fruitless >= FRUITLESS_REQUESTS
+
+    @property
+    def missing(self) -> int:
+        return max(0, self.wanted - len(self.items))

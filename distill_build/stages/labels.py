@@ -1,0 +1,108 @@
+"""What makes an item of a list: cleaning labels and questions, and the key under which two are the same.
+
+Knows nothing of how they were sent.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+from distill_build.stages.numbering import without_counting, without_marker
+
+Kind = Literal["tags", "questions"]
+
+SHORTEST = {"tags": 2, "questions": 10}
+SHORTEST_CJK = {"tags": 1, "questions": 4}
+LONGEST_LABEL = 120  # characters; longer ones are sentences
+SINGULAR = {"tags": "tag", "questions": "question"}
+
+CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
+BOLD = re.compile(r"\*\*(?P<text>[^*]+)\*\*[\s:：.。]*")
+ITALIC = re.compile(r"\*(?P<text>[^*\s][^*]*)\*")
+EXPLAINED = re.compile(r"\*\*(?P<text>[^*]+?)(?:[:：]\*\*|\*\*\s*(?:[:：]|[-–—]\s)).+")
+QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'|“([^“”]+)”|`([^`]+)`")
+
+
+def clean(found: Sequence[Any], kind: Kind) -> tuple[list[str], list[str]]:
+    """The usable items of `found`, and a few words on each kind of unusable one, for the model to read."""
+    texts = without_counting([item for item in found if isinstance(item, str)])
+    dropped = [f"a {SINGULAR[kind]} has to be a text"] * (len(texts) < len(found))
+    kept = []
+    for text in texts:
+        item = clean_label(text) if kind == "tags" else clean_question(text)
+        fault = unusable(item, kind)
+        if fault is None:
+            kept.append(item)
+        elif fault not in dropped:
+            dropped.append(fault)
+    return kept, dropped
+
+
+def clean_label(text: str) -> str:
+    """One line without list marker, bold type, quotes around it or an explanation behind it."""
+    flat = without_marker(" ".join(text.split()))
+    explained = EXPLAINED.fullmatch(flat)
+    return bare(explained["text"] if explained else flat)
+
+
+def clean_question(text: str) -> str:
+    """The question as it came, with line breaks (it may hold code), but for marker, bold type and quotes."""
+    return bare(without_marker(text.strip()))
+
+
+def bare(text: str) -> str:
+    """`text` without the bold type, italics or quotes that enclose the whole of it."""
+    for enclosed in (BOLD, ITALIC, QUOTED):
+        match = enclosed.fullmatch(text)
+        if match is not None:
+            text = next(group for group in match.groups() if group is not None).strip()
+    return without_marker(text)
+
+
+def unusable(item: str, kind: Kind) -> str | None:
+    """Why an item cannot be used, or None."""
+    shortest = (SHORTEST_CJK if CJK.search(item) else SHORTEST)[kind]
+    if not any(map(str.isalnum, item)):
+        return f"a {SINGULAR[kind]} needs words"
+    if len(item) < shortest:
+        return f"a {SINGULAR[kind]} needs at least {shortest} characters"
+    if kind == "tags" and len(item) > LONGEST_LABEL:
+        return f"a tag is a short name of at most {LONGEST_LABEL} characters"
+    if any(map(is_surrogate, item)):
+        return f"a {SINGULAR[kind]} may not hold half a surrogate pair"
+    return None
+
+
+def is_surrogate(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff"
+
+
+# Marks that are part of a name or a number: C++, C#, 50%, R@K, 3.10 and 1,000, -5, .NET.
+SIGNS = frozenset("+#%@")
+BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,:/\-](?=\d)")
+BEFORE_WORD = re.compile(r"(?<!\S)[.\-](?=\d)|(?<!\S)\.(?=[^\W\d_])")
+APOSTROPHES = re.compile(r"(?<=\w)['’ʼ](?=\w)")
+BESIDE_CJK = re.compile(rf"(?<={CJK.pattern})\s+|\s+(?={CJK.pattern})")
+
+
+@lru_cache(maxsize=65536)
+def normalise(text: str) -> str:
+    """The key under which `text` is a duplicate: case, width, markers, punctuation and spaces do not count.
+
+    `C`, `C++` and `C#` stay apart, and so do `3.10` and `31.0`. Never empty for a text that is not.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    folded = APOSTROPHES.sub("", without_marker(folded))
+    kept = {match.start() for mark in (BETWEEN_DIGITS, BEFORE_WORD) for match in mark.finditer(folded)}
+    words = "".join(
+        character if position in kept or not is_punctuation(character) else " "
+        for position, character in enumerate(folded)
+    )
+    key = BESIDE_CJK.sub("", " ".join(words.split()))
+    return key or folded.strip() or text
+
+
+def is_punctuation(character: str) -> bool:
+    return character not in SIGNS and unicodedata.category(character)[0] == "P"

@@ -1,0 +1,88 @@
+"""A plan: the pipeline walked with nobody to ask."""
+
+from distill_build.engine.scheduler import Scheduler
+from distill_build.engine.store import Store
+from distill_build.settings import Stage
+from distill_build.stages import answers, questions, tags
+from distill_build.stages.assembly import Kept
+from distill_build.stages.budget import FailureCap, Halt
+from distill_build.stages.figures import Figures, estimated_tokens
+from distill_build.stages.outlook import Estimate, Plan, PlanAsk, StagePlan, price
+from distill_build.stages.pipeline import Pipeline, Until
+from distill_build.stages.session import Session
+from distill_build.stages.tally import STAGES, Tally
+from distill_build.stages.tree import Leaf, LeafOutcome, Node, Rows
+
+ONE_LANE = "plan"
+NO_ROWS = Rows(False, 0, 0, 0)
+
+
+class _NoRows:
+    """The sink of a plan: recalls what a build would recall, and writes nothing."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    def recall(self, node: Node) -> LeafOutcome | None:
+        return self._kept.recall(node)
+
+    def take(self, leaf: Leaf) -> LeafOutcome:
+        return LeafOutcome(None, NO_ROWS, NO_ROWS, (leaf.chain.requests, leaf.answer_requests))
+
+
+def existing_store(session: Session) -> Store | None:
+    """The store, or None where there is no cache yet: a plan makes none."""
+    return Store(session.cache_dir) if (session.cache_dir / "cache.db").exists() else None
+
+
+async def make_plan(session: Session, store: Store | None, kept: Kept, until: Until) -> Plan:
+    """What a build of these settings would ask for. Sends nothing and writes nothing."""
+    tally = Tally()
+    stages = {stage: StagePlan() for stage in STAGES}
+    scheduler = Scheduler({ONE_LANE: 1})
+    pipeline = Pipeline(
+        session.settings,
+        session.recipes,
+        dict.fromkeys(STAGES, ONE_LANE),
+        scheduler,
+        PlanAsk(store, stages, lambda call: session.asked_anew(call.path)),
+        _NoRows(kept),
+        Estimate(session.settings, stages, until),
+        tally,
+        FailureCap(0, Halt(lambda: None)),
+        until,
+    )
+    await pipeline.run()
+    for name, counts in tally.stages.items():  # the requests behind the leaves that were recalled
+        stages[name].cached += counts.cached
+    return price(session.settings, stages, Figures(session.cache_dir), lambda stage: typical(session, stage))
+
+
+def typical(session: Session, stage: Stage) -> float:
+    """Prompt tokens of a request for a place that is not known yet, from one rendered for the topic itself."""
+    settings, recipe = session.settings, session.recipes[stage]
+    path = (settings.topic,) * (settings.depth if stage == "tags" else settings.depth + 1)
+    match stage:
+        case "tags":
+            call = tags.request(recipe, settings, path, [], 0)
+        case "questions":
+            call = questions.request(recipe, settings, path, [], 0)
+        case "answers":
+            call = answers.request(recipe, settings, path, "What is " + " ".join(["word"] * 15) + "?", 0)
+    return estimated_tokens(call.body["messages"])
+
+
+def kept_leaves(session: Session, until: Until, generation: str) -> Kept:
+    """The leaves of the last build that a build may take over: none where its files or the cache are not as then."""
+    dataset, state = session.dataset, session.dataset.state()
+    usable = (
+        state is not None
+        and state.generation == generation
+        and until in ("answers", "dataset")
+        and all(
+            name in state.outputs and state.outputs[name].untouched(dataset.artefact(name))
+            for name in ("questions.jsonl", "answers.jsonl")
+        )
+    )
+    leaves = dataset.leaves() if usable else {}
+    return Kept(leaves, session.leaf_memo(), session.asked_anew)

@@ -1,0 +1,169 @@
+"""Reads a chat completion: the text of its message, why it ended, what it used.
+
+Knows the shapes in which OpenAI-compatible endpoints send these, and nothing of lists or answers. A reply is
+data: whatever JSON came, the result is a `Reply` or a `Rejection`, never an exception.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from distill_build.records import Usage
+
+Cause = Literal["length", "content_filter", "refusal", "empty", "invalid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A reply that holds no result. `detail` is a sentence that can be shown to the model in a re-ask."""
+
+    cause: Cause
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The message of a chat completion. `content` still holds a `<think>` block where the model sent one;
+    `reasoning` is what came in a field of its own."""
+
+    content: str
+    reasoning: str | None
+    finish_reason: str | None
+    refusal: str | None
+    usage: Usage
+
+
+# Beside OpenAI's own names: Gemini (max_tokens, safety, recitation), Mistral (model_length), GLM (sensitive).
+CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
+FILTERED = frozenset({"content_filter", "safety", "sensitive", "recitation", "prohibited_content", "blocklist", "spii"})
+# DeepSeek under load; SGLang and vLLM when a request is aborted; OpenRouter when the upstream broke off.
+BROKEN_OFF = frozenset({"insufficient_system_resource", "abort", "aborted", "error", "cancelled"})
+
+
+def read_reply(raw: Any) -> Reply | Rejection:
+    """The first choice of `raw`. Rejects (`invalid`) what is no completion, or calls a tool in place of it.
+
+    How the reply ended is not judged here: see `verdict`.
+    """
+    if not isinstance(raw, dict):
+        return Rejection("invalid", "The reply is not a chat completion object.")
+    choices = raw.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
+        return Rejection("invalid", without_message(raw))
+    content, refusal = read_content(message.get("content"))
+    if content is None:
+        return Rejection("invalid", "The message's content is neither text nor a list of text parts.")
+    if not content.strip() and (message.get("tool_calls") or message.get("function_call")):
+        return Rejection("invalid", "The reply calls a tool instead of answering in text.")
+    finish_reason = choice.get("finish_reason")
+    return Reply(
+        content=content,
+        reasoning=read_reasoning(message),
+        finish_reason=finish_reason if isinstance(finish_reason, str) else None,
+        refusal=filled(message.get("refusal")) or refusal,
+        usage=read_usage(raw),
+    )
+
+
+def verdict(reply: Reply) -> Rejection | None:
+    """Why a reply cannot be used whatever its text says, or None. A refusal comes before how it ended."""
+    if reply.refusal is not None:
+        return Rejection("refusal", f"The model refused: {shortened(reply.refusal)}")
+    ended = (reply.finish_reason or "").lower()
+    if ended in FILTERED:
+        return Rejection("content_filter", "The endpoint's content filter stopped the reply.")
+    if ended in CUT:
+        return Rejection("length", "The reply was cut off at the token limit before it was complete; be shorter.")
+    if ended in BROKEN_OFF:
+        return Rejection("invalid", f"The endpoint broke the reply off ({reply.finish_reason}).")
+    if not reply.content.strip():
+        return Rejection("empty", "The reply has no content.")
+    return None
+
+
+def read_usage(raw: Any) -> Usage:
+    """The token counts in `raw`, zero for each that is absent or no count."""
+    usage = raw.get("usage") if isinstance(raw, dict) else None
+    if not isinstance(usage, dict):
+        return Usage(0, 0, 0)
+    details = usage.get("completion_tokens_details")
+    reasoning = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    return Usage(
+        count(usage.get("prompt_tokens")),
+        count(usage.get("completion_tokens")),
+        count(usage.get("reasoning_tokens") if reasoning is None else reasoning),
+    )
+
+
+def count(value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def read_content(content: Any) -> tuple[str | None, str | None]:
+    """The text, and a refusal that came as a part of it; no text (None) where the content is no text."""
+    if isinstance(content, str):
+        return content, None
+    if content is None:
+        return "", None
+    if not isinstance(content, list):
+        return None, None
+    parts = [part for part in content if isinstance(part, dict)]
+    texts = [part["text"] for part in parts if part.get("type", "text") == "text" and is_text(part.get("text"))]
+    refusals = [part["refusal"] for part in parts if filled(part.get("refusal")) is not None]
+    if content and not texts and not refusals:
+        return None, None
+    return "".join(texts), refusals[0] if refusals else None
+
+
+def read_reasoning(message: dict[str, Any]) -> str | None:
+    """The reasoning in a field of its own; white space alone is none.
+
+    DeepSeek, Qwen and vLLM name it `reasoning_content`, OpenRouter and Ollama `reasoning`; OpenRouter has
+    parts in `reasoning_details`, and Mistral parts of the type `thinking` in the content.
+    """
+    for field in ("reasoning_content", "reasoning"):
+        text = filled(message.get(field))
+        if text is not None:
+            return text
+    return filled("".join(reasoning_parts(message.get("reasoning_details")))) or filled(
+        "".join(reasoning_parts(message.get("content")))
+    )
+
+
+def reasoning_parts(parts: Any, depth: int = 0) -> Iterator[str]:
+    """The texts in a list of reasoning parts; plain text parts of the content are none."""
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict) and (depth or part.get("type") != "text"):
+            for field in ("text", "summary", "thinking"):
+                held = part.get(field)
+                if isinstance(held, str):
+                    yield held
+                elif field == "thinking" and not depth:
+                    yield from reasoning_parts(held, depth + 1)
+
+
+def without_message(raw: dict[str, Any]) -> str:
+    """What to say of a reply without a message; some gateways answer an error with status 200."""
+    error = raw.get("error")
+    text = filled(error.get("message") if isinstance(error, dict) else error)
+    if text is not None:
+        return f"The endpoint sent an error in place of a completion: {shortened(text)}"
+    return "The reply is a JSON object without choices[0].message."
+
+
+def filled(value: Any) -> str | None:
+    """`value` without outer white space if it is a text with anything in it."""
+    return (value.strip() or None) if isinstance(value, str) else None
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def shortened(text: str, limit: int = 200) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -1,0 +1,77 @@
+"""What a plan and a build of the same settings share: prompts, recipes, the dataset, and the digest of all of it."""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from distill_build.engine.cache_directory import CacheDirectory
+from distill_build.engine.manifest import digest
+from distill_build.models.base import ModelSettings
+from distill_build.models.weights import weights_digest, weights_path
+from distill_build.records import JsonObject
+from distill_build.settings import Settings, Stage
+from distill_build.stages.dataset import Dataset
+from distill_build.stages.prompts import Prompts
+from distill_build.stages.recipe import Recipe
+from distill_build.stages.tally import STAGES
+from distill_build.stages.tree import Node
+
+ROWS_VERSION = 1
+"""Version of the form of the rows: raise it when records.py changes what a line holds."""
+
+
+class Session:
+    """`settings` made ready. Raises ConfigurationError for templates or weights that cannot be used."""
+
+    def __init__(self, settings: Settings, rebuild: tuple[str, ...] = ()) -> None:
+        """`rebuild` are globs over paths written with slashes, as --rebuild takes them; `*` crosses slashes."""
+        self.settings = settings
+        self.rebuild = rebuild
+        self.cache_dir = Path(settings.cache.dir)
+        self.directory = CacheDirectory(self.cache_dir)
+        self.dataset = Dataset(Path(settings.output_dir) / settings.name)
+        prompts = Prompts(settings.language, Path(settings.prompts.dir))
+        self.prompts = prompts
+        self.recipes: dict[Stage, Recipe] = {
+            stage: Recipe(stage, settings, prompts, self._weights(settings.role(stage))) for stage in STAGES
+        }
+        self.identity = self._identity()
+
+    def asked_anew(self, path: tuple[str, ...]) -> bool:
+        """Whether --rebuild names the place at `path`."""
+        return any(fnmatchcase("/".join(path), glob) for glob in self.rebuild)
+
+    def build_digest(self, until: str, generation: str) -> str:
+        """All that decides what a build leaves on disk, responses aside, whose `generation` stands for them."""
+        return digest([ROWS_VERSION, self.identity, until, generation])
+
+    def leaf_memo(self) -> Callable[[Node], str]:
+        """A function from a leaf to the digest of all that goes into its rows, responses aside."""
+        identity = {name: self.identity[name] for name in ("questions", "answers", "counts")}
+        base = digest([ROWS_VERSION, identity])
+        return lambda node: digest([base, node.path])
+
+    def _weights(self, model: ModelSettings) -> str | None:
+        if model.engine != "embedded":
+            return None
+        return weights_digest(weights_path(model), self.cache_dir)
+
+    def _identity(self) -> JsonObject:
+        settings = self.settings
+        stages: JsonObject = {stage: self.recipes[stage].identity() for stage in STAGES}
+        return stages | {
+            "tree": {
+                "topic": settings.topic,
+                "breadth": [settings.breadth_at(level) for level in range(1, settings.depth + 1)],
+            },
+            "counts": {
+                "questions_per_tag": settings.questions_per_tag,
+                "answers_per_question": settings.answers_per_question,
+            },
+            "export": {
+                "formats": list(settings.formats),
+                "reasoning": settings.format.reasoning,
+                "metadata": settings.format.metadata,
+                "system_prompt": settings.system_prompt,
+            },
+        }

@@ -1,0 +1,70 @@
+"""What a build has done so far, counted by stage. Commands and the console read it; nothing here decides."""
+
+from dataclasses import dataclass, field
+
+from distill_build.models.base import Prices
+from distill_build.records import Usage
+from distill_build.settings import Stage
+
+STAGES: tuple[Stage, ...] = ("tags", "questions", "answers")
+
+
+@dataclass(slots=True)
+class StageTally:
+    """Requests, items, tokens, US dollars and seconds of one stage.
+
+    `cached` and `asked` count requests answered by the cache and by a model (re-asks counted each); `made` and
+    `missing` count items. `seconds` adds up the time of the requests. `usd` is None without prices.
+    """
+
+    cached: int = 0
+    asked: int = 0
+    made: int = 0
+    missing: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float | None = 0.0
+    seconds: float = 0.0
+
+    def spend(self, usage: Usage, prices: Prices, seconds: float) -> None:
+        """Adds one response of a model."""
+        self.asked += 1
+        self.prompt_tokens += usage.prompt_tokens
+        self.completion_tokens += usage.completion_tokens
+        self.seconds += seconds
+        price = price_of(usage.prompt_tokens, usage.completion_tokens, prices)
+        self.usd = None if self.usd is None or price is None else self.usd + price
+
+
+@dataclass(slots=True)
+class Tally:
+    """All stages together."""
+
+    stages: dict[Stage, StageTally] = field(default_factory=lambda: {stage: StageTally() for stage in STAGES})
+
+    @property
+    def asked(self) -> int:
+        return sum(stage.asked for stage in self.stages.values())
+
+    @property
+    def missing(self) -> int:
+        return sum(stage.missing for stage in self.stages.values())
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """(prompt tokens, completion tokens)."""
+        stages = self.stages.values()
+        return sum(stage.prompt_tokens for stage in stages), sum(stage.completion_tokens for stage in stages)
+
+    @property
+    def usd(self) -> float | None:
+        """US dollars, None where a stage was asked without prices."""
+        costs = [stage.usd for stage in self.stages.values()]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+def price_of(prompt_tokens: float, completion_tokens: float, prices: Prices) -> float | None:
+    """US dollars for so many tokens; None where a price that is needed is not known."""
+    if prices.prompt is None or prices.completion is None:
+        return None
+    return (prompt_tokens * prices.prompt + completion_tokens * prices.completion) / 1e6

@@ -1,0 +1,30 @@
+"""Every test gets a folder of its own and no key: one that forgets isolation fails."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import Workspace
+from tests.server import ScriptedServer
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Works in an empty folder, without keys or cache settings from the outside."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_API_KEY", "DEEPSEEK_API_KEY", "DISTILL_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that replies well and at once."""
+    with ScriptedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, server: ScriptedServer) -> Workspace:
+    """A project folder whose model is `server`."""
+    return Workspace(tmp_path, server)

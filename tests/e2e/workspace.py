@@ -1,0 +1,82 @@
+"""A project folder in which the real command is run: write, run, read."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.server import ScriptedServer
+
+COMMAND = (sys.executable, "-m", "distill_build")
+TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        """The JSON document on stdout."""
+        return json.loads(self.stdout)
+
+
+@dataclass
+class Workspace:
+    """`root` is the working directory; `server` answers for every role unless the words say otherwise."""
+
+    root: Path
+    server: ScriptedServer | None = None
+
+    def settings(self) -> list[str]:
+        """The words that name the server's model."""
+        if self.server is None:
+            return []
+        address = f"model.base_url={self.server.base_url}"
+        return ["model=openai_compatible", address, "model.name=scripted"]
+
+    def run(self, *words: str, environment: dict[str, str] | None = None) -> Finished:
+        """Runs a command that composes a configuration, with the server's model."""
+        return self.raw(*words, *self.settings(), environment=environment)
+
+    def raw(self, *words: str, environment: dict[str, str] | None = None) -> Finished:
+        """Runs the words as they are."""
+        with self.start(*words, environment=environment) as process:
+            stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+        return Finished(process.returncode, stdout, stderr)
+
+    def start(self, *words: str, environment: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+        """Starts the command and leaves it running."""
+        clean = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+        return subprocess.Popen(
+            [*COMMAND, *words],
+            cwd=self.root,
+            env=clean | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def folder(self, name: str = "sports") -> Path:
+        """The dataset's folder."""
+        return self.root / "outputs" / name
+
+    def rows(self, artefact: str, name: str = "sports") -> list[dict[str, Any]]:
+        """The rows of `tags`, `questions`, `answers` or `failures`; none where there is no file."""
+        path = self.folder(name) / f"{artefact}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def bytes(self, name: str = "sports") -> dict[str, bytes]:
+        """All of a dataset's files by relative path, except what lies under runs/."""
+        folder = self.folder(name)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        relative = {path.relative_to(folder): path for path in files}
+        return {str(place): path.read_bytes() for place, path in relative.items() if place.parts[0] != "runs"}

@@ -1,0 +1,59 @@
+import pytest
+
+from distill_build.errors import ConfigurationError
+from distill_build.models.address import api_key, checked_address, environment_proxy, is_loopback
+from distill_build.models.base import ModelSettings
+
+
+def model(base_url: str | None = None, variable: str | None = None, required: bool = True) -> ModelSettings:
+    return ModelSettings(
+        engine="openai_compatible",
+        name="m",
+        base_url=base_url,
+        api_key_env=variable,
+        api_key_required=required,
+    )
+
+
+def test_a_slash_at_the_end_of_an_address_is_no_difference() -> None:
+    assert checked_address(model("http://x/v1/")) == "http://x/v1"
+
+
+@pytest.mark.parametrize("address", [None, "", "localhost:8000/v1", "ftp://x", "http://", "https://me:pw@x/v1"])
+def test_what_is_no_address_is_a_sentence(address: str | None) -> None:
+    with pytest.raises(ConfigurationError, match=r"model\.base_url") as error:
+        checked_address(model(address))
+    assert "pw" not in str(error.value).replace("http", "")
+
+
+def test_a_key_comes_from_the_variable_that_is_named() -> None:
+    assert api_key(model(variable="A"), {"A": " k\n", "B": "other"}) == "k"
+
+
+def test_a_key_that_is_not_required_may_be_missing() -> None:
+    assert api_key(model(variable="A", required=False), {}) is None
+    assert api_key(model(required=False), {}) is None
+
+
+@pytest.mark.parametrize("environment", [{}, {"A": ""}, {"A": "  "}, {"A": "schlüssel"}, {"A": "a\nb"}])
+def test_a_key_that_is_missing_or_none_names_its_variable(environment: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"variable A\b"):
+        api_key(model(variable="A"), environment)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1", "0.0.0.0", "a.localhost"])  # noqa: S104 - an address to look at
+def test_this_machine_is_known(host: str) -> None:
+    assert is_loopback(host)
+
+
+def test_no_proxy_is_obeyed_and_socks_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "no_proxy", "NO_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "proxy.example:3128")
+    assert environment_proxy("https://api.example.com/v1") == "http://proxy.example:3128"
+    assert environment_proxy("https://localhost/v1") is None
+    monkeypatch.setenv("no_proxy", "api.example.com")
+    assert environment_proxy("https://api.example.com/v1") is None
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY"):
+        environment_proxy("https://other.example.com/v1")

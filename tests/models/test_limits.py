@@ -1,0 +1,234 @@
+import asyncio
+
+import pytest
+
+from distill_build.models.base import ModelFailure
+from distill_build.models.limits import Gate
+from tests.models.clock import HandClock
+
+Entered = list[str]
+
+
+async def settle() -> None:
+    """Lets every task run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def enter(gate: Gate, name: str, entered: Entered, tokens: int = 0) -> "asyncio.Task[int]":
+    """A task that takes a slot, writes its name down and keeps the slot."""
+
+    async def run() -> int:
+        number = await gate.acquire(tokens)
+        entered.append(name)
+        return number
+
+    return asyncio.create_task(run())
+
+
+def test_never_more_in_flight_than_the_concurrency_and_first_come_first_served() -> None:
+    async def run() -> None:
+        gate, entered = Gate(2, clock=HandClock()), Entered()
+        for name in "abcde":
+            enter(gate, name, entered)
+        await settle()
+        assert entered == ["a", "b"]
+        gate.release()
+        await settle()
+        assert entered == ["a", "b", "c"]
+        assert gate.in_flight == 2
+        gate.release()
+        gate.release()
+        await settle()
+        assert entered == list("abcde")
+
+    asyncio.run(run())
+
+
+def test_a_newcomer_does_not_overtake_those_who_wait() -> None:
+    async def run() -> None:
+        clock = HandClock()
+        gate, entered = Gate(1, clock=clock), Entered()
+        enter(gate, "a", entered)
+        await settle()
+        enter(gate, "b", entered)
+        await settle()
+        gate.release()  # b's turn has come, but b has not run yet
+        enter(gate, "c", entered)
+        await settle()
+        assert entered == ["a", "b"]
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_waiter_leaves_no_hole() -> None:
+    async def run() -> None:
+        gate, entered = Gate(1, clock=HandClock()), Entered()
+        enter(gate, "a", entered)
+        await settle()
+        waiting, _next = enter(gate, "b", entered), enter(gate, "c", entered)
+        await settle()
+        waiting.cancel()
+        await settle()
+        gate.release()
+        await settle()
+        assert entered == ["a", "c"]
+        assert gate.in_flight == 1
+
+    asyncio.run(run())
+
+
+def test_a_slot_granted_in_the_moment_of_cancellation_goes_to_the_next() -> None:
+    async def run() -> None:
+        gate, entered = Gate(1, clock=HandClock()), Entered()
+        enter(gate, "a", entered)
+        await settle()
+        granted, _next = enter(gate, "b", entered), enter(gate, "c", entered)
+        await settle()
+        gate.release()
+        granted.cancel()
+        await settle()
+        assert entered == ["a", "c"]
+        assert gate.in_flight == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("rpm", [1, 7, 60, 1200])
+def test_no_minute_holds_more_than_rpm_requests_and_hardly_fewer(rpm: int) -> None:
+    async def run() -> None:
+        clock = HandClock()
+        gate, times = Gate(None, rpm=rpm, clock=clock), list[float]()
+
+        async def send() -> None:
+            await gate.acquire()
+            times.append(clock.now)
+            gate.release()
+
+        _sent = [asyncio.create_task(send()) for _ in range(3 * rpm)]
+        for _ in range(1250):
+            await settle()
+            clock.advance(0.1)
+        for first, beyond in zip(times, times[rpm:], strict=False):
+            assert beyond - first >= 59.999
+        assert len(times) >= min(3 * rpm, int(2 * rpm * 0.98))
+
+    asyncio.run(run())
+
+
+def test_tokens_are_booked_before_and_corrected_after() -> None:
+    async def run() -> None:
+        clock = HandClock()
+        gate, entered = Gate(None, tpm=600, clock=clock), Entered()
+        enter(gate, "a", entered, tokens=300)
+        enter(gate, "b", entered, tokens=10)
+        await settle()
+        clock.advance(20)
+        await settle()
+        assert entered == ["a"]  # 300 tokens at 600 a minute hold the next back for 30 s
+        gate.correct(300, 100)
+        await settle()
+        assert entered == ["a", "b"]  # 100 tokens only 10 s
+
+    asyncio.run(run())
+
+
+def test_a_pause_holds_everybody_until_its_time() -> None:
+    async def run() -> None:
+        clock = HandClock()
+        gate, entered = Gate(4, clock=clock), Entered()
+        gate.pause(30)
+        gate.pause(5)  # does not shorten the longer one
+        enter(gate, "a", entered)
+        await settle()
+        clock.advance(29.9)
+        await settle()
+        assert entered == []
+        clock.advance(0.2)
+        await settle()
+        assert entered == ["a"]
+
+    asyncio.run(run())
+
+
+def test_an_overload_halves_the_concurrency_once_for_all_that_were_under_way() -> None:
+    async def run() -> None:
+        gate, entered = Gate(8, clock=HandClock()), Entered()
+        tasks = [enter(gate, str(n), entered) for n in range(8)]
+        numbers = await asyncio.gather(*tasks)
+        for number in numbers:
+            gate.overloaded(number)
+        assert gate.width == 4
+        for _ in numbers:
+            gate.release()
+        later = [enter(gate, "later", entered) for _ in range(8)]
+        await settle()
+        assert gate.in_flight == 4
+        gate.overloaded(await later[0])
+        assert gate.width == 2
+
+    asyncio.run(run())
+
+
+def test_the_concurrency_grows_back_by_one_a_round_up_to_the_limit() -> None:
+    async def run() -> None:
+        gate = Gate(3, clock=HandClock())
+        for _ in range(3):
+            number = await gate.acquire()
+        gate.overloaded(number)
+        assert gate.width == 1.5
+        gate.succeeded()
+        assert 2 < gate.width < 2.5
+        for _ in range(10):
+            gate.succeeded()
+        assert gate.width == 3
+
+    asyncio.run(run())
+
+
+def test_the_concurrency_never_falls_below_one() -> None:
+    async def run() -> None:
+        gate, entered = Gate(4, clock=HandClock()), Entered()
+        for _ in range(5):
+            gate.overloaded(await gate.acquire())
+            gate.release()
+        enter(gate, "a", entered)
+        await settle()
+        assert entered == ["a"]
+
+    asyncio.run(run())
+
+
+def test_stop_ends_all_waiting_now_and_from_now_on() -> None:
+    async def run() -> None:
+        gate, entered = Gate(1, clock=HandClock()), Entered()
+        enter(gate, "a", entered)
+        await settle()
+        waiting = enter(gate, "b", entered)
+        resting = asyncio.create_task(gate.rest(60))
+        await settle()
+        gate.stop()
+        late = enter(gate, "c", entered)
+        for task in (waiting, resting, late):
+            with pytest.raises(ModelFailure, match="stopped"):
+                await task
+        gate.release()
+        assert gate.in_flight == 0
+        assert entered == ["a"]
+
+    asyncio.run(run())
+
+
+def test_a_rest_lasts_its_seconds() -> None:
+    async def run() -> None:
+        clock = HandClock()
+        gate = Gate(1, clock=clock)
+        resting = asyncio.create_task(gate.rest(2))
+        await settle()
+        clock.advance(1.9)
+        await settle()
+        assert not resting.done()
+        clock.advance(0.1)
+        await asyncio.wait_for(resting, 5)
+
+    asyncio.run(run())

@@ -1,0 +1,287 @@
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from distill_build.errors import BudgetExceededError, ConfigurationError, EndpointError
+from distill_build.models.base import ChatResponse, Limits, Model, ModelFailure
+from distill_build.models.limits import Gate
+from distill_build.models.openai_compatible import OpenAICompatible
+from tests import server as scripted
+from tests.models.asking import BODY, ask, ask_once, endpoint, settings, with_model
+from tests.server import Fault, ScriptedServer
+
+TWICE = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+
+
+def test_a_completion_comes_as_the_endpoint_sent_it() -> None:
+    with ScriptedServer() as server:
+        response = ask_once(server.base_url)
+        sent = server.requests[0]
+    assert sent.body == BODY
+    assert response.raw == scripted.completion(BODY, "answers", 5)
+    assert response.seconds > 0
+
+
+def test_a_stream_is_put_together_to_the_same_completion() -> None:
+    with ScriptedServer() as server:
+        streamed = ask_once(server.base_url, stream=True).raw
+        sent = server.requests[0].body
+    assert sent == {**BODY, "stream": True, "stream_options": {"include_usage": True}}
+    assert streamed == scripted.completion(BODY, "answers", 5)
+
+
+def test_an_endpoint_that_knows_no_streams_may_answer_with_one_object() -> None:
+    whole = scripted.completion(BODY, "answers", 5)
+    with ScriptedServer(plan=[scripted.raw(whole)]) as server:
+        assert ask_once(server.base_url, stream=True).raw == whole
+
+
+RETRYABLE: dict[str, tuple[Callable[[], Fault], str]] = {
+    "429": (lambda: scripted.status(429, retry_after=0), "rate_limited"),
+    "500": (lambda: scripted.status(500), "server_error"),
+    "503": (lambda: scripted.status(503, retry_after="0.001"), "server_error"),
+    "reset": (scripted.reset, "connection"),
+    "reset midway": (scripted.reset_midway, "connection"),
+    "garbage": (scripted.garbage, "bad_response"),
+    "not http": (scripted.not_http, "bad_response"),
+    "truncated": (scripted.truncated, "bad_response"),
+    "no choices": (lambda: scripted.raw({"choices": []}), "bad_response"),
+    "a list": (lambda: scripted.raw([1]), "bad_response"),
+    "empty body": (lambda: scripted.raw(""), "bad_response"),
+    "error in a 200": (lambda: scripted.raw({"error": {"code": 502, "message": "upstream"}}), "server_error"),
+    "error in a choice": (lambda: scripted.raw({"choices": [{"error": {"code": 429}}]}), "rate_limited"),
+}
+
+
+@TWICE
+@pytest.mark.parametrize("name", RETRYABLE)
+def test_what_another_attempt_may_mend_is_tried_again(name: str, stream: bool) -> None:
+    fault, _ = RETRYABLE[name]
+    with ScriptedServer(plan=[fault(), fault()]) as server:
+        assert ask_once(server.base_url, stream=stream).raw["choices"][0]["message"]["content"]
+        assert server.count == 3
+
+
+@pytest.mark.parametrize("name", RETRYABLE)
+def test_after_the_last_retry_the_failure_has_a_cause(name: str) -> None:
+    fault, cause = RETRYABLE[name]
+    with ScriptedServer(plan=lambda _index, _body: fault()) as server:
+        with pytest.raises(ModelFailure) as failure:
+            ask_once(server.base_url, retries=1)
+        assert server.count == 2
+    assert failure.value.cause == cause
+
+
+@TWICE
+@pytest.mark.parametrize("fault", [scripted.drip(), scripted.hang()], ids=["drip", "hang"])
+def test_the_timeout_bounds_the_whole_request(fault: Fault, stream: bool) -> None:
+    with ScriptedServer(plan=lambda _index, _body: fault) as server:
+        with pytest.raises(ModelFailure) as failure:
+            ask_once(server.base_url, retries=1, timeout_s=0.2, stream=stream)
+        assert server.count == 2
+    assert failure.value.cause == "timeout"
+    assert "limits.timeout_s=0.2" in failure.value.detail
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [scripted.content("", "length"), scripted.content("x", "content_filter"), scripted.refusal()],
+    ids=["length", "content_filter", "refusal"],
+)
+def test_a_completion_is_kept_whatever_it_says(fault: Fault) -> None:
+    with ScriptedServer(plan=[fault]) as server:
+        assert ask_once(server.base_url).raw["choices"][0]["finish_reason"]
+        assert server.count == 1
+
+
+def test_json_is_read_under_any_content_type() -> None:
+    with ScriptedServer(plan=[scripted.wrong_content_type()]) as server:
+        assert ask_once(server.base_url).raw["choices"]
+        assert server.count == 1
+
+
+def test_a_refused_key_stops_those_who_wait_at_the_gate() -> None:
+    def plan(_index: int, _body: Any) -> Fault:
+        return scripted.error(401, "no")
+
+    async def use(model: Model) -> list[Any]:
+        return await asyncio.gather(*(ask(model) for _ in range(20)), return_exceptions=True)
+
+    with ScriptedServer(plan=plan) as server:
+        results = with_model(lambda: endpoint(server.base_url, Gate(2)), use)
+        assert server.count == 2
+    assert all(isinstance(result, EndpointError) for result in results)
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with ScriptedServer() as target:
+        moved = {"Location": f"{target.base_url}/chat/completions"}
+        redirect = scripted.status(301, headers=moved)
+        with ScriptedServer(plan=[redirect]) as server, pytest.raises(EndpointError, match=r"model\.base_url="):
+            ask_once(server.base_url)
+        assert target.count == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_an_address_where_nothing_listens_is_said_with_the_setting() -> None:
+    with pytest.raises(EndpointError, match=r"cannot reach http://127\.0\.0\.1.*refused.*model\.base_url"):
+        ask_once(f"http://127.0.0.1:{free_port()}/v1", retries=1)
+
+
+def test_an_endpoint_that_has_answered_and_goes_away_fails_the_item() -> None:
+    async def use(model: Model) -> None:
+        await ask(model)
+        server.__exit__()
+        await ask(model)
+
+    server = ScriptedServer().__enter__()
+    with pytest.raises(ModelFailure) as failure:
+        with_model(lambda: endpoint(server.base_url, Gate(1)), use)
+    assert failure.value.cause == "connection"
+
+
+def test_the_slot_is_held_until_the_response_is_kept() -> None:
+    async def run(server: ScriptedServer) -> None:
+        gate = Gate(1)
+        model = endpoint(server.base_url, gate)
+        storing, stored = asyncio.Event(), asyncio.Event()
+
+        async def keep(_response: ChatResponse) -> None:
+            storing.set()
+            await stored.wait()
+
+        first = asyncio.create_task(model.complete(BODY, permit=lambda: None, keep=keep))
+        second = asyncio.create_task(ask(model))
+        await asyncio.wait_for(storing.wait(), 5)
+        assert (gate.in_flight, model.in_flight, server.count) == (1, 0, 1)
+        stored.set()
+        await asyncio.gather(first, second)
+        assert (gate.in_flight, server.count) == (0, 2)
+        await model.close()
+
+    with ScriptedServer() as server:
+        asyncio.run(run(server))
+
+
+def test_a_retry_waits_outside_the_slot() -> None:
+    async def run(server: ScriptedServer) -> None:
+        gate = Gate(1)
+        limits = Limits(retries=1, timeout_s=5)
+        model = OpenAICompatible(settings(server.base_url), limits, gate, chance=lambda: 0.999)
+        waiting = asyncio.create_task(ask(model))  # fails, and would come again after half a second
+        while server.count == 0:
+            await asyncio.sleep(0.001)
+        await ask(model)  # passes it meanwhile
+        assert server.count == 2
+        assert not waiting.done()
+        model.stop()
+        with pytest.raises(ModelFailure, match="stopped"):
+            await waiting
+        await model.close()
+
+    with ScriptedServer(plan=[scripted.status(500)]) as server:
+        asyncio.run(run(server))
+
+
+def test_retry_after_holds_everybody_behind_the_gate() -> None:
+    with ScriptedServer(plan=[scripted.status(429, retry_after="0.3")]) as server:
+        with_model(lambda: endpoint(server.base_url, Gate(1)), lambda model: ask(model, times=3))
+        refused, *later = server.requests
+    assert refused.finished is not None
+    assert all(request.arrived - refused.finished > 0.25 for request in later)
+
+
+def test_a_wait_of_hours_stops_the_build_and_says_so() -> None:
+    fault = scripted.status(429, retry_after=86400)
+    with ScriptedServer(plan=[fault]) as server, pytest.raises(EndpointError, match=r"24\.0 hours"):
+        ask_once(server.base_url)
+
+
+def test_never_more_in_flight_than_the_gate_lets_in() -> None:
+    with ScriptedServer(latency=0.01) as server:
+        with_model(lambda: endpoint(server.base_url, Gate(7)), lambda model: ask(model, times=50))
+        assert server.count == 50
+        assert server.max_in_flight == 7
+
+
+def test_permission_is_asked_before_every_request_and_may_be_refused() -> None:
+    asked: list[int] = []
+
+    def permit() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            raise BudgetExceededError("budget.calls=1 is spent")
+
+    async def keep(_response: ChatResponse) -> None:
+        raise AssertionError("nothing was to come")
+
+    with ScriptedServer(plan=[scripted.status(500)]) as server:
+        with pytest.raises(BudgetExceededError):
+            with_model(
+                lambda: endpoint(server.base_url, Gate(1)),
+                lambda model: model.complete(BODY, permit=permit, keep=keep),
+            )
+        assert server.count == 1
+
+
+def test_a_cancelled_request_frees_its_slot() -> None:
+    async def run(server: ScriptedServer) -> None:
+        gate = Gate(1)
+        model = endpoint(server.base_url, gate)
+        server.hold()
+        hanging = asyncio.create_task(ask(model))
+        await asyncio.to_thread(server.wait_for, 1)
+        hanging.cancel()
+        await asyncio.wait([hanging])
+        assert (gate.in_flight, model.in_flight) == (0, 0)
+        server.release()
+        await ask(model)
+        await model.close()
+
+    with ScriptedServer() as server:
+        asyncio.run(run(server))
+
+
+def test_the_key_goes_into_the_header_and_nowhere_else() -> None:
+    secret = "sk-very-secret"  # noqa: S105 - a made-up one
+
+    def model_of() -> Model:
+        model = settings(server.base_url, api_key_env="KEY", api_key_required=True)
+        return OpenAICompatible(model, Limits(retries=0), Gate(1), environment={"KEY": f" {secret}\n"})
+
+    with ScriptedServer(plan=[scripted.error(400, f"bad {secret}")]) as server:
+        with pytest.raises(ModelFailure) as failure:
+            with_model(model_of, ask)
+        assert server.requests[0].headers["Authorization"] == f"Bearer {secret}"
+        assert secret not in str(server.requests[0].body)
+    assert secret not in str(failure.value)
+
+
+def test_a_missing_key_names_the_variable_and_the_model() -> None:
+    with pytest.raises(ConfigurationError, match=r"'gpt-x'.*MY_KEY"):
+        ask_once("http://127.0.0.1/v1", name="gpt-x", api_key_env="MY_KEY", api_key_required=True)
+
+
+def test_a_proxy_in_the_environment_is_not_used_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with ScriptedServer() as server:
+        assert ask_once(server.base_url).raw
+
+
+def test_a_proxy_in_the_environment_is_used_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer() as server:
+        monkeypatch.setenv("http_proxy", server.base_url.removesuffix("/v1"))
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert ask_once("http://llm.example.invalid/v1").raw
+        assert server.requests[0].headers["Host"] == "llm.example.invalid"

@@ -1,0 +1,279 @@
+"""argv → command and exit code: in-process for the table of cases, in real processes for what a user sees."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from distill_build.cli import main
+from distill_build.command_line import COMMANDS
+from distill_build.errors import BudgetExceededError, StorageError
+from distill_build.options import Options
+from distill_build.settings import Settings
+
+Told = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and an empty folder for temporary files."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Told:
+    """Runs a command line in this process: exit code, stdout, stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main(words)
+        return (status, *capsys.readouterr())
+
+    return run
+
+
+def process(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command line in a process of its own."""
+    command = [sys.executable, "-m", "distill_build", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, command: str, run: Callable[..., int]) -> None:
+    """Puts `run` in the place of a command's module."""
+    module = ModuleType(COMMANDS[command].module)
+    module.run = run  # type: ignore[attr-defined]  # a module is what the table names
+    monkeypatch.setitem(sys.modules, COMMANDS[command].module, module)
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, Options]]:
+    """What `build` and `plan` were called with."""
+    calls: list[tuple[Settings, Options]] = []
+
+    def run(settings: Settings, options: Options) -> int:
+        calls.append((settings, options))
+        return 0
+
+    stand_in(monkeypatch, "build", run)
+    stand_in(monkeypatch, "plan", run)
+    return calls
+
+
+# ---- Help and version ----
+
+
+def test_help_names_every_command_and_the_main_settings(tell: Told) -> None:
+    for words in (["--help"], ["-h"], ["topic=a", "--help"]):
+        status, out, err = tell(*words)
+        assert (status, err) == (0, "")
+        assert all(f"\n  {name}" in out for name in COMMANDS)
+        assert all(key in out for key in ("topic=", "depth=", "model=", "limits.", "budget.", "--until", "--cfg"))
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_a_command_has_a_help_of_its_own(tell: Told, command: str) -> None:
+    status, out, _ = tell(command, "--help")
+    assert status == 0
+    assert out.startswith(f"distill-build {command}: ")
+    assert ("--until" in out) == (command in ("build", "plan"))
+    assert ("--multirun" in out) == COMMANDS[command].composes
+
+
+def test_version_is_ours(tell: Told) -> None:
+    assert tell("--version") == (0, "distill-build 0.1.0\n", "")
+
+
+def test_help_imports_neither_hydra_nor_anything_heavy() -> None:
+    code = "import sys; from distill_build.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert not loaded & {"hydra", "omegaconf", "msgspec", "httpx", "jinja2", "rich", "asyncio", "yaml", "diskcache"}
+
+
+def test_importing_config_does_not_import_hydra() -> None:
+    code = "import sys, distill_build.config; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"hydra", "omegaconf", "msgspec"}
+
+
+# ---- Commands, flags and settings ----
+
+
+def test_no_command_is_build(built: list[tuple[Settings, Options]]) -> None:
+    assert main(["topic=体育", "depth=3"]) == 0
+    ((settings, options),) = built
+    assert (settings.topic, settings.depth) == ("体育", 3)
+    assert options == Options(overrides=("topic=体育", "depth=3"))
+
+
+def test_flags_may_stand_anywhere(built: list[tuple[Settings, Options]]) -> None:
+    main(
+        ["-v", "topic=a", "--until", "tags", "plan", "depth=1", "-k", "3", "--rebuild=a/*", "--rebuild", "b", "--json",
+         "--offline", "--locked", "--frozen", "-q"]
+    )  # fmt: skip
+    ((settings, options),) = built
+    assert settings.depth == 1
+    assert options == Options(
+        until="tags", offline=True, locked=True, frozen=True, keep_going=3, rebuild=("a/*", "b"), json=True,
+        quiet=True, verbose=True, overrides=("topic=a", "depth=1"),
+    )  # fmt: skip
+
+
+def test_a_command_that_composes_nothing_gets_its_words_without_hydra() -> None:
+    code = (
+        "import sys, types\n"
+        "from distill_build.cli import main\n"
+        "module = types.ModuleType('distill_build.commands.show')\n"
+        "module.run = lambda options: print(options.arguments, options.dataset, options.cache_dir) or 7\n"
+        "sys.modules[module.__name__] = module\n"
+        "status = main(['show', '1.2', '-o', 'outputs/a', '--cache-dir=c'])\n"
+        "print(status, 'hydra' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "('1.2',) outputs/a c\n7 False\n"
+
+
+def test_a_sweep_builds_each(built: list[tuple[Settings, Options]]) -> None:
+    assert main(["topic=网球,游泳", "-m", "depth=1,2"]) == 0
+    assert [(settings.topic, settings.depth) for settings, _ in built] == [
+        ("网球", 1), ("网球", 2), ("游泳", 1), ("游泳", 2),
+    ]  # fmt: skip
+
+
+def test_hydras_flags_keep_working(tell: Told) -> None:
+    status, out, _ = tell("plan", "-c", "job", "depth=3", "-p", "per_request")
+    assert (status, out) == (0, "# @package per_request\ntags: 5\nquestions: 5\n")
+    done = process("--info", "topic=a", "depth=3")  # it sets up logging for the rest of the process
+    assert done.returncode == 0
+    assert "Config search path" in done.stdout
+
+
+USAGE = [
+    (["bild"], "unknown command 'bild': did you mean 'build'?"),
+    (["history"], "unknown command 'history'"),
+    (["sports"], "a topic is said as topic=sports"),
+    (["topic=board", "games"], 'a value with spaces stands in quotes, as in topic="board games"'),
+    (["plan", "topic=C", "basics"], "plan does not take the word 'basics': a value with spaces"),
+    (["--lokced"], "unknown flag '--lokced': did you mean '--locked'?"),
+    (["--wat"], "unknown flag '--wat': see --help"),
+    (["tree", "--offline"], "tree does not know --offline: it is a flag of build, plan"),
+    (["export", "--until", "tags"], "export does not know --until"),
+    (["tree", "-m"], "tree does not know --multirun"),
+    (["plan", "-o", "x"], "plan does not know --dataset"),
+    (["--until", "tag"], "--until takes one of tags, questions, answers, dataset, not 'tag'"),
+    (["--until"], "--until needs a value: --until STAGE"),
+    (["-k", "x"], "--keep-going takes a whole number from 0, not 'x'"),
+    (["-k=-1"], "--keep-going takes a whole number from 0, not '-1'"),
+    (["--json=yes"], "--json takes no value"),
+    (["--cfg", "everything"], "--cfg takes one of job, hydra, all"),
+    (["show"], "show needs ID: distill-build show ID"),
+    (["show", "1.2", "topic=a"], "show takes no settings, so not 'topic=a'"),
+    (["topic="], "topic=sports"),
+    (["topic=a", "dept=1"], "unknown setting 'dept': did you mean 'depth'?"),
+    (["depth=1"], "the topic is missing"),
+    (["topic=a", "--config-dir", "nowhere"], "--config-dir=nowhere: there is no such folder"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), USAGE, ids=[" ".join(words) for words, _ in USAGE])
+def test_a_mistake_is_a_sentence_and_exit_2(tell: Told, words: Sequence[str], said: str) -> None:
+    status, out, err = tell(*words)
+    assert (status, out) == (2, "")
+    assert err.startswith("distill-build: ")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+# ---- Errors ----
+
+
+def test_an_error_keeps_its_exit_code_and_is_a_document_for_programs(
+    tell: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(_: Settings, __: Options) -> int:
+        raise StorageError("the disk is full: 满")
+
+    stand_in(monkeypatch, "build", run)
+    status, out, err = tell("topic=a", "--json")
+    assert (status, err) == (5, "distill-build: the disk is full: 满\n")
+    assert json.loads(out) == {"error": {"kind": "StorageError", "message": "the disk is full: 满"}, "exit_code": 5}
+
+
+def test_a_mistake_in_the_flags_is_a_document_too(tell: Told) -> None:
+    status, out, _ = tell("--json", "--until=x")
+    assert status == json.loads(out)["exit_code"] == 2
+
+
+def test_a_sweep_goes_on_after_an_error_and_returns_the_highest_code(
+    tell: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def run(settings: Settings, _: Options) -> int:
+        seen.append(settings.depth)
+        if settings.depth == 1:
+            raise BudgetExceededError("spent")
+        return 1
+
+    stand_in(monkeypatch, "build", run)
+    status, _, err = tell("topic=a", "-m", "depth=1,2")
+    assert (status, err, seen) == (3, "distill-build: spent\n", [1, 2])
+
+
+def test_ctrl_c_is_130(tell: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: Settings, __: Options) -> int:
+        raise KeyboardInterrupt
+
+    stand_in(monkeypatch, "build", run)
+    for words in (["topic=a"], ["topic=a", "-m", "depth=1,2"]):
+        assert tell(*words) == (130, "", "distill-build: interrupted\n")
+
+
+def test_a_bug_is_a_sentence_with_a_log_that_holds_the_trace_and_no_secrets(
+    tell: Told, monkeypatch: pytest.MonkeyPatch, elsewhere: Path
+) -> None:
+    def run(_: Settings, __: Options) -> int:
+        raise ValueError("sent Authorization: Bearer abcdefgh123 and hush-hush and sk-abcdef123456")
+
+    stand_in(monkeypatch, "build", run)
+    monkeypatch.setenv("SOME_API_KEY", "hush-hush")
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    status, out, err = tell("topic=a")
+    (log,) = elsewhere.glob("*.log")
+    text = log.read_text(encoding="utf-8")
+    assert (status, out) == (70, "")
+    assert "this is a bug in distill-build (ValueError: sent Authorization: Bearer *** and ***" in err
+    assert str(log) in err
+    assert "Traceback" not in err
+    assert "Traceback" in text
+    assert "in run" in text
+    assert log.stat().st_mode & 0o077 == 0
+    for secret in ("hush-hush", "abcdefgh123", "abcdef123456"):
+        assert secret not in text + err
+
+
+# ---- Real processes ----
+
+
+def test_a_process_says_a_mistake_without_a_trace(elsewhere: Path) -> None:
+    done = process("topic=sports", "dept=3")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "distill-build: unknown setting 'dept': did you mean 'depth'?\n"
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_process_prints_the_configuration() -> None:
+    done = process("--cfg", "job", "topic=C++ (basics), part 1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "topic: C++ (basics), part 1\n" in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_trouble() -> None:
+    command = f"{sys.executable} -m distill_build --help | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""

@@ -1,0 +1,321 @@
+"""From words to Settings through the real Hydra: defaults, roles, topics, sweeps, a project's own files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distill_build import config
+from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, StorageError
+from distill_build.settings import Settings
+
+Compose = Callable[..., Settings]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def all_settings(*words: str) -> list[Settings]:
+    """The settings of every job that `words` ask for."""
+    jobs: list[Settings] = []
+
+    def task(settings: Settings) -> int:
+        jobs.append(settings)
+        return 0
+
+    assert config.run(words, task) == 0
+    return jobs
+
+
+def settings_of(*words: str) -> Settings:
+    """The settings of the one job that `words` ask for."""
+    (settings,) = all_settings("topic=sports", *words)
+    return settings
+
+
+# ---- Defaults ----
+
+
+def test_the_defaults_are_those_of_the_contract(elsewhere: Path) -> None:
+    settings = settings_of()
+    assert (settings.topic, settings.name, settings.output_dir) == ("sports", "sports", "outputs")
+    assert (settings.depth, settings.breadth, settings.questions_per_tag, settings.answers_per_question) == (
+        2,
+        10,
+        10,
+        1,
+    )
+    assert (settings.language, settings.seed, settings.cache.dir, settings.formats) == (
+        "en",
+        0,
+        ".distill-cache",
+        ["messages"],
+    )
+    assert (settings.per_request.tags, settings.per_request.questions) == (5, 5)
+    limits = settings.limits
+    assert (limits.concurrency, limits.rpm, limits.tpm, limits.timeout_s, limits.retries, limits.reasks) == (
+        32, None, None, 600, 6, 2,
+    )  # fmt: skip
+    assert (settings.budget.usd, settings.budget.tokens, settings.budget.calls) == (None, None, None)
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("role", ["tagger", "student", "teacher"])
+def test_each_role_is_the_embedded_model_by_default(role: str) -> None:
+    model = getattr(settings_of(), role)
+    assert (model.engine, model.name, model.examples, model.structured, model.limits.concurrency) == (
+        "embedded", "smollm2-135m-instruct", True, "json_schema", 4,
+    )  # fmt: skip
+    assert (model.prices.prompt, model.prices.completion, model.api_key_required) == (0, 0, False)
+
+
+OPTIONS = sorted(path.stem for path in (config.packed_conf() / "model").glob("*.yaml") if path.stem != "same")
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_packed_model_sets_every_role(option: str) -> None:
+    address = ("model.base_url=http://127.0.0.1:8000/v1", "model.name=m") if option == "openai_compatible" else ()
+    settings = settings_of(f"model={option}", *address)
+    assert settings.tagger == settings.student == settings.teacher
+    assert settings.teacher.engine == ("embedded" if option == "local" else "openai_compatible")
+
+
+def test_the_options_of_the_contract_are_packed() -> None:
+    assert set(OPTIONS) == {
+        "local", "openai", "deepseek", "deepseek_reasoner", "qwen", "openrouter", "siliconflow", "gemini", "ollama",
+        "vllm", "llama_server", "openai_compatible",
+    }  # fmt: skip
+
+
+# ---- Roles ----
+
+
+def test_a_role_follows_the_model_field_by_field() -> None:
+    settings = settings_of(
+        "model=deepseek", "model.temperature=0.3", "teacher.temperature=0", "student.max_tokens=null"
+    )
+    assert (settings.tagger.temperature, settings.teacher.temperature) == (0.3, 0)
+    assert settings.student.max_tokens is None
+    assert settings.teacher.name == "deepseek-chat"
+
+
+def test_a_role_may_have_a_model_of_its_own_with_changes_on_top() -> None:
+    settings = settings_of(
+        "model@teacher=deepseek", "teacher.temperature=0", "teacher.limits.concurrency=4", "+teacher.extra_body.x=1"
+    )
+    assert (settings.teacher.name, settings.student.name) == ("deepseek-chat", "smollm2-135m-instruct")
+    assert (settings.teacher.temperature, settings.teacher.limits.concurrency) == (0, 4)
+    assert settings.teacher.extra_body == {"x": 1}
+
+
+def test_a_follower_adds_to_the_models_extra_body() -> None:
+    settings = settings_of("model.extra_body={a: 1, b: 1}", "teacher.extra_body.b=2", "+student.extra_body.c=3")
+    assert settings.teacher.extra_body == {"a": 1, "b": 2}
+    assert settings.student.extra_body == {"a": 1, "b": 1, "c": 3}
+    assert settings.tagger.extra_body == {"a": 1, "b": 1}
+
+
+def test_prices_and_limits_follow_by_field() -> None:
+    settings = settings_of("model=openai", "teacher.prices.prompt=9", "student.limits.rpm=60", "model.limits.tpm=5")
+    assert (settings.teacher.prices.prompt, settings.teacher.prices.completion) == (9, 2)
+    assert (settings.student.limits.rpm, settings.student.limits.tpm, settings.tagger.limits.rpm) == (60, 5, None)
+
+
+def test_local_path_takes_another_weights_file() -> None:
+    assert settings_of("local.path=模型/m.gguf").teacher.path == "模型/m.gguf"
+
+
+def test_one_format_needs_no_brackets() -> None:
+    assert settings_of("formats=csv").formats == ["csv"]
+
+
+def test_breadth_may_be_one_number_a_level() -> None:
+    assert settings_of("depth=3", "breadth=[10,5,3]").breadth == [10, 5, 3]
+
+
+# ---- Topics ----
+
+TOPICS = [
+    "体育与运动", "C++ (basics), part 1", "3.10", "null", "${x}", "[a]", "{a: 1}", "it's", 'say "hi"', "'a' and 'b'",
+    "a\\b", "a=b", " spaces ", "\ttab\t", "two\nlines", "😀", "???", "a,b", "choice(a,b)", "x" * 20_000, "\\\\${a}\\\\",
+]  # fmt: skip
+"""Through the whole of Hydra; `test_free_text` has any text at all through its parser."""
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_topic_arrives_as_typed(topic: str) -> None:
+    (settings,) = all_settings(f"topic={topic}")
+    assert settings.topic == topic
+
+
+def test_a_topic_in_quotes_of_its_own_loses_them() -> None:
+    assert [all_settings(f"topic={typed}")[0].topic for typed in ("'a, b'", '"it\'s"')] == ["a, b", "it's"]
+
+
+def test_topics_of_a_sweep_arrive_as_typed_too() -> None:
+    typed = [topic for topic in TOPICS if "," not in topic and topic == topic.strip() and len(topic) < 99][:8]
+    jobs = all_settings("-m", "topic=" + ",".join(typed))
+    assert [settings.topic for settings in jobs] == typed
+
+
+def test_a_system_prompt_is_literal_and_null_is_none() -> None:
+    assert settings_of("system_prompt=Think, then ${answer}: [x]").system_prompt == "Think, then ${answer}: [x]"
+    assert settings_of("system_prompt=null").system_prompt is None
+
+
+def test_a_name_may_be_given() -> None:
+    assert settings_of("name=数据 v2").name == "数据 v2"
+
+
+# ---- Sweeps and exit statuses ----
+
+
+def test_a_sweep_runs_every_combination_and_leaves_no_folders_about(elsewhere: Path) -> None:
+    jobs = all_settings("-m", "topic=网球,游泳", "depth=1,2")
+    assert [(job.topic, job.depth) for job in jobs] == [("网球", 1), ("网球", 2), ("游泳", 1), ("游泳", 2)]
+    assert sorted(str(path.relative_to(elsewhere)) for path in elsewhere.rglob("*")) == [
+        "outputs", "outputs/sweeps", "outputs/sweeps/multirun.yaml",
+    ]  # fmt: skip
+
+
+def test_the_highest_status_of_a_sweep_is_returned() -> None:
+    assert config.run(["-m", "topic=a", "depth=1,2,3"], lambda settings: 3 if settings.depth == 2 else 0) == 3
+
+
+def test_sys_exit_in_a_job_does_not_end_a_sweep() -> None:
+    seen: list[int] = []
+
+    def task(settings: Settings) -> int:
+        seen.append(settings.depth)
+        raise SystemExit(settings.depth)
+
+    assert config.run(["-m", "topic=a", "depth=1,2"], task) == 2
+    assert seen == [1, 2]
+
+
+def test_an_error_of_one_job_is_reported_and_the_others_go_on() -> None:
+    seen: list[int] = []
+    told: list[DistillError] = []
+
+    def task(settings: Settings) -> int:
+        seen.append(settings.depth)
+        return 0
+
+    def report(error: DistillError) -> int:
+        told.append(error)
+        return error.exit_code
+
+    assert config.run(["-m", "topic=a", "depth=1,0,2"], task, report=report) == 2
+    assert seen == [1, 2]
+    assert [str(error) for error in told] == ["depth=0: expected a whole number from 1 to 10"]
+
+
+@pytest.mark.parametrize("error", [InterruptedBuildError("stop"), ZeroDivisionError("a bug")])
+def test_an_interruption_or_a_bug_ends_a_sweep(error: Exception) -> None:
+    seen: list[int] = []
+
+    def task(settings: Settings) -> int:
+        seen.append(settings.depth)
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        config.run(["-m", "topic=a", "depth=1,2"], task, report=lambda _: 2)
+    assert raised.value is error
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("words", [["topic=a"], ["topic=a", "hydra.verbose=false"]])
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError("a bug"), StorageError("disk"), AssertionError()])
+def test_what_a_job_raises_comes_out_unchanged(
+    words: list[str], error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def task(_: Settings) -> int:
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        config.run(words, task)
+    assert raised.value is error
+    assert capsys.readouterr() == ("", "")
+
+
+def test_both_ways_through_hydra_give_the_same_settings() -> None:
+    words = ("model@teacher=deepseek", "teacher.extra_body.x=1", "breadth=[3,4]", "limits.rpm=7")
+    assert settings_of(*words) == settings_of(*words, "hydra.mode=RUN")
+
+
+# ---- A project's own files ----
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_a_projects_own_conf_builds_on_ours(elsewhere: Path) -> None:
+    write(
+        elsewhere / "conf/distill.yaml",
+        "defaults: [base, {override model@teacher: mine}, _self_]\ntopic: 网球\ndepth: 1\nmodel: {temperature: 0.1}\n",
+    )
+    write(
+        elsewhere / "conf/model/mine.yaml",
+        "defaults: [openai_compatible, _self_]\nname: m\nbase_url: http://127.0.0.1:1/v1\n",
+    )
+    write(
+        elsewhere / "conf/model/deepseek.yaml",
+        "defaults: [openai_compatible, _self_]\nname: ours\nbase_url: http://x\n",
+    )
+    (settings,) = all_settings("model@student=deepseek")
+    assert (settings.topic, settings.depth, settings.tagger.temperature) == ("网球", 1, 0.1)
+    assert (settings.teacher.name, settings.student.name) == ("m", "ours")
+
+
+def test_an_unrelated_conf_disturbs_nothing(elsewhere: Path) -> None:
+    usual = settings_of()
+    for name in ("config", "base", "model/local", "model/same", "model/openai_compatible"):
+        write(elsewhere / f"conf/{name}.yaml", "unrelated: 1\n")
+    assert settings_of() == usual
+
+
+def test_a_model_file_of_a_project_is_found_without_a_distill_yaml(elsewhere: Path) -> None:
+    write(elsewhere / "conf/model/mine.yaml", "defaults: [openai_compatible, _self_]\nname: m\nbase_url: http://x\n")
+    assert settings_of("model=mine").teacher.name == "m"
+
+
+def test_config_dir_comes_first(elsewhere: Path) -> None:
+    write(elsewhere / "more/distill.yaml", "defaults: [base, _self_]\ndepth: 7\n")
+    write(elsewhere / "more/other.yaml", "defaults: [distill, _self_]\nseed: 5\n")
+    assert settings_of("--config-dir=more").depth == 7
+    assert settings_of("--config-dir=more", "--config-name=other").seed == 5
+    assert settings_of("--config-path=more").depth == 7
+    assert settings_of().depth == 2
+
+
+def test_a_project_may_ask_hydra_for_more(elsewhere: Path) -> None:
+    write(
+        elsewhere / "conf/distill.yaml",
+        "defaults: [base, _self_]\nhydra: {mode: MULTIRUN, sweeper: {params: {depth: '1,2'}}}\n",
+    )
+    assert [settings.depth for settings in all_settings("topic=a, b")] == [1, 2]
+
+
+def test_cfg_runs_no_job(capsys: pytest.CaptureFixture[str]) -> None:
+    assert all_settings("--cfg=job", "depth=3") == []
+    assert "depth: 3" in capsys.readouterr().out
+
+
+def test_every_packed_key_has_a_comment() -> None:
+    for path in (config.packed_conf() / "base.yaml", config.packed_conf() / "model/openai_compatible.yaml"):
+        lines = path.read_text(encoding="utf-8").partition("\nhydra:")[0].splitlines()
+        commented = [index for index, line in enumerate(lines) if line.lstrip().startswith("#")]
+        for index, line in enumerate(lines):
+            if line and not line.startswith((" ", "#")):
+                assert any(index - 4 <= comment <= index + 1 for comment in commented), line
+
+
+def test_no_setting_of_ours_is_missing_from_conf() -> None:
+    with pytest.raises(ConfigurationError, match="the topic is missing"):
+        all_settings()
