@@ -21,23 +21,30 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv`, by default the process's own, and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has left; the interpreter must not complain when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return InterruptedBuildError.exit_code
+    return status
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs a command line; what goes wrong becomes text and an exit code."""
     as_json = "--json" in words
     try:
-        status = dispatch(parse(words))
-        sys.stdout.flush()
+        return dispatch(parse(words))
     except DistillError as error:
         return tell(error, as_json=as_json)
     except KeyboardInterrupt:
         return tell(InterruptedBuildError("interrupted"), as_json=as_json)
     except BrokenPipeError:
-        # or the interpreter complains when it flushes on leaving
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return InterruptedBuildError.exit_code
+        raise
     except Exception as bug:  # noqa: BLE001 - the last place where a bug can still become a sentence
         from distill_build.bug_report import tell_bug
 
         return tell_bug(bug)
-    return status
 
 
 def dispatch(line: CommandLine) -> int:

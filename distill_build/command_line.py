@@ -56,7 +56,9 @@ COMMANDS: Mapping[str, Command] = {
         "distill_build.commands.show", "print one tag, question or answer", composes=False, words="ID [NAME]"
     ),
     "export": Command("distill_build.commands.export", "write the dataset formats again, without a model"),
-    "check": Command("distill_build.commands.check", "ask every configured endpoint one tiny question"),
+    "cache": Command(
+        "distill_build.commands.cache", "stats: what the stored responses are", composes=False, words="VERB"
+    ),
 }
 
 FLAGS = (

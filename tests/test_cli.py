@@ -1,5 +1,6 @@
 """argv → command and exit code: in-process for the table of cases, in real processes for what a user sees."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -271,6 +272,11 @@ def test_a_process_prints_the_configuration() -> None:
     done = process("--cfg", "job", "topic=C++ (basics), part 1")
     assert (done.returncode, done.stderr) == (0, "")
     assert "topic: C++ (basics), part 1\n" in done.stdout
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_that_is_listed_is_there(command: str) -> None:
+    assert importlib.util.find_spec(COMMANDS[command].module) is not None
 
 
 def test_a_reader_that_goes_away_is_no_trouble() -> None:

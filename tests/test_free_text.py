@@ -12,12 +12,18 @@ from distill_build.free_text import QUOTED, quote, quote_free_text, quote_value,
 NASTY = st.text(alphabet="ab \\'\"${}?,=[]:()#\t网\n", max_size=12)
 
 
-def arrives(word: str) -> list[object]:
+def arrives(word: str) -> list[str | None]:
     """The values that Hydra's parser and OmegaConf make of one word: several for a sweep."""
     override = OverridesParser.create().parse_override(word)
     values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
-    texts = [value if value is None or isinstance(value, str) else value.text for value in values]
-    return [OmegaConf.to_container(OmegaConf.create({"x": text}), resolve=True)["x"] for text in texts]
+    return [resolved(getattr(value, "text", value)) for value in values]
+
+
+def resolved(value: object) -> str | None:
+    """What a setting with this value is, once interpolations are resolved."""
+    value = OmegaConf.create({"setting": value}).setting
+    assert value is None or isinstance(value, str)
+    return value
 
 
 @settings(max_examples=400)

@@ -7,7 +7,7 @@ from distill_build.console import plan_table
 from distill_build.options import Options
 from distill_build.settings import Settings
 from distill_build.stages.freshness import current_state
-from distill_build.stages.outlook import Plan, StagePlan, price
+from distill_build.stages.plan import Plan, StagePlan, price
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
 

@@ -103,7 +103,7 @@ def answer_text(shown: JsonObject) -> Iterator[str]:
     yield from _facts(answer=answer["id"], path=_path(answer), tag=answer["tag"], question=answer["question_id"])
     yield from _facts(sample=answer["sample"], model=answer["model"], finish=answer["finish_reason"], usage=usage)
     yield from _facts(call=answer["call"])
-    yield from ("", "Question", "", answer["question"], "", *_texts(answer))
+    yield from ("", "Question", "", answer["question"], *_texts(answer))
 
 
 TEXTS = {"tag": tag_text, "question": question_text, "answer": answer_text}

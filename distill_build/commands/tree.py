@@ -49,7 +49,8 @@ def lines(tree: TagTree, *, ids: bool) -> Iterator[str]:
 def _branches(node: TagNode, tree: TagTree, indent: str, *, ids: bool) -> Iterator[str]:
     for child in node.children:
         last = child is node.children[-1]
-        yield f"{indent}{'└── ' if last else '├── '}{title(child, ids=ids)}  {counted(child, tree)}{marks(child)}"
+        text = f"{title(child, ids=ids)}  {counted(child, tree)}".rstrip() + marks(child)
+        yield indent + ("└── " if last else "├── ") + text
         yield from _branches(child, tree, indent + ("    " if last else "│   "), ids=ids)
 
 
@@ -66,7 +67,7 @@ def counted(node: TagNode, tree: TagTree) -> str:
     is_leaf = node.tag is not None and node.tag.leaf
     counts = {"tag": node.tags, "question": node.questions, "answer": node.answers}
     shown = [name for name in counts if f"{name}s" in tree.reached and not (is_leaf and name == "tag")]
-    return ", ".join(f"{counts[name]} {name}{'s' * (counts[name] != 1)}" for name in shown)
+    return ", ".join(number_of(counts[name], f"{name}s") for name in shown)
 
 
 def marks(node: TagNode) -> str:
@@ -76,4 +77,9 @@ def marks(node: TagNode) -> str:
     for row in node.failures:
         missing[row.stage] += row.missing
         causes.setdefault(row.stage, {})[row.cause] = None
-    return "".join(f"  ! {missing[stage]} {stage} missing: {', '.join(causes[stage])}" for stage in missing)
+    return "".join(f"  ! {number_of(missing[stage], stage)} missing: {', '.join(causes[stage])}" for stage in missing)
+
+
+def number_of(count: int, plural: str) -> str:
+    """As in `1 tag`, `2 tags`."""
+    return f"{count} {plural.removesuffix('s') if count == 1 else plural}"

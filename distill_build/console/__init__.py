@@ -16,14 +16,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from distill_build.console.conversation import Conversation, QuietConversation, Screen
-from distill_build.console.outcome import Expected, Report
 from distill_build.console.plain import PlainScreen
 from distill_build.console.stream import Stream
 from distill_build.settings import Settings
+from distill_build.stages.report import Expected, Report
 from distill_build.stages.tally import Tally
 
 if TYPE_CHECKING:
-    from distill_build.stages.outlook import Plan
+    from distill_build.stages.plan import Plan
 
 __all__ = ["Console", "Expected", "Report", "open_console", "plan_table"]
 

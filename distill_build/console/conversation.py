@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from distill_build.console import forecast, outcome
 from distill_build.console.grid import Grid, report_grid
-from distill_build.console.outcome import Expected, Line, Report
+from distill_build.console.outcome import Line
 from distill_build.console.pace import Forecast, Pace
 from distill_build.settings import Settings
+from distill_build.stages.report import Expected, Report
 from distill_build.stages.tally import Tally
 
 if TYPE_CHECKING:
-    from distill_build.stages.outlook import Plan
+    from distill_build.stages.plan import Plan
 
 
 class Screen(Protocol):

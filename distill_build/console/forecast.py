@@ -17,11 +17,11 @@ from distill_build.settings import Settings, Stage
 from distill_build.stages.tally import STAGES
 
 if TYPE_CHECKING:
-    from distill_build.stages.outlook import Plan
+    from distill_build.stages.plan import Plan
 
 MUCH_SECONDS, MUCH_USD = 3_600, 20.0
 """From here on smaller settings are named…"""
-COMFORTABLE_SECONDS, COMFORTABLE_USD = 2_700, 15.0
+COMFORTABLE_SECONDS, COMFORTABLE_USD = 3_000, 15.0
 """…which take no more than this."""
 FEW = (100, 75, 50, 40, 30, 25, 20, 15, 12, 10, 8, 6, 5, 4, 3, 2)
 """What is offered in the place of a larger number."""

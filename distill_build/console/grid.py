@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from distill_build.console.outcome import Report
 from distill_build.console.words import duration, money, rough_duration, rough_money, tokens
+from distill_build.stages.report import Report
 from distill_build.stages.tally import STAGES
 
 if TYPE_CHECKING:
-    from distill_build.stages.outlook import Plan
+    from distill_build.stages.plan import Plan
 
 GAP = 2
 
@@ -65,7 +65,7 @@ def report_grid(report: Report) -> Grid:
         sum(tally.seconds for tally in tallies),
     )
     heads = ("stage", "made", "failed", "asked", "cached", "tokens", "cost", "model time")
-    return Grid(heads, (*rows, total), spare=("model time", "asked"), loud=("failed",))
+    return Grid(heads, (*rows, total), spare=("asked", "model time"), loud=("failed",))
 
 
 def plan_grid(plan: "Plan") -> Grid:

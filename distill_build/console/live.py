@@ -59,14 +59,13 @@ class LiveScreen:
 
 
 def drawn(grid: Grid) -> Table:
-    """A table with a head, a rule above the total, and bad news in red."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
-    for place, head in enumerate(grid.heads):
-        table.add_column(head, justify="right" if place else "left", no_wrap=True)
+    """A table with the total as its foot, and bad news in red."""
     *stages, total = grid.rows
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, show_footer=True)
+    for place, (head, sum_cell) in enumerate(zip(grid.heads, _styled(grid, total), strict=True)):
+        table.add_column(head, footer=sum_cell, justify="right" if place else "left", no_wrap=True)
     for row in stages:
-        table.add_row(*_styled(grid, row), end_section=row is stages[-1])
-    table.add_row(*_styled(grid, total), style="bold")
+        table.add_row(*_styled(grid, row))
     return table
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from distill_build.console.words import duration, number_of, tokens
 from distill_build.settings import Stage
-from distill_build.stages.tally import STAGES, Tally
+from distill_build.stages.report import Report
 
 Tone = Literal["plain", "quiet", "good", "warning", "bad"]
 VERSION_DIGITS = 12
@@ -19,63 +19,6 @@ class Line:
 
     text: str
     tone: Tone = "plain"
-
-
-@dataclass(frozen=True)
-class Expected:
-    """Items that the settings declare."""
-
-    tags: int
-    questions: int
-    answers: int
-
-    def of(self, stage: Stage) -> int:
-        """The items of `stage`."""
-        declared: int = getattr(self, stage)
-        return declared
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a build did.
-
-    `counts` holds the rows in each artefact; `failures` the lines of failures.jsonl; `stopped` the sentence of a cap
-    that was reached; `files` what was written or found; `duplicates` the questions that stand under more than one
-    parent; `edited` the copies of files that were edited by hand and kept aside. `seconds` is wall-clock time.
-    """
-
-    name: str
-    folder: Path
-    version: str
-    run_id: str | None
-    until: str
-    up_to_date: bool
-    seconds: float
-    tally: Tally
-    expected: Expected
-    counts: dict[str, int]
-    failures: int
-    stopped: str | None
-    files: tuple[Path, ...]
-    duplicates: int
-    edited: tuple[Path, ...]
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The stages that this build was to reach."""
-        return STAGES[: STAGES.index(self.until) + 1] if self.until in STAGES else STAGES
-
-    def count(self, stage: Stage) -> int:
-        """Rows of `stage`."""
-        return self.counts.get(stage, 0)
-
-    def missing(self, stage: Stage) -> int:
-        """Items of `stage` that were declared and are not there."""
-        return max(0, self.expected.of(stage) - self.count(stage))
-
-    @property
-    def complete(self) -> bool:
-        return self.stopped is None and not self.failures and not any(self.missing(stage) for stage in self.stages)
 
 
 def up_to_date(report: Report) -> Line:

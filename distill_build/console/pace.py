@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from distill_build.console.outcome import Expected
 from distill_build.console.words import elapsed, money, rate, rough_duration, tokens
 from distill_build.settings import Settings, Stage
+from distill_build.stages.report import Expected
 from distill_build.stages.tally import STAGES, Tally
 
 if TYPE_CHECKING:
-    from distill_build.stages.outlook import Plan
+    from distill_build.stages.plan import Plan
 
 WINDOW_SECONDS = 15.0
 

@@ -10,7 +10,7 @@ from distill_build.console.words import UNKNOWN, number_of
 from distill_build.settings import Settings
 
 if TYPE_CHECKING:
-    from distill_build.stages.outlook import Plan
+    from distill_build.stages.plan import Plan
 
 
 def show_plan(screen: Screen, plan: "Plan", settings: Settings) -> None:

@@ -22,7 +22,9 @@ def money(usd: float | None) -> str:
 
 def rough_money(usd: float | None) -> str:
     """US dollars that are guessed, to two figures below a dollar."""
-    return f"${usd:.2g}" if usd is not None and 0.0001 <= usd < 0.995 else money(usd)
+    if usd is None or usd < 0.0001 or usd >= 0.1:
+        return money(usd) if usd is None or usd < 0.1 else f"${usd:,.2f}"
+    return f"${usd:.2g}"
 
 
 def tokens(amount: float) -> str:

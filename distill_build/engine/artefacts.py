@@ -86,9 +86,7 @@ class ArtefactWriter:
         while length:
             data = source.read(min(length, COPY_BYTES))
             if not data:
-                raise StorageError(
-                    f"{source.name} ended early: it was cut while a build read it; build again"
-                )
+                raise StorageError(f"{source.name} ended early: it was cut while a build read it; build again")
             self.write(data)
             length -= len(data)
 

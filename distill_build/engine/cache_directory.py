@@ -54,9 +54,7 @@ class CacheDirectory:
             else:
                 self._claim()
         except OSError as error:
-            raise StorageError(
-                f"the cache {self.path} cannot be made: {error.strerror}; set cache.dir"
-            ) from error
+            raise StorageError(f"the cache {self.path} cannot be made: {error.strerror}; set cache.dir") from error
 
     def generation(self) -> str:
         """The word that stands now; empty where there is no cache yet."""

@@ -1,7 +1,7 @@
 """What a run did: events appended to runs/<run id>/events.jsonl, one JSON object a line, as they happen.
 
-An event carries names and numbers, never a request's headers. Written unbuffered by lines, so that a killed run
-has told all that it did but perhaps the last line.
+An event carries names and numbers, never a request's headers. Handed to the system line by line, so that a killed
+run has told all that it did.
 """
 
 import json
@@ -28,14 +28,9 @@ class Ledger:
         """Appends one event with the time in UTC."""
         if self._file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = (self.folder / "events.jsonl").open("a", encoding="utf-8", buffering=1 << 16)
+            self._file = (self.folder / "events.jsonl").open("a", encoding="utf-8", buffering=1)
         row = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
         self._file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
-
-    def flush(self) -> None:
-        """Hands what was written to the operating system."""
-        if self._file is not None:
-            self._file.flush()
 
     def close(self) -> None:
         if self._file is not None:

@@ -176,9 +176,7 @@ def _open(directory: Path) -> Any:
         raise _unusable(directory, error) from error
     for setting, value in wanted.items():
         if cache.reset(setting) != value:
-            raise StorageError(
-                f"the cache {directory} does not keep {setting}={value}: use another cache.dir"
-            )
+            raise StorageError(f"the cache {directory} does not keep {setting}={value}: use another cache.dir")
     return cache
 
 

@@ -7,7 +7,6 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
@@ -65,6 +64,8 @@ def environment_proxy(address: str) -> str | None:
 
     Raises ConfigurationError for a SOCKS proxy.
     """
+    from urllib.request import getproxies, proxy_bypass  # costs start-up time
+
     parts = urlsplit(address)
     host = parts.hostname or ""
     if is_loopback(host) or proxy_bypass(host):

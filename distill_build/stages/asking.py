@@ -15,8 +15,8 @@ from distill_build.stages.assembly import LeafRows
 from distill_build.stages.budget import FailureCap, Halt, Spending
 from distill_build.stages.call import Caller, Seat
 from distill_build.stages.chain import Chain
-from distill_build.stages.outlook import Plan
 from distill_build.stages.pipeline import Pipeline
+from distill_build.stages.plan import Plan
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES, Tally
 from distill_build.stages.tree import Node
@@ -29,9 +29,7 @@ WIDEST = 4096
 class Asking:
     """One walk that asks. After `run`, `halt.reason` says whether a cap was reached, and `tally` what was done."""
 
-    def __init__(
-        self, session: Session, options: Options, store: Store, ledger: Ledger, rows: LeafRows
-    ) -> None:
+    def __init__(self, session: Session, options: Options, store: Store, ledger: Ledger, rows: LeafRows) -> None:
         settings = session.settings
         roles = {stage: settings.role(stage) for stage in STAGES}
         limits = {stage: settings.limits_for(model) for stage, model in roles.items()}
@@ -123,16 +121,18 @@ class interruptible:  # noqa: N801 - a context manager, named as one
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._interrupted = False
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._before:
             loop.add_signal_handler(number, self._on_signal)
 
     def __exit__(self, *_: object) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number, handler in self._before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)
 
     def _on_signal(self) -> None:
         if self._interrupted:

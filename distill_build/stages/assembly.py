@@ -18,9 +18,7 @@ from distill_build.stages.tree import Leaf, LeafOutcome, Node, Rows, walk
 
 def encode_rows(rows: Iterable[JsonObject]) -> bytes:
     """Rows as JSON lines: UTF-8, keys as they stand."""
-    return b"".join(
-        json.dumps(row, ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n" for row in rows
-    )
+    return b"".join(json.dumps(row, ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n" for row in rows)
 
 
 class Kept:

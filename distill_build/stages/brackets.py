@@ -20,7 +20,7 @@ HALF_WIDTH = str.maketrans("，：", ",:")
 DECODER = json.JSONDecoder(strict=False)
 VALUE = r"[\"'“{\[\]}]|(?:true|false|null|-?\d+)\b|\w+\s*:|//|/\*|$"
 AFTER_STRING = re.compile(rf"\s*(?:[\]}}:：]|[,，]\s*(?:{VALUE})|//|/\*|$|[\"'“])")
-SYMBOL = re.compile(r"[{}\[\]\"'“”]|```|(?<![:\w/])//[^\n]*|/\*.*?\*/", re.DOTALL)
+SYMBOL = re.compile(r"[{}\[\]\"'“”]|(?<![:\w/])//[^\n]*|/\*.*?\*/", re.DOTALL)
 NEEDLESS_ESCAPE, UNESCAPED = re.compile(r"\\(['’])"), r"\1"
 BARE_QUOTE, ESCAPED_QUOTE = re.compile(r'(?<!\\)"'), r"\\\g<0>"
 
@@ -91,8 +91,6 @@ def scanned(text: str, start: int) -> Span:
                 break
             requoted += between(text[copied : symbol.start()]), quoted(text[position : end - 1])
             position = copied = end
-        elif mark == "```":
-            break
     return Span(text[start:], text[start:], closed=False)
 
 

@@ -32,7 +32,7 @@ from distill_build.stages.dataset import (
 )
 from distill_build.stages.figures import Figures
 from distill_build.stages.freshness import edited_files
-from distill_build.stages.outlook import Plan
+from distill_build.stages.plan import Plan
 from distill_build.stages.planning import kept_leaves, make_plan
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session
@@ -61,9 +61,7 @@ def build(session: Session, options: Options, console: Watcher, ledger: Ledger) 
         shutil.rmtree(ledger.folder / NEW, ignore_errors=True)
 
 
-async def _build(
-    session: Session, options: Options, console: Watcher, ledger: Ledger, started: float
-) -> Report:
+async def _build(session: Session, options: Options, console: Watcher, ledger: Ledger, started: float) -> Report:
     store = Store(session.cache_dir)
     try:
         kept = kept_leaves(session, options.until, session.directory.generation())
@@ -71,9 +69,7 @@ async def _build(
         if plan.calls:
             console.plan(plan, session.settings)
         ledger.write("plan", **plan.row())
-        generation = (
-            session.directory.renew_generation() if session.rebuild else session.directory.generation()
-        )
+        generation = session.directory.renew_generation() if session.rebuild else session.directory.generation()
         asking = Asking(session, options, store, ledger, LeafRows(ledger.folder / NEW, kept))
         root = await _ask(asking, plan, console)
         return _Finish(session, options, ledger, asking, generation).report(root, time.monotonic() - started)
@@ -131,9 +127,7 @@ class _Finish:
             duplicates=duplicates,
             edited=edited,
         )
-        self.ledger.write(
-            "end", version=state.version, failures=failures, seconds=round(seconds, 3), **state.counts
-        )
+        self.ledger.write("end", version=state.version, failures=failures, seconds=round(seconds, 3), **state.counts)
         return report
 
     @property
@@ -210,9 +204,7 @@ class _Finish:
         replace_together(dataset.runs, moves, _leftovers(dataset, outputs))
         return state
 
-    def _state(
-        self, outputs: dict[str, FileState], version: str, duplicates: int, *, complete: bool
-    ) -> State:
+    def _state(self, outputs: dict[str, FileState], version: str, duplicates: int, *, complete: bool) -> State:
         session, until = self.session, self.options.until
         tally = self.asking.tally.stages
         reached = {"tags": 1, "questions": 2}.get(until, 3)

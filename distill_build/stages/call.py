@@ -168,9 +168,7 @@ class Caller:
             if isinstance(verdict, Accepted):
                 return Made(verdict.value, asked=True)
             last = verdict
-        if (
-            entry is not None and entry.accepted is not None
-        ):  # asked anew in vain: what stood before still does
+        if entry is not None and entry.accepted is not None:  # asked anew in vain: what stood before still does
             return Made(entry.accepted.value, asked=True)
         return Failed(last.cause, 1 + seat.reasks, last.detail)
 
@@ -211,9 +209,7 @@ class _Attempt:
             verdict = value if isinstance(value, Rejection) else Accepted(0, value)
         finally:
             entry = await self._store_it(response, verdict)
-        if entry.accepted is not None and (
-            isinstance(verdict, Accepted) or not self._caller._anew(self._call)
-        ):
+        if entry.accepted is not None and (isinstance(verdict, Accepted) or not self._caller._anew(self._call)):
             verdict = entry.accepted  # ours, or that of another process which came first
         self._outcome = entry, verdict
         self._report(response, verdict)

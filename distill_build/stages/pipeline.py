@@ -118,17 +118,13 @@ class Pipeline:
     async def _ask_questions(self, leaf: Leaf) -> None:
         """One request for more questions of a leaf."""
         node, chain = leaf.node, leaf.chain
-        call = questions.request(
-            self._recipes["questions"], self._settings, node.path, chain.items, chain.requests
-        )
+        call = questions.request(self._recipes["questions"], self._settings, node.path, chain.items, chain.requests)
         match await self._ask(call):
             case Made(value, asked):
                 for index in chain.take(value, call=call.key, asked=asked):
                     self._question_made(leaf, index)
                 self._cap.succeeded("questions")
-                leaf.chain_ended = not self._go_on(
-                    "questions", node, chain, partial(self._ask_questions, leaf)
-                )
+                leaf.chain_ended = not self._go_on("questions", node, chain, partial(self._ask_questions, leaf))
             case Failed() as failed:
                 leaf.chain_ended = True
                 self._short("questions", node, chain, failed)

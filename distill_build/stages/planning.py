@@ -7,8 +7,9 @@ from distill_build.stages import answers, questions, tags
 from distill_build.stages.assembly import Kept
 from distill_build.stages.budget import FailureCap, Halt
 from distill_build.stages.figures import Figures, estimated_tokens
-from distill_build.stages.outlook import Estimate, Plan, PlanAsk, StagePlan, price
+from distill_build.stages.outlook import Estimate, PlanAsk
 from distill_build.stages.pipeline import Pipeline, Until
+from distill_build.stages.plan import Plan, StagePlan, price
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES, Tally
 from distill_build.stages.tree import Leaf, LeafOutcome, Node, Rows

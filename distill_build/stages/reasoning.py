@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 NAMES = "think|thinking|thought"  # Gemini's OpenAI route says thought
 LEADING = re.compile(rf"\s*<({NAMES})>")
+BARE_CLOSE = re.compile("</think>")
 QUOTES = frozenset("`\"'“”‘’「」")
 
 
@@ -70,11 +71,11 @@ def without_doubled_opening(reasoning: str) -> str | None:
 
 def split_at_bare_close(text: str) -> Split:
     """R1 templates open the block in the prompt: a reply has the closing tag alone. JSON has no such tag."""
-    position = text.find("</think>")
-    end = position + len("</think>")
-    if position < 0 or text.lstrip()[0] in "{[" or is_mention(text, position, end):
-        return Split(None, text.strip())
-    return Split(text[:position].strip() or None, text[end:].strip())
+    if text.lstrip()[:1] not in ("{", "["):
+        for close in BARE_CLOSE.finditer(text):
+            if not is_mention(text, close.start(), close.end()):
+                return Split(text[: close.start()].strip() or None, text[close.end() :].strip())
+    return Split(None, text.strip())
 
 
 def is_mention(text: str, start: int, end: int) -> bool:

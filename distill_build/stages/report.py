@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from distill_build.settings import Settings, Stage, leaf_count
-from distill_build.stages.outlook import Plan
+from distill_build.stages.plan import Plan
 from distill_build.stages.tally import STAGES, Tally
 
 
@@ -86,7 +86,5 @@ class Watcher(Protocol):
     def plan(self, plan: Plan, settings: Settings) -> None:
         """What is about to be asked, before the first request."""
 
-    def progress(
-        self, tally: Tally, expected: Expected, in_flight: Callable[[], int]
-    ) -> AbstractContextManager[None]:
+    def progress(self, tally: Tally, expected: Expected, in_flight: Callable[[], int]) -> AbstractContextManager[None]:
         """Shows `tally` as it grows, for as long as the context lasts."""

@@ -153,6 +153,7 @@ def test_sources_name_the_template_and_what_it_includes(tmp_path: Path) -> None:
         (user(""), "empty message"),
         (user("{{ path.append('x') }}"), "line 1"),
         (user("{{ ''.__class__.__mro__ }}"), "line 1"),
+        (user("{{ path.leaf }}"), "has no attribute 'leaf'"),
         (user("{{ 1 / 0 }}"), "division by zero"),
         (user("{{ path | random }}"), "random"),
         ('{% include "en/nothing.jinja" %}', "no prompt template en/nothing.jinja"),

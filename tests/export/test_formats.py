@@ -1,0 +1,191 @@
+"""Every format, byte for byte, on a row or two."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from distill_build.errors import ConfigurationError, StorageError
+from distill_build.export import FORMATS, check_formats, write_exports
+from distill_build.records import Answer, Question, Usage
+from distill_build.settings import FormatSettings
+from distill_build.stages.assembly import encode_rows
+
+IDS = '"id":"a_fc7b8472e2ec5b7c","question_id":"q_1","tag":"t_1","path":["体育","Foot, ball"]'
+METADATA = f'"metadata":{{{IDS}}}'
+QUESTION = Question("q_1", "t_1", ("体育", "Foot, ball"), 0, 'Who said "goal",\nand why?')
+
+
+def answer(text: str = "Nobody. 没有人", reasoning: str | None = "Let me see.", sample: int = 0) -> Answer:
+    return Answer(QUESTION, sample, reasoning, text, "teacher-1", "stop", Usage(1, 2, 0), "c" * 64)
+
+
+def export(
+    name: str,
+    *answers: Answer,
+    reasoning: str = "think",
+    metadata: bool = True,
+    system_prompt: str | None = None,
+) -> str:
+    """The text of one format's file."""
+    Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
+    options = FormatSettings(reasoning=reasoning, metadata=metadata)  # type: ignore[arg-type]  # one of the three
+    (path,) = write_exports(Path("answers.jsonl"), Path("out"), [name], options, system_prompt)
+    return path.read_bytes().decode()
+
+
+def test_messages_hold_the_reasoning_in_a_think_block_before_the_answer() -> None:
+    assert export("messages", answer()) == (
+        '{"messages":[{"role":"user","content":"Who said \\"goal\\",\\nand why?"},'
+        '{"role":"assistant","content":"<think>\\nLet me see.\\n</think>\\n\\nNobody. 没有人"}],' + METADATA + "}\n"
+    )
+
+
+def test_messages_begin_with_the_system_prompt() -> None:
+    line = json.loads(export("messages", answer(), system_prompt="Be brief."))
+    assert line["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert [message["role"] for message in line["messages"]] == ["system", "user", "assistant"]
+
+
+def test_messages_with_reasoning_in_a_field_have_reasoning_content() -> None:
+    text = export("messages", answer(), answer(reasoning=None, sample=1), reasoning="field", metadata=False)
+    assert [json.loads(line)["messages"][1] for line in text.splitlines()] == [
+        {"role": "assistant", "content": "Nobody. 没有人", "reasoning_content": "Let me see."},
+        {"role": "assistant", "content": "Nobody. 没有人", "reasoning_content": ""},
+    ]
+
+
+def test_alpaca() -> None:
+    assert export("alpaca", answer(), system_prompt="Be brief.") == (
+        '{"instruction":"Who said \\"goal\\",\\nand why?","input":"",'
+        '"output":"<think>\\nLet me see.\\n</think>\\n\\nNobody. 没有人","system":"Be brief.",' + METADATA + "}\n"
+    )
+
+
+def test_alpaca_without_a_system_prompt_has_an_empty_one() -> None:
+    assert list(json.loads(export("alpaca", answer(), reasoning="field")).items())[2:5] == [
+        ("output", "Nobody. 没有人"),
+        ("system", ""),
+        ("reasoning", "Let me see."),
+    ]
+
+
+def test_sharegpt() -> None:
+    assert export("sharegpt", answer(), reasoning="field", system_prompt="Be brief.") == (
+        '{"conversations":[{"from":"human","value":"Who said \\"goal\\",\\nand why?"},'
+        '{"from":"gpt","value":"Nobody. 没有人"}],"system":"Be brief.","reasoning":"Let me see.",' + METADATA + "}\n"
+    )
+
+
+def test_sharegpt_without_a_system_prompt_has_no_system() -> None:
+    assert list(json.loads(export("sharegpt", answer()))) == ["conversations", "metadata"]
+
+
+def test_csv_quotes_what_needs_it_and_ends_lines_with_crlf() -> None:
+    assert export("csv", answer(), answer(text="=1+1", reasoning=None, sample=1)) == (
+        "question,reasoning,answer,id,question_id,tag,path,sample,model\r\n"
+        '"Who said ""goal"",\nand why?",Let me see.,Nobody. 没有人,a_fc7b8472e2ec5b7c,q_1,t_1,'
+        '"体育 / Foot, ball",0,teacher-1\r\n'
+        '"Who said ""goal"",\nand why?",,=1+1,a_2fd50b6f3ddbbe37,q_1,t_1,'
+        '"体育 / Foot, ball",1,teacher-1\r\n'
+    )
+
+
+def test_csv_gives_every_text_back_as_it_was() -> None:
+    hard = 'a,"b"\r\nc\rd\n\n e\t；\u2028 f '
+    export("csv", answer(hard))
+    with Path("out/train.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["answer"] == hard
+
+
+def test_csv_without_reasoning_and_metadata_has_two_columns_and_the_system_prompt_in_a_third() -> None:
+    text = export("csv", answer("Yes"), reasoning="drop", metadata=False, system_prompt="Be brief.")
+    assert text.splitlines()[0] == "system,question,answer"
+    assert text.endswith('and why?",Yes\r\n')
+
+
+def test_parquet_has_typed_columns_and_the_path_as_a_list() -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    export_bytes("parquet", answer(reasoning=None))
+    table = parquet.read_table("out/train.parquet")
+    assert {field.name: str(field.type) for field in table.schema} == {
+        **dict.fromkeys(("question", "reasoning", "answer", "id", "question_id", "tag", "model"), "string"),
+        "path": "list<element: string>",
+        "sample": "int32",
+    }
+    assert table.to_pylist() == [
+        {
+            "question": QUESTION.question,
+            "reasoning": None,
+            "answer": "Nobody. 没有人",
+            "id": "a_fc7b8472e2ec5b7c",
+            "question_id": "q_1",
+            "tag": "t_1",
+            "path": ["体育", "Foot, ball"],
+            "sample": 0,
+            "model": "teacher-1",
+        }
+    ]
+
+
+def export_bytes(name: str, *answers: Answer) -> bytes:
+    """The bytes of one format's file, with the default options."""
+    Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
+    (path,) = write_exports(Path("answers.jsonl"), Path("out"), [name], FormatSettings(), None)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_two_runs_write_the_same_bytes(name: str) -> None:
+    rows = [answer(f"Answer {sample}", sample=sample) for sample in range(2500)]
+    assert export_bytes(name, *rows) == export_bytes(name, *rows)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_row_is_written_once_and_in_order_across_batches(name: str) -> None:
+    written = export_bytes(name, *[answer(f"Answer {sample}.", sample=sample) for sample in range(2500)])
+    if name == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        assert parquet.read_table("out/train.parquet")["sample"].to_pylist() == list(range(2500))
+        assert parquet.ParquetFile("out/train.parquet").num_row_groups == 3
+    else:
+        places = [written.index(f"Answer {sample}.".encode()) for sample in range(2500)]
+        assert places == sorted(places)
+        assert written.count(b"Answer ") == 2500
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_dataset_without_answers_gives_a_file_without_rows(name: str) -> None:
+    written = export_bytes(name)
+    assert (name in ("csv", "parquet")) == bool(written)
+
+
+def test_one_pass_writes_all_formats_under_their_names() -> None:
+    Path("answers.jsonl").write_bytes(encode_rows([answer().row()]))
+    files = write_exports(Path("answers.jsonl"), Path("out"), list(FORMATS), FormatSettings(), None)
+    names = ["train.messages.jsonl", "train.alpaca.jsonl", "train.sharegpt.jsonl", "train.csv", "train.parquet"]
+    assert [path.name for path in files] == names
+    assert sorted(path.name for path in Path("out").iterdir()) == sorted(names)
+
+
+def test_a_damaged_line_is_told_with_its_number() -> None:
+    Path("answers.jsonl").write_bytes(encode_rows([answer().row()]) + b'{"id": 3}\n')
+    with pytest.raises(StorageError, match=r"answers\.jsonl, line 2, cannot be read"):
+        write_exports(Path("answers.jsonl"), Path("out"), ["messages"], FormatSettings(), None)
+
+
+def test_a_format_that_is_not_known_is_told_with_those_that_are() -> None:
+    with pytest.raises(ConfigurationError, match="formats=jsonl is not known: take some of messages, alpaca"):
+        check_formats(["messages", "jsonl"])
+
+
+def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.partition(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(sys, "path", [])
+    check_formats(["messages", "csv"])
+    with pytest.raises(ConfigurationError, match=r"pip install 'distill-build\[parquet\]'"):
+        check_formats(["messages", "parquet"])

@@ -1,0 +1,78 @@
+"""The direction of imports, and who alone may know which library: read from the source, so that it stays true."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "distill_build"
+
+MAY_IMPORT = {
+    "errors": set(),
+    "records": set(),
+    "options": set(),
+    "models": {"errors", "records"},
+    "engine": {"errors"},
+    "settings": {"models"},
+    "artefact_rows": {"errors", "records"},
+    "export": {"artefact_rows", "errors", "records", "settings"},
+    "stages": {"engine", "models", "records", "errors", "settings", "options", "export"},
+    "console": {"stages", "settings", "errors", "records"},
+}
+"""Room → rooms that it may import besides itself. Rooms that are not named here may import any."""
+
+ONLY_KNOWN_IN = {
+    "hydra": {"config.py", "search_path.py", "composition.py"},
+    "omegaconf": {"config.py", "conversion.py", "composition.py"},
+    "diskcache": {"engine/store.py"},
+    "httpx": {"models/openai_compatible.py", "models/transport_errors.py", "models/streaming.py"},
+    "jinja2": {"stages/prompts.py"},
+    "jsonschema": {"stages/parse.py"},
+    "xllamacpp": {"models/embedded_server.py"},
+    "pyarrow": {"export/parquet.py"},
+}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Every dotted name that a module imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room(dotted: str) -> str | None:
+    parts = dotted.split(".")
+    return parts[1] if parts[0] == "distill_build" and len(parts) > 1 else None
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_only_what_lies_below_it(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own not in MAY_IMPORT:
+        return
+    others = {there for name in imported(path) if (there := room(name)) is not None} - {own, "__version__"}
+    assert others <= MAY_IMPORT[own], f"{path.name} imports {others - MAY_IMPORT[own]}"
+
+
+@pytest.mark.parametrize("library", ONLY_KNOWN_IN)
+def test_a_library_is_known_in_one_place(library: str) -> None:
+    users = {
+        str(path.relative_to(PACKAGE))
+        for path in modules()
+        if any(name.split(".")[0] == library for name in imported(path))
+    }
+    assert users, f"nothing imports {library}: drop the dependency"
+    assert users <= ONLY_KNOWN_IN[library]
+
+
+def test_nothing_is_unpickled() -> None:
+    users = {path.name for path in modules() if {"pickle", "marshal", "shelve"} & imported(path)}
+    assert users == set()
