@@ -159,5 +159,7 @@ class Failure:
             "missing": self.missing,
             "cause": self.cause,
             "attempts": self.attempts,
-            "detail": self.detail,
+            "detail": self.detail.encode(
+                errors="replace"
+            ).decode(),  # an endpoint's words: may hold half a surrogate pair
         }

@@ -1,24 +1,22 @@
 """`export`: writes the dataset formats again from answers.jsonl, without a model and without the cache."""
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from distill_build.engine.artefacts import ArtefactWriter, file_state, finish_replacing, replace_together
+from distill_build.engine.artefacts import ArtefactWriter, file_state, finish_replacing, replace_together, sync
 from distill_build.engine.ledger import new_run_id
 from distill_build.engine.lock import exclusive
-from distill_build.engine.manifest import digest
 from distill_build.errors import StorageError, UsageError
 from distill_build.export import check_formats, write_exports
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.dataset import EXPORTS, Dataset, State
-from distill_build.stages.session import ROWS_VERSION
+from distill_build.stages.identity import build_digest, export_identity
 
 TEMPORARY = "export-"
 """How folders of files that are not yet in their place begin, under runs/."""
@@ -73,7 +71,7 @@ def _export(dataset: Dataset, settings: Settings, temporary: Path, note: Callabl
         note(f"{answers} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
     new = write_exports(answers, temporary, settings.formats, settings.format, settings.system_prompt)
     for path in new:
-        _sync(path)
+        sync(path)
     places = [dataset.folder / EXPORTS / path.name for path in new]
     moves = dict(zip(new, places, strict=True))
     if state is not None:
@@ -97,21 +95,6 @@ def after_export(state: State, settings: Settings, exports: list[Path]) -> State
     return replace(state, build=build, until="dataset", outputs=outputs, recipe=recipe)
 
 
-def build_digest(recipe: JsonObject, until: str, generation: str) -> str:
-    """As `Session.build_digest`, for a recipe that was recorded: a session would need prompts and weights."""
-    return digest([ROWS_VERSION, recipe, until, generation])
-
-
-def export_identity(settings: Settings) -> JsonObject:
-    """The settings that reach exports, as `Session.identity` has them."""
-    return {
-        "formats": list(settings.formats),
-        "reasoning": settings.format.reasoning,
-        "metadata": settings.format.metadata,
-        "system_prompt": settings.system_prompt,
-    }
-
-
 def document(dataset: Dataset, files: list[Path]) -> JsonObject:
     """The document of `export --json`."""
     return {
@@ -133,11 +116,6 @@ def _clear(dataset: Dataset) -> None:
     """Removes what an export that was killed left behind. The caller holds the lock."""
     for folder in dataset.runs.glob(f"{TEMPORARY}*"):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _note(text: str) -> None:

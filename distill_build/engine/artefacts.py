@@ -54,6 +54,12 @@ def file_state(path: Path, sha256: str | None = None) -> FileState:
     return FileState(stat.st_size, stat.st_mtime_ns, sha256 or file_sha256(path))
 
 
+def sync(path: Path) -> None:
+    """Waits until a file that others wrote is on disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 class ArtefactWriter:
     """Writes one new file, digesting on the way. `sha256` and `size` are those of what was written so far."""
 

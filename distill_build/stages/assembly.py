@@ -4,21 +4,25 @@ A leaf's rows are spooled when it ends, or lie in the last build's artefacts whe
 the tree is walked once and the rows are copied together.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from distill_build.engine.artefacts import ArtefactWriter, Spool
 from distill_build.records import JsonObject
 from distill_build.stages.tree import Leaf, LeafOutcome, Node, Rows, walk
 
 
-def encode_rows(rows: Iterable[JsonObject]) -> bytes:
+def encode_rows(rows: Sequence[JsonObject]) -> bytes:
     """Rows as JSON lines: UTF-8, keys as they stand."""
-    return b"".join(json.dumps(row, ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n" for row in rows)
+    return _ENCODER.encode_lines(rows)
+
+
+_ENCODER = msgspec.json.Encoder()
 
 
 class Kept:

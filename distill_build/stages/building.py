@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state, replace_together, set_aside
+from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state, replace_together, set_aside, sync
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.store import Store
 from distill_build.errors import StorageError
@@ -170,14 +170,12 @@ class _Finish:
     def _write_exports(self, writers: dict[str, ArtefactWriter]) -> list[Path]:
         if self.options.until != "dataset":
             return []
-        settings = self.session.settings
-        return write_exports(
-            writers["answers.jsonl"].path,
-            self._new / EXPORTS,
-            settings.formats,
-            settings.format,
-            settings.system_prompt,
-        )
+        settings, answers = self.session.settings, writers["answers.jsonl"].path
+        formats, options = settings.formats, settings.format
+        exports = write_exports(answers, self._new / EXPORTS, formats, options, settings.system_prompt)
+        for path in exports:
+            sync(path)
+        return exports
 
     def _count_duplicates(self, writers: dict[str, ArtefactWriter]) -> int:
         questions = writers.get("questions.jsonl")

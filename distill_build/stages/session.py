@@ -11,13 +11,17 @@ from distill_build.models.weights import weights_digest, weights_path
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, Stage
 from distill_build.stages.dataset import Dataset
+from distill_build.stages.identity import (
+    ROWS_VERSION,
+    build_digest,
+    counts_identity,
+    export_identity,
+    tree_identity,
+)
 from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Recipe
 from distill_build.stages.tally import STAGES
 from distill_build.stages.tree import Node
-
-ROWS_VERSION = 1
-"""Version of the form of the rows: raise it when records.py changes what a line holds."""
 
 
 class Session:
@@ -43,7 +47,7 @@ class Session:
 
     def build_digest(self, until: str, generation: str) -> str:
         """All that decides what a build leaves on disk, responses aside, whose `generation` stands for them."""
-        return digest([ROWS_VERSION, self.identity, until, generation])
+        return build_digest(self.identity, until, generation)
 
     def leaf_memo(self) -> Callable[[Node], str]:
         """A function from a leaf to the digest of all that goes into its rows, responses aside."""
@@ -60,18 +64,7 @@ class Session:
         settings = self.settings
         stages: JsonObject = {stage: self.recipes[stage].identity() for stage in STAGES}
         return stages | {
-            "tree": {
-                "topic": settings.topic,
-                "breadth": [settings.breadth_at(level) for level in range(1, settings.depth + 1)],
-            },
-            "counts": {
-                "questions_per_tag": settings.questions_per_tag,
-                "answers_per_question": settings.answers_per_question,
-            },
-            "export": {
-                "formats": list(settings.formats),
-                "reasoning": settings.format.reasoning,
-                "metadata": settings.format.metadata,
-                "system_prompt": settings.system_prompt,
-            },
+            "tree": tree_identity(settings),
+            "counts": counts_identity(settings),
+            "export": export_identity(settings),
         }

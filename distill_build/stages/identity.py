@@ -1,0 +1,39 @@
+"""What decides what a build leaves on disk, beside the responses: the parts that need no prompts and no weights."""
+
+from distill_build.engine.manifest import digest
+from distill_build.records import JsonObject
+from distill_build.settings import Settings
+
+ROWS_VERSION = 1
+"""Version of the form of the rows: raise it when records.py changes what a line holds."""
+
+
+def build_digest(recipe: JsonObject, until: str, generation: str) -> str:
+    """All that goes into a build; the cache's `generation` stands for the responses."""
+    return digest([ROWS_VERSION, recipe, until, generation])
+
+
+def tree_identity(settings: Settings) -> JsonObject:
+    """The settings that say which tags are wanted."""
+    return {
+        "topic": settings.topic,
+        "breadth": [settings.breadth_at(level) for level in range(1, settings.depth + 1)],
+    }
+
+
+def counts_identity(settings: Settings) -> JsonObject:
+    """The settings that say how many items a leaf has."""
+    return {
+        "questions_per_tag": settings.questions_per_tag,
+        "answers_per_question": settings.answers_per_question,
+    }
+
+
+def export_identity(settings: Settings) -> JsonObject:
+    """The settings that reach exports."""
+    return {
+        "formats": list(settings.formats),
+        "reasoning": settings.format.reasoning,
+        "metadata": settings.format.metadata,
+        "system_prompt": settings.system_prompt,
+    }

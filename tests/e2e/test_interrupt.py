@@ -1,0 +1,162 @@
+"""One Ctrl-C: nothing new is started, what is in flight is awaited and stored. A second one leaves."""
+
+import fcntl
+import re
+import select
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import Workspace
+from tests.server import Body, Fault, ScriptedServer, status
+
+SMALL = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2")
+CALLS = 31
+LARGER = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=4", "limits.concurrency=4")
+PATIENCE_SECONDS = 30.0
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+def start(workspace: Workspace, *words: str) -> "subprocess.Popen[str]":
+    return workspace.start(*words, *workspace.settings())
+
+
+def interrupt(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    """Sends a signal and waits until the process has taken it, so that a second one is not merged with it."""
+    process.send_signal(number)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while pending(process, number):
+        assert time.monotonic() < deadline, "the signal was never taken"
+        time.sleep(0.001)
+
+
+def pending(process: "subprocess.Popen[str]", number: signal.Signals) -> bool:
+    """Whether a signal still waits for the process, as Linux tells it."""
+    try:
+        text = Path(f"/proc/{process.pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    masks = re.findall(r"^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$", text, re.MULTILINE)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
+def read_until(process: "subprocess.Popen[str]", text: str) -> str:
+    """What the process writes to stderr, up to and with `text`."""
+    assert process.stderr is not None
+    read, deadline = "", time.monotonic() + PATIENCE_SECONDS
+    while text not in read:
+        left = deadline - time.monotonic()
+        ready, _, _ = select.select([process.stderr], [], [], max(0.0, left))
+        data = os.read(process.stderr.fileno(), 65536) if ready else b""
+        assert data, f"{text!r} never came, only: {read}"
+        read += data.decode()
+    return read
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interrupted_build_stores_what_is_in_flight_and_starts_nothing_new(
+    workspace: Workspace, server: ScriptedServer, number: signal.Signals
+) -> None:
+    assert workspace.run(*SMALL).status == 0
+    before, sent = workspace.bytes(), server.count
+    server.hold()
+    with start(workspace, *LARGER) as process:
+        server.wait_for(sent + 4)
+        interrupt(process, number)
+        server.release()
+        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    assert server.count == sent + 4
+    assert workspace.bytes() == before
+
+    assert workspace.run(*LARGER).status == 0
+    assert len(workspace.rows("answers")) == 36
+    assert server.count == CALLS + 18, "what had arrived was asked for again"
+
+
+def test_a_second_interrupt_leaves_at_once(workspace: Workspace, server: ScriptedServer) -> None:
+    server.hold()
+    with start(workspace, *SMALL) as process:
+        server.wait_for(1)
+        interrupt(process, signal.SIGINT)
+        interrupt(process, signal.SIGINT)
+        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+        still_held = server.in_flight
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert still_held <= 1
+    server.release()
+    server.wait_until_idle()
+    sent = server.count
+    assert sent == 1
+    assert workspace.bytes() == {}
+    assert workspace.run(*SMALL).status == 0
+    assert server.count <= CALLS + 1
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_an_interrupt_does_not_wait_for_a_retry_or_for_those_behind_it_at_the_gate(
+    workspace: Workspace, server: ScriptedServer, number: signal.Signals, concurrency: int
+) -> None:
+    """The endpoint asks to wait for longer than this test has patience."""
+
+    def plan(index: int, _: Body) -> Fault | None:
+        return status(429, retry_after=300) if index >= 13 else None
+
+    server.plan = plan
+    with start(workspace, *SMALL, f"limits.concurrency={concurrency}") as process:
+        server.wait_for(14)
+        server.wait_until_idle()
+        interrupt(process, number)
+        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    refused = server.count - 13
+    assert refused <= concurrency
+    server.plan = ()
+    assert workspace.run(*SMALL).status == 0
+    assert server.count == CALLS + refused
+
+
+def test_an_interrupt_while_paced_by_rpm_does_not_wait_for_the_turn(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    with start(workspace, *SMALL, "limits.rpm=1") as process:
+        server.wait_for(1)
+        server.wait_until_idle()
+        interrupt(process, signal.SIGINT)
+        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, server.count) == (130, 1)
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_build_that_waits_for_another_can_be_interrupted(workspace: Workspace, number: signal.Signals) -> None:
+    lock = workspace.folder() / "runs" / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with start(workspace, *SMALL) as process:
+            read_until(process, "waiting for another build")
+            process.send_signal(number)
+            _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+
+
+def test_an_interrupted_build_tells_a_program_so(workspace: Workspace, server: ScriptedServer) -> None:
+    server.hold()
+    with start(workspace, *SMALL, "--json") as process:
+        server.wait_for(1)
+        interrupt(process, signal.SIGTERM)
+        server.release()
+        stdout, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert '"exit_code": 130' in stdout

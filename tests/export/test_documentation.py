@@ -1,0 +1,18 @@
+"""The rows on the page about formats are what is written."""
+
+from pathlib import Path
+
+from distill_build.export import write_exports
+from distill_build.settings import FormatSettings
+from distill_build.stages.assembly import encode_rows
+from tests.small_dataset import answers
+
+PAGE = Path(__file__).parents[2] / "docs/formats.md"
+
+
+def test_the_page_shows_real_rows() -> None:
+    Path("answers.jsonl").write_bytes(encode_rows([answers()[0].row()]))
+    formats = ["messages", "alpaca", "sharegpt", "csv"]
+    page = PAGE.read_text(encoding="utf-8").splitlines()
+    for path in write_exports(Path("answers.jsonl"), Path("out"), formats, FormatSettings(), None):
+        assert set(path.read_text(encoding="utf-8").splitlines()) <= set(page), path.name
