@@ -7,6 +7,7 @@ interruption, and 70 (EX_SOFTWARE of sysexits.h) for a bug of ours.
 import importlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(words: Sequence[str]) -> int:
     """Runs a command line; what goes wrong becomes text and an exit code."""
     as_json = "--json" in words
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job ends as Ctrl-C does
     try:
         return dispatch(parse(words))
     except DistillError as error:

@@ -159,7 +159,6 @@ class Failure:
             "missing": self.missing,
             "cause": self.cause,
             "attempts": self.attempts,
-            "detail": self.detail.encode(
-                errors="replace"
-            ).decode(),  # an endpoint's words: may hold half a surrogate pair
+            # An endpoint's words may hold half a surrogate pair, which no file can.
+            "detail": self.detail.encode(errors="replace").decode(),
         }

@@ -4,7 +4,7 @@ from typing import Any
 
 from distill_build.records import Answer, JsonObject, Path, Question, Usage
 from distill_build.settings import Settings
-from distill_build.stages.parse import Rejection, parse_answer, read_reply
+from distill_build.stages.parse import Rejection, parse_answer
 from distill_build.stages.recipe import Call, Recipe
 
 
@@ -26,14 +26,11 @@ def read(raw: Any) -> Rejection | JsonObject:
     parsed = parse_answer(raw)
     if isinstance(parsed, Rejection):
         return parsed
-    reply = read_reply(raw)
-    if isinstance(reply, Rejection):
-        return reply
     return {
         "reasoning": parsed.reasoning,
         "answer": parsed.answer,
-        "finish_reason": reply.finish_reason,
-        "usage": reply.usage.row(),
+        "finish_reason": parsed.finish_reason,
+        "usage": parsed.usage.row(),
     }
 
 

@@ -66,6 +66,8 @@ async def _build(session: Session, options: Options, console: Watcher, ledger: L
     try:
         kept = kept_leaves(session, options.until, session.directory.generation())
         plan = await make_plan(session, store, kept, options.until)
+        if plan.exact and session.unmatched:
+            console.note(_unmatched(session))
         if plan.calls:
             console.plan(plan, session.settings)
         ledger.write("plan", **plan.row())
@@ -75,6 +77,11 @@ async def _build(session: Session, options: Options, console: Watcher, ledger: L
         return _Finish(session, options, ledger, asking, generation).report(root, time.monotonic() - started)
     finally:
         store.close()
+
+
+def _unmatched(session: Session) -> str:
+    globs, example = " and ".join(sorted(session.unmatched)), f"{session.settings.topic}/*"
+    return f"--rebuild {globs} matches no path, so nothing is asked again for it; paths look like '{example}'"
 
 
 async def _ask(asking: Asking, plan: Plan, console: Watcher) -> Node:

@@ -45,6 +45,8 @@ class ParsedAnswer:
 
     reasoning: str | None
     answer: str
+    finish_reason: str | None
+    usage: Usage
 
 
 def parse_answer(raw: Any) -> ParsedAnswer | Rejection:
@@ -62,7 +64,7 @@ def parse_answer(raw: Any) -> ParsedAnswer | Rejection:
     reasoning = reply.reasoning or thought
     if not is_unicode(answer) or (reasoning is not None and not is_unicode(reasoning)):
         return Rejection("invalid", "The reply holds half a surrogate pair, which is no character.")
-    return ParsedAnswer(reasoning, answer)
+    return ParsedAnswer(reasoning, answer, reply.finish_reason, reply.usage)
 
 
 def parse_items(raw: Any, kind: Kind) -> tuple[str, ...] | Rejection:

@@ -25,12 +25,16 @@ from distill_build.stages.tree import Node
 
 
 class Session:
-    """`settings` made ready. Raises ConfigurationError for templates or weights that cannot be used."""
+    """`settings` made ready. Raises ConfigurationError for templates or weights that cannot be used.
+
+    `unmatched` are the globs of --rebuild that no place asked about has matched so far.
+    """
 
     def __init__(self, settings: Settings, rebuild: tuple[str, ...] = ()) -> None:
         """`rebuild` are globs over paths written with slashes, as --rebuild takes them; `*` crosses slashes."""
         self.settings = settings
         self.rebuild = rebuild
+        self.unmatched = set(rebuild)
         self.cache_dir = Path(settings.cache.dir)
         self.directory = CacheDirectory(self.cache_dir)
         self.dataset = Dataset(Path(settings.output_dir) / settings.name)
@@ -43,7 +47,9 @@ class Session:
 
     def asked_anew(self, path: tuple[str, ...]) -> bool:
         """Whether --rebuild names the place at `path`."""
-        return any(fnmatchcase("/".join(path), glob) for glob in self.rebuild)
+        matching = {glob for glob in self.rebuild if fnmatchcase("/".join(path), glob)}
+        self.unmatched -= matching
+        return bool(matching)
 
     def build_digest(self, until: str, generation: str) -> str:
         """All that decides what a build leaves on disk, responses aside, whose `generation` stands for them."""

@@ -112,12 +112,14 @@ def test_absurd_replies_are_rejected_in_time(deep: str) -> None:
 
 def test_reasoning_in_a_field_of_its_own_wins() -> None:
     parsed = parse_answer(said("<think>a copy</think>Yes.", reasoning_content="The original."))
-    assert parsed == ParsedAnswer("The original.", "Yes.")
+    assert isinstance(parsed, ParsedAnswer)
+    assert (parsed.reasoning, parsed.answer) == ("The original.", "Yes.")
 
 
 def test_with_reasoning_in_a_field_a_closing_tag_further_down_is_text() -> None:
     parsed = parse_answer(said("First.\n</think>\nSecond.", reasoning_content="Thoughts."))
-    assert parsed == ParsedAnswer("Thoughts.", "First.\n</think>\nSecond.")
+    assert isinstance(parsed, ParsedAnswer)
+    assert (parsed.reasoning, parsed.answer) == ("Thoughts.", "First.\n</think>\nSecond.")
 
 
 @pytest.mark.parametrize(
