@@ -37,6 +37,12 @@ class OfTag(msgspec.Struct, frozen=True, gc=False):
     tag: str
 
 
+class QuestionText(msgspec.Struct, frozen=True, gc=False):
+    """A line of questions.jsonl: what is asked."""
+
+    question: str
+
+
 class OfQuestion(msgspec.Struct, frozen=True, gc=False):
     """A line of answers.jsonl: whose it is."""
 

@@ -15,13 +15,17 @@ from distill_build.options import Options
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One verb: its module, its line of help, the words it takes, and whether it composes a configuration."""
+    """One verb: its module, its line of help, the words it takes, and whether it composes a configuration.
+
+    `stand_in` are settings for a command that has no use for them but composes them like any other.
+    """
 
     module: str
     help: str
     composes: bool = True
     words: str = ""
     builds: bool = False
+    stand_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,11 @@ COMMANDS: Mapping[str, Command] = {
         "distill_build.commands.show", "print one tag, question or answer", composes=False, words="ID [NAME]"
     ),
     "export": Command("distill_build.commands.export", "write the dataset formats again, without a model"),
+    "check": Command(
+        "distill_build.commands.check",
+        "ask every endpoint tiny questions, and say what it can do",
+        stand_in=("topic=check",),
+    ),
     "cache": Command(
         "distill_build.commands.cache", "stats: what the stored responses are", composes=False, words="VERB"
     ),
@@ -65,8 +74,6 @@ FLAGS = (
     Flag("until", "stop after that stage", value="STAGE", whose="builds",
          choices=("tags", "questions", "answers", "dataset")),
     Flag("offline", "send no request; a call that is not in the cache is an error", whose="builds"),
-    Flag("locked", "stop where anything but the locked version would come out", whose="builds"),
-    Flag("frozen", "--locked and --offline, and there must be a lock", whose="builds"),
     Flag("keep-going", "give up after N failed items; 0: never", short="k", value="N", whose="builds"),
     Flag("rebuild", "ask again for the items whose path matches; repeatable", value="GLOB", whose="builds"),
     Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="readers"),
@@ -123,7 +130,7 @@ def parse(words: Sequence[str]) -> CommandLine:
     for flag, _ in parts.flags:
         check_fits(name, command, flag)
     hydra = [f"--{flag.name}" + f"={value}" * bool(flag.value) for flag, value in parts.flags if flag in HYDRA_FLAGS]
-    return CommandLine(name, options_of(parts), (*hydra, *parts.settings))
+    return CommandLine(name, options_of(parts), (*hydra, *command.stand_in, *parts.settings))
 
 
 def sort_words(words: list[str]) -> Parts:

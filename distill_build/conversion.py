@@ -5,6 +5,7 @@ Knows nothing of Hydra: see `distill_build.config`. The sentences are made from 
 """
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
@@ -34,10 +35,16 @@ def to_settings(data: Data) -> Settings:
     build["formats"] = [data["formats"]] if isinstance(data["formats"], str) else data["formats"]
     convert({**data["model"], "name": data["model"]["name"] or ""}, ModelSettings, "model.")
     for role in ROLES:
+        build[role] = {**data[role], "extra_body": as_sent(data[role]["extra_body"])}
         check_address(role, data[role], data["model"])
     settings = convert(build, Settings)
     check_settings(settings)
     return settings
+
+
+def as_sent(extra_body: Any) -> Any:
+    """`extra_body` as its JSON reads: YAML has keys that are numbers, JSON spells them as text."""
+    return json.loads(json.dumps(extra_body))
 
 
 def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Iterator[str]:

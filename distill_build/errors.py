@@ -7,7 +7,7 @@
     ├── StoppedError            3    a cap was reached; what is complete is written
     │   ├── BudgetExceededError      budget.usd, budget.tokens or budget.calls
     │   └── FailureCapError          --keep-going, or a stage whose first items all fail
-    ├── DifferenceError         4    --locked, --frozen or verify found a difference
+    ├── DifferenceError         4    what is there is not what was asked to be there
     │   └── MissingCallError         --offline met a call that is not in the cache
     ├── StorageError            5    the cache or the disk cannot be used
     │   └── CorruptEntryError        a stored response that cannot be read back
@@ -53,7 +53,7 @@ class FailureCapError(StoppedError):
 
 
 class DifferenceError(DistillError):
-    """`--locked`, `--frozen` or `verify` found a difference."""
+    """What is there is not what was asked to be there."""
 
     exit_code = 4
 

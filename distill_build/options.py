@@ -18,8 +18,6 @@ class Options:
 
     until: Until = "dataset"
     offline: bool = False
-    locked: bool = False
-    frozen: bool = False
     keep_going: int = 0
     rebuild: tuple[str, ...] = ()
     json: bool = False

@@ -135,7 +135,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Items that could not be made: `missing` of them, for the cause named, after `attempts` requests.
+    """Items that could not be made: `missing` of them, for the cause named, after `attempts` in the last build.
+
+    A retry after a fault of the network is no attempt of its own.
 
     One for each answer (then `question_id` is set), and one for each parent that is short of tags or questions.
     """

@@ -65,6 +65,20 @@ def check_settings(settings: Settings) -> None:
             raise ConfigurationError(f"{key} is empty: it is the name of a folder")
     check_build_limits(settings.limits)
     check_prices(settings)
+    for role in ROLE_OF_STAGE.values():
+        check_json(f"{role}.extra_body", getattr(settings, role).extra_body)
+
+
+def check_json(key: str, value: Any) -> None:
+    """Whether JSON can write `value`: it is sent as it is."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            check_json(f"{key}.{name}", item)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            check_json(f"{key}[{place}]", item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(f"{key}={value}: JSON has no such number")
 
 
 def numbers(settings: Settings) -> Iterator[tuple[str, float | None]]:

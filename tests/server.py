@@ -62,7 +62,7 @@ def status(
     return Fault("http", code, as_bytes(body), sent)
 
 
-def error(code: int, message: str, **fields: Any) -> Fault:
+def error(code: int, message: str, /, **fields: Any) -> Fault:
     """A status with an error object as OpenAI writes it; `fields` such as code=, type=, param= go into it."""
     return status(code, {"error": {"message": message, **fields}})
 
@@ -109,9 +109,7 @@ def hang() -> Fault:
 
 def content(text: str | None, finish_reason: str = "stop", **message: Any) -> Fault:
     """A completion with this text; `message` fields such as reasoning_content= or refusal= are added."""
-    return Fault(
-        "completion", completion={"content": text, "finish_reason": finish_reason, "message": message}
-    )
+    return Fault("completion", completion={"content": text, "finish_reason": finish_reason, "message": message})
 
 
 def refusal(text: str = "I can't help with that.") -> Fault:
@@ -333,9 +331,7 @@ class ScriptedServer:
     def wait_until_idle(self, timeout: float = 10.0) -> None:
         """Blocks until no request is in flight; AssertionError after `timeout` seconds."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._in_flight == 0, timeout), (
-                f"{self._in_flight} in flight"
-            )
+            assert self._changed.wait_for(lambda: self._in_flight == 0, timeout), f"{self._in_flight} in flight"
 
     # Life.
 
@@ -392,9 +388,7 @@ class ScriptedServer:
 
     def _arrive(self, http: web.Request, body: Body) -> Request:
         with self._changed:
-            request = Request(
-                len(self._requests), body, dict(http.headers), self.classify(body), time.monotonic()
-            )
+            request = Request(len(self._requests), body, dict(http.headers), self.classify(body), time.monotonic())
             self._requests.append(request)
             self._in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self._in_flight)

@@ -115,12 +115,12 @@ def test_no_command_is_build(built: list[tuple[Settings, Options]]) -> None:
 def test_flags_may_stand_anywhere(built: list[tuple[Settings, Options]]) -> None:
     main(
         ["-v", "topic=a", "--until", "tags", "plan", "depth=1", "-k", "3", "--rebuild=a/*", "--rebuild", "b", "--json",
-         "--offline", "--locked", "--frozen", "-q"]
+         "--offline", "-q"]
     )  # fmt: skip
     ((settings, options),) = built
     assert settings.depth == 1
     assert options == Options(
-        until="tags", offline=True, locked=True, frozen=True, keep_going=3, rebuild=("a/*", "b"), json=True,
+        until="tags", offline=True, keep_going=3, rebuild=("a/*", "b"), json=True,
         quiet=True, verbose=True, overrides=("topic=a", "depth=1"),
     )  # fmt: skip
 
@@ -160,7 +160,7 @@ USAGE = [
     (["sports"], "a topic is said as topic=sports"),
     (["topic=board", "games"], 'a value with spaces stands in quotes, as in topic="board games"'),
     (["plan", "topic=C", "basics"], "plan does not take the word 'basics': a value with spaces"),
-    (["--lokced"], "unknown flag '--lokced': did you mean '--locked'?"),
+    (["--ofline"], "unknown flag '--ofline': did you mean '--offline'?"),
     (["--wat"], "unknown flag '--wat': see --help"),
     (["tree", "--offline"], "tree does not know --offline: it is a flag of build, plan"),
     (["export", "--until", "tags"], "export does not know --until"),

@@ -113,7 +113,9 @@ def test_a_role_may_have_a_model_of_its_own_with_changes_on_top() -> None:
 
 
 def test_a_follower_adds_to_the_models_extra_body() -> None:
-    settings = settings_of("model.extra_body={a: 1, b: 1}", "teacher.extra_body.b=2", "+student.extra_body.c=3")
+    settings = settings_of(
+        "model=vllm", "model.extra_body={a: 1, b: 1}", "teacher.extra_body.b=2", "+student.extra_body.c=3"
+    )
     assert settings.teacher.extra_body == {"a": 1, "b": 2}
     assert settings.student.extra_body == {"a": 1, "b": 1, "c": 3}
     assert settings.tagger.extra_body == {"a": 1, "b": 1}

@@ -167,7 +167,7 @@ def test_the_quotes_that_a_sentence_asks_for_work() -> None:
         seen.append(settings.teacher.extra_body)
         return 0
 
-    config.run(["topic=a", "++teacher.extra_body.x='体'"], task)
+    config.run(["topic=a", "model=vllm", "++teacher.extra_body.x='体'"], task)
     assert seen == [{"x": "体"}]
 
 

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "settings": {"models"},
     "artefact_rows": {"errors", "records"},
     "export": {"artefact_rows", "errors", "records", "settings"},
-    "stages": {"engine", "models", "records", "errors", "settings", "options", "export"},
+    "stages": {"engine", "models", "records", "errors", "settings", "options", "export", "artefact_rows"},
     "console": {"stages", "settings", "errors", "records"},
 }
 """Room → rooms that it may import besides itself. Rooms that are not named here may import any."""

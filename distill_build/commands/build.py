@@ -6,7 +6,7 @@ from distill_build.console import open_console
 from distill_build.engine.artefacts import finish_replacing
 from distill_build.engine.ledger import Ledger, new_run_id
 from distill_build.engine.lock import exclusive
-from distill_build.errors import StoppedError, UsageError
+from distill_build.errors import StoppedError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
 from distill_build.records import JsonObject
@@ -22,8 +22,6 @@ MISSING_ITEMS = 1
 
 def run(settings: Settings, options: Options) -> int:
     """Builds, reports, and returns 0 where nothing is missing, 1 where something is, 3 where a cap stopped it."""
-    if options.locked or options.frozen:
-        raise UsageError("--locked and --frozen need a distill.lock, which this version does not write yet")
     check_formats(settings.formats)
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
     report = bring_up_to_date(Session(settings, options.rebuild), options, console)
@@ -90,7 +88,8 @@ def document(report: Report) -> JsonObject:
         "failures": report.failures,
         "seconds": round(report.seconds, 3),
         "counts": report.counts,
-        "missing": {name: stage.missing for name, stage in report.tally.stages.items()},
+        "missing": {stage: report.missing(stage) for stage in report.stages},
+        "duplicates": report.duplicates,
         "folder": str(report.folder),
         "stopped": report.stopped,
     }

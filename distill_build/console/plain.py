@@ -42,6 +42,7 @@ class PlainScreen:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._said = ""
 
     def line(self, line: Line) -> None:
         for text in wrapped(line.text, self._stream.width) if self._stream.isatty() else [line.text]:
@@ -65,14 +66,20 @@ class PlainScreen:
             thread.join()
             view = pace.look()
             if view.asked:
-                self.line(Line(progress_line(view)))
+                self._say_progress(view)
 
     def _watch(self, pace: Pace, wait: Callable[[float], bool]) -> None:
         rhythm = Rhythm()
         while not wait(1 / LOOKS_A_SECOND):
             view = pace.look()
             if rhythm.due(view.elapsed, view.share):
-                self.line(Line(progress_line(view)))
+                self._say_progress(view)
+
+    def _say_progress(self, view: View) -> None:
+        text = progress_line(view)
+        if text != self._said:
+            self.line(Line(text))
+        self._said = text
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+import msgspec
+
 from distill_build.errors import StorageError
 
 COPY_BYTES = 1 << 20
@@ -130,34 +132,64 @@ class Spool:
 def replace_together(folder: Path, moves: Mapping[Path, Path], removals: Iterable[Path]) -> None:
     """Moves each new file (key) to its place (value) and removes `removals`, all or, after a crash, all later.
 
-    `folder` holds the journal. New files must be synced already.
+    `folder` holds the journal. New files must be synced already. Raises StorageError, with nothing moved, where
+    something stands in a file's place.
     """
-    journal = folder / JOURNAL
+    for place in moves.values():
+        _require_free(place)
     record = {
         "moves": [[_relative(new, folder), _relative(place, folder)] for new, place in moves.items()],
         "removals": [_relative(path, folder) for path in removals],
     }
     with ArtefactWriter(folder / f".{JOURNAL}.new") as writer:
         writer.write(json.dumps(record, ensure_ascii=False).encode())
-    (folder / f".{JOURNAL}.new").replace(journal)
+    (folder / f".{JOURNAL}.new").replace(folder / JOURNAL)
     finish_replacing(folder)
 
 
 def finish_replacing(folder: Path) -> bool:
-    """Carries out the journal in `folder`, where there is one; says whether there was."""
+    """Carries out the journal in `folder`, where there is one; says whether there was.
+
+    Raises StorageError where that cannot be done; the journal stays, and the next call tries again.
+    """
     journal = folder / JOURNAL
     try:
-        record = json.loads(journal.read_bytes())
+        record = msgspec.json.decode(journal.read_bytes(), type=_Journal)
+        for new, place in record.moves:
+            if (folder / new).exists():  # else a run before this one came so far
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                (folder / new).replace(folder / place)
+        for path in record.removals:
+            (folder / path).unlink(missing_ok=True)
+        journal.unlink()
     except FileNotFoundError:
         return False
-    for new, place in record["moves"]:
-        if (folder / new).exists():  # else a run before this one came so far
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            (folder / new).replace(folder / place)
-    for path in record["removals"]:
-        (folder / path).unlink(missing_ok=True)
-    journal.unlink()
+    except msgspec.DecodeError as error:
+        raise StorageError(f"{journal} is damaged ({error}): remove it and build again, nothing is lost") from error
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename} cannot be replaced: {error.strerror}. The new files are complete and will be moved "
+            "into place by the next build"
+        ) from error
     return True
+
+
+def replacing(folder: Path) -> bool:
+    """Whether a journal is not carried out yet."""
+    return (folder / JOURNAL).exists()
+
+
+class _Journal(msgspec.Struct):
+    moves: list[tuple[str, str]]
+    removals: list[str]
+
+
+def _require_free(place: Path) -> None:
+    """Raises StorageError where `place` cannot hold a file: it is a folder, or its folder is a file."""
+    if place.is_dir():
+        raise StorageError(f"{place} is a folder, and a file is to be written there: move it away")
+    if place.parent.exists() and not place.parent.is_dir():
+        raise StorageError(f"{place.parent} is a file, and a folder is to be made there: move it away")
 
 
 def set_aside(path: Path, folder: Path) -> Path:

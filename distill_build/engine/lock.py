@@ -39,5 +39,5 @@ def _holder(path: Path) -> str:
     try:
         note = json.loads(path.read_text())
         return f"run {note['run']} (process {note['process']} on {note['host']})"
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return "another build"

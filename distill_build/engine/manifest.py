@@ -17,10 +17,28 @@ SCHEME = 1
 def canonical(value: Any) -> bytes:
     """One spelling for one JSON value: sorted keys, no spaces, UTF-8.
 
-    There is no `default=`: what JSON cannot write raises TypeError, NaN and infinities raise ValueError.
+    There is no `default=`: what JSON cannot write raises TypeError, keys that are not text too (json would spell
+    them as text, and two values would be one); NaN and infinities raise ValueError.
     """
+    _refuse_other_keys(value)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
+
+
+def _refuse_other_keys(value: Any) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if type(key) is not str:
+                raise TypeError(f"a key is text, not {key!r}")
+            if type(item) in _CONTAINERS:
+                _refuse_other_keys(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            if type(item) in _CONTAINERS:
+                _refuse_other_keys(item)
+
+
+_CONTAINERS = (dict, list, tuple)
 
 
 def digest(value: Any) -> str:

@@ -177,6 +177,9 @@ class Gate:
             else:
                 self.release()  # the slot had come before the cancellation did
             raise
+        if self._stopped:  # by the one whose slot this is: it was handed on before the reason to stop was told
+            self.release()
+            self._require_running()
 
     def _admit(self) -> None:
         now = self._running_clock().time()

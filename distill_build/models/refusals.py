@@ -164,7 +164,7 @@ def complaint_of(text: str) -> Complaint:
     """Reads an error body: OpenAI's, Gemini's list, FastAPI's `detail`, or plain text."""
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Complaint(text, "", "")
     if isinstance(body, list) and body:
         body = body[0]

@@ -83,7 +83,7 @@ def decoded_object(data: bytes) -> JsonObject:
     """A JSON object. Raises RetryableError for anything else."""
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: nested without end
         raise RetryableError("bad_response", f"the reply is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise RetryableError("bad_response", "the reply is not a JSON object")

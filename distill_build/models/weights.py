@@ -34,7 +34,7 @@ def weights_path(settings: ModelSettings) -> Path:
     if settings.path:
         path = Path(settings.path).expanduser()
         if not path.is_file():
-            raise ConfigurationError(f"model.path={settings.path} is no file: name a GGUF file, {OTHERWISE}")
+            raise ConfigurationError(f"local.path={settings.path} is no file: name a GGUF file, {OTHERWISE}")
         return path
     spec = importlib.util.find_spec(DEFAULT_PACKAGE)  # found, not imported: importing it needs its dependencies
     for folder in (spec and spec.submodule_search_locations) or ():

@@ -92,7 +92,7 @@ class Asking:
         settings = self.session.settings
         model = settings.role(stage)
         reasks = settings.limits_for(model).reasks or 0
-        return Seat(self.models[stage], model.prices, reasks, model.structured, self.session.prompts)
+        return Seat(model.name, self.models[stage], model.prices, reasks, model.structured, self.session.prompts)
 
     def _lane(self, stage: Stage) -> str:
         """Stages whose roles share a gate share a lane."""

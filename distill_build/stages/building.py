@@ -12,13 +12,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state, replace_together, set_aside, sync
+from distill_build.artefact_rows import QuestionText, read_rows
+from distill_build.engine.artefacts import (
+    ArtefactWriter,
+    FileState,
+    file_sha256,
+    file_state,
+    replace_together,
+    replacing,
+    set_aside,
+    sync,
+)
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.store import Store
 from distill_build.errors import StorageError
-from distill_build.export import write_exports
+from distill_build.export import FORMATS, write_exports
 from distill_build.options import Options
-from distill_build.records import JsonObject
 from distill_build.stages.asking import Asking
 from distill_build.stages.assembly import LeafRows, encode_rows, failure_rows, write_leaves, write_tags
 from distill_build.stages.dataset import (
@@ -50,15 +59,18 @@ def build(session: Session, options: Options, console: Watcher, ledger: Ledger) 
     """
     started = time.monotonic()
     try:
-        return asyncio.run(_build(session, options, console, ledger, started))
+        try:
+            return asyncio.run(_build(session, options, console, ledger, started))
+        finally:
+            if not replacing(session.dataset.runs):
+                shutil.rmtree(ledger.folder / NEW, ignore_errors=True)
+            ledger.close()
     except OSError as error:
+        place = error.filename or f"a file below {session.dataset.folder}"
         raise StorageError(
-            f"{error.filename or session.dataset.folder} cannot be written: {error.strerror}. The old files are as "
-            "they were and all responses are stored; build again when that is mended"
+            f"{place} cannot be written: {error.strerror}. The old files are as they were, and what is stored stays; "
+            "build again when that is mended"
         ) from error
-    finally:
-        ledger.close()
-        shutil.rmtree(ledger.folder / NEW, ignore_errors=True)
 
 
 async def _build(session: Session, options: Options, console: Watcher, ledger: Ledger, started: float) -> Report:
@@ -110,12 +122,12 @@ class _Finish:
     def report(self, root: Node, seconds: float) -> Report:
         """Writes everything and says what was done."""
         dataset, halt = self.session.dataset, self.asking.halt
-        edited = self._set_edited_aside()
         writers, outcomes = self._write(root)
         failures = self._write_failures(root, writers)
         duplicates = self._count_duplicates(writers)
         exports = self._write_exports(writers)
         self._write_calls(root)
+        edited = self._set_edited_aside(writers)
         state = self._commit(writers, exports, outcomes, duplicates, complete=not failures)
         report = Report(
             name=self.session.settings.name,
@@ -141,9 +153,14 @@ class _Finish:
     def _new(self) -> Path:
         return self.ledger.folder / NEW
 
-    def _set_edited_aside(self) -> tuple[Path, ...]:
+    def _set_edited_aside(self, writers: dict[str, ArtefactWriter]) -> tuple[Path, ...]:
+        """Copies what is about to be replaced and was not written by the last build, as far as that is known."""
         dataset, state = self.session.dataset, self.session.dataset.state()
-        edited = edited_files(dataset, state) if state is not None else []
+        if state is not None:
+            edited = edited_files(dataset, state)
+        else:
+            there = {dataset.artefact(name): writer.sha256 for name, writer in writers.items() if name in ARTEFACTS}
+            edited = [path for path, sha256 in there.items() if path.exists() and file_sha256(path) != sha256]
         return tuple(set_aside(path, self.ledger.folder) for path in edited)
 
     def _write(self, root: Node) -> tuple[dict[str, ArtefactWriter], list[LeafOutcome]]:
@@ -240,10 +257,8 @@ class _Finish:
 
 def _leftovers(dataset: Dataset, outputs: Iterable[str]) -> list[Path]:
     """Files that an earlier build wrote and this one does not."""
-    known = [dataset.artefact(name) for name in (*ARTEFACTS, FAILURES)]
-    known += sorted((dataset.folder / EXPORTS).glob("train.*"))
-    wanted = {dataset.artefact(name) for name in outputs}
-    return [path for path in known if path.exists() and path not in wanted]
+    ours = {*ARTEFACTS, FAILURES, *(f"{EXPORTS}/{form.file_name}" for form in FORMATS.values())}
+    return [path for name in sorted(ours - set(outputs)) if (path := dataset.artefact(name)).exists()]
 
 
 def count_duplicates(questions: Path) -> int:
@@ -252,10 +267,8 @@ def count_duplicates(questions: Path) -> int:
 
     seen: set[int] = set()
     duplicates = 0
-    with questions.open("rb") as lines:
-        for line in lines:
-            row: JsonObject = json.loads(line)
-            key = hash(normalise(row["question"]))  # 64 bits instead of the text: memory for 100,000 is 10 MB
-            duplicates += key in seen
-            seen.add(key)
+    for row in read_rows(questions, QuestionText):
+        key = hash(normalise(row.question))  # 64 bits instead of the text: memory for 100,000 is 10 MB
+        duplicates += key in seen
+        seen.add(key)
     return duplicates

@@ -8,15 +8,16 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from glob import escape
 from typing import Any, Protocol
 
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.store import Store
-from distill_build.errors import BudgetExceededError, CorruptEntryError, MissingCallError
+from distill_build.errors import BudgetExceededError, CorruptEntryError, EndpointError, MissingCallError
 from distill_build.models.base import ChatResponse, Model, ModelFailure, Prices
 from distill_build.records import JsonObject, Usage
-from distill_build.settings import Stage
+from distill_build.settings import ROLE_OF_STAGE, Stage
 from distill_build.stages.budget import Halt, Spending
 from distill_build.stages.parse import Rejection, read_usage
 from distill_build.stages.prompts import Prompts
@@ -57,8 +58,9 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A stage's model with what a call of that stage needs to know of it. `reasks` is per build."""
+    """A stage's model, by the name it is asked for, with what a call needs to know of it. `reasks` is per build."""
 
+    name: str
     model: Model
     prices: Prices
     reasks: int
@@ -67,6 +69,17 @@ class Seat:
 
 
 HALTED = Failed("stopped", 0, "the build was stopped before this was asked: see its last message")
+
+
+def look_up(store: Store, call: Call) -> Entry | None:
+    """What is stored for `call`. Raises CorruptEntryError with the way to mend it."""
+    try:
+        return store.get(call.key)
+    except CorruptEntryError as error:
+        place = escape("/".join(call.path))
+        raise CorruptEntryError(
+            f"{error}. Bring it back from a backup of cache.dir, or ask for it again with --rebuild '{place}'"
+        ) from error
 
 
 def standing(call: Call, entry: Entry | None) -> Accepted | None:
@@ -125,7 +138,7 @@ class Caller:
 
     def _look_up(self, call: Call) -> Entry | None:
         try:
-            return self._store.get(call.key)
+            return look_up(self._store, call)
         except CorruptEntryError:
             if self._anew(call):
                 return None
@@ -162,6 +175,8 @@ class Caller:
                 entry, verdict = await attempt.send()
             except ModelFailure as failure:
                 return Failed(failure.cause, turn + 1, failure.detail)
+            except EndpointError as error:
+                raise self._of_role(call.stage, error) from error
             except BudgetExceededError as reached:
                 self._halt.because(reached)
                 return HALTED
@@ -171,6 +186,13 @@ class Caller:
         if entry is not None and entry.accepted is not None:  # asked anew in vain: what stood before still does
             return Made(entry.accepted.value, asked=True)
         return Failed(last.cause, 1 + seat.reasks, last.detail)
+
+    def _of_role(self, stage: Stage, error: EndpointError) -> EndpointError:
+        """The error with the role whose settings it speaks of, where the roles have models of their own."""
+        if len({seat.name for seat in self._seats.values()}) == 1:
+            return error
+        role = ROLE_OF_STAGE[stage]
+        return EndpointError(f"{error} (this is the {role}'s model: where model.… is named, set {role}.…)")
 
 
 class _Attempt:

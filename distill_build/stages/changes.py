@@ -94,8 +94,13 @@ def _then_and_now(session: Session, stage: Stage, row: JsonObject) -> tuple[str,
     settings, recipe, path = session.settings, session.recipes[stage], tuple(row["path"])
     if stage == "answers":
         return row["call"], answers.request(recipe, settings, path, row["question"], row["sample"])
-    calls = session.dataset.calls()
     if stage == "questions":
-        return calls[row["tag"]][0], questions.request(recipe, settings, path, [], 0)
-    parent = row["parent"] or path[0]
-    return calls[parent][0], tags.request(recipe, settings, path[:-1], [], 0)
+        return _first_call(session, row["tag"]), questions.request(recipe, settings, path, [], 0)
+    return _first_call(session, row["parent"] or path[0]), tags.request(recipe, settings, path[:-1], [], 0)
+
+
+def _first_call(session: Session, parent: str) -> str:
+    calls = session.dataset.calls().get(parent)
+    if not calls:
+        raise UsageError(f"{session.dataset.runs} does not say any more which request that was: build again")
+    return calls[0]

@@ -13,7 +13,9 @@ walks the cache once more and comes to the same bytes.
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 from distill_build.engine.artefacts import FileState
 from distill_build.engine.manifest import digest
@@ -24,6 +26,9 @@ ARTEFACTS = ("tags.jsonl", "questions.jsonl", "answers.jsonl")
 FAILURES = "failures.jsonl"
 EXPORTS = "dataset"
 STATE_SCHEME = 1
+Note = TypeVar("Note")
+LeafRow = tuple[str, int, int, int, int, int, int, int, int, tuple[str, ...]]
+"""A line of leaves.json: memo, then start, length and count of its questions and of its answers, requests, calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +56,6 @@ class State:
         return json.dumps(asdict(self), ensure_ascii=False, indent=1).encode()
 
 
-def decode_state(data: bytes) -> State | None:
-    """The state, or None for one of another scheme: the build then walks the cache."""
-    row = json.loads(data)
-    if row.get("scheme") != STATE_SCHEME:
-        return None
-    outputs = {name: FileState(**facts) for name, facts in row.pop("outputs").items()}
-    return State(**row, outputs=outputs)
-
-
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """`folder` is `output_dir/name`."""
@@ -79,10 +75,8 @@ class Dataset:
 
     def state(self) -> State | None:
         """The state of the last build, None where there is none to go by."""
-        try:
-            return decode_state((self.runs / "state.json").read_bytes())
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
-            return None
+        state = _read(self.runs / "state.json", State)
+        return state if state is not None and state.scheme == STATE_SCHEME else None
 
     def write_state(self, state: State) -> None:
         """Replaces the state alone."""
@@ -92,19 +86,20 @@ class Dataset:
 
     def calls(self) -> dict[str, list[str]]:
         """Id of a tag (level 0: the topic's text) → keys of the requests for what is directly below it."""
-        try:
-            calls: dict[str, list[str]] = json.loads((self.runs / "calls.json").read_bytes())
-        except FileNotFoundError:
-            return {}
-        return calls
+        return _read(self.runs / "calls.json", dict[str, list[str]]) or {}
 
     def leaves(self) -> dict[str, LeafOutcome]:
         """Memo → outcome of each complete leaf of the last build, its rows marked as kept."""
-        try:
-            rows = json.loads((self.runs / "leaves.json").read_bytes())
-        except (FileNotFoundError, ValueError):
-            return {}
+        rows = _read(self.runs / "leaves.json", list[LeafRow]) or []
         return {row[0]: _leaf(row) for row in rows}
+
+
+def _read(path: Path, kind: type[Note]) -> Note | None:
+    """A note under runs/, None where it is missing or damaged: a build comes to the same end without any."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def encode_leaves(leaves: list[LeafOutcome]) -> bytes:
@@ -119,14 +114,14 @@ def _rows(rows: Rows) -> list[int]:
     return [rows.start, rows.length, rows.count]
 
 
-def _leaf(row: list[Any]) -> LeafOutcome:
+def _leaf(row: LeafRow) -> LeafOutcome:
     memo, q_start, q_length, q_count, a_start, a_length, a_count, q_requests, a_requests, calls = row
     return LeafOutcome(
         memo,
         Rows(True, q_start, q_length, q_count),
         Rows(True, a_start, a_length, a_count),
         (q_requests, a_requests),
-        calls=tuple(calls),
+        calls=calls,
     )
 
 

@@ -5,6 +5,7 @@ They serve estimates alone. Before there is any experience, text length and roun
 
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,9 @@ class Figures:
                 sums["completion_tokens"] += counts.completion_tokens
                 sums["seconds"] += counts.seconds
         temporary = self._path.with_name(f".{FILE}.{secrets.token_hex(4)}")
-        temporary.write_text(json.dumps(self._sums, indent=1))
-        temporary.replace(self._path)
+        with suppress(OSError):  # on a full disk: an estimate is not worth an error, nor one that hides another
+            temporary.write_text(json.dumps(self._sums, indent=1))
+            temporary.replace(self._path)
 
 
 def estimated_tokens(messages: list[dict[str, Any]]) -> float:

@@ -87,7 +87,18 @@ APOSTROPHES = re.compile(r"(?<=\w)['’ʼ](?=\w)")
 BESIDE_CJK = re.compile(rf"(?<={CJK.pattern})\s+|\s+(?={CJK.pattern})")
 
 
-@lru_cache(maxsize=65536)
+class _Blanks(dict[int, str | int]):
+    """A table for `str.translate`: punctuation to a space, each character looked up once."""
+
+    def __missing__(self, code: int) -> str | int:
+        self[code] = " " if is_punctuation(chr(code)) else code
+        return self[code]
+
+
+BLANKS = _Blanks()
+
+
+@lru_cache(maxsize=4096)  # an item is compared right after it was read, and not again before the end of a build
 def normalise(text: str) -> str:
     """The key under which `text` is a duplicate: case, width, markers, punctuation and spaces do not count.
 
@@ -95,11 +106,10 @@ def normalise(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     folded = APOSTROPHES.sub("", without_marker(folded))
-    kept = {match.start() for mark in (BETWEEN_DIGITS, BEFORE_WORD) for match in mark.finditer(folded)}
-    words = "".join(
-        character if position in kept or not is_punctuation(character) else " "
-        for position, character in enumerate(folded)
-    )
+    words = folded.translate(BLANKS)
+    for mark in (BETWEEN_DIGITS, BEFORE_WORD):
+        for kept in mark.finditer(folded):
+            words = f"{words[: kept.start()]}{kept[0]}{words[kept.end() :]}"
     key = BESIDE_CJK.sub("", " ".join(words.split()))
     return key or folded.strip() or text
 

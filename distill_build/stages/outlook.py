@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from distill_build.engine.store import Store
 from distill_build.settings import Settings, Stage
-from distill_build.stages.call import Made, Result, Unasked, standing
+from distill_build.stages.call import Made, Result, Unasked, look_up, standing
 from distill_build.stages.chain import Chain
 from distill_build.stages.figures import estimated_tokens
 from distill_build.stages.pipeline import Until
@@ -43,7 +43,7 @@ class PlanAsk:
     def _standing(self, call: Call) -> object | None:
         if self._store is None:
             return None
-        accepted = standing(call, self._store.get(call.key))
+        accepted = standing(call, look_up(self._store, call))
         return None if accepted is None else accepted.value
 
 
@@ -57,6 +57,7 @@ class Estimate:
 
     def chain_unknown(self, stage: Stage, node: Node, chain: Chain) -> None:
         """The chain's own further requests, and all below the items that it is short of."""
+        self._stages[stage].open_chains += 1
         per_request = getattr(self._settings.per_request, stage)
         self._stages[stage].unknown += max(0, math.ceil(chain.missing / per_request) - 1)
         if stage == "tags":

@@ -15,12 +15,15 @@ from distill_build.stages.tally import STAGES, price_of
 class StagePlan:
     """Requests of one stage: answered by the cache, to be asked, and unknown until what is above them is there.
 
+    `open_chains` counts lists that end with a request to be asked: a reply that brings less than was asked for
+    takes another one.
     `prompt_tokens` adds up those of the requests to be asked, as estimated from their text.
     """
 
     cached: int = 0
     ask: int = 0
     unknown: int = 0
+    open_chains: int = 0
     prompt_tokens: float = 0.0
 
     @property
@@ -51,7 +54,7 @@ class Plan:
 
     @property
     def exact(self) -> bool:
-        return not any(stage.unknown for stage in self.stages.values())
+        return not any(stage.unknown or stage.open_chains for stage in self.stages.values())
 
     @property
     def cost(self) -> Cost:

@@ -7,14 +7,16 @@ reaches the model cannot be forgotten in the key. Knows nothing of stores, sched
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings, Stage
-from distill_build.stages.parse import Rejection
 from distill_build.stages.prompts import Prompts
+
+if TYPE_CHECKING:
+    from distill_build.stages.parse import Rejection
 
 IDENTITY = {
     "name": "the model that answers; `model` in the body",
@@ -80,7 +82,7 @@ class Recipe:
         path: Path,
         messages: list[dict[str, str]],
         sample: int,
-        read: Callable[[Any], Rejection | Any],
+        read: Callable[[Any], "Rejection | Any"],
         response_format: JsonObject | None = None,
     ) -> Call:
         """The call whose attempt 0 sends `messages`. `sample` tells requests apart that are the same otherwise."""

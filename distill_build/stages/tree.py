@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from distill_build.records import Answer, Failure, JsonObject, Path, Question, Tag, question_id, tag_id
-from distill_build.stages.chain import Chain
+
+if TYPE_CHECKING:  # it knows what makes two items the same, which a build with nothing to do need not load
+    from distill_build.stages.chain import Chain
 
 Place = tuple[int, ...]
 
@@ -17,7 +20,7 @@ class Node:
     place: Place
     id: str
     children: "list[Node]" = field(default_factory=list)
-    chain: Chain | None = None
+    chain: "Chain | None" = None
     failure: Failure | None = None
     leaf: "LeafOutcome | None" = None
 
@@ -78,7 +81,7 @@ class Leaf:
     """A leaf tag at work: its questions as they come, and the answers that are still out."""
 
     node: Node
-    chain: Chain
+    chain: "Chain"
     chain_ended: bool = False
     pending: int = 0
     answer_requests: int = 0

@@ -99,7 +99,10 @@ def test_a_deeper_tree_keeps_every_tag(project: InProcess, server: ScriptedServe
     project.run(*words(depth="1"))
     kept = [tag["id"] for tag in project.rows("tags")]
     assert server.kinds == {"tags": 1, "questions": 2, "answers": 4}
-    for depth, asked in (("2", {"tags": 2, "questions": 4, "answers": 8}), ("3", {"tags": 4, "questions": 8, "answers": 16})):
+    for depth, asked in (
+        ("2", {"tags": 2, "questions": 4, "answers": 8}),
+        ("3", {"tags": 4, "questions": 8, "answers": 16}),
+    ):
         server.reset()
         assert project.run(*words(depth=depth)).status == 0
         assert server.kinds == asked
@@ -144,9 +147,7 @@ def test_an_endpoint_that_gives_fewer_than_asked_is_asked_more_often(
     assert server.kinds == {"tags": 1, "questions": 3, "answers": 3}
 
 
-def test_an_endpoint_that_gives_more_than_asked_is_asked_less_often(
-    project: InProcess, server: ScriptedServer
-) -> None:
+def test_an_endpoint_that_gives_more_than_asked_is_asked_less_often(project: InProcess, server: ScriptedServer) -> None:
     server.plan = batches(5)
     assert project.run(*words(depth="1", breadth="3", questions_per_tag="4")).status == 0
     assert server.kinds == {"tags": 1, "questions": 3, "answers": 12}
@@ -198,9 +199,7 @@ def test_a_parent_without_new_tags_is_given_up_and_tried_again_by_the_next_build
     assert (project.run(*words(depth="1", breadth="4")).status, server.count) == (0, 0)
 
 
-def test_a_leaf_without_new_questions_leaves_its_siblings_alone(
-    project: InProcess, server: ScriptedServer
-) -> None:
+def test_a_leaf_without_new_questions_leaves_its_siblings_alone(project: InProcess, server: ScriptedServer) -> None:
     project.run(*words(depth="1"), "--until", "tags")
     first, second = project.rows("tags")
     server.plan = stuck_at("questions", first["label"])

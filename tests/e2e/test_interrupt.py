@@ -1,12 +1,14 @@
 """One Ctrl-C: nothing new is started, what is in flight is awaited and stored. A second one leaves."""
 
 import fcntl
+import os
 import re
 import select
-import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,14 @@ PATIENCE_SECONDS = 30.0
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-def start(workspace: Workspace, *words: str) -> "subprocess.Popen[str]":
-    return workspace.start(*words, *workspace.settings())
+@contextmanager
+def start(workspace: Workspace, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """A build at work; a test that fails leaves none behind."""
+    with workspace.start(*words, *workspace.settings()) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def interrupt(process: "subprocess.Popen[str]", number: signal.Signals) -> None:

@@ -15,9 +15,7 @@ def test_a_build_makes_every_item_that_the_settings_declare(workspace: Workspace
     assert [answer["question_id"] for answer in answers] == [question["id"] for question in questions]
 
 
-def test_a_second_build_sends_nothing_and_leaves_the_files_alone(
-    workspace: Workspace, server: ScriptedServer
-) -> None:
+def test_a_second_build_sends_nothing_and_leaves_the_files_alone(workspace: Workspace, server: ScriptedServer) -> None:
     workspace.run(*SMALL)
     before, sent = workspace.bytes(), server.count
     finished = workspace.run(*SMALL)

@@ -150,7 +150,12 @@ def test_after_an_edited_prompt_the_plan_is_what_the_build_sends(
 
 
 def test_a_change_that_reaches_answers_alone_is_planned_exactly(built: InProcess) -> None:
-    for words in (("answers_per_question=2",), ("teacher.top_p=0.5",), ("questions_per_tag=1",), ("depth=1", "--until", "tags")):
+    for words in (
+        ("answers_per_question=2",),
+        ("teacher.top_p=0.5",),
+        ("questions_per_tag=1",),
+        ("depth=1", "--until", "tags"),
+    ):
         assert planned(built, *SHAPE, *words)["exact"] is True, words
 
 
@@ -211,9 +216,10 @@ def test_a_parent_that_was_given_up_is_planned_again(empty: InProcess, endpoint:
 
 
 def tree_of(root: Path) -> dict[str, bytes]:
-    """All files and folders, but for those that an open database keeps beside itself."""
+    """All files and folders with their contents; of the database, which notes that it was opened, the name alone."""
     paths = [path for path in root.rglob("*") if not path.name.endswith(("-wal", "-shm"))]
-    return {str(path.relative_to(root)): path.read_bytes() if path.is_file() else b"" for path in paths}
+    read = {path: path.is_file() and path.name != "cache.db" for path in paths}
+    return {str(path.relative_to(root)): path.read_bytes() if read[path] else b"" for path in paths}
 
 
 def test_a_plan_without_a_cache_makes_neither_cache_nor_outputs(empty: InProcess) -> None:
@@ -339,6 +345,14 @@ def test_explain_of_one_item_shows_where_its_request_differs(
     assert explained(built, *SHAPE, "limits.concurrency=1", item)["changed"] == []
 
 
+def test_explain_takes_an_extra_body_whose_keys_are_numbers(built: InProcess, endpoint: ScriptedServer) -> None:
+    word = "teacher.extra_body={logit_bias: {50256: -100}}"
+    assert built.run(*SHAPE, word).status == 0
+    assert endpoint.requests[0].body["logit_bias"] == {"50256": -100}
+    assert explained(built, *SHAPE, word)["changed"] == {}
+    assert explained(built, *SHAPE, word, built.rows("answers")[0]["id"])["changed"] == []
+
+
 def test_explain_and_plan_agree_on_a_comment_that_changes_no_request(built: InProcess) -> None:
     own_prompt(built, "en/answers.jinja", lambda text: "{# a note #}\n" + text)
     document = explained(built, *SHAPE)
@@ -346,3 +360,11 @@ def test_explain_and_plan_agree_on_a_comment_that_changes_no_request(built: InPr
     item = built.rows("answers")[0]["id"]
     assert explained(built, *SHAPE, item)["changed"] == []
     assert json.dumps(document)
+
+
+@pytest.mark.parametrize("artefact", ["tags", "questions"])
+def test_explain_of_one_item_without_the_notes_of_the_last_build_is_a_sentence(built: InProcess, artefact: str) -> None:
+    item = built.rows(artefact)[0]["id"]
+    shutil.rmtree(built.folder() / "runs")
+    finished = built.run("explain", *SHAPE, item)
+    assert finished.status != 70, finished.stderr

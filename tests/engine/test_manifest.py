@@ -18,8 +18,14 @@ GOLDEN: list[tuple[Any, str]] = [
     (None, "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b"),
     ({}, "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
     ([], "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"),
-    ({"b": 1, "a": [True, None, 0.5, "体育 \n\"\\ \u2028 é"]}, "e67c5ecb243b0bf08fb63137a142ae5e466b8d5edead5d770343c3eece0faaea"),
-    ({"temperature": 0, "messages": [{"role": "user", "content": "How?"}], "seed": 123456789}, "984fb24448e5bfd83960272b47fa5a147e9f88495fd5a58eb846e54275d7f0e4"),
+    (
+        {"b": 1, "a": [True, None, 0.5, '体育 \n"\\ \u2028 é']},
+        "e67c5ecb243b0bf08fb63137a142ae5e466b8d5edead5d770343c3eece0faaea",
+    ),
+    (
+        {"temperature": 0, "messages": [{"role": "user", "content": "How?"}], "seed": 123456789},
+        "984fb24448e5bfd83960272b47fa5a147e9f88495fd5a58eb846e54275d7f0e4",
+    ),
 ]
 """Values and their digests. One that changes here re-asks everything that anybody has in a cache: raise SCHEME."""
 
@@ -148,8 +154,7 @@ def test_a_lone_surrogate_is_an_error() -> None:
         digest("\ud800")
 
 
-@given(key=st.integers() | st.booleans() | st.none() | st.floats(allow_nan=False))
-@settings(derandomize=True, deadline=None, max_examples=20)
-def test_keys_that_are_no_texts_are_an_error_and_not_taken_for_their_spelling(key: Any) -> None:
+@pytest.mark.parametrize("key", [1, 0.5, True, None], ids=repr)
+def test_a_key_that_is_no_text_is_an_error_and_not_taken_for_its_spelling(key: Any) -> None:
     with pytest.raises(TypeError):
         digest({key: 1})

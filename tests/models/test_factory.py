@@ -95,6 +95,15 @@ def test_stop_ends_the_waiting_of_all_roles_and_lets_what_is_under_way_end() -> 
         assert server.count == 1
 
 
+def test_a_role_that_was_never_asked_stays_shut_after_stop() -> None:
+    with ScriptedServer() as server:
+        models = Models({"a": (settings(server.base_url), Limits())}, None)
+        models.stop()
+        with pytest.raises(ModelFailure, match="stopped"):
+            asyncio.run(ask(models["a"]))
+        assert server.count == 0
+
+
 def test_one_model_by_itself() -> None:
     async def run(base_url: str) -> None:
         model = open_model(settings(base_url), Limits())

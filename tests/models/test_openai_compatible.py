@@ -49,6 +49,7 @@ RETRYABLE: dict[str, tuple[Callable[[], Fault], str]] = {
     "not http": (scripted.not_http, "bad_response"),
     "truncated": (scripted.truncated, "bad_response"),
     "no choices": (lambda: scripted.raw({"choices": []}), "bad_response"),
+    "no message": (lambda: scripted.raw({"choices": [{"text": "x"}]}), "bad_response"),
     "a list": (lambda: scripted.raw([1]), "bad_response"),
     "empty body": (lambda: scripted.raw(""), "bad_response"),
     "error in a 200": (lambda: scripted.raw({"error": {"code": 502, "message": "upstream"}}), "server_error"),
@@ -198,6 +199,21 @@ def test_retry_after_holds_everybody_behind_the_gate() -> None:
         refused, *later = server.requests
     assert refused.finished is not None
     assert all(request.arrived - refused.finished > 0.25 for request in later)
+
+
+def test_a_rate_limit_narrows_the_gate() -> None:
+    gate = Gate(4)
+    with ScriptedServer(plan=[scripted.status(429, retry_after=0)]) as server:
+        server.hold()
+
+        async def use(model: Model) -> None:
+            asking = asyncio.create_task(ask(model, times=4))
+            await asyncio.to_thread(server.wait_for, 4)
+            server.release()
+            await asking
+
+        with_model(lambda: endpoint(server.base_url, gate), use)
+    assert 2 <= gate.width < 4  # half of it, and a little more for each completion since
 
 
 def test_a_wait_of_hours_stops_the_build_and_says_so() -> None:

@@ -25,7 +25,7 @@ def test_another_file_may_be_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"model\.path=.*missing\.gguf"):
+    with pytest.raises(ConfigurationError, match=r"local\.path=.*missing\.gguf"):
         weights_path(local(str(tmp_path / "missing.gguf")))
 
 

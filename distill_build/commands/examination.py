@@ -1,0 +1,160 @@
+"""What `check` asks one model, and what it makes of the replies.
+
+Every request is made by the code that makes a build's own, with a lower limit on the reply's length. At most
+five are sent: a word, a list as it is configured, the other response format where that one is refused, the
+word again, log probabilities. Knows nothing of HTTP. What replies mean is in `findings`.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from distill_build.commands.findings import (
+    TINY,
+    Finding,
+    State,
+    access,
+    compared,
+    judged_list,
+    limit_headers,
+    reasoning,
+    said,
+    streaming,
+)
+from distill_build.models.base import JsonObject, ModelSettings
+from distill_build.models.probe import Outcome, Probe
+from distill_build.settings import ROLE_OF_STAGE, Role, Settings, Stage
+from distill_build.stages.parse import read_usage, response_format
+from distill_build.stages.prompts import Prompts
+from distill_build.stages.recipe import Recipe
+
+WORD = "Write one English word of your choice, and nothing else."
+LIST = 'Name 2 drinks. Reply with a JSON object and nothing else: {"tags": ["…", "…"]}'
+LISTED = 2
+OTHER: dict[str, Literal["json_schema", "json_object"]] = {"json_schema": "json_object", "json_object": "json_schema"}
+
+
+class Examination:
+    """One model as some of the roles use it, what was found so far, and what that took."""
+
+    def __init__(self, settings: Settings, roles: tuple[Role, ...]) -> None:
+        stage: Stage = next(stage for stage, role in ROLE_OF_STAGE.items() if role in roles)
+        self.roles = roles
+        self.model: ModelSettings = settings.role(stage)
+        self.findings: list[Finding] = []
+        self.prompt_tokens = self.completion_tokens = 0
+        self.limit_headers: dict[str, str] = {}
+        self._probe = Probe(self.model, settings.limits_for(self.model))
+        self._recipe = Recipe(stage, settings, Prompts(settings.language), None)
+
+    @property
+    def works(self) -> bool:
+        """Whether a build can use this model as it is configured."""
+        return all(finding.state != "fails" for finding in self.findings)
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return self._probe.requests
+
+    async def run(self) -> None:
+        """Asks, what a build needs first. After a refused key or a busy endpoint nothing more is asked."""
+        try:
+            await self._ask_all()
+        finally:
+            await self._probe.close()
+        limits = ", ".join(f"{name}={value}" for name, value in self.limit_headers.items())
+        if any(finding.name == "answer" for finding in self.findings):
+            self._find("rate limits", "ok" if limits else "no", limits or "no headers tell them")
+
+    async def _ask_all(self) -> None:
+        first = await self._ask(self._body(WORD))
+        self.findings += access(first, self.model, sends_key=self._probe.sends_key)
+        if first.raw is None:
+            return
+        self.findings += [streaming(first, self.model), reasoning(first.raw)]
+        if {"tagger", "student"}.isdisjoint(self.roles):
+            self._find("structured", "no", "not asked: the teacher needs none")
+        elif not await self._ask_list():
+            return
+        if await self._ask_seed(first.raw):
+            await self._ask_logprobs()
+
+    async def _ask_list(self) -> bool:
+        """Whether there is sense in asking on."""
+        kind = self.model.structured
+        outcome = await self._ask(self._body(LIST, kind))
+        if outcome.raw is not None:
+            self._find("structured", "ok", f"{kind}: {judged_list(outcome.raw)}")
+            return True
+        if outcome.passing or kind == "none":
+            self._find("structured", "fails", outcome.refusal)
+            return False
+        other = await self._ask(self._body(LIST, OTHER[kind]))
+        instead = OTHER[kind] if other.raw is not None else "none"
+        settings = " ".join(self.setting(f"structured={instead}"))
+        self._find("structured", "fails", f"{kind} is refused; set {settings} ({said(outcome.refusal)})")
+        return not other.passing
+
+    async def _ask_seed(self, first: JsonObject) -> bool:
+        """Whether there is sense in asking on. The first request had the seed already."""
+        if not self.model.send_seed:
+            self._find("seed", "no", "not sent: send_seed=false")
+            return True
+        outcome = await self._ask(self._body(WORD))
+        if outcome.raw is None:
+            self._find("seed", "ok", f"taken; asked for a second time: {outcome.refusal}")
+        else:
+            self._find("seed", "ok", compared(first, outcome.raw, self.model))
+        return not outcome.passing
+
+    async def _ask_logprobs(self) -> None:
+        outcome = await self._ask({**self._body(WORD), "logprobs": True})
+        if outcome.raw is None:
+            self._find("logprobs", "no", f"not taken: {outcome.refusal}")
+        elif outcome.raw["choices"][0].get("logprobs"):
+            self._find("logprobs", "ok", "returned where they are asked for")
+        else:
+            self._find("logprobs", "no", "taken, but none came back")
+
+    async def _ask(self, body: JsonObject) -> Outcome:
+        outcome = await self._probe.ask(body)
+        usage = read_usage(outcome.raw)
+        self.prompt_tokens += usage.prompt_tokens
+        self.completion_tokens += usage.completion_tokens
+        if outcome.heard is not None:
+            self.limit_headers |= limit_headers(outcome.heard.headers)
+        return outcome
+
+    def _body(self, text: str, structured: Literal["json_schema", "json_object", "none"] = "none") -> JsonObject:
+        """What a build would send, but for the length. A limit that is null stays unsaid, as in a build."""
+        schema = response_format("tags", LISTED, structured)
+        body = self._recipe.call((), [{"role": "user", "content": text}], 0, lambda raw: raw, schema).body
+        field = self.model.max_tokens_field
+        return {**body, field: min(body[field], TINY)} if isinstance(body.get(field), int) else body
+
+    def setting(self, assignment: str) -> list[str]:
+        """`assignment` for the roles that use this model: of `model`, where that is all of them."""
+        nodes = ("model",) if len(self.roles) == len(ROLE_OF_STAGE) else self.roles
+        return [f"{node}.{assignment}" for node in nodes]
+
+    def _find(self, name: str, state: State, detail: str) -> None:
+        self.findings.append(Finding(name, state, detail))
+
+
+def distinct(settings: Settings) -> list[tuple[Role, ...]]:
+    """The roles, those together whose requests go to one place and look alike."""
+    groups: dict[bytes, tuple[Role, ...]] = {}
+    for role in ROLE_OF_STAGE.values():
+        alike = msgspec.json.encode(tiny(getattr(settings, role)))
+        groups[alike] = (*groups.get(alike, ()), role)
+    return list(groups.values())
+
+
+def tiny(model: ModelSettings) -> JsonObject:
+    """What of a model's settings reaches a tiny request, or decides where it goes."""
+    fields: JsonObject = msgspec.to_builtins(model)
+    for field in ("prices", "limits", "revision", "examples"):
+        del fields[field]
+    length = model.max_tokens
+    return {**fields, "max_tokens": length if length is None else min(length, TINY)}

@@ -1,0 +1,97 @@
+"""What the replies to `check` mean: whether an endpoint does what the configuration needs, and what else. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from distill_build.models.base import JsonObject, ModelSettings
+from distill_build.models.probe import Outcome
+from distill_build.stages.parse import Rejection, parse_items, read_reply, read_usage, visible
+
+TINY = 48
+"""The longest reply that is asked for, in tokens: a short list in JSON fits, and no chain of thought."""
+
+State = Literal["ok", "no", "fails"]
+"""It works; it is not there, and the configuration does not need it; a build with this configuration fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer to "can it …?". `detail` holds the setting to change where `state` is fails."""
+
+    name: str
+    state: State
+    detail: str = ""
+
+
+def access(first: Outcome, model: ModelSettings, *, sends_key: bool) -> list[Finding]:
+    """Whether the endpoint can be reached, takes the key, knows the model, and answers the first request."""
+    limit = f", {model.max_tokens_field} is taken" if model.max_tokens is not None else ""
+    good = {
+        "reachable": "the engine starts" if model.engine == "embedded" else "it replies",
+        "key": f"{model.api_key_env} was sent and not refused" if sends_key else "none was sent, none is demanded",
+        "model": "known",
+        "answer": f"in {first.seconds:.1f} s{limit}",
+    }
+    if first.raw is not None:
+        return [Finding(name, "ok", detail) for name, detail in good.items()]
+    at_fault = "answer" if first.part == "request" else first.part
+    if first.heard is None:  # a missing key is found before anything is sent
+        seen, at_fault = [], "key" if first.part == "key" else "reachable"
+    else:
+        seen = ["reachable"] if first.passing else list(good)[: list(good).index(at_fault)]
+    again = ". Try again later" if first.passing else ""
+    return [*(Finding(name, "ok", good[name]) for name in seen), Finding(at_fault, "fails", first.refusal + again)]
+
+
+def said(refusal: str) -> str:
+    """The endpoint's own words in a refusal, which stand in brackets at its end; else all of it."""
+    words = re.search(r"\((\d{3}: .*)\)$", refusal)
+    return words[1] if words else refusal
+
+
+def streaming(first: Outcome, model: ModelSettings) -> Finding:
+    """Whether a reply came as a stream, where one was asked for."""
+    if not model.stream:
+        return Finding("stream", "no", "not asked for: stream=false")
+    kind = first.heard.headers.get("content-type", "") if first.heard else ""
+    came = "event-stream" in kind
+    return Finding("stream", "ok" if came else "no", "as configured" if came else "asked for; it came in one piece")
+
+
+def reasoning(raw: JsonObject) -> Finding:
+    """Where the chain of thought of a completion stands."""
+    message: Mapping[str, Any] = raw["choices"][0]["message"]
+    reply = read_reply(raw)
+    fields = [name for name in ("reasoning_content", "reasoning", "reasoning_details") if message.get(name)]
+    if fields:
+        return Finding("reasoning", "ok", f"in {fields[0]}")
+    if not isinstance(reply, Rejection) and (reply.reasoning or visible(reply)[0]):
+        return Finding("reasoning", "ok", "in the text" if reply.reasoning else "in <think>")
+    kept = read_usage(raw).reasoning_tokens
+    return Finding("reasoning", "no", f"{kept} tokens of it, which are not shown" if kept else "none was seen")
+
+
+def judged_list(raw: JsonObject) -> str:
+    """Whether the list that was asked for came."""
+    items = parse_items(raw, "tags")
+    if not isinstance(items, Rejection):
+        return "taken, and the list came"
+    if items.cause == "length":
+        return f"taken; the reply was cut at {TINY} tokens, so nothing is known of the list"
+    return f"taken, but this reply held no list: {items.detail}"
+
+
+def compared(first: JsonObject, second: JsonObject, model: ModelSettings) -> str:
+    """What two replies with one seed say. They are short: the same text twice may be chance."""
+    if first["choices"][0]["message"] != second["choices"][0]["message"]:
+        return "taken; the same seed gave two texts, so it does not decide the reply"
+    without_chance = " (at temperature 0 that says little)" if model.temperature == 0 else ", which may be chance"
+    return f"taken; the same seed gave the same short text twice{without_chance}"
+
+
+def limit_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that tell of rate limits: x-ratelimit-*, RateLimit-* and retry-after*."""
+    found = {name for name in headers if "ratelimit" in name.replace("-", "") or name.startswith("retry-after")}
+    return {name: headers[name] for name in sorted(found)}

@@ -1,0 +1,168 @@
+"""One request to a model and all that came of it, for `check`: refusals as values, status, headers, no retries.
+
+Knows nothing of what is asked, or of how a reply is judged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import msgspec
+
+from distill_build.errors import ConfigurationError, EndpointError
+from distill_build.models.address import api_key, checked_address
+from distill_build.models.base import ChatResponse, JsonObject, Limits, ModelFailure, ModelSettings
+from distill_build.models.embedded import Engine
+from distill_build.models.factory import gate_for, place_of
+from distill_build.models.openai_compatible import OpenAICompatible
+
+LONGEST_S = 120.0
+"""Seconds that a tiny request may take: a server that loads its weights first needs some."""
+
+Part = Literal["reachable", "key", "model", "request"]
+SIGNS: dict[str, Part] = {
+    "access is denied": "key",
+    "is unknown there": "model",
+    "no chat completions at that address": "reachable",
+    "the address has moved": "reachable",
+}
+"""Words of `distill_build.models.refusals` that say what is at fault; any other sentence is about the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What stood above a reply: its HTTP status, and its headers with names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one request brought: `raw`, or the sentence `refusal` and the `part` at fault.
+
+    `passing` says that another moment may bring another outcome. `heard` is None where nothing came back.
+    """
+
+    heard: Heard | None = None
+    raw: JsonObject | None = None
+    seconds: float = 0.0
+    refusal: str = ""
+    part: Part = "request"
+    passing: bool = False
+
+
+class Probe:
+    """Asks one model. `requests` counts what was sent."""
+
+    def __init__(self, model: ModelSettings, limits: Limits) -> None:
+        longest_s = min(limits.timeout_s or LONGEST_S, LONGEST_S)
+        self._model = model
+        self._limits = msgspec.structs.replace(limits, retries=0, timeout_s=longest_s)
+        self._gate = gate_for(place_of(model), [(model, limits)])
+        self._engine = Engine(model, None)
+        self.requests = 0
+
+    @property
+    def sends_key(self) -> bool:
+        """Whether requests carry an API key."""
+        return self._model.engine != "embedded" and settings_fault(self._model) is None and bool(api_key(self._model))
+
+    async def ask(self, body: Mapping[str, Any]) -> Outcome:
+        """Sends `body` once. What goes wrong is in the outcome."""
+        fault = settings_fault(self._model)
+        if fault is not None:
+            return fault
+        try:
+            endpoint = Listener(await self._reachable_model(), self._limits, self._gate)
+        except ConfigurationError as error:  # the embedded engine, or its weights
+            return Outcome(refusal=str(error), part="reachable")
+        try:
+            return replace(await self._outcome(endpoint, body), heard=endpoint.heard)
+        finally:
+            await endpoint.close()
+
+    async def close(self) -> None:
+        """Ends the embedded engine, where it was started."""
+        await self._engine.close()
+
+    async def _reachable_model(self) -> ModelSettings:
+        """The model behind an address: for the embedded one, that of the engine, which the first call starts."""
+        if self._model.engine != "embedded":
+            return self._model
+        address = await self._engine.address()
+        return msgspec.structs.replace(self._model, base_url=address, api_key_env=None, api_key_required=False)
+
+    async def _outcome(self, endpoint: "Listener", body: Mapping[str, Any]) -> Outcome:
+        kept: list[ChatResponse] = []
+
+        async def keep(response: ChatResponse) -> None:
+            kept.append(response)
+
+        try:
+            await endpoint.complete(body, permit=self._count, keep=keep)
+        except EndpointError as error:
+            return Outcome(refusal=str(error), part=part_at_fault(str(error), endpoint.heard))
+        except ModelFailure as failure:
+            passing = failure.cause not in ("rejected", "content_filter")
+            return Outcome(refusal=f"{failure.cause}: {failure.detail}", passing=passing)
+        return Outcome(raw=kept[0].raw, seconds=kept[0].seconds)
+
+    def _count(self) -> None:
+        self.requests += 1
+
+
+class Listener(OpenAICompatible):
+    """An endpoint that keeps status and headers of its last reply, without the API key in them."""
+
+    heard: Heard | None = None
+
+    def _open(self) -> Any:
+        listening: Any = Listening(super()._open(), self)
+        self._transport = listening
+        return listening
+
+    def hear(self, status: int, headers: Mapping[str, str]) -> None:
+        """Called for each reply."""
+        told = {name.lower(): self._endpoint.quote(value) for name, value in headers.items()}
+        self.heard = Heard(status, told)
+
+
+class Listening:
+    """A transport that tells its listener what passes through it."""
+
+    def __init__(self, transport: Any, listener: Listener) -> None:
+        self._transport = transport
+        self._listener = listener
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Passes on a request and its reply."""
+        response = await self._transport.handle_async_request(request)
+        self._listener.hear(response.status_code, response.headers)
+        return response
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._transport.aclose()
+
+
+def settings_fault(model: ModelSettings) -> Outcome | None:
+    """What is wrong before anything is sent: an address that is none, or a missing key."""
+    if model.engine == "embedded":
+        return None
+    try:
+        checked_address(model)
+    except ConfigurationError as error:
+        return Outcome(refusal=str(error), part="reachable")
+    try:
+        api_key(model)
+    except ConfigurationError as error:
+        return Outcome(refusal=str(error), part="key")
+    return None
+
+
+def part_at_fault(sentence: str, heard: Heard | None) -> Part:
+    """What a fatal refusal is about."""
+    if heard is None:
+        return "reachable"
+    return next((part for sign, part in SIGNS.items() if sign in sentence), "request")
