@@ -21,8 +21,10 @@ def canonical(value: Any) -> bytes:
     them as text, and two values would be one); NaN and infinities raise ValueError.
     """
     _refuse_other_keys(value)
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return _ENCODER.encode(value).encode()
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _refuse_other_keys(value: Any) -> None:

@@ -59,7 +59,7 @@ class LeafRows:
         return self._kept.recall(node)
 
     def take(self, leaf: Leaf) -> LeafOutcome:
-        questions, answers, failures = leaf.questions(), leaf.sorted_answers(), leaf.all_failures()
+        questions, answers, failures = leaf.questions, leaf.sorted_answers(), leaf.all_failures()
         return LeafOutcome(
             memo=None if failures else self._kept.memo(leaf.node),
             questions=self._spool(self.questions, [question.row() for question in questions]),

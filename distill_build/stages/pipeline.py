@@ -9,7 +9,7 @@ from functools import partial
 from typing import Literal, Protocol
 
 from distill_build.engine.scheduler import Scheduler
-from distill_build.records import Failure
+from distill_build.records import Failure, Question
 from distill_build.settings import Settings, Stage
 from distill_build.stages import answers, questions, tags
 from distill_build.stages.budget import FailureCap
@@ -122,7 +122,7 @@ class Pipeline:
         match await self._ask(call):
             case Made(value, asked):
                 for index in chain.take(value, call=call.key, asked=asked):
-                    self._question_made(leaf, index)
+                    self._question_made(leaf, leaf.question_made(chain.items[index]))
                 self._cap.succeeded("questions")
                 leaf.chain_ended = not self._go_on("questions", node, chain, partial(self._ask_questions, leaf))
             case Failed() as failed:
@@ -133,31 +133,30 @@ class Pipeline:
                 self._outlook.chain_unknown("questions", node, chain)
         self._end_leaf(leaf)
 
-    def _question_made(self, leaf: Leaf, index: int) -> None:
+    def _question_made(self, leaf: Leaf, question: Question) -> None:
         self._tally.stages["questions"].made += 1
         if self._until == "questions":
             return
         for sample in range(self._settings.answers_per_question):
             leaf.pending += 1
-            step = partial(self._answer, leaf, index, sample)
-            self._submit("answers", leaf.node, step, index, sample)
+            step = partial(self._answer, leaf, question, sample)
+            self._submit("answers", leaf.node, step, question.index, sample)
 
     # Answers
 
-    async def _answer(self, leaf: Leaf, index: int, sample: int) -> None:
+    async def _answer(self, leaf: Leaf, question: Question, sample: int) -> None:
         """One answer to one question."""
-        question = leaf.question(index)
         recipe = self._recipes["answers"]
         call = answers.request(recipe, self._settings, leaf.node.path, question.question, sample)
         match await self._ask(call):
             case Made(value, _):
                 answer = answers.decode(question, sample, call.key, recipe.model.name, value)
-                leaf.answers[index, sample] = answer
+                leaf.answers[question.index, sample] = answer
                 self._tally.stages["answers"].made += 1
                 self._cap.succeeded("answers")
             case Failed(cause, attempts, detail):
                 failure = Failure("answers", leaf.node.path, 1, cause, attempts, detail, question.id)
-                leaf.failures[index, sample] = failure
+                leaf.failures[question.index, sample] = failure
                 self._failed("answers", 1, cause, detail)
             case Unasked():
                 pass

@@ -84,6 +84,7 @@ class Prompts:
             compiled = self._environment.get_template(self._file(template))
         except (TemplateNotFound, TemplateSyntaxError, UnicodeDecodeError, OSError) as error:
             raise failure(error, self._file(template)) from error
+        compiled.globals = dict(compiled.globals)  # jinja2 copies its chain of maps at every rendering otherwise
         self._compiled[template] = compiled
         return compiled
 

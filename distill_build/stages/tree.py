@@ -87,18 +87,18 @@ class Leaf:
     answer_requests: int = 0
     answers: dict[tuple[int, int], Answer] = field(default_factory=dict)
     failures: dict[tuple[int, int], Failure] = field(default_factory=dict)
+    questions: list[Question] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:
         return self.chain_ended and self.pending == 0
 
-    def question(self, index: int) -> Question:
-        """Question number `index` (from 0)."""
-        text = self.chain.items[index]
-        return Question(question_id(self.node.id, text), self.node.id, self.node.path, index, text)
-
-    def questions(self) -> list[Question]:
-        return [self.question(index) for index in range(min(self.chain.wanted, len(self.chain.items)))]
+    def question_made(self, text: str) -> Question:
+        """Adds the next question."""
+        node, index = self.node, len(self.questions)
+        question = Question(question_id(node.id, text), node.id, node.path, index, text)
+        self.questions.append(question)
+        return question
 
     def sorted_answers(self) -> list[Answer]:
         return [self.answers[place] for place in sorted(self.answers)]
