@@ -1,5 +1,6 @@
 """How long commands take that compose no configuration. Target: 0.2 s each."""
 
+import json
 import sys
 
 from harness import COMMAND, build_words, fresh, interleaved, repeats, run, server, tell
@@ -14,8 +15,9 @@ def main() -> None:
     folder = fresh("startup")
     with server() as address:
         run(build_words(address, 50, 2), folder)
-    first = (folder / "outputs/bench/answers.jsonl").read_text()
-    words = [[first[8:26] if word == "ID" else word for word in command] for command in COMMANDS]
+    with (folder / "outputs/bench/answers.jsonl").open() as answers:
+        first = json.loads(answers.readline())["id"]
+    words = [[first if word == "ID" else word for word in command] for command in COMMANDS]
     all_words = [[sys.executable, "-c", "pass"], *([*COMMAND, *command] for command in words)]
     python, *seconds = interleaved(repeats(9), *[lambda words=words: run(words, folder).seconds for words in all_words])
     for command, measured in zip(COMMANDS, seconds, strict=True):

@@ -21,6 +21,8 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 COLUMNS, ROWS = 92, 30
+WEB_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""A picture asks nobody for a font: the viewer's own monospace will do."""
 SPACE = "&#160;"
 INDENTED = re.compile(
     r'(?P<head><text [^>]*?)x="(?P<start>[\d.]+)" y="(?P<y>[\d.]+)" textLength="(?P<length>[\d.]+)"(?P<rest>[^>]*>)'
@@ -110,7 +112,8 @@ def draw(lines: list[str], title: str) -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     for line in lines:
         console.print(Text.from_ansi(line), highlight=False)
-    return INDENTED.sub(unindented, console.export_svg(title=title, theme=MONOKAI, unique_id="terminal"))
+    svg = console.export_svg(title=title, theme=MONOKAI, unique_id="terminal")
+    return INDENTED.sub(unindented, WEB_FONT.sub("", svg))
 
 
 def unindented(found: re.Match[str]) -> str:
