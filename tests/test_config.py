@@ -321,3 +321,9 @@ def test_every_packed_key_has_a_comment() -> None:
 def test_no_setting_of_ours_is_missing_from_conf() -> None:
     with pytest.raises(ConfigurationError, match="the topic is missing"):
         all_settings()
+
+
+def test_the_environment_may_say_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTILL_CACHE_DIR", "elsewhere")
+    assert settings_of().cache.dir == "elsewhere"
+    assert settings_of("cache.dir=here").cache.dir == "here"

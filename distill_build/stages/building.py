@@ -58,6 +58,8 @@ def build(session: Session, options: Options, console: Watcher, ledger: Ledger) 
     Raises DistillError with the old files left as they were; a cap that was reached is told in the report.
     """
     started = time.monotonic()
+    for left_behind in session.dataset.runs.glob(f"*/{NEW}"):  # by a build that was killed
+        shutil.rmtree(left_behind, ignore_errors=True)
     try:
         try:
             return asyncio.run(_build(session, options, console, ledger, started))

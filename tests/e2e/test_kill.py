@@ -158,3 +158,11 @@ def test_a_kill_between_two_renames_is_finished_before_a_build_of_the_old_settin
     before = workspace.bytes()
     assert workspace.run(*OLD).status == 0
     assert (workspace.bytes(), server.count) == (before, sent)
+
+
+def test_what_a_killed_build_left_unfinished_is_cleared_away(workspace: Workspace) -> None:
+    left_behind = workspace.folder() / "runs" / "20200101T000000Z-abcdef" / "new"
+    left_behind.mkdir(parents=True)
+    (left_behind / "answers.spool").write_bytes(b"half")
+    assert workspace.run("topic=sports", "depth=1", "breadth=2", "questions_per_tag=1").status == 0
+    assert not left_behind.exists()
