@@ -43,6 +43,13 @@ class QuestionText(msgspec.Struct, frozen=True, gc=False):
     question: str
 
 
+class OfCall(msgspec.Struct, frozen=True, gc=False):
+    """A line of answers.jsonl: its leaf, and the call that it was read from."""
+
+    tag: str
+    call: str
+
+
 class OfQuestion(msgspec.Struct, frozen=True, gc=False):
     """A line of answers.jsonl: whose it is."""
 

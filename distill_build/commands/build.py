@@ -6,7 +6,7 @@ from distill_build.console import open_console
 from distill_build.engine.artefacts import finish_replacing
 from distill_build.engine.ledger import Ledger, new_run_id
 from distill_build.engine.lock import exclusive
-from distill_build.errors import StoppedError
+from distill_build.errors import StoppedError, StorageError, UsageError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
 from distill_build.records import JsonObject
@@ -22,6 +22,8 @@ MISSING_ITEMS = 1
 
 def run(settings: Settings, options: Options) -> int:
     """Builds, reports, and returns 0 where nothing is missing, 1 where something is, 3 where a cap stopped it."""
+    if options.offline and options.rebuild:
+        raise UsageError("--rebuild asks again, and --offline sends nothing: leave one of them out")
     check_formats(settings.formats)
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
     report = bring_up_to_date(Session(settings, options.rebuild), options, console)
@@ -35,6 +37,18 @@ def run(settings: Settings, options: Options) -> int:
 
 def bring_up_to_date(session: Session, options: Options, console: Watcher) -> Report:
     """Builds what is not up to date, one build of a dataset at a time."""
+    dataset = session.dataset
+    try:
+        return _bring_up_to_date(session, options, console)
+    except OSError as error:
+        place = error.filename or f"a file below {dataset.folder}"
+        raise StorageError(
+            f"{place} cannot be written: {error.strerror}. The old files are as they were, and what is stored stays; "
+            "build again when that is mended"
+        ) from error
+
+
+def _bring_up_to_date(session: Session, options: Options, console: Watcher) -> Report:
     dataset, run_id = session.dataset, new_run_id()
     waiting = f"waiting for another build of {session.settings.name}: "
     with exclusive(dataset.lock, run_id, lambda holder: console.note(waiting + holder)):

@@ -10,8 +10,9 @@ from pathlib import Path
 from distill_build.engine.artefacts import ArtefactWriter, file_state, finish_replacing, replace_together, sync
 from distill_build.engine.ledger import new_run_id
 from distill_build.engine.lock import exclusive
+from distill_build.engine.signals import undisturbed
 from distill_build.errors import StorageError, UsageError
-from distill_build.export import FORMATS, check_formats, write_exports
+from distill_build.export import check_formats, write_exports
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
@@ -76,8 +77,9 @@ def _export(dataset: Dataset, settings: Settings, temporary: Path, note: Callabl
     moves = dict(zip(new, places, strict=True))
     if state is not None:
         moves[_write_state(after_export(state, settings, new), temporary)] = dataset.runs / "state.json"
-    ours = [dataset.folder / EXPORTS / form.file_name for form in FORMATS.values()]
-    replace_together(dataset.runs, moves, [path for path in ours if path.exists() and path not in places])
+    ours = [dataset.artefact(name) for name in (state.outputs if state is not None else ()) if name.startswith(EXPORTS)]
+    with undisturbed():
+        replace_together(dataset.runs, moves, [path for path in ours if path.exists() and path not in places])
     return places
 
 

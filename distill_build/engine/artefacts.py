@@ -109,7 +109,6 @@ class Spool:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.file: BinaryIO = path.open("w+b", buffering=COPY_BYTES)
-        self._path = path
         self._end = 0
 
     def append(self, data: bytes) -> int:
@@ -123,10 +122,6 @@ class Spool:
         """The file, with all that was appended readable."""
         self.file.flush()
         return self.file
-
-    def remove(self) -> None:
-        self.file.close()
-        self._path.unlink(missing_ok=True)
 
 
 def replace_together(folder: Path, moves: Mapping[Path, Path], removals: Iterable[Path]) -> None:
@@ -153,6 +148,8 @@ def finish_replacing(folder: Path) -> bool:
     Raises StorageError where that cannot be done; the journal stays, and the next call tries again.
     """
     journal = folder / JOURNAL
+    if not journal.exists():
+        return False
     try:
         record = msgspec.json.decode(journal.read_bytes(), type=_Journal)
         for new, place in record.moves:
@@ -162,8 +159,6 @@ def finish_replacing(folder: Path) -> bool:
         for path in record.removals:
             (folder / path).unlink(missing_ok=True)
         journal.unlink()
-    except FileNotFoundError:
-        return False
     except msgspec.DecodeError as error:
         raise StorageError(f"{journal} is damaged ({error}): remove it and build again, nothing is lost") from error
     except OSError as error:

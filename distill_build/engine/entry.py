@@ -48,12 +48,14 @@ class Entry:
     def joined(self, later: "Entry", *, displace: bool) -> "Entry":
         """This entry with the attempts of `later`, a writer that came second, behind its own.
 
-        What was accepted first stands, unless `displace` says that the later one was asked for anew.
+        What was accepted first stands, unless `displace` says that the later one was asked for anew. A later entry
+        without attempts accepts one of those that are here.
         """
         attempts = self.attempts + later.attempts
         if later.accepted is None or (self.accepted is not None and not displace):
             return replace(self, attempts=attempts)
-        moved = replace(later.accepted, place=later.accepted.place + len(self.attempts))
+        before = len(self.attempts) if later.attempts else 0
+        moved = replace(later.accepted, place=later.accepted.place + before)
         return replace(self, attempts=attempts, accepted=moved)
 
 

@@ -22,8 +22,9 @@ from distill_build.errors import CorruptEntryError, StorageError
 
 BUSY_SECONDS = 60.0
 """How long a transaction waits for another process's."""
-INLINE_BYTES = 1 << 17
-"""Values below this lie in the database itself, where a commit covers them; larger ones in files of their own."""
+INLINE_BYTES = 1 << 30
+"""Values below this, the largest that SQLite takes, lie in the database itself. diskcache would put larger ones in
+files, which no commit covers: it neither syncs them nor brings an old one back when a transaction is rolled back."""
 
 
 class _BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache ships no types
@@ -126,13 +127,20 @@ class Store:
         results: list[Entry | Exception]
         try:
             with self._cache.transact(retry=False):
-                results = [self._join(write) for write in group]
+                results = [self._joined_or_error(write) for write in group]
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
             results = [_unusable(self.directory.path, error)] * len(group)
-        except Exception as error:  # noqa: BLE001 - whoever waits for this write must be told, or waits for ever
-            results = [error] * len(group)
         loop = group[0].done.get_loop()
         loop.call_soon_threadsafe(_settle, group, results)
+
+    def _joined_or_error(self, write: _Write) -> Entry | Exception:
+        """What stands afterwards, or why this one entry cannot be written: the others of its group are not to blame."""
+        try:
+            return self._join(write)
+        except (sqlite3.Error, OSError, diskcache.Timeout):
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever waits for this write must be told, or waits for ever
+            return error
 
     def _join(self, write: _Write) -> Entry:
         entry = write.entry

@@ -4,6 +4,7 @@ Framing: https://html.spec.whatwg.org/multipage/server-sent-events.html; lines e
 nothing else, so a text splitter that also cuts at U+2028 would tear JSON apart: lines are cut as bytes.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,12 +83,19 @@ class Assembly:
 def decoded_object(data: bytes) -> JsonObject:
     """A JSON object. Raises RetryableError for anything else."""
     try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: nested without end
+        value = _decoded(data)
+    except (ValueError, RecursionError) as error:  # the last: nested without end
         raise RetryableError("bad_response", f"the reply is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise RetryableError("bad_response", "the reply is not a JSON object")
     return value
+
+
+def _decoded(data: bytes) -> object:
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:  # half a surrogate pair or NaN, as some gateways write: paid for, so it is kept
+        return json.loads(data)
 
 
 def events(lines: list[bytes]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.scheduler import Scheduler
@@ -11,11 +12,10 @@ from distill_build.errors import InterruptedBuildError
 from distill_build.models.factory import Models, place_of
 from distill_build.options import Options
 from distill_build.settings import Stage
-from distill_build.stages.assembly import LeafRows
 from distill_build.stages.budget import FailureCap, Halt, Spending
 from distill_build.stages.call import Caller, Seat
 from distill_build.stages.chain import Chain
-from distill_build.stages.pipeline import Pipeline
+from distill_build.stages.pipeline import Pipeline, Sink
 from distill_build.stages.plan import Plan
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES, Tally
@@ -24,12 +24,14 @@ from distill_build.stages.tree import Node
 WINDOW_FACTOR, WINDOW_EXTRA = 2, 8
 """Steps under way for each slot of a gate: some wait for a retry, or for their commit, outside it."""
 WIDEST = 4096
+SHOW_CURSOR = b"\x1b[?25h"
+"""The bars hide the cursor; who leaves without ado must bring it back."""
 
 
 class Asking:
-    """One walk that asks. After `run`, `halt.reason` says whether a cap was reached, and `tally` what was done."""
+    """The walks of one build that ask. `halt.reason` says whether a cap was reached, `tally` what was done."""
 
-    def __init__(self, session: Session, options: Options, store: Store, ledger: Ledger, rows: LeafRows) -> None:
+    def __init__(self, session: Session, options: Options, store: Store, ledger: Ledger) -> None:
         settings = session.settings
         roles = {stage: settings.role(stage) for stage in STAGES}
         limits = {stage: settings.limits_for(model) for stage, model in roles.items()}
@@ -37,51 +39,53 @@ class Asking:
         self.options = options
         self.store = store
         self.ledger = ledger
-        self.rows = rows
         self.tally = Tally()
         self.models = Models({stage: (roles[stage], limits[stage]) for stage in STAGES}, ledger.folder)
         self.halt = Halt(self.models.stop)
-        self.scheduler = Scheduler(self._windows(), self.models.stop)
+        self.caller = self._caller()
 
     def in_flight(self) -> int:
         """HTTP requests under way."""
         return self.models.in_flight
 
-    async def run(self, plan: Plan) -> Node:
+    async def walk(self, sink: Sink) -> Node:
         """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
-        try:
-            if not self.options.offline:
-                self._check_models(plan)
-            with interruptible(self.scheduler):
-                return await self._pipeline().run()
-        finally:
-            await self.models.close()
+        scheduler = Scheduler(self._windows(), self.models.stop)
+        with interruptible(scheduler):
+            return await self._pipeline(scheduler, sink).run()
 
-    def _check_models(self, plan: Plan) -> None:
+    async def close(self) -> None:
+        """Ends connections and engines."""
+        await self.models.close()
+
+    def check_models(self, plan: Plan) -> None:
         """Raises ConfigurationError for a missing key or engine before anything is sent to anyone."""
         for stage in STAGES:
             if plan.stages[stage].calls:
                 self.models.check(stage)
 
-    def _pipeline(self) -> Pipeline:
-        session, settings = self.session, self.session.settings
-        caller = Caller(
+    def _caller(self) -> Caller:
+        session = self.session
+        return Caller(
             self.store,
             {stage: self._seat(stage) for stage in STAGES},
             tally=self.tally,
-            spending=Spending(settings.budget, self.tally),
+            spending=Spending(session.settings.budget, self.tally),
             ledger=self.ledger,
             anew=lambda call: session.asked_anew(call.path),
             offline=self.options.offline,
             halt=self.halt,
         )
+
+    def _pipeline(self, scheduler: Scheduler, sink: Sink) -> Pipeline:
+        session, settings = self.session, self.session.settings
         return Pipeline(
             settings,
             session.recipes,
             {stage: self._lane(stage) for stage in STAGES},
-            self.scheduler,
-            caller,
-            self.rows,
+            scheduler,
+            self.caller,
+            sink,
             _NoOutlook(),
             self.tally,
             FailureCap(self.options.keep_going, self.halt),
@@ -136,6 +140,8 @@ class interruptible:  # noqa: N801 - a context manager, named as one
 
     def _on_signal(self) -> None:
         if self._interrupted:
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), SHOW_CURSOR)
             os._exit(130)
         self._interrupted = True
         self._scheduler.stop(

@@ -34,14 +34,18 @@ class Kept:
         memo: Callable[[Node], str],
         asked_anew: Callable[[tuple[str, ...]], bool],
     ) -> None:
-        """`memo` digests what goes into a leaf; `asked_anew` says of a path whether --rebuild names it."""
+        """`memo` digests what goes into a leaf; `asked_anew` says of a path whether --rebuild names it.
+
+        `stale` are the ids of leaves whose rows hold a reply that has been displaced since.
+        """
         self.memo = memo
+        self.stale: set[str] = set()
         self._leaves = leaves
         self._asked_anew = asked_anew
 
     def recall(self, node: Node) -> LeafOutcome | None:
         """What was made of a leaf, unless something that goes into it changed or it is asked anew."""
-        if not self._leaves or self._asked_anew(node.path):
+        if not self._leaves or node.id in self.stale or self._asked_anew(node.path):
             return None
         return self._leaves.get(self.memo(node))
 
@@ -73,10 +77,6 @@ class LeafRows:
     def _spool(spool: Spool, rows: list[JsonObject]) -> Rows:
         data = encode_rows(rows)
         return Rows(False, spool.append(data), len(data), len(rows))
-
-    def remove(self) -> None:
-        self.questions.remove()
-        self.answers.remove()
 
 
 def write_tags(root: Node, depth: int, target: Path) -> ArtefactWriter:

@@ -1,81 +1,61 @@
-"""A build: plan, ask, assemble, and replace the files together at the end.
+"""A build: plan, ask, and hand the walked tree on to its end.
 
-What must hold: a response is stored before anything else is done with it; the dataset's files change only in
-`_Finish.commit`, after everything is there; the bytes depend on the responses alone.
+What must hold: a response is stored before anything else is done with it; the dataset's files change together and
+last; the bytes depend on the responses alone.
 """
 
 import asyncio
-import json
 import shutil
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from distill_build.artefact_rows import QuestionText, read_rows
-from distill_build.engine.artefacts import (
-    ArtefactWriter,
-    FileState,
-    file_sha256,
-    file_state,
-    replace_together,
-    replacing,
-    set_aside,
-    sync,
-)
+from distill_build.artefact_rows import OfCall, read_rows
+from distill_build.engine.artefacts import replacing
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.store import Store
-from distill_build.errors import StorageError
-from distill_build.export import FORMATS, write_exports
 from distill_build.options import Options
 from distill_build.stages.asking import Asking
-from distill_build.stages.assembly import LeafRows, encode_rows, failure_rows, write_leaves, write_tags
-from distill_build.stages.dataset import (
-    ARTEFACTS,
-    EXPORTS,
-    FAILURES,
-    Dataset,
-    State,
-    encode_leaves,
-    version_of,
-)
+from distill_build.stages.assembly import Kept, LeafRows
 from distill_build.stages.figures import Figures
-from distill_build.stages.freshness import edited_files
+from distill_build.stages.finishing import NEW, Finish
 from distill_build.stages.plan import Plan
-from distill_build.stages.planning import kept_leaves, make_plan
+from distill_build.stages.planning import NoRows, kept_leaves, make_plan
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
-from distill_build.stages.tree import LeafOutcome, Node, walk
+from distill_build.stages.tree import Node
 
-NEW = "new"
-"""Folder of files that are not yet in their place, within the run's own."""
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A tree that was walked, with where its rows lie. `generation` is the cache's as the rows were read."""
+
+    root: Node
+    asking: Asking
+    rows: LeafRows
+    generation: str
 
 
 def build(session: Session, options: Options, console: Watcher, ledger: Ledger) -> Report:
     """Brings the dataset up to date. The caller holds the dataset's lock.
 
-    Raises DistillError with the old files left as they were; a cap that was reached is told in the report.
+    Raises DistillError or OSError with the old files left as they were; a cap that was reached is in the report.
     """
     started = time.monotonic()
     for left_behind in session.dataset.runs.glob(f"*/{NEW}"):  # by a build that was killed
         shutil.rmtree(left_behind, ignore_errors=True)
     try:
-        try:
-            return asyncio.run(_build(session, options, console, ledger, started))
-        finally:
-            if not replacing(session.dataset.runs):
-                shutil.rmtree(ledger.folder / NEW, ignore_errors=True)
-            ledger.close()
-    except OSError as error:
-        place = error.filename or f"a file below {session.dataset.folder}"
-        raise StorageError(
-            f"{place} cannot be written: {error.strerror}. The old files are as they were, and what is stored stays; "
-            "build again when that is mended"
-        ) from error
+        walked = asyncio.run(_walk(session, options, console, ledger))
+        finish = Finish(session, options, ledger, walked.asking, walked.rows, walked.generation)
+        report = finish.report(walked.root, time.monotonic() - started)
+        return replace(report, seconds=time.monotonic() - started)
+    finally:
+        if not replacing(session.dataset.runs):
+            shutil.rmtree(ledger.folder / NEW, ignore_errors=True)
+        ledger.close()
 
 
-async def _build(session: Session, options: Options, console: Watcher, ledger: Ledger, started: float) -> Report:
+async def _walk(session: Session, options: Options, console: Watcher, ledger: Ledger) -> Walked:
     store = Store(session.cache_dir)
     try:
         kept = kept_leaves(session, options.until, session.directory.generation())
@@ -85,10 +65,10 @@ async def _build(session: Session, options: Options, console: Watcher, ledger: L
         if plan.calls:
             console.plan(plan, session.settings)
         ledger.write("plan", **plan.row())
-        generation = session.directory.renew_generation() if session.rebuild else session.directory.generation()
-        asking = Asking(session, options, store, ledger, LeafRows(ledger.folder / NEW, kept))
-        root = await _ask(asking, plan, console)
-        return _Finish(session, options, ledger, asking, generation).report(root, time.monotonic() - started)
+        asking = Asking(session, options, store, ledger)
+        rows = LeafRows(ledger.folder / NEW, kept)
+        root = await _ask(asking, plan, kept, rows, console)
+        return Walked(root, asking, rows, session.directory.generation())
     finally:
         store.close()
 
@@ -98,179 +78,41 @@ def _unmatched(session: Session) -> str:
     return f"--rebuild {globs} matches no path, so nothing is asked again for it; paths look like '{example}'"
 
 
-async def _ask(asking: Asking, plan: Plan, console: Watcher) -> Node:
+async def _ask(asking: Asking, plan: Plan, kept: Kept, rows: LeafRows, console: Watcher) -> Node:
     settings = asking.session.settings
     try:
+        if not asking.options.offline:
+            asking.check_models(plan)
         if not plan.calls:
-            return await asking.run(plan)
+            return await asking.walk(rows)
         with console.progress(asking.tally, expected_items(settings), asking.in_flight):
-            return await asking.run(plan)
+            if asking.session.rebuild:
+                await _renew(asking, kept, console)
+            return await asking.walk(rows)
     finally:
+        await asking.close()
         if asking.tally.asked:
             names = {stage: settings.role(stage).name for stage in STAGES}
             Figures(asking.session.cache_dir).learn(asking.tally, names)
 
 
-@dataclass(slots=True)
-class _Finish:
-    """From a walked tree to files in their places."""
+async def _renew(asking: Asking, kept: Kept, console: Watcher) -> None:
+    """Asks anew what --rebuild names, in a walk of its own that writes no rows.
 
-    session: Session
-    options: Options
-    ledger: Ledger
-    asking: Asking
-    generation: str
-
-    def report(self, root: Node, seconds: float) -> Report:
-        """Writes everything and says what was done."""
-        dataset, halt = self.session.dataset, self.asking.halt
-        writers, outcomes = self._write(root)
-        failures = self._write_failures(root, writers)
-        duplicates = self._count_duplicates(writers)
-        exports = self._write_exports(writers)
-        self._write_calls(root)
-        edited = self._set_edited_aside(writers)
-        state = self._commit(writers, exports, outcomes, duplicates, complete=not failures)
-        report = Report(
-            name=self.session.settings.name,
-            folder=dataset.folder,
-            version=state.version,
-            run_id=self.ledger.run_id,
-            until=self.options.until,
-            up_to_date=False,
-            seconds=seconds,
-            tally=self.asking.tally,
-            expected=expected_items(self.session.settings),
-            counts=state.counts,
-            failures=failures,
-            stopped=str(halt.reason) if halt.reason else None,
-            files=tuple(dataset.artefact(name) for name in state.outputs),
-            duplicates=duplicates,
-            edited=edited,
-        )
-        self.ledger.write("end", version=state.version, failures=failures, seconds=round(seconds, 3), **state.counts)
-        return report
-
-    @property
-    def _new(self) -> Path:
-        return self.ledger.folder / NEW
-
-    def _set_edited_aside(self, writers: dict[str, ArtefactWriter]) -> tuple[Path, ...]:
-        """Copies what is about to be replaced and was not written by the last build, as far as that is known."""
-        dataset, state = self.session.dataset, self.session.dataset.state()
-        if state is not None:
-            edited = edited_files(dataset, state)
-        else:
-            there = {dataset.artefact(name): writer.sha256 for name, writer in writers.items() if name in ARTEFACTS}
-            edited = [path for path, sha256 in there.items() if path.exists() and file_sha256(path) != sha256]
-        return tuple(set_aside(path, self.ledger.folder) for path in edited)
-
-    def _write(self, root: Node) -> tuple[dict[str, ArtefactWriter], list[LeafOutcome]]:
-        """The artefacts that this build reaches, by name."""
-        settings, until, rows = self.session.settings, self.options.until, self.asking.rows
-        writers = {"tags.jsonl": write_tags(root, settings.depth, self._new / "tags.jsonl")}
-        if until == "tags":
-            return writers, []
-        names = ("questions.jsonl", "answers.jsonl")
-        old = tuple(self.session.dataset.artefact(name) for name in names)
-        new = tuple(self._new / name for name in names)
-        questions, answers, outcomes = write_leaves(root, rows, (old[0], old[1]), (new[0], new[1]))
-        writers["questions.jsonl"] = questions
-        if until != "questions":
-            writers["answers.jsonl"] = answers
-        return writers, outcomes
-
-    def _write_failures(self, root: Node, writers: dict[str, ArtefactWriter]) -> int:
-        rows = list(failure_rows(root))
-        if rows:
-            with ArtefactWriter(self._new / FAILURES) as writer:
-                writer.write(encode_rows(rows))
-            writers[FAILURES] = writer
-        return len(rows)
-
-    def _write_calls(self, root: Node) -> None:
-        calls = {node.id: node.calls for node in (root, *walk(root)) if node.calls}
-        with ArtefactWriter(self._new / "calls.json") as writer:
-            writer.write(json.dumps(calls, ensure_ascii=False, separators=(",", ":")).encode())
-
-    def _write_exports(self, writers: dict[str, ArtefactWriter]) -> list[Path]:
-        if self.options.until != "dataset":
-            return []
-        settings, answers = self.session.settings, writers["answers.jsonl"].path
-        formats, options = settings.formats, settings.format
-        exports = write_exports(answers, self._new / EXPORTS, formats, options, settings.system_prompt)
-        for path in exports:
-            sync(path)
-        return exports
-
-    def _count_duplicates(self, writers: dict[str, ArtefactWriter]) -> int:
-        questions = writers.get("questions.jsonl")
-        return 0 if questions is None else count_duplicates(questions.path)
-
-    def _commit(
-        self,
-        writers: dict[str, ArtefactWriter],
-        exports: list[Path],
-        outcomes: list[LeafOutcome],
-        duplicates: int,
-        *,
-        complete: bool,
-    ) -> State:
-        """Moves all files into place together, the state that describes them among them."""
-        dataset = self.session.dataset
-        new = {name: writer.path for name, writer in writers.items()}
-        new |= {f"{EXPORTS}/{path.name}": path for path in exports}
-        sha256 = {name: writer.sha256 for name, writer in writers.items()}
-        outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
-        state = self._state(outputs, version_of(sha256), duplicates, complete=complete)
-        moves = {path: dataset.artefact(name) for name, path in new.items()}
-        moves |= self._write_state(state, outcomes)
-        replace_together(dataset.runs, moves, _leftovers(dataset, outputs))
-        return state
-
-    def _state(self, outputs: dict[str, FileState], version: str, duplicates: int, *, complete: bool) -> State:
-        session, until = self.session, self.options.until
-        tally = self.asking.tally.stages
-        reached = {"tags": 1, "questions": 2}.get(until, 3)
-        return State(
-            build=session.build_digest(until, self.generation),
-            complete=complete,
-            version=version,
-            until=until,
-            generation=self.generation,
-            cache_dir=str(session.cache_dir.absolute()),
-            counts={stage: tally[stage].made if place < reached else 0 for place, stage in enumerate(STAGES)},
-            requests={stage: tally[stage].cached + tally[stage].asked for stage in STAGES},
-            duplicates=duplicates,
-            outputs=outputs,
-            recipe=session.identity,
-        )
-
-    def _write_state(self, state: State, outcomes: list[LeafOutcome]) -> dict[Path, Path]:
-        complete = [outcome for outcome in outcomes if outcome.memo is not None]
-        leaves = complete if "answers.jsonl" in state.outputs else []
-        runs = self.session.dataset.runs
-        contents = {"state.json": state.encode(), "leaves.json": encode_leaves(leaves)}
-        for name, content in contents.items():
-            with ArtefactWriter(self._new / name) as writer:
-                writer.write(content)
-        return {self._new / name: runs / name for name in (*contents, "calls.json")}
-
-
-def _leftovers(dataset: Dataset, outputs: Iterable[str]) -> list[Path]:
-    """Files that an earlier build wrote and this one does not."""
-    ours = {*ARTEFACTS, FAILURES, *(f"{EXPORTS}/{form.file_name}" for form in FORMATS.values())}
-    return [path for name in sorted(ours - set(outputs)) if (path := dataset.artefact(name)).exists()]
-
-
-def count_duplicates(questions: Path) -> int:
-    """Questions of questions.jsonl whose text stands under an earlier parent already, by `normalise`."""
-    from distill_build.stages.parse import normalise
-
-    seen: set[int] = set()
-    duplicates = 0
-    for row in read_rows(questions, QuestionText):
-        key = hash(normalise(row.question))  # 64 bits instead of the text: memory for 100,000 is 10 MB
-        duplicates += key in seen
-        seen.add(key)
-    return duplicates
+    The rows are read in the walk after it, when every reply that gives way has done so: two leaves with the same
+    question share a call, and would differ by who came first. The generation is renewed before, for whoever finds the
+    cache after a crash, and again afterwards, for builds of other datasets that read it meanwhile.
+    """
+    session = asking.session
+    session.directory.renew_generation()
+    await asking.walk(NoRows(kept))
+    session.directory.renew_generation()
+    caller = asking.caller
+    caller.asks_no_more_anew()
+    answers = session.dataset.artefact("answers.jsonl")
+    if caller.displaced and answers.exists():
+        kept.stale |= {row.tag for row in read_rows(answers, OfCall) if row.call in caller.displaced}
+    if caller.unrenewed:
+        console.note(f"{len(caller.unrenewed)} requests were asked again in vain: what stood before still does")
+    for counts in asking.tally.stages.values():
+        counts.count_anew()

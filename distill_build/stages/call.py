@@ -19,7 +19,8 @@ from distill_build.models.base import ChatResponse, Model, ModelFailure, Prices
 from distill_build.records import JsonObject, Usage
 from distill_build.settings import ROLE_OF_STAGE, Stage
 from distill_build.stages.budget import Halt, Spending
-from distill_build.stages.parse import Rejection, read_usage
+from distill_build.stages.figures import estimated_tokens
+from distill_build.stages.parse import Rejection, read_reply, read_usage
 from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Call, derived_seed
 from distill_build.stages.tally import Tally
@@ -110,7 +111,13 @@ class Caller:
         offline: bool,
         halt: Halt,
     ) -> None:
-        """`anew` says which calls are to be asked again though they stand (--rebuild)."""
+        """`anew` says which calls are to be asked again though they stand (--rebuild).
+
+        `displaced` are the keys whose accepted reply gave way to a new one, `unrenewed` those that were asked anew in
+        vain, so that what stood before still does.
+        """
+        self.displaced: set[str] = set()
+        self.unrenewed: set[str] = set()
         self._store = store
         self._seats = seats
         self._tally = tally
@@ -120,21 +127,37 @@ class Caller:
         self._offline = offline
         self._halt = halt
         self._flights: dict[str, asyncio.Future[Result]] = {}
-        self._settled: dict[str, Result] = {}
+        self._failed: dict[str, Failed] = {}
+
+    def asks_no_more_anew(self) -> None:
+        """From now on what stands is taken as it stands."""
+        self._anew = lambda _: False
 
     async def __call__(self, call: Call) -> Result:
         if (flight := self._flights.get(call.key)) is not None:
             return await asyncio.shield(flight)
-        if (settled := self._settled.get(call.key)) is not None:
-            return settled
+        if (failed := self._failed.get(call.key)) is not None:
+            return failed
         entry = self._look_up(call)
         accepted = standing(call, entry)
-        if accepted is not None and not self._anew(call):
-            self._tally.stages[call.stage].cached += 1
-            return Made(accepted.value, asked=False)
-        if self._halt.reason is not None:
-            return HALTED
-        return await self._fly(call, entry)
+        if accepted is None:
+            return await self._fly(call, entry)
+        if self._asks_anew(call):
+            renewed = await self._fly(call, entry)
+            return renewed if isinstance(renewed, Made) else self._stands(call, accepted)
+        if entry is not None and entry.accepted is None:  # an attempt that could not be read when it came
+            await self._store.put(Entry(call.key, call.manifest, (), accepted))
+        self._tally.stages[call.stage].cached += 1
+        return Made(accepted.value, asked=False)
+
+    def _asks_anew(self, call: Call) -> bool:
+        return self._anew(call) and call.key not in self.displaced and call.key not in self.unrenewed
+
+    def _stands(self, call: Call, accepted: Accepted) -> Made:
+        """What was asked anew in vain. It is no failure: the item is there."""
+        self._failed.pop(call.key, None)
+        self.unrenewed.add(call.key)
+        return Made(accepted.value, asked=False)
 
     def _look_up(self, call: Call) -> Entry | None:
         try:
@@ -146,6 +169,8 @@ class Caller:
 
     async def _fly(self, call: Call, entry: Entry | None) -> Result:
         """Asks, while others who want the same call wait for this one."""
+        if self._halt.reason is not None:
+            return HALTED
         if self._offline:
             raise MissingCallError(
                 f"--offline: {call.stage} for {' / '.join(call.path)} would need a request that is not in the cache"
@@ -161,8 +186,10 @@ class Caller:
         finally:
             del self._flights[call.key]
         flight.set_result(result)
-        if isinstance(result, Failed) or self._anew(call):
-            self._settled[call.key] = result
+        if isinstance(result, Failed):
+            self._failed[call.key] = result
+        elif entry is not None and entry.accepted is not None:
+            self.displaced.add(call.key)
         return result
 
     async def _ask(self, call: Call, entry: Entry | None) -> Result:
@@ -181,10 +208,9 @@ class Caller:
                 self._halt.because(reached)
                 return HALTED
             if isinstance(verdict, Accepted):
+                self._tally.stages[call.stage].answered += 1
                 return Made(verdict.value, asked=True)
             last = verdict
-        if entry is not None and entry.accepted is not None:  # asked anew in vain: what stood before still does
-            return Made(entry.accepted.value, asked=True)
         return Failed(last.cause, 1 + seat.reasks, last.detail)
 
     def _of_role(self, stage: Stage, error: EndpointError) -> EndpointError:
@@ -244,7 +270,7 @@ class _Attempt:
         return await self._caller._store.put(entry, displace=self._caller._anew(self._call))
 
     def _report(self, response: ChatResponse, verdict: Rejection | Accepted) -> None:
-        usage: Usage = read_usage(response.raw)
+        usage = spent(self._call.body, response.raw)
         self._caller._tally.stages[self._call.stage].spend(usage, self._seat.prices, response.seconds)
         self._caller._ledger.write(
             "response",
@@ -259,12 +285,26 @@ class _Attempt:
         )
 
 
+def spent(body: JsonObject, raw: Any) -> Usage:
+    """The tokens of a response: as the endpoint counts them, or by the text where it counts none.
+
+    A budget must hold there too.
+    """
+    usage = read_usage(raw)
+    if usage.prompt_tokens or usage.completion_tokens:
+        return usage
+    reply = read_reply(raw)
+    text = "" if isinstance(reply, Rejection) else f"{reply.reasoning or ''}{reply.content}"
+    return Usage(round(estimated_tokens(body["messages"])), round(estimated_tokens([{"content": text}])))
+
+
 def _reask_messages(call: Call, entry: Entry, seat: Seat) -> tuple[JsonObject, ...]:
     """Shows the model its last reply and what was wrong with it, where that is something it can mend."""
     last = entry.attempts[-1]
     verdict = call.read(last.response)
     if not isinstance(verdict, Rejection) or verdict.cause != "invalid":
         return ()
-    content = last.response["choices"][0]["message"].get("content") or ""
+    reply = read_reply(last.response)
+    content = "" if isinstance(reply, Rejection) else reply.content
     reask = seat.prompts.render("reask", error=verdict.detail, structured=seat.structured)
-    return ({"role": "assistant", "content": str(content)}, *reask)
+    return ({"role": "assistant", "content": content}, *reask) if content else tuple(reask)

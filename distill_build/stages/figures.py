@@ -3,12 +3,13 @@
 They serve estimates alone. Before there is any experience, text length and round numbers stand in for it.
 """
 
-import json
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from distill_build.models.base import ModelSettings
 from distill_build.settings import Stage
@@ -18,6 +19,14 @@ FILE = "figures.json"
 TOKENS_PER_ITEM: dict[Stage, float] = {"tags": 8.0, "questions": 25.0, "answers": 800.0}
 TOKENS_PER_SECOND = 40.0
 LATENCY_SECONDS = 0.5
+
+
+class Sums(msgspec.Struct):
+    """Of all requests of one stage to one model."""
+
+    requests: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +42,13 @@ class Figures:
 
     def __init__(self, cache_dir: Path) -> None:
         self._path = cache_dir / FILE
-        self._sums: dict[str, dict[str, float]] = _read(self._path)
+        self._sums = _read(self._path)
 
     def expect(self, stage: Stage, model: ModelSettings, items: int) -> Expected:
         """What one request for `items` items will take."""
         sums = self._sums.get(_name(stage, model.name))
-        if sums is not None and sums["requests"]:
-            return Expected(sums["completion_tokens"] / sums["requests"], sums["seconds"] / sums["requests"])
+        if sums is not None and sums.requests:
+            return Expected(sums.completion_tokens / sums.requests, sums.seconds / sums.requests)
         tokens = TOKENS_PER_ITEM[stage] * items
         tokens = min(tokens, model.max_tokens) if model.max_tokens else tokens
         return Expected(tokens, LATENCY_SECONDS + tokens / TOKENS_PER_SECOND)
@@ -49,13 +58,13 @@ class Figures:
         self._sums = _read(self._path)
         for stage, counts in tally.stages.items():
             if counts.asked:
-                sums = self._sums.setdefault(_name(stage, names[stage]), _nothing())
-                sums["requests"] += counts.asked
-                sums["completion_tokens"] += counts.completion_tokens
-                sums["seconds"] += counts.seconds
+                sums = self._sums.setdefault(_name(stage, names[stage]), Sums())
+                sums.requests += counts.asked
+                sums.completion_tokens += counts.completion_tokens
+                sums.seconds += counts.seconds
         temporary = self._path.with_name(f".{FILE}.{secrets.token_hex(4)}")
         with suppress(OSError):  # on a full disk: an estimate is not worth an error, nor one that hides another
-            temporary.write_text(json.dumps(self._sums, indent=1))
+            temporary.write_bytes(msgspec.json.encode(self._sums))
             temporary.replace(self._path)
 
 
@@ -73,13 +82,8 @@ def _name(stage: Stage, model: str) -> str:
     return f"{stage}/{model}"
 
 
-def _nothing() -> dict[str, float]:
-    return {"requests": 0, "completion_tokens": 0, "seconds": 0.0}
-
-
-def _read(path: Path) -> dict[str, dict[str, float]]:
+def _read(path: Path) -> dict[str, Sums]:
     try:
-        sums: dict[str, dict[str, float]] = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):  # estimates can do without
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Sums])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):  # estimates can do without
         return {}
-    return sums

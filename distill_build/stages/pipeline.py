@@ -196,6 +196,8 @@ class Pipeline:
         ):
             tally = self._tally.stages[stage]  # type: ignore[index]  # the loop's names are stages
             tally.made += rows.count
+            if rows.count:
+                self._cap.succeeded(stage)  # type: ignore[arg-type]  # as above
             tally.cached += requests
 
     def _submit(self, stage: Stage, node: Node, step: Callable[[], object], *place: int) -> None:

@@ -18,8 +18,8 @@ ONE_LANE = "plan"
 NO_ROWS = Rows(False, 0, 0, 0)
 
 
-class _NoRows:
-    """The sink of a plan: recalls what a build would recall, and writes nothing."""
+class NoRows:
+    """The sink of a walk that is not written: recalls what a build would recall."""
 
     def __init__(self, kept: Kept) -> None:
         self._kept = kept
@@ -47,7 +47,7 @@ async def make_plan(session: Session, store: Store | None, kept: Kept, until: Un
         dict.fromkeys(STAGES, ONE_LANE),
         scheduler,
         PlanAsk(store, stages, lambda call: session.asked_anew(call.path)),
-        _NoRows(kept),
+        NoRows(kept),
         Estimate(session.settings, stages, until),
         tally,
         FailureCap(0, Halt(lambda: None)),

@@ -73,7 +73,13 @@ class Prompts:
             name = waiting.pop()
             if name not in found:
                 found[name], tree = self._read(name)
-                waiting += [reference for reference in find_referenced_templates(tree) if reference is not None]
+                for reference in find_referenced_templates(tree):
+                    if reference is None:
+                        raise ConfigurationError(
+                            f"{name}: a template is included by a name that is worked out; write it in quotes, so that "
+                            "a change of that file is seen"
+                        )
+                    waiting.append(reference)
         return dict(sorted(found.items()))
 
     def _file(self, template: str) -> str:

@@ -13,18 +13,24 @@ STAGES: tuple[Stage, ...] = ("tags", "questions", "answers")
 class StageTally:
     """Requests, items, tokens, US dollars and seconds of one stage.
 
-    `cached` and `asked` count requests answered by the cache and by a model (re-asks counted each); `made` and
-    `missing` count items. `seconds` adds up the time of the requests. `usd` is None without prices.
+    `cached` counts calls that the cache answered, `answered` those that a model did, and `asked` its responses, re-asks
+    among them; `made` and `missing` count items. `seconds` adds up the time of the requests. `usd` is None without
+    prices.
     """
 
     cached: int = 0
     asked: int = 0
+    answered: int = 0
     made: int = 0
     missing: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     usd: float | None = 0.0
     seconds: float = 0.0
+
+    def count_anew(self) -> None:
+        """Forgets what was found, and keeps what was spent: the tree is walked once more."""
+        self.cached = self.answered = self.made = self.missing = 0
 
     def spend(self, usage: Usage, prices: Prices, seconds: float) -> None:
         """Adds one response of a model."""

@@ -13,7 +13,7 @@ import pytest
 from distill_build.engine.cache_directory import MARKER, CacheDirectory
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.manifest import SCHEME
-from distill_build.engine.store import INLINE_BYTES, Store
+from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError, StorageError
 
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -86,29 +86,26 @@ def test_a_large_group_is_stored_whole(store: Store) -> None:
     assert all(store.get(each.key) == each for each in written)
 
 
-def test_a_reply_too_large_for_the_database_lies_in_a_file_and_is_read_back(place: Path, store: Store) -> None:
-    large = entry("x" * (INLINE_BYTES + 1))
+def test_a_reply_of_any_size_lies_in_the_database_where_a_commit_covers_it(place: Path, store: Store) -> None:
+    large = entry("x" * 5_000_000)
     put(store, large)
     assert store.get(KEY) == large
-    assert list(place.rglob("*.val"))
+    assert not list(place.rglob("*.val"))
 
 
-@pytest.mark.parametrize("damage", ["gone", "cut", "empty", "changed"])
-def test_a_large_reply_whose_file_is_damaged_is_corrupt_and_not_a_miss(place: Path, store: Store, damage: str) -> None:
-    put(store, entry("x" * (INLINE_BYTES + 1)))
-    (file,) = place.rglob("*.val")
-    data = file.read_bytes()
-    match damage:
-        case "gone":
-            file.unlink()
-        case "cut":
-            file.write_bytes(data[:-10])
-        case "empty":
-            file.write_bytes(b"")
-        case "changed":
-            file.write_bytes(data[:-10] + b"y" * 10)
-    with pytest.raises(CorruptEntryError):
-        store.get(KEY)
+def test_a_write_that_fails_takes_no_other_with_it_and_no_earlier_reply(store: Store) -> None:
+    put(store, entry("x" * 200_000))
+
+    async def together() -> list[object]:
+        unwritable = Entry("other", {"stage": "tags", "body": object()}, ())
+        writes = [store.put(unwritable), store.put(entry("second"))]
+        return await asyncio.gather(*writes, return_exceptions=True)
+
+    failed, written = asyncio.run(together())
+    assert isinstance(failed, TypeError)
+    assert isinstance(written, Entry)
+    assert len(written.attempts) == 2
+    assert store.get(KEY) == written
 
 
 def test_a_new_reply_mends_a_damaged_entry(place: Path, store: Store) -> None:
