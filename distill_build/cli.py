@@ -4,6 +4,7 @@ Exit codes: what the command says (0, 1, 3), the `exit_code` of a DistillError (
 interruption, and 70 (EX_SOFTWARE of sysexits.h) for a bug of ours.
 """
 
+import errno
 import importlib
 import json
 import os
@@ -13,22 +14,43 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from distill_build.command_line import COMMANDS, CommandLine, parse
-from distill_build.errors import DistillError, InterruptedBuildError
+from distill_build.errors import DistillError, InterruptedBuildError, StorageError
 
 if TYPE_CHECKING:
     from distill_build.settings import Settings
 
 
+UNWRITABLE = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a standard output that takes no more answers. Commands translate the errors of their own files."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv`, by default the process's own, and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    stand_in_for_closed_streams()
     try:
         status = run(words)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has left; the interpreter must not complain when it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return InterruptedBuildError.exit_code
+    except BrokenPipeError:  # whoever read our output has had enough of it
+        forget_stdout()
+        return 0
+    except OSError as error:  # what was printed could not be written: a full disk, most often
+        forget_stdout()
+        return tell(StorageError(f"the output cannot be written: {error.strerror}"), as_json=False)
     return status
+
+
+def stand_in_for_closed_streams() -> None:
+    """Whoever started us may have closed them; then what is said goes nowhere, and nothing fails for it."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - as above
+
+
+def forget_stdout() -> None:
+    """Keeps the interpreter from complaining when it flushes what cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(words: Sequence[str]) -> int:
@@ -41,12 +63,19 @@ def run(words: Sequence[str]) -> int:
         return tell(error, as_json=as_json)
     except KeyboardInterrupt:
         return tell(InterruptedBuildError("interrupted"), as_json=as_json)
-    except BrokenPipeError:
-        raise
+    except OSError as error:
+        if error.errno in UNWRITABLE:
+            raise
+        return tell_of_bug(error)
     except Exception as bug:  # noqa: BLE001 - the last place where a bug can still become a sentence
-        from distill_build.bug_report import tell_bug
+        return tell_of_bug(bug)
 
-        return tell_bug(bug)
+
+def tell_of_bug(bug: Exception) -> int:
+    """Logs an error of ours and says so."""
+    from distill_build.bug_report import tell_bug
+
+    return tell_bug(bug)
 
 
 def dispatch(line: CommandLine) -> int:

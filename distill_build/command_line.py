@@ -129,6 +129,8 @@ def parse(words: Sequence[str]) -> CommandLine:
     check_words(name, command, parts)
     for flag, _ in parts.flags:
         check_fits(name, command, flag)
+    if {"json", "multirun"} <= given:
+        raise UsageError("--json prints one document, and -m builds several times: run the variants one by one")
     hydra = [f"--{flag.name}" + f"={value}" * bool(flag.value) for flag, value in parts.flags if flag in HYDRA_FLAGS]
     return CommandLine(name, options_of(parts), (*hydra, *command.stand_in, *parts.settings))
 

@@ -21,6 +21,16 @@ LOWEST: dict[str, float] = {
 """The lowest value of a limit, a sampling parameter or a price."""
 
 
+OURS = {
+    "messages": "they are made from the prompt templates",
+    "model": "set the model's name",
+    "n": "set answers_per_question",
+    "seed": "set seed; each sample and attempt gets one of its own from it",
+    "stream": "set the model's stream",
+}
+"""Fields of a request's body that extra_body may not take over, each with the setting that reaches it."""
+
+
 def check_topic(topic: Any) -> str:
     """`topic`, where it can be one."""
     if topic is None:
@@ -66,7 +76,15 @@ def check_settings(settings: Settings) -> None:
     check_build_limits(settings.limits)
     check_prices(settings)
     for role in ROLE_OF_STAGE.values():
-        check_json(f"{role}.extra_body", getattr(settings, role).extra_body)
+        check_extra_body(f"{role}.extra_body", getattr(settings, role).extra_body)
+
+
+def check_extra_body(key: str, extra_body: Mapping[str, Any]) -> None:
+    """Whether `extra_body` is JSON, and leaves alone what the program fills in itself for each request."""
+    for name in extra_body:
+        if (way_out := OURS.get(name)) is not None:
+            raise ConfigurationError(f"{key}.{name} cannot be set: {way_out}")
+    check_json(key, extra_body)
 
 
 def check_json(key: str, value: Any) -> None:
@@ -107,10 +125,10 @@ def check_number(key: str, value: float | None) -> None:
     low = LOWEST.get(field, 0)
     if not math.isfinite(value) or value < low:
         raise ConfigurationError(f"{key}={value:g}: expected a number from {low:g}, or null")
-    if field in ("timeout_s", "top_p") and value == 0:
+    if field == "timeout_s" and value == 0:
         raise ConfigurationError(f"{key}=0: expected a number above 0, or null")
     if field == "top_p" and value > 1:
-        raise ConfigurationError(f"{key}={value:g}: expected a number above 0 and up to 1, or null")
+        raise ConfigurationError(f"{key}={value:g}: expected a number from 0 to 1, or null")
 
 
 def check_build_limits(limits: Limits) -> None:

@@ -72,7 +72,7 @@ MISTAKES = [
     ("teacher.limits.rpm=0", "teacher.limits.rpm=0: expected a number from 1"),
     ("teacher.temperature=-1", "teacher.temperature=-1: expected a number from 0"),
     ("teacher.temperature=nan", "teacher.temperature=nan: expected a number from 0"),
-    ("teacher.top_p=1.5", "teacher.top_p=1.5: expected a number above 0 and up to 1"),
+    ("teacher.top_p=1.5", "teacher.top_p=1.5: expected a number from 0 to 1"),
     ("budget.usd=-1", "budget.usd=-1: expected a number from 0 or null"),
     ("output_dir=", "output_dir is empty"),
     ("name=a/b", "name='a/b' cannot be used"),

@@ -39,6 +39,10 @@ class FileState:
             return False
         return (stat.st_size, stat.st_mtime_ns) == (self.size, self.mtime_ns)
 
+    def holds(self, path: Path) -> bool:
+        """Whether the content is what it was, whatever size and time say: before anything is copied from it."""
+        return path.is_file() and path.stat().st_size == self.size and file_sha256(path) == self.sha256
+
     def same_content(self, path: Path) -> bool:
         """Whether the content is what it was, whatever the time says."""
         return self.untouched(path) or (path.is_file() and file_sha256(path) == self.sha256)

@@ -94,12 +94,18 @@ class Store:
         return done
 
     def keys(self) -> Iterator[str]:
-        """All keys, oldest first."""
-        return iter(self._cache)
+        """All keys, oldest first. Raises StorageError where the database is damaged."""
+        try:
+            yield from self._cache
+        except sqlite3.Error as error:
+            raise _unusable(self.directory.path, error) from error
 
     def size(self) -> tuple[int, int]:
-        """(number of entries, bytes on disk)."""
-        return len(self._cache), int(self._cache.volume())
+        """(number of entries, bytes on disk). Raises StorageError where the database is damaged."""
+        try:
+            return len(self._cache), int(self._cache.volume())
+        except sqlite3.Error as error:
+            raise _unusable(self.directory.path, error) from error
 
     def close(self) -> None:
         """Waits for what was handed over, then ends the writer."""
@@ -202,6 +208,11 @@ def _settle(group: list[_Write], results: list[Entry | Exception]) -> None:
 
 def _unusable(directory: Path, error: Exception) -> StorageError:
     reason = str(error) or type(error).__name__
+    if isinstance(error, sqlite3.DatabaseError) and any(word in reason for word in ("malformed", "not a database")):
+        return StorageError(
+            f"the cache's database {directory / 'cache.db'} is damaged ({reason}): bring the folder back from a "
+            "backup, or set cache.dir to another one; what only this one held would be asked for again"
+        )
     return StorageError(
         f"the cache {directory} cannot be used: {reason}. Free some space or mend its permissions, or set "
         "cache.dir; everything stored so far is kept, and the next build goes on from there"

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.scheduler import Scheduler
@@ -17,6 +18,7 @@ from distill_build.stages.call import Caller, Seat
 from distill_build.stages.chain import Chain
 from distill_build.stages.pipeline import Pipeline, Sink
 from distill_build.stages.plan import Plan
+from distill_build.stages.report import Watcher
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES, Tally
 from distill_build.stages.tree import Node
@@ -31,7 +33,7 @@ SHOW_CURSOR = b"\x1b[?25h"
 class Asking:
     """The walks of one build that ask. `halt.reason` says whether a cap was reached, `tally` what was done."""
 
-    def __init__(self, session: Session, options: Options, store: Store, ledger: Ledger) -> None:
+    def __init__(self, session: Session, options: Options, store: Store, ledger: Ledger, watcher: Watcher) -> None:
         settings = session.settings
         roles = {stage: settings.role(stage) for stage in STAGES}
         limits = {stage: settings.limits_for(model) for stage, model in roles.items()}
@@ -39,6 +41,7 @@ class Asking:
         self.options = options
         self.store = store
         self.ledger = ledger
+        self.watcher = watcher
         self.tally = Tally()
         self.models = Models({stage: (roles[stage], limits[stage]) for stage in STAGES}, ledger.folder)
         self.halt = Halt(self.models.stop)
@@ -51,8 +54,14 @@ class Asking:
     async def walk(self, sink: Sink) -> Node:
         """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
         scheduler = Scheduler(self._windows(), self.models.stop)
-        with interruptible(scheduler):
+        with interruptible(scheduler, self._say_interrupted):
             return await self._pipeline(scheduler, sink).run()
+
+    def _say_interrupted(self) -> None:
+        self.watcher.note(
+            f"interrupted: waiting for the {self.in_flight()} requests in flight, whose replies are stored; "
+            "interrupt again to leave at once"
+        )
 
     async def close(self) -> None:
         """Ends connections and engines."""
@@ -122,8 +131,9 @@ class _NoOutlook:
 class interruptible:  # noqa: N801 - a context manager, named as one
     """The first SIGINT or SIGTERM ends the walk when what is in flight has come; the second ends the process."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, tell: Callable[[], None]) -> None:
         self._scheduler = scheduler
+        self._tell = tell
         self._interrupted = False
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -144,6 +154,7 @@ class interruptible:  # noqa: N801 - a context manager, named as one
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
             os._exit(130)
         self._interrupted = True
+        self._tell()
         self._scheduler.stop(
             InterruptedBuildError(
                 "interrupted: the responses that came are stored, the dataset is as it was; build again to go on"

@@ -70,13 +70,13 @@ class FailureCap:
             self._halt.because(
                 FailureCapError(
                     f"stopped after {total} failed items, as --keep-going={self._keep_going} says; the last: "
-                    f"{cause}: {detail}. What is complete is written; failures.jsonl has the rest"
+                    f"{cause}: {detail.rstrip('.')}. What is complete is written; failures.jsonl has the rest"
                 )
             )
         elif stage not in self._succeeded and self._failed[stage] >= HOPELESS_ITEMS:
             self._halt.because(
                 FailureCapError(
-                    f"the first {HOPELESS_ITEMS} {stage} all failed, the last with {cause}: {detail}. "
+                    f"the first {HOPELESS_ITEMS} {stage} all failed, the last with {cause}: {detail.rstrip('.')}. "
                     "Something is wrong with the model or the prompt: see failures.jsonl"
                 )
             )

@@ -62,15 +62,27 @@ async def _walk(session: Session, options: Options, console: Watcher, ledger: Le
         plan = await make_plan(session, store, kept, options.until)
         if plan.exact and session.unmatched:
             console.note(_unmatched(session))
+        if (held := _other_topic(session)) is not None:
+            console.note(
+                f"{session.dataset.folder} held the topic {held!r} and becomes {session.settings.topic!r}; "
+                "name=… keeps both (all responses stay in the cache)"
+            )
         if plan.calls:
             console.plan(plan, session.settings)
         ledger.write("plan", **plan.row())
-        asking = Asking(session, options, store, ledger)
+        asking = Asking(session, options, store, ledger, console)
         rows = LeafRows(ledger.folder / NEW, kept)
         root = await _ask(asking, plan, kept, rows, console)
         return Walked(root, asking, rows, session.directory.generation())
     finally:
         store.close()
+
+
+def _other_topic(session: Session) -> str | None:
+    """The topic that the folder was built for, where it is another one."""
+    state = session.dataset.state()
+    held = state.recipe.get("tree", {}).get("topic") if state is not None else None
+    return None if held in (None, session.settings.topic) else str(held)
 
 
 def _unmatched(session: Session) -> str:

@@ -14,7 +14,13 @@ from typing import Any, Protocol
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.store import Store
-from distill_build.errors import BudgetExceededError, CorruptEntryError, EndpointError, MissingCallError
+from distill_build.errors import (
+    BudgetExceededError,
+    CorruptEntryError,
+    EndpointError,
+    InterruptedBuildError,
+    MissingCallError,
+)
 from distill_build.models.base import ChatResponse, Model, ModelFailure, Prices
 from distill_build.records import JsonObject, Usage
 from distill_build.settings import ROLE_OF_STAGE, Stage
@@ -201,6 +207,8 @@ class Caller:
             try:
                 entry, verdict = await attempt.send()
             except ModelFailure as failure:
+                if failure.cause == "stopped" and self._halt.reason is None:
+                    raise InterruptedBuildError("the build ended while this waited for its turn") from failure
                 return Failed(failure.cause, turn + 1, failure.detail)
             except EndpointError as error:
                 raise self._of_role(call.stage, error) from error

@@ -34,7 +34,6 @@ from distill_build.stages.dataset import (
     encode_leaves,
     version_of,
 )
-from distill_build.stages.freshness import edited_files
 from distill_build.stages.report import Report, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
@@ -101,7 +100,11 @@ class Finish:
             for name, path in new.items()
             if name not in known and (place := dataset.artefact(name)).is_file() and not same_bytes(path, place)
         ]
-        edited = edited_files(dataset, state) if state is not None else []
+        edited = [
+            place
+            for name, facts in known.items()
+            if (place := dataset.artefact(name)).is_file() and not facts.holds(place)
+        ]
         return tuple(set_aside(path, self.ledger.folder) for path in (*edited, *foreign))
 
     def _write(self, root: Node) -> tuple[dict[str, ArtefactWriter], list[LeafOutcome]]:
@@ -126,7 +129,7 @@ class Finish:
         if state is None or not any(node.leaf.answers.kept for node in walk(root) if node.leaf is not None):
             return
         for name in names:
-            if name not in state.outputs or not state.outputs[name].untouched(dataset.artefact(name)):
+            if name not in state.outputs or not state.outputs[name].holds(dataset.artefact(name)):
                 raise StorageError(
                     f"{dataset.artefact(name)} was changed while a build ran; build again, nothing is lost"
                 )

@@ -81,7 +81,7 @@ def kept_leaves(session: Session, until: Until, generation: str) -> Kept:
         and state.generation == generation
         and until in ("answers", "dataset")
         and all(
-            name in state.outputs and state.outputs[name].untouched(dataset.artefact(name))
+            name in state.outputs and state.outputs[name].holds(dataset.artefact(name))
             for name in ("questions.jsonl", "answers.jsonl")
         )
     )

@@ -168,3 +168,17 @@ def test_an_interrupted_build_tells_a_program_so(workspace: Workspace, server: S
         stdout, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
     assert '"exit_code": 130' in stdout
+
+
+def test_an_interruption_is_answered_at_once_and_counts_nothing_as_failed(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.hold()
+    with start(workspace, "topic=sports", "depth=1", "breadth=4", "questions_per_tag=2") as process:
+        server.wait_for(1)
+        process.send_signal(signal.SIGINT)
+        said = read_until(process, "interrupted: waiting for")
+        server.release()
+        _, rest = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert "failed" not in said + rest

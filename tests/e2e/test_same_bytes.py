@@ -1,5 +1,6 @@
 """The files depend on the responses alone (guarantee 5): not on order, concurrency, place, or interruptions."""
 
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -251,3 +252,22 @@ def test_a_file_of_the_users_own_beside_the_exports_is_left_alone(built: InProce
     own.write_text("mine\n")
     assert built.run(*SHAPE, "questions_per_tag=1").status == 0
     assert own.exists()
+
+
+def test_an_edit_that_hides_behind_the_old_time_never_gets_into_a_new_file(
+    tmp_path: Path, server: ScriptedServer
+) -> None:
+    """Size and time are trusted for doing nothing, not for copying rows into what a build writes."""
+    workspace = Workspace(tmp_path, server)
+    small = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
+    workspace.run(*small)
+    path = workspace.folder() / "answers.jsonl"
+    good, times = path.read_bytes(), path.stat()
+    path.write_bytes(good.replace(b'"answer":"', b'"answer":"X', 1)[: len(good) - 1] + b"\n")
+    assert path.stat().st_size == len(good)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    (workspace.folder() / "dataset" / "train.messages.jsonl").unlink()
+    finished = workspace.run(*small)
+    assert finished.status == 0
+    assert path.read_bytes() == good
+    assert "edited" in finished.stderr
