@@ -286,7 +286,7 @@ def test_a_marker_that_is_not_utf8_is_a_sentence(place: Path) -> None:
 def test_a_damaged_database_is_a_sentence(place: Path, database: bytes) -> None:
     Store(place).close()
     (place / "cache.db").write_bytes(database)
-    with pytest.raises(StorageError, match="is damaged|cannot be used"):
+    with pytest.raises(StorageError, match=r"is damaged|cannot be used"):
         Store(place)
 
 
