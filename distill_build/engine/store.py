@@ -5,20 +5,22 @@ thread. Several processes may share a directory: an entry is read and written wi
 comes second finds what stands (see `Entry.joined`).
 """
 
-import asyncio
 import queue
 import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import diskcache
 
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.entry import Entry, decode, encode
 from distill_build.errors import CorruptEntryError, StorageError
+
+if TYPE_CHECKING:
+    import asyncio
 
 BUSY_SECONDS = 60.0
 """How long a transaction waits for another process's."""
@@ -86,6 +88,8 @@ class Store:
 
         An entry that is there already is joined, not replaced; `displace` lets a newly accepted attempt win.
         """
+        import asyncio  # who only reads need not wait for it
+
         if self._writer is None:
             self._writer = threading.Thread(target=self._write_in_groups, name="store-writer", daemon=True)
             self._writer.start()
