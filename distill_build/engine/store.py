@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 60.0
 """How long a transaction waits for another process's."""
 INLINE_BYTES = 1 << 30
-"""Values below this, the largest that SQLite takes, lie in the database itself. diskcache would put larger ones in
-files, which no commit covers: it neither syncs them nor brings an old one back when a transaction is rolled back."""
+"""More than SQLite takes, so every value lies in the database itself. diskcache would put large ones in files, which no
+commit covers: it neither syncs them nor brings an old one back when a transaction is rolled back."""
 
 
 class _BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache ships no types
