@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from distill_build.errors import StorageError
+from distill_build.records import Source
 
 
 class Identified(msgspec.Struct, frozen=True, gc=False):
@@ -70,6 +71,17 @@ class AnswerRow(msgspec.Struct, frozen=True, gc=False):
     reasoning: str | None
     answer: str
     model: str
+
+
+class SourcesRow(msgspec.Struct, frozen=True, gc=False):
+    """A line of runs/sources.jsonl: a tag (or the topic, by its text) with the responses behind what is below it.
+
+    `requests` brought its tags or questions, `answers` the answers of a leaf in the order of their rows.
+    """
+
+    id: str
+    requests: tuple[Source, ...]
+    answers: tuple[Source, ...]
 
 
 class FailureRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -17,7 +17,8 @@ from distill_build.options import Options
 class Command:
     """One verb: its module, its line of help, the words it takes, and whether it composes a configuration.
 
-    `stand_in` are settings for a command that has no use for them but composes them like any other.
+    `reads` says of one that does not whether it works on a dataset or cache that is there. `stand_in` are settings for
+    a command that has no use for them but composes them like any other.
     """
 
     module: str
@@ -25,12 +26,13 @@ class Command:
     composes: bool = True
     words: str = ""
     builds: bool = False
+    reads: bool = True
     stand_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag. `value` names what it takes, "" for none; `whose` are the commands that know it."""
+    """One flag. `value` names what it takes, "" for none; `whose` is a kind of commands, or the one that knows it."""
 
     name: str
     help: str
@@ -60,13 +62,31 @@ COMMANDS: Mapping[str, Command] = {
         "distill_build.commands.show", "print one tag, question or answer", composes=False, words="ID [NAME]"
     ),
     "export": Command("distill_build.commands.export", "write the dataset formats again, without a model"),
+    "log": Command("distill_build.commands.log", "say where an item came from", composes=False, words="ID [NAME]"),
+    "diff": Command("distill_build.commands.diff", "compare two versions", composes=False, words="[A] [B] [ID]"),
+    "history": Command("distill_build.commands.history", "list the versions", composes=False, words="[NAME]"),
+    "checkout": Command(
+        "distill_build.commands.checkout",
+        "bring a version's files back, without a model",
+        composes=False,
+        words="VERSION [NAME]",
+    ),
+    "verify": Command(
+        "distill_build.commands.verify", "check files and lock against each other", composes=False, words="[NAME]"
+    ),
+    "cache": Command(
+        "distill_build.commands.cache",
+        "stats, gc, fsck, export FILE, import FILE, push URL, pull URL",
+        composes=False,
+        words="VERB [WHERE] [VERSION]",
+    ),
+    "init": Command(
+        "distill_build.commands.init", "write a starter project", composes=False, words="[DIR]", reads=False
+    ),
     "check": Command(
         "distill_build.commands.check",
         "ask every endpoint tiny questions, and say what it can do",
         stand_in=("topic=check",),
-    ),
-    "cache": Command(
-        "distill_build.commands.cache", "stats: what the stored responses are", composes=False, words="VERB"
     ),
 }
 
@@ -74,10 +94,18 @@ FLAGS = (
     Flag("until", "stop after that stage", value="STAGE", whose="builds",
          choices=("tags", "questions", "answers", "dataset")),
     Flag("offline", "send no request; a call that is not in the cache is an error", whose="builds"),
+    Flag("locked", "give up, before any request, where anything but the locked version would come out", whose="builds"),
+    Flag("frozen", "--locked and --offline, and there must be a lock: for CI", whose="builds"),
     Flag("keep-going", "give up after N failed items; 0: never", short="k", value="N", whose="builds"),
     Flag("rebuild", "ask again for the items whose path matches; repeatable", value="GLOB", whose="builds"),
     Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="readers"),
     Flag("cache-dir", "the cache's folder", value="DIR", whose="readers"),
+    Flag("exit-code", "1 where the versions differ", whose="diff"),
+    Flag("keep-last", "gc: of each dataset's versions only the last N are roots", value="N", whose="cache"),
+    Flag("max-size", "gc: remove what nothing needs, oldest first, down to this size: 500MB, 2GB", value="SIZE",
+         whose="cache"),
+    Flag("older-than", "gc: remove what nothing needs and is older: 30d, 12h", value="AGE", whose="cache"),
+    Flag("dry-run", "gc: say what would be removed, and what it had cost", whose="cache"),
     Flag("json", "one JSON document on stdout, text for people on stderr"),
     Flag("quiet", "say less", short="q"),
     Flag("verbose", "say more", short="v"),
@@ -128,7 +156,7 @@ def parse(words: Sequence[str]) -> CommandLine:
         return CommandLine(shown, Options(), help="help" in given, version="version" in given)
     check_words(name, command, parts)
     for flag, _ in parts.flags:
-        check_fits(name, command, flag)
+        check_fits(name, flag)
     if {"json", "multirun"} <= given:
         raise UsageError("--json prints one document, and -m builds several times: run the variants one by one")
     hydra = [f"--{flag.name}" + f"={value}" * bool(flag.value) for flag, value in parts.flags if flag in HYDRA_FLAGS]
@@ -180,21 +208,22 @@ def spellings(flag: Flag) -> tuple[str, ...]:
     return (f"--{flag.name}", f"-{flag.short}") if flag.short else (f"--{flag.name}",)
 
 
-def fits(command: Command, flag: Flag) -> bool:
-    """Whether a command knows a flag."""
+def fits(name: str, flag: Flag) -> bool:
+    """Whether the command called `name` knows a flag."""
+    command = COMMANDS[name]
     knows = {
         "all": True,
         "builds": command.builds,
         "composers": command.composes,
-        "readers": not command.composes,
+        "readers": command.reads and not command.composes,
     }
-    return knows[flag.whose]
+    return knows.get(flag.whose, name == flag.whose)
 
 
-def check_fits(name: str, command: Command, flag: Flag) -> None:
+def check_fits(name: str, flag: Flag) -> None:
     """Raises UsageError where a command does not know a flag."""
-    if not fits(command, flag):
-        those = [other for other, its in COMMANDS.items() if fits(its, flag)]
+    if not fits(name, flag):
+        those = [other for other in COMMANDS if fits(other, flag)]
         raise UsageError(f"{name} does not know --{flag.name}: it is a flag of {', '.join(those)}")
 
 
@@ -208,10 +237,9 @@ def check_words(name: str, command: Command, parts: Parts) -> None:
     if len(words) > len(wanted):
         raise UsageError(f"{name} does not take the word '{words[len(wanted)]}': {quote_hint(parts)}")
     if parts.settings and not command.composes:
-        raise UsageError(
-            f"{name} takes no settings, so not '{parts.settings[0]}': name the dataset, as in "
-            f"distill-build {name} -o outputs/sports"
-        )
+        instead = f"name the dataset, as in distill-build {name} -o outputs/sports"
+        hint = instead if command.reads else "they go into the project's conf/distill.yaml"
+        raise UsageError(f"{name} takes no settings, so not '{parts.settings[0]}': {hint}")
 
 
 def unknown_command(name: str, parts: Parts) -> UsageError:
@@ -235,15 +263,15 @@ def options_of(parts: Parts) -> Options:
         key = flag.name.replace("-", "_")
         if flag.name == "rebuild":
             chosen[key] = (*chosen.get(key, ()), value)
-        elif flag.name == "keep-going":
-            chosen[key] = whole_number(value)
+        elif flag.value == "N":
+            chosen[key] = whole_number(flag, value)
         elif flag in FLAGS:
             chosen[key] = value if flag.value else True
     return Options(**chosen, arguments=tuple(parts.plain[1:]), overrides=tuple(parts.settings))
 
 
-def whole_number(value: str) -> int:
-    """The N of --keep-going."""
+def whole_number(flag: Flag, value: str) -> int:
+    """The N of a flag."""
     if not value.isdecimal():
-        raise UsageError(f"--keep-going takes a whole number from 0, not '{value}'")
+        raise UsageError(f"--{flag.name} takes a whole number from 0, not '{value}'")
     return int(value)

@@ -48,8 +48,8 @@ def command_help(name: str) -> str:
     command = COMMANDS[name]
     settings = " [key=value ...]" if command.composes else ""
     words = f" {command.words}" if command.words else ""
-    flags = [flag for flag in FLAGS if fits(command, flag) and flag.name != "version"]
-    hydra = [flag for flag in HYDRA_FLAGS if fits(command, flag)]
+    flags = [flag for flag in FLAGS if fits(name, flag) and flag.name != "version"]
+    hydra = [flag for flag in HYDRA_FLAGS if fits(name, flag)]
     return "\n".join(
         [
             f"distill-build {name}: {command.help}",

@@ -10,14 +10,18 @@ Until = Literal["tags", "questions", "answers", "dataset"]
 class Options:
     """What a command was told beside its settings.
 
-    `until`: last stage of a build. `keep_going`: failed items after which a build gives up, 0 = never.
-    `rebuild`: globs of item paths to ask for again. `dataset`: a dataset's folder or name, `cache_dir`: its
-    cache, for commands that compose no configuration. `arguments`: the words after the command.
+    `locked`: nothing but the locked version may come out; `frozen`: that, and there must be a lock. `until`: last stage
+    of a build. `keep_going`: failed items after which a build gives up, 0 = never. `rebuild`: globs of item paths to
+    ask for again. `dataset`: a dataset's folder or name, `cache_dir`: its cache, for commands that compose no
+    configuration. `exit_code`: diff says by its status whether there is a difference. `keep_last`, `max_size`,
+    `older_than`, `dry_run`: what `cache gc` may remove, as typed. `arguments`: the words after the command.
     `overrides`: the key=value words as typed, for messages.
     """
 
     until: Until = "dataset"
     offline: bool = False
+    locked: bool = False
+    frozen: bool = False
     keep_going: int = 0
     rebuild: tuple[str, ...] = ()
     json: bool = False
@@ -25,5 +29,15 @@ class Options:
     verbose: bool = False
     dataset: str | None = None
     cache_dir: str | None = None
+    exit_code: bool = False
+    keep_last: int | None = None
+    max_size: str | None = None
+    older_than: str | None = None
+    dry_run: bool = False
     arguments: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether no model may be asked."""
+        return self.offline or self.locked or self.frozen

@@ -11,6 +11,8 @@ from typing import Any
 
 Path = tuple[str, ...]
 JsonObject = dict[str, Any]
+Source = tuple[str, str]
+"""Where something was read from: the key of a call, and the digest of the response to it that was used."""
 
 ID_HEX_DIGITS = 16
 

@@ -156,7 +156,7 @@ def test_hydras_flags_keep_working(tell: Told) -> None:
 
 USAGE = [
     (["bild"], "unknown command 'bild': did you mean 'build'?"),
-    (["history"], "unknown command 'history'"),
+    (["roll-back"], "unknown command 'roll-back'"),
     (["sports"], "a topic is said as topic=sports"),
     (["topic=board", "games"], 'a value with spaces stands in quotes, as in topic="board games"'),
     (["plan", "topic=C", "basics"], "plan does not take the word 'basics': a value with spaces"),

@@ -14,7 +14,7 @@ from distill_build.settings import Settings
 from distill_build.stages.dataset import State
 from distill_build.stages.freshness import current_state, refreshed
 from distill_build.stages.report import Report, Watcher, expected_items
-from distill_build.stages.session import Session
+from distill_build.stages.session import Session, dataset_of
 from distill_build.stages.tally import STAGES, StageTally, Tally
 
 MISSING_ITEMS = 1
@@ -22,17 +22,31 @@ MISSING_ITEMS = 1
 
 def run(settings: Settings, options: Options) -> int:
     """Builds, reports, and returns 0 where nothing is missing, 1 where something is, 3 where a cap stopped it."""
-    if options.offline and options.rebuild:
-        raise UsageError("--rebuild asks again, and --offline sends nothing: leave one of them out")
+    check_flags(options)
     check_formats(settings.formats)
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
-    report = bring_up_to_date(Session(settings, options.rebuild), options, console)
+    report = bring_up_to_date(session_of(settings, options), options, console)
     console.report(report)
     if options.json:
         print(json.dumps(document(report), ensure_ascii=False, indent=2))
     if report.stopped:
         return StoppedError.exit_code
     return MISSING_ITEMS if report.failures else 0
+
+
+def check_flags(options: Options) -> None:
+    """Raises UsageError for flags that do not go together."""
+    if options.rebuild and options.asks_nothing:
+        raise UsageError("--rebuild asks again; --offline, --locked and --frozen ask nothing: leave one of them out")
+
+
+def session_of(settings: Settings, options: Options) -> Session:
+    """The settings made ready, where nothing is asked also on a machine that lacks the weights."""
+    if not options.asks_nothing:
+        return Session(settings, options.rebuild)
+    from distill_build.stages.locked import locked_weights  # a build with nothing to do needs none of it
+
+    return Session(settings, options.rebuild, lambda: locked_weights(dataset_of(settings)))
 
 
 def bring_up_to_date(session: Session, options: Options, console: Watcher) -> Report:
@@ -80,7 +94,7 @@ def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
         counts=state.counts,
         failures=0,
         stopped=None,
-        files=tuple(session.dataset.artefact(name) for name in state.outputs),
+        files=state.files(session.dataset),
         duplicates=state.duplicates,
         edited=(),
     )

@@ -1,86 +1,54 @@
-"""`cache VERB`: works on the store of responses. Its verbs are in one table."""
+"""`cache VERB`: works on the store of responses. Each verb is a module of its own, named in one table."""
 
 import difflib
-import json
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+import importlib
+from collections.abc import Mapping
 
-from distill_build.commands.cache_figures import CacheFigures, count_cache
-from distill_build.commands.locate import find_cache
 from distill_build.errors import UsageError
 from distill_build.options import Options
-from distill_build.records import JsonObject
-from distill_build.stages.tally import STAGES
 
-HEADINGS = ("stage", "model", "calls", "accepted", "open", "responses", "prompt tokens", "completion tokens")
-TEXT_COLUMNS = 2
+VERBS: Mapping[str, str] = {
+    "stats": "distill_build.commands.cache_stats",
+    "gc": "distill_build.commands.cache_gc",
+    "fsck": "distill_build.commands.cache_fsck",
+    "export": "distill_build.commands.cache_export",
+    "import": "distill_build.commands.cache_import",
+    "push": "distill_build.commands.cache_push",
+    "pull": "distill_build.commands.cache_pull",
+}
+"""Verb → the module with its `run`."""
+WORDS = {"export": ("FILE", "[VERSION]"), "import": ("FILE",), "push": ("URL",), "pull": ("URL",)}
+"""What stands behind a verb; nothing behind those that are not named."""
+UNSET = Options()
+GC_FLAGS = ("keep_last", "max_size", "older_than", "dry_run")
 
 
 def run(options: Options) -> int:
     """Does what the first of the arguments says."""
-    verb = options.arguments[0] if options.arguments else ""
+    verb, *words = options.arguments or ("",)
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"its verbs are {', '.join(VERBS)}"
         raise UsageError(f"cache does not know '{verb}': {hint}" if verb else f"cache what? {hint}")
-    return VERBS[verb](options)
+    _check_words(verb, words)
+    _check_flags(verb, options)
+    status: int = importlib.import_module(VERBS[verb]).run(options)
+    return status
 
 
-def stats(options: Options) -> int:
-    """Prints what the cache holds, by stage and model."""
-    directory = find_cache(options)
-    figures = count_cache(directory)
-    if options.json:
-        print(json.dumps(document(directory, figures), ensure_ascii=False, indent=2))
-    else:
-        print("\n".join(text(directory, figures)))
-    return 0
+def _check_words(verb: str, words: list[str]) -> None:
+    """Raises UsageError where a verb does not take as many words."""
+    wanted = WORDS.get(verb, ())
+    fewest = sum(not word.startswith("[") for word in wanted)
+    usage = " ".join(("distill-build cache", verb, *wanted))
+    if len(words) < fewest:
+        raise UsageError(f"cache {verb} needs {wanted[len(words)]}: {usage}")
+    if len(words) > len(wanted):
+        raise UsageError(f"cache {verb} does not take the word '{words[len(wanted)]}': {usage}")
 
 
-VERBS: Mapping[str, Callable[[Options], int]] = {"stats": stats}
-
-
-def document(directory: Path, figures: CacheFigures) -> JsonObject:
-    """The document of `cache stats --json`."""
-    return {
-        "directory": str(directory),
-        "entries": figures.entries,
-        "bytes": figures.size,
-        "damaged": figures.damaged,
-        "groups": [
-            {"stage": stage, "model": model, **figures.groups[stage, model].row()} for stage, model in in_order(figures)
-        ],
-    }
-
-
-def text(directory: Path, figures: CacheFigures) -> Iterator[str]:
-    """The figures for people."""
-    yield f"{directory}: {figures.entries:,} calls, {figures.size / 1e6:,.1f} MB on disk"
-    if figures.damaged:
-        yield f"{figures.damaged:,} of them are damaged: their items are asked for again with build --rebuild GLOB"
-    if figures.groups:
-        yield ""
-        yield from table([HEADINGS, *(_cells(figures, *place) for place in in_order(figures))])
-
-
-def in_order(figures: CacheFigures) -> list[tuple[str, str]]:
-    """Stages as they follow each other, then models by name."""
-    ranks = {str(stage): rank for rank, stage in enumerate(STAGES)}
-    return sorted(figures.groups, key=lambda place: (ranks.get(place[0], len(ranks)), place))
-
-
-def _cells(figures: CacheFigures, stage: str, model: str) -> tuple[str, ...]:
-    group = figures.groups[stage, model]
-    numbers = (group.calls, group.accepted, group.open, group.attempts, group.prompt_tokens, group.completion_tokens)
-    return (stage, model, *(f"{number:,}" for number in numbers))
-
-
-def table(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Columns as wide as their widest cell: texts to the left, numbers to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = zip(row, widths, strict=True)
-        yield "  ".join(
-            cell.ljust(width) if place < TEXT_COLUMNS else cell.rjust(width)
-            for place, (cell, width) in enumerate(cells)
-        )
+def _check_flags(verb: str, options: Options) -> None:
+    """Raises UsageError for a flag of gc at another verb: whoever types it expects something to be spared or listed."""
+    given = [flag for flag in GC_FLAGS if getattr(options, flag) != getattr(UNSET, flag)]
+    if given and verb != "gc":
+        raise UsageError(f"--{given[0].replace('_', '-')} is a flag of cache gc, not of cache {verb}")

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from distill_build.engine.artefacts import ArtefactWriter, file_state, finish_replacing, replace_together, sync
+from distill_build.engine.artefacts import (
+    ArtefactWriter,
+    file_state,
+    finish_replacing,
+    replace_together,
+    replacing,
+    sync,
+)
 from distill_build.engine.ledger import new_run_id
 from distill_build.engine.lock import exclusive
 from distill_build.engine.signals import undisturbed
@@ -18,10 +25,13 @@ from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.dataset import EXPORTS, Dataset, State
 from distill_build.stages.identity import build_digest, export_identity
+from distill_build.versions.lockfile import LOCK, Lock, facts_of, read_lock
 
 TEMPORARY = "export-"
 """How folders of files that are not yet in their place begin, under runs/."""
 ANSWERS = "answers.jsonl"
+EXPORT_FACTS = "export"
+"""The part of a recipe, and of a lock, that tells of exports."""
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -62,13 +72,14 @@ def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) ->
                 "were; export again when that is mended"
             ) from error
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            if not replacing(dataset.runs):  # else the next command moves what is in there
+                shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _export(dataset: Dataset, settings: Settings, temporary: Path, note: Callable[[str], None]) -> list[Path]:
     answers = dataset.artefact(ANSWERS)
     state = dataset.state()
-    if state is not None and not (ANSWERS in state.outputs and state.outputs[ANSWERS].same_content(answers)):
+    if state is not None and not _as_built(state, dataset, ANSWERS):
         note(f"{answers} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
     new = write_exports(answers, temporary, settings.formats, settings.format, settings.system_prompt)
     for path in new:
@@ -76,7 +87,12 @@ def _export(dataset: Dataset, settings: Settings, temporary: Path, note: Callabl
     places = [dataset.folder / EXPORTS / path.name for path in new]
     moves = dict(zip(new, places, strict=True))
     if state is not None:
-        moves[_write_state(after_export(state, settings, new), temporary)] = dataset.runs / "state.json"
+        after = after_export(state, settings, new)
+        if lock := _lock_after(dataset, state, after, note):
+            path = _write(temporary / LOCK, lock.encode().encode())
+            moves[path] = dataset.artefact(LOCK)
+            after = replace(after, outputs=after.outputs | {LOCK: file_state(path)})
+        moves[_write(temporary / "state.json", after.encode())] = dataset.runs / "state.json"
     ours = [dataset.artefact(name) for name in (state.outputs if state is not None else ()) if name.startswith(EXPORTS)]
     with undisturbed():
         replace_together(dataset.runs, moves, [path for path in ours if path.exists() and path not in places])
@@ -108,10 +124,35 @@ def document(dataset: Dataset, files: list[Path]) -> JsonObject:
     }
 
 
-def _write_state(state: State, folder: Path) -> Path:
-    with ArtefactWriter(folder / "state.json") as writer:
-        writer.write(state.encode())
-    return writer.path
+def _lock_after(dataset: Dataset, before: State, after: State, note: Callable[[str], None]) -> Lock | None:
+    """The lock with the exports of now; None where what is there is not what the last build wrote: it is left alone."""
+    if LOCK not in before.outputs:  # an older version of this program built it
+        return None
+    lock = read_lock(dataset.artefact(LOCK)) if _as_built(before, dataset, LOCK) else None
+    if lock is None:
+        note(f"{dataset.artefact(LOCK)} is not what the last build wrote, and is left alone: a build writes it anew")
+        return None
+    if not _as_built(before, dataset, ANSWERS):
+        note(f"{dataset.artefact(LOCK)} still names the exports of the answers that were built")
+        return None
+    exports = {
+        name.removeprefix(f"{EXPORTS}/"): facts.sha256
+        for name, facts in sorted(after.outputs.items())
+        if name.startswith(f"{EXPORTS}/")
+    }
+    others = {place: fact for place, fact in lock.recipe.items() if place[0] != EXPORT_FACTS}
+    own = facts_of({EXPORT_FACTS: after.recipe[EXPORT_FACTS]})
+    return replace(lock, until=after.until, exports=exports, recipe=others | own)
+
+
+def _as_built(state: State, dataset: Dataset, name: str) -> bool:
+    return name in state.outputs and state.outputs[name].same_content(dataset.artefact(name))
+
+
+def _write(path: Path, content: bytes) -> Path:
+    with ArtefactWriter(path) as writer:
+        writer.write(content)
+    return path
 
 
 def _clear(dataset: Dataset) -> None:

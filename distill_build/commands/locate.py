@@ -10,6 +10,9 @@ from distill_build.errors import UsageError
 from distill_build.naming import dataset_name
 from distill_build.options import Options
 from distill_build.stages.dataset import Dataset
+from distill_build.versions.archive import Archive
+from distill_build.versions.lockfile import LOCK
+from distill_build.versions.names import Names
 
 OUTPUTS = Path("outputs")
 """The default of output_dir. A dataset elsewhere is named by its folder."""
@@ -29,15 +32,28 @@ def find_dataset(options: Options, name: str | None = None) -> Dataset:
     return _only() if wanted is None else _called(wanted)
 
 
-def find_cache(options: Options) -> Path:
-    """The cache's folder: --cache-dir, else DISTILL_CACHE_DIR, else what the last build recorded.
+def find_cache(options: Options, dataset: Dataset | None = None) -> Path:
+    """The cache's folder: --cache-dir, else DISTILL_CACHE_DIR, else what the last build of the dataset recorded.
 
-    Raises UsageError where there is none at that place, or where the datasets have several.
+    Where no dataset is given or named, all that there are. Raises UsageError where there is none at that place, or
+    where the datasets have several.
     """
-    place, source = _cache_place(options)
+    place, source = _cache_place(options, dataset)
     if not (place / MARKER).exists():
         raise UsageError(f"there is no cache at {place} ({source}): name its folder with --cache-dir DIR")
     return place
+
+
+def place_for_cache(options: Options) -> Path:
+    """The folder that `find_cache` would name, whether or not a cache is there yet."""
+    return _cache_place(options, None)[0]
+
+
+def find_versions(options: Options, name: str | None = None) -> tuple[Dataset, Names]:
+    """A dataset as `find_dataset` finds it, with the names of its versions in the cache that `find_cache` finds."""
+    dataset = find_dataset(options, name)
+    cache = find_cache(options, dataset)
+    return dataset, Names(Archive(cache), dataset.folder, dataset.folder.name)
 
 
 def _called(wanted: str) -> Dataset:
@@ -70,17 +86,19 @@ def _folders() -> list[Path]:
 
 
 def _is_dataset(folder: Path) -> bool:
-    return (folder / "tags.jsonl").is_file()
+    """A built one, or one of which a fresh clone has the lock alone."""
+    return (folder / "tags.jsonl").is_file() or (folder / LOCK).is_file()
 
 
-def _cache_place(options: Options) -> tuple[Path, str]:
+def _cache_place(options: Options, dataset: Dataset | None) -> tuple[Path, str]:
     """The folder, and who said so."""
     if options.cache_dir is not None:
         return Path(options.cache_dir), "--cache-dir"
     if from_environment := os.environ.get(CACHE_VARIABLE):
         return Path(from_environment), CACHE_VARIABLE
-    datasets = map(Dataset, _folders()) if options.dataset is None else [find_dataset(options)]
-    recorded = _recorded(datasets)
+    if dataset is None and options.dataset is not None:
+        dataset = find_dataset(options)
+    recorded = _recorded(map(Dataset, _folders()) if dataset is None else [dataset])
     if len(recorded) > 1:
         raise UsageError(f"which cache? {' and '.join(recorded)} are in use here: choose with --cache-dir DIR")
     return (Path(recorded[0]), "as the last build recorded") if recorded else (DEFAULT_CACHE, "the default")
@@ -88,5 +106,5 @@ def _cache_place(options: Options) -> tuple[Path, str]:
 
 def _recorded(datasets: Iterable[Dataset]) -> list[str]:
     """The caches that the last builds of `datasets` used."""
-    states = (dataset.state() for dataset in datasets)
-    return sorted({state.cache_dir for state in states if state is not None})
+    states = ((dataset, dataset.state()) for dataset in datasets)
+    return sorted({str(dataset.cache(state)) for dataset, state in states if state is not None})

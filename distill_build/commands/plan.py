@@ -3,7 +3,8 @@
 import asyncio
 import json
 
-from distill_build.console import plan_table
+from distill_build.commands.build import check_flags, session_of
+from distill_build.console import open_console, plan_table
 from distill_build.options import Options
 from distill_build.settings import Settings
 from distill_build.stages.freshness import current_state
@@ -13,8 +14,18 @@ from distill_build.stages.tally import STAGES
 
 
 def run(settings: Settings, options: Options) -> int:
-    """Prints the plan; returns 0."""
-    plan = plan_of(Session(settings, options.rebuild), options)
+    """Prints the plan; returns 0.
+
+    Raises DifferenceError where a build with --offline, --locked or --frozen would.
+    """
+    check_flags(options)
+    session = session_of(settings, options)
+    plan = plan_of(session, options)
+    if options.asks_nothing and current_state(session, options.until) is None:
+        from distill_build.stages.rehearsal import rehearse  # most plans need no more than a plan
+
+        console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
+        rehearse(session, options, plan, console)
     if options.json:
         print(json.dumps(plan.row(), ensure_ascii=False, indent=2))
     else:
@@ -34,12 +45,15 @@ def plan_of(session: Session, options: Options) -> Plan:
 
 
 async def _walk(session: Session, options: Options) -> Plan:
+    from distill_build.stages.locked import locked_of
     from distill_build.stages.planning import existing_store, kept_leaves, make_plan
 
-    store = existing_store(session)
+    locked, store = locked_of(session.dataset, options), existing_store(session)
+    version = locked.lock.version if locked is not None else None
     try:
-        kept = kept_leaves(session, options.until, session.directory.generation())
-        return await make_plan(session, store, kept, options.until)
+        kept = kept_leaves(session, options.until, session.directory.generation(), version)
+        view = locked.view(store, session) if locked is not None and store is not None else store
+        return await make_plan(session, view, kept, options.until)
     finally:
         if store is not None:
             store.close()

@@ -45,8 +45,14 @@ def ending(report: Report) -> Iterator[Line]:
 
 def troubles(report: Report) -> Iterator[Line]:
     """What nobody may miss, however quiet: edited files, the cap that stopped the build, missing items."""
-    for copy in report.edited:
+    for copy in report.edited_by_hand:
         yield Line(f"{copy.name} had been edited by hand; the edited file is kept as {copy}", "warning")
+    if report.other_lock is not None:
+        yield Line(
+            f"{report.other_lock.name} was not the one that was written here (it may have come from git, and name "
+            f"another version); that one is kept as {report.other_lock}",
+            "warning",
+        )
     if report.stopped is not None:
         yield Line(report.stopped, "bad")
     if line := _shortage(report):

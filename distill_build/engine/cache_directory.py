@@ -56,6 +56,12 @@ class CacheDirectory:
         except OSError as error:
             raise StorageError(f"the cache {self.path} cannot be made: {error.strerror}; set cache.dir") from error
 
+    def check(self) -> None:
+        """Checks that the folder is a cache of ours, and changes nothing. Raises StorageError where it is none."""
+        if not self._marker.exists():
+            raise StorageError(f"there is no cache at {self.path}: name its folder with --cache-dir DIR")
+        self._check_scheme()
+
     def generation(self) -> str:
         """The word that stands now; empty where there is no cache yet."""
         try:

@@ -18,7 +18,8 @@ from distill_build.errors import CorruptEntryError, StorageError
 class Attempt:
     """One response as it came. `index` counts from 0; `seconds` is the request's time; `at` is UTC, ISO 8601.
 
-    `added` are the messages that a re-ask put behind the request's own.
+    `added` are the messages that a re-ask put behind the request's own; `usd` is what it cost by the prices of then,
+    None where there were none. `digest` names the response wherever it lies: see `response_digest`.
     """
 
     index: int
@@ -26,6 +27,12 @@ class Attempt:
     seconds: float
     at: str
     added: tuple[Any, ...] = ()
+    usd: float | None = None
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.digest:
+            object.__setattr__(self, "digest", response_digest(self.response))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,35 @@ class Entry:
         before = len(self.attempts) if later.attempts else 0
         moved = replace(later.accepted, place=later.accepted.place + before)
         return replace(self, attempts=attempts, accepted=moved)
+
+    def united(self, other: "Entry") -> "Entry":
+        """This entry with what `other`, the same call in another cache, knows beside it.
+
+        Nothing that stands is displaced: the other's accepted attempt counts only where this one has none.
+        """
+        known = {(attempt.digest, attempt.at) for attempt in self.attempts}
+        new = tuple(attempt for attempt in other.attempts if (attempt.digest, attempt.at) not in known)
+        attempts = self.attempts + new
+        if self.accepted is not None or other.accepted is None:
+            return replace(self, attempts=attempts)
+        chosen = other.attempts[other.accepted.place]
+        same = [(attempt.digest, attempt.at) for attempt in attempts]  # what else is said of it may differ
+        place = same.index((chosen.digest, chosen.at))
+        return replace(self, attempts=attempts, accepted=Accepted(place, other.accepted.value))
+
+    @property
+    def response(self) -> str:
+        """The digest of the accepted response; empty where none is accepted."""
+        return "" if self.accepted is None else self.attempts[self.accepted.place].digest
+
+
+DIGEST_CHARACTERS = 16
+"""64 bits of SHA-256: it tells apart the few responses of one call."""
+
+
+def response_digest(response: Any) -> str:
+    """The name of a response by its content, the same in every cache that holds it."""
+    return hashlib.sha256(_utf8(response)).hexdigest()[:DIGEST_CHARACTERS]
 
 
 def encode(entry: Entry) -> bytes:
@@ -99,7 +135,7 @@ def _json(body: bytes) -> Any:
         return json.loads(body)
 
 
-def _utf8(row: dict[str, Any]) -> bytes:
+def _utf8(row: Any) -> bytes:
     try:
         return msgspec.json.encode(row)  # a fifth of json's time
     except (UnicodeEncodeError, OverflowError):  # half a surrogate pair, or a number of more than 64 bits
@@ -112,12 +148,16 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "response": attempt.response,
         "seconds": attempt.seconds,
         "at": attempt.at,
+        "digest": attempt.digest,
     }
+    if attempt.usd is not None:
+        row["usd"] = attempt.usd
     return row | {"added": list(attempt.added)} if attempt.added else row
 
 
 def _attempt(row: dict[str, Any]) -> Attempt:
-    return Attempt(row["index"], row["response"], row["seconds"], row["at"], tuple(row.get("added", ())))
+    added, digest = tuple(row.get("added", ())), row.get("digest", "")  # caches of version 0.1 hold no digests
+    return Attempt(row["index"], row["response"], row["seconds"], row["at"], added, row.get("usd"), digest)
 
 
 def _corrupt(key: str) -> CorruptEntryError:

@@ -1,4 +1,7 @@
-"""One build of a dataset at a time: a lock on a file, with a note in it of who holds it."""
+"""Locks between processes, on files: one build of a dataset at a time, and nobody cleans a cache that is in use.
+
+The system lets go of a lock when its process ends, however it ends.
+"""
 
 import fcntl
 import json
@@ -7,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from distill_build.errors import StorageError
 
@@ -24,15 +28,57 @@ def exclusive(path: Path, note: str, on_wait: Callable[[str], None]) -> Iterator
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}; set output_dir") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            on_wait(_holder(path))
-            fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, fcntl.LOCK_EX, lambda: on_wait(_holder(path)))
         file.truncate(0)
         file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname(), "run": note}))
         file.flush()
         yield
+
+
+USERS = "users.lock"
+
+
+@contextmanager
+def in_use(cache: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Marks the cache at `cache` as in use, by any number of processes; `on_wait` is told where one cleans it first.
+
+    Where the cache cannot be written nobody can clean it, and nothing is marked.
+    """
+    try:
+        file = (cache / USERS).open("a+")
+    except OSError:
+        yield
+        return
+    with file:
+        _lock(file, fcntl.LOCK_SH, on_wait)
+        yield
+
+
+@contextmanager
+def unused(cache: Path) -> Iterator[bool]:
+    """Whether no process uses the cache at `cache`; if so none begins to for as long as the context lasts.
+
+    Raises StorageError where the cache cannot be written.
+    """
+    try:
+        file = (cache / USERS).open("a+")
+    except OSError as error:
+        raise StorageError(f"{cache / USERS} cannot be written: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _lock(file: TextIO, kind: int, on_wait: Callable[[], None]) -> None:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        on_wait()
+        fcntl.flock(file, kind)
 
 
 def _holder(path: Path) -> str:

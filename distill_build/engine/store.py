@@ -8,7 +8,7 @@ comes second finds what stands (see `Entry.joined`).
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,13 @@ import diskcache
 
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.entry import Entry, decode, encode
+from distill_build.engine.reading import BUSY_SECONDS, ReadOnlyStore, unusable, writable
+from distill_build.engine.rows import VALUE_FILE
 from distill_build.errors import CorruptEntryError, StorageError
 
 if TYPE_CHECKING:
     import asyncio
 
-BUSY_SECONDS = 60.0
-"""How long a transaction waits for another process's."""
 INLINE_BYTES = 1 << 30
 """More than SQLite takes, so every value lies in the database itself. diskcache would put large ones in files, which no
 commit covers: it neither syncs them nor brings an old one back when a transaction is rolled back."""
@@ -49,7 +49,8 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache ships no ty
 
     def fetch(self, mode: int, filename: str | None, value: object, read: bool) -> object:
         is_bytes_inline = mode == diskcache.core.MODE_RAW and type(value) is bytes
-        if not (is_bytes_inline or mode == diskcache.core.MODE_BINARY):
+        is_bytes_in_file = mode == diskcache.core.MODE_BINARY and VALUE_FILE.fullmatch(filename or "")
+        if not (is_bytes_inline or is_bytes_in_file):
             return None  # decode() calls this corrupt; a pickle is never loaded
         try:
             return super().fetch(mode, filename, value, read)
@@ -80,7 +81,7 @@ class Store:
         try:
             stored = self._cache.get(key, default=_MISSING)
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            raise _unusable(self.directory.path, error) from error
+            raise unusable(self.directory.path, error) from error
         return None if stored is _MISSING else decode(key, stored)
 
     def put(self, entry: Entry, *, displace: bool = False) -> "asyncio.Future[Entry]":
@@ -97,19 +98,38 @@ class Store:
         self._writes.put(_Write(entry, displace, done))
         return done
 
+    def unite(self, entries: Iterable[Entry]) -> int:
+        """Puts entries of another cache, in one transaction; returns how many calls or responses were new.
+
+        What stands is kept: see `Entry.united`. Not to be called while a build runs in this process.
+        """
+        try:
+            with self._cache.transact(retry=False):
+                return sum(self._unite(entry) for entry in entries)
+        except (sqlite3.Error, OSError, diskcache.Timeout) as error:
+            raise unusable(self.directory.path, error) from error
+
+    def remove(self, keys: Iterable[str]) -> int:
+        """Forgets the entries under `keys`, in one transaction; returns how many there were."""
+        try:
+            with self._cache.transact(retry=False):
+                return sum(bool(self._cache.delete(key)) for key in keys)
+        except (sqlite3.Error, OSError, diskcache.Timeout) as error:
+            raise unusable(self.directory.path, error) from error
+
     def keys(self) -> Iterator[str]:
         """All keys, oldest first. Raises StorageError where the database is damaged."""
         try:
             yield from self._cache
         except sqlite3.Error as error:
-            raise _unusable(self.directory.path, error) from error
+            raise unusable(self.directory.path, error) from error
 
     def size(self) -> tuple[int, int]:
         """(number of entries, bytes on disk). Raises StorageError where the database is damaged."""
         try:
             return len(self._cache), int(self._cache.volume())
         except sqlite3.Error as error:
-            raise _unusable(self.directory.path, error) from error
+            raise unusable(self.directory.path, error) from error
 
     def close(self) -> None:
         """Waits for what was handed over, then ends the writer."""
@@ -139,7 +159,7 @@ class Store:
             with self._cache.transact(retry=False):
                 results = [self._joined_or_error(write) for write in group]
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            results = [_unusable(self.directory.path, error)] * len(group)
+            results = [unusable(self.directory.path, error)] * len(group)
         loop = group[0].done.get_loop()
         loop.call_soon_threadsafe(_settle, group, results)
 
@@ -160,9 +180,23 @@ class Store:
             self._cache.set(key, encode(entry), tag=tag)
         return entry
 
+    def _unite(self, entry: Entry) -> bool:
+        stored = self._cache.get(entry.key, default=_MISSING)
+        standing = None if stored is _MISSING else decode_or_none(entry.key, stored)
+        united = entry if standing is None else standing.united(entry)
+        if united == standing:
+            return False
+        self._cache.set(entry.key, encode(united), tag=entry.manifest.get("stage"))
+        return True
+
     @staticmethod
     def _joined(standing: Entry | None, write: _Write) -> Entry:
         return write.entry if standing is None else standing.joined(write.entry, displace=write.displace)
+
+
+def open_store(directory: Path) -> Store | ReadOnlyStore:
+    """The store at `directory`, only to be read where its disk is. Raises StorageError as either does."""
+    return Store(directory) if writable(directory) else ReadOnlyStore(directory)
 
 
 _MISSING = object()
@@ -193,7 +227,7 @@ def _open(directory: Path) -> Any:
             **wanted,
         )
     except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-        raise _unusable(directory, error) from error
+        raise unusable(directory, error) from error
     for setting, value in wanted.items():
         if cache.reset(setting) != value:
             raise StorageError(f"the cache {directory} does not keep {setting}={value}: use another cache.dir")
@@ -208,16 +242,3 @@ def _settle(group: list[_Write], results: list[Entry | Exception]) -> None:
             write.done.set_exception(result)
         else:
             write.done.set_result(result)
-
-
-def _unusable(directory: Path, error: Exception) -> StorageError:
-    reason = str(error) or type(error).__name__
-    if isinstance(error, sqlite3.DatabaseError) and any(word in reason for word in ("malformed", "not a database")):
-        return StorageError(
-            f"the cache's database {directory / 'cache.db'} is damaged ({reason}): bring the folder back from a "
-            "backup, or set cache.dir to another one; what only this one held would be asked for again"
-        )
-    return StorageError(
-        f"the cache {directory} cannot be used: {reason}. Free some space or mend its permissions, or set "
-        "cache.dir; everything stored so far is kept, and the next build goes on from there"
-    )

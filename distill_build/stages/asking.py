@@ -7,17 +7,20 @@ import sys
 from collections.abc import Callable
 
 from distill_build.engine.ledger import Ledger
+from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
 from distill_build.engine.store import Store
-from distill_build.errors import InterruptedBuildError
+from distill_build.errors import InterruptedBuildError, StorageError
 from distill_build.models.factory import Models, place_of
 from distill_build.options import Options
 from distill_build.settings import Stage
 from distill_build.stages.budget import FailureCap, Halt, Spending
-from distill_build.stages.call import Caller, Seat
+from distill_build.stages.call import Absent, Caller, Failed, Seat
 from distill_build.stages.chain import Chain
+from distill_build.stages.locked import Locked, not_stored
 from distill_build.stages.pipeline import Pipeline, Sink
 from distill_build.stages.plan import Plan
+from distill_build.stages.recipe import Call
 from distill_build.stages.report import Watcher
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES, Tally
@@ -33,7 +36,15 @@ SHOW_CURSOR = b"\x1b[?25h"
 class Asking:
     """The walks of one build that ask. `halt.reason` says whether a cap was reached, `tally` what was done."""
 
-    def __init__(self, session: Session, options: Options, store: Store, ledger: Ledger, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        session: Session,
+        options: Options,
+        store: Responses,
+        ledger: Ledger,
+        watcher: Watcher,
+        locked: Locked | None,
+    ) -> None:
         settings = session.settings
         roles = {stage: settings.role(stage) for stage in STAGES}
         limits = {stage: settings.limits_for(model) for stage, model in roles.items()}
@@ -42,10 +53,26 @@ class Asking:
         self.store = store
         self.ledger = ledger
         self.watcher = watcher
+        self.locked = locked
         self.tally = Tally()
         self.models = Models({stage: (roles[stage], limits[stage]) for stage in STAGES}, ledger.folder)
         self.halt = Halt(self.models.stop)
         self.caller = self._caller()
+
+    @property
+    def absent(self) -> Absent | None:
+        """What becomes of a call that is not stored, where no model may be asked; else None."""
+        if self.locked is not None:
+            return self.locked.absent
+        if self.options.offline or self.options.frozen:
+            return _offline
+        return None if isinstance(self.store, Store) else self._nowhere_to_keep
+
+    def _nowhere_to_keep(self, call: Call) -> Failed:
+        raise StorageError(
+            f"the cache {self.session.cache_dir} is read-only, and a response must be stored before it is used; "
+            f"{call.stage} for {' / '.join(call.path)} would have to be asked: set cache.dir to one that can be written"
+        )
 
     def in_flight(self) -> int:
         """HTTP requests under way."""
@@ -82,7 +109,7 @@ class Asking:
             spending=Spending(session.settings.budget, self.tally),
             ledger=self.ledger,
             anew=lambda call: session.asked_anew(call.path),
-            offline=self.options.offline,
+            absent=self.absent,
             halt=self.halt,
         )
 
@@ -119,6 +146,10 @@ class Asking:
             lane = self._lane(stage)
             windows[lane] = max(windows.get(lane, 0), min(WIDEST, slots * WINDOW_FACTOR + WINDOW_EXTRA))
         return windows
+
+
+def _offline(call: Call) -> Failed:
+    raise not_stored("--offline", call.stage, call.path)
 
 
 class _NoOutlook:

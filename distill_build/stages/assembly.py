@@ -1,19 +1,22 @@
 """From leaves that end in any order to artefacts in tree order, with memory for neither.
 
+Three files hold the rows of leaves: questions, answers, and the sources, which name the responses that all rows were
+read from.
+
 A leaf's rows are spooled when it ends, or lie in the last build's artefacts where nothing of it changed. At the end
 the tree is walked once and the rows are copied together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from distill_build.engine.artefacts import ArtefactWriter, Spool
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, Source
 from distill_build.stages.tree import Leaf, LeafOutcome, Node, Rows, walk
 
 
@@ -57,6 +60,7 @@ class LeafRows:
         """`folder` takes the spools."""
         self.questions = Spool(folder / "questions.spool")
         self.answers = Spool(folder / "answers.spool")
+        self.sources = Spool(folder / "sources.spool")
         self._kept = kept
 
     def recall(self, node: Node) -> LeafOutcome | None:
@@ -68,9 +72,9 @@ class LeafRows:
             memo=None if failures else self._kept.memo(leaf.node),
             questions=self._spool(self.questions, [question.row() for question in questions]),
             answers=self._spool(self.answers, [answer.row() for answer in answers]),
+            sources=self._spool(self.sources, [sources_row(leaf.node.id, leaf.chain.sources, leaf.sorted_sources())]),
             requests=(leaf.chain.requests, leaf.answer_requests),
             failures=tuple(failure.row() for failure in failures),
-            calls=tuple(leaf.chain.calls),
         )
 
     @staticmethod
@@ -87,25 +91,48 @@ def write_tags(root: Node, depth: int, target: Path) -> ArtefactWriter:
     return writer
 
 
-def write_leaves(
-    root: Node, rows: LeafRows, old: tuple[Path, Path], new: tuple[Path, Path]
-) -> tuple[ArtefactWriter, ArtefactWriter, list[LeafOutcome]]:
-    """questions.jsonl and answers.jsonl from the spools and the `old` files, and the outcomes with their new places.
+def sources_row(item: str, requests: Sequence[Source], answers: Sequence[Source] = ()) -> JsonObject:
+    """The line of a tag in the file of sources; `item` is its id, or the topic's text."""
+    return {"id": item, "requests": requests, "answers": answers}
 
-    Both files are written in one walk.
+
+@dataclass(frozen=True, slots=True)
+class LeafFiles:
+    """The three files with the rows of leaves: those of the last build, or those that are being written."""
+
+    questions: Path
+    answers: Path
+    sources: Path
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter((self.questions, self.answers, self.sources))
+
+
+def write_leaves(
+    root: Node, rows: LeafRows, old: LeafFiles, new: LeafFiles
+) -> tuple[tuple[ArtefactWriter, ArtefactWriter, ArtefactWriter], list[LeafOutcome]]:
+    """Writes the `new` files from the spools and the `old` files, in one walk.
+
+    Returns their writers, questions first, and the outcomes of the leaves with their new places. The file of sources
+    has a line for every tag that was asked for something, the topic first.
     """
     outcomes = []
     with ExitStack() as stack:
-        questions = stack.enter_context(ArtefactWriter(new[0]))
-        answers = stack.enter_context(ArtefactWriter(new[1]))
+        questions, answers, sources = (stack.enter_context(ArtefactWriter(path)) for path in new)
         kept = [stack.enter_context(path.open("rb")) if path.exists() else None for path in old]
-        sources = ((rows.questions.reader(), kept[0]), (rows.answers.reader(), kept[1]))
-        for node in walk(root):
+        spools = (rows.questions.reader(), rows.answers.reader(), rows.sources.reader())
+        for node in (root, *walk(root)):
             if (leaf := node.leaf) is not None:
-                moved_questions = _copy(leaf.questions, sources[0], questions)
-                moved_answers = _copy(leaf.answers, sources[1], answers)
-                outcomes.append(replace(leaf, questions=moved_questions, answers=moved_answers))
-    return questions, answers, outcomes
+                moved = replace(
+                    leaf,
+                    questions=_copy(leaf.questions, (spools[0], kept[0]), questions),
+                    answers=_copy(leaf.answers, (spools[1], kept[1]), answers),
+                    sources=_copy(leaf.sources, (spools[2], kept[2]), sources),
+                )
+                outcomes.append(moved)
+            elif node.chain is not None:
+                sources.write(encode_rows([sources_row(node.id, node.chain.sources)]))
+    return (questions, answers, sources), outcomes
 
 
 def _copy(rows: Rows, sources: tuple[BinaryIO, BinaryIO | None], writer: ArtefactWriter) -> Rows:

@@ -48,6 +48,10 @@ class Spending:
         self.sent += 1
 
 
+NOT_ASKED = "not_asked"
+"""The cause of an item that may be missing since it was before: it says nothing of the model."""
+
+
 class FailureCap:
     """Counts failed items, and halts the build where there are too many."""
 
@@ -62,7 +66,7 @@ class FailureCap:
         self._succeeded.add(stage)
 
     def failed(self, stage: Stage, cause: str, detail: str) -> None:
-        if self._halt.reason is not None:
+        if self._halt.reason is not None or cause == NOT_ASKED:
             return
         self._failed[stage] = self._failed.get(stage, 0) + 1
         total = sum(self._failed.values())

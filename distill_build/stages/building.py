@@ -12,18 +12,22 @@ from dataclasses import dataclass, replace
 from distill_build.artefact_rows import OfCall, read_rows
 from distill_build.engine.artefacts import replacing
 from distill_build.engine.ledger import Ledger
-from distill_build.engine.store import Store
+from distill_build.engine.lock import in_use
+from distill_build.engine.reading import ReadOnlyStore, writable
+from distill_build.engine.store import Store, open_store
 from distill_build.options import Options
 from distill_build.stages.asking import Asking
 from distill_build.stages.assembly import Kept, LeafRows
 from distill_build.stages.figures import Figures
 from distill_build.stages.finishing import NEW, Finish
+from distill_build.stages.locked import foreign_lock, locked_of, unlocked_note
 from distill_build.stages.plan import Plan
 from distill_build.stages.planning import NoRows, kept_leaves, make_plan
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
 from distill_build.stages.tree import Node
+from distill_build.stages.versioning import register
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,10 @@ def build(session: Session, options: Options, console: Watcher, ledger: Ledger) 
     for left_behind in session.dataset.runs.glob(f"*/{NEW}"):  # by a build that was killed
         shutil.rmtree(left_behind, ignore_errors=True)
     try:
-        walked = asyncio.run(_walk(session, options, console, ledger))
-        finish = Finish(session, options, ledger, walked.asking, walked.rows, walked.generation)
-        report = finish.report(walked.root, time.monotonic() - started)
+        if writable(session.cache_dir):
+            session.directory.prepare()  # what is not there cannot be marked as in use
+        with in_use(session.cache_dir, lambda: console.note(f"waiting for the cleaning of {session.cache_dir}")):
+            report = _build(session, options, console, ledger, started)
         return replace(report, seconds=time.monotonic() - started)
     finally:
         if not replacing(session.dataset.runs):
@@ -55,27 +60,48 @@ def build(session: Session, options: Options, console: Watcher, ledger: Ledger) 
         ledger.close()
 
 
-async def _walk(session: Session, options: Options, console: Watcher, ledger: Ledger) -> Walked:
-    store = Store(session.cache_dir)
+def _build(session: Session, options: Options, console: Watcher, ledger: Ledger, started: float) -> Report:
+    """The build itself, on a cache that nobody cleans meanwhile."""
+    store = open_store(session.cache_dir)
     try:
-        kept = kept_leaves(session, options.until, session.directory.generation())
-        plan = await make_plan(session, store, kept, options.until)
-        if plan.exact and session.unmatched:
-            console.note(_unmatched(session))
-        if (held := _other_topic(session)) is not None:
-            console.note(
-                f"{session.dataset.folder} held the topic {held!r} and becomes {session.settings.topic!r}; "
-                "name=… keeps both (all responses stay in the cache)"
-            )
-        if plan.calls:
-            console.plan(plan, session.settings)
-        ledger.write("plan", **plan.row())
-        asking = Asking(session, options, store, ledger, console)
-        rows = LeafRows(ledger.folder / NEW, kept)
-        root = await _ask(asking, plan, kept, rows, console)
-        return Walked(root, asking, rows, session.directory.generation())
+        register(session)
+        walked = asyncio.run(_walk(session, options, store, console, ledger))
+        locked = walked.asking.locked
+        finish = Finish(session, options, ledger, walked.asking, walked.rows, walked.generation, locked)
+        return finish.report(walked.root, time.monotonic() - started)
     finally:
         store.close()
+
+
+async def _walk(
+    session: Session, options: Options, store: Store | ReadOnlyStore, console: Watcher, ledger: Ledger
+) -> Walked:
+    locked = locked_of(session.dataset, options)
+    version = locked.lock.version if locked is not None else None
+    kept = kept_leaves(session, options.until, session.directory.generation(), version)
+    view = locked.view(store, session) if locked is not None else None
+    plan = await make_plan(session, view or store, kept, options.until)
+    if plan.exact and session.unmatched:
+        console.note(_unmatched(session))
+    if (held := _other_topic(session)) is not None:
+        console.note(
+            f"{session.dataset.folder} held the topic {held!r} and becomes {session.settings.topic!r}; "
+            "name=… keeps both (all responses stay in the cache)"
+        )
+    if (note := unlocked_note(session.dataset, options)) is not None:
+        console.note(note)
+    if locked is None and (warning := foreign_lock(session, plan)) is not None:
+        console.note(warning)
+    if locked is not None:
+        locked.refuse_requests(plan, session)
+    elif plan.calls:
+        console.plan(plan, session.settings)
+    ledger.write("plan", **plan.row())
+    asking = Asking(session, options, view or store, ledger, console, locked)
+    rows = LeafRows(ledger.folder / NEW, kept)
+    root = await _ask(asking, plan, kept, rows, console)
+    differs = view is not None and view.differs  # then a build that is not held to the lock must look at everything
+    return Walked(root, asking, rows, "" if differs else session.directory.generation())
 
 
 def _other_topic(session: Session) -> str | None:
@@ -93,9 +119,9 @@ def _unmatched(session: Session) -> str:
 async def _ask(asking: Asking, plan: Plan, kept: Kept, rows: LeafRows, console: Watcher) -> Node:
     settings = asking.session.settings
     try:
-        if not asking.options.offline:
+        if asking.absent is None:
             asking.check_models(plan)
-        if not plan.calls:
+        if not plan.calls or asking.absent is not None:
             return await asking.walk(rows)
         with console.progress(asking.tally, expected_items(settings), asking.in_flight):
             if asking.session.rebuild:

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.ledger import Ledger
+from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store
 from distill_build.errors import (
     BudgetExceededError,
     CorruptEntryError,
     EndpointError,
     InterruptedBuildError,
-    MissingCallError,
 )
 from distill_build.models.base import ChatResponse, Model, ModelFailure, Prices
 from distill_build.records import JsonObject, Usage
@@ -29,14 +29,15 @@ from distill_build.stages.figures import estimated_tokens
 from distill_build.stages.parse import Rejection, read_reply, read_usage
 from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Call, derived_seed
-from distill_build.stages.tally import Tally
+from distill_build.stages.tally import Tally, price_of
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The call has an accepted reply; `asked` says whether this build asked for it."""
+    """The call has an accepted reply. `response` is its digest; `asked` says whether this build asked for it."""
 
     value: Any
+    response: str
     asked: bool
 
 
@@ -75,10 +76,12 @@ class Seat:
     prompts: Prompts
 
 
+Absent = Callable[[Call], Failed]
+"""What becomes of a call that is not stored where nothing may be asked: a failure, or an error that is raised."""
 HALTED = Failed("stopped", 0, "the build was stopped before this was asked: see its last message")
 
 
-def look_up(store: Store, call: Call) -> Entry | None:
+def look_up(store: Responses, call: Call) -> Entry | None:
     """What is stored for `call`. Raises CorruptEntryError with the way to mend it."""
     try:
         return store.get(call.key)
@@ -107,17 +110,19 @@ class Caller:
 
     def __init__(
         self,
-        store: Store,
+        store: Responses,
         seats: Mapping[Stage, Seat],
         *,
         tally: Tally,
         spending: Spending,
         ledger: Ledger,
         anew: Callable[[Call], bool],
-        offline: bool,
+        absent: Absent | None,
         halt: Halt,
     ) -> None:
-        """`anew` says which calls are to be asked again though they stand (--rebuild).
+        """`anew` says which calls are to be asked again though they stand (--rebuild), `absent` what becomes of calls
+        that are not stored where nothing may be asked; None where models are asked. A store that cannot be written
+        needs one.
 
         `displaced` are the keys whose accepted reply gave way to a new one, `unrenewed` those that were asked anew in
         vain, so that what stood before still does.
@@ -130,7 +135,7 @@ class Caller:
         self._spending = spending
         self._ledger = ledger
         self._anew = anew
-        self._offline = offline
+        self._absent = absent
         self._halt = halt
         self._flights: dict[str, asyncio.Future[Result]] = {}
         self._failed: dict[str, Failed] = {}
@@ -150,20 +155,39 @@ class Caller:
             return await self._fly(call, entry)
         if self._asks_anew(call):
             renewed = await self._fly(call, entry)
-            return renewed if isinstance(renewed, Made) else self._stands(call, accepted)
+            return renewed if isinstance(renewed, Made) else self._stands(call, _made(entry, accepted))
         if entry is not None and entry.accepted is None:  # an attempt that could not be read when it came
-            await self._store.put(Entry(call.key, call.manifest, (), accepted))
+            await self._accept(call, accepted)
         self._tally.stages[call.stage].cached += 1
-        return Made(accepted.value, asked=False)
+        return _made(entry, accepted)
+
+    async def _accept(self, call: Call, accepted: Accepted) -> None:
+        """Keeps what could be read of a stored attempt only now; on a read-only disk each build reads it again."""
+        if isinstance(self._store, Store):
+            await self._store.put(Entry(call.key, call.manifest, (), accepted))
+
+    async def put(self, entry: Entry, *, displace: bool) -> Entry:
+        """Stores a response that has come."""
+        assert isinstance(self._store, Store), "nothing is asked where nothing can be stored"  # noqa: S101
+        return await self._store.put(entry, displace=displace)
+
+    def verdict_on(self, call: Call, entry: Entry) -> Rejection | Accepted:
+        """What an entry that another process wrote meanwhile says of the call."""
+        accepted = standing(call, entry)
+        if accepted is not None:
+            return accepted
+        value = call.read(entry.attempts[-1].response)
+        assert isinstance(value, Rejection), "an attempt that can be read stands"  # noqa: S101
+        return value
 
     def _asks_anew(self, call: Call) -> bool:
         return self._anew(call) and call.key not in self.displaced and call.key not in self.unrenewed
 
-    def _stands(self, call: Call, accepted: Accepted) -> Made:
+    def _stands(self, call: Call, made: Made) -> Made:
         """What was asked anew in vain. It is no failure: the item is there."""
         self._failed.pop(call.key, None)
         self.unrenewed.add(call.key)
-        return Made(accepted.value, asked=False)
+        return made
 
     def _look_up(self, call: Call) -> Entry | None:
         try:
@@ -177,10 +201,8 @@ class Caller:
         """Asks, while others who want the same call wait for this one."""
         if self._halt.reason is not None:
             return HALTED
-        if self._offline:
-            raise MissingCallError(
-                f"--offline: {call.stage} for {' / '.join(call.path)} would need a request that is not in the cache"
-            )
+        if self._absent is not None:
+            return self._absent(call)
         flight: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._flights[call.key] = flight
         try:
@@ -216,10 +238,17 @@ class Caller:
                 self._halt.because(reached)
                 return HALTED
             if isinstance(verdict, Accepted):
-                self._tally.stages[call.stage].answered += 1
-                return Made(verdict.value, asked=True)
+                self._count_answered(call, attempt)
+                return _made(entry, verdict, asked=not attempt.overtaken)
             last = verdict
         return Failed(last.cause, 1 + seat.reasks, last.detail)
+
+    def _count_answered(self, call: Call, attempt: "_Attempt") -> None:
+        counts = self._tally.stages[call.stage]
+        if attempt.overtaken:
+            counts.cached += 1
+        else:
+            counts.answered += 1
 
     def _of_role(self, stage: Stage, error: EndpointError) -> EndpointError:
         """The error with the role whose settings it speaks of, where the roles have models of their own."""
@@ -229,8 +258,24 @@ class Caller:
         return EndpointError(f"{error} (this is the {role}'s model: where model.… is named, set {role}.…)")
 
 
+def _made(entry: Entry | None, accepted: Accepted, *, asked: bool = False) -> Made:
+    assert entry is not None, "what stands was read from an entry"  # noqa: S101
+    return Made(accepted.value, entry.attempts[accepted.place].digest, asked)
+
+
+class _Overtaken(Exception):  # noqa: N818 - no error: another process was sooner
+    """The call was answered by another process while this one waited for a slot."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(entry.key)
+        self.entry = entry
+
+
 class _Attempt:
-    """One request of a call, from its body to the stored and judged response."""
+    """One request of a call, from its body to the stored and judged response.
+
+    `overtaken` says that another process had an answer before this was sent.
+    """
 
     def __init__(self, caller: Caller, call: Call, entry: Entry | None, seat: Seat) -> None:
         self._caller = caller
@@ -239,13 +284,26 @@ class _Attempt:
         self._index = len(entry.attempts) if entry is not None else 0
         self._added = _reask_messages(call, entry, seat) if entry is not None else ()
         self._outcome: tuple[Entry, Rejection | Accepted] | None = None
+        self.overtaken = False
 
     async def send(self) -> tuple[Entry, Rejection | Accepted]:
         """The entry as it stands afterwards, with the verdict on this attempt. Raises ModelFailure."""
-        await self._seat.model.complete(self._body(), permit=self._caller._spending.permit, keep=self._keep)
+        try:
+            await self._seat.model.complete(self._body(), permit=self._permit, keep=self._keep)
+        except _Overtaken as overtaken:
+            self.overtaken = True
+            return overtaken.entry, self._caller.verdict_on(self._call, overtaken.entry)
         if self._outcome is None:
             raise AssertionError("a model ended a request without a response and without a failure")
         return self._outcome
+
+    def _permit(self) -> None:
+        """Lets the request go, unless the budget is spent or another process has had an answer meanwhile."""
+        if not self._caller._anew(self._call):
+            entry = self._caller._store.get(self._call.key)
+            if entry is not None and len(entry.attempts) > self._index:
+                raise _Overtaken(entry)
+        self._caller._spending.permit()
 
     def _body(self) -> JsonObject:
         if self._index == 0:
@@ -272,10 +330,13 @@ class _Attempt:
 
     async def _store_it(self, response: ChatResponse, verdict: Rejection | Accepted) -> Entry:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        attempt = Attempt(self._index, response.raw, round(response.seconds, 3), now, tuple(self._added))
+        usage = spent(self._call.body, response.raw)
+        usd = price_of(usage.prompt_tokens, usage.completion_tokens, self._seat.prices)
+        seconds = round(response.seconds, 3)
+        attempt = Attempt(self._index, response.raw, seconds, now, tuple(self._added), usd)
         accepted = verdict if isinstance(verdict, Accepted) else None
         entry = Entry(self._call.key, self._call.manifest, (attempt,), accepted)
-        return await self._caller._store.put(entry, displace=self._caller._anew(self._call))
+        return await self._caller.put(entry, displace=self._caller._anew(self._call))
 
     def _report(self, response: ChatResponse, verdict: Rejection | Accepted) -> None:
         usage = spent(self._call.body, response.raw)

@@ -6,6 +6,7 @@ the list stopped, and lowering it takes a shorter beginning of the same list.
 
 from dataclasses import dataclass, field
 
+from distill_build.records import Source
 from distill_build.stages.parse import normalise
 
 FRUITLESS_REQUESTS = 3
@@ -14,22 +15,22 @@ FRUITLESS_REQUESTS = 3
 
 @dataclass(slots=True)
 class Chain:
-    """`items` are distinct under `normalise`; `calls` are the keys of the replies that were taken."""
+    """`items` are distinct under `normalise`; `sources` are the replies that were taken."""
 
     wanted: int
     items: list[str] = field(default_factory=list)
     fruitless: int = 0
-    calls: list[str] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
 
     def exclude(self, item: str) -> None:
         """Makes `item` one that brings nothing new, as a label of the path is below it."""
         self._seen.add(normalise(item))
 
-    def take(self, reply: tuple[str, ...] | list[str], *, call: str, asked: bool) -> range:
+    def take(self, reply: tuple[str, ...] | list[str], *, source: Source, asked: bool) -> range:
         """Adds what is new, and returns the indexes of the new items that are wanted.
 
-        `call` is the key of the reply; `asked` says that the reply was asked for in this build: a stored one that
+        `source` names the reply; `asked` says that the reply was asked for in this build: a stored one that
         brought nothing new does not count against the parent, so that each build tries again.
         """
         before = len(self.items)
@@ -37,7 +38,7 @@ class Chain:
             if (key := normalise(item)) not in self._seen:
                 self._seen.add(key)
                 self.items.append(item)
-        self.calls.append(call)
+        self.sources.append(source)
         if len(self.items) > before:
             self.fruitless = 0
         elif asked:
@@ -47,7 +48,7 @@ class Chain:
     @property
     def requests(self) -> int:
         """Replies that were taken."""
-        return len(self.calls)
+        return len(self.sources)
 
     @property
     def complete(self) -> bool:

@@ -1,62 +1,22 @@
-"""What changed since the last build, in the words of the settings.
-
-The digest of a build and its explanation look at the same value (`Session.identity`); this module only puts the
-names of settings to the places in it.
-"""
+"""What changed since the last build, for the whole of it and for one item."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import closing
 from typing import get_args
 
 from distill_build.engine.manifest import Difference, explain
-from distill_build.engine.store import Store
+from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import UsageError
 from distill_build.records import JsonObject
-from distill_build.settings import ROLE_OF_STAGE, Stage
+from distill_build.settings import Stage
 from distill_build.stages import answers, questions, tags
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.recipe import Call
 from distill_build.stages.session import Session
+from distill_build.stages.setting_names import Change, changes_between, setting_name
 
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One input of a stage that differs; `difference.path` is the setting's or template's name."""
-
-    stage: str
-    difference: Difference
-
-
-def changes_between(old: JsonObject, new: JsonObject) -> list[Change]:
-    """All inputs that differ between two identities of a session, in the order of the stages."""
-    changes = []
-    for part in new:
-        for difference in explain(old.get(part, {}), new[part]):
-            changes.append(Change(part, replace(difference, path=setting_name(part, difference.path))))
-    return changes
-
-
-def setting_name(part: str, place: str) -> str:
-    """The name that a user knows: `sampling.temperature` of the answers is `teacher.temperature`."""
-    head, _, rest = place.partition(".")
-    if part not in get_args(Stage):
-        return f"format.{place}" if place in ("reasoning", "metadata") else place
-    role = ROLE_OF_STAGE[part]  # type: ignore[index]  # checked just above
-    match head:
-        case "prompt":
-            return rest
-        case "seed" | "language" | "system_prompt" | "scheme":
-            return place
-        case "per_request":
-            return f"per_request.{part}"
-        case "sampling":
-            return f"{role}.{rest}"
-        case "model":
-            return f"{role}.name"
-        case "weights":
-            return f"{role}.path (its digest)"
-    return f"{role}.{place}"
+__all__ = ["Change", "changes_between", "find_item", "item_changes", "setting_name"]
 
 
 def item_changes(session: Session, item: str) -> Iterator[Difference]:
@@ -67,11 +27,8 @@ def item_changes(session: Session, item: str) -> Iterator[Difference]:
     """
     stage, row = find_item(session.dataset, item)
     old_key, call = _then_and_now(session, stage, row)
-    store = Store(session.cache_dir)
-    try:
+    with closing(ReadOnlyStore(session.cache_dir)) as store:
         entry = store.get(old_key)
-    finally:
-        store.close()
     if entry is None:
         raise UsageError(f"the request behind {item} is not in the cache {session.cache_dir} any more: build again")
     return explain(entry.manifest, call.manifest)
@@ -100,7 +57,7 @@ def _then_and_now(session: Session, stage: Stage, row: JsonObject) -> tuple[str,
 
 
 def _first_call(session: Session, parent: str) -> str:
-    calls = session.dataset.calls().get(parent)
-    if not calls:
-        raise UsageError(f"{session.dataset.runs} does not say any more which request that was: build again")
-    return calls[0]
+    for row in session.dataset.sources():
+        if row.id == parent and row.requests:
+            return row.requests[0][0]
+    raise UsageError(f"{session.dataset.runs} does not say any more which request that was: build again")

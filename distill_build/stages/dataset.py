@@ -1,9 +1,9 @@
 """The folder of one dataset: names of its files, and the state that the last build left.
 
-    <folder>/tags.jsonl questions.jsonl answers.jsonl dataset/ failures.jsonl    for the user
+    <folder>/tags.jsonl questions.jsonl answers.jsonl dataset/ failures.jsonl distill.lock    for the user
     <folder>/runs/state.json     what the last build saw and wrote: a build that finds it unchanged has nothing to do
     <folder>/runs/leaves.json    for each leaf: digest of all that went in, and where its rows lie
-    <folder>/runs/calls.json     for each tag, the keys of the requests for what is below it
+    <folder>/runs/sources.jsonl  for each tag, the responses that what is directly below it was read from
     <folder>/runs/lock, runs/<run id>/
 
 State is trusted for what it says of files whose size and time are still those it recorded. Without it a build
@@ -11,12 +11,15 @@ walks the cache once more and comes to the same bytes.
 """
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from distill_build.artefact_rows import SourcesRow, read_rows
 from distill_build.engine.artefacts import FileState
 from distill_build.engine.manifest import digest
 from distill_build.records import JsonObject
@@ -25,10 +28,15 @@ from distill_build.stages.tree import LeafOutcome, Rows
 ARTEFACTS = ("tags.jsonl", "questions.jsonl", "answers.jsonl")
 FAILURES = "failures.jsonl"
 EXPORTS = "dataset"
-STATE_SCHEME = 1
+SOURCES = "runs/sources.jsonl"
+LEAF_FILES = ("questions.jsonl", "answers.jsonl", SOURCES)
+"""The files with the rows of leaves, which a later build copies."""
+KEPT = (*ARTEFACTS, FAILURES, SOURCES)
+"""The files that a version is kept with. Exports are made again from them."""
+STATE_SCHEME = 2
 Note = TypeVar("Note")
-LeafRow = tuple[str, int, int, int, int, int, int, int, int, tuple[str, ...]]
-"""A line of leaves.json: memo, then start, length and count of its questions and of its answers, requests, calls."""
+LeafRow = tuple[str, int, int, int, int, int, int, int, int, int, int, int]
+"""A line of leaves.json: memo, then start, length and count of its questions, answers and sources, then requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,10 @@ class State:
     recipe: JsonObject
     scheme: int = STATE_SCHEME
 
+    def files(self, dataset: "Dataset") -> tuple[Path, ...]:
+        """The files for the user."""
+        return tuple(dataset.artefact(name) for name in self.outputs if not name.startswith("runs/"))
+
     def encode(self) -> bytes:
         return json.dumps(asdict(self), ensure_ascii=False, indent=1).encode()
 
@@ -70,6 +82,17 @@ class Dataset:
     def lock(self) -> Path:
         return self.runs / "lock"
 
+    def note_cache(self, cache: Path) -> str:
+        """How the state names the cache: in a project as seen from the dataset, so that the project can be moved."""
+        place, project = cache.absolute(), Path.cwd()
+        if place.is_relative_to(project) and self.folder.absolute().is_relative_to(project):
+            return os.path.relpath(place, self.folder.absolute())
+        return str(place)
+
+    def cache(self, state: State) -> Path:
+        """The cache that the last build used."""
+        return Path(os.path.normpath(self.folder.absolute() / state.cache_dir))
+
     def artefact(self, name: str) -> Path:
         return self.folder / name
 
@@ -84,9 +107,9 @@ class Dataset:
         temporary.write_bytes(state.encode())
         temporary.replace(self.runs / "state.json")
 
-    def calls(self) -> dict[str, list[str]]:
-        """Id of a tag (level 0: the topic's text) → keys of the requests for what is directly below it."""
-        return _read(self.runs / "calls.json", dict[str, list[str]]) or {}
+    def sources(self) -> Iterator[SourcesRow]:
+        """The tags with the responses behind what is directly below them, in tree order; the topic's text is first."""
+        return read_rows(self.artefact(SOURCES), SourcesRow)
 
     def leaves(self) -> dict[str, LeafOutcome]:
         """Memo → outcome of each complete leaf of the last build, its rows marked as kept."""
@@ -105,7 +128,10 @@ def _read(path: Path, kind: type[Note]) -> Note | None:
 def encode_leaves(leaves: list[LeafOutcome]) -> bytes:
     """The complete leaves, with places in the artefacts as they were just written."""
     return json.dumps(
-        [[leaf.memo, *_rows(leaf.questions), *_rows(leaf.answers), *leaf.requests, leaf.calls] for leaf in leaves],
+        [
+            [leaf.memo, *_rows(leaf.questions), *_rows(leaf.answers), *_rows(leaf.sources), *leaf.requests]
+            for leaf in leaves
+        ],
         separators=(",", ":"),
     ).encode()
 
@@ -115,14 +141,9 @@ def _rows(rows: Rows) -> list[int]:
 
 
 def _leaf(row: LeafRow) -> LeafOutcome:
-    memo, q_start, q_length, q_count, a_start, a_length, a_count, q_requests, a_requests, calls = row
-    return LeafOutcome(
-        memo,
-        Rows(True, q_start, q_length, q_count),
-        Rows(True, a_start, a_length, a_count),
-        (q_requests, a_requests),
-        calls=calls,
-    )
+    memo, *places, question_requests, answer_requests = row
+    questions, answers, sources = (Rows(True, *places[start : start + 3]) for start in (0, 3, 6))
+    return LeafOutcome(memo, questions, answers, sources, (question_requests, answer_requests))
 
 
 def version_of(sha256: dict[str, str]) -> str:

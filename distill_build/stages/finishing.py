@@ -3,19 +3,16 @@
 The dataset's files change in `replace_together` alone, when everything else is written and synced.
 """
 
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill_build.artefact_rows import QuestionText, read_rows
 from distill_build.engine.artefacts import (
     ArtefactWriter,
     FileState,
-    file_sha256,
     file_state,
     replace_together,
-    set_aside,
     sync,
 )
 from distill_build.engine.ledger import Ledger
@@ -23,24 +20,39 @@ from distill_build.engine.signals import undisturbed
 from distill_build.errors import StorageError
 from distill_build.export import write_exports
 from distill_build.options import Options
+from distill_build.stages.aside import keep_edited
 from distill_build.stages.asking import Asking
-from distill_build.stages.assembly import LeafRows, encode_rows, failure_rows, write_leaves, write_tags
+from distill_build.stages.assembly import LeafFiles, LeafRows, encode_rows, failure_rows, write_leaves, write_tags
 from distill_build.stages.dataset import (
     ARTEFACTS,
     EXPORTS,
     FAILURES,
+    LEAF_FILES,
     Dataset,
     State,
     encode_leaves,
     version_of,
 )
+from distill_build.stages.locked import Locked
 from distill_build.stages.report import Report, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
 from distill_build.stages.tree import LeafOutcome, Node, walk
+from distill_build.stages.versioning import keep_version, lock_of
+from distill_build.versions.lockfile import LOCK
 
 NEW = "new"
 """Folder of files that are not yet in their place, within the run's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The files of a build as they lie beside their places, by name; `failures` counts the rows of failures.jsonl."""
+
+    state: State
+    new: dict[str, Path]
+    outcomes: list[LeafOutcome]
+    failures: int
 
 
 @dataclass(slots=True)
@@ -53,20 +65,17 @@ class Finish:
     asking: Asking
     rows: LeafRows
     generation: str
+    locked: Locked | None
 
     def report(self, root: Node, seconds: float) -> Report:
-        """Writes everything and says what was done."""
+        """Writes everything, moves it into its place, and says what was done."""
         dataset, halt = self.session.dataset, self.asking.halt
-        writers, outcomes = self._write(root)
-        failures = self._write_failures(root, writers)
-        duplicates = self._count_duplicates(writers)
-        exports = self._write_exports(writers)
-        self._write_calls(root)
-        new = {name: writer.path for name, writer in writers.items()}
-        new |= {f"{EXPORTS}/{path.name}": path for path in exports}
-        edited = self._set_aside(new)
-        sha256 = {name: writer.sha256 for name, writer in writers.items()}
-        state = self._commit(new, sha256, outcomes, duplicates, complete=not failures)
+        made = self.make(root)
+        keep_version(self.session, made.state, made.new, self.asking.tally, seconds)
+        left_alone = (LOCK,) if self.locked is not None else ()
+        edited = keep_edited(dataset, made.new, self.ledger.folder, left_alone)
+        self._commit(made)
+        state = made.state
         report = Report(
             name=self.session.settings.name,
             folder=dataset.folder,
@@ -78,57 +87,55 @@ class Finish:
             tally=self.asking.tally,
             expected=expected_items(self.session.settings),
             counts=state.counts,
-            failures=failures,
+            failures=made.failures,
             stopped=str(halt.reason) if halt.reason else None,
-            files=tuple(dataset.artefact(name) for name in state.outputs),
-            duplicates=duplicates,
+            files=state.files(dataset),
+            duplicates=state.duplicates,
             edited=edited,
         )
-        self.ledger.write("end", version=state.version, failures=failures, seconds=round(seconds, 3), **state.counts)
+        facts = {"version": state.version, "failures": made.failures, "seconds": round(seconds, 3)}
+        self.ledger.write("end", **facts, **state.counts)
         return report
+
+    def make(self, root: Node) -> Made:
+        """Writes all files beside. Raises DifferenceError where they are not those of the lock."""
+        writers, outcomes = self._write(root)
+        failures = self._write_failures(root, writers)
+        duplicates = self._count_duplicates(writers)
+        exports = self._write_exports(writers)
+        new = {name: writer.path for name, writer in writers.items()}
+        new |= {f"{EXPORTS}/{path.name}": path for path in exports}
+        sha256 = {name: writer.sha256 for name, writer in writers.items()}
+        outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
+        state = self._state(outputs, version_of(sha256), duplicates, complete=not failures)
+        if self.locked is not None:
+            self.locked.refuse_others(state, new, self.session)
+            return Made(self._beside_lock(self.locked, state), new, outcomes, failures)
+        new[LOCK] = self._write_lock(state)
+        return Made(replace(state, outputs=outputs | {LOCK: file_state(new[LOCK])}), new, outcomes, failures)
 
     @property
     def _new(self) -> Path:
         return self.ledger.folder / NEW
 
-    def _set_aside(self, new: dict[str, Path]) -> tuple[Path, ...]:
-        """Copies what is about to be replaced or removed and is not as the last build wrote it, as far as is known."""
-        dataset, state = self.session.dataset, self.session.dataset.state()
-        known = state.outputs if state is not None else {}
-        foreign = [
-            place
-            for name, path in new.items()
-            if name not in known and (place := dataset.artefact(name)).is_file() and not same_bytes(path, place)
-        ]
-        edited = [
-            place
-            for name, facts in known.items()
-            if (place := dataset.artefact(name)).is_file() and not facts.holds(place)
-        ]
-        return tuple(set_aside(path, self.ledger.folder) for path in (*edited, *foreign))
-
     def _write(self, root: Node) -> tuple[dict[str, ArtefactWriter], list[LeafOutcome]]:
         """The artefacts that this build reaches, by name."""
         settings, until, rows = self.session.settings, self.options.until, self.rows
         writers = {"tags.jsonl": write_tags(root, settings.depth, self._new / "tags.jsonl")}
-        if until == "tags":
-            return writers, []
-        names = ("questions.jsonl", "answers.jsonl")
-        old = tuple(self.session.dataset.artefact(name) for name in names)
-        new = tuple(self._new / name for name in names)
-        questions, answers, outcomes = write_leaves(root, rows, (old[0], old[1]), (new[0], new[1]))
-        self._require_untouched(root, names)
-        writers["questions.jsonl"] = questions
-        if until != "questions":
-            writers["answers.jsonl"] = answers
-        return writers, outcomes
+        old = LeafFiles(*(self.session.dataset.artefact(name) for name in LEAF_FILES))
+        new = LeafFiles(*(self._new / name for name in LEAF_FILES))
+        written, outcomes = write_leaves(root, rows, old, new)
+        self._require_untouched(root)
+        leaf_writers = dict(zip(LEAF_FILES, written, strict=True))
+        beyond = {"tags": LEAF_FILES[:2], "questions": LEAF_FILES[1:2]}.get(until, ())
+        return writers | {name: writer for name, writer in leaf_writers.items() if name not in beyond}, outcomes
 
-    def _require_untouched(self, root: Node, names: tuple[str, ...]) -> None:
+    def _require_untouched(self, root: Node) -> None:
         """Raises StorageError where rows were copied from a file that was edited while this build ran."""
         dataset, state = self.session.dataset, self.session.dataset.state()
         if state is None or not any(node.leaf.answers.kept for node in walk(root) if node.leaf is not None):
             return
-        for name in names:
+        for name in LEAF_FILES:
             if name not in state.outputs or not state.outputs[name].holds(dataset.artefact(name)):
                 raise StorageError(
                     f"{dataset.artefact(name)} was changed while a build ran; build again, nothing is lost"
@@ -138,14 +145,25 @@ class Finish:
         rows = list(failure_rows(root))
         if rows:
             with ArtefactWriter(self._new / FAILURES) as writer:
-                writer.write(encode_rows(rows))
+                known = self.locked.failures_as_they_were(rows, self.session) if self.locked is not None else None
+                writer.write(known or encode_rows(rows))
             writers[FAILURES] = writer
         return len(rows)
 
-    def _write_calls(self, root: Node) -> None:
-        calls = {node.id: node.calls for node in (root, *walk(root)) if node.calls}
-        with ArtefactWriter(self._new / "calls.json") as writer:
-            writer.write(json.dumps(calls, ensure_ascii=False, separators=(",", ":")).encode())
+    def _write_lock(self, state: State) -> Path:
+        with ArtefactWriter(self._new / LOCK) as writer:
+            writer.write(lock_of(state, self.session.settings).encode().encode())
+        return writer.path
+
+    def _beside_lock(self, locked: Locked, state: State) -> State:
+        """The state with the lock that is there and stays.
+
+        Where a build that is held to nothing would write another one, as after an edited comment, there is something
+        for it to do, and the state says so by being that of no build.
+        """
+        same = lock_of(state, self.session.settings) == locked.lock
+        outputs = state.outputs | {LOCK: file_state(self.session.dataset.artefact(LOCK))}
+        return replace(state, build=state.build if same else "", outputs=outputs)
 
     def _write_exports(self, writers: dict[str, ArtefactWriter]) -> list[Path]:
         if self.options.until != "dataset":
@@ -161,24 +179,13 @@ class Finish:
         questions = writers.get("questions.jsonl")
         return 0 if questions is None else count_duplicates(questions.path)
 
-    def _commit(
-        self,
-        new: dict[str, Path],
-        sha256: dict[str, str],
-        outcomes: list[LeafOutcome],
-        duplicates: int,
-        *,
-        complete: bool,
-    ) -> State:
+    def _commit(self, made: Made) -> None:
         """Moves all files into place together, the state that describes them among them."""
-        dataset = self.session.dataset
-        outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
-        state = self._state(outputs, version_of(sha256), duplicates, complete=complete)
-        moves = {path: dataset.artefact(name) for name, path in new.items()}
+        dataset, state, outcomes = self.session.dataset, made.state, made.outcomes
+        moves = {path: dataset.artefact(name) for name, path in made.new.items()}
         moves |= self._write_state(state, outcomes)
         with undisturbed():
-            replace_together(dataset.runs, moves, _leftovers(dataset, outputs))
-        return state
+            replace_together(dataset.runs, moves, _leftovers(dataset, state.outputs))
 
     def _state(self, outputs: dict[str, FileState], version: str, duplicates: int, *, complete: bool) -> State:
         session, until = self.session, self.options.until
@@ -190,7 +197,7 @@ class Finish:
             version=version,
             until=until,
             generation=self.generation,
-            cache_dir=str(session.cache_dir.absolute()),
+            cache_dir=session.dataset.note_cache(session.cache_dir),
             counts={stage: tally[stage].made if place < reached else 0 for place, stage in enumerate(STAGES)},
             requests={stage: tally[stage].cached + tally[stage].answered for stage in STAGES},
             duplicates=duplicates,
@@ -206,7 +213,7 @@ class Finish:
         for name, content in contents.items():
             with ArtefactWriter(self._new / name) as writer:
                 writer.write(content)
-        return {self._new / name: runs / name for name in (*contents, "calls.json")}
+        return {self._new / name: runs / name for name in contents}
 
 
 def _leftovers(dataset: Dataset, outputs: Iterable[str]) -> list[Path]:
@@ -214,11 +221,6 @@ def _leftovers(dataset: Dataset, outputs: Iterable[str]) -> list[Path]:
     state = dataset.state()
     ours = {*ARTEFACTS, FAILURES, *(state.outputs if state is not None else ())}
     return [path for name in sorted(ours - set(outputs)) if (path := dataset.artefact(name)).exists()]
-
-
-def same_bytes(first: Path, second: Path) -> bool:
-    """Whether two files hold the same."""
-    return first.stat().st_size == second.stat().st_size and file_sha256(first) == file_sha256(second)
 
 
 def count_duplicates(questions: Path) -> int:

@@ -7,7 +7,7 @@ breaks off, what lies behind it is worked out from the shape of the tree.
 import math
 from collections.abc import Callable
 
-from distill_build.engine.store import Store
+from distill_build.engine.reading import Responses
 from distill_build.settings import Settings, Stage
 from distill_build.stages.call import Made, Result, Unasked, look_up, standing
 from distill_build.stages.chain import Chain
@@ -21,7 +21,7 @@ from distill_build.stages.tree import Node
 class PlanAsk:
     """Looks calls up. One that is not stored is counted once, however many items wait for it."""
 
-    def __init__(self, store: Store | None, stages: dict[Stage, StagePlan], anew: Callable[[Call], bool]) -> None:
+    def __init__(self, store: Responses | None, stages: dict[Stage, StagePlan], anew: Callable[[Call], bool]) -> None:
         """`store` is None where there is no cache yet."""
         self._store = store
         self._stages = stages
@@ -34,9 +34,10 @@ class PlanAsk:
             return Unasked()
         if not self._anew(call) and (accepted := self._standing(call)) is not None:
             self._stages[call.stage].cached += 1
-            return Made(accepted, asked=False)
+            return Made(accepted, "", asked=False)
         self._asked.add(key)
         self._stages[call.stage].ask += 1
+        self._stages[call.stage].first = self._stages[call.stage].first or call.path
         self._stages[call.stage].prompt_tokens += estimated_tokens(call.body["messages"])
         return Unasked()
 

@@ -88,8 +88,8 @@ class Pipeline:
         """One request for more tags below `node`."""
         call = tags.request(self._recipes["tags"], self._settings, node.path, chain.items, chain.requests)
         match await self._ask(call):
-            case Made(value, asked):
-                for index in chain.take(value, call=call.key, asked=asked):
+            case Made(value, response, asked):
+                for index in chain.take(value, source=(call.key, response), asked=asked):
                     self._tag_made(node.child(chain.items[index], index))
                 self._cap.succeeded("tags")
                 self._go_on("tags", node, chain, partial(self._grow_tags, node, chain))
@@ -120,8 +120,8 @@ class Pipeline:
         node, chain = leaf.node, leaf.chain
         call = questions.request(self._recipes["questions"], self._settings, node.path, chain.items, chain.requests)
         match await self._ask(call):
-            case Made(value, asked):
-                for index in chain.take(value, call=call.key, asked=asked):
+            case Made(value, response, asked):
+                for index in chain.take(value, source=(call.key, response), asked=asked):
                     self._question_made(leaf, leaf.question_made(chain.items[index]))
                 self._cap.succeeded("questions")
                 leaf.chain_ended = not self._go_on("questions", node, chain, partial(self._ask_questions, leaf))
@@ -149,9 +149,10 @@ class Pipeline:
         recipe = self._recipes["answers"]
         call = answers.request(recipe, self._settings, leaf.node.path, question.question, sample)
         match await self._ask(call):
-            case Made(value, _):
+            case Made(value, response, _):
                 answer = answers.decode(question, sample, call.key, recipe.model.name, value)
                 leaf.answers[question.index, sample] = answer
+                leaf.sources[question.index, sample] = (call.key, response)
                 self._tally.stages["answers"].made += 1
                 self._cap.succeeded("answers")
             case Failed(cause, attempts, detail):

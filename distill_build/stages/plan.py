@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from distill_build.models.base import ModelSettings
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings, Stage
 from distill_build.stages.figures import Figures
 from distill_build.stages.tally import STAGES, price_of
@@ -17,7 +17,8 @@ class StagePlan:
 
     `open_chains` counts lists that end with a request to be asked: a reply that brings less than was asked for
     takes another one.
-    `prompt_tokens` adds up those of the requests to be asked, as estimated from their text.
+    `prompt_tokens` adds up those of the requests to be asked, as estimated from their text; `first` is the path of the
+    first of them.
     """
 
     cached: int = 0
@@ -25,6 +26,7 @@ class StagePlan:
     unknown: int = 0
     open_chains: int = 0
     prompt_tokens: float = 0.0
+    first: Path | None = None
 
     @property
     def calls(self) -> int:
@@ -55,6 +57,11 @@ class Plan:
     @property
     def exact(self) -> bool:
         return not any(stage.unknown or stage.open_chains for stage in self.stages.values())
+
+    @property
+    def first(self) -> tuple[Stage, Path]:
+        """Stage and place of a first request to be sent; to be asked for only where there is one."""
+        return next((stage, first) for stage in STAGES if (first := self.stages[stage].first) is not None)
 
     @property
     def cost(self) -> Cost:

@@ -1,11 +1,12 @@
 """A plan: the pipeline walked with nobody to ask."""
 
+from distill_build.engine.reading import DATABASE, ReadOnlyStore, Responses
 from distill_build.engine.scheduler import Scheduler
-from distill_build.engine.store import Store
 from distill_build.settings import Stage
 from distill_build.stages import answers, questions, tags
 from distill_build.stages.assembly import Kept
 from distill_build.stages.budget import FailureCap, Halt
+from distill_build.stages.dataset import LEAF_FILES
 from distill_build.stages.figures import Figures, estimated_tokens
 from distill_build.stages.outlook import Estimate, PlanAsk
 from distill_build.stages.pipeline import Pipeline, Until
@@ -28,15 +29,15 @@ class NoRows:
         return self._kept.recall(node)
 
     def take(self, leaf: Leaf) -> LeafOutcome:
-        return LeafOutcome(None, NO_ROWS, NO_ROWS, (leaf.chain.requests, leaf.answer_requests))
+        return LeafOutcome(None, NO_ROWS, NO_ROWS, NO_ROWS, (leaf.chain.requests, leaf.answer_requests))
 
 
-def existing_store(session: Session) -> Store | None:
-    """The store, or None where there is no cache yet: a plan makes none."""
-    return Store(session.cache_dir) if (session.cache_dir / "cache.db").exists() else None
+def existing_store(session: Session) -> Responses | None:
+    """The store, only read, or None where there is no cache yet: a plan makes none."""
+    return ReadOnlyStore(session.cache_dir) if (session.cache_dir / DATABASE).exists() else None
 
 
-async def make_plan(session: Session, store: Store | None, kept: Kept, until: Until) -> Plan:
+async def make_plan(session: Session, store: Responses | None, kept: Kept, until: Until) -> Plan:
     """What a build of these settings would ask for. Sends nothing and writes nothing."""
     tally = Tally()
     stages = {stage: StagePlan() for stage in STAGES}
@@ -73,17 +74,18 @@ def typical(session: Session, stage: Stage) -> float:
     return estimated_tokens(call.body["messages"])
 
 
-def kept_leaves(session: Session, until: Until, generation: str) -> Kept:
-    """The leaves of the last build that a build may take over: none where its files or the cache are not as then."""
+def kept_leaves(session: Session, until: Until, generation: str, version: str | None = None) -> Kept:
+    """The leaves of the last build that a build may take over: none where its files or the cache are not as then.
+
+    Where just one `version` may come out, none of another.
+    """
     dataset, state = session.dataset, session.dataset.state()
     usable = (
         state is not None
         and state.generation == generation
+        and version in (None, state.version)
         and until in ("answers", "dataset")
-        and all(
-            name in state.outputs and state.outputs[name].holds(dataset.artefact(name))
-            for name in ("questions.jsonl", "answers.jsonl")
-        )
+        and all(name in state.outputs and state.outputs[name].holds(dataset.artefact(name)) for name in LEAF_FILES)
     )
     leaves = dataset.leaves() if usable else {}
     return Kept(leaves, session.leaf_memo(), session.asked_anew)

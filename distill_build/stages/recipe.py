@@ -13,10 +13,10 @@ from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings, Stage
-from distill_build.stages.prompts import Prompts
 
 if TYPE_CHECKING:
     from distill_build.stages.parse import Rejection
+    from distill_build.stages.prompts import Prompts  # brings jinja2
 
 IDENTITY = {
     "name": "the model that answers; `model` in the body",
@@ -68,7 +68,7 @@ class Call:
 class Recipe:
     """Makes the calls of one stage from what differs among them: messages, sample index, output schema."""
 
-    def __init__(self, stage: Stage, settings: Settings, prompts: Prompts, weights: str | None) -> None:
+    def __init__(self, stage: Stage, settings: Settings, prompts: "Prompts", weights: str | None) -> None:
         """`weights` is the digest of the model's weights file, None for a model behind an address."""
         self.stage = stage
         self.model: ModelSettings = settings.role(stage)

@@ -9,6 +9,7 @@ from typing import Protocol
 from distill_build.settings import Settings, Stage, leaf_count
 from distill_build.stages.plan import Plan
 from distill_build.stages.tally import STAGES, Tally
+from distill_build.versions.lockfile import LOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Report:
 
     `counts` are the rows of each artefact, `failures` the lines of failures.jsonl, `stopped` the sentence of a
     cap that was reached, `duplicates` the questions that stand under an earlier parent too, `edited` the copies
-    of files that were changed by hand. `run_id` is None and `up_to_date` true where there was nothing to do.
+    of files that were not as last written here. `run_id` is None and `up_to_date` true where there was nothing to do.
     """
 
     name: str
@@ -71,6 +72,16 @@ class Report:
     def missing(self, stage: Stage) -> int:
         """Items of `stage` that were declared and are not there."""
         return max(0, self.expected.of(stage) - self.count(stage))
+
+    @property
+    def edited_by_hand(self) -> tuple[Path, ...]:
+        """The copies of files that people edit; a lock is mostly another one for coming out of git."""
+        return tuple(copy for copy in self.edited if copy.name != LOCK)
+
+    @property
+    def other_lock(self) -> Path | None:
+        """The copy of a lock that was not written here."""
+        return next((copy for copy in self.edited if copy.name == LOCK), None)
 
     @property
     def complete(self) -> bool:

@@ -1,12 +1,12 @@
 """What a plan and a build of the same settings share: prompts, recipes, the dataset, and the digest of all of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.manifest import digest
-from distill_build.models.base import ModelSettings
+from distill_build.errors import ConfigurationError
 from distill_build.models.weights import weights_digest, weights_path
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, Stage
@@ -24,24 +24,35 @@ from distill_build.stages.tally import STAGES
 from distill_build.stages.tree import Node
 
 
+def dataset_of(settings: Settings) -> Dataset:
+    """The dataset that `settings` build."""
+    return Dataset(Path(settings.output_dir) / settings.name)
+
+
 class Session:
     """`settings` made ready. Raises ConfigurationError for templates or weights that cannot be used.
 
     `unmatched` are the globs of --rebuild that no place asked about has matched so far.
     """
 
-    def __init__(self, settings: Settings, rebuild: tuple[str, ...] = ()) -> None:
-        """`rebuild` are globs over paths written with slashes, as --rebuild takes them; `*` crosses slashes."""
+    def __init__(
+        self, settings: Settings, rebuild: tuple[str, ...] = (), weights: Callable[[], Mapping[Stage, str]] = dict
+    ) -> None:
+        """`rebuild` are globs over paths written with slashes, as --rebuild takes them; `*` crosses slashes.
+
+        `weights` gives digests to go by where a weights file is not on this machine, for a build that asks nothing.
+        """
         self.settings = settings
         self.rebuild = rebuild
         self.unmatched = set(rebuild)
         self.cache_dir = Path(settings.cache.dir)
         self.directory = CacheDirectory(self.cache_dir)
-        self.dataset = Dataset(Path(settings.output_dir) / settings.name)
+        self.dataset = dataset_of(settings)
+        self._known_weights = weights
         prompts = Prompts(settings.language, Path(settings.prompts.dir))
         self.prompts = prompts
         self.recipes: dict[Stage, Recipe] = {
-            stage: Recipe(stage, settings, prompts, self._weights(settings.role(stage))) for stage in STAGES
+            stage: Recipe(stage, settings, prompts, self._weights(stage)) for stage in STAGES
         }
         self.identity = self._identity()
 
@@ -61,10 +72,18 @@ class Session:
         base = digest([ROWS_VERSION, identity])
         return lambda node: digest([base, node.path])
 
-    def _weights(self, model: ModelSettings) -> str | None:
+    def _weights(self, stage: Stage) -> str | None:
+        model = self.settings.role(stage)
         if model.engine != "embedded":
             return None
-        return weights_digest(weights_path(model), self.cache_dir)
+        try:
+            path = weights_path(model)
+        except ConfigurationError:
+            known = self._known_weights().get(stage)
+            if known is None:
+                raise
+            return known
+        return weights_digest(path, self.cache_dir)
 
     def _identity(self) -> JsonObject:
         settings = self.settings

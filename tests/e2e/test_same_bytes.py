@@ -128,7 +128,7 @@ def test_a_piece_of_a_build_holds_whole_rows_of_the_whole_build(
 ) -> None:
     assert empty.run(*SHAPE, "budget.calls=30").status == 3
     whole = {name: set(data.splitlines()) for name, data in reference.files.items()}
-    for name, data in empty.bytes().items():
+    for name, data in empty.data().items():
         if name != "failures.jsonl" and not name.endswith(".csv"):
             assert set(data.splitlines()) <= whole[name], name
     assert empty.rows("failures")
@@ -142,7 +142,7 @@ def test_a_piece_of_a_build_holds_whole_rows_of_the_whole_build(
     "lost",
     ["outputs", "outputs/sports/runs", "outputs/sports/answers.jsonl", "outputs/sports/tags.jsonl",
      "outputs/sports/questions.jsonl", "outputs/sports/dataset", "outputs/sports/dataset/train.csv",
-     "outputs/sports/runs/leaves.json", "outputs/sports/runs/state.json", "outputs/sports/runs/calls.json"],
+     "outputs/sports/runs/leaves.json", "outputs/sports/runs/state.json", "outputs/sports/runs/sources.jsonl"],
 )  # fmt: skip
 def test_lost_files_come_back_from_the_cache_for_nothing(
     built: InProcess, endpoint: ScriptedServer, reference: Reference, lost: str
@@ -210,7 +210,8 @@ def test_a_build_that_stops_early_removes_later_files_and_they_come_back_for_not
     built: InProcess, endpoint: ScriptedServer, reference: Reference, until: str
 ) -> None:
     assert built.run(*SHAPE, "--until", until).status == 0
-    assert built.bytes() == {name: reference.files[name] for name in FILES[until]}
+    assert built.data() == {name: reference.files[name] for name in FILES[until]}
+    assert f'until = "{until}"' in built.lock()
     assert built.run(*SHAPE, "--until", "dataset").status == 0
     assert (endpoint.count, built.bytes()) == (0, reference.files)
 
@@ -223,7 +224,7 @@ def test_a_build_stage_by_stage_gives_the_same_files(
         assert empty.run(*SHAPE, "--until", until).status == 0
         sent += count
         assert endpoint.count == sent
-        assert set(empty.bytes()) == FILES[until]
+        assert set(empty.data()) == FILES[until]
     assert empty.run(*SHAPE).status == 0
     assert (endpoint.count, empty.bytes()) == (TOTAL, reference.files)
 

@@ -2,19 +2,23 @@
 
 import json
 import os
+import random
 import select
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
+from distill_build.engine.reading import ReadOnlyStore
 from tests.e2e.workspace import Finished, Workspace
-from tests.server import Body, Fault, ScriptedServer, classify, content, hang
+from tests.server import Body, Fault, Request, ScriptedServer, classify, content, hang
 
 SMALL = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2")
 CALLS = 31
 PATIENCE_SECONDS = 60.0
+CONCURRENCY = 2
 
 
 @contextmanager
@@ -27,8 +31,8 @@ def start(workspace: Workspace, *words: str) -> Iterator["subprocess.Popen[str]"
             process.kill()
 
 
-def finish(process: "subprocess.Popen[str]") -> Finished:
-    stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+def finish(process: "subprocess.Popen[str]", seconds: float = PATIENCE_SECONDS) -> Finished:
+    stdout, stderr = process.communicate(timeout=seconds)
     return Finished(process.returncode, stdout, stderr)
 
 
@@ -118,7 +122,93 @@ def test_two_builds_with_the_same_questions_send_each_at_most_twice_and_agree(
         ended = [finish(one), finish(two)]
     assert [each.status for each in ended] == [0, 0]
     assert most_sent(server) <= 2
-    assert workspace.bytes("one") == workspace.bytes("two")
+    assert workspace.data("one") == workspace.data("two")
+
+
+LEAF = ("topic=sports", "depth=1", "breadth=1", "questions_per_tag=6", "per_request.questions=6")
+
+
+def test_a_request_that_waited_for_its_turn_is_not_sent_where_another_build_has_the_answer(
+    workspace: Workspace,
+) -> None:
+    """One at a time: the first answer of the waiting build is in flight while the other build gets all of them."""
+    assert workspace.run(*LEAF, "--until", "questions").status == 0
+    with (
+        ScriptedServer() as slow,
+        start(Workspace(workspace.root, slow), *LEAF, "limits.concurrency=1", "--json") as waiting,
+    ):
+        slow.hold()
+        slow.wait_for(1, timeout=PATIENCE_SECONDS)
+        assert workspace.run(*LEAF, "name=other").status == 0
+        slow.release()
+        ended = finish(waiting)
+        assert slow.count == 1, "it sent what the other build had been answered"
+    assert ended.status == 0
+    assert ended.document["stages"]["answers"] == {"cached": 5, "ask": 1, "unknown": 0}
+    assert workspace.data() == workspace.data("other")
+
+
+LONG_SECONDS = float(os.environ.get("DISTILL_TWO_BUILDS_SECONDS", "2"))
+"""How long the two builds of the test below go on: a minute is `DISTILL_TWO_BUILDS_SECONDS=60`."""
+LATENCY_SECONDS = 0.1
+QUESTIONS_A_SECOND = 3
+"""For each of nine leaves; with four requests under way at a time, of which some are the same."""
+SENDING_SECONDS = 0.5
+"""From a last look at the cache to the arrival of the request, on a machine with much else to do."""
+
+
+def test_two_builds_of_two_datasets_with_the_same_calls_go_on_for_a_while_and_share_all_that_they_can(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    """The calls of both are the same. One that was sent twice was in flight in both at the same moment: from when it
+    is decided on, which is shortly before it arrives, until its response is stored, which the entry tells. One build
+    sends three at once and the other one, whose queue is overtaken again and again."""
+    chance = random.Random(5)
+
+    def late(_: int, __: Body) -> Fault | None:
+        server.latency = chance.uniform(0.5, 1.5) * LATENCY_SECONDS
+        return None
+
+    server.plan = late
+    words = ("topic=sports", "depth=2", "breadth=3", f"questions_per_tag={round(LONG_SECONDS * QUESTIONS_A_SECOND)}")
+    slow = (*words, "name=one", f"limits.concurrency={CONCURRENCY - 1}")
+    fast = (*words, "name=two", f"limits.concurrency={CONCURRENCY + 1}")
+    began = time.monotonic()
+    with start(workspace, *slow) as one, start(workspace, *fast) as two:
+        ended = [finish(one, LONG_SECONDS * 10 + PATIENCE_SECONDS), finish(two, LONG_SECONDS * 10 + PATIENCE_SECONDS)]
+    seconds = time.monotonic() - began
+    assert [each.status for each in ended] == [0, 0], [each.stderr for each in ended]
+    assert "locked" not in ended[0].stderr + ended[1].stderr
+    assert workspace.data("one") == workspace.data("two")
+    stored, twice = first_stored(workspace), sent_twice(server)
+    late_ones = [
+        requests[0].body
+        for body, requests in twice.items()
+        if any(again.arrived > stored[body] + SENDING_SECONDS for again in requests[1:])
+    ]
+    print(f"{seconds:.0f} s, {server.count} requests, {len(twice)} sent twice, {len(late_ones)} of them too late")
+    assert late_ones == []
+
+
+def sent_twice(server: ScriptedServer) -> dict[str, list[Request]]:
+    """The requests that were sent more than once, by their bodies."""
+    sent: dict[str, list[Request]] = {}
+    for request in server.requests:
+        sent.setdefault(json.dumps(request.body, sort_keys=True), []).append(request)
+    return {body: requests for body, requests in sent.items() if len(requests) > 1}
+
+
+def first_stored(workspace: Workspace) -> dict[str, float]:
+    """For each request, when its first response was stored, by the clock that the server uses."""
+    clocks = time.time() - time.monotonic()
+    store = ReadOnlyStore(workspace.root / ".distill-cache")
+    entries = [entry for key in store.keys() if (entry := store.get(key)) is not None]  # noqa: SIM118 - no dictionary
+    store.close()
+    return {
+        json.dumps(entry.manifest["body"], sort_keys=True): datetime.fromisoformat(entry.attempts[0].at).timestamp()
+        - clocks
+        for entry in entries
+    }
 
 
 def test_one_question_under_many_leaves_is_asked_once(workspace: Workspace, server: ScriptedServer) -> None:

@@ -115,7 +115,10 @@ def test_the_wheel_holds_the_package_its_configuration_and_prompts_and_nothing_e
     modules = {str(path.relative_to(CHECKOUT / "distill_build")) for path in (CHECKOUT / "distill_build").rglob("*.py")}
     assert modules == {name for name in packed if name.endswith(".py")}
     assert "py.typed" in packed
-    assert {name.suffix for name in names if name.parts[0] == "distill_build"} <= {".py", ".yaml", ".jinja", ".typed"}
+    starter = {path.name for path in (CHECKOUT / "distill_build" / "starter").iterdir()}
+    assert starter == {name.removeprefix("starter/") for name in packed if name.startswith("starter/")}
+    others = {name.rpartition(".")[2] for name in packed if not name.startswith("starter/")}
+    assert others <= {"py", "yaml", "jinja", "typed"}
     others = {name.parts[0] for name in names} - {"distill_build"}
     assert len(others) == 1, f"more than the package: {others}"
     (metadata,) = others
@@ -148,6 +151,13 @@ def test_a_sweep_and_hydras_own_flags_find_the_packed_configuration(far_away: In
     succeeded(far_away.run("-m", "topic=tea,milk", *SMALL[1:]))
     assert {len(far_away.rows("answers", name)) for name in ("tea", "milk")} == {2}
     assert "questions_per_tag: 1" in succeeded(far_away.run(*SMALL, "--cfg=job")).stdout
+
+
+def test_a_project_that_it_starts_builds(far_away: Installed, server: ScriptedServer) -> None:
+    succeeded(far_away.raw("init", "mine"))
+    mine = Installed(far_away.root / "mine", server, far_away.command.parent)
+    succeeded(mine.run("depth=1", "questions_per_tag=1"))
+    assert len(mine.rows("answers")) == 3
 
 
 def test_help_and_version_come_from_the_installation(far_away: Installed) -> None:

@@ -12,6 +12,7 @@ from tests.server import ScriptedServer
 
 COMMAND = (sys.executable, "-m", "distill_build")
 TIMEOUT_SECONDS = 120
+LOCK = "distill.lock"
 
 
 @dataclass(frozen=True)
@@ -84,3 +85,11 @@ class Workspace:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         relative = {path.relative_to(folder): path for path in files}
         return {str(place): path.read_bytes() for place, path in relative.items() if place.parts[0] != "runs"}
+
+    def data(self, name: str = "sports") -> dict[str, bytes]:
+        """As `bytes`, without the lock: it names settings and texts of prompts that may reach no byte of the rest."""
+        return {place: content for place, content in self.bytes(name).items() if place != LOCK}
+
+    def lock(self, name: str = "sports") -> str:
+        """The text of a dataset's lock."""
+        return (self.folder(name) / LOCK).read_text()

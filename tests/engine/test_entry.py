@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill_build.engine.entry import Accepted, Attempt, Entry, decode, encode
+from distill_build.engine.entry import Accepted, Attempt, Entry, decode, encode, response_digest
 from distill_build.engine.manifest import SCHEME
 from distill_build.errors import CorruptEntryError, StorageError
 
@@ -138,3 +138,75 @@ def test_joining_is_associative(first: Entry, second: Entry, third: Entry, displ
     left = first.joined(second, displace=displace).joined(third, displace=displace)
     right = first.joined(second.joined(third, displace=displace), displace=displace)
     assert left == right
+
+
+# Two caches
+
+
+def names(of: Entry) -> set[tuple[str, str]]:
+    return {(attempt.digest, attempt.at) for attempt in of.attempts}
+
+
+@FEW
+@given(entries(), entries())
+def test_uniting_two_caches_loses_no_response_and_displaces_nothing(here: Entry, there: Entry) -> None:
+    united = here.united(there)
+    assert united.attempts[: len(here.attempts)] == here.attempts
+    assert names(united) == names(here) | names(there)
+    if here.accepted is not None:
+        assert united.accepted == here.accepted
+
+
+@FEW
+@given(entries(), entries())
+def test_uniting_again_changes_nothing(here: Entry, there: Entry) -> None:
+    united = here.united(there)
+    assert united.united(there) == united
+    assert united.united(here) == united
+
+
+@FEW
+@given(entries(), entries())
+def test_what_the_other_cache_accepted_stands_where_nothing_does_here(here: Entry, there: Entry) -> None:
+    united = here.united(there)
+    if here.accepted is None and there.accepted is not None:
+        assert united.accepted is not None
+        assert united.accepted.value == there.accepted.value
+        assert united.response == there.response
+
+
+def test_a_response_that_both_have_is_there_once_and_one_that_came_at_another_time_is_another() -> None:
+    first, same = Attempt(0, "a", 0.5, "monday"), Attempt(1, "a", 0.7, "monday")
+    later = Attempt(0, "a", 0.5, "tuesday")
+    here, there = Entry(KEY, {}, (first,)), Entry(KEY, {}, (same, later), Accepted(0, "a"))
+    assert here.united(there) == Entry(KEY, {}, (first, later), Accepted(0, "a"))
+
+
+# The digest of a response
+
+
+@FEW
+@given(entries())
+def test_a_digest_names_a_response_by_its_content_before_and_after_the_disk(written: Entry) -> None:
+    read = decode(KEY, encode(written))
+    for attempt, again in zip(written.attempts, read.attempts, strict=True):
+        assert again.digest == attempt.digest == response_digest(again.response)
+
+
+@FEW
+@given(JSON, JSON)
+def test_two_responses_have_one_digest_only_where_they_are_the_same(first: Any, second: Any) -> None:
+    assert (response_digest(first) == response_digest(second)) == (json.dumps(first) == json.dumps(second))
+
+
+def test_an_entry_written_before_there_were_digests_gets_them_as_it_is_read() -> None:
+    attempt = {"index": 0, "response": {"a": 1}, "seconds": 1.0, "at": "now"}
+    body = json.dumps({"scheme": SCHEME, "manifest": {}, "attempts": [attempt], "accepted": None}).encode()
+    (read,) = decode(KEY, hashlib.sha256(body).hexdigest().encode() + b"\n" + body).attempts
+    assert (read.digest, read.usd) == (response_digest({"a": 1}), None)
+
+
+def test_a_price_of_nothing_is_not_a_price_that_is_unknown() -> None:
+    for usd in (0.0, 0.25, None):
+        written = Entry(KEY, {}, (Attempt(0, "a", 0.5, "now", usd=usd),))
+        assert decode(KEY, encode(written)).attempts[0].usd == usd

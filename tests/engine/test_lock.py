@@ -2,12 +2,14 @@
 
 import multiprocessing
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
-from distill_build.engine.lock import exclusive
+from distill_build.engine.lock import exclusive, in_use, unused
 from distill_build.errors import StorageError
 
 PATIENCE_SECONDS = 30.0
@@ -109,4 +111,66 @@ def test_a_place_that_cannot_be_is_a_sentence_with_the_setting(tmp_path: Path) -
         pytest.raises(StorageError, match="set output_dir"),
         exclusive(tmp_path / "file" / "runs" / "lock", "run", pytest.fail),
     ):
+        pass
+
+
+# A cache in use
+
+
+def use(cache: Path, held: Event, let_go: Event) -> None:
+    """Another process: a build with this cache."""
+    with in_use(cache, lambda: None):
+        held.set()
+        let_go.wait(PATIENCE_SECONDS)
+
+
+def clean(cache: Path, held: Event, let_go: Event) -> None:
+    """Another process: it cleans this cache."""
+    with unused(cache) as free:
+        assert free
+        held.set()
+        let_go.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def another(work: Callable[[Path, Event, Event], None], cache: Path) -> Iterator[Event]:
+    """A process at work with the cache, until the event that is given is set, or the context ends."""
+    context = multiprocessing.get_context("spawn")
+    held, let_go = context.Event(), context.Event()
+    process = context.Process(target=work, args=(cache, held, let_go))
+    process.start()
+    try:
+        assert held.wait(PATIENCE_SECONDS)
+        yield let_go
+    finally:
+        let_go.set()
+        process.join(PATIENCE_SECONDS)
+
+
+def test_any_number_of_builds_use_a_cache_and_nobody_cleans_it_meanwhile(tmp_path: Path) -> None:
+    with another(use, tmp_path), in_use(tmp_path, pytest.fail), unused(tmp_path) as free:
+        assert not free
+    with unused(tmp_path) as free:
+        assert free
+
+
+def test_a_cache_that_is_cleaned_is_used_afterwards(tmp_path: Path) -> None:
+    told: list[str] = []
+    with another(clean, tmp_path) as let_go:
+        with unused(tmp_path) as free:
+            assert not free, "two clean it at once"
+
+        def on_wait() -> None:
+            told.append("waiting")
+            let_go.set()
+
+        with in_use(tmp_path, on_wait):
+            assert told == ["waiting"]
+
+
+def test_a_place_that_cannot_be_written_is_used_and_never_cleaned(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with in_use(tmp_path / "file", pytest.fail):
+        pass
+    with pytest.raises(StorageError, match="cannot be written"), unused(tmp_path / "file"):
         pass

@@ -13,7 +13,7 @@ import pytest
 from distill_build.engine.cache_directory import MARKER, CacheDirectory
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.manifest import SCHEME
-from distill_build.engine.store import Store
+from distill_build.engine.store import Store, open_store
 from distill_build.errors import CorruptEntryError, StorageError
 
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -298,3 +298,64 @@ def test_the_generation_changes_just_when_it_is_renewed(place: Path) -> None:
     CacheDirectory(place).prepare()
     assert directory.generation() == first
     assert first != directory.renew_generation() == directory.generation()
+
+
+# Another cache's entries, and forgetting
+
+
+def test_uniting_adds_what_is_new_and_leaves_what_stands(store: Store) -> None:
+    put(store, entry("ours"))
+    assert store.unite([entry("theirs"), entry("another", key=OTHER)]) == 2
+    united = store.get(KEY)
+    assert united is not None
+    assert [attempt.response for attempt in united.attempts] == ["ours", "theirs"]
+    assert united.accepted == Accepted(0, "ours")
+    assert store.get(OTHER) == entry("another", key=OTHER)
+    assert store.unite([entry("theirs"), entry("another", key=OTHER)]) == 0
+    assert store.get(KEY) == united
+
+
+def test_uniting_mends_what_is_damaged_here(place: Path, store: Store) -> None:
+    put(store, entry("ours"))
+    change_row(place, "value = x'00'")
+    assert store.unite([entry("theirs")]) == 1
+    assert store.get(KEY) == entry("theirs")
+
+
+def test_entries_are_united_together_or_not_at_all(store: Store) -> None:
+    unwritable = Entry(OTHER, {"stage": "tags", "body": object()}, ())
+    with pytest.raises(TypeError):
+        store.unite([entry("first"), unwritable])
+    assert list(store.keys()) == []
+
+
+def test_uniting_reads_no_further_ahead_than_it_writes(store: Store) -> None:
+    """A bundle is larger than memory: entries come as they are read, and a bad one takes its transaction along."""
+
+    def damaged_bundle() -> Iterator[Entry]:
+        yield entry("first")
+        raise CorruptEntryError("the bundle is cut off")
+
+    with pytest.raises(CorruptEntryError):
+        store.unite(damaged_bundle())
+    assert store.get(KEY) is None
+
+
+def test_what_is_removed_is_gone_and_the_rest_stays(store: Store) -> None:
+    put(store, entry("x" * 1000), entry("stays", key=OTHER))
+    assert store.remove([KEY, "00" * 32]) == 1
+    assert store.get(KEY) is None
+    assert store.get(OTHER) == entry("stays", key=OTHER)
+    assert store.remove([KEY]) == 0
+    put(store, entry("again"))
+    assert store.get(KEY) == entry("again")
+
+
+def test_a_disk_that_cannot_be_written_is_opened_for_reading_alone(place: Path, tmp_path: Path, store: Store) -> None:
+    put(store, entry("a reply"))
+    opened = open_store(place)
+    assert isinstance(opened, Store)
+    opened.close()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        open_store(tmp_path / "file" / "below")

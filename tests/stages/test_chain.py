@@ -21,7 +21,7 @@ def grown(wanted: int, given_replies: Sequence[list[str]], *, asked: bool = True
     for number, reply in enumerate(given_replies):
         if chain.complete or chain.given_up:
             break
-        chain.take(reply, call=f"call {number}", asked=asked)
+        chain.take(reply, source=(f"call {number}", "response"), asked=asked)
     return chain
 
 
@@ -36,7 +36,7 @@ def test_a_larger_total_begins_with_the_items_of_a_smaller_one(
 ) -> None:
     short, long = grown(small, given_replies, asked=False), grown(small + more, given_replies, asked=False)
     assert kept(long)[: len(kept(short))] == kept(short)
-    assert long.calls[: short.requests] == short.calls, "it takes the same replies, and then goes on"
+    assert long.sources[: short.requests] == short.sources, "it takes the same replies, and then goes on"
     assert len(kept(short)) == min(small, len(kept(long)))
 
 
@@ -51,7 +51,7 @@ def test_what_the_next_request_is_given_does_not_depend_on_the_total(
             break
         assert (short.items, short.requests) == (long.items, long.requests)
         for chain in (short, long):
-            chain.take(reply, call="call", asked=True)
+            chain.take(reply, source=("call", "response"), asked=True)
 
 
 @law
@@ -71,7 +71,7 @@ def test_items_are_distinct_and_the_first_spelling_of_each(given_replies: list[l
 @given(given_replies=replies, wanted=totals)
 def test_each_wanted_item_is_told_once_and_in_order(given_replies: list[list[str]], wanted: int) -> None:
     chain = Chain(wanted)
-    told = [index for reply in given_replies for index in chain.take(reply, call="call", asked=True)]
+    told = [index for reply in given_replies for index in chain.take(reply, source=("call", "response"), asked=True)]
     assert told == list(range(min(wanted, len(chain.items))))
     assert chain.missing == wanted - len(told)
     assert chain.complete is (chain.missing == 0)
@@ -84,24 +84,24 @@ def test_an_excluded_item_never_comes_back(given_replies: list[list[str]], wante
     chain = Chain(wanted)
     chain.exclude(excluded)
     for reply in given_replies:
-        chain.take([*reply, excluded], call="call", asked=True)
+        chain.take([*reply, excluded], source=("call", "response"), asked=True)
     assert normalise(excluded) not in map(normalise, chain.items)
 
 
 @pytest.mark.parametrize("fruitless", range(FRUITLESS_REQUESTS + 1))
 def test_a_chain_is_given_up_after_so_many_requests_in_a_row_without_a_new_item(fruitless: int) -> None:
     chain = Chain(5)
-    chain.take(["one"], call="a", asked=True)
+    chain.take(["one"], source=("a", "response"), asked=True)
     for _ in range(fruitless):
         assert not chain.given_up
-        assert list(chain.take(["ONE", "One!"], call="b", asked=True)) == []
+        assert list(chain.take(["ONE", "One!"], source=("b", "response"), asked=True)) == []
     assert chain.given_up is (fruitless == FRUITLESS_REQUESTS)
 
 
 def test_one_new_item_starts_the_count_again() -> None:
     chain = Chain(9)
     for number in range(2 * FRUITLESS_REQUESTS):
-        chain.take(["one", f"item {number // 2}"], call="a", asked=True)
+        chain.take(["one", f"item {number // 2}"], source=("a", "response"), asked=True)
         assert not chain.given_up
 
 
@@ -115,13 +115,13 @@ def test_stored_replies_without_a_new_item_do_not_count_so_that_each_build_tries
     assert (chain.given_up, chain.requests) == (False, 5)
     for _ in range(FRUITLESS_REQUESTS):
         assert not chain.given_up
-        chain.take(["one"], call="new", asked=True)
+        chain.take(["one"], source=("new", "response"), asked=True)
     assert chain.given_up
 
 
 def test_more_than_was_wanted_is_kept_for_a_larger_total_and_not_told() -> None:
     chain = Chain(2)
-    assert list(chain.take(["one", "two", "three"], call="a", asked=True)) == [0, 1]
+    assert list(chain.take(["one", "two", "three"], source=("a", "response"), asked=True)) == [0, 1]
     assert (chain.items, chain.complete, chain.missing) == (["one", "two", "three"], True, 0)
 
 

@@ -1,0 +1,82 @@
+"""`cache fsck`: rehashes everything in a cache, and puts what is damaged into quarantine.
+
+Nothing is deleted: what is taken from its place has been put aside with all its bytes before. Nothing is believed that
+was not hashed here, and nothing is unpickled.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from distill_build.cache.checking_database import Costs, DatabaseCheck
+from distill_build.cache.checking_versions import VersionsCheck
+from distill_build.cache.findings import Damage, Findings
+from distill_build.cache.hits import call_hits, named_calls, object_hits
+from distill_build.cache.quarantine import Quarantine
+from distill_build.engine.artefacts import finish_replacing
+from distill_build.engine.cache_directory import MARKER, CacheDirectory
+from distill_build.versions.archive import Archive
+
+
+def check(directory: Path, quarantine: Quarantine | None) -> Findings:
+    """Looks at everything in the cache at `directory`; without a `quarantine` everything stays where it is.
+
+    With one, the caller holds the cache for itself. Raises StorageError for a cache of another scheme, and where
+    something cannot be read for a reason but damage.
+    """
+    findings = Findings()
+    _check_marker(directory, quarantine, findings)
+    if quarantine is not None:
+        finish_replacing(directory)  # a new database that a killed fsck had made ready
+    versions = VersionsCheck(Archive(directory), quarantine, findings)
+    versions.run()
+    database = DatabaseCheck(directory, quarantine, findings)
+    database.run()
+    _find_hits(versions, database, findings)
+    return findings
+
+
+def _check_marker(directory: Path, quarantine: Quarantine | None, findings: Findings) -> None:
+    """Looks at the file that says whose folder this is; one that cannot be read is made anew."""
+    marker = directory / MARKER
+    findings.checked["marker"] += 1
+    try:
+        content = json.loads(marker.read_bytes())
+        is_sound = isinstance(content, dict) and isinstance(content.get("generation"), str) and "scheme" in content
+    except ValueError:
+        is_sound = False
+    if is_sound:
+        CacheDirectory(directory).check()
+        return
+    findings.damage.append(Damage("marker", MARKER, f"{MARKER} cannot be read"))
+    if quarantine is not None:
+        quarantine.copy("marker", marker)
+        CacheDirectory(directory).renew_generation()
+
+
+def _find_hits(versions: VersionsCheck, database: DatabaseCheck, findings: Findings) -> None:
+    """Says which items the damage belongs to, and what asking again would cost."""
+    archive, records = versions.archive, versions.records
+    if findings.of("database"):  # rows are gone without a trace: versions know what there was
+        known = {damage.name for damage in findings.of("call")}
+        for key in sorted(named_calls(archive, records) - database.sound - known):
+            reason = f"cache entry {key[:12]} is not in what could be read of the database"
+            findings.damage.append(Damage("call", key, reason, gone=True))
+    objects = {damage.name for damage in findings.of("object")} - findings.restored
+    if objects:
+        findings.hits += object_hits(archive, records, objects)
+    calls = {damage.name for damage in findings.of("call")}
+    if calls:
+        hits, unreadable = call_hits(archive, records, calls)
+        findings.hits += hits
+        findings.notes += [
+            f"what {version} was read from cannot be told: it is damaged itself" for version in unreadable
+        ]
+        findings.usd = _price({hit.damage: hit.stage for hit in hits}, database.costs)
+
+
+def _price(stages: Mapping[str, str], costs: Mapping[str, Costs]) -> float | None:
+    """About what asking again for calls costs, given their stages, by what others of a stage had cost."""
+    means = [costs[stage].mean for stage in stages.values() if stage in costs]
+    known = [mean for mean in means if mean is not None]
+    return sum(known) if known else None

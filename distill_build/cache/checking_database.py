@@ -1,0 +1,149 @@
+"""The part of `cache fsck` that looks at responses: the structure of the database, and every row in it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from distill_build.cache.admission import admitted_call
+from distill_build.cache.findings import Damage, Findings
+from distill_build.cache.quarantine import Quarantine
+from distill_build.cache.rebuilding import rebuild
+from distill_build.engine.entry import Entry, decode
+from distill_build.engine.reading import BUSY_SECONDS, DATABASE, connect, open_database, unusable
+from distill_build.engine.rows import Row, complaints_of, delete_row, rows_of
+from distill_build.engine.salvage import Salvage
+from distill_build.errors import CorruptEntryError, StorageError
+
+
+@dataclass(slots=True)
+class Costs:
+    """What calls of one stage cost on average: US dollars of those that had prices."""
+
+    calls: int = 0
+    dollars: float = 0.0
+
+    @property
+    def mean(self) -> float | None:
+        return self.dollars / self.calls if self.calls else None
+
+
+@dataclass(slots=True)
+class DatabaseCheck:
+    """Looks at the database in `directory`. Without a `quarantine` everything stays where it is.
+
+    `sound` are the keys of the entries that are as they were written; `costs` are known afterwards too.
+    """
+
+    directory: Path
+    quarantine: Quarantine | None
+    findings: Findings
+    sound: set[str] = field(default_factory=set)
+    costs: dict[str, Costs] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Fills in the findings. Raises StorageError where the database cannot be read for a reason but damage."""
+        complaint = self._complaint()
+        if complaint is None:
+            self._look_at_rows()
+            return
+        self.findings.damage.append(Damage("database", DATABASE, f"the database {DATABASE} is damaged: {complaint}"))
+        salvage = Salvage(self.directory / DATABASE)
+        entries = self._entries(salvage.rows(), bad_rows=[])
+        if self.quarantine is not None:
+            rebuild(self.directory, self.quarantine, entries)
+        else:
+            for _ in entries:
+                pass
+        self.findings.saved, self.findings.expected = len(self.sound), salvage.expected
+
+    def _complaint(self) -> str | None:
+        """What is wrong with the structure; None where nothing is."""
+        self.findings.checked["database"] += 1
+        try:
+            with closing(connect(self.directory / DATABASE)) as database:
+                return next(iter(complaints_of(database)), None)
+        except sqlite3.Error as error:
+            raise unusable(self.directory, error) from error
+
+    def _look_at_rows(self) -> None:
+        bad: list[Row] = []
+        with closing(open_database(self.directory / DATABASE)) as database:
+            for _ in self._entries(rows_of(database), bad):
+                pass
+        if self.quarantine is not None and bad:
+            self._take_out(bad)
+
+    def _entries(self, rows: Iterator[Row], bad_rows: list[Row]) -> Iterator[Entry]:
+        """The entries that are sound; the others become findings, their bytes are kept, and their rows are noted."""
+        for row in rows:
+            self.findings.checked["call"] += 1
+            try:
+                entry = entry_of(row, self.directory)
+            except CorruptEntryError as error:
+                self.findings.damage.append(Damage("call", row.name, str(error), row.stage))
+                self._keep(row)
+                bad_rows.append(row.without_value())
+            except StorageError:
+                self.findings.other_scheme += 1
+            else:
+                self._count(entry)
+                yield entry
+
+    def _count(self, entry: Entry) -> None:
+        self.sound.add(entry.key)
+        costs = self.costs.setdefault(str(entry.manifest["stage"]), Costs())
+        prices = [attempt.usd for attempt in entry.attempts if attempt.usd is not None]
+        if prices:
+            costs.calls += 1
+            costs.dollars += sum(prices)
+
+    def _keep(self, row: Row) -> None:
+        if self.quarantine is not None and row.value is not None:
+            value = row.value if isinstance(row.value, bytes) else str(row.value).encode(errors="replace")
+            self.quarantine.keep("calls", row.file_name, value)
+
+    def _take_out(self, bad: list[Row]) -> None:
+        """Takes rows out of the database, and their files with them: their bytes are in quarantine."""
+        assert self.quarantine is not None, "without one everything stays"  # noqa: S101
+        try:
+            with closing(sqlite3.connect(self.directory / DATABASE, timeout=BUSY_SECONDS)) as database:
+                for row in bad:
+                    file = row.file(self.directory)
+                    if file is not None and file.is_file():
+                        self.quarantine.copy("calls", file)
+                    delete_row(database, row.rowid)
+                    if file is not None:
+                        file.unlink(missing_ok=True)
+        except sqlite3.Error as error:
+            raise unusable(self.directory, error) from error
+
+
+def entry_of(row: Row, directory: Path) -> Entry:
+    """The entry in a row, everything in it hashed.
+
+    Raises CorruptEntryError where it is not what was written, StorageError where it is of another scheme.
+    """
+    stored = row.stored(directory)
+    if stored is None:
+        gone = f"its file {row.filename} is gone" if row.file(directory) else "distill-build never wrote such a thing"
+        raise CorruptEntryError(f"cache entry {row.name[:12]} is damaged: {gone}")
+    try:
+        return admitted_call(row.name, stored)
+    except CorruptEntryError:
+        if _is_of_other_scheme(row.name, stored):
+            raise StorageError(f"cache entry {row.name[:12]} has another scheme") from None
+        raise
+
+
+def _is_of_other_scheme(key: str, stored: bytes) -> bool:
+    try:
+        decode(key, stored)
+    except CorruptEntryError:
+        return False
+    except StorageError:
+        return True
+    except (LookupError, TypeError, ValueError):  # sound bytes that are no entry
+        return False
+    return False

@@ -1,0 +1,66 @@
+"""What `cache fsck` finds, as data."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["marker", "database", "call", "object", "version", "dataset"]
+KINDS: tuple[Kind, ...] = ("marker", "database", "call", "object", "version", "dataset")
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something that is not what was written. `name` is a call's key, a digest or a file; `stage` that of a call.
+
+    `gone` says that there is nothing left of it.
+    """
+
+    kind: Kind
+    name: str
+    reason: str
+    stage: str = ""
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An item that something damaged belongs to: of the newest version of a dataset that names it.
+
+    `item` is the id of a tag or answer, or the name of a file; `stage` is that of a call; `versions` counts all that
+    hold it.
+    """
+
+    damage: str
+    stage: str
+    dataset: str
+    version: str
+    path: tuple[str, ...]
+    item: str
+    versions: int
+
+
+@dataclass(slots=True)
+class Findings:
+    """`checked` counts what was looked at, by kind. `saved` and `expected` calls are those of a damaged database.
+
+    `restored` objects are back, made anew from the datasets' own files. `other_scheme` calls were written by another
+    version of this program, and left alone. `usd` is about what asking again would cost, None where no price is known.
+    """
+
+    checked: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    damage: list[Damage] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    saved: int | None = None
+    expected: int | None = None
+    restored: set[str] = field(default_factory=set)
+    other_scheme: int = 0
+    usd: float | None = None
+
+    def of(self, kind: Kind) -> list[Damage]:
+        """The damage of one kind."""
+        return [damage for damage in self.damage if damage.kind == kind]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found."""
+        return not self.damage

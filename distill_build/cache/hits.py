@@ -1,0 +1,92 @@
+"""Which items of which datasets something damaged belongs to, read from the versions that name it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+import msgspec
+
+from distill_build.artefact_rows import OfTag, TagRow
+from distill_build.cache.findings import Hit
+from distill_build.cache.roots import Records, sources_of
+from distill_build.errors import CorruptEntryError
+from distill_build.versions.archive import Archive, Version
+from distill_build.versions.snapshot import chunks_of, lines_of
+
+Row = TypeVar("Row")
+Place = tuple[str, str, str]
+"""What is damaged, a dataset's name, and an item."""
+
+
+def call_hits(archive: Archive, records: Records, keys: set[str]) -> tuple[list[Hit], list[str]]:
+    """The items that were read from the calls `keys`, newest versions first, and the versions that cannot be read."""
+    found: dict[Place, Hit] = {}
+    unreadable = []
+    for version in reversed(records.values()):
+        try:
+            for hit in _hits_in(archive, version, keys):
+                _add(found, hit)
+        except CorruptEntryError:
+            unreadable.append(f"{version.name} {version.version[:12]}")
+    return list(found.values()), unreadable
+
+
+def object_hits(archive: Archive, records: Records, digests: set[str]) -> list[Hit]:
+    """The versions and files that the objects `digests` are a piece of, newest versions first."""
+    found: dict[Place, Hit] = {}
+    for version in reversed(records.values()):
+        if version.recipe in digests:
+            _add(found, Hit(version.recipe, "", version.name, version.version, (), "settings and prompts", 1))
+        for name, snapshot in version.files.items():
+            try:
+                pieces = {snapshot.chunks, *chunks_of(archive.objects, snapshot)}
+            except CorruptEntryError:
+                pieces = {snapshot.chunks}
+            for digest in pieces & digests:
+                _add(found, Hit(digest, "", version.name, version.version, (), name, 1))
+    return list(found.values())
+
+
+def _add(found: dict[Place, Hit], hit: Hit) -> None:
+    """Counts an item once for each dataset, under the newest version that holds it."""
+    place = (hit.damage, hit.dataset, hit.item)
+    known = found.get(place)
+    found[place] = hit if known is None else replace(known, versions=known.versions + 1)
+
+
+def named_calls(archive: Archive, records: Records) -> set[str]:
+    """The keys of all calls that versions name, as far as these can be read."""
+    keys: set[str] = set()
+    for version in records.values():
+        try:
+            for row in sources_of(archive, version):
+                keys.update(key for key, _ in (*row.requests, *row.answers))
+        except CorruptEntryError:
+            continue  # told as damage of its own
+    return keys
+
+
+def _hits_in(archive: Archive, version: Version, keys: set[str]) -> Iterator[Hit]:
+    rows = [row for row in sources_of(archive, version) if any(key in keys for key, _ in (*row.requests, *row.answers))]
+    if not rows:
+        return
+    ids = {row.id for row in rows}
+    tags = {tag.id: tag for tag in _rows(archive, version, "tags.jsonl", TagRow) if tag.id in ids}
+    answers: dict[str, list[str]] = {}
+    for answer in _rows(archive, version, "answers.jsonl", OfTag):
+        if answer.tag in ids:
+            answers.setdefault(answer.tag, []).append(answer.id)
+    for row in rows:
+        tag = tags.get(row.id)  # the topic has no row, and its text for an id
+        path = (row.id,) if tag is None else tag.path
+        stage = "questions" if tag is not None and tag.leaf else "tags"
+        items = [(key, stage, row.id) for key, _ in row.requests]
+        items += [(key, "answers", item) for (key, _), item in zip(row.answers, answers.get(row.id, ()), strict=False)]
+        for key, stage_of_item, item in items:
+            if key in keys:
+                yield Hit(key, stage_of_item, version.name, version.version, path, item, 1)
+
+
+def _rows(archive: Archive, version: Version, name: str, kind: type[Row]) -> Iterator[Row]:
+    snapshot = version.files.get(name)
+    return map(msgspec.json.Decoder(kind).decode, lines_of(archive.objects, snapshot)) if snapshot else iter(())

@@ -1,0 +1,137 @@
+"""What a remote is made of: packs, which are small bundles, and for each pack an index that says what is in it.
+
+    packs/<SHA-256 of the file>.gz       calls, objects and version records: see `cache.bundle`
+    indexes/<SHA-256 of the file>.gz     one JSON object: an `Index`
+
+Nothing there is ever changed, so who writes twice writes the same. A pack counts only once its index is there, which is
+written after it. Knows nothing of where a remote lies.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from distill_build.cache.bundle import BundleWriter, Record
+from distill_build.engine.entry import Entry
+from distill_build.errors import CorruptEntryError
+
+PACK_BYTES = 16 << 20
+"""Before compression: 2 to 5 MB of text as it travels, which is what a killed push sends again."""
+FORMAT: Final = "distill-build index"
+INDEX_SCHEME = 1
+
+
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in the pack named `pack`, a file of `size` bytes.
+
+    `calls` maps keys to the digests of their responses, the accepted one first, or "" where none is. `objects` and
+    `versions` are digests.
+    """
+
+    pack: Digest
+    size: int
+    calls: dict[str, Annotated[list[str], msgspec.Meta(min_length=1)]]
+    objects: list[Digest]
+    versions: list[Digest]
+    format: Literal["distill-build index"] = FORMAT
+    scheme: int = INDEX_SCHEME
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack and its index, as files."""
+
+    name: str
+    data: bytes
+    index: Index
+
+    def index_file(self) -> tuple[str, bytes]:
+        """The index's digest and bytes."""
+        data = gzip.compress(msgspec.json.encode(self.index), mtime=0)
+        return sha256(data).hexdigest(), data
+
+
+def in_packs(records: Iterable[tuple[Record, Entry | None]]) -> Iterator[Pack]:
+    """Records, calls with their entries, as packs. The same records give the same packs."""
+    pack = _Unfinished()
+    for record, entry in records:
+        pack.put(record, entry)
+        if pack.size >= PACK_BYTES:
+            yield pack.finished()
+            pack = _Unfinished()
+    if pack.count:
+        yield pack.finished()
+
+
+def responses_of(entry: Entry) -> list[str]:
+    """What an index says of a call."""
+    others = {attempt.digest for attempt in entry.attempts} - {entry.response}
+    return [entry.response, *sorted(others)]
+
+
+class _Unfinished:
+    def __init__(self) -> None:
+        self._file = io.BytesIO()
+        self._bundle = BundleWriter(self._file)
+        self._calls: dict[str, list[str]] = {}
+        self._names: dict[str, list[str]] = {"object": [], "version": []}
+
+    @property
+    def size(self) -> int:
+        return self._bundle.size
+
+    @property
+    def count(self) -> int:
+        return self._bundle.count
+
+    def put(self, record: Record, entry: Entry | None) -> None:
+        self._bundle.put(record)
+        if entry is not None:
+            self._calls[record.name] = responses_of(entry)
+        else:
+            self._names[record.kind].append(record.name)
+
+    def finished(self) -> Pack:
+        self._bundle.close()
+        data = self._file.getvalue()
+        name, (objects, versions) = sha256(data).hexdigest(), self._names.values()
+        index = Index(pack=name, size=len(data), calls=self._calls, objects=objects, versions=versions)
+        return Pack(name, data, index)
+
+
+class _Head(msgspec.Struct):
+    format: str
+    scheme: int
+
+
+def decode_index(name: str, data: bytes, place: str) -> Index:
+    """The index that lies at `place`, called `name`. Raises CorruptEntryError for a damaged one, or another scheme."""
+    if sha256(data).hexdigest() != name:
+        raise damaged(place)
+    try:
+        text = gzip.decompress(data)
+        head = msgspec.json.decode(text, type=_Head)
+        if head.format == FORMAT and head.scheme != INDEX_SCHEME:
+            raise CorruptEntryError(
+                f"{place} has scheme {head.scheme}, and this program knows scheme {INDEX_SCHEME}: use the version of "
+                "distill-build that wrote it"
+            )
+        return msgspec.json.decode(text, type=Index)
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptEntryError(f"{place} is no index of distill-build: remove it there") from error
+
+
+def damaged(place: str) -> CorruptEntryError:
+    """The sentence for an object whose bytes are not those it is named by."""
+    return CorruptEntryError(
+        f"{place} is damaged: remove it there, and send it again by cache push from a cache that has what it held"
+    )

@@ -1,0 +1,148 @@
+"""`cache fsck`: rehashes everything, puts what is damaged into quarantine, and says which items it belongs to.
+
+Exit 0 where all is well, 5 where something is damaged or gone.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from distill_build.cache.checking import check
+from distill_build.cache.findings import KINDS, Damage, Findings, Hit
+from distill_build.cache.quarantine import REPORT, Quarantine
+from distill_build.commands.locate import find_cache
+from distill_build.console.words import number_of, rough_money
+from distill_build.engine.lock import unused
+from distill_build.engine.reading import writable
+from distill_build.errors import StorageError
+from distill_build.options import Options
+from distill_build.records import JsonObject
+
+SHOWN = 10
+"""Damaged things that are printed, and items of each; -v prints all, and the report in quarantine holds them too."""
+NAMES = {"call": "calls", "object": "objects", "version": "versions", "dataset": "datasets"}
+READ_ONLY = "the cache cannot be written, so everything was left where it is"
+BUSY = "the cache is in use by a build, an import or gc, so everything was left where it is: run fsck again afterwards"
+
+
+def run(options: Options) -> int:
+    """Checks the cache that `options` name."""
+    directory = find_cache(options)
+    if not writable(directory):
+        return _checked(options, directory, None, READ_ONLY)
+    with unused(directory) as alone:
+        if not alone:
+            return _checked(options, directory, None, BUSY)
+        return _checked(options, directory, Quarantine(directory, datetime.now(UTC)), "")
+
+
+def _checked(options: Options, directory: Path, quarantine: Quarantine | None, remark: str) -> int:
+    findings = check(directory, quarantine)
+    folder = quarantine.folder if quarantine is not None and quarantine.used else None
+    found = document(directory, findings, folder)
+    if quarantine is not None and folder is not None:
+        quarantine.report(found)
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        for line in text(directory, findings, folder, remark, options):
+            print(line)
+    return 0 if findings.sound else StorageError.exit_code
+
+
+def document(directory: Path, findings: Findings, folder: Path | None) -> JsonObject:
+    """The document of `cache fsck --json`, and the report beside what is in quarantine."""
+    return {
+        "directory": str(directory),
+        "sound": findings.sound,
+        "checked": findings.checked,
+        "damage": [asdict(damage) for damage in findings.damage],
+        "hits": [asdict(hit) for hit in findings.hits],
+        "restored": sorted(findings.restored),
+        "salvaged": None if findings.saved is None else {"calls": findings.saved, "of": findings.expected},
+        "other_scheme": findings.other_scheme,
+        "usd": findings.usd,
+        "quarantine": None if folder is None else str(folder),
+        "notes": findings.notes,
+    }
+
+
+def text(directory: Path, findings: Findings, folder: Path | None, remark: str, options: Options) -> Iterator[str]:
+    """What was found, for people."""
+    yield f"{directory}: {_summary(findings)}"
+    if remark and (findings.damage or not options.quiet):
+        yield remark
+    if findings.saved is not None:
+        yield _salvaged(findings, done=folder is not None)
+    if not options.quiet:
+        yield from _details(findings, shown=len(findings.damage) if options.verbose else SHOWN, verbose=options.verbose)
+    yield from findings.notes
+    if findings.other_scheme:
+        yield f"{number_of(findings.other_scheme, 'calls')} of a scheme that is not known here were left alone"
+    yield from _ways_out(findings, folder)
+
+
+def _summary(findings: Findings) -> str:
+    checked = ", ".join(number_of(findings.checked[kind], plural) for kind, plural in NAMES.items())  # type: ignore[index]  # kinds all
+    if findings.sound:
+        return f"{checked} checked, all is well"
+    bad = ", ".join(_counted(kind, findings) for kind in KINDS if findings.of(kind))
+    return f"damaged: {bad} ({checked} checked)"
+
+
+def _counted(kind: str, findings: Findings) -> str:
+    number = len([damage for damage in findings.damage if damage.kind == kind])
+    return number_of(number, NAMES[kind]) if kind in NAMES else f"the {kind}"
+
+
+def _salvaged(findings: Findings, *, done: bool) -> str:
+    of = f" of {findings.expected:,}" if findings.expected is not None else ""
+    if done:
+        return f"a new database was made of the {findings.saved:,}{of} calls that could be read"
+    return f"{findings.saved:,}{of} calls can be read and saved"
+
+
+def _details(findings: Findings, *, shown: int, verbose: bool) -> Iterator[str]:
+    hits: dict[str, list[Hit]] = {}
+    for hit in findings.hits:
+        hits.setdefault(hit.damage, []).append(hit)
+    for damage in findings.damage[:shown]:
+        yield ""
+        yield damage.reason
+        if damage.name in findings.restored:
+            yield "  made anew from the files of its dataset"
+        elif damage.kind in ("call", "object"):
+            yield from _belongs(hits.get(damage.name, []), damage, verbose=verbose)
+    if len(findings.damage) > shown:
+        yield ""
+        yield f"and {len(findings.damage) - shown:,} more: -v prints them, --json holds them"
+    if findings.damage:
+        yield ""
+
+
+def _belongs(hits: list[Hit], damage: Damage, *, verbose: bool) -> Iterator[str]:
+    """The items that something damaged belongs to."""
+    if not hits:
+        yield f"  {damage.stage + ': ' if damage.stage else ''}no version needs it"
+    for hit in hits if verbose else hits[:SHOWN]:
+        more = f" and {number_of(hit.versions - 1, 'versions')} before it" if hit.versions > 1 else ""
+        place = f"{hit.stage} of {' / '.join(hit.path)}" if hit.stage else "in"
+        item = "" if (hit.item,) == hit.path else f"{',' if hit.stage else ''} {hit.item}"  # the topic is its own id
+        yield f"  {place}{item} ({hit.dataset} {hit.version[:12]}{more})"
+    if len(hits) > SHOWN and not verbose:
+        yield f"  and {len(hits) - SHOWN:,} more items"
+
+
+def _ways_out(findings: Findings, folder: Path | None) -> Iterator[str]:
+    """What to do now."""
+    if folder is not None:
+        yield f"nothing was deleted: what was damaged lies in {folder}, with a report in {REPORT}"
+    if findings.of("call"):
+        usd = f", about {rough_money(findings.usd)}" if findings.usd else ""
+        needed = len({hit.damage for hit in findings.hits if hit.stage})
+        again = f"; else a build that needs them asks again ({number_of(needed, 'calls')}{usd})" if needed else ""
+        yield f"cache pull or cache import bring responses back{again}"
+    if {damage.name for damage in findings.of("object")} - findings.restored or findings.of("version"):
+        yield "cache pull or cache import bring versions back; until then checkout and diff may not do with these"

@@ -1,0 +1,49 @@
+"""`cache push URL`: sends what a remote lacks."""
+
+import json
+import sys
+
+from distill_build.cache.indexes import read_indexes
+from distill_build.cache.pushing import Push, Sent
+from distill_build.cache.remote import Remote
+from distill_build.cache.selection import Holdings
+from distill_build.commands.cache_export import size
+from distill_build.commands.cache_selection import selected
+from distill_build.commands.locate import find_cache
+from distill_build.console.words import number_of
+from distill_build.engine.lock import in_use
+from distill_build.engine.reading import ReadOnlyStore
+from distill_build.errors import StorageError
+from distill_build.options import Options
+from distill_build.versions.archive import Archive
+
+
+def run(options: Options) -> int:
+    """Sends. Returns 5 where something that was wanted is damaged or gone, here or there."""
+    cache, remote = find_cache(options), Remote(options.arguments[1])
+    with in_use(cache, lambda: print(f"waiting for the cleaning of {cache}", file=sys.stderr)):
+        store = ReadOnlyStore(cache)
+        try:
+            holdings = Holdings(selected(options, cache, None), store, Archive(cache))
+            push = Push(holdings, remote, read_indexes(remote))
+            sent = push.run()
+        finally:
+            store.close()
+    troubles = list(push.indexes.damaged.values())
+    if holdings.losses:
+        troubles.append(holdings.losses.sentence(f"{cache} is sent"))
+    if options.json:
+        print(json.dumps({"remote": remote.shown, **sent.row(), "troubles": troubles}, ensure_ascii=False, indent=2))
+    elif not options.quiet:
+        print(f"{cache} → {remote.shown}: {_text(sent)}")
+    for trouble in troubles:
+        print(f"distill-build: {trouble}", file=sys.stderr)
+    return StorageError.exit_code if troubles else 0
+
+
+def _text(sent: Sent) -> str:
+    if not sent.packs:
+        calls, versions = number_of(sent.seen_calls, "calls"), number_of(sent.seen_versions, "versions")
+        return f"nothing to send, {calls} and {versions} are there already"
+    what = f"{number_of(sent.calls, 'calls')} and {number_of(sent.versions, 'versions')}"
+    return f"{what} sent, {size(sent.size)} in {number_of(sent.packs, 'packs')}"

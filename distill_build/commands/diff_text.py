@@ -1,0 +1,223 @@
+"""What `diff` prints for people: the versions, the counts, the settings that differ, and the groups with examples."""
+
+import difflib
+from collections.abc import Iterator
+from itertools import islice
+
+from distill_build.commands.diff_comparison import Comparison, Counts
+from distill_build.commands.diff_sides import SHORT, Compared
+from distill_build.commands.history import local_time
+from distill_build.console.page import Span, Style
+from distill_build.console.words import number_of
+from distill_build.engine.manifest import ABSENT, Difference
+from distill_build.options import Options
+from distill_build.stages.attribution import Group
+from distill_build.stages.causes import UNTIL, Cause
+from distill_build.stages.history import said
+from distill_build.stages.setting_names import Change
+from distill_build.stages.tally import STAGES
+from distill_build.versions.difference import ChangedAnswer, Item
+from distill_build.versions.tag_matching import TagTree
+
+EXAMPLES = 3
+"""Of each group; of one that follows from another group a single item is enough."""
+LONGEST_QUESTION = 70
+HEADINGS = ("", "added", "removed", "changed", "same")
+MARKS: dict[str, tuple[str, Style]] = {
+    "added": ("+", "added"),
+    "removed": ("-", "removed"),
+    "changed": ("~", "changed"),
+    "renamed": ("~", "changed"),
+}
+Line = tuple[Span, ...]
+EMPTY: Line = ()
+
+
+def text(comparison: Comparison, options: Options) -> Iterator[Line]:
+    """All lines: counts alone under -q, all items and whole prompts under -v."""
+    if not options.quiet:
+        yield from heading(comparison)
+        yield EMPTY
+    if not comparison.differs:
+        yield (("nothing differs: both are the same version", "plain"),)
+    else:
+        yield from table(comparison)
+    yield from ((("! " + note, "changed"),) for note in comparison.notes)
+    if options.quiet:
+        return
+    yield from settings(comparison, whole=options.verbose)
+    for group in comparison.groups:
+        yield EMPTY
+        yield from group_lines(comparison, group, whole=options.verbose)
+    yield from _nothing_found(comparison)
+    yield from _further(comparison, whole=options.verbose)
+
+
+def heading(comparison: Comparison) -> Iterator[Line]:
+    """The two versions."""
+    old, new = comparison.old, comparison.new
+    names = old.dataset if old.dataset == new.dataset else f"{old.dataset} → {new.dataset}"
+    yield ((names, "head"),)
+    yield (("  old  ", "quiet"), (_side(old), "plain"))
+    yield (("  new  ", "quiet"), (_side(new), "plain"))
+
+
+def _side(side: Compared) -> str:
+    when = _when(side)
+    missing = ", ".join(number_of(number, stage) for stage, number in side.missing.items())
+    return f"{side.version[:SHORT]}  {when}  {called(side)}" + f"  ! {missing} missing" * bool(missing)
+
+
+def called(side: Compared) -> str:
+    """A version as the user called it, a long digest cut."""
+    return side.wanted[:SHORT] if side.version.startswith(side.wanted) else side.wanted
+
+
+def _when(side: Compared) -> str:
+    if side.at is not None:
+        return local_time(side.at)
+    return "as its files lie" if side.content is not None else "not in the cache"
+
+
+def table(comparison: Comparison) -> Iterator[Line]:
+    """Counts by stage, with what else is to be said of a stage behind them."""
+    rows = [HEADINGS, *(_row(stage, comparison.counts.get(stage)) for stage in STAGES)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        yield (
+            ("   ".join([row[0].ljust(widths[0]), *cells]).rstrip(), "plain"),
+            (_remark(comparison, row[0]), "quiet"),
+        )
+
+
+def _row(stage: str, counts: Counts | None) -> tuple[str, ...]:
+    if counts is None:
+        return (stage, "?", "?", "?", "?")
+    return (stage, *(f"{number:,}" for number in (counts.added, counts.removed, counts.changed, counts.same)))
+
+
+def _remark(comparison: Comparison, stage: str) -> str:
+    difference, counts = comparison.difference, comparison.counts.get(stage)
+    if stage in comparison.counts and counts is None:
+        return f"   {comparison.old.counts[stage]:,} → {number_of(comparison.new.counts[stage], stage)}"
+    words = []
+    if difference is not None and stage == "tags" and difference.renamed:
+        words.append(f"{len(difference.renamed):,} renamed")
+    if difference is not None and stage == "answers":
+        changed, other = difference.answers.changed, difference.answers.other_request
+        if changed:
+            words.append(f"reasoning {sum(c.reasoning for c in changed):,}, answer {sum(c.answer for c in changed):,}")
+        if other:
+            words.append(f"{other:,} with the same text from another request")
+    return "   " * bool(words) + "; ".join(words)
+
+
+def settings(comparison: Comparison, *, whole: bool) -> Iterator[Line]:
+    """The settings and prompts that differ."""
+    if not comparison.settings_known:
+        return  # a note has said so
+    yield EMPTY
+    if not comparison.causes:
+        yield (("no setting or prompt differs", "plain"),)
+        return
+    yield (("settings and prompts that differ", "head"),)
+    for cause in comparison.causes:
+        yield ((f"  {sentence(cause)}", "plain"),)
+        if whole:
+            yield from _text_diff(cause)
+
+
+def sentence(cause: Cause) -> str:
+    """A cause in a few words."""
+    if _digests(cause):
+        return f"{'prompt ' * cause.prompt}{cause.name} edited (a lock has only its digest)"
+    return said(Change("", Difference(cause.name, cause.old, cause.new)))
+
+
+def _digests(cause: Cause) -> bool:
+    return all(isinstance(side, str) and side.startswith("sha256:") for side in (cause.old, cause.new))
+
+
+def _text_diff(cause: Cause) -> Iterator[Line]:
+    """A prompt, or another long text, line by line."""
+    old, new = ("" if side in (ABSENT, None) else side for side in (cause.old, cause.new))
+    if not (isinstance(old, str) and isinstance(new, str) and "\n" in old + new):
+        return
+    styles: dict[str, Style] = {"+": "added", "-": "removed", "@": "quiet"}
+    for line in islice(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm=""), 2, None):
+        yield ((f"    {line}", styles.get(line[:1], "plain")),)
+
+
+def group_lines(comparison: Comparison, group: Group, *, whole: bool) -> Iterator[Line]:
+    """What happened to how many items, why, and the first of them."""
+    assert comparison.difference is not None, "there are no groups without items"  # noqa: S101
+    count = number_of(len(group.items), group.stage)
+    yield (
+        (f"{count} {group.change}", "head"),
+        (f": {reason(group, settings_known=comparison.settings_known)}", "plain"),
+    )
+    shown = len(group.items) if whole else 1 if group.reason.because == "above" else EXAMPLES
+    changed_answers = comparison.difference.answers.changed if group.change == "changed" else []
+    changes = {changed.item.id: changed for changed in changed_answers}
+    renamed = {new.id: old.path for old, new in comparison.difference.renamed}
+    tree = comparison.difference.old if group.change == "removed" else comparison.difference.new
+    mark, style = MARKS[group.change]
+    for item in group.items[:shown]:
+        before = f"{' / '.join(renamed[item.id])} → " if group.change == "renamed" else ""
+        words = f"{before}{described(tree, group.stage, item, changes.get(item.id))}"
+        yield ((f"  {mark} ", style), (f"{item.id}  ", "quiet"), (words, "plain"))
+    if len(group.items) > shown:
+        yield ((f"    and {len(group.items) - shown:,} more", "quiet"),)
+
+
+def reason(group: Group, *, settings_known: bool) -> str:
+    """Why, in a few words."""
+    above = {"tags": "tags", "questions": "tags", "answers": "questions"}[group.stage]
+    match group.reason.because:
+        case "settings":
+            return "; ".join(sentence(cause) for cause in group.reason.causes)
+        case "above" if group.change in ("changed", "renamed"):
+            return "it follows from a tag above that was renamed"
+        case "above":
+            return f"{'below' if above == 'tags' else 'they belong to'} {above} that were {group.change}"
+        case "asked again":
+            return "the same request has another response: asked again (--rebuild), or built with another cache"
+        case "missing":
+            return f"the {'old' if group.change == 'added' else 'new'} version could not make them (failures.jsonl)"
+        case "until":
+            return f"the {'old' if group.change == 'added' else 'new'} version stops before that ({UNTIL})"
+    return "no setting that differs explains it" if settings_known else "not known without the settings of both"
+
+
+def described(tree: TagTree, stage: str, item: Item, changed: ChangedAnswer | None) -> str:
+    """An item on one line."""
+    words = " / ".join(tree.tags[item.tag].path)
+    if stage != "tags":
+        question = " ".join(item.question.split())
+        words += f": {question if len(question) <= LONGEST_QUESTION else question[: LONGEST_QUESTION - 1] + '…'}"
+    if item.sample:
+        words += f" [sample {item.sample}]"
+    if changed is not None:
+        parts = [name for name, differs in (("reasoning", changed.reasoning), ("answer", changed.answer)) if differs]
+        words += f" ({' and '.join(parts)})"
+    return " ".join(words.split())
+
+
+def _nothing_found(comparison: Comparison) -> Iterator[Line]:
+    """Two versions whose items are all the same."""
+    if comparison.differs and comparison.difference is not None and not comparison.groups:
+        yield EMPTY
+        what = "no tag, question or answer text differs: only what else a row holds (call, usage, number, order)"
+        yield ((what, "plain"),)
+
+
+def _further(comparison: Comparison, *, whole: bool) -> Iterator[Line]:
+    """Where there is more."""
+    if not comparison.groups:
+        return
+    named = " ".join(called(side) for side in (comparison.old, comparison.new))
+    yield EMPTY
+    if not whole:
+        yield (("-v lists all items and shows prompts line by line; --json is for programs", "quiet"),)
+    yield ((f"distill-build diff {named} ID shows one item word by word", "quiet"),)

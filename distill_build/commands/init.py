@@ -1,0 +1,98 @@
+"""`init [DIR]`: writes a starter project. It never replaces a file.
+
+The prompts are copies of our own: they belong to the project from then on, as its lock and its responses do, and a
+later version of this program that words them better does not make every response of the project one of another prompt.
+"""
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from distill_build.errors import StorageError, UsageError
+from distill_build.options import Options
+from distill_build.stages.prompts import SUFFIX, packed_folder
+
+STARTER = Path(__file__).parents[1] / "starter"
+FILES: Mapping[str, tuple[str, str]] = {
+    "conf/distill.yaml": ("distill.yaml", "what is built"),
+    "prompts/README.md": ("prompts.md", "which prompt asks for what"),
+    ".gitignore": ("gitignore.txt", "locks are committed; responses and rows are not"),
+    ".github/workflows/dataset.yaml": ("workflow.yaml", "CI: distill-build --frozen, from a bundle of responses"),
+    "README.md": ("project.md", "how this project is worked with"),
+}
+"""Place in the project → file in `starter/`, and what it is for."""
+LANGUAGE = "en"
+PROMPTS = f"prompts/{LANGUAGE}"
+
+
+def run(options: Options) -> int:
+    """Writes the files into the folder that is the first of the arguments, by default into the working directory."""
+    folder = Path(*options.arguments)
+    files = starter_files()
+    refuse_to_replace(folder, files)
+    write(folder, files)
+    if options.json:
+        print(json.dumps({"directory": str(folder), "files": sorted(files)}, ensure_ascii=False, indent=2))
+    elif not options.quiet:
+        print("\n".join(text(folder)))
+    return 0
+
+
+def starter_files() -> dict[str, str]:
+    """Place in the project → content."""
+    templates = {place: (STARTER / name).read_text(encoding="utf-8") for place, (name, _) in FILES.items()}
+    ours = sorted((packed_folder() / LANGUAGE).glob(f"*{SUFFIX}"))
+    prompts = {f"{PROMPTS}/{path.name}": path.read_text(encoding="utf-8") for path in ours}
+    return {
+        place: content.replace("@version@", version("distill-build")) for place, content in templates.items()
+    } | prompts
+
+
+def refuse_to_replace(folder: Path, files: Mapping[str, str]) -> None:
+    """Raises UsageError where a file that would be written is there, or something else is in its way."""
+    there = [place for place in files if os.path.lexists(folder / place)]
+    if there:
+        raise UsageError(
+            f"{folder.absolute()} has {', '.join(there)} already, and init replaces nothing: name another folder, "
+            "as in distill-build init my-dataset"
+        )
+    for place in files:
+        for parent in (folder / place).parents:
+            if os.path.lexists(parent) and not parent.is_dir():
+                raise UsageError(f"{parent} is no folder: name another one, as in distill-build init my-dataset")
+
+
+def write(folder: Path, files: Mapping[str, str]) -> None:
+    """Writes all files or none. Raises StorageError where that cannot be done."""
+    written: list[Path] = []
+    try:
+        for place, content in files.items():
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8", newline="\n") as file:  # x: one that came meanwhile stays as it is
+                written.append(path)
+                file.write(content)
+    except OSError as error:
+        for path in written:
+            with suppress(OSError):
+                path.unlink()
+        raise StorageError(f"{error.filename or folder} cannot be written: {error.strerror}; nothing was") from error
+
+
+def text(folder: Path) -> Iterator[str]:
+    """What was written, and what to do next."""
+    rows = [(place, purpose) for place, (_, purpose) in FILES.items()]
+    rows.insert(1, (f"{PROMPTS}/", "the prompts: copies of our own, to be changed"))
+    width = max(len(place) for place, _ in rows)
+    yield f"A dataset project is in {folder.absolute()}:"
+    yield from (f"  {place:<{width}}  {purpose}" for place, purpose in rows)
+    yield from ("", "Say what you want in conf/distill.yaml (the topic is sports, the model a small local one), then:")
+    if folder != Path():
+        yield f"  cd {shlex.quote(str(folder))}"
+    yield "  distill-build plan     # what a build would send, and cost"
+    yield "  distill-build          # builds outputs/sports and its distill.lock"
+    yield "  git init && git add -A && git commit"

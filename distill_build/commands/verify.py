@@ -1,0 +1,92 @@
+"""`verify`: checks a dataset's files and its lock against each other, every digest. Changes nothing."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from distill_build.commands.locate import find_cache, find_dataset
+from distill_build.console.words import number_of
+from distill_build.errors import DifferenceError, DistillError
+from distill_build.options import Options
+from distill_build.records import JsonObject
+from distill_build.stages.dataset import EXPORTS, SOURCES, Dataset
+from distill_build.stages.verifying import Responses, Verdict, stored_responses, verify
+
+VERSION_DIGITS = 12
+
+
+def run(options: Options) -> int:
+    """Prints what is wrong, 4 where anything is; -v prints each file with its digest."""
+    dataset = find_dataset(options, *options.arguments)
+    verdict = verify(dataset)
+    responses = look_in_cache(options, dataset)
+    if options.json:
+        print(json.dumps(document(dataset, verdict, responses), ensure_ascii=False, indent=2))
+    for line in text(dataset, verdict, responses, options):
+        print(line, file=sys.stderr if options.json else sys.stdout)
+    return DifferenceError.exit_code if verdict.findings else 0
+
+
+def look_in_cache(options: Options, dataset: Dataset) -> Responses | str:
+    """The responses behind the rows in the cache; or why they were not looked for, which is no fault of the dataset."""
+    if not dataset.artefact(SOURCES).exists():
+        return f"the responses were not looked for: {dataset.artefact(SOURCES)}, which names them, is not here"
+    try:
+        return stored_responses(dataset, find_cache(options, dataset))
+    except DistillError as error:
+        return f"the responses were not looked for: {error}"
+
+
+def document(dataset: Dataset, verdict: Verdict, responses: Responses | str) -> JsonObject:
+    """The document of `verify --json`."""
+    return {
+        "folder": str(dataset.folder),
+        "version": verdict.version,
+        "locked": verdict.locked,
+        "files": verdict.checked,
+        "rows": verdict.rows,
+        "findings": [asdict(finding) for finding in verdict.findings],
+        "responses": None if isinstance(responses, str) else asdict(responses),
+    }
+
+
+def text(dataset: Dataset, verdict: Verdict, responses: Responses | str, options: Options) -> Iterator[str]:
+    """The verdict for people: `quiet` leaves what is wrong."""
+    if options.verbose:
+        yield from (f"{digest}  {name}" for name, digest in verdict.checked.items())
+    if not verdict.findings:
+        yield from [] if options.quiet else [_good(dataset, verdict)]
+    else:
+        yield f"{dataset.folder} is not as it should be: {number_of(len(verdict.findings), 'findings')}"
+        yield from (f"  {finding.file}: {finding.problem}" for finding in verdict.findings)
+        yield _way_out(dataset, verdict)
+    if not options.quiet:
+        yield responses if isinstance(responses, str) else _stored(responses)
+
+
+def _good(dataset: Dataset, verdict: Verdict) -> str:
+    rows = [number_of(number, name.removesuffix(".jsonl")) for name, number in verdict.rows.items()]
+    exports = sum(name.startswith(f"{EXPORTS}/") for name in verdict.checked)
+    held = ", ".join([*rows, number_of(exports, "exports")])
+    return f"{dataset.folder} is what its lock says: version {verdict.version[:VERSION_DIGITS]}, {held}"
+
+
+def _way_out(dataset: Dataset, verdict: Verdict) -> str:
+    if verdict.locked is None:
+        return "build again: that writes the files and the lock from the cache, and keeps what was edited"
+    return (
+        f"`distill-build checkout {dataset.folder}` brings back what the lock names, and a build makes what the "
+        "settings give; both keep what was edited"
+    )
+
+
+def _stored(found: Responses) -> str:
+    absent = found.lacking + found.damaged
+    if not absent:
+        return f"the cache holds all {number_of(found.named, 'responses')} behind it"
+    damaged = f" ({found.damaged:,} of them damaged)" if found.damaged else ""
+    return (
+        f"the cache lacks {absent:,} of the {number_of(found.named, 'responses')} behind it{damaged}: the files need "
+        "none of them; cache import or cache pull brings them"
+    )

@@ -1,0 +1,246 @@
+"""--locked and --frozen: a build that may give nothing but what distill.lock says."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from distill_build.artefact_rows import SourcesRow, TagRow, read_rows
+from distill_build.engine.manifest import ABSENT, Difference
+from distill_build.engine.reading import Responses
+from distill_build.errors import CorruptEntryError, DifferenceError, MissingCallError
+from distill_build.options import Options, Until
+from distill_build.records import JsonObject
+from distill_build.settings import Stage
+from distill_build.stages.budget import NOT_ASKED
+from distill_build.stages.call import Failed
+from distill_build.stages.dataset import FAILURES, SOURCES, Dataset, State
+from distill_build.stages.locked_responses import LockedResponses, as_locked
+from distill_build.stages.plan import Plan
+from distill_build.stages.recipe import Call
+from distill_build.stages.session import Session
+from distill_build.stages.setting_names import setting_name
+from distill_build.stages.tally import STAGES
+from distill_build.stages.versioning import lock_of
+from distill_build.versions.archive import Archive
+from distill_build.versions.lockfile import LOCK, Facts, Lock, facts_of, read_lock
+from distill_build.versions.snapshot import lines_of
+
+SHOWN = 5
+"""Differences that an error names; the number of all others is told."""
+ANOTHER_TEXT = " is another text"
+
+
+def locked_of(dataset: Dataset, options: Options) -> "Locked | None":
+    """What the flags hold a build to; None where nothing does.
+
+    Raises DifferenceError for a lock that cannot be gone by, and under --frozen where there is none.
+    """
+    if not (options.locked or options.frozen):
+        return None
+    place = dataset.artefact(LOCK)
+    lock = read_lock(place)
+    if lock is None and options.frozen:
+        raise DifferenceError(f"--frozen: there is no {place}: build once without it, and commit the lock")
+    return None if lock is None else Locked(lock, options.until)
+
+
+def unlocked_note(dataset: Dataset, options: Options) -> str | None:
+    """What is to be said where a build was to be held to a lock, and there is none yet."""
+    place = dataset.artefact(LOCK)
+    if not options.locked or place.exists():
+        return None
+    return f"there is no {place} yet, so --locked holds this build to nothing; it writes one (--frozen wants one)"
+
+
+def foreign_lock(session: Session, plan: Plan) -> str | None:
+    """What is to be said of the lock before a build that is not held to it; None for one that was written here.
+
+    A lock of another version matters where something would be asked: somebody may have had the responses already.
+    """
+    state, place = session.dataset.state(), session.dataset.artefact(LOCK)
+    try:
+        lock = read_lock(place)
+    except DifferenceError as error:
+        return f"{error}. This build goes by the settings and writes a new one; the old one is kept"
+    if lock is None or not plan.calls or (state is not None and state.version == lock.version):
+        return None
+    here = Archive(session.cache_dir).find(lock.version) is not None
+    way = (
+        f"which is not what {place.parent} holds: `distill-build checkout {place.parent}` brings it back"
+        if here
+        else "which was not built here: `cache pull` or `cache import` brings its responses"
+    )
+    return (
+        f"{place} names version {lock.version[:12]}, {way}, and --locked refuses anything else. This build goes by "
+        "the settings"
+    )
+
+
+def locked_weights(dataset: Dataset) -> dict[Stage, str]:
+    """The digests of weights files that the lock names."""
+    lock = read_lock(dataset.artefact(LOCK))
+    recipe = lock.recipe if lock is not None else {}
+    return {stage: recipe[stage, "weights"] for stage in STAGES if (stage, "weights") in recipe}
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """The lock that a build up to `until` is held to."""
+
+    lock: Lock
+    until: Until
+
+    def view(self, store: Responses, session: Session) -> LockedResponses:
+        """The store as the locked version saw it."""
+        return as_locked(store, session.cache_dir, self.lock.version)
+
+    def absent(self, call: Call) -> Failed:
+        """What becomes of a call that is not stored: nothing was there either where the lock has missing items."""
+        if self.lock.complete:
+            raise not_stored("--locked", call.stage, call.path)
+        return Failed(NOT_ASKED, 0, "nothing is asked under --locked")
+
+    def refuse_requests(self, plan: Plan, session: Session) -> None:
+        """Raises DifferenceError where a build would have to ask for what the locked version has."""
+        if plan.calls and self.lock.complete:
+            raise self.needs_requests(plan, session)
+
+    def failures_as_they_were(self, rows: list[JsonObject], session: Session) -> bytes | None:
+        """The text of failures.jsonl as it was when these items failed, where it can still be had.
+
+        A build that asks nothing learns nothing of why they did.
+        """
+        wanted = [_failed_item(row) for row in rows]
+        for known in self._known_failures(session):
+            with suppress(msgspec.MsgspecError):  # one edited by hand
+                if [_failed_item(msgspec.json.decode(line)) for line in known] == wanted:
+                    return b"".join(line + b"\n" for line in known)
+        return None
+
+    def _known_failures(self, session: Session) -> Iterator[list[bytes]]:
+        """The lines of failures.jsonl as it lies there, and as it was kept with the locked version."""
+        place = session.dataset.artefact(FAILURES)
+        if place.is_file():
+            yield place.read_bytes().splitlines()
+        with suppress(CorruptEntryError):
+            archive = Archive(session.cache_dir)
+            version = archive.find(self.lock.version)
+            if version is not None and FAILURES in version.files:
+                yield list(lines_of(archive.objects, version.files[FAILURES]))
+
+    def needs_requests(self, plan: Plan, session: Session) -> DifferenceError:
+        """What to raise where a build would have to ask."""
+        return self._other(session, f"a build would send {_requests(plan)}, the first for {_first(plan)}")
+
+    def refuse_others(self, state: State, new: dict[str, Path], session: Session) -> None:
+        """Raises DifferenceError where the files just made are not those of the lock; `new` maps names to them."""
+        if state.version != self.lock.version:
+            raise self._other(session, f"a build would give {state.version[:12]}{self._where(session, new)}")
+        exports = lock_of(state, session.settings).exports
+        other = {
+            name for name in exports.keys() | self.lock.exports if exports.get(name) != self.lock.exports.get(name)
+        }
+        if other:
+            raise self._other(session, f"{', '.join(sorted(other))} would not be as locked")
+
+    def _other(self, session: Session, what: str) -> DifferenceError:
+        differences = _all_said(setting_differences(self.lock.recipe, facts_of(session.identity)))
+        if self.until != self.lock.until:
+            differences.insert(0, f"--until: {self.lock.until} → {self.until}")
+        way = (
+            f"{_listed(differences)}. Set that back"
+            if differences
+            else "No setting and no prompt differs: bring the locked version's responses by cache import or cache pull"
+        )
+        return DifferenceError(
+            f"not the locked version {self.lock.version[:12]}: {what}. {way}, or build without --locked and --frozen "
+            "for a new version. Nothing was replaced"
+        )
+
+    def _where(self, session: Session, new: dict[str, Path]) -> str:
+        """The places below which other responses stand than in the locked version, where the cache can tell."""
+        try:
+            then = _locked_sources(Archive(session.cache_dir), self.lock)
+        except CorruptEntryError:  # that it is another version is known without
+            return ""
+        now = read_rows(new[SOURCES], SourcesRow)
+        other = {row.id for row in now if row.id in then and _answered_otherwise(then[row.id], row)}
+        paths = [session.settings.topic] if session.settings.topic in other else []
+        paths += [" / ".join(row.path) for row in read_rows(new["tags.jsonl"], TagRow) if row.id in other]
+        return f", since other responses stand below {_listed(paths)}" if paths else ""
+
+
+def _locked_sources(archive: Archive, lock: Lock) -> dict[str, SourcesRow]:
+    """The responses behind the locked version, by tag; none where it is not in the cache."""
+    version = archive.find(lock.version)
+    if version is None or SOURCES not in version.files:
+        return {}
+    rows = map(msgspec.json.Decoder(SourcesRow).decode, lines_of(archive.objects, version.files[SOURCES]))
+    return {row.id: row for row in rows}
+
+
+def _answered_otherwise(then: SourcesRow, now: SourcesRow) -> bool:
+    """Whether a request that both name has another response."""
+    before = dict([*then.requests, *then.answers])
+    return any(before.get(key, response) != response for key, response in [*now.requests, *now.answers])
+
+
+def _failed_item(row: JsonObject) -> JsonObject:
+    """What a line of failures.jsonl speaks of, without why and how often."""
+    return {name: row.get(name) for name in ("stage", "path", "question_id", "missing")}
+
+
+def not_stored(flag: str, stage: Stage, path: tuple[str, ...]) -> MissingCallError:
+    """What to raise where `flag` lets nothing be asked, and the call for the place at `path` is not in the cache."""
+    return MissingCallError(f"{flag}: {stage} for {' / '.join(path)} would need a request that is not in the cache")
+
+
+def setting_differences(old: Facts, new: Facts) -> Iterator[Difference]:
+    """The settings and prompts that differ, by the names that a user knows."""
+    for place in sorted(old.keys() | new.keys()):
+        before, after = old.get(place, ABSENT), new.get(place, ABSENT)
+        if before != after:
+            yield Difference(setting_name(place[0], ".".join(place[1:])), before, after)
+
+
+def _all_said(differences: Iterator[Difference]) -> list[str]:
+    """Each setting once, whichever roles it is one of; texts behind numbers, which tell more."""
+    said = dict.fromkeys(map(_said, differences))
+    return sorted(said, key=lambda each: each.endswith(ANOTHER_TEXT))
+
+
+def _said(difference: Difference) -> str:
+    old, new = difference.old, difference.new
+    if difference.path == "breadth" and isinstance(old, list) and isinstance(new, list) and len(old) != len(new):
+        return f"depth: {len(old)} → {len(new)}"  # breadth has one number for each level
+    if any(isinstance(side, str) and side.startswith("sha256:") for side in (old, new)):
+        return f"{difference.path}{ANOTHER_TEXT}"
+    return f"{difference.path}: {_shown(old)} → {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is ABSENT else str(value)
+
+
+def _listed(items: list[str]) -> str:
+    if not items:
+        return "No setting and no prompt differs"
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return "; ".join(items[:SHOWN]) + more
+
+
+def _requests(plan: Plan) -> str:
+    cost = plan.cost
+    usd = "" if cost.usd is None else f" for about ${cost.usd:.4g}"
+    about = "" if plan.exact else "about "
+    number = f"{plan.calls} request" + "s" * (plan.calls != 1)
+    return f"{about}{number}{usd} ({cost.prompt_tokens + cost.completion_tokens:,} tokens)"
+
+
+def _first(plan: Plan) -> str:
+    stage, path = plan.first
+    return f"{stage} of {' / '.join(path)}"

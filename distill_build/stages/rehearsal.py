@@ -1,0 +1,57 @@
+"""A build that is held to something, carried out as far as that tells whether it would be refused.
+
+What it writes it writes into a temporary folder: `plan` changes nothing.
+"""
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from distill_build.engine.ledger import Ledger
+from distill_build.engine.reading import Responses
+from distill_build.options import Options
+from distill_build.stages.asking import Asking
+from distill_build.stages.assembly import LeafRows
+from distill_build.stages.finishing import NEW, Finish
+from distill_build.stages.locked import Locked, locked_of, not_stored
+from distill_build.stages.plan import Plan
+from distill_build.stages.planning import existing_store, kept_leaves
+from distill_build.stages.report import Watcher
+from distill_build.stages.session import Session
+from distill_build.stages.tree import Node
+
+
+def rehearse(session: Session, options: Options, plan: Plan, watcher: Watcher) -> None:
+    """Raises DifferenceError where a build with these options would, in the same words. `plan` is that build's."""
+    locked = locked_of(session.dataset, options)
+    if locked is None:
+        if plan.calls and options.offline:
+            raise not_stored("--offline", *plan.first)
+        return
+    locked.refuse_requests(plan, session)
+    store = existing_store(session)
+    if store is None:
+        raise locked.needs_requests(plan, session)
+    try:
+        with TemporaryDirectory(prefix="distill-plan-") as folder:
+            _make(session, options, store, watcher, Ledger(Path(folder), "plan"), locked)
+    finally:
+        store.close()
+
+
+def _make(
+    session: Session, options: Options, store: Responses, watcher: Watcher, ledger: Ledger, locked: Locked
+) -> None:
+    asking = Asking(session, options, locked.view(store, session), ledger, watcher, locked)
+    generation = session.directory.generation()
+    kept = kept_leaves(session, options.until, generation, locked.lock.version)
+    rows = LeafRows(ledger.folder / NEW, kept)
+    root = asyncio.run(_walk(asking, rows))
+    Finish(session, options, ledger, asking, rows, generation, locked).make(root)
+
+
+async def _walk(asking: Asking, rows: LeafRows) -> Node:
+    try:
+        return await asking.walk(rows)
+    finally:
+        await asking.close()

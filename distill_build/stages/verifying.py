@@ -1,0 +1,130 @@
+"""Whether a dataset's files are what its lock says, and fit each other. Reads each file once and changes nothing."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_build.engine.artefacts import file_sha256
+from distill_build.engine.reading import ReadOnlyStore
+from distill_build.errors import CorruptEntryError, DifferenceError
+from distill_build.stages.dataset import ARTEFACTS, EXPORTS, FAILURES, SOURCES, Dataset, version_of
+from distill_build.stages.row_checks import RowChecks
+from distill_build.versions.lockfile import LOCK, Lock, read_lock
+
+SHORT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A file, by its name within the dataset's folder, and what is wrong with it."""
+
+    file: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`version` is that of the artefacts as they are; `locked` that of the lock, None where none can be gone by.
+
+    `checked` maps every file that was looked at to its SHA-256, `rows` every artefact to its number of rows.
+    """
+
+    version: str
+    locked: str | None
+    checked: dict[str, str]
+    rows: dict[str, int]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class Responses:
+    """The responses that the rows were read from: how many are named, and of these not in the cache, or damaged."""
+
+    named: int = 0
+    lacking: int = 0
+    damaged: int = 0
+
+
+def verify(dataset: Dataset) -> Verdict:
+    """Compares the files of `dataset` with its lock and with each other."""
+    findings: list[Finding] = []
+    lock = _lock(dataset, findings)
+    exports = sorted(path.name for path in dataset.artefact(EXPORTS).glob("*") if path.is_file())
+    names = [*ARTEFACTS, FAILURES, SOURCES, *(f"{EXPORTS}/{name}" for name in exports)]
+    checked = {name: file_sha256(path) for name in names if (path := dataset.artefact(name)).is_file()}
+    findings += _against_state(dataset, lock, checked)
+    rows = RowChecks(dataset)
+    findings += [Finding(file, problem) for file, problem in rows.problems()]
+    if lock is not None:
+        findings += [*_against_lock(lock, checked), *_counted(lock, rows.counts)]
+    findings.sort(key=lambda finding: finding.file)
+    return Verdict(
+        version_of(checked), lock.version if lock is not None else None, checked, rows.counts, tuple(findings)
+    )
+
+
+def stored_responses(dataset: Dataset, cache: Path) -> Responses:
+    """Whether the cache has the responses behind the rows. Raises StorageError for a cache that cannot be read."""
+    found = Responses()
+    with closing(ReadOnlyStore(cache)) as store:
+        for row in dataset.sources():
+            for key, digest in (*row.requests, *row.answers):
+                _look_up(store, key, digest, found)
+    return found
+
+
+def _look_up(store: ReadOnlyStore, key: str, digest: str, found: Responses) -> None:
+    found.named += 1
+    try:
+        entry = store.get(key)
+    except CorruptEntryError:
+        found.damaged += 1
+        return
+    if entry is None or all(attempt.digest != digest for attempt in entry.attempts):
+        found.lacking += 1
+
+
+def _lock(dataset: Dataset, findings: list[Finding]) -> Lock | None:
+    try:
+        lock = read_lock(dataset.artefact(LOCK))
+    except DifferenceError as error:
+        findings.append(Finding(LOCK, str(error)))
+        return None
+    if lock is None:
+        findings.append(Finding(LOCK, "it is missing: the next build writes it, or git has it"))
+    return lock
+
+
+def _against_lock(lock: Lock, checked: Mapping[str, str]) -> Iterator[Finding]:
+    named = lock.artefacts | {f"{EXPORTS}/{name}": digest for name, digest in lock.exports.items()}
+    for name, digest in named.items():
+        if name not in checked:
+            yield Finding(name, "it is missing")
+        elif checked[name] != digest:
+            yield Finding(name, f"its SHA-256 is {checked[name][:SHORT]}…, and the lock has {digest[:SHORT]}…")
+    for name in checked.keys() - named.keys() - {FAILURES, SOURCES}:
+        yield Finding(name, "the lock does not know it")
+    if (made := version_of(lock.artefacts)) != lock.version:
+        yield Finding(LOCK, f"it names version {lock.version[:SHORT]}, and its digests make {made[:SHORT]}")
+    if lock.missing and FAILURES not in checked:
+        yield Finding(FAILURES, "it is missing: the lock counts items that could not be made")
+    if FAILURES in checked and not lock.missing:
+        yield Finding(FAILURES, "the lock says that nothing is missing")
+
+
+def _counted(lock: Lock, rows: Mapping[str, int]) -> Iterator[Finding]:
+    for name, number in rows.items():
+        counted = lock.counts.get(name.removesuffix(".jsonl"), 0)
+        if name in lock.artefacts and number != counted:
+            yield Finding(name, f"it has {number:,} rows, and the lock counts {counted:,}")
+
+
+def _against_state(dataset: Dataset, lock: Lock | None, checked: Mapping[str, str]) -> Iterator[Finding]:
+    """Files that no lock names are compared with what was last written here, where that is the same version."""
+    state = dataset.state()
+    if state is None or (lock is not None and state.version != lock.version):
+        return
+    for name in (FAILURES, SOURCES):
+        if name in checked and name in state.outputs and state.outputs[name].sha256 != checked[name]:
+            yield Finding(name, "it is not as it was last written here")

@@ -1,0 +1,79 @@
+"""What a build does for versions: it says in the lock what it made, and keeps it in the cache."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from distill_build.engine.manifest import canonical
+from distill_build.engine.reading import writable
+from distill_build.settings import Settings
+from distill_build.stages.dataset import ARTEFACTS, EXPORTS, KEPT, State
+from distill_build.stages.report import expected_items
+from distill_build.stages.session import Session
+from distill_build.stages.tally import STAGES, Tally
+from distill_build.versions.archive import Archive, Spent, Version
+from distill_build.versions.lockfile import Lock, facts_of
+from distill_build.versions.snapshot import take_snapshot
+
+
+def lock_of(state: State, settings: Settings) -> Lock:
+    """The lock of what a build with `settings` left."""
+    artefacts = {name: state.outputs[name].sha256 for name in ARTEFACTS if name in state.outputs}
+    exports = {
+        name.removeprefix(f"{EXPORTS}/"): facts.sha256
+        for name, facts in sorted(state.outputs.items())
+        if name.startswith(f"{EXPORTS}/")
+    }
+    return Lock(
+        version=state.version,
+        name=settings.name,
+        until=state.until,
+        counts=state.counts,
+        missing=missing_items(state, settings),
+        artefacts=artefacts,
+        exports=exports,
+        recipe=facts_of(state.recipe),
+    )
+
+
+def missing_items(state: State, settings: Settings) -> dict[str, int]:
+    """Items that were declared and are not there, by stage; nothing for a stage that has all, or was not reached."""
+    expected = expected_items(settings)
+    reached = STAGES[: STAGES.index(state.until) + 1] if state.until in STAGES else STAGES
+    short = {stage: expected.of(stage) - state.counts[stage] for stage in reached}
+    return {stage: number for stage, number in short.items() if number > 0}
+
+
+def register(session: Session) -> None:
+    """Makes the dataset known to the cache before anything is asked for: if this is killed, gc keeps what had come."""
+    archive, folder = Archive(session.cache_dir), session.dataset.folder
+    if writable(session.cache_dir) and archive.root(folder) is None:
+        archive.register(folder, session.settings.name, [])
+
+
+def keep_version(session: Session, state: State, files: dict[str, Path], tally: Tally, seconds: float) -> None:
+    """Keeps what a build made in the cache, unless it is what was there before.
+
+    `files` maps names to the new files. Nothing is kept in a cache that cannot be written: a build that found
+    everything in there has made no version of its own.
+    """
+    archive, folder = Archive(session.cache_dir), session.dataset.folder
+    if not writable(session.cache_dir):
+        return
+    if archive.latest(folder) == state.version:
+        return
+    if archive.latest(folder) is None and archive.adopt(folder, session.settings.name, state.version):
+        return
+    prompt, completion = tally.tokens
+    version = Version(
+        version=state.version,
+        name=session.settings.name,
+        topic=session.settings.topic,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        until=state.until,
+        counts=state.counts,
+        missing=missing_items(state, session.settings),
+        spent=Spent(tally.asked, prompt, completion, tally.usd, round(seconds, 3)),
+        recipe=archive.objects.put(canonical(state.recipe)),
+        files={name: take_snapshot(archive.objects, files[name]) for name in KEPT if name in files},
+    )
+    archive.add(folder, version)

@@ -1,0 +1,169 @@
+"""distill.lock: what a version of a dataset is, as a text file made for git.
+
+TOML with one fact a line, in an order that never changes: the version, counts, a digest for each artefact and export,
+and all settings that are identity, by stage; of prompts and long texts their digests. No times, paths or machines. The
+last line is a digest of all others, so that a hand edit is noticed.
+"""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill_build.errors import DifferenceError
+from distill_build.records import JsonObject
+
+LOCK = "distill.lock"
+LOCK_SCHEME = 1
+HEADING = "# What this version of the dataset is. Written by distill-build to be committed; not to be edited by hand.\n"
+LONGEST_TEXT = 100
+"""Characters; a longer text or list, or a text of several lines, is in the lock by its digest."""
+CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
+BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+Place = tuple[str, ...]
+Facts = dict[Place, Any]
+"""Place in a tree of settings → a number, text, truth value, or a list; nothing where it is null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What a lock says. `missing` counts items by stage; `artefacts` and `exports` map file names to SHA-256 in hex.
+
+    `recipe` are the facts of all settings and prompts, by stage: see `facts_of`.
+    """
+
+    version: str
+    name: str
+    until: str
+    counts: dict[str, int]
+    missing: dict[str, int]
+    artefacts: dict[str, str]
+    exports: dict[str, str]
+    recipe: Facts
+
+    def encode(self) -> str:
+        """The text of the file."""
+        head: JsonObject = {
+            "scheme": LOCK_SCHEME,
+            "version": self.version,
+            "name": self.name,
+            "until": self.until,
+            "counts": self.counts,
+            "missing": self.missing,
+            "artefacts": self.artefacts,
+            "exports": self.exports,
+        }
+        recipe = {("recipe", *place): self.recipe[place] for place in sorted(self.recipe)}
+        lines = [*_lines(_flat(head)), *_lines(recipe)]
+        body = HEADING + "".join(lines)
+        return body + f'digest = "{_digest(body)}"\n'
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing
+
+
+def read_lock(path: Path) -> Lock | None:
+    """The lock at `path`, None where there is none. Raises DifferenceError as `parse_lock` does."""
+    try:
+        return parse_lock(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DifferenceError(f"{path} cannot be read ({error}): restore it from git, or build without it") from error
+
+
+def parse_lock(text: str, whence: str) -> Lock:
+    """The lock in `text`; `whence` names it in messages.
+
+    Raises DifferenceError for a merge conflict, a scheme that is not known, and an edit by hand.
+    """
+    if CONFLICT.search(text):
+        raise DifferenceError(
+            f"{whence} holds a merge conflict: take either side (git checkout --ours or --theirs {whence}), then "
+            "build: it writes the lock of what the settings now give"
+        )
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DifferenceError(f"{whence} is no lock ({error}): {_RESTORE}") from error
+    scheme = table.get("scheme")
+    if not isinstance(scheme, int):
+        raise DifferenceError(f"{whence} is no lock of ours: {_RESTORE}")
+    if scheme != LOCK_SCHEME:
+        raise DifferenceError(
+            f"{whence} has scheme {scheme}, and this program knows scheme {LOCK_SCHEME}: use the "
+            "version of distill-build that wrote it, or build and commit a new lock"
+        )
+    body, _, last = text.rstrip("\n").rpartition("\n")
+    if last != f'digest = "{_digest(body + chr(10))}"':
+        raise DifferenceError(f"{whence} was edited by hand, merged or cut off: {_RESTORE}")
+    return Lock(
+        version=table["version"],
+        name=table["name"],
+        until=table["until"],
+        counts=table.get("counts", {}),
+        missing=table.get("missing", {}),
+        artefacts=table.get("artefacts", {}),
+        exports=table.get("exports", {}),
+        recipe=_flat(table.get("recipe", {})),
+    )
+
+
+_RESTORE = "restore it from git, or remove it and build"
+
+
+def facts_of(recipe: Mapping[str, Any]) -> Facts:
+    """The facts of a recipe: flat, without nulls and empty groups, every prompt and long text as `sha256:…`."""
+    return {place: _short(place, fact) for place, fact in _flat(recipe).items()}
+
+
+def _flat(tree: Mapping[str, Any], above: Place = ()) -> Facts:
+    facts: Facts = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            facts |= _flat(value, (*above, key))
+        elif value is not None:
+            facts[*above, key] = value
+    return facts
+
+
+def _short(place: Place, fact: Any) -> Any:
+    if isinstance(fact, str) and ("prompt" in place or "\n" in fact or len(fact) > LONGEST_TEXT):
+        return f"sha256:{_digest(fact)}"
+    if isinstance(fact, list) and not _fits_a_line(fact):
+        return f"sha256:{_digest(json.dumps(fact, sort_keys=True))}"
+    return fact
+
+
+def _fits_a_line(items: list[Any]) -> bool:
+    """Whether a list is short and of what TOML can write in one: it knows no null."""
+    plain = not any(item is None or isinstance(item, list | dict) for item in items)
+    return plain and len(json.dumps(items, ensure_ascii=False)) <= LONGEST_TEXT
+
+
+def _lines(facts: Facts) -> Iterator[str]:
+    for place, fact in facts.items():
+        key = ".".join(part if BARE_KEY.fullmatch(part) else _text(part) for part in place)
+        yield f"{key} = {_value(fact)}\n"
+
+
+def _value(fact: Any) -> str:
+    if isinstance(fact, str):
+        return _text(fact)
+    if isinstance(fact, list):
+        return f"[{', '.join(_value(item) for item in fact)}]"
+    return json.dumps(fact)  # numbers and truth values are spelled as in JSON
+
+
+def _text(text: str) -> str:
+    """A TOML string: JSON's escapes are TOML's too, but for DEL, which TOML wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,97 @@
+"""What a user calls a version → the version.
+
+3f2a…              its digest, whole or the beginning
+latest, latest~2   the newest one of the dataset, and the second before that
+git:REV            what the dataset's lock says as of that commit
+PATH               an output folder or a lock file: what that lock says
+"""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_build.errors import UsageError
+from distill_build.versions.archive import Archive, Version
+from distill_build.versions.lockfile import LOCK, Lock, parse_lock, read_lock
+
+LATEST = re.compile(r"latest(?:~([0-9]{1,9}))?")
+DIGEST = re.compile(r"[0-9a-f]{4,64}")
+GIT = "git:"
+GIT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of versions of the dataset called `name`, in `folder`."""
+
+    archive: Archive
+    folder: Path
+    name: str
+
+    def version(self, wanted: str) -> Version:
+        """The version that `wanted` names, with its content in the archive.
+
+        Raises UsageError for a name that means nothing here, DifferenceError for a lock that cannot be gone by.
+        """
+        if match := LATEST.fullmatch(wanted):
+            return self._latest(int(match[1] or 0))
+        lock = lock_named(wanted, self.folder)
+        if lock is None and not DIGEST.fullmatch(wanted):
+            raise UsageError(f"'{wanted}' names no version: {_FORMS}")
+        return self._kept(lock.version if lock is not None else wanted, wanted)
+
+    def _latest(self, before: int) -> Version:
+        versions = self.archive.history(self.folder, self.name)
+        if before >= len(versions):
+            number = f"{len(versions)} version" + "s" * (len(versions) != 1)
+            raise UsageError(f"{self.name} has {number} in {self.archive.directory}: `history` lists them")
+        return versions[-1 - before]
+
+    def _kept(self, digest: str, wanted: str) -> Version:
+        found = {record.version for record in self.archive.all() if record.version.startswith(digest)}
+        if len(found) > 1:
+            raise UsageError(f"'{wanted}' begins several versions: {', '.join(sorted(found))}; write more of it")
+        version = self.archive.find(digest, self.name) or self.archive.find(digest)
+        if version is None:
+            raise UsageError(
+                f"version {digest[:12]} is not in the cache {self.archive.directory}: bring it by cache import or "
+                "cache pull; `history` lists those that are there"
+            )
+        return version
+
+
+_FORMS = "say a digest or its beginning, latest, latest~1, git:REV, or the path of an output folder or lock file"
+
+
+def lock_named(wanted: str, folder: Path) -> Lock | None:
+    """The lock that a path or `git:REV` names; None where `wanted` is neither.
+
+    Raises UsageError for a path or commit without a lock, DifferenceError for a damaged one.
+    """
+    if wanted.startswith(GIT):
+        return parse_lock(_from_git(wanted.removeprefix(GIT), folder / LOCK), wanted)
+    if not os.path.exists(wanted):  # noqa: PTH110 - a name that is too long for a path is none
+        return None
+    path = Path(wanted)
+    place = path / LOCK if path.is_dir() else path
+    lock = read_lock(place)
+    if lock is None:
+        raise UsageError(f"there is no {place}: name an output folder or a lock file")
+    return lock
+
+
+def _from_git(revision: str, lock: Path) -> str:
+    """The text of a lock as of a commit."""
+    if not revision or revision.startswith("-"):
+        raise UsageError(f"'{GIT}{revision}' names no commit, as git:HEAD does")
+    command = ["git", "-C", str(lock.parent), "show", f"{revision}:./{lock.name}"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=GIT_SECONDS, check=False)  # noqa: S603 - no shell
+    except FileNotFoundError as error:
+        raise UsageError(f"git:{revision} needs git, which is not installed") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise UsageError(f"git:{revision} has no {lock}: {said or 'git failed'}")
+    return done.stdout.decode(errors="replace")  # what is no text is no lock either

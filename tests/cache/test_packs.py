@@ -1,0 +1,62 @@
+"""Indexes: what is in a pack, and which pack has the best of a call."""
+
+import gzip
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from distill_build.cache.indexes import Indexes
+from distill_build.cache.packs import decode_index, in_packs
+from distill_build.engine.entry import Entry
+from distill_build.errors import CorruptEntryError
+from tests.cache.carried import call, record
+
+
+def index_of(*entries: Entry) -> tuple[str, bytes]:
+    (pack,) = in_packs((record(entry), entry) for entry in entries)
+    return pack.index_file()
+
+
+def test_an_index_says_what_is_in_its_pack() -> None:
+    entry = call(1, "no", "yes", accepted=1)
+    index = decode_index(*index_of(entry), "there")
+    assert index.calls == {entry.key: [entry.response, entry.attempts[0].digest]}
+
+
+def test_the_same_calls_give_the_same_pack_and_index() -> None:
+    assert index_of(call(1), call(2)) == index_of(call(1), call(2))
+
+
+def with_field(**fields: Any) -> tuple[str, bytes]:
+    data = gzip.compress(json.dumps(json.loads(gzip.decompress(index_of(call(1))[1])) | fields).encode(), mtime=0)
+    return hashlib.sha256(data).hexdigest(), data
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("0" * 64, b"other bytes", "damaged"),
+        (*with_field(scheme=2), "scheme 2, and this program knows scheme 1"),
+        (*with_field(format="other"), "no index"),
+        (*with_field(pack="../../x"), "no index"),
+        (*with_field(objects=["/etc/passwd"]), "no index"),
+        (*with_field(objects=["a" * 64 + "\n"]), "no index"),
+        (*with_field(calls={"k": []}), "no index"),
+        (hashlib.sha256(b"no gzip").hexdigest(), b"no gzip", "no index"),
+    ],
+)
+def test_an_index_that_cannot_be_gone_by_is_refused(name: str, data: bytes, words: str) -> None:
+    with pytest.raises(CorruptEntryError, match=words):
+        decode_index(name, data, "there")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_who_knows_more_responses_of_a_call_is_the_best(order: int) -> None:
+    """A --rebuild adds a response and lets it stand: a fresh cache is to have that one, whatever came first."""
+    indexes = Indexes()
+    for entry in (call(1, "old"), call(1, "old", "new", accepted=1))[::order]:
+        indexes.add(decode_index(*index_of(entry), "there"))
+    (variants,) = indexes.calls.values()
+    assert max(variants, key=lambda each: each.rank).accepted == call(1, "old", "new", accepted=1).response

@@ -1,0 +1,94 @@
+"""`history`: every version that was built, the newest first, with what changed and what it cost."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from distill_build.stages.prompts import packed_folder
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.workspace import Workspace
+from tests.server import ScriptedServer, status
+
+SMALL = ("topic=sports", "depth=2", "breadth=[2,1]", "questions_per_tag=1")
+PRICED = ("model.prices.prompt=1", "model.prices.completion=2")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, server: ScriptedServer) -> InProcess:
+    return InProcess(tmp_path, server)
+
+
+def steps(workspace: Workspace, *words: str) -> list[tuple[list[str], str | None]]:
+    """What history says of the settings that changed, oldest first."""
+    document = workspace.raw("history", "--json", *words).document
+    return [([change["name"] for change in row["changes"]], row["reason"]) for row in reversed(document["versions"])]
+
+
+def build(workspace: Workspace, *variants: Sequence[str]) -> None:
+    for words in variants:
+        assert workspace.run(*SMALL, *words, "-q").status == 0
+
+
+def test_each_version_says_what_changed_what_it_holds_and_what_it_cost(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    build(workspace, PRICED, [*PRICED, "teacher.temperature=0.9"], ["breadth=[3,1]", "teacher.temperature=0.9"])
+    sent = server.count
+    newest, middle, first = workspace.raw("history", "--json").document["versions"]
+    assert [newest["changes"], middle["changes"], first["changes"]] == [
+        [{"name": "breadth", "old": [2, 1], "new": [3, 1]}],
+        [{"name": "teacher.temperature", "old": None, "new": 0.9}],
+        [],
+    ]
+    assert newest["counts"] == {"tags": 6, "questions": 3, "answers": 3}
+    assert first["spent"]["calls"] + middle["spent"]["calls"] + newest["spent"]["calls"] == sent == server.count
+    tokens = first["spent"]["prompt_tokens"] + 2 * first["spent"]["completion_tokens"]
+    assert first["spent"]["usd"] == pytest.approx(tokens / 1e6)
+    assert (newest["current"], middle["current"], newest["spent"]["usd"]) == (True, False, None)
+    shown = workspace.raw("history").stdout
+    assert "breadth: [2,1] → [3,1]" in shown
+    assert "teacher.temperature: null → 0.9" in shown
+    assert [line for line in shown.splitlines() if line.startswith("* " + newest["version"][:12])]
+    assert newest["version"] in workspace.raw("history", "-v").stdout
+    real = Workspace(workspace.root).raw("history", environment={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert real.stdout == shown
+    assert not any(heavy in real.stderr for heavy in ("hydra", "omegaconf", "diskcache", "aiohttp", "jinja2"))
+
+
+def test_where_no_setting_differs_the_reason_is_said(workspace: Workspace, server: ScriptedServer) -> None:
+    server.plan = lambda _, body: status(400) if server.classify(body) == "answers" else None
+    workspace.run(*SMALL, "limits.retries=0")
+    server.plan = ()
+    assert workspace.run(*SMALL, "-q").status == 0
+    assert workspace.run(*SMALL, "--rebuild", "sports/*", "-q").status == 0
+    first, second, third = workspace.raw("history", "--json").document["versions"][::-1]
+    assert (first["missing"], first["complete"]) == ({"answers": 2}, False)
+    assert (second["changes"], second["reason"]) == ([], "2 more answers, which were missing before")
+    assert (third["changes"], third["reason"]) == ([], "responses asked again")
+    assert "! 2 answers missing" in workspace.raw("history").stdout
+
+
+def test_an_edited_prompt_a_language_and_a_stage_left_out_are_told_once(workspace: Workspace) -> None:
+    workspace.run(*SMALL)
+    prompts = workspace.root / "prompts" / "en"
+    prompts.mkdir(parents=True)
+    packed = (packed_folder() / "en/answers.jinja").read_text(encoding="utf-8")
+    (prompts / "answers.jinja").write_text("{# a comment #}" + packed.replace("question }}", "question }} Be brief."))
+    build(workspace, [], ["--until", "tags"], ["language=zh"])
+    shown = workspace.raw("history").stdout
+    assert "prompt en/answers.jinja edited" in shown
+    assert steps(workspace)[2:] == [(["--until"], None), (["--until", "language"], None)]
+
+
+def test_a_version_that_came_from_elsewhere_is_listed_and_one_that_is_not_here_is_said(workspace: Workspace) -> None:
+    build(workspace, [], ["breadth=[1,1]"])
+    shutil.move(workspace.folder(), workspace.root / "moved")
+    assert len(workspace.raw("history", "sports", "--json").document["versions"]) == 2
+    workspace.folder().mkdir(parents=True)
+    shutil.copy(workspace.root / "moved/distill.lock", workspace.folder())
+    document = workspace.raw("history", "--json").document
+    assert (document["held"], document["locked"]) == (None, document["versions"][0]["version"])
+    assert [row["current"] for row in document["versions"]] == [False, False]
+    assert workspace.raw("history", "elsewhere", "--json").document["exit_code"] == 2

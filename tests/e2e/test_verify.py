@@ -1,0 +1,160 @@
+"""`verify`: every digest, every row, and nothing that the lock does not know."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.two_versions import NEW, OLD, TwoVersions, everything, two_versions
+from tests.e2e.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoVersions]:
+    with two_versions(tmp_path_factory.mktemp("verify")) as both:
+        yield both
+
+
+@pytest.fixture
+def project(built: TwoVersions) -> InProcess:
+    """A project as it was built."""
+    built.restore()
+    return built.project
+
+
+def findings(project: Workspace) -> list[tuple[str, str]]:
+    """What verify finds, with the exit code checked."""
+    done = project.raw("verify", "--json")
+    found = [(finding["file"], finding["problem"]) for finding in done.document["findings"]]
+    assert done.status == (4 if found else 0)
+    return found
+
+
+def test_what_a_build_left_is_good_and_nothing_is_changed_by_looking(project: InProcess) -> None:
+    before = everything(project)
+    real = Workspace(project.root)
+    done = real.raw("verify", environment={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert done.status == 0
+    assert not any(heavy in done.stderr for heavy in ("hydra", "omegaconf", "diskcache", "aiohttp", "jinja2"))
+    assert "1 question, 1 answer, 1 export" in done.stdout
+    assert "the cache holds all 4 responses" in done.stdout
+    assert everything(project) == before
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def doubled(path: Path) -> None:
+    path.write_bytes(path.read_bytes() * 2)
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"garbage\n")
+
+
+def other_label(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"label":"', b'"label":"X'))
+
+
+def reworded(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"question":"How', b'"question":"Why'))
+
+
+def other_sample(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"sample":0', b'"sample":1'))
+
+
+def other_count(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"counts.tags = 2", b"counts.tags = 3"))
+
+
+def conflicting(path: Path) -> None:
+    path.write_bytes(b"<<<<<<< HEAD\n" + path.read_bytes())
+
+
+def other_scheme(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"scheme = 1\nversion", b"scheme = 99\nversion"))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "told"),
+    [
+        ("answers.jsonl", cut, {"answers.jsonl: its SHA-256 is"}),
+        ("answers.jsonl", Path.unlink, {"answers.jsonl: it is missing"}),
+        ("answers.jsonl", doubled, {"the id of an earlier row stands again", "it has 2 rows, and the lock counts 1"}),
+        ("answers.jsonl", other_sample, {"answers.jsonl: the id is not that of the content"}),
+        ("answers.jsonl", garbage, {"line 1, cannot be read"}),
+        ("questions.jsonl", reworded, {"questions.jsonl: the id is not that of the content"}),
+        ("questions.jsonl", emptied, {"answers.jsonl: the question is not there"}),
+        ("tags.jsonl", other_label, {"tags.jsonl: the id is not that of the content"}),
+        ("tags.jsonl", emptied, {"questions.jsonl: the tag is not there"}),
+        ("dataset/train.messages.jsonl", cut, {"dataset/train.messages.jsonl: its SHA-256 is"}),
+        ("dataset/train.csv", garbage, {"dataset/train.csv: the lock does not know it"}),
+        ("failures.jsonl", garbage, {"failures.jsonl: the lock says that nothing is missing"}),
+        ("runs/sources.jsonl", emptied, {"runs/sources.jsonl: it is not as it was last written here"}),
+        ("distill.lock", other_count, {"was edited by hand"}),
+        ("distill.lock", conflicting, {"holds a merge conflict"}),
+        ("distill.lock", other_scheme, {"has scheme 99, and this program knows"}),
+        ("distill.lock", emptied, {"distill.lock: "}),
+        ("distill.lock", Path.unlink, {"distill.lock: it is missing"}),
+    ],
+)
+def test_each_damage_is_found_and_the_file_named(
+    project: InProcess, name: str, damage: Callable[[Path], None], told: set[str]
+) -> None:
+    damage(project.folder() / name)
+    found = [f"{file}: {problem}" for file, problem in findings(project)]
+    assert {words for words in told if any(words in line for line in found)} == told, found
+
+
+def test_a_lock_of_another_version_differs_in_every_file(project: InProcess, built: TwoVersions) -> None:
+    (project.folder() / "distill.lock").write_bytes(built.old["distill.lock"])
+    named = {file for file, _ in findings(project)}
+    assert named >= {"tags.jsonl", "questions.jsonl", "answers.jsonl", "dataset/train.csv"}
+
+
+def test_what_the_cache_lacks_is_told_and_no_difference(project: InProcess) -> None:
+    missing = project.raw("verify", "--cache-dir", "nowhere")
+    assert (missing.status, "no cache at nowhere" in missing.stdout) == (0, True)
+    sources = project.folder() / "runs/sources.jsonl"
+    rows = [json.loads(line) for line in sources.read_text().splitlines()]
+    rows[0]["requests"][0][0] = "0" * 64
+    (project.folder() / "runs/state.json").unlink()
+    sources.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with closing(sqlite3.connect(project.root / ".distill-cache/cache.db")) as database, database:
+        database.execute("UPDATE Cache SET value = x'00' WHERE key = ?", rows[-1]["answers"][0][:1])
+    done = project.raw("verify", "--json", "--cache-dir", ".distill-cache")
+    assert (done.status, done.document["responses"]) == (0, {"named": 4, "lacking": 1, "damaged": 1})
+    assert "the cache lacks 2 of the 4 responses behind it (1 of them damaged)" in done.stderr
+
+
+def test_export_keeps_the_lock_in_line(project: InProcess, built: TwoVersions) -> None:
+    """The lock is that of a build with these exports, to the byte, and no build has anything to do."""
+    words = (*NEW, "formats=[alpaca,csv]", "format.metadata=false")
+    assert project.run("export", *words).status == 0
+    assert findings(project) == []
+    exported = everything(project)
+    assert "up to date" in project.run(*words).stderr
+    (project.folder() / "runs/state.json").unlink()
+    project.run(*words, "-q")
+    assert everything(project) == exported != built.new
+
+
+def test_export_leaves_a_lock_alone_that_the_last_build_did_not_write(project: InProcess, built: TwoVersions) -> None:
+    lock = project.folder() / "distill.lock"
+    lock.write_bytes(built.old["distill.lock"])
+    done = project.run("export", *NEW, "formats=[alpaca]")
+    assert done.status == 0
+    assert "is left alone" in done.stderr
+    assert lock.read_bytes() == built.old["distill.lock"]
+    assert project.run(*OLD, "-q").status == 0
+    assert findings(project) == []

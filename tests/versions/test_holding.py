@@ -1,0 +1,101 @@
+"""Which versions hold an item: against reading everything, and without reading everything."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from distill_build.engine.objects import Objects
+from distill_build.versions.archive import Spent, Version
+from distill_build.versions.holding import Item, holdings
+from distill_build.versions.snapshot import take_snapshot
+
+LEAVES, ANSWERS = 300, 12
+VERSIONS = 6
+
+
+def tag_key(leaf: int) -> str:
+    return f"t_{leaf:016x}"
+
+
+def answer_key(leaf: int, place: int) -> str:
+    return f"a_{leaf * 7919 + place:016x}"
+
+
+@dataclass
+class Counting(Objects):
+    """Objects that know how many were read."""
+
+    directory: Path
+    reads: list[str] = field(default_factory=list)
+
+    def get(self, digest: str) -> bytes:
+        self.reads.append(digest)
+        return super().get(digest)
+
+
+def lines(rows: list[dict[str, object]]) -> str:
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
+
+
+def version(objects: Objects, folder: Path, number: int) -> Version:
+    """Version `number` lacks every leaf whose number it divides, and words each answer in its own way."""
+    leaves = [leaf for leaf in range(LEAVES) if number == 0 or leaf % (number + 1)]
+    tags: list[dict[str, object]] = [{"id": tag_key(leaf), "label": f"tag {leaf}"} for leaf in leaves]
+    answers: list[dict[str, object]] = [
+        {"id": answer_key(leaf, place), "tag": tag_key(leaf), "reasoning": None, "answer": f"{number} {leaf} {place}"}
+        for leaf in leaves
+        for place in range(ANSWERS - number % 2)
+    ]
+    files = {"tags.jsonl": tags, "answers.jsonl": answers}
+    for name, rows in files.items():
+        (folder / name).write_text(lines(rows))
+    return Version(
+        version=f"{number:064x}", name="sports", topic="sports", at=f"2026-01-0{number + 1}T00:00:00+00:00",
+        until="dataset", counts={}, missing={}, spent=Spent(0, 0, 0, None, 0.0), recipe="",
+        files={name: take_snapshot(objects, folder / name) for name in files},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> tuple[Counting, list[Version]]:
+    objects = Counting(tmp_path / "objects")
+    versions = [version(objects, tmp_path, number) for number in range(VERSIONS)]
+    objects.reads.clear()
+    return objects, versions
+
+
+def test_every_item_is_found_where_it_is_and_nowhere_else(kept: tuple[Counting, list[Version]]) -> None:
+    objects, versions = kept
+    for leaf in range(0, LEAVES, 23):
+        for place in (0, 5, ANSWERS - 1):
+            found = list(holdings(objects, versions, Item("answers.jsonl", answer_key(leaf, place), tag_key(leaf))))
+            for number, holding in enumerate(found):
+                there = (number == 0 or leaf % (number + 1) != 0) and place < ANSWERS - number % 2
+                assert holding.texts is not None if there else holding.texts is None, (leaf, place, number)
+                assert holding.texts is None or holding.texts.answer == f"{number} {leaf} {place}"
+        tags = list(holdings(objects, versions, Item("tags.jsonl", tag_key(leaf), tag_key(leaf))))
+        assert [holding.texts is not None for holding in tags] == [
+            number == 0 or leaf % (number + 1) != 0 for number in range(VERSIONS)
+        ]
+
+
+def test_few_chunks_of_a_large_file_are_read_and_none_of_them_twice(kept: tuple[Counting, list[Version]]) -> None:
+    objects, versions = kept
+    snapshots = [version.files["answers.jsonl"] for version in versions]
+    chunks = {digest for snapshot in snapshots for digest in json.loads(objects.get(snapshot.chunks))}
+    objects.reads.clear()
+    nowhere = Item("answers.jsonl", answer_key(151, ANSWERS), tag_key(151))
+    assert all(holding.texts is None for holding in holdings(objects, versions * 3, nowhere))
+    assert len(chunks) > 100
+    assert len(chunks & set(objects.reads)) < len(chunks) / 3
+    assert len(objects.reads) == len(set(objects.reads))
+
+
+def test_a_damaged_version_is_told_and_the_others_are_looked_at(kept: tuple[Counting, list[Version]]) -> None:
+    objects, versions = kept
+    objects.place(versions[1].files["answers.jsonl"].chunks).write_bytes(b"damaged")
+    found = list(holdings(objects, versions[:3], Item("answers.jsonl", answer_key(1, 0), tag_key(1))))
+    assert [bool(holding.damage) for holding in found] == [False, True, False]
+    assert found[0].texts is not None
