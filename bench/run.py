@@ -4,7 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("memory", "noop", "one_leaf", "throughput", "startup", "diff")  # memory makes the datasets that others use
+SCRIPTS = (
+    "memory",
+    "noop",
+    "one_leaf",
+    "throughput",
+    "startup",
+    "diff",
+    "sweep",
+)  # memory makes the datasets that others use
 
 
 def main() -> int:

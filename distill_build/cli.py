@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from distill_build.command_line import COMMANDS, CommandLine, parse
-from distill_build.errors import DistillError, InterruptedBuildError, StorageError
+from distill_build.errors import DistillError, InterruptedBuildError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from distill_build.settings import Settings
+    from distill_build.sweeps.variants import Variant
 
 
 UNWRITABLE = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -100,14 +101,26 @@ def run_reading(line: CommandLine) -> int:
 
 
 def run_composing(line: CommandLine) -> int:
-    """Composes the configuration and runs the command with its settings; in a sweep once for each."""
+    """Composes the configuration and runs the command with its settings; in a sweep with all of them together.
+
+    Where the command cannot do that, or another launcher runs the jobs, it is run once for each.
+    """
     from distill_build import config
 
+    command = COMMANDS[line.command]
+
     def task(settings: "Settings") -> int:
-        status: int = importlib.import_module(COMMANDS[line.command].module).run(settings, line.options)
+        if line.options.json and config.is_sweep():
+            raise UsageError("--json prints one document, and this launcher runs a build for each job: leave one out")
+        status: int = importlib.import_module(command.module).run(settings, line.options)
         return status
 
-    return config.run(line.settings, task, report=lambda error: tell(error, as_json=line.options.json))
+    def sweep(variants: "Sequence[Variant]") -> int:
+        status: int = importlib.import_module(command.sweep).run(variants, line.options)
+        return status
+
+    together = sweep if command.sweep else None
+    return config.run(line.settings, task, sweep=together, report=lambda error: tell(error, as_json=line.options.json))
 
 
 def tell(error: DistillError, *, as_json: bool) -> int:

@@ -17,6 +17,8 @@ from distill_build.options import Options
 class Command:
     """One verb: its module, its line of help, the words it takes, and whether it composes a configuration.
 
+    `sweep` is the module that takes all jobs of a sweep together.
+
     `reads` says of one that does not whether it works on a dataset or cache that is there. `stand_in` are settings for
     a command that has no use for them but composes them like any other.
     """
@@ -26,6 +28,7 @@ class Command:
     composes: bool = True
     words: str = ""
     builds: bool = False
+    sweep: str = ""
     reads: bool = True
     stand_in: tuple[str, ...] = ()
 
@@ -54,8 +57,18 @@ class CommandLine:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "build": Command("distill_build.commands.build", "bring the dataset up to date (the default)", builds=True),
-    "plan": Command("distill_build.commands.plan", "say what build would do, and send nothing", builds=True),
+    "build": Command(
+        "distill_build.commands.build",
+        "bring the dataset up to date (the default)",
+        builds=True,
+        sweep="distill_build.commands.build_sweep",
+    ),
+    "plan": Command(
+        "distill_build.commands.plan",
+        "say what build would do, and send nothing",
+        builds=True,
+        sweep="distill_build.commands.plan_sweep",
+    ),
     "explain": Command("distill_build.commands.explain", "say which input changed, for each stage", words="[ID]"),
     "tree": Command("distill_build.commands.tree", "print the tag tree with counts", composes=False, words="[NAME]"),
     "show": Command(
@@ -78,7 +91,7 @@ COMMANDS: Mapping[str, Command] = {
         "distill_build.commands.cache",
         "stats, gc, fsck, export FILE, import FILE, push URL, pull URL",
         composes=False,
-        words="VERB [WHERE] [VERSION]",
+        words="[VERB] [WHERE] [VERSION]",
     ),
     "init": Command(
         "distill_build.commands.init", "write a starter project", composes=False, words="[DIR]", reads=False
@@ -157,8 +170,8 @@ def parse(words: Sequence[str]) -> CommandLine:
     check_words(name, command, parts)
     for flag, _ in parts.flags:
         check_fits(name, flag)
-    if {"json", "multirun"} <= given:
-        raise UsageError("--json prints one document, and -m builds several times: run the variants one by one")
+    if {"json", "multirun"} <= given and not command.sweep:
+        raise UsageError(f"--json prints one document, and {name} -m makes one for each job: run it for one at a time")
     hydra = [f"--{flag.name}" + f"={value}" * bool(flag.value) for flag, value in parts.flags if flag in HYDRA_FLAGS]
     return CommandLine(name, options_of(parts), (*hydra, *command.stand_in, *parts.settings))
 

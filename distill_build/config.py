@@ -1,13 +1,13 @@
-"""Hydra → `Settings`. The only place that knows Hydra and OmegaConf, which it imports inside functions.
+"""Hydra → `Settings`. Beside this `resolution` and `sweeps.composing` know Hydra or OmegaConf, imported in functions.
 
     run(words, task)
       ├── quote_free_text    topics and names become text that Hydra reads as typed
-      ├── compose_one        one build and nothing else to do for Hydra: its compose API, twice as fast
-      ├── hydra_main         all the rest as hydra.main does it: -m, --cfg, --info, callbacks, …
-      │     └── Job          one composed configuration → Settings → task → exit status
+      ├── compose            nothing else to do for Hydra: its compose API, twice as fast; with -m `sweeps.composing`
+      ├── hydra_main         all the rest as hydra.main does it: --cfg, --info, callbacks, other launchers, …
+      ├── Job                composed configurations → Settings → task → exit status
       └── translate          whatever Hydra refuses becomes one sentence: `config_errors`
 
-Both ways look into a project's own conf/ first: see `add_search_path`.
+All ways look into a project's own conf/ first: see `add_search_path`.
 """
 
 import os
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from distill_build.settings import Settings
+    from distill_build.sweeps.variants import Variant
 
 Task = Callable[["Settings"], int]
+Sweep = Callable[["Sequence[Variant]"], int]
 Report = Callable[[DistillError], int]
 
 PRIMARY = "distill"
@@ -37,13 +39,14 @@ VERSION_BASE = "1.3"
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
-def run(words: Sequence[str], task: Task, *, report: Report | None = None) -> int:
-    """Composes the configuration that `words` ask for and gives its settings to `task`; with -m, each one.
+def run(words: Sequence[str], task: Task, *, sweep: Sweep | None = None, report: Report | None = None) -> int:
+    """Composes the configuration that `words` ask for and gives its settings to `task`; with -m all to `sweep`.
 
     `words` are overrides and Hydra's own flags, a flag's value after `=`. Returns the highest exit status of
-    the jobs; 0 where there was none (`--cfg`, `--info`). In a sweep a job's DistillError goes to `report`,
-    which returns its exit status, and the other jobs go on; otherwise it is raised. A sweep ends early when
-    one of its jobs is interrupted, or meets a bug.
+    the jobs; 0 where there was none (`--cfg`, `--info`). Without `sweep`, or with another launcher than ours, `task`
+    gets one job after the other. Then a job's DistillError goes to `report`, which returns its exit status, and the
+    other jobs go on; they end early when one is interrupted, or meets a bug. With our launcher a mistake in the
+    settings of any job is raised before the first one begins.
 
     Raises ConfigurationError or UsageError for what cannot be composed. What `task` raises comes unchanged.
     The statuses of jobs that a launcher plugin starts in other processes stay there.
@@ -52,42 +55,60 @@ def run(words: Sequence[str], task: Task, *, report: Report | None = None) -> in
     overrides = [word for word in words if not word.startswith("-")]
     multirun = not {"-m", "--multirun"}.isdisjoint(flags) or "hydra.mode=multirun" in map(str.lower, overrides)
     quoted = quote_free_text(overrides, multirun=multirun)
-    job = Job(task, report)
-    composed = None if flags or multirun else compose_one(quoted)
-    if composed is not None:
-        job(composed)
+    job = Job(task, sweep, report)
+    if set(flags) <= {"-m", "--multirun"} and compose(quoted, job, multirun=multirun):
         return job.outcome(0)
     return hydra_main([*flags, *quoted], job)
 
 
 class Job:
-    """What Hydra calls for each composed configuration. Keeps the exit statuses, and what was raised.
+    """What Hydra calls for each composed configuration, or all together. Keeps the exit statuses, and what was raised.
 
     Hydra would print an exception of its own accord and drop a status, so neither is given to it.
     """
 
-    def __init__(self, task: Task, report: Report | None) -> None:
+    def __init__(self, task: Task, sweep: Sweep | None, report: Report | None) -> None:
         self.task = task
+        self.sweep = sweep
         self.report = report
         self.statuses: list[int] = []
         self.raised: Exception | None = None
 
     def __call__(self, composed: "DictConfig") -> None:
-        """Runs the task once. After an exception that ends the sweep the remaining jobs do nothing."""
+        """Runs the task once."""
+        from hydra.core.hydra_config import HydraConfig
+
+        from distill_build.resolution import settings_of
+
+        choices = HydraConfig.get().runtime.choices
+        self.attempt(lambda: self.task(settings_of(composed, choices)), one_of_several=is_sweep())
+
+    def together(self, variants: "Sequence[Variant]") -> int:
+        """Gives all jobs of a sweep to whoever takes them together, else one after the other to the task."""
+        if self.sweep is not None:
+            sweep = self.sweep
+            self.attempt(lambda: sweep(variants), one_of_several=False)
+        else:
+            for variant in variants:
+                self.attempt(lambda settings=variant.settings: self.task(settings), one_of_several=True)  # type: ignore[misc]  # mypy has no lambda defaults
+        return max(self.statuses, default=0)
+
+    def attempt(self, task: Callable[[], int], *, one_of_several: bool) -> None:
+        """Runs a task. After an exception that ends the sweep the remaining jobs do nothing."""
         if self.raised is not None or InterruptedBuildError.exit_code in self.statuses:
             return
         try:
-            self.statuses.append(self.task(settings_of(composed)))
+            self.statuses.append(task())
         except SystemExit as leaving:
             self.statuses.append(leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None))
         except Exception as error:  # noqa: BLE001 - kept for the caller: Hydra would hide what it was
-            self.keep(error)
+            self.keep(error, one_of_several=one_of_several)
 
-    def keep(self, error: Exception) -> None:
+    def keep(self, error: Exception, *, one_of_several: bool) -> None:
         """Reports an error of one job of a sweep; any other is raised when Hydra has returned."""
         if not isinstance(error, DistillError) or isinstance(error, InterruptedBuildError):
             self.raised = error
-        elif self.report is not None and is_sweep():
+        elif self.report is not None and one_of_several:
             self.statuses.append(self.report(error))
         else:
             self.raised = error
@@ -107,47 +128,6 @@ def is_sweep() -> bool:
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
-# ---- One composed configuration ----
-
-
-def settings_of(composed: "DictConfig") -> "Settings":
-    """The settings in one composed configuration, with everything resolved once."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from distill_build.conversion import to_settings
-
-    try:
-        data = {str(key): resolved(composed, str(key)) for key in composed if key != "hydra"}
-    except OmegaConfBaseException as error:
-        raise translate(error) from error
-    if OmegaConf.is_missing(composed, "topic"):
-        data["topic"] = None
-    add_bodies(data)
-    return to_settings(data)
-
-
-def resolved(composed: "DictConfig", key: str) -> Any:
-    """The plain data under one top-level key, with all interpolations resolved; `???` for what is missing."""
-    from omegaconf import OmegaConf
-
-    if OmegaConf.is_missing(composed, key):
-        return "???"
-    value = composed[key]
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-
-
-def add_bodies(data: dict[str, Any]) -> None:
-    """Puts the model's extra_body beneath that of a role that follows it, as in a model file of its own."""
-    from hydra.core.hydra_config import HydraConfig
-
-    choices = HydraConfig.get().runtime.choices
-    followers = [key.partition("@")[2] for key, option in choices.items() if option == "same"]
-    for node in (data.get(role) for role in followers):
-        if isinstance(node, dict) and isinstance(node.get("extra_body"), dict):
-            node["extra_body"] = {**data["model"]["extra_body"], **node["extra_body"]}
-
-
 # ---- Hydra ----
 
 
@@ -158,23 +138,42 @@ def packed_conf() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def compose_one(overrides: list[str]) -> "DictConfig | None":
-    """One composed configuration; None where Hydra would have more to do, and `hydra_main` must.
+def compose(overrides: list[str], job: Job, *, multirun: bool) -> bool:
+    """Composes and runs `job`; does nothing and says False where Hydra would have more to do, and `hydra_main` must.
 
     `hydra.main` composes twice and copies the result twice, which for our configuration takes twice as long.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from distill_build.sweeps.composing import compose_sweep
 
     if any(word.lstrip("+~").startswith("hydra") for word in overrides):
-        return None
+        return False
     add_search_path(None)
     try:
         with initialize_config_dir(str(packed_conf()), job_name="distill-build", version_base=VERSION_BASE):
-            composed = compose(PRIMARY, overrides, return_hydra_config=True)
+            if multirun:
+                variants = compose_sweep(GlobalHydra.instance().config_loader(), PRIMARY, overrides)
+            else:
+                composed = compose_one(overrides)
     except Exception as error:
         raise translate(error) from error
+    if multirun:
+        return variants is not None and job.together(variants) is not None
+    if composed is None:
+        return False
+    job(composed)
+    return True
+
+
+def compose_one(overrides: list[str]) -> "DictConfig | None":
+    """One composed configuration; None where it asks Hydra for more than that."""
+    from hydra import compose
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    composed = compose(PRIMARY, overrides, return_hydra_config=True)
     hydra = composed.hydra
     job = hydra.job
     if hydra.mode == RunMode.MULTIRUN or hydra.callbacks or job.env_set or job.chdir or hydra.output_subdir:

@@ -97,3 +97,10 @@ def escape_interpolations(text: str) -> str:
     if text == "???":
         return "${oc.decode:\"'???'\"}"
     return re.sub(r"(\\*)\$\{", lambda run: run[1] * 2 + r"\${", text)
+
+
+def unescape_interpolations(text: str) -> str:
+    r"""The text that `escape_interpolations` was given."""
+    if text == "${oc.decode:\"'???'\"}":
+        return "???"
+    return re.sub(r"(\\*)\\\$\{", lambda run: run[1][: len(run[1]) // 2] + "${", text)

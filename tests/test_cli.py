@@ -16,6 +16,7 @@ from distill_build.command_line import COMMANDS
 from distill_build.errors import BudgetExceededError, StorageError
 from distill_build.options import Options
 from distill_build.settings import Settings
+from distill_build.sweeps.variants import Variant
 
 Told = Callable[..., tuple[int, str, str]]
 
@@ -139,11 +140,29 @@ def test_a_command_that_composes_nothing_gets_its_words_without_hydra() -> None:
     assert done.stdout == "('1.2',) outputs/a c\n7 False\n"
 
 
-def test_a_sweep_builds_each(built: list[tuple[Settings, Options]]) -> None:
-    assert main(["topic=网球,游泳", "-m", "depth=1,2"]) == 0
+@pytest.mark.parametrize("command", ["build", "plan"])
+def test_a_sweep_gets_all_its_jobs_at_once(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    swept: list[list[tuple[str, int]]] = []
+
+    def run(variants: Sequence[Variant], options: Options) -> int:
+        assert options.json
+        swept.append([(variant.settings.topic, variant.settings.depth) for variant in variants])
+        return 3
+
+    monkeypatch.setitem(sys.modules, COMMANDS[command].sweep, module := ModuleType(COMMANDS[command].sweep))
+    module.run = run  # type: ignore[attr-defined]  # as in `stand_in`
+    assert main([command, "topic=网球,游泳", "-m", "depth=1,2", "--json"]) == 3
+    assert swept == [[("网球", 1), ("网球", 2), ("游泳", 1), ("游泳", 2)]]
+
+
+def test_hydras_own_launcher_runs_a_build_for_each_job(built: list[tuple[Settings, Options]]) -> None:
+    assert main(["topic=网球,游泳", "-m", "depth=1,2", "hydra/launcher=basic"]) == 0
     assert [(settings.topic, settings.depth) for settings, _ in built] == [
         ("网球", 1), ("网球", 2), ("游泳", 1), ("游泳", 2),
     ]  # fmt: skip
+    assert main(["topic=a", "-m", "depth=1,2", "hydra/launcher=basic", "--json"]) == 2, "one document, two builds"
+    assert main(["export", "topic=a", "-m", "depth=1,2", "--json"]) == 2
+    assert len(built) == 4
 
 
 def test_hydras_flags_keep_working(tell: Told) -> None:
@@ -222,7 +241,7 @@ def test_a_sweep_goes_on_after_an_error_and_returns_the_highest_code(
         return 1
 
     stand_in(monkeypatch, "build", run)
-    status, _, err = tell("topic=a", "-m", "depth=1,2")
+    status, _, err = tell("topic=a", "-m", "depth=1,2", "hydra/launcher=basic")
     assert (status, err, seen) == (3, "distill-build: spent\n", [1, 2])
 
 
@@ -231,7 +250,7 @@ def test_ctrl_c_is_130(tell: Told, monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     stand_in(monkeypatch, "build", run)
-    for words in (["topic=a"], ["topic=a", "-m", "depth=1,2"]):
+    for words in (["topic=a"], ["topic=a", "-m", "depth=1,2", "hydra/launcher=basic"]):
         assert tell(*words) == (130, "", "distill-build: interrupted\n")
 
 

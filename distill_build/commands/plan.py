@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from distill_build.commands.build import check_flags, session_of
-from distill_build.console import open_console, plan_table
+from distill_build.console import plan_table
 from distill_build.options import Options
 from distill_build.settings import Settings
 from distill_build.stages.freshness import current_state
@@ -24,8 +24,7 @@ def run(settings: Settings, options: Options) -> int:
     if options.asks_nothing and current_state(session, options.until) is None:
         from distill_build.stages.rehearsal import rehearse  # most plans need no more than a plan
 
-        console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
-        rehearse(session, options, plan, console)
+        rehearse(session, options, plan)
     if options.json:
         print(json.dumps(plan.row(), ensure_ascii=False, indent=2))
     else:

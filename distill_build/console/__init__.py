@@ -24,8 +24,11 @@ from distill_build.stages.tally import Tally
 
 if TYPE_CHECKING:
     from distill_build.stages.plan import Plan
+    from distill_build.sweeps.done import Done
+    from distill_build.sweeps.jobs import Sweep
+    from distill_build.sweeps.planning import SweepPlan
 
-__all__ = ["Console", "Expected", "Report", "open_console", "plan_table"]
+__all__ = ["Console", "Expected", "Report", "open_console", "plan_table", "sweep_plan_table"]
 
 
 class Console(Protocol):
@@ -42,6 +45,12 @@ class Console(Protocol):
 
     def report(self, report: Report) -> None:
         """The end of a build: the table, what is missing, the folder."""
+
+    def sweep_plan(self, plan: "SweepPlan", settings: Settings) -> None:
+        """As `plan`, for all jobs of a sweep; `settings` are those of one of them."""
+
+    def sweep_report(self, done: "Done") -> None:
+        """The end of a sweep: a row for each job, what is missing, the folder."""
 
 
 def open_console(*, quiet: bool, verbose: bool, json: bool) -> Console:  # noqa: ARG001 - see below
@@ -64,6 +73,17 @@ def plan_table(plan: "Plan", settings: Settings) -> None:
     stream = Stream(sys.stdout, tolerant=False)
     screen = _richest(stream, PlainScreen(stream))
     show_plan(screen, plan, settings)
+
+
+def sweep_plan_table(sweep: "Sweep", plan: "SweepPlan") -> None:
+    """Prints what the builds of a sweep would do on standard output, for `plan -m`."""
+    from distill_build.console import sweeps
+
+    stream = Stream(sys.stdout, tolerant=False)
+    screen = _richest(stream, PlainScreen(stream))
+    screen.table(sweeps.plan_grid(sweep, plan))
+    for line in sweeps.plan_footnotes(plan):
+        screen.line(line)
 
 
 def _richest(stream: Stream, plain: PlainScreen) -> Screen:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
-from distill_build.console import forecast, outcome
+from distill_build.console import forecast, outcome, sweeps
 from distill_build.console.grid import Grid, report_grid
 from distill_build.console.outcome import Line
 from distill_build.console.pace import Forecast, Pace
@@ -15,6 +15,8 @@ from distill_build.stages.tally import Tally
 
 if TYPE_CHECKING:
     from distill_build.stages.plan import Plan
+    from distill_build.sweeps.done import Done
+    from distill_build.sweeps.planning import SweepPlan
 
 
 class Screen(Protocol):
@@ -59,6 +61,17 @@ class Conversation:
             self._say(outcome.details(report))
         self._say(outcome.ending(report))
 
+    def sweep_plan(self, plan: "SweepPlan", settings: Settings) -> None:
+        self._forecast = Forecast(plan.union, settings)
+        self._screen = self._rich_screen()
+        self._say([sweeps.plan_sentence(plan, len(plan.jobs))])
+
+    def sweep_report(self, done: "Done") -> None:
+        if done.reports or done.errors:
+            self._screen = self._rich_screen()
+        self._screen.table(sweeps.report_grid(done))
+        self._say(sweeps.ending(done))
+
     def _say(self, lines: Iterable[Line]) -> None:
         for line in lines:
             self._screen.line(printable(line))
@@ -86,6 +99,13 @@ class QuietConversation:
 
     def report(self, report: Report) -> None:
         for line in outcome.troubles(report):
+            self._screen.line(printable(line))
+
+    def sweep_plan(self, plan: "SweepPlan", settings: Settings) -> None:
+        """Nothing."""
+
+    def sweep_report(self, done: "Done") -> None:
+        for line in sweeps.troubles(done):
             self._screen.line(printable(line))
 
 

@@ -1,5 +1,6 @@
 """The tables of a plan and of a report, as data, and as plain text. Pure."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ class Grid:
 
     @property
     def widths(self) -> list[int]:
-        return [max(map(len, column)) for column in zip(self.heads, *self.rows, strict=True)]
+        return [max(map(cells, column)) for column in zip(self.heads, *self.rows, strict=True)]
 
     def fitted(self, width: int) -> "Grid":
         """This table without as many of its spare columns as do not fit into `width` cells."""
@@ -42,7 +43,7 @@ class Grid:
     def lines(self) -> list[str]:
         """Plain text, the total below a rule."""
         body = [_aligned(row, self.widths) for row in (self.heads, *self.rows)]
-        return [*body[:-1], "-" * max(map(len, body)), body[-1]]
+        return [*body[:-1], "-" * max(map(cells, body)), body[-1]]
 
 
 def report_grid(report: Report) -> Grid:
@@ -108,5 +109,11 @@ def _without(row: Sequence[str], place: int) -> tuple[str, ...]:
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-    return (" " * GAP).join(cells).rstrip()
+    room = [" " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)]
+    first, *others = [*zip(row, room, strict=True)]
+    return (" " * GAP).join([first[0] + first[1], *(space + cell for cell, space in others)]).rstrip()
+
+
+def cells(text: str) -> int:
+    """The width of a text on a terminal, where Chinese characters take two cells."""
+    return len(text) + sum(unicodedata.east_asian_width(character) in "WF" for character in text)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from distill_build.models.address import api_key, checked_address
 from distill_build.models.base import Keep, Limits, Model, ModelSettings, Permit
 from distill_build.models.embedded import Embedded, Engine, require_engine
@@ -19,7 +21,7 @@ Place = tuple[str, str, str]
 
 
 class Models:
-    """The models of a build, by role.
+    """The models of a build, by role; roles with equal settings share one, with its connections.
 
     `roles` gives each role its model and limits; `log_dir` gets the embedded engine's log, None throws it
     away.
@@ -29,10 +31,12 @@ class Models:
         self._settings = dict(roles)
         gates = {place: gate_for(place, self._settings.values()) for place in map(place_of, models_in(roles))}
         engines = {place_of(model): Engine(model, log_dir) for model in models_in(roles)}
-        self._models = {
-            role: LazyModel(opener(model, limits, gates[place_of(model)], engines[place_of(model)]))
-            for role, (model, limits) in roles.items()
+        distinct = {
+            each: LazyModel(opener(model, limits, gates[place_of(model)], engines[place_of(model)]))
+            for each, (model, limits) in {msgspec.json.encode(both): both for both in roles.values()}.items()
         }
+        self._distinct = list(distinct.values())
+        self._models = {role: distinct[msgspec.json.encode(both)] for role, both in roles.items()}
 
     def __getitem__(self, role: str) -> Model:
         """The model of a role."""
@@ -41,7 +45,7 @@ class Models:
     @property
     def in_flight(self) -> int:
         """HTTP requests that are under way now, of all roles."""
-        return sum(model.in_flight for model in self._models.values())
+        return sum(model.in_flight for model in self._distinct)
 
     def check(self, role: str) -> None:
         """Raises ConfigurationError where a role lacks its address, key, engine or weights. Sends nothing."""
@@ -49,12 +53,12 @@ class Models:
 
     def stop(self) -> None:
         """Ends the waiting of all requests that are not under way, now and from now on."""
-        for model in self._models.values():
+        for model in self._distinct:
             model.stop()
 
     async def close(self) -> None:
         """Closes all connections and ends the engine."""
-        await asyncio.gather(*(model.close() for model in self._models.values()))
+        await asyncio.gather(*(model.close() for model in self._distinct))
 
 
 class LazyModel:

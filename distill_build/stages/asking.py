@@ -11,18 +11,19 @@ from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
 from distill_build.engine.store import Store
 from distill_build.errors import InterruptedBuildError, StorageError
-from distill_build.models.factory import Models, place_of
+from distill_build.models.base import Limits, ModelSettings
+from distill_build.models.factory import place_of
 from distill_build.options import Options
-from distill_build.settings import Stage
-from distill_build.stages.budget import FailureCap, Halt, Spending
+from distill_build.settings import Settings, Stage
+from distill_build.stages.budget import FailureCap
 from distill_build.stages.call import Absent, Caller, Failed, Seat
 from distill_build.stages.chain import Chain
 from distill_build.stages.locked import Locked, not_stored
 from distill_build.stages.pipeline import Pipeline, Sink
 from distill_build.stages.plan import Plan
 from distill_build.stages.recipe import Call
-from distill_build.stages.report import Watcher
 from distill_build.stages.session import Session
+from distill_build.stages.sharing import Shared
 from distill_build.stages.tally import STAGES, Tally
 from distill_build.stages.tree import Node
 
@@ -42,21 +43,20 @@ class Asking:
         options: Options,
         store: Responses,
         ledger: Ledger,
-        watcher: Watcher,
         locked: Locked | None,
+        shared: Shared | None = None,
+        name: str = "",
     ) -> None:
-        settings = session.settings
-        roles = {stage: settings.role(stage) for stage in STAGES}
-        limits = {stage: settings.limits_for(model) for stage, model in roles.items()}
+        """`shared` is what builds side by side have in common, in which the models of this one go by its `name`."""
         self.session = session
         self.options = options
         self.store = store
         self.ledger = ledger
-        self.watcher = watcher
         self.locked = locked
         self.tally = Tally()
-        self.models = Models({stage: (roles[stage], limits[stage]) for stage in STAGES}, ledger.folder)
-        self.halt = Halt(self.models.stop)
+        self.name = name
+        self.shared = shared or Shared(roles_of(session.settings, name), session.settings.budget, ledger.folder)
+        self.halt = self.shared.halt()
         self.caller = self._caller()
 
     @property
@@ -76,29 +76,29 @@ class Asking:
 
     def in_flight(self) -> int:
         """HTTP requests under way."""
-        return self.models.in_flight
+        return self.shared.models.in_flight
 
     async def walk(self, sink: Sink) -> Node:
         """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
-        scheduler = Scheduler(self._windows(), self.models.stop)
-        with interruptible(scheduler, self._say_interrupted):
-            return await self._pipeline(scheduler, sink).run()
+        scheduler = Scheduler(self._windows(), self._stop)
+        pipeline = self._pipeline(scheduler, sink)
+        pipeline.start()
+        await self.shared.run(scheduler)
+        return pipeline.root
 
-    def _say_interrupted(self) -> None:
-        self.watcher.note(
-            f"interrupted: waiting for the {self.in_flight()} requests in flight, whose replies are stored; "
-            "interrupt again to leave at once"
-        )
+    def _stop(self) -> None:
+        self.caller.end()
+        self.shared.build_stopped()
 
     async def close(self) -> None:
         """Ends connections and engines."""
-        await self.models.close()
+        await self.shared.models.close()
 
     def check_models(self, plan: Plan) -> None:
         """Raises ConfigurationError for a missing key or engine before anything is sent to anyone."""
         for stage in STAGES:
             if plan.stages[stage].calls:
-                self.models.check(stage)
+                self.shared.models.check(role_name(self.name, stage))
 
     def _caller(self) -> Caller:
         session = self.session
@@ -106,7 +106,8 @@ class Asking:
             self.store,
             {stage: self._seat(stage) for stage in STAGES},
             tally=self.tally,
-            spending=Spending(session.settings.budget, self.tally),
+            calls=self.shared.calls,
+            spending=self.shared.spending,
             ledger=self.ledger,
             anew=lambda call: session.asked_anew(call.path),
             absent=self.absent,
@@ -132,7 +133,8 @@ class Asking:
         settings = self.session.settings
         model = settings.role(stage)
         reasks = settings.limits_for(model).reasks or 0
-        return Seat(model.name, self.models[stage], model.prices, reasks, model.structured, self.session.prompts)
+        asked = self.shared.models[role_name(self.name, stage)]
+        return Seat(model.name, asked, model.prices, reasks, model.structured, self.session.prompts)
 
     def _lane(self, stage: Stage) -> str:
         """Stages whose roles share a gate share a lane."""
@@ -148,6 +150,17 @@ class Asking:
         return windows
 
 
+def roles_of(settings: Settings, name: str) -> dict[str, tuple[ModelSettings, Limits]]:
+    """The models of the build called `name`, as `Shared` takes them."""
+    models = {stage: settings.role(stage) for stage in STAGES}
+    return {role_name(name, stage): (model, settings.limits_for(model)) for stage, model in models.items()}
+
+
+def role_name(name: str, stage: Stage) -> str:
+    """A stage's model among those of builds side by side."""
+    return f"{name}/{stage}"
+
+
 def _offline(call: Call) -> Failed:
     raise not_stored("--offline", call.stage, call.path)
 
@@ -160,11 +173,13 @@ class _NoOutlook:
 
 
 class interruptible:  # noqa: N801 - a context manager, named as one
-    """The first SIGINT or SIGTERM ends the walk when what is in flight has come; the second ends the process."""
+    """The first SIGINT or SIGTERM ends all walks when what is in flight has come; the second ends the process."""
 
-    def __init__(self, scheduler: Scheduler, tell: Callable[[], None]) -> None:
-        self._scheduler = scheduler
-        self._tell = tell
+    def __init__(self, shared: Shared, note: Callable[[str], None], ending: str) -> None:
+        """`ending` says what becomes of what is there, and what brings the rest."""
+        self._shared = shared
+        self._note = note
+        self._ending = ending
         self._interrupted = False
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -185,9 +200,8 @@ class interruptible:  # noqa: N801 - a context manager, named as one
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)
             os._exit(130)
         self._interrupted = True
-        self._tell()
-        self._scheduler.stop(
-            InterruptedBuildError(
-                "interrupted: the responses that came are stored, the dataset is as it was; build again to go on"
-            )
+        self._note(
+            f"interrupted: waiting for the {self._shared.models.in_flight} requests in flight, whose replies are "
+            "stored; interrupt again to leave at once"
         )
+        self._shared.end(InterruptedBuildError(f"interrupted: the responses that came are stored, {self._ending}"))

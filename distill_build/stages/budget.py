@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from distill_build.errors import BudgetExceededError, FailureCapError, StoppedError
 from distill_build.settings import Budget, Stage
-from distill_build.stages.tally import Tally
 
 HOPELESS_ITEMS = 50
 """A stage whose first so many items all fail stops the build, whatever --keep-going says."""
@@ -31,19 +30,25 @@ class Halt:
 class Spending:
     """Says no before a request that the budget does not cover. Calls are HTTP requests, retries among them."""
 
-    def __init__(self, budget: Budget, tally: Tally) -> None:
+    def __init__(self, budget: Budget) -> None:
         self._budget = budget
-        self._tally = tally
         self.sent = 0
+        self.tokens = 0
+        self.usd = 0.0
+
+    def add(self, tokens: int, usd: float | None) -> None:
+        """Counts one response; `usd` is None where there are no prices."""
+        self.tokens += tokens
+        self.usd += usd or 0.0
 
     def permit(self) -> None:
         """Counts one HTTP request that is about to be sent. Raises BudgetExceededError where a cap is reached."""
         budget = self._budget
         if budget.calls is not None and self.sent >= budget.calls:
             raise BudgetExceededError(_sentence("budget.calls", f"{budget.calls} requests"))
-        if budget.tokens is not None and sum(self._tally.tokens) >= budget.tokens:
+        if budget.tokens is not None and self.tokens >= budget.tokens:
             raise BudgetExceededError(_sentence("budget.tokens", f"{budget.tokens:,} tokens"))
-        if budget.usd is not None and (self._tally.usd or 0.0) >= budget.usd:
+        if budget.usd is not None and self.usd >= budget.usd:
             raise BudgetExceededError(_sentence("budget.usd", f"${budget.usd:g}"))
         self.sent += 1
 

@@ -7,6 +7,8 @@ last; the bytes depend on the responses alone.
 import asyncio
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from distill_build.artefact_rows import OfCall, read_rows
@@ -16,8 +18,9 @@ from distill_build.engine.lock import in_use
 from distill_build.engine.reading import ReadOnlyStore, writable
 from distill_build.engine.store import Store, open_store
 from distill_build.options import Options
-from distill_build.stages.asking import Asking
+from distill_build.stages.asking import Asking, interruptible
 from distill_build.stages.assembly import Kept, LeafRows
+from distill_build.stages.dataset import Dataset
 from distill_build.stages.figures import Figures
 from distill_build.stages.finishing import NEW, Finish
 from distill_build.stages.locked import foreign_lock, locked_of, unlocked_note
@@ -46,18 +49,32 @@ def build(session: Session, options: Options, console: Watcher, ledger: Ledger) 
     Raises DistillError or OSError with the old files left as they were; a cap that was reached is in the report.
     """
     started = time.monotonic()
-    for left_behind in session.dataset.runs.glob(f"*/{NEW}"):  # by a build that was killed
-        shutil.rmtree(left_behind, ignore_errors=True)
-    try:
-        if writable(session.cache_dir):
-            session.directory.prepare()  # what is not there cannot be marked as in use
-        with in_use(session.cache_dir, lambda: console.note(f"waiting for the cleaning of {session.cache_dir}")):
+    with tidied(session.dataset, ledger):
+        with prepared_cache(session, console):
             report = _build(session, options, console, ledger, started)
         return replace(report, seconds=time.monotonic() - started)
+
+
+@contextmanager
+def tidied(dataset: Dataset, ledger: Ledger) -> Iterator[None]:
+    """Clears what killed builds of a dataset have left, and in the end what this run has no more use for."""
+    for left_behind in dataset.runs.glob(f"*/{NEW}"):  # by a build that was killed
+        shutil.rmtree(left_behind, ignore_errors=True)
+    try:
+        yield
     finally:
-        if not replacing(session.dataset.runs):
+        if not replacing(dataset.runs):
             shutil.rmtree(ledger.folder / NEW, ignore_errors=True)
         ledger.close()
+
+
+@contextmanager
+def prepared_cache(session: Session, console: Watcher) -> Iterator[None]:
+    """Makes the cache where there is none, and keeps it from being cleaned meanwhile."""
+    if writable(session.cache_dir):
+        session.directory.prepare()  # what is not there cannot be marked as in use
+    with in_use(session.cache_dir, lambda: console.note(f"waiting for the cleaning of {session.cache_dir}")):
+        yield
 
 
 def _build(session: Session, options: Options, console: Watcher, ledger: Ledger, started: float) -> Report:
@@ -97,7 +114,7 @@ async def _walk(
     elif plan.calls:
         console.plan(plan, session.settings)
     ledger.write("plan", **plan.row())
-    asking = Asking(session, options, view or store, ledger, console, locked)
+    asking = Asking(session, options, view or store, ledger, locked)
     rows = LeafRows(ledger.folder / NEW, kept)
     root = await _ask(asking, plan, kept, rows, console)
     differs = view is not None and view.differs  # then a build that is not held to the lock must look at everything
@@ -121,17 +138,23 @@ async def _ask(asking: Asking, plan: Plan, kept: Kept, rows: LeafRows, console: 
     try:
         if asking.absent is None:
             asking.check_models(plan)
-        if not plan.calls or asking.absent is not None:
-            return await asking.walk(rows)
-        with console.progress(asking.tally, expected_items(settings), asking.in_flight):
-            if asking.session.rebuild:
-                await _renew(asking, kept, console)
-            return await asking.walk(rows)
+        with interruptible(asking.shared, console.note, "the dataset is as it was; build again to go on"):
+            if not plan.calls or asking.absent is not None:
+                return await asking.walk(rows)
+            with console.progress(asking.tally, expected_items(settings), asking.in_flight):
+                if asking.session.rebuild:
+                    await _renew(asking, kept, console)
+                return await asking.walk(rows)
     finally:
         await asking.close()
-        if asking.tally.asked:
-            names = {stage: settings.role(stage).name for stage in STAGES}
-            Figures(asking.session.cache_dir).learn(asking.tally, names)
+        learn(asking)
+
+
+def learn(asking: Asking) -> None:
+    """Remembers what requests took, for estimates."""
+    if asking.tally.asked:
+        names = {stage: asking.session.settings.role(stage).name for stage in STAGES}
+        Figures(asking.session.cache_dir).learn(asking.tally, names)
 
 
 async def _renew(asking: Asking, kept: Kept, console: Watcher) -> None:
@@ -145,12 +168,11 @@ async def _renew(asking: Asking, kept: Kept, console: Watcher) -> None:
     session.directory.renew_generation()
     await asking.walk(NoRows(kept))
     session.directory.renew_generation()
-    caller = asking.caller
-    caller.asks_no_more_anew()
-    answers = session.dataset.artefact("answers.jsonl")
-    if caller.displaced and answers.exists():
-        kept.stale |= {row.tag for row in read_rows(answers, OfCall) if row.call in caller.displaced}
-    if caller.unrenewed:
-        console.note(f"{len(caller.unrenewed)} requests were asked again in vain: what stood before still does")
+    asking.caller.asks_no_more_anew()
+    calls, answers = asking.shared.calls, session.dataset.artefact("answers.jsonl")
+    if calls.displaced and answers.exists():
+        kept.stale |= {row.tag for row in read_rows(answers, OfCall) if row.call in calls.displaced}
+    if calls.unrenewed:
+        console.note(f"{len(calls.unrenewed)} requests were asked again in vain: what stood before still does")
     for counts in asking.tally.stages.values():
         counts.count_anew()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from glob import escape
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.ledger import Ledger
@@ -22,6 +22,7 @@ from distill_build.errors import (
     InterruptedBuildError,
 )
 from distill_build.models.base import ChatResponse, Model, ModelFailure, Prices
+from distill_build.models.limits import stopped
 from distill_build.records import JsonObject, Usage
 from distill_build.settings import ROLE_OF_STAGE, Stage
 from distill_build.stages.budget import Halt, Spending
@@ -29,6 +30,7 @@ from distill_build.stages.figures import estimated_tokens
 from distill_build.stages.parse import Rejection, read_reply, read_usage
 from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Call, derived_seed
+from distill_build.stages.sharing import Calls, Paid
 from distill_build.stages.tally import Tally, price_of
 
 
@@ -114,21 +116,20 @@ class Caller:
         seats: Mapping[Stage, Seat],
         *,
         tally: Tally,
+        calls: Calls,
         spending: Spending,
         ledger: Ledger,
         anew: Callable[[Call], bool],
         absent: Absent | None,
         halt: Halt,
     ) -> None:
-        """`anew` says which calls are to be asked again though they stand (--rebuild), `absent` what becomes of calls
+        """`calls` and `spending` may be shared with builds that run side by side; `tally` counts what is asked here.
+
+        `anew` says which calls are to be asked again though they stand (--rebuild), `absent` what becomes of calls
         that are not stored where nothing may be asked; None where models are asked. A store that cannot be written
         needs one.
-
-        `displaced` are the keys whose accepted reply gave way to a new one, `unrenewed` those that were asked anew in
-        vain, so that what stood before still does.
         """
-        self.displaced: set[str] = set()
-        self.unrenewed: set[str] = set()
+        self.calls = calls
         self._store = store
         self._seats = seats
         self._tally = tally
@@ -137,29 +138,42 @@ class Caller:
         self._anew = anew
         self._absent = absent
         self._halt = halt
-        self._flights: dict[str, asyncio.Future[Result]] = {}
-        self._failed: dict[str, Failed] = {}
+        self._ended = False
+        self._flying: set[str] = set()
 
     def asks_no_more_anew(self) -> None:
         """From now on what stands is taken as it stands."""
         self._anew = lambda _: False
 
+    def end(self) -> None:
+        """Nothing more is sent, though it may wait for its turn already: an error has ended the build."""
+        self._ended = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether models may not be asked any more."""
+        return self._ended or self._halt.reason is not None
+
     async def __call__(self, call: Call) -> Result:
-        if (flight := self._flights.get(call.key)) is not None:
-            return await asyncio.shield(flight)
-        if (failed := self._failed.get(call.key)) is not None:
-            return failed
+        while (flight := self.calls.flights.get(call.key)) is not None:
+            own = call.key in self._flying
+            joined: Result = await asyncio.shield(flight)
+            if joined is not HALTED or self._halt.reason is not None:
+                self._tally.stages[call.stage].cached += isinstance(joined, Made) and not own
+                return joined  # else another build, which asked for it, was stopped, and this one was not
+        if (failed := self.calls.failed.get(call.key)) is not None:
+            return cast(Failed, failed)
         entry = self._look_up(call)
         accepted = standing(call, entry)
         if accepted is None:
             return await self._fly(call, entry)
         if self._asks_anew(call):
             renewed = await self._fly(call, entry)
-            return renewed if isinstance(renewed, Made) else self._stands(call, _made(entry, accepted))
+            return renewed if isinstance(renewed, Made) else self._stands(call, self._made(call, entry, accepted))
         if entry is not None and entry.accepted is None:  # an attempt that could not be read when it came
             await self._accept(call, accepted)
         self._tally.stages[call.stage].cached += 1
-        return _made(entry, accepted)
+        return self._made(call, entry, accepted)
 
     async def _accept(self, call: Call, accepted: Accepted) -> None:
         """Keeps what could be read of a stored attempt only now; on a read-only disk each build reads it again."""
@@ -181,12 +195,12 @@ class Caller:
         return value
 
     def _asks_anew(self, call: Call) -> bool:
-        return self._anew(call) and call.key not in self.displaced and call.key not in self.unrenewed
+        return self._anew(call) and call.key not in self.calls.displaced and call.key not in self.calls.unrenewed
 
     def _stands(self, call: Call, made: Made) -> Made:
         """What was asked anew in vain. It is no failure: the item is there."""
-        self._failed.pop(call.key, None)
-        self.unrenewed.add(call.key)
+        self.calls.failed.pop(call.key, None)
+        self.calls.unrenewed.add(call.key)
         return made
 
     def _look_up(self, call: Call) -> Entry | None:
@@ -203,21 +217,29 @@ class Caller:
             return HALTED
         if self._absent is not None:
             return self._absent(call)
+        if self._ended:
+            raise InterruptedBuildError("the build ended before this was asked")
         flight: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._flights[call.key] = flight
+        self.calls.flights[call.key] = flight
+        self._flying.add(call.key)
         try:
             result = await self._ask(call, entry)
+        except InterruptedBuildError:
+            flight.set_result(HALTED)
+            raise
         except BaseException as error:
             flight.set_exception(error)
             flight.exception()  # nobody may be waiting for it
             raise
         finally:
-            del self._flights[call.key]
+            del self.calls.flights[call.key]
+            self._flying.discard(call.key)
         flight.set_result(result)
         if isinstance(result, Failed):
-            self._failed[call.key] = result
+            if result is not HALTED:
+                self.calls.failed[call.key] = result
         elif entry is not None and entry.accepted is not None:
-            self.displaced.add(call.key)
+            self.calls.displaced.add(call.key)
         return result
 
     async def _ask(self, call: Call, entry: Entry | None) -> Result:
@@ -231,7 +253,7 @@ class Caller:
             except ModelFailure as failure:
                 if failure.cause == "stopped" and self._halt.reason is None:
                     raise InterruptedBuildError("the build ended while this waited for its turn") from failure
-                return Failed(failure.cause, turn + 1, failure.detail)
+                return HALTED if failure.cause == "stopped" else Failed(failure.cause, turn + 1, failure.detail)
             except EndpointError as error:
                 raise self._of_role(call.stage, error) from error
             except BudgetExceededError as reached:
@@ -239,7 +261,7 @@ class Caller:
                 return HALTED
             if isinstance(verdict, Accepted):
                 self._count_answered(call, attempt)
-                return _made(entry, verdict, asked=not attempt.overtaken)
+                return self._made(call, entry, verdict, asked=not attempt.overtaken)
             last = verdict
         return Failed(last.cause, 1 + seat.reasks, last.detail)
 
@@ -257,10 +279,22 @@ class Caller:
         role = ROLE_OF_STAGE[stage]
         return EndpointError(f"{error} (this is the {role}'s model: where model.… is named, set {role}.…)")
 
+    def _made(self, call: Call, entry: Entry | None, accepted: Accepted, *, asked: bool = False) -> Made:
+        assert entry is not None, "what stands was read from an entry"  # noqa: S101
+        if self.calls.paid is not None:
+            self.calls.paid[call.key] = paid_for(entry)
+        return Made(accepted.value, entry.attempts[accepted.place].digest, asked)
 
-def _made(entry: Entry | None, accepted: Accepted, *, asked: bool = False) -> Made:
-    assert entry is not None, "what stands was read from an entry"  # noqa: S101
-    return Made(accepted.value, entry.attempts[accepted.place].digest, asked)
+
+def paid_for(entry: Entry) -> Paid:
+    """What all responses of an entry have cost."""
+    usages = [spent(entry.manifest["body"], attempt.response) for attempt in entry.attempts]
+    costs = [attempt.usd for attempt in entry.attempts]
+    return Paid(
+        sum(usage.prompt_tokens for usage in usages),
+        sum(usage.completion_tokens for usage in usages),
+        None if None in costs else sum(cost for cost in costs if cost is not None),
+    )
 
 
 class _Overtaken(Exception):  # noqa: N818 - no error: another process was sooner
@@ -299,6 +333,8 @@ class _Attempt:
 
     def _permit(self) -> None:
         """Lets the request go, unless the budget is spent or another process has had an answer meanwhile."""
+        if self._caller.stopped:
+            raise stopped()
         if not self._caller._anew(self._call):
             entry = self._caller._store.get(self._call.key)
             if entry is not None and len(entry.attempts) > self._index:
@@ -341,6 +377,8 @@ class _Attempt:
     def _report(self, response: ChatResponse, verdict: Rejection | Accepted) -> None:
         usage = spent(self._call.body, response.raw)
         self._caller._tally.stages[self._call.stage].spend(usage, self._seat.prices, response.seconds)
+        usd = price_of(usage.prompt_tokens, usage.completion_tokens, self._seat.prices)
+        self._caller._spending.add(usage.prompt_tokens + usage.completion_tokens, usd)
         self._caller._ledger.write(
             "response",
             stage=self._call.stage,

@@ -208,8 +208,13 @@ def setting_differences(old: Facts, new: Facts) -> Iterator[Difference]:
 
 
 def _all_said(differences: Iterator[Difference]) -> list[str]:
-    """Each setting once, whichever roles it is one of; texts behind numbers, which tell more."""
-    said = dict.fromkeys(map(_said, differences))
+    """Each setting once, whichever roles it is one of; texts behind numbers, which tell more.
+
+    Templates that only one side has follow from something else: another language, or a text that includes them.
+    """
+    all_of_them = list(differences)
+    common = [each for each in all_of_them if not (each.path.endswith(".jinja") and ABSENT in (each.old, each.new))]
+    said = dict.fromkeys(map(_said, common or all_of_them))
     return sorted(said, key=lambda each: each.endswith(ANOTHER_TEXT))
 
 

@@ -6,6 +6,7 @@ breaks off, what lies behind it is worked out from the shape of the tree.
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 from distill_build.engine.reading import Responses
 from distill_build.settings import Settings, Stage
@@ -17,12 +18,41 @@ from distill_build.stages.plan import StagePlan
 from distill_build.stages.recipe import Call
 from distill_build.stages.tree import Node
 
+Corner = tuple[str, ...]
+"""Where something unknown begins: a place in the tree, and the items of its list that are there."""
+
+
+class Needs(Protocol):
+    """Told what a plan is made of: a plan of several builds finds out what they have in common."""
+
+    def asked(self, stage: Stage, key: str) -> None:
+        """One request to be asked, by the key of its call."""
+
+    def unknown(self, stage: Stage, corner: Corner, box: tuple[int, ...]) -> None:
+        """As many requests as the product of `box` says, which nobody knows yet.
+
+        Those of another build with the same corner are the same ones, as far as its box reaches.
+        """
+
+
+class NoNeeds:
+    """Nobody wants to know."""
+
+    def asked(self, stage: Stage, key: str) -> None:
+        """Nothing."""
+
+    def unknown(self, stage: Stage, corner: Corner, box: tuple[int, ...]) -> None:
+        """Nothing."""
+
 
 class PlanAsk:
     """Looks calls up. One that is not stored is counted once, however many items wait for it."""
 
-    def __init__(self, store: Responses | None, stages: dict[Stage, StagePlan], anew: Callable[[Call], bool]) -> None:
+    def __init__(
+        self, store: Responses | None, stages: dict[Stage, StagePlan], anew: Callable[[Call], bool], needs: Needs
+    ) -> None:
         """`store` is None where there is no cache yet."""
+        self._needs = needs
         self._store = store
         self._stages = stages
         self._anew = anew
@@ -36,6 +66,7 @@ class PlanAsk:
             self._stages[call.stage].cached += 1
             return Made(accepted, "", asked=False)
         self._asked.add(key)
+        self._needs.asked(call.stage, call.key)
         self._stages[call.stage].ask += 1
         self._stages[call.stage].first = self._stages[call.stage].first or call.path
         self._stages[call.stage].prompt_tokens += estimated_tokens(call.body["messages"])
@@ -51,7 +82,8 @@ class PlanAsk:
 class Estimate:
     """The outlook of a plan: how many requests lie behind one that is not answered."""
 
-    def __init__(self, settings: Settings, stages: dict[Stage, StagePlan], until: Until) -> None:
+    def __init__(self, settings: Settings, stages: dict[Stage, StagePlan], until: Until, needs: Needs) -> None:
+        self._needs = needs
         self._settings = settings
         self._stages = stages
         self._until = until
@@ -60,24 +92,29 @@ class Estimate:
         """The chain's own further requests, and all below the items that it is short of."""
         self._stages[stage].open_chains += 1
         per_request = getattr(self._settings.per_request, stage)
-        self._stages[stage].unknown += max(0, math.ceil(chain.missing / per_request) - 1)
+        corner = (stage, *node.path, str(chain.requests), *chain.items)
+        self._add(stage, (*corner, "more"), max(0, math.ceil(chain.missing / per_request) - 1))
         if stage == "tags":
-            self._below(node.level + 1, chain.missing)
+            self._below(corner, node.level + 1, chain.missing)
         else:
-            self._answers(chain.missing)
+            self._answers(corner, chain.missing)
 
-    def _below(self, level: int, tags: int) -> None:
-        """All requests below `tags` tags on `level`."""
+    def _below(self, corner: Corner, level: int, *tags: int) -> None:
+        """All requests below tags on `level`: so many on the level of the chain, so many below each of them, …"""
         settings = self._settings
         if level < settings.depth:
             breadth = settings.breadth_at(level + 1)
-            self._stages["tags"].unknown += tags * math.ceil(breadth / settings.per_request.tags)
-            self._below(level + 1, tags * breadth)
+            self._add("tags", (*corner, str(level)), *tags, math.ceil(breadth / settings.per_request.tags))
+            self._below(corner, level + 1, *tags, breadth)
         elif self._until != "tags":
             wanted = settings.questions_per_tag
-            self._stages["questions"].unknown += tags * math.ceil(wanted / settings.per_request.questions)
-            self._answers(tags * wanted)
+            self._add("questions", (*corner, str(level)), *tags, math.ceil(wanted / settings.per_request.questions))
+            self._answers((*corner, str(level)), *tags, wanted)
 
-    def _answers(self, questions: int) -> None:
+    def _answers(self, corner: Corner, *questions: int) -> None:
         if self._until != "questions":
-            self._stages["answers"].unknown += questions * self._settings.answers_per_question
+            self._add("answers", corner, *questions, self._settings.answers_per_question)
+
+    def _add(self, stage: Stage, corner: Corner, *box: int) -> None:
+        self._stages[stage].unknown += math.prod(box)
+        self._needs.unknown(stage, corner, box)

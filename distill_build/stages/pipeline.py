@@ -70,11 +70,9 @@ class Pipeline:
         self._until = until
         self.root = topic_node(settings.topic)
 
-    async def run(self) -> Node:
-        """Walks until nothing is left to do; raises what stopped it. `root` holds what there is either way."""
+    def start(self) -> None:
+        """Submits the first step. When the scheduler has run, `root` holds what there is."""
         self._start_tags(self.root)
-        await self._scheduler.run()
-        return self.root
 
     # Tags
 

@@ -8,7 +8,7 @@ from distill_build.stages.assembly import Kept
 from distill_build.stages.budget import FailureCap, Halt
 from distill_build.stages.dataset import LEAF_FILES
 from distill_build.stages.figures import Figures, estimated_tokens
-from distill_build.stages.outlook import Estimate, PlanAsk
+from distill_build.stages.outlook import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.stages.pipeline import Pipeline, Until
 from distill_build.stages.plan import Plan, StagePlan, price
 from distill_build.stages.session import Session
@@ -37,8 +37,11 @@ def existing_store(session: Session) -> Responses | None:
     return ReadOnlyStore(session.cache_dir) if (session.cache_dir / DATABASE).exists() else None
 
 
-async def make_plan(session: Session, store: Responses | None, kept: Kept, until: Until) -> Plan:
-    """What a build of these settings would ask for. Sends nothing and writes nothing."""
+async def make_plan(
+    session: Session, store: Responses | None, kept: Kept, until: Until, needs: Needs | None = None
+) -> Plan:
+    """What a build of these settings would ask for; `needs` is told of every request. Sends nothing, writes nothing."""
+    needs = needs or NoNeeds()
     tally = Tally()
     stages = {stage: StagePlan() for stage in STAGES}
     scheduler = Scheduler({ONE_LANE: 1})
@@ -47,14 +50,15 @@ async def make_plan(session: Session, store: Responses | None, kept: Kept, until
         session.recipes,
         dict.fromkeys(STAGES, ONE_LANE),
         scheduler,
-        PlanAsk(store, stages, lambda call: session.asked_anew(call.path)),
+        PlanAsk(store, stages, lambda call: session.asked_anew(call.path), needs),
         NoRows(kept),
-        Estimate(session.settings, stages, until),
+        Estimate(session.settings, stages, until, needs),
         tally,
         FailureCap(0, Halt(lambda: None)),
         until,
     )
-    await pipeline.run()
+    pipeline.start()
+    await scheduler.run()
     for name, counts in tally.stages.items():  # the requests behind the leaves that were recalled
         stages[name].cached += counts.cached
     return price(session.settings, stages, Figures(session.cache_dir), lambda stage: typical(session, stage))

@@ -16,12 +16,11 @@ from distill_build.stages.finishing import NEW, Finish
 from distill_build.stages.locked import Locked, locked_of, not_stored
 from distill_build.stages.plan import Plan
 from distill_build.stages.planning import existing_store, kept_leaves
-from distill_build.stages.report import Watcher
 from distill_build.stages.session import Session
 from distill_build.stages.tree import Node
 
 
-def rehearse(session: Session, options: Options, plan: Plan, watcher: Watcher) -> None:
+def rehearse(session: Session, options: Options, plan: Plan) -> None:
     """Raises DifferenceError where a build with these options would, in the same words. `plan` is that build's."""
     locked = locked_of(session.dataset, options)
     if locked is None:
@@ -34,15 +33,13 @@ def rehearse(session: Session, options: Options, plan: Plan, watcher: Watcher) -
         raise locked.needs_requests(plan, session)
     try:
         with TemporaryDirectory(prefix="distill-plan-") as folder:
-            _make(session, options, store, watcher, Ledger(Path(folder), "plan"), locked)
+            _make(session, options, store, Ledger(Path(folder), "plan"), locked)
     finally:
         store.close()
 
 
-def _make(
-    session: Session, options: Options, store: Responses, watcher: Watcher, ledger: Ledger, locked: Locked
-) -> None:
-    asking = Asking(session, options, locked.view(store, session), ledger, watcher, locked)
+def _make(session: Session, options: Options, store: Responses, ledger: Ledger, locked: Locked) -> None:
+    asking = Asking(session, options, locked.view(store, session), ledger, locked)
     generation = session.directory.generation()
     kept = kept_leaves(session, options.until, generation, locked.lock.version)
     rows = LeafRows(ledger.folder / NEW, kept)

@@ -36,23 +36,32 @@ class Session:
     """
 
     def __init__(
-        self, settings: Settings, rebuild: tuple[str, ...] = (), weights: Callable[[], Mapping[Stage, str]] = dict
+        self,
+        settings: Settings,
+        rebuild: tuple[str, ...] = (),
+        weights: Callable[[], Mapping[Stage, str]] = dict,
+        *,
+        dataset: Dataset | None = None,
+        kept_as: str | None = None,
+        prompts: Prompts | None = None,
     ) -> None:
         """`rebuild` are globs over paths written with slashes, as --rebuild takes them; `*` crosses slashes.
 
         `weights` gives digests to go by where a weights file is not on this machine, for a build that asks nothing.
+        `dataset` is another place than the settings' own, `kept_as` another name for its versions; `prompts` are those
+        of the settings, for who has read them already.
         """
         self.settings = settings
         self.rebuild = rebuild
         self.unmatched = set(rebuild)
         self.cache_dir = Path(settings.cache.dir)
         self.directory = CacheDirectory(self.cache_dir)
-        self.dataset = dataset_of(settings)
+        self.dataset = dataset or dataset_of(settings)
+        self.kept_as = kept_as or settings.name
         self._known_weights = weights
-        prompts = Prompts(settings.language, Path(settings.prompts.dir))
-        self.prompts = prompts
+        self.prompts = prompts or Prompts(settings.language, Path(settings.prompts.dir))
         self.recipes: dict[Stage, Recipe] = {
-            stage: Recipe(stage, settings, prompts, self._weights(stage)) for stage in STAGES
+            stage: Recipe(stage, settings, self.prompts, self._weights(stage)) for stage in STAGES
         }
         self.identity = self._identity()
 

@@ -47,7 +47,7 @@ def register(session: Session) -> None:
     """Makes the dataset known to the cache before anything is asked for: if this is killed, gc keeps what had come."""
     archive, folder = Archive(session.cache_dir), session.dataset.folder
     if writable(session.cache_dir) and archive.root(folder) is None:
-        archive.register(folder, session.settings.name, [])
+        archive.register(folder, session.kept_as, [])
 
 
 def keep_version(session: Session, state: State, files: dict[str, Path], tally: Tally, seconds: float) -> None:
@@ -61,12 +61,12 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
         return
     if archive.latest(folder) == state.version:
         return
-    if archive.latest(folder) is None and archive.adopt(folder, session.settings.name, state.version):
+    if archive.latest(folder) is None and archive.adopt(folder, session.kept_as, state.version):
         return
     prompt, completion = tally.tokens
     version = Version(
         version=state.version,
-        name=session.settings.name,
+        name=session.kept_as,
         topic=session.settings.topic,
         at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         until=state.until,

@@ -16,8 +16,6 @@ SMALL = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
 PATIENCE_SECONDS = 60.0
 MOMENTS = {
     "its rows are written": "outputs/sports/runs/*/new/answers.jsonl",
-    "its lock is written": "outputs/sports/runs/*/new/distill.lock",
-    "its record is being written": ".distill-cache/versions/.*",
     "its record is there": ".distill-cache/versions/*",
     "it is being listed": ".distill-cache/datasets/.*",
     "its files are about to move": "outputs/sports/runs/replacing.json",

@@ -79,16 +79,16 @@ class Workspace:
         path = self.folder(name) / f"{artefact}.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
+    def data(self, name: str = "sports") -> dict[str, bytes]:
+        """As `bytes`, without the lock: it names settings and texts of prompts that may reach no byte of the rest."""
+        return {place: content for place, content in self.bytes(name).items() if place != LOCK}
+
     def bytes(self, name: str = "sports") -> dict[str, bytes]:
         """All of a dataset's files by relative path, except what lies under runs/."""
         folder = self.folder(name)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         relative = {path.relative_to(folder): path for path in files}
         return {str(place): path.read_bytes() for place, path in relative.items() if place.parts[0] != "runs"}
-
-    def data(self, name: str = "sports") -> dict[str, bytes]:
-        """As `bytes`, without the lock: it names settings and texts of prompts that may reach no byte of the rest."""
-        return {place: content for place, content in self.bytes(name).items() if place != LOCK}
 
     def lock(self, name: str = "sports") -> str:
         """The text of a dataset's lock."""

@@ -1,0 +1,72 @@
+"""`plan -m`: says what `build -m` would do, job by job and together, and sends nothing."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+from distill_build.commands.build_sweep import checked_sweep, tell_same
+from distill_build.console import open_console, sweep_plan_table
+from distill_build.errors import DistillError
+from distill_build.options import Options
+from distill_build.records import JsonObject
+from distill_build.sweeps.jobs import Sweep, in_row
+from distill_build.sweeps.planning import Planning, SweepPlan
+from distill_build.sweeps.ready import Ready, make_ready, of_job
+from distill_build.sweeps.variants import Variant
+
+
+def run(variants: Sequence[Variant], options: Options) -> int:
+    """Prints the plan; returns 0."""
+    sweep = checked_sweep(variants, options)
+    tell_same(sweep, open_console(quiet=options.quiet, verbose=options.verbose, json=options.json))
+    jobs = make_ready(sweep, options)
+    plan = asyncio.run(plan_of(jobs, options))
+    if options.asks_nothing:
+        refuse_what_builds_would(jobs, plan, options)
+    if options.json:
+        print(json.dumps(document(sweep, plan), ensure_ascii=False, indent=2))
+    else:
+        sweep_plan_table(sweep, plan)
+    return 0
+
+
+def refuse_what_builds_would(jobs: Sequence[Ready], plan: SweepPlan, options: Options) -> None:
+    """Raises DifferenceError where the build of a job with --offline, --locked or --frozen would, with the job."""
+    from distill_build.stages.rehearsal import rehearse  # most plans need no more than a plan
+
+    for ready, each in zip(jobs, plan.jobs, strict=True):
+        try:
+            if ready.state is None:
+                rehearse(ready.session, options, each)
+        except DistillError as error:
+            raise of_job(ready.job, len(jobs))(error) from error
+
+
+async def plan_of(jobs: Sequence[Ready], options: Options) -> SweepPlan:
+    """The plans of all jobs."""
+    from distill_build.stages.planning import existing_store
+
+    store = existing_store(jobs[0].session)
+    planning = Planning(store, options)
+    try:
+        for ready in jobs:
+            await planning.add(ready)
+    finally:
+        if store is not None:
+            store.close()
+    return planning.together()
+
+
+def document(sweep: Sweep, plan: SweepPlan) -> JsonObject:
+    """The document of `plan -m --json`: the shape of `plan --json` for all jobs together, and for each of them."""
+    jobs = [
+        {"job": job.name, "choices": in_row(job.choices), **each.row(), "share_usd": share}
+        for job, each, share in zip(sweep.jobs, plan.jobs, plan.shares, strict=True)
+    ]
+    return {
+        **plan.union.row(),
+        "sweep": sweep.id,
+        "folder": str(sweep.folder),
+        "jobs": jobs,
+        "sum": {"calls": plan.calls, "usd": plan.usd},
+    }

@@ -1,0 +1,103 @@
+"""What builds that run side by side share: models and their gates, calls under way, one budget, one end.
+
+A build by itself is the case of one.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distill_build.engine.scheduler import Scheduler
+from distill_build.errors import BudgetExceededError, DistillError, StoppedError
+from distill_build.models.base import Limits, ModelSettings
+from distill_build.models.factory import Models
+from distill_build.settings import Budget
+from distill_build.stages.budget import Halt, Spending
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What all responses to one call have cost: tokens, and US dollars where prices were known."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+
+
+@dataclass(slots=True)
+class Calls:
+    """What is known of calls by their keys.
+
+    `flights` are under way, and `failed` are not tried again. `displaced` are those whose accepted reply gave way to a
+    new one, `unrenewed` those that were asked anew in vain, so that what stood before still does. `paid` notes what
+    every call has cost that is seen; None where nobody wants to know.
+    """
+
+    flights: dict[str, "asyncio.Future[Any]"] = field(default_factory=dict)
+    failed: dict[str, Any] = field(default_factory=dict)
+    displaced: set[str] = field(default_factory=set)
+    unrenewed: set[str] = field(default_factory=set)
+    paid: dict[str, Paid] | None = None
+
+
+class Shared:
+    """`builds` of them share this. A cap on spending ends the asking of all; any other failure ends its own build."""
+
+    def __init__(
+        self,
+        roles: Mapping[str, tuple[ModelSettings, Limits]],
+        budget: Budget,
+        log_dir: Path | None,
+        *,
+        builds: int = 1,
+        calls: Calls | None = None,
+    ) -> None:
+        """`roles` are those of all builds, each under a name of its own: see `Models`."""
+        self.models = Models(roles, log_dir)
+        self.spending = Spending(budget)
+        self.calls = calls or Calls()
+        self.reason: StoppedError | None = None
+        self._ended: DistillError | None = None
+        self._alone = builds == 1
+        self._halts: list[Halt] = []
+        self._schedulers: set[Scheduler] = set()
+
+    def halt(self) -> Halt:
+        """The halt of one more build; reached already where the budget is spent."""
+        halt = Halt(lambda: self._halted(halt))
+        self._halts.append(halt)
+        if self.reason is not None:
+            halt.because(self.reason)
+        return halt
+
+    def _halted(self, halt: Halt) -> None:
+        if isinstance(halt.reason, BudgetExceededError) and self.reason is None:
+            self.reason = halt.reason
+            self.models.stop()
+            for each in self._halts:
+                each.because(self.reason)
+        self.build_stopped()
+
+    def build_stopped(self) -> None:
+        """One build asks no more. Where it is the only one, nobody need wait at a gate any longer."""
+        if self._alone:
+            self.models.stop()
+
+    async def run(self, scheduler: Scheduler) -> None:
+        """Runs a scheduler such that `end` ends it."""
+        if self._ended is not None:
+            raise self._ended
+        self._schedulers.add(scheduler)
+        try:
+            await scheduler.run()
+        finally:
+            self._schedulers.discard(scheduler)
+
+    def end(self, reason: DistillError) -> None:
+        """Ends all builds when what is in flight has come."""
+        self._ended = reason
+        self.models.stop()
+        for scheduler in list(self._schedulers):
+            scheduler.stop(reason)

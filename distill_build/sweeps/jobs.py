@@ -1,0 +1,138 @@
+"""The jobs of a sweep: which of them are the same, what their folders are called, and where they lie. Pure."""
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from distill_build.engine.manifest import digest
+from distill_build.errors import ConfigurationError
+from distill_build.records import JsonObject
+from distill_build.settings import ROLE_OF_STAGE, Settings
+from distill_build.stages.recipe import NOT_IDENTITY
+from distill_build.sweeps.variants import Choice, Variant
+
+SWEEPS = "sweeps"
+"""The folder of sweeps, within a dataset's or, for several datasets, within output_dir. No dataset has this name."""
+ID_DIGITS = 12
+LONGEST_BYTES = 120
+MARK_DIGITS = 6
+WITHOUT_CHOICES = "job"
+PLAIN = "=,.[]+-_@"
+ONE_FOR_ALL = ("output_dir", "cache", "budget")
+"""Settings that a sweep has once: a folder, a store, a purse."""
+NOT_CONTENT = frozenset({*ONE_FOR_ALL, "limits", "formats", "format", "prompts"})
+"""Settings that say how a dataset is made or written, and not which one it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One build of a sweep. `folder` lies in the sweep's; `same` are the jobs that come to the same settings."""
+
+    choices: tuple[Choice, ...]
+    settings: Settings
+    folder: Path
+    same: tuple[tuple[Choice, ...], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def kept_as(self) -> str:
+        """The name that its versions are kept under: the dataset's own history has none of them."""
+        return str(self.folder.relative_to(self.settings.output_dir))
+
+    @property
+    def words(self) -> str:
+        """The choices as typed."""
+        return in_words(self.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Distinct jobs, in the order in which they were asked for."""
+
+    id: str
+    folder: Path
+    jobs: tuple[Job, ...]
+
+
+def sweep_of(variants: Sequence[Variant]) -> Sweep:
+    """The sweep of all variants. Raises ConfigurationError where they differ in what a sweep has once."""
+    for key in ONE_FOR_ALL:
+        refuse_several(key, variants)
+    groups: dict[bytes, list[Variant]] = {}
+    for variant in variants:
+        groups.setdefault(msgspec.json.encode(variant.settings), []).append(variant)
+    distinct = [group[0] for group in groups.values()]
+    names = folder_names([variant.choices for variant in distinct])
+    sweep_id = digest(sorted(digest([str(choice) for choice in v.choices] + [content(v.settings)]) for v in distinct))
+    folder = place_for([variant.settings for variant in distinct]) / sweep_id[:ID_DIGITS]
+    jobs = [
+        Job(group[0].choices, group[0].settings, folder / name, tuple(other.choices for other in group[1:]))
+        for name, group in zip(names, groups.values(), strict=True)
+    ]
+    return Sweep(folder.name, folder, tuple(jobs))
+
+
+def refuse_several(key: str, variants: Sequence[Variant]) -> None:
+    """Raises ConfigurationError where the variants differ in one of `ONE_FOR_ALL`."""
+    if any(getattr(variant.settings, key) != getattr(variants[0].settings, key) for variant in variants):
+        raise ConfigurationError(
+            f"the jobs of a sweep share {key}, so it cannot be swept: run them one by one, or with hydra/launcher=basic"
+        )
+
+
+def content(settings: Settings) -> JsonObject:
+    """The settings that say which dataset comes out."""
+    row: JsonObject = {key: value for key, value in msgspec.to_builtins(settings).items() if key not in NOT_CONTENT}
+    for role in ROLE_OF_STAGE.values():
+        row[role] = {key: value for key, value in row[role].items() if key not in NOT_IDENTITY}
+    return row
+
+
+def place_for(all_settings: Sequence[Settings]) -> Path:
+    """Where sweeps over these settings lie: with their dataset, or with all datasets where there are several."""
+    place = Path(all_settings[0].output_dir)
+    names = {settings.name for settings in all_settings}
+    return place / names.pop() / SWEEPS if len(names) == 1 else place / SWEEPS
+
+
+def in_words(choices: Sequence[Choice]) -> str:
+    """Choices as a person would type them."""
+    return " ".join(map(str, choices)) or WITHOUT_CHOICES
+
+
+def in_row(choices: Sequence[Choice]) -> dict[str, str]:
+    """Choices for programs."""
+    return {choice.key: choice.value for choice in choices}
+
+
+def folder_names(all_choices: Sequence[tuple[Choice, ...]]) -> list[str]:
+    """A folder's name for each job, distinct also where the case of letters does not count."""
+    plain = [",".join(map(str, choices)) or WITHOUT_CHOICES for choices in all_choices]
+    safe = [path_safe(name) for name in plain]
+    seen = Counter(name.casefold() for name in safe)
+    return [
+        name if name == text and seen[name.casefold()] == 1 else marked(name, text)
+        for name, text in zip(safe, plain, strict=True)
+    ]
+
+
+def path_safe(text: str) -> str:
+    """Letters and digits of any script and `PLAIN`; the rest becomes a hyphen. At most `LONGEST_BYTES`, cut."""
+    kept = "".join(each if each in PLAIN or unicodedata.category(each)[0] in "LNM" else "-" for each in text)
+    return re.sub(r"-{2,}", "-", kept).lstrip(".-").encode()[:LONGEST_BYTES].decode(errors="ignore")
+
+
+def marked(name: str, text: str) -> str:
+    """`name` with a mark that tells it from other texts which come to the same name."""
+    mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:MARK_DIGITS]
+    room = LONGEST_BYTES - MARK_DIGITS - 1
+    return f"{name.encode()[:room].decode(errors='ignore')}~{mark}"

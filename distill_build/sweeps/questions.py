@@ -1,0 +1,47 @@
+"""How varied the questions of a dataset are: how many are distinct, and how many nearly say another one again."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_build.artefact_rows import QuestionText, read_rows
+
+SHINGLE = 3
+"""Characters of a shingle: short enough for a question of ten Chinese characters."""
+THRESHOLD = 0.7
+"""Two questions are near duplicates from this Jaccard similarity of their shingles on."""
+PERMUTATIONS = 128
+SEED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """Shares of all questions, 0 to 1: those that stand only once or for the first time, and near duplicates."""
+
+    questions: int
+    unique: float
+    near_duplicates: float
+
+
+def variety_of(path: Path) -> Variety | None:
+    """The variety of a questions.jsonl; None where there is no question.
+
+    A question that is not word for word another one, but close to one before it by MinHash (Broder 1997), is a near
+    duplicate. Word for word is by `normalise`, as where a build counts duplicates.
+    """
+    from rensa import RMinHashDeduplicator
+
+    from distill_build.stages.parse import normalise
+
+    texts = Counter(normalise(row.question) for row in read_rows(path, QuestionText))
+    if not texts:
+        return None
+    total = texts.total()
+    sieve = RMinHashDeduplicator(threshold=THRESHOLD, num_perm=PERMUTATIONS, use_lsh=True, seed=SEED)
+    fresh = sieve.add_pairs((str(number), shingles(text)) for number, text in enumerate(texts))
+    return Variety(total, len(texts) / total, (len(texts) - sum(fresh)) / total)
+
+
+def shingles(text: str) -> list[str]:
+    """All runs of `SHINGLE` characters; a shorter text is its own."""
+    return [text[start : start + SHINGLE] for start in range(max(1, len(text) - SHINGLE + 1))]

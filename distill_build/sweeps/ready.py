@@ -1,0 +1,79 @@
+"""The jobs of a sweep made ready to be planned or built: prompts read, folders named, what is up to date found out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_build.engine.artefacts import finish_replacing, replacing
+from distill_build.engine.lock import exclusive
+from distill_build.errors import DistillError
+from distill_build.export.formats import check_formats
+from distill_build.options import Options
+from distill_build.settings import Stage
+from distill_build.stages.dataset import Dataset, State
+from distill_build.stages.freshness import current_state, refreshed
+from distill_build.stages.prompts import Prompts
+from distill_build.stages.session import Session
+from distill_build.sweeps.jobs import Job, Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A job with its number in the sweep, from 0. `state` is that of the last build where nothing is to be done."""
+
+    number: int
+    job: Job
+    session: Session
+    state: State | None
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.session.dataset
+
+
+def make_ready(sweep: Sweep, options: Options) -> list[Ready]:
+    """All jobs. Raises ConfigurationError, with the job, for prompts, weights or formats that cannot be used."""
+    prompts: dict[tuple[str, str], Prompts] = {}
+    ready = []
+    for number, job in enumerate(sweep.jobs):
+        with_job = of_job(job, len(sweep.jobs))
+        try:
+            check_formats(job.settings.formats)
+            session = session_of(job, options, prompts)
+        except DistillError as error:
+            raise with_job(error) from error
+        ready.append(Ready(number, job, session, current_state(session, options.until)))
+    return ready
+
+
+def session_of(job: Job, options: Options, prompts: dict[tuple[str, str], Prompts]) -> Session:
+    """A job's settings made ready. `prompts` are those that other jobs have read already."""
+    settings, dataset = job.settings, Dataset(job.folder)
+    key = (settings.language, settings.prompts.dir)
+    if key not in prompts:
+        prompts[key] = Prompts(settings.language, Path(settings.prompts.dir))
+
+    def weights() -> dict[Stage, str]:
+        from distill_build.stages.locked import locked_weights  # jobs with nothing to do need none of it
+
+        return locked_weights(dataset) if options.asks_nothing else {}
+
+    return Session(settings, (), weights, dataset=dataset, kept_as=job.kept_as, prompts=prompts[key])
+
+
+def of_job(job: Job, jobs: int) -> Callable[[DistillError], DistillError]:
+    """An error with the job that it is about, where there are several."""
+    return lambda error: type(error)(f"{job.words}: {error}") if jobs > 1 else error
+
+
+def settled(ready: Ready, run_id: str, until: str, note: Callable[[str], None]) -> State | None:
+    """Finishes what a killed build of this job has left half done; the state where nothing is to be done then."""
+    dataset = ready.dataset
+    if ready.state is None or replacing(dataset.runs):
+        with exclusive(dataset.lock, run_id, lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
+            finish_replacing(dataset.runs)
+        return current_state(ready.session, until)
+    touched = refreshed(dataset, ready.state)
+    if touched is not None:
+        dataset.write_state(touched)
+    return ready.state

@@ -1,0 +1,76 @@
+"""Values put into a composed configuration give what a composition of its own gives."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from distill_build import config
+from distill_build.errors import ConfigurationError
+from distill_build.settings import Settings
+from distill_build.sweeps.variants import Variant
+
+
+def swept(*words: str) -> list[Variant]:
+    """The jobs of a sweep, composed together."""
+    jobs: list[Variant] = []
+
+    def sweep(variants: Sequence[Variant]) -> int:
+        jobs.extend(variants)
+        return 0
+
+    assert config.run(["-m", "topic=sports", *words], lambda _: 1, sweep=sweep) == 0
+    return jobs
+
+
+def composed(*words: str) -> Settings:
+    """The settings of one build."""
+    jobs: list[Settings] = []
+
+    def task(settings: Settings) -> int:
+        jobs.append(settings)
+        return 0
+
+    assert config.run(["topic=sports", *words], task) == 0
+    (settings,) = jobs
+    return settings
+
+
+SWEEPS = [
+    ["breadth=2,[3,4]", "language=en,zh"],
+    ["model.temperature=0,null", "teacher.temperature=0.1,null"],
+    ["model=local,vllm,deepseek", "limits.rpm=null"],
+    ["model@teacher=same,deepseek", "model.max_tokens=10,20"],
+    ["model.extra_body.a=1,2", "teacher.extra_body.b=3,4"],
+    ["name=a,b", "output_dir=x,${name}"],
+    ["per_request.tags=4", "per_request={tags: 2},{questions: 3}"],
+    ["system_prompt=null,Be ${brief}"],
+]
+"""Values alone, values that others follow, groups, both, added keys, references, overlaps, literal text."""
+
+
+@pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
+def test_every_job_is_what_its_own_composition_gives(words: list[str]) -> None:
+    jobs = swept(*words)
+    fixed = [word for word in words if word.partition("=")[0] not in {choice.key for choice in jobs[0].choices}]
+    for job in jobs:
+        assert job.settings == composed(*fixed, *map(str, job.choices)), job.choices
+
+
+def test_the_last_setting_changes_fastest() -> None:
+    assert [(job.settings.depth, job.settings.seed) for job in swept("depth=1,2", "seed=3,4")] == [
+        (1, 3), (1, 4), (2, 3), (2, 4),
+    ]  # fmt: skip
+
+
+def test_a_sweep_with_one_job_has_no_choices() -> None:
+    assert [job.choices for job in swept("depth=1")] == [()]
+
+
+def test_the_job_with_a_mistake_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"job 3 of 3 \(model=gpt5\): unknown model 'gpt5'"):
+        swept("model=local,vllm,gpt5")
+
+
+def test_a_mistake_that_nothing_swept_has_made_names_no_job() -> None:
+    with pytest.raises(ConfigurationError, match=r"^seed=x: expected"):
+        swept("depth=1,2", "seed=x")
