@@ -95,8 +95,17 @@ def dispatch(line: CommandLine) -> int:
 
 
 def run_reading(line: CommandLine) -> int:
-    """Runs a command that composes no configuration."""
-    status: int = importlib.import_module(COMMANDS[line.command].module).run(line.options)
+    """Runs a command that composes no configuration.
+
+    A file that cannot be used is said to be that: standard output, which has no name, is seen to by `main`.
+    """
+    command = importlib.import_module(COMMANDS[line.command].module)
+    try:
+        status: int = command.run(line.options)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise StorageError(f"{error.filename} cannot be read or written: {error.strerror}") from error
     return status
 
 

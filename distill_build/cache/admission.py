@@ -4,8 +4,10 @@ Bundles and remotes may have been written by anybody. So nothing of them is beli
 has the right digests must have the right shape too, or a later build would trip over it.
 """
 
+import math
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from hashlib import sha256
 from pathlib import PurePosixPath
 
@@ -16,10 +18,16 @@ from distill_build.engine.manifest import digest
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.stages.dataset import version_of
+from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Version, decode_record
 from distill_build.versions.snapshot import chunks_of
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
+REACHES = (*STAGES, "dataset")
+"""How far a version may reach: see `Version.until`."""
+NO_CALL = "it is no stored call"
+YEARS = range(1970, 9999)
+"""Of times that can be told in any time zone."""
 
 
 def admitted_call(key: str, stored: object) -> Entry:
@@ -29,18 +37,20 @@ def admitted_call(key: str, stored: object) -> Entry:
     """
     try:
         entry = decode(key, stored)
-        sound = digest(entry.manifest) == key and _well_formed(entry)
+        formed = _well_formed(entry)
+        sound = formed and digest(entry.manifest) == key and all(map(_is_named, entry.attempts))
     except CorruptEntryError:
         raise
-    except (StorageError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (StorageError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise CorruptEntryError(f"call {key[:12]} cannot be taken: {_reason(error)}") from error
     if not sound:
-        raise CorruptEntryError(f"call {key[:12]} cannot be taken: its content is not what its digests say")
+        reason = "its content is not what its digests say" if formed else NO_CALL
+        raise CorruptEntryError(f"call {key[:12]} cannot be taken: {reason}")
     return entry
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, StorageError) else "it is no stored call"
+    return str(error) if isinstance(error, StorageError) else NO_CALL
 
 
 def _well_formed(entry: Entry) -> bool:
@@ -48,21 +58,34 @@ def _well_formed(entry: Entry) -> bool:
     return (
         isinstance(manifest, dict)
         and isinstance(manifest.get("stage"), str)
-        and isinstance(manifest.get("body"), dict)
+        and isinstance(body := manifest.get("body"), dict)
+        and isinstance(body.get("model"), str)
         and type(place) is int
         and 0 <= place < len(entry.attempts)  # so there is an attempt, whether one is accepted or not
-        and all(map(_is_whole, entry.attempts))
+        and all(map(_is_formed, entry.attempts))
     )
 
 
-def _is_whole(attempt: Attempt) -> bool:
+def _is_formed(attempt: Attempt) -> bool:
     return (
         type(attempt.index) is int
-        and isinstance(attempt.seconds, int | float)
-        and isinstance(attempt.at, str)
-        and isinstance(attempt.usd, int | float | None)
-        and attempt.digest == response_digest(attempt.response)
+        and _is_number(attempt.seconds)
+        and _is_time(attempt.at)
+        and (attempt.usd is None or _is_number(attempt.usd))
     )
+
+
+def _is_named(attempt: Attempt) -> bool:
+    return attempt.digest == response_digest(attempt.response)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_time(at: object) -> bool:
+    """Whether this is ISO 8601, as entries and versions hold it. Raises ValueError where it is another text."""
+    return isinstance(at, str) and datetime.fromisoformat(at).year in YEARS
 
 
 def admitted_object(name: str, data: bytes) -> bytes:
@@ -73,19 +96,39 @@ def admitted_object(name: str, data: bytes) -> bytes:
 
 
 def admitted_version(name: str, data: bytes) -> Version:
-    """The version behind its record. Raises CorruptEntryError where a digest is wrong, or a file lies elsewhere."""
+    """The version behind its record. Raises CorruptEntryError where a digest is wrong, or it says what cannot be.
+
+    Whether its objects give what it says is another question: see `cache.wholeness`.
+    """
     try:
         version = decode_record(name, data)
     except CorruptEntryError:
         raise
-    except (StorageError, msgspec.DecodeError) as error:
+    except (StorageError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptEntryError(f"version record {name[:12]} cannot be taken: {error}") from error
     if version.version != version_of({name: file.sha256 for name, file in version.files.items()}):
         raise CorruptEntryError(f"version record {name[:12]} cannot be taken: its files are not those of its version")
+    if complaint := _complaint(version):
+        raise CorruptEntryError(f"version record {name[:12]} cannot be taken: {complaint}")
+    return version
+
+
+def _complaint(version: Version) -> str | None:
+    """What a later command would trip over."""
     outside = [name for name in version.files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
     if outside:
-        raise CorruptEntryError(f"version record {name[:12]} cannot be taken: {outside[0]} is no file of a dataset")
-    return version
+        return f"{outside[0]} is no file of a dataset"
+    try:
+        in_time = _is_time(version.at)
+    except ValueError:
+        in_time = False
+    if not in_time:
+        return f"{version.at!r} is no time"
+    if version.until not in REACHES or not version.counts.keys() >= set(STAGES):
+        return "it does not say how far it reaches, or how many items it has"
+    if version.until == "dataset" and "answers.jsonl" not in version.files:
+        return "it is a dataset without answers"
+    return None
 
 
 def objects_of(objects: Objects, version: Version) -> Iterator[str]:
@@ -93,11 +136,7 @@ def objects_of(objects: Objects, version: Version) -> Iterator[str]:
     yield _checked(version.recipe, version)
     for file in version.files.values():
         yield _checked(file.chunks, version)
-        try:
-            chunks = chunks_of(objects, file)
-        except msgspec.DecodeError as error:
-            raise CorruptEntryError(f"version {version.version[:12]} has a list of chunks that is none") from error
-        for chunk in chunks:
+        for chunk in chunks_of(objects, file):
             yield _checked(chunk, version)
 
 

@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal, get_args
 
 import msgspec
 
-from distill_build.errors import CorruptEntryError
+from distill_build.errors import CorruptEntryError, StorageError
 
 FORMAT = "distill-build bundle"
 BUNDLE_SCHEME = 1
@@ -24,7 +24,9 @@ LEVEL = 6
 GZIP_HEAD = bytes.fromhex("1f8b08000000000000ff")
 """What gzip.GzipFile begins with at LEVEL, without time and name. It is the one part that no checksum covers."""
 LINE_BYTES = 1 << 10
-RECORD_BYTES = 1 << 30
+RECORD_BYTES = 64 << 20
+"""More than any response or piece of a version takes, and little enough to be held in memory: a few bytes of gzip may
+claim to be that much."""
 READ_BYTES = 1 << 18
 Kind = Literal["call", "object", "version"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -56,7 +58,12 @@ class BundleWriter:
         self._write(_line(_Head(FORMAT, BUNDLE_SCHEME)))
 
     def put(self, record: Record) -> None:
-        """Appends a record."""
+        """Appends a record. Raises StorageError for one that no reader would take."""
+        if len(record.data) > RECORD_BYTES:
+            raise StorageError(
+                f"{record.kind} {record.name[:12]} has {len(record.data):,} bytes, and a bundle takes {RECORD_BYTES:,} "
+                "at most: it cannot be carried"
+            )
         self._write(_line((record.kind, record.name, len(record.data))))
         self._write(record.data)
         self._write(b"\n")

@@ -13,9 +13,17 @@ from distill_build.cache.checking_versions import VersionsCheck
 from distill_build.cache.findings import Damage, Findings
 from distill_build.cache.hits import call_hits, named_calls, object_hits
 from distill_build.cache.quarantine import Quarantine
-from distill_build.engine.artefacts import finish_replacing
+from distill_build.cache.rebuilding import end_interrupted
+from distill_build.engine.artefacts import JOURNAL, replacing
 from distill_build.engine.cache_directory import MARKER, CacheDirectory
+from distill_build.engine.reading import DATABASE
 from distill_build.versions.archive import Archive
+
+FINISHED = (
+    "a fsck was interrupted while it put a new database in place of a damaged one: the new one is in its place now, "
+    "and the damaged one in quarantine"
+)
+UNFINISHED = "a fsck was interrupted: run it again where the cache can be written, while nothing uses it"
 
 
 def check(directory: Path, quarantine: Quarantine | None) -> Findings:
@@ -26,8 +34,10 @@ def check(directory: Path, quarantine: Quarantine | None) -> Findings:
     """
     findings = Findings()
     _check_marker(directory, quarantine, findings)
-    if quarantine is not None:
-        finish_replacing(directory)  # a new database that a killed fsck had made ready
+    if quarantine is None and replacing(directory):
+        findings.damage.append(Damage("database", JOURNAL, UNFINISHED))
+    elif quarantine is not None and end_interrupted(directory):
+        findings.damage.append(Damage("database", DATABASE, FINISHED))  # what it could not read was not told yet
     versions = VersionsCheck(Archive(directory), quarantine, findings)
     versions.run()
     database = DatabaseCheck(directory, quarantine, findings)
@@ -46,7 +56,7 @@ def _check_marker(directory: Path, quarantine: Quarantine | None, findings: Find
     except ValueError:
         is_sound = False
     if is_sound:
-        CacheDirectory(directory).check()
+        CacheDirectory(directory).check_ownership()
         return
     findings.damage.append(Damage("marker", MARKER, f"{MARKER} cannot be read"))
     if quarantine is not None:
@@ -59,7 +69,7 @@ def _find_hits(versions: VersionsCheck, database: DatabaseCheck, findings: Findi
     archive, records = versions.archive, versions.records
     if findings.of("database"):  # rows are gone without a trace: versions know what there was
         known = {damage.name for damage in findings.of("call")}
-        for key in sorted(named_calls(archive, records) - database.sound - known):
+        for key in sorted(named_calls(archive, records) - database.sound - database.foreign - known):
             reason = f"cache entry {key[:12]} is not in what could be read of the database"
             findings.damage.append(Damage("call", key, reason, gone=True))
     objects = {damage.name for damage in findings.of("object")} - findings.restored

@@ -33,13 +33,15 @@ class Costs:
 class DatabaseCheck:
     """Looks at the database in `directory`. Without a `quarantine` everything stays where it is.
 
-    `sound` are the keys of the entries that are as they were written; `costs` are known afterwards too.
+    `sound` are the keys of the entries that are as they were written, `foreign` of those that are too but have another
+    scheme; `costs` are known afterwards too.
     """
 
     directory: Path
     quarantine: Quarantine | None
     findings: Findings
     sound: set[str] = field(default_factory=set)
+    foreign: set[str] = field(default_factory=set)
     costs: dict[str, Costs] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -56,7 +58,7 @@ class DatabaseCheck:
         else:
             for _ in entries:
                 pass
-        self.findings.saved, self.findings.expected = len(self.sound), salvage.expected
+        self.findings.saved, self.findings.expected = len(self.sound | self.foreign), salvage.expected
 
     def _complaint(self) -> str | None:
         """What is wrong with the structure; None where nothing is."""
@@ -75,8 +77,11 @@ class DatabaseCheck:
         if self.quarantine is not None and bad:
             self._take_out(bad)
 
-    def _entries(self, rows: Iterator[Row], bad_rows: list[Row]) -> Iterator[Entry]:
-        """The entries that are sound; the others become findings, their bytes are kept, and their rows are noted."""
+    def _entries(self, rows: Iterator[Row], bad_rows: list[Row]) -> Iterator[Entry | Row]:
+        """The entries that are sound, as rows where they are of another scheme.
+
+        The others become findings, their bytes are kept, and their rows are noted.
+        """
         for row in rows:
             self.findings.checked["call"] += 1
             try:
@@ -86,7 +91,9 @@ class DatabaseCheck:
                 self._keep(row)
                 bad_rows.append(row.without_value())
             except StorageError:
-                self.findings.other_scheme += 1
+                self.foreign.add(row.name)
+                self.findings.other_scheme = len(self.foreign)
+                yield row
             else:
                 self._count(entry)
                 yield entry

@@ -11,6 +11,7 @@ from distill_build.cache.admission import admitted_version, intact
 from distill_build.cache.findings import Damage, Findings, Kind
 from distill_build.cache.quarantine import Quarantine
 from distill_build.cache.roots import Records
+from distill_build.cache.wholeness import Wholeness
 from distill_build.engine.artefacts import file_state
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.versions.archive import Archive, Root, Version, decode_record
@@ -36,6 +37,7 @@ class VersionsCheck:
         self._look_at_records(roots)
         self._look_at_objects()
         self._look_for_pieces(roots)
+        self._look_at_wholes(roots)
 
     def _sound_roots(self) -> Iterator[tuple[Path, Root]]:
         for path in sorted(self.archive.roots.glob("*.json")):
@@ -72,14 +74,7 @@ class VersionsCheck:
 
     def _record(self, digest: str) -> Version:
         data = self.archive.record_bytes(digest)
-        try:
-            decode_record(digest, data)
-        except CorruptEntryError:
-            raise
-        except StorageError:  # of another scheme
-            raise
-        except msgspec.DecodeError as error:
-            raise CorruptEntryError(f"version record {digest[:12]} is damaged: {error}") from error
+        decode_record(digest, data)  # tells another scheme from damage, which admitted_version does not
         return admitted_version(digest, data)
 
     def _set_aside(self, digests: set[str], roots: dict[Path, Root]) -> None:
@@ -114,6 +109,20 @@ class VersionsCheck:
             for root in roots.values():
                 self._restore(root)
             self.findings.restored = {digest for digest in missing | self._bad if digest in self.archive.objects}
+
+    def _look_at_wholes(self, roots: dict[Path, Root]) -> None:
+        """Finds the records whose objects are all sound and give something else than the record says."""
+        wholeness, bad = Wholeness(self.archive.objects), set()
+        for digest, version in self.records.items():
+            if all(map(self._has, self._pieces(version))):  # else it was told what is missing
+                try:
+                    wholeness.check(version)
+                except CorruptEntryError as error:
+                    bad.add(digest)
+                    self.findings.damage.append(Damage("version", digest, str(error)))
+        self.records = {digest: version for digest, version in self.records.items() if digest not in bad}
+        if self.quarantine is not None:
+            self._set_aside(bad, roots)
 
     def _missing(self) -> set[str]:
         """Objects that versions need and that are gone or damaged, as far as the lists of them can be read."""

@@ -95,7 +95,10 @@ def collect(directory: Path, policy: Policy, now: datetime) -> Collection:
             _drop_versions(archive, records, policy, now, found)
         reached = reach(archive, records, records.keys() - found.versions.keys())
         _find_unused_files(archive, store, reached, now, found)
+        if policy.keep_last == 0:
+            found.roots = _given_up(archive, found)
         if policy.removes_responses and not is_small_enough:
+            found.notes.extend(reached.notes)
             _find_calls(store, reached, policy, now, found)
         return found
     finally:
@@ -124,13 +127,17 @@ def _find_unused_files(
         *(path for path in directory.glob("*") if _is_temporary(path) and _is_stale(path, now)),
         *(path for path in value_files(directory) if path.relative_to(directory).as_posix() not in named),
     ]
-    found.roots = [
+    found.freed += sum(size_of(archive.objects.place(digest)) for digest in found.objects)
+    found.freed += sum(map(size_of, found.files))
+
+
+def _given_up(archive: Archive, found: Collection) -> list[Path]:
+    """What registers folders that are gone and of which no version stays."""
+    return [
         archive.root_file(Path(root.folder))
         for root in archive.all_roots()
         if not is_there(root) and found.versions.keys() >= set(root.versions)
     ]
-    found.freed += sum(size_of(archive.objects.place(digest)) for digest in found.objects)
-    found.freed += sum(map(size_of, found.files))
 
 
 def _is_temporary(path: Path) -> bool:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from distill_build.cache.packs import Index, decode_index
+from distill_build.cache.packs import INDEX_BYTES, Index, decode_index, no_index
 from distill_build.cache.remote import Remote
 from distill_build.errors import CorruptEntryError
 
@@ -83,12 +83,17 @@ def read_indexes(remote: Remote) -> Indexes:
 
 
 def _read_all(remote: Remote) -> Iterable[tuple[str, Index | CorruptEntryError]]:
+    sizes = remote.names(INDEXES)
+
     def read(name: str) -> tuple[str, Index | CorruptEntryError]:
+        place = remote.place(INDEXES, name)
+        if sizes[name] > INDEX_BYTES:
+            return name, no_index(place)
         data = remote.read(INDEXES, name)
         try:
-            return name, decode_index(name, data, remote.place(INDEXES, name))
+            return name, decode_index(name, data, place)
         except CorruptEntryError as error:
             return name, error
 
     with ThreadPoolExecutor(READERS) as pool:
-        yield from pool.map(read, sorted(remote.names(INDEXES)))
+        yield from pool.map(read, sorted(sizes))

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from distill_build.cache.admission import admitted_call, admitted_object, admitted_version, intact, objects_of
+from distill_build.cache.admission import admitted_call, admitted_object, admitted_version, intact
 from distill_build.cache.bundle import Record
+from distill_build.cache.wholeness import Wholeness
 from distill_build.engine.entry import Attempt, Entry
 from distill_build.engine.reading import unusable
 from distill_build.engine.store import Store
@@ -72,7 +73,7 @@ class Intake:
         self._batch: list[Entry] = []
         self._batch_bytes = 0
         self._versions: dict[str, tuple[bytes, Version]] = {}
-        self._whole: set[str] = set()
+        self._wholeness = Wholeness(self._archive.objects)
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +99,7 @@ class Intake:
             self._store.unite(new)
 
     def take_versions(self) -> None:
-        """Puts the versions taken so far on disk, if all that they are made of is there."""
+        """Puts the versions taken so far on disk, if all that they are made of is there and gives what they say."""
         self.flush()
         versions, self._versions = self._versions, {}
         for name, (data, version) in versions.items():
@@ -148,14 +149,13 @@ class Intake:
             except OSError as error:
                 raise unusable(self._directory, error) from error
             self.gains.objects += 1
-        self._whole.add(name)
 
     def _is_complete(self, version: Version) -> bool:
-        objects = self._archive.objects
         try:
-            return all(name in self._whole or name in objects for name in objects_of(objects, version))
+            self._wholeness.check(version)
         except CorruptEntryError:
             return False
+        return True
 
     def _write_record(self, data: bytes) -> None:
         try:

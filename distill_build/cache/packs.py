@@ -17,12 +17,16 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from distill_build.cache.bundle import BundleWriter, Record
+from distill_build.cache.bundle import RECORD_BYTES, BundleWriter, Record
 from distill_build.engine.entry import Entry
 from distill_build.errors import CorruptEntryError
 
 PACK_BYTES = 16 << 20
 """Before compression: 2 to 5 MB of text as it travels, which is what a killed push sends again."""
+LARGEST_PACK = PACK_BYTES + RECORD_BYTES + (1 << 20)
+"""No pack's file has more bytes: it is full after the record that reaches PACK_BYTES, and gzip adds next to nothing."""
+INDEX_BYTES = 2 * PACK_BYTES
+"""No index has more, compressed or not: it says less of a record than the record itself takes."""
 FORMAT: Final = "distill-build index"
 INDEX_SCHEME = 1
 
@@ -38,7 +42,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     pack: Digest
-    size: int
+    size: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_PACK)]
     calls: dict[str, Annotated[list[str], msgspec.Meta(min_length=1)]]
     objects: list[Digest]
     versions: list[Digest]
@@ -118,7 +122,7 @@ def decode_index(name: str, data: bytes, place: str) -> Index:
     if sha256(data).hexdigest() != name:
         raise damaged(place)
     try:
-        text = gzip.decompress(data)
+        text = _inflated(data)
         head = msgspec.json.decode(text, type=_Head)
         if head.format == FORMAT and head.scheme != INDEX_SCHEME:
             raise CorruptEntryError(
@@ -126,8 +130,22 @@ def decode_index(name: str, data: bytes, place: str) -> Index:
                 "distill-build that wrote it"
             )
         return msgspec.json.decode(text, type=Index)
-    except (OSError, EOFError, zlib.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CorruptEntryError(f"{place} is no index of distill-build: remove it there") from error
+    except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise no_index(place) from error
+
+
+def _inflated(data: bytes) -> bytes:
+    """One gzip member's content. Raises zlib.error where it is none, cut off, or too large to be an index."""
+    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # 16: gzip's header and checksum
+    text = inflate.decompress(data, INDEX_BYTES)
+    if not inflate.eof or inflate.unused_data:
+        raise zlib.error("not one whole member of an index's size")
+    return text
+
+
+def no_index(place: str) -> CorruptEntryError:
+    """The sentence for something that lies among the indexes."""
+    return CorruptEntryError(f"{place} is no index of distill-build: remove it there")
 
 
 def damaged(place: str) -> CorruptEntryError:

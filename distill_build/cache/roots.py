@@ -1,19 +1,20 @@
 """What keeps something in a cache: versions, datasets with their locks, and builds that did not come to their end.
 
-A dataset is a root for as long as its folder is there. Versions of a folder that is gone, and those that came by
-import, stand for themselves: under their dataset's name, as `history` lists them.
+A dataset is a root, also while its folder is not there: it may lie on a disk that is not mounted now. Versions that no
+dataset here lists, such as those that came by import, stand for themselves under their dataset's name.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISDIR
 
 import msgspec
 
 from distill_build.artefact_rows import SourcesRow
 from distill_build.cache.admission import objects_of
+from distill_build.cache.unfinished import LATE, unfinished_runs
 from distill_build.errors import CorruptEntryError, DifferenceError
 from distill_build.stages.dataset import SOURCES, Dataset
 from distill_build.versions.archive import Archive, Root, Version
@@ -22,17 +23,20 @@ from distill_build.versions.snapshot import lines_of
 
 Records = dict[str, Version]
 """Versions by the digest of their records, oldest first."""
-LATE = timedelta(seconds=60)
-"""A response is stored before its event is written: so long may a killed run have been between the two."""
+ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 @dataclass(slots=True)
 class Reached:
-    """What something needs: keys of calls, digests of objects, and times at which responses came that it may need."""
+    """What something needs: keys of calls, digests of objects, and times at which responses came that it may need.
+
+    `notes` are sentences about folders whose needs are not known, or not all of them.
+    """
 
     calls: set[str] = field(default_factory=set)
     objects: set[str] = field(default_factory=set)
     spans: list[tuple[datetime, datetime]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def came_in_time(self, at: datetime) -> bool:
         """Whether a response that came `at` may be one that a killed build had no time to write down."""
@@ -59,22 +63,30 @@ def read_records(archive: Archive) -> Records:
 
 
 def is_there(root: Root) -> bool:
-    """Whether the folder of a dataset is where it was built."""
-    return Path(root.folder).is_dir()
+    """Whether the folder of a dataset is where it was built; so it is taken to be where nobody may look."""
+    try:
+        return S_ISDIR(Path(root.folder).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def kept_versions(archive: Archive, records: Records, last: int) -> Kept:
     """The last `last` versions of each dataset, and those that its folder holds or its lock names."""
-    there = [root for root in archive.all_roots() if is_there(root)]
-    built = {digest for root in there for digest in root.versions}
+    roots = archive.all_roots()
+    there = [root for root in roots if is_there(root)]
+    listed = {digest for root in roots for digest in root.versions}
     loose: dict[str, list[str]] = {}
     for digest, record in records.items():
-        if digest not in built:
+        if digest not in listed:
             loose.setdefault(record.name, []).append(digest)
     kept = Kept(set(), [])
+    for root in roots:
+        kept.digests.update(_last(root.versions, last))
     for root in there:
         history = _oldest_first(records, {*root.versions, *loose.get(root.name, ())})
-        kept.digests.update(_last(root.versions, last), _last(history, last))
+        kept.digests.update(_last(history, last))
         _keep_locked(root, records, history, kept)
     for name in loose.keys() - {root.name for root in there}:
         kept.digests.update(_last(loose[name], last))
@@ -86,11 +98,11 @@ def _keep_locked(root: Root, records: Records, history: list[str], kept: Kept) -
     dataset = Dataset(Path(root.folder))
     try:
         lock = read_lock(dataset.artefact(LOCK))
-    except DifferenceError as error:
+        state = dataset.state()  # after a checkout it is an older version than the last one built
+    except (DifferenceError, OSError) as error:
         kept.digests.update(history)
         kept.notes.append(f"all versions of {root.name} stay, since nobody knows which one is locked: {error}")
         return
-    state = dataset.state()  # after a checkout it is an older version than the last one built
     named = {lock and lock.version, state and state.version}
     kept.digests.update(digest for digest, record in records.items() if record.version in named)
 
@@ -115,11 +127,34 @@ def reach(archive: Archive, records: Records, digests: Iterable[str]) -> Reached
         except CorruptEntryError as error:
             raise CorruptEntryError(_unknown_reach(records[digest], error)) from error
     for root in archive.all_roots():
-        dataset = Dataset(Path(root.folder))
-        _reach_unfinished(dataset.runs, reached)
-        for row in dataset.sources():  # what it holds, also where the version's own record was lost
-            reached.calls.update(_keys(row))
+        try:
+            _reach_folder(root, reached)
+        except OSError as error:
+            reached.spans.append(ALWAYS)
+            reached.notes.append(
+                f"{root.folder} cannot be looked into ({error}), so no response goes: nobody knows what a build there "
+                f"needs; {_given_up(archive, root)}"
+            )
+        if not is_there(root):
+            reached.notes.append(
+                f"{root.folder} is not there now: of {root.name} the versions count that are kept here, and not what "
+                f"its lock names or an interrupted build has brought; {_given_up(archive, root)}"
+            )
     return reached
+
+
+def _given_up(archive: Archive, root: Root) -> str:
+    return f"where it is given up for good, remove {archive.root_file(Path(root.folder))}"
+
+
+def _reach_folder(root: Root, reached: Reached) -> None:
+    """Adds what a dataset needs as it lies in its folder. Raises OSError where one may not look there."""
+    dataset = Dataset(Path(root.folder))
+    for run in unfinished_runs(dataset.runs):
+        reached.calls.update(run.calls)
+        reached.spans.append((run.start, run.end + LATE))
+    for row in dataset.sources():  # what it holds, also where the version's own record was lost
+        reached.calls.update(_keys(row))
 
 
 def _reach_version(archive: Archive, version: Version, reached: Reached) -> None:
@@ -144,49 +179,3 @@ def _unknown_reach(version: Version, error: CorruptEntryError) -> str:
         f"what version {version.version[:12]} of {version.name} needs is not known, so nothing is removed: {error}; "
         "where it cannot be had again, a --keep-last that drops the version lets gc go on"
     )
-
-
-# Builds that did not come to their end: killed, interrupted, or stopped with items missing.
-
-
-class _Event(msgspec.Struct):
-    at: datetime
-    event: str
-    call: str = ""
-    failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    start: datetime
-    end: datetime
-    complete: bool
-    calls: frozenset[str]
-
-
-def _reach_unfinished(runs: Path, reached: Reached) -> None:
-    """Adds the responses that came to builds of a dataset since its last complete one."""
-    found = [run for ledger in runs.glob("*/events.jsonl") if (run := _read_run(ledger)) is not None]
-    completed = max((run.end for run in found if run.complete), default=datetime.min.replace(tzinfo=UTC))
-    for run in found:
-        if run.end > completed:
-            reached.calls.update(run.calls)
-            reached.spans.append((run.start, run.end + LATE))
-
-
-def _read_run(ledger: Path) -> _Run | None:
-    """What a run's events say; None where there are none.
-
-    A kill or a full disk cuts lines off. What such a line told of came while the run was at work, so it is kept too.
-    """
-    decode = msgspec.json.Decoder(_Event).decode
-    events = []
-    with ledger.open("rb") as lines:
-        for line in lines:
-            with suppress(msgspec.DecodeError, UnicodeDecodeError):
-                events.append(decode(line))
-    if not events:
-        return None
-    complete = any(event.event == "end" and not event.failures for event in events)
-    calls = frozenset(event.call for event in events if event.call)
-    return _Run(events[0].at, events[-1].at, complete, calls)

@@ -80,7 +80,7 @@ def text(directory: Path, findings: Findings, folder: Path | None, remark: str, 
         yield from _details(findings, shown=len(findings.damage) if options.verbose else SHOWN, verbose=options.verbose)
     yield from findings.notes
     if findings.other_scheme:
-        yield f"{number_of(findings.other_scheme, 'calls')} of a scheme that is not known here were left alone"
+        yield f"left as found: {number_of(findings.other_scheme, 'calls')} of a scheme that is not known here"
     yield from _ways_out(findings, folder)
 
 

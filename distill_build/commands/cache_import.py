@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import BufferedReader
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from distill_build.cache.bundle import read_bundle
 from distill_build.cache.intake import Gains, Intake
 from distill_build.commands.locate import place_for_cache
 from distill_build.console.words import money, number_of, tokens
+from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.lock import in_use
 from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError, StorageError, UsageError
@@ -42,12 +43,11 @@ def run(options: Options) -> int:
 @contextmanager
 def cache_to_fill(cache: Path) -> Iterator[Store]:
     """The store at `cache`, which is made where there is none, and is not cleaned meanwhile."""
-    store = Store(cache)
-    try:
-        with in_use(cache, lambda: print(f"waiting for the cleaning of {cache}", file=sys.stderr)):
-            yield store
-    finally:
-        store.close()
+    CacheDirectory(cache).prepare()  # what is not there cannot be marked as in use
+    waiting = f"waiting for the cleaning of {cache}"
+    # The store is opened last: whoever cleans may put another database in its place.
+    with in_use(cache, lambda: print(waiting, file=sys.stderr)), closing(Store(cache)) as store:
+        yield store
 
 
 def _kept(intake: Intake) -> str:

@@ -24,7 +24,8 @@ def run(settings: Settings, options: Options) -> int:
     if options.asks_nothing and current_state(session, options.until) is None:
         from distill_build.stages.rehearsal import rehearse  # most plans need no more than a plan
 
-        rehearse(session, options, plan)
+        if rehearse(session, options, plan):
+            plan = plan.of_cache()
     if options.json:
         print(json.dumps(plan.row(), ensure_ascii=False, indent=2))
     else:

@@ -9,6 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
+from distill_build.engine.artefacts import replacing
 from distill_build.engine.manifest import SCHEME
 from distill_build.errors import StorageError
 
@@ -44,7 +45,7 @@ class CacheDirectory:
         """Makes the folder, or checks that it is a cache of ours.
 
         Raises StorageError for a folder of something else, another scheme, a network file system (which
-        corrupts SQLite), and where it cannot be made.
+        corrupts SQLite), where it cannot be made, and where a fsck was interrupted (see `check`).
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -53,11 +54,21 @@ class CacheDirectory:
                 self._check_scheme()
             else:
                 self._claim()
+            self._refuse_interrupted()
         except OSError as error:
             raise StorageError(f"the cache {self.path} cannot be made: {error.strerror}; set cache.dir") from error
 
     def check(self) -> None:
-        """Checks that the folder is a cache of ours, and changes nothing. Raises StorageError where it is none."""
+        """Checks that the folder is a cache of ours whose database stays where it is, and changes nothing.
+
+        Raises StorageError where it is none, and where a fsck was interrupted: a new database is ready to be moved over
+        the one that is there, so what is written to that could be lost.
+        """
+        self.check_ownership()
+        self._refuse_interrupted()
+
+    def check_ownership(self) -> None:
+        """As `check`, but lets in who brings an interrupted fsck to its end."""
         if not self._marker.exists():
             raise StorageError(f"there is no cache at {self.path}: name its folder with --cache-dir DIR")
         self._check_scheme()
@@ -92,6 +103,10 @@ class CacheDirectory:
                 f"the cache {self.path} has scheme {scheme}, and this program knows scheme {SCHEME}: "
                 "use the version of distill-build that wrote it, or set cache.dir"
             )
+
+    def _refuse_interrupted(self) -> None:
+        if replacing(self.path):
+            raise StorageError(f"a fsck of the cache {self.path} was interrupted: run `distill-build cache fsck`")
 
     def _write_marker(self) -> None:
         temporary = self.path / f".{MARKER}.{secrets.token_hex(4)}"

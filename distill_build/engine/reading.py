@@ -104,6 +104,20 @@ def open_database(path: Path) -> sqlite3.Connection:
     return database
 
 
+def require_database(directory: Path) -> None:
+    """Raises StorageError where a cache has versions and has lost the responses that they name.
+
+    A build would make a new database and ask for everything again without a word.
+    """
+    database = directory / DATABASE
+    lost = not database.exists() or database.stat().st_size == 0
+    if lost and any((directory / "versions").glob("*.json")):
+        raise StorageError(
+            f"the cache {directory} has lost its database {DATABASE}, which held the responses of its versions: bring "
+            "it back from a backup, or its responses by cache pull or cache import; or set cache.dir to another folder"
+        )
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """As `open_database`, to a file that may be no database. SQLite has to be told where nobody can write."""
     if not path.exists():

@@ -17,7 +17,7 @@ import diskcache
 
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.entry import Entry, decode, encode
-from distill_build.engine.reading import BUSY_SECONDS, ReadOnlyStore, unusable, writable
+from distill_build.engine.reading import BUSY_SECONDS, ReadOnlyStore, require_database, unusable, writable
 from distill_build.engine.rows import VALUE_FILE
 from distill_build.errors import CorruptEntryError, StorageError
 
@@ -196,6 +196,7 @@ class Store:
 
 def open_store(directory: Path) -> Store | ReadOnlyStore:
     """The store at `directory`, only to be read where its disk is. Raises StorageError as either does."""
+    require_database(directory)
     return Store(directory) if writable(directory) else ReadOnlyStore(directory)
 
 

@@ -21,6 +21,8 @@ Because = Literal["settings", "above", "asked again", "missing", "until", "unkno
 ORDER: tuple[str, ...] = ("tags", "questions", "answers", "dataset")
 Calls = tuple[str, str]
 NONE: Calls = ("", "")
+SAMPLES = 64
+"""Items of a group whose calls are looked at where several settings differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,13 @@ class Reason:
 class Group:
     """Items of one stage with which the same happened for the same reason, in tree order.
 
-    `calls` are the keys of the old and the new call behind the first of them, where they are known.
+    `calls` are the keys of the old and the new call behind each of them, where they are known.
     """
 
     stage: str
     change: Change
     reason: Reason
-    calls: Calls = NONE
+    calls: list[Calls] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
 
 
@@ -53,13 +55,26 @@ def groups_of(difference: Difference, why: "Attribution", entry: Callable[[str],
     for stage, change, item, (reason, calls) in _reasons(difference, why):
         key = (stage, change, reason.because, tuple(cause.name for cause in reason.causes))
         if key not in groups:
-            groups[key] = Group(stage, change, reason, calls)
+            groups[key] = Group(stage, change, reason)
         groups[key].items.append(item)
+        groups[key].calls.append(calls)
     for group in groups.values():
-        if len(group.reason.causes) > 1 and all(group.calls):
-            causes = narrowed(list(group.reason.causes), *map(entry, group.calls))
-            group.reason = Reason(group.reason.because, tuple(causes))
+        if len(group.reason.causes) > 1:
+            group.reason = Reason(group.reason.because, _causes_seen(group, entry))
     return list(groups.values())
+
+
+def _causes_seen(group: Group, entry: Callable[[str], Entry | None]) -> tuple[Cause, ...]:
+    """The causes that show in the calls behind some items of a group, evenly taken; all where a call is not known."""
+    causes = list(group.reason.causes)
+    seen: list[Cause] = []
+    for calls in group.calls[:: -(-len(group.calls) // SAMPLES)]:
+        if not all(calls):
+            return group.reason.causes
+        seen += narrowed(causes, *map(entry, calls))
+        if len({cause.name for cause in seen}) == len(causes):
+            break
+    return tuple(cause for cause in causes if cause in seen)
 
 
 def _reasons(difference: Difference, why: "Attribution") -> Iterator[tuple[str, Change, Item, tuple[Reason, Calls]]]:

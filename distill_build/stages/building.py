@@ -113,7 +113,7 @@ async def _walk(
         locked.refuse_requests(plan, session)
     elif plan.calls:
         console.plan(plan, session.settings)
-    ledger.write("plan", **plan.row())
+    ledger.write("plan", target=session.build_digest(options.until, ""), **plan.row())
     asking = Asking(session, options, view or store, ledger, locked)
     rows = LeafRows(ledger.folder / NEW, kept)
     root = await _ask(asking, plan, kept, rows, console)

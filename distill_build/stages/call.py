@@ -90,7 +90,8 @@ def look_up(store: Responses, call: Call) -> Entry | None:
     except CorruptEntryError as error:
         place = escape("/".join(call.path))
         raise CorruptEntryError(
-            f"{error}. Bring it back from a backup of cache.dir, or ask for it again with --rebuild '{place}'"
+            f"{error}. `distill-build cache fsck` sets all damage aside; what it held comes back by cache pull or "
+            f"cache import, or is asked for again by the next build. For this one alone: --rebuild '{place}'"
         ) from error
 
 

@@ -93,8 +93,9 @@ class Finish:
             duplicates=state.duplicates,
             edited=edited,
         )
+        target = self.session.build_digest(self.options.until, "")  # as with the plan: a killed run has no end
         facts = {"version": state.version, "failures": made.failures, "seconds": round(seconds, 3)}
-        self.ledger.write("end", **facts, **state.counts)
+        self.ledger.write("end", target=target, **facts, **state.counts)
         return report
 
     def make(self, root: Node) -> Made:

@@ -24,6 +24,7 @@ from distill_build.stages.recipe import Call
 from distill_build.stages.session import Session
 from distill_build.stages.setting_names import setting_name
 from distill_build.stages.tally import STAGES
+from distill_build.stages.used_responses import sources_of
 from distill_build.stages.versioning import lock_of
 from distill_build.versions.archive import Archive
 from distill_build.versions.lockfile import LOCK, Facts, Lock, facts_of, read_lock
@@ -126,7 +127,7 @@ class Locked:
         place = session.dataset.artefact(FAILURES)
         if place.is_file():
             yield place.read_bytes().splitlines()
-        with suppress(CorruptEntryError):
+        with suppress(CorruptEntryError, msgspec.MsgspecError):
             archive = Archive(session.cache_dir)
             version = archive.find(self.lock.version)
             if version is not None and FAILURES in version.files:
@@ -148,9 +149,15 @@ class Locked:
             raise self._other(session, f"{', '.join(sorted(other))} would not be as locked")
 
     def _other(self, session: Session, what: str) -> DifferenceError:
+        """What to raise where the locked version cannot be had. Raises CorruptEntryError where damage is the cause."""
         differences = _all_said(setting_differences(self.lock.recipe, facts_of(session.identity)))
         if self.until != self.lock.until:
             differences.insert(0, f"--until: {self.lock.until} → {self.until}")
+        if not differences and (damage := _damage(session, self.lock)) is not None:
+            raise CorruptEntryError(
+                f"what the locked version {self.lock.version[:12]} was read from cannot be told, and {what}: {damage}. "
+                "Nothing was replaced"
+            ) from damage
         way = (
             f"{_listed(differences)}. Set that back"
             if differences
@@ -177,10 +184,19 @@ class Locked:
 def _locked_sources(archive: Archive, lock: Lock) -> dict[str, SourcesRow]:
     """The responses behind the locked version, by tag; none where it is not in the cache."""
     version = archive.find(lock.version)
-    if version is None or SOURCES not in version.files:
-        return {}
-    rows = map(msgspec.json.Decoder(SourcesRow).decode, lines_of(archive.objects, version.files[SOURCES]))
-    return {row.id: row for row in rows}
+    return {row.id: row for row in sources_of(archive, version)} if version is not None else {}
+
+
+def _damage(session: Session, lock: Lock) -> CorruptEntryError | None:
+    """The damage that hides what the locked version was read from."""
+    archive = Archive(session.cache_dir)
+    if archive.find(lock.version) is None:
+        return archive.damage_in(session.dataset.folder)
+    try:
+        _locked_sources(archive, lock)
+    except CorruptEntryError as error:
+        return error
+    return None
 
 
 def _answered_otherwise(then: SourcesRow, now: SourcesRow) -> bool:

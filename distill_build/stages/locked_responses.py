@@ -9,15 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
-from distill_build.artefact_rows import SourcesRow
 from distill_build.engine.entry import Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError
-from distill_build.stages.dataset import SOURCES
+from distill_build.stages.used_responses import sources_of
 from distill_build.versions.archive import Archive
-from distill_build.versions.snapshot import lines_of
 
 
 @dataclass(slots=True)
@@ -57,12 +53,15 @@ class LockedResponses:
 
 
 def as_locked(store: Responses, cache: Path, version: str) -> LockedResponses:
-    """`store` as `version` saw it; as it is where the cache does not know the version, or its sources are damaged."""
+    """`store` as `version` saw it; as it is where the cache does not know the version, or its sources are damaged.
+
+    What stands by now may give the same version then, and is compared with the lock: `Locked` tells of the damage
+    where it does not.
+    """
     archive = Archive(cache)
     used: dict[str, str] = {}
-    with suppress(CorruptEntryError):  # what stands by now may give the same version, and is compared with the lock
-        record = archive.find(version)
-        if record is not None and SOURCES in record.files:
-            rows = map(msgspec.json.Decoder(SourcesRow).decode, lines_of(archive.objects, record.files[SOURCES]))
+    if (record := archive.find(version)) is not None:
+        with suppress(CorruptEntryError):
+            rows = sources_of(archive, record)
             used = {key: response for row in rows for key, response in (*row.requests, *row.answers)}
     return LockedResponses(store, used)

@@ -75,6 +75,11 @@ class Plan:
             sum(cost.seconds for cost in costs),
         )
 
+    def of_cache(self) -> "Plan":
+        """This plan for a build that takes what is stored and asks nothing."""
+        stages = {name: StagePlan(cached=stage.cached) for name, stage in self.stages.items()}
+        return Plan(stages, {name: Cost(0, 0, 0.0, 0.0) for name in self.costs})
+
     def row(self) -> JsonObject:
         """The document of `plan --json`."""
         cost = self.cost

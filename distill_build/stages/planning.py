@@ -1,6 +1,6 @@
 """A plan: the pipeline walked with nobody to ask."""
 
-from distill_build.engine.reading import DATABASE, ReadOnlyStore, Responses
+from distill_build.engine.reading import DATABASE, ReadOnlyStore, Responses, require_database
 from distill_build.engine.scheduler import Scheduler
 from distill_build.settings import Stage
 from distill_build.stages import answers, questions, tags
@@ -34,6 +34,7 @@ class NoRows:
 
 def existing_store(session: Session) -> Responses | None:
     """The store, only read, or None where there is no cache yet: a plan makes none."""
+    require_database(session.cache_dir)
     return ReadOnlyStore(session.cache_dir) if (session.cache_dir / DATABASE).exists() else None
 
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
+from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.stages.asking import Asking
 from distill_build.stages.assembly import LeafRows
@@ -20,13 +21,16 @@ from distill_build.stages.session import Session
 from distill_build.stages.tree import Node
 
 
-def rehearse(session: Session, options: Options, plan: Plan) -> None:
-    """Raises DifferenceError where a build with these options would, in the same words. `plan` is that build's."""
+def rehearse(session: Session, options: Options, plan: Plan) -> bool:
+    """Raises DifferenceError where a build with these options would, in the same words; `plan` is that build's.
+
+    Says whether the build is held to a lock, and so asks nothing whatever its plan would.
+    """
     locked = locked_of(session.dataset, options)
     if locked is None:
         if plan.calls and options.offline:
             raise not_stored("--offline", *plan.first)
-        return
+        return False
     locked.refuse_requests(plan, session)
     store = existing_store(session)
     if store is None:
@@ -34,8 +38,12 @@ def rehearse(session: Session, options: Options, plan: Plan) -> None:
     try:
         with TemporaryDirectory(prefix="distill-plan-") as folder:
             _make(session, options, store, Ledger(Path(folder), "plan"), locked)
+    except OSError as error:
+        reason = f"{error.filename or 'a temporary file'} cannot be written: {error.strerror}"
+        raise StorageError(f"{reason}. A plan under --locked is tried out in the folder that TMPDIR names") from error
     finally:
         store.close()
+    return True
 
 
 def _make(session: Session, options: Options, store: Responses, ledger: Ledger, locked: Locked) -> None:

@@ -177,7 +177,7 @@ class _Together:
             register(session)
             basis = basis_of(session, options, self._store)
             store = basis.store or self._store
-            ledger.write("plan", **planned.plan.row())
+            ledger.write("plan", target=session.build_digest(options.until, ""), **planned.plan.row())
             asking = Asking(session, options, store, ledger, basis.locked, shared, planned.ready.job.name)
             self._tally.add(asking.tally)
             rows = LeafRows(ledger.folder / NEW, basis.kept)

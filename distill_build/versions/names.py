@@ -33,7 +33,8 @@ class Names:
     def version(self, wanted: str) -> Version:
         """The version that `wanted` names, with its content in the archive.
 
-        Raises UsageError for a name that means nothing here, DifferenceError for a lock that cannot be gone by.
+        Raises UsageError for a name that means nothing here, DifferenceError for a lock that cannot be gone by, and
+        StorageError where a record that cannot be read may be that of the version.
         """
         if match := LATEST.fullmatch(wanted):
             return self._latest(int(match[1] or 0))
@@ -43,6 +44,9 @@ class Names:
         return self._kept(lock.version if lock is not None else wanted, wanted)
 
     def _latest(self, before: int) -> Version:
+        root = self.archive.root(self.folder)
+        for digest in root.versions[-1 - before :] if root is not None else ():
+            self.archive.record(digest)  # one that cannot be read would be counted past
         versions = self.archive.history(self.folder, self.name)
         if before >= len(versions):
             number = f"{len(versions)} version" + "s" * (len(versions) != 1)
@@ -54,6 +58,8 @@ class Names:
         if len(found) > 1:
             raise UsageError(f"'{wanted}' begins several versions: {', '.join(sorted(found))}; write more of it")
         version = self.archive.find(digest, self.name) or self.archive.find(digest)
+        if version is None and (damage := next(self.archive.damaged_records(), None)) is not None:
+            raise damage  # it may be the very version that is asked for
         if version is None:
             raise UsageError(
                 f"version {digest[:12]} is not in the cache {self.archive.directory}: bring it by cache import or "
@@ -87,10 +93,20 @@ def _from_git(revision: str, lock: Path) -> str:
     if not revision or revision.startswith("-"):
         raise UsageError(f"'{GIT}{revision}' names no commit, as git:HEAD does")
     command = ["git", "-C", str(lock.parent), "show", f"{revision}:./{lock.name}"]
+    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0"}  # a clone without its blobs fetches them
     try:
-        done = subprocess.run(command, capture_output=True, timeout=GIT_SECONDS, check=False)  # noqa: S603 - no shell
+        done = subprocess.run(  # noqa: S603 - no shell
+            command, capture_output=True, timeout=GIT_SECONDS, check=False, env=environment
+        )
     except FileNotFoundError as error:
         raise UsageError(f"git:{revision} needs git, which is not installed") from error
+    except OSError as error:
+        raise UsageError(f"git:{revision} needs git, which cannot be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise UsageError(
+            f"git:{revision} cannot be read: git took longer than {GIT_SECONDS} s; see whether "
+            f"`{' '.join(command)}` ends"
+        ) from error
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
         raise UsageError(f"git:{revision} has no {lock}: {said or 'git failed'}")

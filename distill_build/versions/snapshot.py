@@ -1,7 +1,8 @@
 """Files of JSON lines as content-addressed chunks, so that what two versions of a file share is stored once.
 
 A chunk ends after a line whose beginning, which holds the row's id, has a certain checksum: about one line in
-CHUNK_LINES. So a row that is added, removed or changed touches the chunk it stands in, and no other.
+CHUNK_LINES. So a row that is added, removed or changed touches the chunk it stands in, and no other. Rows without an id
+at their beginning are told apart by the whole line.
 """
 
 import hashlib
@@ -18,6 +19,9 @@ from distill_build.errors import CorruptEntryError
 
 CHUNK_LINES = 128
 """Lines of an average chunk: 20 to 60 kB of answers compressed, which is what one changed row costs."""
+CHUNK_BYTES = 16 << 20
+"""Where a chunk ends whatever its lines are: it is held in memory. Far above the usual, so it moves no other border."""
+ID = b'{"id":'
 ID_BYTES = 32
 """A line begins with its id: `{"id":"a_0123456789abcdef"`."""
 
@@ -45,19 +49,30 @@ def take_snapshot(objects: Objects, path: Path) -> FileSnapshot:
 def chunked(path: Path) -> Iterator[tuple[bytes, int]]:
     """The chunks of a file, with the number of lines in each."""
     chunk: list[bytes] = []
+    size = 0
     with path.open("rb") as file:
         for line in file:
             chunk.append(line)
-            if zlib.crc32(line[:ID_BYTES]) % CHUNK_LINES == 0:
+            size += len(line)
+            if _is_border(line) or size >= CHUNK_BYTES:
                 yield b"".join(chunk), len(chunk)
-                chunk = []
+                chunk, size = [], 0
     if chunk:
         yield b"".join(chunk), len(chunk)
 
 
+def _is_border(line: bytes) -> bool:
+    told = line[:ID_BYTES] if line.startswith(ID) else line
+    return zlib.crc32(told) % CHUNK_LINES == 0
+
+
 def chunks_of(objects: Objects, snapshot: FileSnapshot) -> list[str]:
     """The digests of a file's chunks, in order. Raises CorruptEntryError where their list is damaged."""
-    return msgspec.json.decode(objects.get(snapshot.chunks), type=list[str])
+    listed = objects.get(snapshot.chunks)
+    try:
+        return msgspec.json.decode(listed, type=list[str])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CorruptEntryError(f"object {snapshot.chunks[:12]} is no list of chunks: {error}") from error
 
 
 def lines_of(objects: Objects, snapshot: FileSnapshot) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ import pytest
 
 from distill_build.cache.admission import admitted_call, admitted_object, admitted_version, objects_of
 from distill_build.engine.entry import Attempt, Entry, encode
+from distill_build.engine.manifest import digest
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError
 from distill_build.stages.dataset import version_of
@@ -29,7 +30,7 @@ def test_a_call_is_taken_as_it_is_stored() -> None:
 
 def test_what_only_json_can_write_is_taken_too() -> None:
     entry = call(1)
-    odd = Entry(entry.key, entry.manifest, (Attempt(0, SURROGATE, 0.1, "2026"),), entry.accepted)
+    odd = Entry(entry.key, entry.manifest, (Attempt(0, SURROGATE, 0.1, "2026-01-01"),), entry.accepted)
     assert admitted_call(entry.key, encode(odd)) == odd
 
 
@@ -61,7 +62,11 @@ def row_with(change: Callable[[Any], Any]) -> bytes:
         row_with(lambda row: row["attempts"][0].update(digest="0" * 16)),
         row_with(lambda row: row["attempts"][0].update(index="0")),
         row_with(lambda row: row["attempts"][0].update(at=None)),
+        row_with(lambda row: row["attempts"][0].update(at="yesterday")),
+        row_with(lambda row: row["attempts"][0].update(at="0001-01-01T00:00:00")),
         row_with(lambda row: row["attempts"][0].update(usd="free")),
+        row_with(lambda row: row["attempts"][0].update(usd=float("inf"))),
+        row_with(lambda row: row["attempts"][0].update(usd=10**400)),
         row_with(lambda row: row["attempts"].clear()),
         row_with(lambda row: row.update(attempts=[], accepted=None)),
         row_with(lambda row: row["accepted"].update(place=1)),
@@ -73,6 +78,15 @@ def row_with(change: Callable[[Any], Any]) -> bytes:
 def test_a_call_that_is_not_what_it_says_is_refused(data: object) -> None:
     with pytest.raises(CorruptEntryError):
         admitted_call(call(1).key, data)
+
+
+@pytest.mark.parametrize("body", [{}, {"model": None}])
+def test_a_call_that_does_not_name_its_model_is_refused(body: Any) -> None:
+    """Figures are by stage and model."""
+    manifest = {"stage": "answers", "body": body}
+    entry = Entry(digest(manifest), manifest, call(1).attempts, None)
+    with pytest.raises(CorruptEntryError):
+        admitted_call(entry.key, encode(entry))
 
 
 def test_an_object_has_the_content_it_is_named_by() -> None:
@@ -88,7 +102,8 @@ def version(**changes: Any) -> bytes:
     files = {"tags.jsonl": FileSnapshot("a" * 64, 1, 1, "c" * 64), **changes.pop("files", {})}
     fields: dict[str, Any] = {
         "version": version_of({name: file.sha256 for name, file in files.items()}),
-        "name": "sports", "topic": "sports", "at": "2026", "until": "tags", "counts": {}, "missing": {},
+        "name": "sports", "topic": "sports", "at": "2026-01-01T00:00:00+00:00", "until": "tags",
+        "counts": {"tags": 1, "questions": 0, "answers": 0}, "missing": {},
         "spent": Spent(1, 1, 1, None, 0.1), "recipe": "d" * 64, "files": files,
     }  # fmt: skip
     return msgspec.json.encode(Version(**fields | changes))
@@ -109,6 +124,12 @@ def test_a_version_is_taken_as_it_is_recorded() -> None:
         b"no json",
         version(version="0" * 64),
         version(scheme=2),
+        version().replace(b"sports", b"\xff"),
+        version(at="yesterday"),
+        version(at="0001-01-01T00:00:00"),
+        version(until="later"),
+        version(until="dataset"),
+        version(counts={}),
         version(files={"../../.bashrc": FileSnapshot("a" * 64, 1, 1, "c" * 64)}),
         version(files={"/etc/passwd": FileSnapshot("a" * 64, 1, 1, "c" * 64)}),
     ],

@@ -4,12 +4,13 @@ import gzip
 import io
 import json
 import pickle
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
-from distill_build.cache.bundle import Record, read_bundle
-from distill_build.errors import CorruptEntryError
+from distill_build.cache.bundle import RECORD_BYTES, Record, read_bundle
+from distill_build.errors import CorruptEntryError, StorageError
 from tests.cache.carried import bundle, call, record
 
 RECORDS = (record(call(1)), Record("object", "a" * 64, b"any\nbytes\x00\xff"), Record("version", "b" * 64, b"{}"))
@@ -55,7 +56,7 @@ def test_it_is_noticed_wherever_it_is_cut_off() -> None:
             read(WHOLE[:length])
 
 
-@pytest.mark.parametrize("behind", [b"\0", b"garbage", WHOLE, gzip.compress(b"")])
+@pytest.mark.parametrize("behind", [b"\0", b"garbage", WHOLE, gzip.compress(b"", mtime=0)])
 def test_nothing_may_stand_behind_its_end(behind: bytes) -> None:
     with pytest.raises(CorruptEntryError, match="goes on after its end"):
         read(WHOLE + behind)
@@ -92,13 +93,35 @@ def test_a_bundle_that_was_put_together_wrongly_is_refused(change: Callable[[byt
         read(recompressed(change))
 
 
+def test_a_record_that_claims_more_than_any_holds_is_refused_before_it_is_read() -> None:
+    def grown(text: bytes) -> bytes:
+        start = text.index(b'["object"')
+        return text[:start] + b'["object","%s",%d]\n' % (b"a" * 64, RECORD_BYTES + 1) + bytes(RECORD_BYTES + 1)
+
+    bundled = recompressed(grown)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptEntryError):
+            read(bundled)
+        assert tracemalloc.get_traced_memory()[1] < RECORD_BYTES / 8
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_record_that_no_reader_would_take_is_not_written() -> None:
+    with pytest.raises(StorageError, match="cannot be carried"):
+        bundle(Record("object", "a" * 64, bytes(RECORD_BYTES + 1)))
+
+
 def test_a_newer_scheme_is_told_by_its_number() -> None:
     newer = recompressed(lambda text: text.replace(b'"scheme":1}', b'"scheme":2}', 1))
     with pytest.raises(CorruptEntryError, match="scheme 2, and this program knows scheme 1"):
         read(newer)
 
 
-@pytest.mark.parametrize("other", [b"", b"{}", pickle.dumps({}), gzip.compress(b"{}\n"), b"\x1f\x8b", b"PK\x03\x04"])
+@pytest.mark.parametrize(
+    "other", [b"", b"{}", pickle.dumps({}), gzip.compress(b"{}\n", mtime=0), b"\x1f\x8b", b"PK\x03\x04"]
+)
 def test_another_file_is_no_bundle(other: bytes) -> None:
     with pytest.raises(CorruptEntryError, match="is no bundle of distill-build"):
         read(other)

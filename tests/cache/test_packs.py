@@ -3,12 +3,14 @@
 import gzip
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from distill_build.cache.indexes import Indexes
-from distill_build.cache.packs import decode_index, in_packs
+from distill_build.cache.indexes import Indexes, read_indexes
+from distill_build.cache.packs import INDEX_BYTES, decode_index, in_packs
+from distill_build.cache.remote import Remote
 from distill_build.engine.entry import Entry
 from distill_build.errors import CorruptEntryError
 from tests.cache.carried import call, record
@@ -29,9 +31,17 @@ def test_the_same_calls_give_the_same_pack_and_index() -> None:
     assert index_of(call(1), call(2)) == index_of(call(1), call(2))
 
 
-def with_field(**fields: Any) -> tuple[str, bytes]:
-    data = gzip.compress(json.dumps(json.loads(gzip.decompress(index_of(call(1))[1])) | fields).encode(), mtime=0)
+def index_text() -> bytes:
+    return gzip.decompress(index_of(call(1))[1])
+
+
+def with_text(text: bytes) -> tuple[str, bytes]:
+    data = gzip.compress(text, mtime=0)
     return hashlib.sha256(data).hexdigest(), data
+
+
+def with_field(**fields: Any) -> tuple[str, bytes]:
+    return with_text(json.dumps(json.loads(index_text()) | fields).encode())
 
 
 @pytest.mark.parametrize(
@@ -44,6 +54,9 @@ def with_field(**fields: Any) -> tuple[str, bytes]:
         (*with_field(objects=["/etc/passwd"]), "no index"),
         (*with_field(objects=["a" * 64 + "\n"]), "no index"),
         (*with_field(calls={"k": []}), "no index"),
+        (*with_field(size=1 << 40), "no index"),
+        (*with_text(index_text()[:-1] + b" " * INDEX_BYTES + b"}"), "no index"),
+        (*with_text(b"[" * 100_000), "no index"),
         (hashlib.sha256(b"no gzip").hexdigest(), b"no gzip", "no index"),
     ],
 )
@@ -60,3 +73,11 @@ def test_who_knows_more_responses_of_a_call_is_the_best(order: int) -> None:
         indexes.add(decode_index(*index_of(entry), "there"))
     (variants,) = indexes.calls.values()
     assert max(variants, key=lambda each: each.rank).accepted == call(1, "old", "new", accepted=1).response
+
+
+def test_a_file_among_the_indexes_that_is_too_large_for_one_is_not_read(tmp_path: Path) -> None:
+    name = "a" * 64
+    (tmp_path / "indexes").mkdir()
+    with (tmp_path / "indexes" / f"{name}.gz").open("wb") as file:
+        file.truncate(1 << 40)  # no memory could hold it
+    assert "no index" in read_indexes(Remote(str(tmp_path))).damaged[name]

@@ -14,10 +14,13 @@ from pathlib import Path
 import diskcache
 import pytest
 
+from distill_build.commands import cache_fsck
 from distill_build.commands.cache import run
-from distill_build.engine.entry import Attempt, Entry
+from distill_build.engine.entry import Attempt, Entry, encode
 from distill_build.engine.manifest import digest
+from distill_build.engine.reading import ReadOnlyStore
 from distill_build.engine.store import Store
+from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import chunks_of
@@ -60,13 +63,18 @@ def fsck(project: Workspace, *flags: str) -> Finished:
     return finished
 
 
-def assert_sound(project: Workspace) -> None:
-    """In this process: a second look needs no new one."""
+def fsck_here(project: Workspace) -> tuple[int, str]:
+    """Exit code and output of a fsck in this process, where none of its own is needed."""
     printed = io.StringIO()
     with redirect_stdout(printed):
         status = run(Options(arguments=("fsck",), cache_dir=str(project.root / CACHE)))
-    assert status == 0, printed.getvalue()
-    assert "all is well" in printed.getvalue()
+    return status, printed.getvalue()
+
+
+def assert_sound(project: Workspace) -> None:
+    status, printed = fsck_here(project)
+    assert status == 0, printed
+    assert "all is well" in printed
 
 
 def database_of(project: Workspace) -> Path:
@@ -222,16 +230,107 @@ def test_what_is_only_in_the_write_ahead_log_is_saved_too(project: Workspace) ->
     assert_sound(project)
 
 
-def test_a_new_database_that_a_killed_fsck_had_made_ready_is_put_into_its_place(project: Workspace) -> None:
-    cache = project.root / CACHE
-    ready = cache / "quarantine" / "20260101T000000-1" / "new"
-    ready.mkdir(parents=True)
-    shutil.copy2(database_of(project), ready / "cache.db")
-    overwritten_header(database_of(project))
-    moves = [[str((ready / "cache.db").relative_to(cache)), "cache.db"]]
-    (cache / "replacing.json").write_text(json.dumps({"moves": moves, "removals": []}))
+class KilledError(Exception):
+    """Stands for a kill: nothing in the program catches it."""
+
+
+def kill_fsck(project: Workspace, moment: str) -> None:
+    """Ends a fsck right before it writes, moves or removes the file or folder named `moment`."""
+    with pytest.MonkeyPatch.context() as patch:
+        for place, name in ((Path, "replace"), (Path, "unlink"), (shutil, "rmtree")):
+            patch.setattr(place, name, _unless(moment, getattr(place, name)))
+        with pytest.raises(KilledError):
+            fsck_here(project)
+
+
+def _unless(moment: str, step: Callable[..., object]) -> Callable[..., object]:
+    def stepped(path: Path, *more: object, **others: object) -> object:
+        if path.name == moment:
+            raise KilledError
+        return step(path, *more, **others)
+
+    return stepped
+
+
+JOURNAL = "replacing.json"
+MOMENTS = [f".{JOURNAL}.new", "empty", "cache.db", JOURNAL, "new"]
+"""The journal is written, the empty log and the database are moved, the journal and the folder are removed."""
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_fsck_lets_nobody_write_to_what_it_replaces_and_the_next_ends_it(
+    project: Workspace, moment: str
+) -> None:
+    cache, before = project.root / CACHE, keys(project)
+    flipped_page_type(database_of(project))
+    kill_fsck(project, moment)
+    assert (cache / JOURNAL).exists() == (moment in MOMENTS[1:4])
+    if (cache / JOURNAL).exists():
+        for opening in (Store, ReadOnlyStore):
+            with pytest.raises(StorageError, match=r"a fsck of the cache .* was interrupted: run `distill-build cache"):
+                opening(cache)
+    status, printed = fsck_here(project)
+    if moment == "new":  # all had been done
+        assert status == 0, printed
+    else:
+        assert status == 5, printed
+        lost = before - keys(project)
+        assert lost
+        assert all(f"cache entry {key[:12]} is not in what could be read of the database" in printed for key in lost)
+    assert not quarantined(project, "new")
     assert_sound(project)
-    assert len(keys(project)) == CALLS
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_database_that_a_killed_fsck_had_made_ready_does_not_displace_what_came_meanwhile(
+    project: Workspace, *, again: bool
+) -> None:
+    sound, before = database_of(project).read_bytes(), keys(project)
+    cut(database_of(project))
+    kill_fsck(project, "empty")
+    database_of(project).write_bytes(sound)  # a backup, say
+    if again:
+        kill_fsck(project, "new")
+        quarantined(project, "new/empty")[0].unlink()  # so far it came
+    assert_sound(project)
+    assert keys(project) == before
+
+
+def test_where_a_killed_fsck_cannot_be_ended_it_is_told_and_left(
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overwritten_header(database_of(project))
+    kill_fsck(project, "cache.db")
+    before = {path: path.read_bytes() for path in (project.root / CACHE).rglob("*") if path.is_file()}
+    monkeypatch.setattr(cache_fsck, "writable", lambda _: False)
+    status, printed = fsck_here(project)
+    assert status == 5
+    assert "a fsck was interrupted: run it again where the cache can be written" in printed
+    assert {path: path.read_bytes() for path in (project.root / CACHE).rglob("*") if path.is_file()} == before
+
+
+def test_calls_of_another_scheme_come_into_the_new_database_byte_for_byte(
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = {"stage": "answers", "body": {"model": "m"}}
+    later = Entry(digest(manifest), manifest, (Attempt(0, "later", 1.0, "2026-01-01T00:00:00+00:00"),))
+    with monkeypatch.context() as patch:
+        patch.setattr("distill_build.engine.entry.SCHEME", 99)
+        stored = encode(later)
+    with opened(project) as database:
+        database.execute("INSERT INTO Cache (key, raw, tag, mode, value) VALUES (?, 1, 'x', 1, ?)", (later.key, stored))
+    whole = "SELECT key, raw, tag, mode, filename, value, size FROM Cache WHERE key = ?"
+    with opened(project) as database:
+        row = database.execute(whole, (later.key,)).fetchone()
+    overwritten_header(database_of(project))
+    status, printed = fsck_here(project)
+    assert status == 5
+    assert f"new database was made of the {CALLS + 1}" in printed
+    assert "left as found: 1 call of a scheme that is not known here" in printed
+    with opened(project) as database:
+        assert database.execute(whole, (later.key,)).fetchone() == row
+    assert len(keys(project)) == CALLS + 1
+    assert_sound(project)
 
 
 # Value files: this program writes none, but caches of other versions may hold some.

@@ -1,5 +1,6 @@
 """`cache gc`: what nothing needs goes, and nothing else; what was kept is worth what it was worth before."""
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from distill_build.cache.collection import collect
+from distill_build.cache.policy import policy_of
+from distill_build.cache.unfinished import unfinished_runs
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.lock import in_use
 from distill_build.engine.manifest import digest
@@ -168,18 +172,32 @@ def test_another_project_that_shares_the_cache_keeps_what_is_its_own(project: Wo
     assert project.run(*TREE, *PRICES, "seed=3", other, "--frozen").status == 0
 
 
-def test_versions_of_a_folder_that_is_gone_stay_as_long_as_the_last_ones_of_their_name_do(project: Workspace) -> None:
-    """A folder may only have been moved, and responses are money."""
+def test_the_last_versions_of_each_folder_stay_while_it_is_not_there(project: Workspace) -> None:
+    """A folder may only have been moved, or lie on a disk that is not mounted now, and responses are money."""
     shutil.rmtree(project.root / "outputs")
     shutil.rmtree(project.root / "other")
     collected(project)
     collected(project, "--older-than", "0d")
     assert calls(project) == ALL
-    collected(project, "--keep-last", "1")
-    assert calls(project) == CALLS
+    notes = "\n".join(collected(project, "--keep-last", "1")["notes"])  # type: ignore[call-overload]  # a list of text
+    assert calls(project) == ALL - CALLS
+    assert f"{project.folder()} is not there" in notes
+    assert f"{project.root / 'other' / 'sports'} is not there" in notes
     collected(project, "--keep-last", "0")
     assert calls(project) == 0
     assert Archive(project.root / CACHE).all_roots() == []
+
+
+@pytest.mark.parametrize("place", ["", "runs"])
+def test_of_a_folder_that_cannot_be_looked_into_everything_stays(project: Workspace, place: str) -> None:
+    remember(project, timedelta(days=900))
+    folder = project.folder() / place
+    shutil.rmtree(folder)
+    folder.symlink_to(folder)  # a loop: like a folder of somebody else's, but for root too
+    found = collect(project.root / CACHE, policy_of(0, None, None), datetime.now(UTC))
+    assert [version.at for version in found.versions.values()] == []
+    assert found.calls == []
+    assert any(f"{project.folder()} cannot be looked into" in note for note in found.notes)
 
 
 def test_what_came_before_a_first_build_was_killed_is_kept(workspace: Workspace, server: ScriptedServer) -> None:
@@ -189,12 +207,23 @@ def test_what_came_before_a_first_build_was_killed_is_kept(workspace: Workspace,
         process.kill()
     server.plan = ()
     useless = remember(workspace, timedelta(days=5))
+    assert workspace.run(*TREE, "--until", "tags").status == 0, "which completes another build, and not that one"
     collected(workspace, "--keep-last", "0")
     assert (calls(workspace), keys(workspace) & set(useless)) == (3, set())
     assert workspace.run(*TREE).status == 0
     assert server.count == CALLS + 1, "only what was in flight was asked again"
+    assert unfinished_runs(workspace.folder() / "runs") == []
     collected(workspace, "--keep-last", "1")
     assert calls(workspace) == CALLS
+
+
+def test_a_job_of_a_sweep_says_what_it_is_to_make_before_it_asks(workspace: Workspace) -> None:
+    assert workspace.run(*TREE, "seed=1,2", "-m", "--until", "tags").status == 0
+    ledgers = [path.read_text().splitlines() for path in workspace.root.glob("**/runs/*/events.jsonl")]
+    targets = [[event.get("target") for event in map(json.loads, lines) if "target" in event] for lines in ledgers]
+    assert sorted(map(len, targets)) == [2, 2], "with the plan and in the end"
+    assert [len(set(each)) for each in targets] == [1, 1]
+    assert targets[0] != targets[1]
 
 
 # Nobody is disturbed

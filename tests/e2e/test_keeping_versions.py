@@ -1,8 +1,6 @@
 """A build keeps what it made: whole and once, wherever it is killed, and what versions share is stored once."""
 
-import glob
-import subprocess
-import time
+import signal
 from pathlib import Path
 
 from distill_build.stages.dataset import KEPT
@@ -44,24 +42,15 @@ def files(project: InProcess) -> dict[str, bytes]:
     return {name: place.read_bytes() for name, place in places.items() if place.exists()}
 
 
-def kill_when_it_appears(process: "subprocess.Popen[str]", pattern: str, before: set[str]) -> None:
-    """Looks without a pause: the moment is short. A build that was quicker than that has ended, which is well too."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while process.poll() is None and not set(glob.glob(pattern)) - before:  # noqa: PTH207 - a tenth of the time
-        assert time.monotonic() < deadline
-    process.kill()
-    process.communicate()
-
-
 def test_wherever_a_build_is_killed_its_version_is_kept_whole_and_once(tmp_path: Path, server: ScriptedServer) -> None:
     project = InProcess(tmp_path, server)
     assert project.run(*SMALL).status == 0
     wanted = [files(project)]
-    for number, (_, place) in enumerate(MOMENTS.items()):
-        words, pattern = (*SMALL, f"seed={number + 1}"), str(tmp_path / place)
-        before = set(glob.glob(pattern))  # noqa: PTH207 - as above
-        with project.start(*words, *project.settings()) as process:
-            kill_when_it_appears(process, pattern, before)
+    for number, (moment, place) in enumerate(MOMENTS.items()):
+        words = (*SMALL, f"seed={number + 1}")
+        with project.at_work(*words, fatal=str(tmp_path / place)) as (process, _):
+            process.join(PATIENCE_SECONDS)
+            assert process.exitcode == -signal.SIGKILL, moment
         for version in history(project):
             restored(project, version, tmp_path / "looked at")
         assert project.run(*words).status == 0

@@ -15,9 +15,9 @@ import pytest
 from tests.e2e.workspace import Workspace
 from tests.server import Body, Fault, ScriptedServer, hang
 
-KILLS = 30
+KILLS = 12
 CONCURRENCY = 2
-TREE = ("topic=sports", "depth=2", "breadth=[5,5]", "questions_per_tag=5", f"limits.concurrency={CONCURRENCY}")
+TREE = ("topic=sports", "depth=2", "breadth=[4,4]", "questions_per_tag=3", f"limits.concurrency={CONCURRENCY}")
 SMALL = ("topic=sports", "depth=2", "breadth=2", "questions_per_tag=2")
 
 
@@ -44,7 +44,7 @@ def repeats(server: ScriptedServer) -> int:
     return sum(times - 1 for times in sent.values())
 
 
-def test_thirty_kills_cost_no_more_than_what_was_in_flight_and_change_no_byte(
+def test_a_dozen_kills_cost_no_more_than_what_was_in_flight_and_change_no_byte(
     workspace: Workspace, server: ScriptedServer, tmp_path: Path
 ) -> None:
     """Each time the server answers a random few requests and then holds the others back; the kill comes at a random
@@ -59,9 +59,9 @@ def test_thirty_kills_cost_no_more_than_what_was_in_flight_and_change_no_byte(
     for _ in range(KILLS):
         moment = server.count + moments.randint(1, 4)
         held_from = moment + moments.randint(-1, 2)
-        with start(workspace, *TREE) as process:
+        with workspace.at_work(*TREE) as (process, _):
             server.wait_for(moment, timeout=60)
-            killed(process)
+            assert process.is_alive(), "it ended before it was killed"
         assert workspace.bytes() == {}, "files came into their places before all was there"
     held_from = 1 << 30
     assert workspace.run(*TREE).status == 0
@@ -72,7 +72,7 @@ def test_thirty_kills_cost_no_more_than_what_was_in_flight_and_change_no_byte(
     quiet = Workspace(tmp_path / "quiet", server)
     assert quiet.run(*TREE).status == 0
     calls = server.count
-    assert calls == 1 + 5 + 25 + 125
+    assert calls == 1 + 4 + 16 + 48
     assert spent <= calls + KILLS * CONCURRENCY
     assert again <= KILLS * CONCURRENCY
     assert interrupted == quiet.bytes()
@@ -166,3 +166,18 @@ def test_what_a_killed_build_left_unfinished_is_cleared_away(workspace: Workspac
     (left_behind / "answers.spool").write_bytes(b"half")
     assert workspace.run("topic=sports", "depth=1", "breadth=2", "questions_per_tag=1").status == 0
     assert not left_behind.exists()
+
+
+def test_a_cache_that_has_lost_its_database_is_not_silently_filled_again(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    assert workspace.run(*SMALL).status == 0
+    for file in (workspace.root / ".distill-cache").glob("cache.db*"):
+        file.unlink()
+    shutil.rmtree(workspace.folder())
+    sent = server.count
+    for words in ((), ("plan",)):
+        refused = workspace.run(*words, *SMALL)
+        assert refused.status == 5
+        assert "has lost its database" in refused.stderr
+    assert server.count == sent

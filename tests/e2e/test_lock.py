@@ -36,8 +36,8 @@ def test_another_machine_writes_the_same_lock(tmp_path: Path, server: ScriptedSe
         workspace.root.mkdir(parents=True)
     assert here.run(*TREE).status == 0
     elsewhere = {"LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "7", "HOME": str(there.root), "COLUMNS": "20"}
-    pieces = [build_elsewhere(there, "budget.calls=4", "limits.concurrency=1", **elsewhere) for _ in range(2)]
-    assert pieces == [3, 3], "a lock is written of what there is, and then of more"
+    piece = build_elsewhere(there, "budget.calls=4", "limits.concurrency=1", **elsewhere)
+    assert piece == 3, "a lock is written of what there is, and then of more"
     assert build_elsewhere(there, "limits.concurrency=9", "cache.dir=.distill-cache", **elsewhere) == 0
     assert there.bytes() == here.bytes()
 
@@ -56,10 +56,10 @@ def test_a_lock_says_nothing_of_its_machine_time_or_key(workspace: Workspace) ->
 
 def test_a_lock_does_not_grow_with_the_dataset(workspace: Workspace) -> None:
     locks = []
-    for size in (("breadth=2", "questions_per_tag=1"), ("breadth=8", "questions_per_tag=4", "answers_per_question=2")):
+    for size in (("breadth=2", "questions_per_tag=1"), ("breadth=4", "questions_per_tag=3", "answers_per_question=2")):
         assert workspace.run("topic=sports", "depth=1", *size).status == 0
         locks.append(workspace.lock())
-    assert "counts.answers = 64" in locks[1]
+    assert "counts.answers = 24" in locks[1]
     assert len(locks[0].splitlines()) == len(locks[1].splitlines())
     assert len(locks[1].encode()) < 10_000
 

@@ -210,7 +210,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory, servers: tuple[ScriptedServ
 @settings(
     derandomize=True,
     deadline=None,
-    max_examples=7,
+    max_examples=5,
     phases=[Phase.explicit, Phase.generate],  # to shrink takes minutes: the sequence that failed is short as it is
     suppress_health_check=list(HealthCheck),
 )

@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from tests.e2e import forked
 from tests.server import ScriptedServer
 
 COMMAND = (sys.executable, "-m", "distill_build")
@@ -29,6 +32,11 @@ class Finished:
         return json.loads(self.stdout)
 
 
+def variables(more: dict[str, str] | None) -> dict[str, str]:
+    """The environment of a command: no key but those among `more`."""
+    return {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")} | (more or {})
+
+
 @dataclass
 class Workspace:
     """`root` is the working directory; `server` answers for every role unless the words say otherwise."""
@@ -48,27 +56,28 @@ class Workspace:
         return self.raw(*words, *self.settings(), environment=environment)
 
     def raw(self, *words: str, environment: dict[str, str] | None = None) -> Finished:
-        """Runs the words as they are."""
-        with self.start(*words, environment=environment) as process:
-            try:
+        """Runs the words as they are, in a process that need not start an interpreter if no variable is for that."""
+        if any(name.startswith("PYTHON") for name in environment or ()):
+            with self.start(*words, environment=environment) as process:
                 stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-        return Finished(process.returncode, stdout, stderr)
+            return Finished(process.returncode, stdout, stderr)
+        return Finished(*forked.run(words, self.root, variables(environment), TIMEOUT_SECONDS))
 
     def start(self, *words: str, environment: dict[str, str] | None = None) -> "subprocess.Popen[str]":
         """Starts the command and leaves it running."""
-        clean = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
         return subprocess.Popen(
             [*COMMAND, *words],
             cwd=self.root,
-            env=clean | (environment or {}),
+            env=variables(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def at_work(self, *words: str, fatal: str = "") -> AbstractContextManager[tuple[BaseProcess, Path]]:
+        """A build that is under way, as forked.at_work says."""
+        return forked.at_work([*words, *self.settings()], self.root, variables(None), fatal)
 
     def folder(self, name: str = "sports") -> Path:
         """The dataset's folder."""

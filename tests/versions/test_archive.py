@@ -2,13 +2,17 @@
 
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from distill_build.cache.checking_versions import VersionsCheck
+from distill_build.cache.findings import Findings
+from distill_build.cache.quarantine import Quarantine
 from distill_build.errors import CorruptEntryError, StorageError
-from distill_build.versions.archive import RECORD_SCHEME, Archive, Spent, Version, decode_record
+from distill_build.versions.archive import RECORD_SCHEME, Archive, Root, Spent, Version, decode_record
 
 ONE, TWO, THREE = "11" * 32, "22" * 32, "33" * 32
 
@@ -183,12 +187,18 @@ def test_any_changed_byte_of_a_record_is_noticed() -> None:
         decode_record("00" * 32, data)
 
 
-def test_a_record_of_another_scheme_is_told_apart_from_damage(here: Place) -> None:
-    other = msgspec.structs.replace(version(ONE, 1), scheme=RECORD_SCHEME + 1)
-    digest = here.archive.add_record(msgspec.json.encode(other))
+def test_a_record_of_another_scheme_is_told_apart_from_damage_whatever_its_shape(here: Place) -> None:
+    other = b'{"scheme":%d,"shape":"another"}' % (RECORD_SCHEME + 1)
+    digest = here.archive.add_record(other)
+    here.archive.register(here.folder, "sports", [digest])
     with pytest.raises(StorageError, match=f"scheme {RECORD_SCHEME + 1}") as caught:
         here.archive.record(digest)
     assert not isinstance(caught.value, CorruptEntryError)
+    assert here.archive.latest(here.folder) == ""
+    findings = Findings()
+    VersionsCheck(here.archive, Quarantine(here.archive.directory, datetime(2026, 1, 1, tzinfo=UTC)), findings).run()
+    assert here.archive.record_bytes(digest) == other, "fsck leaves it alone"
+    assert (findings.damage, len(findings.notes)) == ([], 1)
 
 
 def test_a_damaged_list_of_versions_is_a_sentence_with_the_way_out(here: Place) -> None:
@@ -199,6 +209,44 @@ def test_a_damaged_list_of_versions_is_a_sentence_with_the_way_out(here: Place) 
         here.archive.root(here.folder)
     listed.unlink()
     assert here.history == [ONE], "the records are found by their name"
+
+
+def test_what_strangers_left_in_a_shared_cache_stops_no_build(here: Place, there: Place) -> None:
+    """A list that is cut off, a folder that may not be looked at, a damaged record, and one of another release."""
+    digest = here.add(ONE, 1)
+    (here.archive.roots / "0123456789abcdef.json").write_bytes(b'{"folder": "/x')
+    (here.archive.roots / "1123456789abcdef.json").write_bytes(
+        msgspec.json.encode(Root("/" + "x" * 5000, "chess", []))  # Path.exists raises for it
+    )
+    here.archive.record_file("00" * 32).write_bytes(b"{}")
+    here.archive.add_record(b'{"scheme":2,"shape":"another"}')
+    assert here.add(TWO, 2)
+    assert here.history == [ONE, TWO]
+    assert here.archive.find(ONE) == here.archive.record(digest)
+    carry(here, there)
+    assert here.archive.adopt(there.folder, "sports", ONE) is False, "they are those of a folder that is there"
+    shutil.rmtree(here.folder)
+    assert here.archive.adopt(there.folder, "sports", ONE)
+    with pytest.raises(StorageError, match="remove it"):
+        here.archive.all_roots()
+
+
+def test_a_version_comes_back_beside_those_whose_records_are_gone(here: Place) -> None:
+    gone, one = here.add(THREE, 0), here.add(ONE, 1)
+    here.archive.record_file(gone).unlink()
+    two = here.archive.add_record(msgspec.json.encode(version(TWO, 2)))
+    here.archive.include(here.folder, version(TWO, 2))
+    root = here.archive.root(here.folder)
+    assert root is not None
+    assert root.versions == [gone, one, two]
+
+
+def test_only_damage_that_may_be_its_own_is_told_to_a_dataset(here: Place, tmp_path: Path) -> None:
+    other = Place(here.archive, tmp_path / "chess")
+    other.folder.mkdir()
+    here.archive.record_file(here.add(ONE, 1)).write_bytes(b"{}")
+    assert other.archive.damage_in(other.folder) is None
+    assert here.archive.damage_in(here.folder) is not None
 
 
 def test_a_record_says_nothing_of_its_machine(here: Place) -> None:

@@ -1,10 +1,10 @@
 """Names of versions: each form finds its version, and what names nothing is told what would."""
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from distill_build.errors import CorruptEntryError, DifferenceError, UsageError
@@ -125,9 +125,32 @@ def test_bytes_that_are_no_text_are_no_lock_also_in_a_commit(names: Names) -> No
         lock_named("git:HEAD", names.folder)
 
 
-def test_a_damaged_record_is_not_passed_over(names: Names) -> None:
+def test_a_damaged_record_is_said_where_a_version_is_not_found(names: Names) -> None:
     """It may be the very version that is asked for."""
-    digest = names.archive.add_record(msgspec.json.encode(version(OTHER, 5)))
-    names.archive.record_file(digest).write_bytes(b"x")
+    names.archive.record_file("00" * 32).write_bytes(b"x")
+    assert names.version(OTHER).version == OTHER
     with pytest.raises(CorruptEntryError):
-        names.version(OTHER)
+        names.version("dddd")
+
+
+def test_a_damaged_version_is_not_counted_past(names: Names) -> None:
+    root = names.archive.root(names.folder)
+    assert root is not None
+    names.archive.record_file(root.versions[0]).write_bytes(b"x")
+    assert names.version("latest").version == TWO
+    with pytest.raises(CorruptEntryError):
+        names.version("latest~1")
+
+
+@pytest.mark.parametrize(("script", "sentence"), [("exec sleep 5", "longer than"), (None, "cannot be run")])
+def test_a_git_that_does_not_answer_is_a_sentence(
+    names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, sentence: str
+) -> None:
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n" if script else "#!/no/such\0shell")
+    program.chmod(0o755 if script else 0o644)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}/bin" if script else str(program.parent))
+    monkeypatch.setattr("distill_build.versions.names.GIT_SECONDS", 0.1)
+    with pytest.raises(UsageError, match=sentence):
+        names.version("git:HEAD")

@@ -2,7 +2,9 @@
 
 import json
 import random
+import zlib
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,15 @@ from hypothesis import strategies as st
 
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError
-from distill_build.versions.snapshot import CHUNK_LINES, FileSnapshot, chunks_of, lines_of, restore, take_snapshot
+from distill_build.versions.snapshot import (
+    CHUNK_LINES,
+    FileSnapshot,
+    chunked,
+    chunks_of,
+    lines_of,
+    restore,
+    take_snapshot,
+)
 
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ROWS = 6000
@@ -64,6 +74,31 @@ def test_a_chunk_holds_about_as_many_lines_as_it_is_said_to(objects: Objects, tm
     assert ROWS / CHUNK_LINES / 2 < len(chunks_of(objects, snapshot)) < ROWS / CHUNK_LINES * 2
 
 
+def cuts(tmp_path: Path, rows: list[bytes]) -> list[int]:
+    """After how many rows each chunk ends."""
+    (tmp_path / "rows.jsonl").write_bytes(b"".join(rows))
+    return list(accumulate(count for _, count in chunked(tmp_path / "rows.jsonl")))
+
+
+def test_rows_with_an_id_are_cut_where_they_always_were(tmp_path: Path) -> None:
+    """Versions that older programs kept share their chunks."""
+    rows = lines()
+    borders = [place for place, row in enumerate(rows, start=1) if zlib.crc32(row[:32]) % 128 == 0]
+    assert cuts(tmp_path, rows) == [*borders, *([] if borders[-1] == ROWS else [ROWS])]
+
+
+@pytest.mark.parametrize("topic", [f"sport {number}" for number in range(4)])
+def test_rows_that_all_begin_the_same_are_cut_all_the_same(tmp_path: Path, topic: str) -> None:
+    failures = [json.dumps({"stage": "answers", "path": [topic, "ball"], "index": index}).encode() + b"\n"
+                for index in range(ROWS)]  # fmt: skip
+    assert ROWS / CHUNK_LINES / 2 < len(cuts(tmp_path, failures)) < ROWS / CHUNK_LINES * 2
+
+
+def test_no_file_is_one_chunk_in_memory(tmp_path: Path) -> None:
+    row = b'{"id":"a_0123456789abcdef","text":"' + b"x" * (1 << 20) + b'"}\n'
+    assert cuts(tmp_path, [row] * 40) == [16, 32, 40]
+
+
 def changed(row: bytes) -> bytes:
     """The row with another text under the same id."""
     return row.replace(b"word", b"other")
@@ -93,8 +128,8 @@ def test_a_row_that_changed_moves_no_border(objects: Objects, tmp_path: Path) ->
     """Otherwise answers that were asked again would be cut in other places, and share nothing with a third version."""
     rows = lines()
     first, second = kept(objects, tmp_path, rows), kept(objects, tmp_path, list(map(changed, rows)))
-    cuts = [[objects.get(digest).count(b"\n") for digest in chunks_of(objects, each)] for each in (first, second)]
-    assert cuts[0] == cuts[1]
+    counts = [[objects.get(digest).count(b"\n") for digest in chunks_of(objects, each)] for each in (first, second)]
+    assert counts[0] == counts[1]
 
 
 def test_the_same_file_is_no_new_object(objects: Objects, tmp_path: Path) -> None:
