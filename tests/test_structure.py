@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "options": set(),
     "models": {"errors", "records"},
     "engine": {"errors"},
-    "versions": {"engine", "errors", "records"},
+    "versions": {"artefact_rows", "engine", "errors", "records"},
     "cache": {"engine", "errors", "records", "versions", "stages", "artefact_rows", "models"},
     "settings": {"models"},
     "artefact_rows": {"errors", "records"},

@@ -8,8 +8,9 @@ import msgspec
 
 from distill_build.artefact_rows import OfTag, TagRow
 from distill_build.cache.findings import Hit
-from distill_build.cache.roots import Records, sources_of
+from distill_build.cache.roots import Records
 from distill_build.errors import CorruptEntryError
+from distill_build.stages.used_responses import sources_of
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import chunks_of, lines_of
 

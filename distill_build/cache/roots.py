@@ -10,16 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_ISDIR
 
-import msgspec
-
 from distill_build.artefact_rows import SourcesRow
 from distill_build.cache.admission import objects_of
 from distill_build.cache.unfinished import LATE, unfinished_runs
 from distill_build.errors import CorruptEntryError, DifferenceError
-from distill_build.stages.dataset import SOURCES, Dataset
+from distill_build.stages.dataset import Dataset
+from distill_build.stages.used_responses import sources_of
 from distill_build.versions.archive import Archive, Root, Version
 from distill_build.versions.lockfile import LOCK, read_lock
-from distill_build.versions.snapshot import lines_of
 
 Records = dict[str, Version]
 """Versions by the digest of their records, oldest first."""
@@ -165,13 +163,6 @@ def _reach_version(archive: Archive, version: Version, reached: Reached) -> None
 
 def _keys(row: SourcesRow) -> Iterator[str]:
     return (key for key, _ in (*row.requests, *row.answers))
-
-
-def sources_of(archive: Archive, version: Version) -> Iterator[SourcesRow]:
-    """The responses behind a version, by tag. Raises CorruptEntryError where its objects are damaged."""
-    snapshot = version.files.get(SOURCES)
-    decode = msgspec.json.Decoder(SourcesRow).decode
-    return map(decode, lines_of(archive.objects, snapshot)) if snapshot is not None else iter(())
 
 
 def _unknown_reach(version: Version, error: CorruptEntryError) -> str:

@@ -3,17 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-import msgspec
-
-from distill_build.artefact_rows import SourcesRow
 from distill_build.cache.admission import admitted_call, admitted_object, objects_of
 from distill_build.cache.bundle import Record
 from distill_build.engine.entry import Entry, encode
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError
-from distill_build.stages.dataset import SOURCES
+from distill_build.stages.used_responses import sources_of
 from distill_build.versions.archive import Archive, Version
-from distill_build.versions.snapshot import lines_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +55,13 @@ def whole_cache(archive: Archive) -> Selection:
 def of_versions(archive: Archive, wanted: Iterable[Version], *, exact: bool) -> Selection:
     """Some versions. Raises CorruptEntryError where it cannot be read which responses they used."""
     versions = list(wanted)
-    records = tuple(digest for digest in archive.record_digests() if archive.record(digest) in versions)
+    records = tuple(digest for digest, version in archive.readable() if version in versions)
     responses: dict[str, set[str]] = {}
     for version in versions:
-        for row in _sources(archive, version):
+        for row in sources_of(archive, version):
             for key, response in (*row.requests, *row.answers):
                 responses.setdefault(key, set()).add(response)
     return Selection(records, responses, exact)
-
-
-def _sources(archive: Archive, version: Version) -> Iterator[SourcesRow]:
-    decode = msgspec.json.Decoder(SourcesRow).decode
-    lines = lines_of(archive.objects, version.files[SOURCES]) if SOURCES in version.files else iter(())
-    try:
-        yield from map(decode, lines)
-    except msgspec.MsgspecError as error:
-        raise CorruptEntryError(f"version {version.version[:12]} has no readable {SOURCES}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

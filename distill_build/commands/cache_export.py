@@ -13,6 +13,7 @@ from typing import BinaryIO
 from distill_build.cache.bundle import BundleWriter, is_bundle
 from distill_build.cache.selection import Holdings
 from distill_build.commands.cache_selection import selected
+from distill_build.commands.columns import volume
 from distill_build.commands.locate import find_cache
 from distill_build.console.words import number_of
 from distill_build.engine.lock import in_use
@@ -118,9 +119,4 @@ def _document(target: Path, written: Written, holdings: Holdings) -> JsonObject:
 
 def _text(target: Path, written: Written) -> str:
     calls, responses = number_of(written.calls, "calls"), number_of(written.responses, "responses")
-    return f"{target}: {calls} with {responses}, {number_of(written.versions, 'versions')}, {size(written.size)}"
-
-
-def size(number: int) -> str:
-    """Bytes as people read them."""
-    return f"{number / 1e6:,.1f} MB" if number >= 1e5 else f"{number / 1e3:,.1f} kB"
+    return f"{target}: {calls} with {responses}, {number_of(written.versions, 'versions')}, {volume(written.size)}"

@@ -7,8 +7,8 @@ from distill_build.cache.indexes import read_indexes
 from distill_build.cache.intake import Intake
 from distill_build.cache.pulling import Pull
 from distill_build.cache.remote import Remote
-from distill_build.commands.cache_export import size
 from distill_build.commands.cache_import import cache_to_fill, incomplete, text
+from distill_build.commands.columns import volume
 from distill_build.commands.locate import place_for_cache
 from distill_build.console.words import number_of
 from distill_build.errors import StorageError
@@ -35,7 +35,7 @@ def run(options: Options) -> int:
         document = {"remote": remote.shown, "cache": str(cache), **gains.row(), **figures}
         print(json.dumps(document, ensure_ascii=False, indent=2))
     elif not options.quiet:
-        fetched = f" ({size(pull.size)} in {number_of(pull.packs, 'packs')})" if pull.packs else ""
+        fetched = f" ({volume(pull.size)} in {number_of(pull.packs, 'packs')})" if pull.packs else ""
         print(f"{remote.shown} → {cache}: {text(gains)}{fetched}")
     for trouble in troubles:
         print(f"distill-build: {trouble}", file=sys.stderr)

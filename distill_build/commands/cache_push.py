@@ -7,8 +7,8 @@ from distill_build.cache.indexes import read_indexes
 from distill_build.cache.pushing import Push, Sent
 from distill_build.cache.remote import Remote
 from distill_build.cache.selection import Holdings
-from distill_build.commands.cache_export import size
 from distill_build.commands.cache_selection import selected
+from distill_build.commands.columns import volume
 from distill_build.commands.locate import find_cache
 from distill_build.console.words import number_of
 from distill_build.engine.lock import in_use
@@ -46,4 +46,4 @@ def _text(sent: Sent) -> str:
         calls, versions = number_of(sent.seen_calls, "calls"), number_of(sent.seen_versions, "versions")
         return f"nothing to send, {calls} and {versions} are there already"
     what = f"{number_of(sent.calls, 'calls')} and {number_of(sent.versions, 'versions')}"
-    return f"{what} sent, {size(sent.size)} in {number_of(sent.packs, 'packs')}"
+    return f"{what} sent, {volume(sent.size)} in {number_of(sent.packs, 'packs')}"

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from distill_build.artefact_rows import TagRow
 from distill_build.commands.diff_comparison import Comparison
 from distill_build.commands.diff_sides import SHORT
 from distill_build.commands.diff_text import EMPTY, Line, heading, reason
@@ -16,7 +17,7 @@ from distill_build.records import JsonObject, answer_id
 from distill_build.stages.attribution import Group
 from distill_build.versions.content import Content, rows_in
 from distill_build.versions.difference import Difference
-from distill_build.versions.difference_rows import ANSWERS, QUESTIONS, AnswerRow, QuestionRow, TagRow
+from distill_build.versions.difference_rows import ANSWERS, QUESTIONS, AnswerRow, QuestionRow
 from distill_build.versions.tag_matching import TagTree
 
 Row = TagRow | QuestionRow | AnswerRow

@@ -9,9 +9,10 @@ from distill_build.engine.manifest import Difference
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-from distill_build.stages.changes import Change, changes_between, item_changes
+from distill_build.stages.changes import item_changes
 from distill_build.stages.plan import Plan, StagePlan
 from distill_build.stages.session import Session
+from distill_build.stages.setting_names import Change, changes_between
 from distill_build.stages.tally import STAGES
 
 SHOWN_CHARACTERS = 200

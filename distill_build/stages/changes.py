@@ -1,4 +1,4 @@
-"""What changed since the last build, for the whole of it and for one item."""
+"""What changed since the last build in the request behind one item; for the whole of it see `setting_names`."""
 
 import json
 from collections.abc import Iterator
@@ -14,9 +14,6 @@ from distill_build.stages import answers, questions, tags
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.recipe import Call
 from distill_build.stages.session import Session
-from distill_build.stages.setting_names import Change, changes_between, setting_name
-
-__all__ = ["Change", "changes_between", "find_item", "item_changes", "setting_name"]
 
 
 def item_changes(session: Session, item: str) -> Iterator[Difference]:

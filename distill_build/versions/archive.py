@@ -51,6 +51,10 @@ class Archive:
         """Every version that can be read, of all datasets."""
         return (record for _, record in self._records.readable())
 
+    def readable(self) -> Iterator[tuple[str, Version]]:
+        """Every version that can be read, with its record's digest."""
+        return self._records.readable()
+
     def remove(self, digests: Iterable[str]) -> None:
         """Forgets versions, first what lists them: a kill in between leaves records of their own, which are whole."""
         gone = set(digests)

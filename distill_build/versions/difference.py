@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from distill_build.artefact_rows import TagRow
 from distill_build.records import answer_id, question_id
 from distill_build.versions.content import Content, rows_in, shared_chunks
-from distill_build.versions.difference_rows import ANSWERS, QUESTIONS, TAGS, AnswerRow, QuestionRow, TagRow
+from distill_build.versions.difference_rows import ANSWERS, QUESTIONS, TAGS, AnswerRow, QuestionRow
 from distill_build.versions.tag_matching import Matcher, Matching, TagTree, tree_of
 
 

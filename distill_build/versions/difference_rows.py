@@ -11,17 +11,6 @@ TAGS, QUESTIONS, ANSWERS = "tags.jsonl", "questions.jsonl", "answers.jsonl"
 FAILURES, SOURCES = "failures.jsonl", "runs/sources.jsonl"
 
 
-class TagRow(msgspec.Struct, frozen=True, gc=False):
-    """A line of tags.jsonl."""
-
-    id: str
-    path: tuple[str, ...]
-    number: str
-    label: str
-    parent: str | None
-    leaf: bool
-
-
 class QuestionRow(msgspec.Struct, frozen=True, gc=False):
     """A line of questions.jsonl."""
 

@@ -18,6 +18,7 @@ from distill_build.engine.lock import unused
 from distill_build.engine.store import Store
 from tests.cache.carried import bundle, call, record
 from tests.e2e.carrying import CALLS, Machine, Twice
+from tests.e2e.mounts import read_only
 from tests.e2e.workspace import Finished
 from tests.server import ScriptedServer
 
@@ -258,16 +259,18 @@ def test_a_killed_import_leaves_a_good_cache_and_the_next_one_completes_it(
 
 
 def test_a_cache_on_a_read_only_disk_can_be_exported(built: Twice, whole: Path, tmp_path: Path) -> None:
-    place = tmp_path / "read-only"
-    place.mkdir()
-    source = str(built.machine.cache)
-    if subprocess.run(["mount", "--bind", source, str(place)], capture_output=True, check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
-        target = tmp_path / "x.bundle"
-        finished = built.machine.workspace.raw("cache", "export", str(target), "--cache-dir", str(place))
+    target = tmp_path / "x.bundle"
+    with read_only(built.machine.cache):
+        finished = built.machine.workspace.raw("cache", "export", str(target))
         assert (finished.status, target.read_bytes()) == (0, whole.read_bytes())
-        assert_refused(built.machine.workspace.raw("cache", "import", str(target), "--cache-dir", str(place)))
+        assert_refused(built.machine.workspace.raw("cache", "import", str(target)))
+
+
+def test_a_version_is_exported_beside_a_damaged_record_of_another(built: Twice, tmp_path: Path) -> None:
+    stranger = built.machine.cache / "versions" / f"{'a' * 64}.json"
+    stranger.write_bytes(b"{}")
+    try:
+        done = built.machine.workspace.raw("cache", "export", str(tmp_path / "one.bundle"), "latest")
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        stranger.unlink()
+    assert (done.status, done.stderr) == (0, "")

@@ -8,15 +8,13 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.e2e.mounts import read_only
 from tests.e2e.workspace import COMMAND, TIMEOUT_SECONDS, Finished, Workspace
 from tests.server import ScriptedServer
 
@@ -162,19 +160,6 @@ def test_without_the_bundle_it_says_what_is_missing_and_sends_nothing(a: Machine
     assert "cache import" in missing.stderr
     assert b.git("status", "--porcelain") == ""
     assert set(b.files()) == {"distill.lock"}
-
-
-@contextmanager
-def read_only(place: Path) -> Iterator[None]:
-    """`place` on a file system that takes no writes, not even root's."""
-    bind = ["mount", "--bind", str(place), str(place)]
-    if sys.platform != "linux" or os.geteuid() or subprocess.run(bind, capture_output=True, check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
-        yield
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_cache_that_cannot_be_written_is_enough(a: Machine, tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ import json
 import pickle
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
@@ -24,6 +22,7 @@ from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import chunks_of
+from tests.e2e.mounts import read_only
 from tests.e2e.workspace import Finished, Workspace
 from tests.server import Body, Fault, ScriptedServer, classify, content
 
@@ -502,16 +501,3 @@ def test_a_cache_that_cannot_be_written_is_checked_and_left_as_it_is(project: Wo
         found = fsck(project)
     assert (found.status, found.stdout.count("cannot be written")) == (5, 1)
     assert {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()} == before
-
-
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Mounts a folder onto itself without the right to write: root needs more than permissions to be held off."""
-    mount = ["mount", "--bind", str(folder), str(folder)]
-    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("nothing can be mounted here")
-    try:
-        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)

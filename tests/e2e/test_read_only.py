@@ -1,34 +1,15 @@
 """A cache on a disk that cannot be written, as CI may mount one: what asks nothing works, and nothing is asked."""
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from tests.e2e.mounts import read_only
 from tests.e2e.test_disk import assert_sentence
 from tests.e2e.workspace import LOCK, Workspace
 from tests.server import ScriptedServer, hang
 
 SMALL = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
 CALLS = 7
-
-
-@contextmanager
-def read_only(place: Path) -> Iterator[None]:
-    """`place` as it is, on a disk that cannot be written: permissions would not keep root out."""
-    binds = (["mount", "--bind", str(place), str(place)], ["mount", "-o", "remount,ro,bind", str(place)])
-    if sys.platform != "linux" or os.geteuid() or subprocess.run(binds[0], capture_output=True, check=False).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        subprocess.run(binds[1], check=True)
-        yield
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
