@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-launchers lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -c 'import sys; sys.exit("distill-build needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12") if not (3, 11) <= sys.version_info < (3, 14) else None'
@@ -15,11 +15,21 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[local,parquet,dev]'
 	touch $@
 
+# The launchers' plugins bring packages of their own, and Hydra looks at every plugin at each start: they get a venv of
+# their own, so that all other tests see what most users have.
+$(VENV)-launchers/.installed: pyproject.toml constraints.txt Makefile
+	$(PYTHON) -m venv $(VENV)-launchers
+	$(VENV)-launchers/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[launchers]' pytest
+	touch $@
+
 demo: $(VENV)/.installed
 	$(BIN)/distill-build topic="Physical Education and Sports" depth=2 breadth=3 questions_per_tag=2
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2
+
+test-launchers: $(VENV)-launchers/.installed
+	$(VENV)-launchers/bin/python -m pytest tests/launchers
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -30,4 +40,4 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/run.py
 
 clean:
-	rm -rf $(VENV) outputs .distill-cache
+	rm -rf $(VENV) $(VENV)-launchers outputs .distill-cache

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 from harness import COMMAND, WORK, fresh, interleaved, repeats, run, tell
+from texts import text
 
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.manifest import canonical
@@ -22,15 +23,9 @@ from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
 
 TOP, LEAVES, QUESTIONS = 50, 200, 10
-WORDS = [f"{a}{b}{c}" for a in "bdfklmprst" for b in "aeiou" for c in ("n", "ra", "sto", "l", "min", "tek")]
-REASONING, ANSWER = 120, 120
+REASONING, ANSWER = 110, 110
 """Words of each text: about 1.3 kB of text in a row."""
 LABELS = ("Branch", "Bough")
-
-
-def text(seed: str, count: int) -> str:
-    chosen = random.Random(seed)
-    return " ".join(chosen.choices(WORDS, k=count))
 
 
 def tags(label: str) -> Iterator[tuple[Tag, list[Tag]]]:

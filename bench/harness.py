@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,46 @@ def built(leaves: int) -> Path:
         with server() as address:
             run(build_words(address, leaves, 10), fresh(folder.name))
     return folder
+
+
+def copied(leaves: int, name: str) -> Path:
+    """A copy of what `built` gives, to be changed. Its cache knows no folder: gc would keep the other's versions."""
+    source, folder = built(leaves), fresh(name)
+    for part in (".distill-cache", "outputs"):
+        shutil.copytree(source / part, folder / part)
+    shutil.rmtree(folder / ".distill-cache/datasets")
+    return folder
+
+
+@dataclass(frozen=True)
+class Command:
+    """Words to measure in a folder; `prepare` comes before each run and is not measured."""
+
+    words: Sequence[str]
+    prepare: Callable[[], object] = lambda: None
+
+
+def costs(times: int, folder: Path, commands: Mapping[str, Command]) -> dict[str, Cost]:
+    """What each command takes: the median of the seconds, the largest peak, the last output. They take turns."""
+    taken: dict[str, list[Cost]] = {name: [] for name in commands}
+
+    def once(name: str, command: Command) -> float:
+        command.prepare()
+        taken[name].append(run(command.words, folder))
+        return taken[name][-1].seconds
+
+    seconds = interleaved(times, *(partial(once, name, command) for name, command in commands.items()))
+    peaks = [max(cost.peak_mb for cost in each) for each in taken.values()]
+    return {
+        name: replace(taken[name][-1], seconds=median, peak_mb=peak)
+        for name, median, peak in zip(commands, seconds, peaks, strict=True)
+    }
+
+
+def tell_cost(figure: str, cost: Cost, least: str, bare: Cost) -> None:
+    """The line of a command that is to take less than 10 s and 300 MB; `least` says what the bare one does."""
+    measured = f"{cost.seconds:.1f} s, {cost.peak_mb:.0f} MB; {cost.seconds / bare.seconds:.1f} times {least}"
+    tell(figure, "< 10 s, < 300 MB", measured, good=cost.seconds < 10 and cost.peak_mb < 300)
 
 
 def interleaved(times: int, *measure: Callable[[], float]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Runs every measurement and prints the table of README.md. `make bench`; about ten minutes on two cores."""
+"""Runs every measurement and prints the table of README.md. `make bench`; about twenty minutes on two cores."""
 
 import subprocess
 import sys
@@ -12,6 +12,9 @@ SCRIPTS = (
     "startup",
     "diff",
     "sweep",
+    "cache",
+    "carrying",
+    "locked",
 )  # memory makes the datasets that others use
 
 

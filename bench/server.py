@@ -2,8 +2,9 @@
 
 Knows just enough of HTTP/1.1 for clients on loopback: keep-alive, Content-Length, one request at a time.
 A request with a JSON schema gets the list it asks for, its items named after a digest of the request; any other gets
-one fixed answer of about 1.5 kB. `GET /stats` says how many answers were given since the last time it was asked, and
-in how many seconds, from the first of their requests to the last reply; `GET /bodies` gives their bodies, one a line.
+one of a thousand answers of about 1.5 kB, more text than a compressor has in view. `GET /stats` says how many answers
+were given since the last time it was asked, and in how many seconds, from the first of their requests to the last
+reply; `GET /bodies` gives their bodies, one a line.
 
     python bench/server.py --latency 0.2      prints the address
 """
@@ -13,9 +14,12 @@ import asyncio
 import hashlib
 import json
 import time
+import zlib
 from typing import Any
 
-WORDS = "The quick check is to write the claim down, test it on a small case, and see what would prove it wrong. "
+from texts import text
+
+ANSWER_WORDS, REASONING_WORDS = 165, 55
 USAGE = {"prompt_tokens": 40, "completion_tokens": 300, "completion_tokens_details": {"reasoning_tokens": 100}}
 
 
@@ -31,7 +35,7 @@ def response(body: bytes) -> bytes:
     return head.encode() + body
 
 
-ANSWER = completion(WORDS * 9, WORDS * 3)
+ANSWERS = [completion(text(f"a{n}", ANSWER_WORDS), text(f"r{n}", REASONING_WORDS)) for n in range(1_000)]
 
 
 def listed(body: bytes) -> bytes:
@@ -80,11 +84,11 @@ class Connection(asyncio.Protocol):
         else:
             self.tally.first = self.tally.first if self.tally.bodies else time.perf_counter()
             self.tally.bodies.append(body)
-            self.loop.call_later(self.latency, self.answer)
+            self.loop.call_later(self.latency, self.answer, ANSWERS[zlib.crc32(body) % len(ANSWERS)])
 
-    def answer(self) -> None:
+    def answer(self, response: bytes) -> None:
         self.tally.last = time.perf_counter()
-        self.transport.write(ANSWER)
+        self.transport.write(response)
 
 
 async def serve(latency: float) -> None:

@@ -83,6 +83,11 @@ class SourcesRow(msgspec.Struct, frozen=True, gc=False):
     requests: tuple[Source, ...]
     answers: tuple[Source, ...]
 
+    @property
+    def responses(self) -> tuple[Source, ...]:
+        """All of them: key of the call and digest of the response."""
+        return (*self.requests, *self.answers)
+
 
 class FailureRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A line of failures.jsonl. `question_id` is set where one answer is missing."""

@@ -11,13 +11,15 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_build.command_line import COMMANDS, CommandLine, parse
-from distill_build.errors import DistillError, InterruptedBuildError, StorageError, UsageError
+from distill_build.errors import DistillError, InterruptedBuildError, StorageError
 
 if TYPE_CHECKING:
     from distill_build.settings import Settings
+    from distill_build.sweeps.launching import LaunchedJob
     from distill_build.sweeps.variants import Variant
 
 
@@ -112,15 +114,13 @@ def run_reading(line: CommandLine) -> int:
 def run_composing(line: CommandLine) -> int:
     """Composes the configuration and runs the command with its settings; in a sweep with all of them together.
 
-    Where the command cannot do that, or another launcher runs the jobs, it is run once for each.
+    Where the command cannot do that it is run once for each. What another launcher runs is for the command to say.
     """
     from distill_build import config
 
     command = COMMANDS[line.command]
 
     def task(settings: "Settings") -> int:
-        if line.options.json and config.is_sweep():
-            raise UsageError("--json prints one document, and this launcher runs a build for each job: leave one out")
         status: int = importlib.import_module(command.module).run(settings, line.options)
         return status
 
@@ -128,8 +128,18 @@ def run_composing(line: CommandLine) -> int:
         status: int = importlib.import_module(command.sweep).run(variants, line.options)
         return status
 
-    together = sweep if command.sweep else None
-    return config.run(line.settings, task, sweep=together, report=lambda error: tell(error, as_json=line.options.json))
+    def launched() -> "LaunchedJob":
+        from distill_build.sweeps.launching import LaunchedJob
+
+        return LaunchedJob(command.launched, line.options, Path.cwd())
+
+    return config.run(
+        line.settings,
+        task,
+        sweep=sweep if command.sweep else None,
+        launched=launched if command.launched else None,
+        report=lambda error: tell(error, as_json=line.options.json),
+    )
 
 
 def tell(error: DistillError, *, as_json: bool) -> int:

@@ -17,7 +17,7 @@ from distill_build.options import Options
 class Command:
     """One verb: its module, its line of help, the words it takes, and whether it composes a configuration.
 
-    `sweep` is the module that takes all jobs of a sweep together.
+    `sweep` is the module that takes all jobs of a sweep together, `launched` the one for jobs that others launch.
 
     `reads` says of one that does not whether it works on a dataset or cache that is there. `stand_in` are settings for
     a command that has no use for them but composes them like any other.
@@ -29,6 +29,7 @@ class Command:
     words: str = ""
     builds: bool = False
     sweep: str = ""
+    launched: str = ""
     reads: bool = True
     stand_in: tuple[str, ...] = ()
 
@@ -62,6 +63,7 @@ COMMANDS: Mapping[str, Command] = {
         "bring the dataset up to date (the default)",
         builds=True,
         sweep="distill_build.commands.build_sweep",
+        launched="distill_build.commands.build_launched",
     ),
     "plan": Command(
         "distill_build.commands.plan",

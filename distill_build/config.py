@@ -1,9 +1,10 @@
-"""Hydra → `Settings`. Beside this `resolution` and `sweeps.composing` know Hydra or OmegaConf, imported in functions.
+"""Hydra → `Settings`. Beside this `resolution` and `sweeps` know Hydra or OmegaConf, imported in functions.
 
     run(words, task)
       ├── quote_free_text    topics and names become text that Hydra reads as typed
-      ├── compose            nothing else to do for Hydra: its compose API, twice as fast; with -m `sweeps.composing`
-      ├── hydra_main         all the rest as hydra.main does it: --cfg, --info, callbacks, other launchers, …
+      ├── compose            one build by Hydra's compose API, twice as fast as hydra.main, or a sweep
+      ├── hand_out           sweeps in which other sweepers or launchers take part: `sweeps.launching`
+      ├── hydra_main         all the rest as hydra.main does it: --cfg, --info, callbacks of a single build, …
       ├── Job                composed configurations → Settings → task → exit status
       └── translate          whatever Hydra refuses becomes one sentence: `config_errors`
 
@@ -12,7 +13,7 @@ All ways look into a project's own conf/ first: see `add_search_path`.
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -27,38 +28,73 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from distill_build.settings import Settings
+    from distill_build.sweeps.composing import ComposedSweep
+    from distill_build.sweeps.launching import LaunchedJob
     from distill_build.sweeps.variants import Variant
 
 Task = Callable[["Settings"], int]
 Sweep = Callable[["Sequence[Variant]"], int]
+Launched = Callable[[], "LaunchedJob"]
 Report = Callable[[DistillError], int]
 
 PRIMARY = "distill"
 PROJECT_CONF = Path("conf")
 VERSION_BASE = "1.3"
 FULL_ERROR = "HYDRA_FULL_ERROR"
+MULTIRUN = frozenset({"-m", "--multirun"})
+PLACES = ("--config-dir", "--config-name", "--config-path")
+"""Flags that say where the configuration is, and nothing of what is done with it."""
 
 
-def run(words: Sequence[str], task: Task, *, sweep: Sweep | None = None, report: Report | None = None) -> int:
+def run(
+    words: Sequence[str],
+    task: Task,
+    *,
+    sweep: Sweep | None = None,
+    launched: Launched | None = None,
+    report: Report | None = None,
+) -> int:
     """Composes the configuration that `words` ask for and gives its settings to `task`; with -m all to `sweep`.
 
     `words` are overrides and Hydra's own flags, a flag's value after `=`. Returns the highest exit status of
-    the jobs; 0 where there was none (`--cfg`, `--info`). Without `sweep`, or with another launcher than ours, `task`
-    gets one job after the other. Then a job's DistillError goes to `report`, which returns its exit status, and the
-    other jobs go on; they end early when one is interrupted, or meets a bug. With our launcher a mistake in the
-    settings of any job is raised before the first one begins.
+    the jobs; 0 where there was none (`--cfg`, `--info`). A mistake in the settings of any job is raised before the
+    first one begins.
+
+    Without `sweep`, `task` gets one job after the other. Then a job's DistillError goes to `report`, which returns
+    its exit status, and the other jobs go on; they end early when one is interrupted, or meets a bug. `launched` is
+    what other launchers run; without it they do nothing.
 
     Raises ConfigurationError or UsageError for what cannot be composed. What `task` raises comes unchanged.
-    The statuses of jobs that a launcher plugin starts in other processes stay there.
     """
     flags = [word for word in words if word.startswith("-")]
     overrides = [word for word in words if not word.startswith("-")]
-    multirun = not {"-m", "--multirun"}.isdisjoint(flags) or "hydra.mode=multirun" in map(str.lower, overrides)
+    multirun = not MULTIRUN.isdisjoint(flags) or "hydra.mode=multirun" in map(str.lower, overrides)
     quoted = quote_free_text(overrides, multirun=multirun)
+    places = {name: value for name, _, value in (flag.partition("=") for flag in flags) if name in PLACES}
     job = Job(task, sweep, report)
-    if set(flags) <= {"-m", "--multirun"} and compose(quoted, job, multirun=multirun):
-        return job.outcome(0)
+    if {flag.partition("=")[0] for flag in flags} <= MULTIRUN | set(PLACES) and "://" not in places.get(PLACES[2], ""):
+        composed = compose(quoted, places, multirun=multirun)
+        if composed is not None:
+            return run_composed(composed, job, launched)
     return hydra_main([*flags, *quoted], job)
+
+
+def run_composed(composed: "DictConfig | ComposedSweep", job: "Job", launched: Launched | None) -> int:
+    """Runs one build, or a sweep in the way that its configuration asks for."""
+    from omegaconf import DictConfig
+
+    if isinstance(composed, DictConfig):
+        job(composed)
+    elif composed.is_plain:
+        job.together(composed.variants())
+    else:
+        from distill_build.sweeps.launching import hand_out, refuse_search
+
+        if launched is not None:
+            return hand_out(composed, launched())
+        refuse_search(composed.master)
+        job.together(composed.variants())
+    return job.outcome(0)
 
 
 class Job:
@@ -81,9 +117,9 @@ class Job:
         from distill_build.resolution import settings_of
 
         choices = HydraConfig.get().runtime.choices
-        self.attempt(lambda: self.task(settings_of(composed, choices)), one_of_several=is_sweep())
+        self.attempt(lambda: self.task(settings_of(composed, choices)), one_of_several=False)
 
-    def together(self, variants: "Sequence[Variant]") -> int:
+    def together(self, variants: "Sequence[Variant]") -> None:
         """Gives all jobs of a sweep to whoever takes them together, else one after the other to the task."""
         if self.sweep is not None:
             sweep = self.sweep
@@ -91,7 +127,6 @@ class Job:
         else:
             for variant in variants:
                 self.attempt(lambda settings=variant.settings: self.task(settings), one_of_several=True)  # type: ignore[misc]  # mypy has no lambda defaults
-        return max(self.statuses, default=0)
 
     def attempt(self, task: Callable[[], int], *, one_of_several: bool) -> None:
         """Runs a task. After an exception that ends the sweep the remaining jobs do nothing."""
@@ -120,14 +155,6 @@ class Job:
         return max([status, *self.statuses])
 
 
-def is_sweep() -> bool:
-    """Whether the job that Hydra is running is one of several."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
 # ---- Hydra ----
 
 
@@ -138,46 +165,39 @@ def packed_conf() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def compose(overrides: list[str], job: Job, *, multirun: bool) -> bool:
-    """Composes and runs `job`; does nothing and says False where Hydra would have more to do, and `hydra_main` must.
+def compose(overrides: list[str], places: Mapping[str, str], *, multirun: bool) -> "DictConfig | ComposedSweep | None":
+    """Composes a build or a sweep; None where Hydra would have more to do with a build, and `hydra_main` must.
 
     `hydra.main` composes twice and copies the result twice, which for our configuration takes twice as long.
+    `places` are the values of `PLACES`.
     """
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
 
     from distill_build.sweeps.composing import compose_sweep
 
-    if any(word.lstrip("+~").startswith("hydra") for word in overrides):
-        return False
-    add_search_path(None)
+    config_dir, primary = places.get("--config-dir"), places.get("--config-name", PRIMARY)
+    add_search_path(Path(config_dir) if config_dir is not None else None)
+    folder = str(Path(places.get("--config-path", packed_conf())).absolute())
     try:
-        with initialize_config_dir(str(packed_conf()), job_name="distill-build", version_base=VERSION_BASE):
-            if multirun:
-                variants = compose_sweep(GlobalHydra.instance().config_loader(), PRIMARY, overrides)
-            else:
-                composed = compose_one(overrides)
+        with initialize_config_dir(folder, job_name="distill-build", version_base=VERSION_BASE):
+            composed = None if multirun else compose_one(primary, overrides)
+            if composed is None or composed.hydra.mode == RunMode.MULTIRUN:
+                return compose_sweep(GlobalHydra.instance().config_loader(), primary, overrides)
     except Exception as error:
         raise translate(error) from error
-    if multirun:
-        return variants is not None and job.together(variants) is not None
-    if composed is None:
-        return False
-    job(composed)
-    return True
+    hydra = composed.hydra
+    more = hydra.callbacks or hydra.job.env_set or hydra.job.chdir or hydra.output_subdir
+    return None if more or any(word.lstrip("+~").startswith("hydra") for word in overrides) else composed
 
 
-def compose_one(overrides: list[str]) -> "DictConfig | None":
-    """One composed configuration; None where it asks Hydra for more than that."""
+def compose_one(primary: str, overrides: list[str]) -> "DictConfig":
+    """One composed configuration, which Hydra takes for its own."""
     from hydra import compose
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
-    composed = compose(PRIMARY, overrides, return_hydra_config=True)
-    hydra = composed.hydra
-    job = hydra.job
-    if hydra.mode == RunMode.MULTIRUN or hydra.callbacks or job.env_set or job.chdir or hydra.output_subdir:
-        return None
+    composed = compose(primary, overrides, return_hydra_config=True)
     HydraConfig.instance().set_config(composed)
     return composed
 

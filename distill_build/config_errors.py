@@ -12,6 +12,14 @@ from distill_build.errors import ConfigurationError, UsageError
 from distill_build.free_text import quote
 
 THEIRS = ("hydra.", "omegaconf.", "yaml.", "antlr4.")
+PLUGINS = {
+    "hydra/launcher=joblib": "hydra-joblib-launcher",
+    "hydra/launcher=ray": "hydra-ray-launcher",
+    "hydra/launcher=submitit_local": "hydra-submitit-launcher",
+    "hydra/launcher=submitit_slurm": "hydra-submitit-launcher",
+    "hydra/sweeper=optuna": "hydra-optuna-sweeper",
+}
+"""Those that are tried with distill-build; the extra `launchers` has them all."""
 
 
 def translate(error: Exception) -> Exception:
@@ -70,6 +78,8 @@ def missing_file(error: Exception) -> ConfigurationError:
     group, _, option = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
     if not group:
         return ConfigurationError(f"the configuration cannot be read: {str(error).partition(chr(10))[0]}")
+    if (package := PLUGINS.get(f"{group}={option}")) is not None:
+        return ConfigurationError(f"{group}={option} needs a plugin that is not installed: pip install {package}")
     known = [known for known in getattr(error, "options", None) or () if known != "same"]
     near = difflib.get_close_matches(option, known, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""

@@ -21,8 +21,8 @@ from distill_build.settings_checks import check_address, check_settings, check_t
 Data = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 ROLES = tuple(ROLE_OF_STAGE.values())
-NOT_OF_A_BUILD = frozenset({"model", "local"})
-"""Top-level keys that other keys refer to, and that no build reads."""
+NOT_OF_A_BUILD = frozenset({"model", "local", "objective"})
+"""Top-level keys that other keys refer to, or a sweep goes by, and that no build reads."""
 
 
 def to_settings(data: Data) -> Settings:
@@ -55,7 +55,7 @@ def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Ite
             yield from known_keys(field.type, f"{prefix}{field.name}.")
     if struct is Settings:
         yield from ("model", *known_keys(ModelSettings, "model."), *(f"model@{role}" for role in ROLES))
-        yield from ("local", "local.path")
+        yield from ("local", "local.path", "objective")
 
 
 def unknown_key(key: str) -> ConfigurationError:

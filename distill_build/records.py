@@ -15,11 +15,17 @@ Source = tuple[str, str]
 """Where something was read from: the key of a call, and the digest of the response to it that was used."""
 
 ID_HEX_DIGITS = 16
+SHOWN_DIGITS = 12
 
 
 def _identify(kind: str, *parts: str | int) -> str:
     text = json.dumps([kind, *parts], ensure_ascii=False, separators=(",", ":"))
     return f"{kind[0]}_{hashlib.sha256(text.encode()).hexdigest()[:ID_HEX_DIGITS]}"
+
+
+def short(digest: str) -> str:
+    """The beginning of a digest, as people are shown it: of a version, most often."""
+    return digest[:SHOWN_DIGITS]
 
 
 def tag_id(parent: str, label: str) -> str:

@@ -1,13 +1,15 @@
 """Hydra's plugins of distill-build: a sweeper that composes nothing, a launcher that gives all jobs away together.
 
-Hydra finds plugins in packages of this name alone. What is done with the jobs is for `distill_build.config` to say.
+Hydra finds plugins in packages of this name alone. What is done with the jobs is for `distill_build.sweeps.launching`
+to say.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -17,33 +19,35 @@ class UnionSweeper(BasicSweeper):
     """Hydra's basic sweeper, without composing every job for a look and without a multirun.yaml."""
 
     def sweep(self, arguments: list[str]) -> Any:
+        """Launches every combination of the values in `arguments`, in batches where these are wanted."""
         from distill_build.sweeps.composing import combinations
 
         assert self.hydra_context is not None and self.launcher is not None  # noqa: PT018, S101 - set up by Hydra
-        results = []
         jobs = combinations(self.hydra_context.config_loader, self.params, arguments)
-        for start in range(0, len(jobs), self.max_batch_size or len(jobs)):
-            batch = jobs[start : start + (self.max_batch_size or len(jobs))]
-            results.append(self.launcher.launch(batch, initial_job_idx=start))
-        for result in (each for batch in results for each in batch):
-            _ = result.return_value  # raises what another launcher's job has raised
-        return results
+        size = self.max_batch_size or len(jobs)
+        return [self.launcher.launch(jobs[start : start + size], start) for start in range(0, len(jobs), size)]
 
 
 class UnionLauncher(Launcher):
-    """Composes all jobs, and hands them over at once."""
+    """Hands jobs over to the sweep, which builds them together, or has another launcher run each of them."""
+
+    def __init__(self, launcher: DictConfig | None = None) -> None:
+        """`launcher` is the node of the other one, not yet instantiated."""
+        self._node = launcher
+        self._other: Launcher | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """See Hydra's Launcher."""
-        self._loader = hydra_context.config_loader
-        self._task: Any = task_function
-        self._config = config
+        from distill_build.sweeps.launching import Handout
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:  # noqa: ARG002 - Hydra's
-        """Runs all jobs; each has the same return value, the status of all of them."""
-        from distill_build.sweeps.composing import variants_of
+        if not isinstance(task_function, Handout):
+            raise TypeError("hydra/launcher=union works for a sweep of distill-build alone")
+        self._handout = task_function
+        if self._node is not None:
+            theirs = config.copy()
+            theirs.hydra.launcher = self._node
+            self._other = Plugins.instance().instantiate_launcher(hydra_context, task_function.job, theirs)
 
-        if not hasattr(self._task, "together"):
-            raise TypeError("hydra/launcher=union works for distill-build alone")
-        status = self._task.together(variants_of(self._loader, self._config, job_overrides))
-        return [JobReturn(overrides=words, status=JobStatus.COMPLETED, _return_value=status) for words in job_overrides]
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs all jobs; the value of each is what a sweeper may go by."""
+        return self._handout.launch(job_overrides, initial_job_idx, self._other)

@@ -13,9 +13,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import aiohttp
+import boto3
 from aiohttp import web
 
 BUCKET = "bucket"
@@ -49,6 +51,30 @@ class S3:
 
     def address(self, folder: str) -> str:
         return f"s3://{BUCKET}/{folder}"
+
+    def objects(self, prefix: str) -> dict[str, bytes]:
+        """What lies there, by name; not counted among the requests."""
+        names = [each["Key"] for each in self._direct.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]]
+        return {name: self._direct.get_object(Bucket=BUCKET, Key=name)["Body"].read() for name in names}
+
+    def put(self, name: str, data: bytes) -> None:
+        """Puts an object there, as somebody else would."""
+        self._direct.put_object(Bucket=BUCKET, Key=name, Body=data)
+
+    def remove(self, name: str) -> None:
+        """Removes an object, as somebody else would."""
+        self._direct.delete_object(Bucket=BUCKET, Key=name)
+
+    @cached_property
+    def _direct(self) -> Any:
+        """A client that is not kept at the gate."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self._behind,
+            region_name="us-east-1",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",  # noqa: S106 - moto takes any
+        )
 
     def sent(self, method: str) -> list[str]:
         """The paths of the requests of a method."""

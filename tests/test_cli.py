@@ -155,14 +155,8 @@ def test_a_sweep_gets_all_its_jobs_at_once(monkeypatch: pytest.MonkeyPatch, comm
     assert swept == [[("网球", 1), ("网球", 2), ("游泳", 1), ("游泳", 2)]]
 
 
-def test_hydras_own_launcher_runs_a_build_for_each_job(built: list[tuple[Settings, Options]]) -> None:
-    assert main(["topic=网球,游泳", "-m", "depth=1,2", "hydra/launcher=basic"]) == 0
-    assert [(settings.topic, settings.depth) for settings, _ in built] == [
-        ("网球", 1), ("网球", 2), ("游泳", 1), ("游泳", 2),
-    ]  # fmt: skip
-    assert main(["topic=a", "-m", "depth=1,2", "hydra/launcher=basic", "--json"]) == 2, "one document, two builds"
-    assert main(["export", "topic=a", "-m", "depth=1,2", "--json"]) == 2
-    assert len(built) == 4
+def test_one_document_is_for_one_job_where_a_command_has_no_sweep(tell: Told) -> None:
+    assert tell("export", "topic=a", "-m", "depth=1,2", "--json")[0] == 2
 
 
 def test_hydras_flags_keep_working(tell: Told) -> None:
@@ -240,8 +234,8 @@ def test_a_sweep_goes_on_after_an_error_and_returns_the_highest_code(
             raise BudgetExceededError("spent")
         return 1
 
-    stand_in(monkeypatch, "build", run)
-    status, _, err = tell("topic=a", "-m", "depth=1,2", "hydra/launcher=basic")
+    stand_in(monkeypatch, "export", run)
+    status, _, err = tell("export", "topic=a", "-m", "depth=1,2")
     assert (status, err, seen) == (3, "distill-build: spent\n", [1, 2])
 
 
@@ -249,8 +243,8 @@ def test_ctrl_c_is_130(tell: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(_: Settings, __: Options) -> int:
         raise KeyboardInterrupt
 
-    stand_in(monkeypatch, "build", run)
-    for words in (["topic=a"], ["topic=a", "-m", "depth=1,2", "hydra/launcher=basic"]):
+    stand_in(monkeypatch, "export", run)
+    for words in (["export", "topic=a"], ["export", "topic=a", "-m", "depth=1,2"]):
         assert tell(*words) == (130, "", "distill-build: interrupted\n")
 
 

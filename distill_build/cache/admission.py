@@ -17,6 +17,7 @@ from distill_build.engine.entry import Attempt, Entry, decode, response_digest
 from distill_build.engine.manifest import digest
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
+from distill_build.records import short
 from distill_build.stages.dataset import version_of
 from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Version, decode_record
@@ -143,7 +144,7 @@ def objects_of(objects: Objects, version: Version) -> Iterator[str]:
 def _checked(name: str, version: Version) -> str:
     """A digest, which is about to be a file's name."""
     if not DIGEST.fullmatch(name):
-        raise CorruptEntryError(f"version {version.version[:12]} names an object by what is no digest")
+        raise CorruptEntryError(f"version {short(version.version)} names an object by what is no digest")
     return name
 
 

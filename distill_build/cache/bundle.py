@@ -95,11 +95,16 @@ def is_bundle(file: io.BufferedIOBase) -> bool:
 def read_bundle(file: io.BufferedIOBase, name: str) -> Iterator[Record]:
     """The records of a bundle that messages call `name`, one after the other; their digests are not looked at.
 
-    Raises CorruptEntryError where it is none, of another scheme, cut off, changed, or goes on after its end.
+    Raises CorruptEntryError where it is none or of another scheme, and later, where it is cut off, changed, or goes on
+    after its end.
     """
     lines = _Lines(file, name)
     if _head(lines) != FORMAT:
         raise no_bundle(name)
+    return _records(lines)
+
+
+def _records(lines: "_Lines") -> Iterator[Record]:
     count = 0
     while True:
         so_far = lines.digest.hexdigest()

@@ -4,19 +4,19 @@ Nothing is deleted: what is taken from its place has been put aside with all its
 was not hashed here, and nothing is unpickled.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from distill_build.cache.checking_database import Costs, DatabaseCheck
 from distill_build.cache.checking_versions import VersionsCheck
-from distill_build.cache.findings import Damage, Findings
-from distill_build.cache.hits import call_hits, named_calls, object_hits
+from distill_build.cache.findings import Damage, Findings, Lacking
+from distill_build.cache.hits import call_hits, named_responses, object_hits
 from distill_build.cache.quarantine import Quarantine
 from distill_build.cache.rebuilding import end_interrupted
 from distill_build.engine.artefacts import JOURNAL, replacing
 from distill_build.engine.cache_directory import MARKER, CacheDirectory
 from distill_build.engine.reading import DATABASE
+from distill_build.errors import CorruptEntryError
 from distill_build.versions.archive import Archive
 
 FINISHED = (
@@ -51,25 +51,21 @@ def _check_marker(directory: Path, quarantine: Quarantine | None, findings: Find
     marker = directory / MARKER
     findings.checked["marker"] += 1
     try:
-        content = json.loads(marker.read_bytes())
-        is_sound = isinstance(content, dict) and isinstance(content.get("generation"), str) and "scheme" in content
-    except ValueError:
-        is_sound = False
-    if is_sound:
         CacheDirectory(directory).check_ownership()
-        return
-    findings.damage.append(Damage("marker", MARKER, f"{MARKER} cannot be read"))
-    if quarantine is not None:
-        quarantine.copy("marker", marker)
-        CacheDirectory(directory).renew_generation()
+    except CorruptEntryError:
+        findings.damage.append(Damage("marker", MARKER, f"{MARKER}, which says whose folder this is, cannot be read"))
+        if quarantine is not None:
+            quarantine.copy("marker", marker)
+            CacheDirectory(directory).renew_generation()
 
 
 def _find_hits(versions: VersionsCheck, database: DatabaseCheck, findings: Findings) -> None:
     """Says which items the damage belongs to, and what asking again would cost."""
     archive, records = versions.archive, versions.records
+    gone = _look_for_responses(versions, database, findings)
     if findings.of("database"):  # rows are gone without a trace: versions know what there was
         known = {damage.name for damage in findings.of("call")}
-        for key in sorted(named_calls(archive, records) - database.sound - database.foreign - known):
+        for key in sorted(gone - database.sound - known):
             reason = f"cache entry {key[:12]} is not in what could be read of the database"
             findings.damage.append(Damage("call", key, reason, gone=True))
     objects = {damage.name for damage in findings.of("object")} - findings.restored
@@ -83,6 +79,20 @@ def _find_hits(versions: VersionsCheck, database: DatabaseCheck, findings: Findi
             f"what {version} was read from cannot be told: it is damaged itself" for version in unreadable
         ]
         findings.usd = _price({hit.damage: hit.stage for hit in hits}, database.costs)
+
+
+def _look_for_responses(versions: VersionsCheck, database: DatabaseCheck, findings: Findings) -> set[str]:
+    """Finds the versions that lack responses; returns the keys of these.
+
+    That is no damage to what is here: it was told when it was found, and what is gone stays so, in a version that may
+    be an old one. A gc under a policy never does it: what it takes responses from goes as a whole.
+    """
+    gone: set[str] = set()
+    for version, named in named_responses(versions.archive, versions.records):
+        if missing := database.lacks(named):
+            findings.lacking.append(Lacking(version.name, version.version, len(missing), len(named)))
+            gone.update(missing)
+    return gone
 
 
 def _price(stages: Mapping[str, str], costs: Mapping[str, Costs]) -> float | None:

@@ -11,10 +11,11 @@ from distill_build.cache.findings import Damage, Findings
 from distill_build.cache.quarantine import Quarantine
 from distill_build.cache.rebuilding import rebuild
 from distill_build.engine.entry import Entry, decode
-from distill_build.engine.reading import BUSY_SECONDS, DATABASE, connect, open_database, unusable
+from distill_build.engine.reading import BUSY_SECONDS, DATABASE, connect, holds_versions, open_database, unusable
 from distill_build.engine.rows import Row, complaints_of, delete_row, rows_of
 from distill_build.engine.salvage import Salvage
 from distill_build.errors import CorruptEntryError, StorageError
+from distill_build.records import Source
 
 
 @dataclass(slots=True)
@@ -33,36 +34,53 @@ class Costs:
 class DatabaseCheck:
     """Looks at the database in `directory`. Without a `quarantine` everything stays where it is.
 
-    `sound` are the keys of the entries that are as they were written, `foreign` of those that are too but have another
-    scheme; `costs` are known afterwards too.
+    `responses` are those of the entries that are as they were written; `foreign` the keys of entries that are too but
+    have another scheme; `costs` are known afterwards too.
     """
 
     directory: Path
     quarantine: Quarantine | None
     findings: Findings
-    sound: set[str] = field(default_factory=set)
+    responses: set[Source] = field(default_factory=set)
     foreign: set[str] = field(default_factory=set)
     costs: dict[str, Costs] = field(default_factory=dict)
 
     def run(self) -> None:
         """Fills in the findings. Raises StorageError where the database cannot be read for a reason but damage."""
-        complaint = self._complaint()
-        if complaint is None:
+        self.findings.checked["database"] += 1
+        file = self.directory / DATABASE
+        if not file.exists() or not file.stat().st_size:
+            if holds_versions(self.directory):  # else nothing was stored yet
+                self._save(f"the database {DATABASE} is gone, or empty", iter(()))
+        elif (complaint := self._complaint()) is None:
             self._look_at_rows()
-            return
-        self.findings.damage.append(Damage("database", DATABASE, f"the database {DATABASE} is damaged: {complaint}"))
-        salvage = Salvage(self.directory / DATABASE)
-        entries = self._entries(salvage.rows(), bad_rows=[])
+        else:
+            salvage = Salvage(file)
+            self._save(f"the database {DATABASE} is damaged: {complaint}", salvage.rows())
+            self.findings.expected = salvage.expected
+
+    @property
+    def sound(self) -> set[str]:
+        """The keys of the entries that are as they were written."""
+        return {key for key, _ in self.responses}
+
+    def lacks(self, named: set[Source]) -> list[str]:
+        """The keys of those responses that are not here, as far as can be told."""
+        return [key for key, _ in named - self.responses if key not in self.foreign]
+
+    def _save(self, reason: str, rows: Iterator[Row]) -> None:
+        """Tells of damage to the whole, and makes a new database of the rows that can be read."""
+        self.findings.damage.append(Damage("database", DATABASE, reason))
+        entries = self._entries(rows, bad_rows=[])
         if self.quarantine is not None:
             rebuild(self.directory, self.quarantine, entries)
         else:
             for _ in entries:
                 pass
-        self.findings.saved, self.findings.expected = len(self.sound | self.foreign), salvage.expected
+        self.findings.saved = len(self.sound | self.foreign)
 
     def _complaint(self) -> str | None:
         """What is wrong with the structure; None where nothing is."""
-        self.findings.checked["database"] += 1
         try:
             with closing(connect(self.directory / DATABASE)) as database:
                 return next(iter(complaints_of(database)), None)
@@ -99,7 +117,7 @@ class DatabaseCheck:
                 yield entry
 
     def _count(self, entry: Entry) -> None:
-        self.sound.add(entry.key)
+        self.responses.update((entry.key, attempt.digest) for attempt in entry.attempts)
         costs = self.costs.setdefault(str(entry.manifest["stage"]), Costs())
         prices = [attempt.usd for attempt in entry.attempts if attempt.usd is not None]
         if prices:

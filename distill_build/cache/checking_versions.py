@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,9 @@ from distill_build.cache.quarantine import Quarantine
 from distill_build.cache.roots import Records
 from distill_build.cache.wholeness import Wholeness
 from distill_build.engine.artefacts import file_state
+from distill_build.engine.manifest import canonical
 from distill_build.errors import CorruptEntryError, StorageError
+from distill_build.stages.dataset import Dataset
 from distill_build.versions.archive import Archive, Root, Version, decode_record
 from distill_build.versions.snapshot import FileSnapshot, chunks_of, take_snapshot
 
@@ -53,21 +56,22 @@ class VersionsCheck:
                 yield path, root
 
     def _look_at_records(self, roots: dict[Path, Root]) -> None:
-        records, bad = {}, set()
-        for digest in self.archive.record_digests():
+        records, bad, there = {}, set(), self.archive.record_digests()
+        names = {digest: f" of {root.name}" for root in roots.values() for digest in root.versions}
+        for digest in there:
             self.findings.checked["version"] += 1
             try:
                 records[digest] = self._record(digest)
-            except CorruptEntryError as error:
+            except CorruptEntryError:
                 bad.add(digest)
-                self.findings.damage.append(Damage("version", digest, str(error)))
+                reason = f"version record {digest[:12]}{names.get(digest, '')} is damaged"
+                self.findings.damage.append(Damage("version", digest, reason))
             except StorageError as error:
                 self.findings.notes.append(f"{error}; it was left alone")
         self.records = dict(sorted(records.items(), key=lambda item: item[1].at))
-        there = set(self.archive.record_digests())
-        gone = {digest for root in roots.values() for digest in root.versions} - there
+        gone = names.keys() - set(there)
         for digest in sorted(gone):
-            reason = f"version record {digest[:12]} is gone"
+            reason = f"version record {digest[:12]}{names[digest]} is gone"
             self.findings.damage.append(Damage("version", digest, reason, gone=True))
         if self.quarantine is not None:
             self._set_aside(bad | gone, roots)
@@ -105,10 +109,11 @@ class VersionsCheck:
         known = {damage.name for damage in self.findings.of("object")}
         for digest in sorted(missing - known):
             self.findings.damage.append(Damage("object", digest, f"object {digest[:12]} is gone", gone=True))
-        if self.quarantine is not None and (missing or self._bad):
+        lost = missing | self._bad
+        if self.quarantine is not None and lost:
             for root in roots.values():
-                self._restore(root)
-            self.findings.restored = {digest for digest in missing | self._bad if digest in self.archive.objects}
+                self._restore(root, lost)
+            self.findings.restored = {digest for digest in lost if digest in self.archive.objects}
 
     def _look_at_wholes(self, roots: dict[Path, Root]) -> None:
         """Finds the records whose objects are all sound and give something else than the record says."""
@@ -138,13 +143,16 @@ class VersionsCheck:
     def _has(self, digest: str) -> bool:
         return digest in self.archive.objects and (self.quarantine is not None or digest not in self._bad)
 
-    def _restore(self, root: Root) -> None:
+    def _restore(self, root: Root, lost: set[str]) -> None:
         """Puts objects back from a dataset's folder, where its files are still those of a version."""
+        recipe = _recipe_in(Dataset(Path(root.folder)))
+        if recipe is not None and sha256(recipe).hexdigest() in lost:
+            self.archive.objects.put(recipe)
         for digest in root.versions:
             version = self.records.get(digest)
             for name, snapshot in version.files.items() if version is not None else ():
                 path = Path(root.folder) / name
-                if path.is_file() and _is_of(path, snapshot):
+                if _is_of(path, snapshot):
                     take_snapshot(self.archive.objects, path)
 
     def _damaged(self, kind: Kind, name: str, reason: str, path: Path) -> None:
@@ -154,4 +162,16 @@ class VersionsCheck:
 
 
 def _is_of(path: Path, snapshot: FileSnapshot) -> bool:
-    return path.stat().st_size == snapshot.bytes and file_state(path).sha256 == snapshot.sha256
+    try:
+        return path.stat().st_size == snapshot.bytes and file_state(path).sha256 == snapshot.sha256
+    except OSError:  # it is not there, or nobody may look
+        return False
+
+
+def _recipe_in(dataset: Dataset) -> bytes | None:
+    """The object with the settings and prompts that a dataset's folder was built with last."""
+    try:
+        state = dataset.state()
+    except OSError:
+        return None
+    return canonical(state.recipe) if state is not None else None

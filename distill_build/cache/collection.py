@@ -28,7 +28,7 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A call that nothing needs. `bytes` as stored; `at` is when its newest response came."""
+    """A call that nothing needs. `bytes` are its own, a row takes more; `at` is when its newest response came."""
 
     key: str
     bytes: int
@@ -42,11 +42,13 @@ class Collection:
     """What goes: version records by digest, calls oldest first, objects by digest, files that nobody needs, and roots
     of folders that are gone and have no version.
 
-    `size` are the bytes of the cache before. Of `calls` those from `enough` on go only where the cache is still larger
-    than `max_bytes` without the others. `damaged` calls stay where they are: see `cache fsck`.
+    `size` are the bytes of the cache before; its rows take `overhead` times the bytes of the calls in them. Of `calls`
+    those from `enough` on go only where the cache turns out to be larger than `max_bytes` without the others. `damaged`
+    calls stay where they are: see `cache fsck`.
     """
 
     size: int
+    overhead: float
     max_bytes: int | None
     versions: Records = field(default_factory=dict)
     calls: list[Candidate] = field(default_factory=list)
@@ -88,7 +90,8 @@ def collect(directory: Path, policy: Policy, now: datetime) -> Collection:
     """
     archive, store = Archive(directory), ReadOnlyStore(directory)
     try:
-        found = Collection(occupied(directory).total, policy.max_bytes)
+        there = occupied(directory)
+        found = Collection(there.total, there.database / max(1, store.value_bytes()), policy.max_bytes)
         records = read_records(archive)
         is_small_enough = policy.max_bytes is not None and found.size <= policy.max_bytes
         if not is_small_enough:
@@ -113,6 +116,7 @@ def _drop_versions(archive: Archive, records: Records, policy: Policy, now: date
     for digest, record in records.items():
         if digest not in kept.digests and _is_old(_time(record.at), policy, now):
             found.versions[digest] = record
+            found.freed += size_of(archive.record_file(digest))
 
 
 def _find_unused_files(
@@ -162,18 +166,18 @@ def _find_calls(store: ReadOnlyStore, reached: Reached, policy: Policy, now: dat
             found.calls.append(_candidate(entry))
     found.calls.sort(key=lambda call: (call.at, call.key))
     found.enough = _how_many(found)
-    found.freed += sum(call.bytes for call in found.chosen)
+    found.freed += round(sum(call.bytes for call in found.chosen) * found.overhead)
 
 
 def _how_many(found: Collection) -> int:
-    """How many of the calls have to go: all, or as many as it takes to be small enough."""
+    """How many of the calls have to go: all, or about as many as it takes to be small enough."""
     if found.max_bytes is None:
         return len(found.calls)
-    left = found.left
+    left: float = found.left
     for number, call in enumerate(found.calls):
         if left <= found.max_bytes:
             return number
-        left -= call.bytes
+        left -= call.bytes * found.overhead
     return len(found.calls)
 
 

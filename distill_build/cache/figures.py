@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from distill_build.engine.entry import Entry
 from distill_build.records import JsonObject
-from distill_build.stages.reply import read_usage
+from distill_build.replies.reply import read_usage
 from distill_build.stages.tally import STAGES
 
 Place = tuple[str, str]

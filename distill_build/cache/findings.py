@@ -38,17 +38,29 @@ class Hit:
     versions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A version whose responses are not all here: `missing` of `of`. Its files may be whole all the same."""
+
+    dataset: str
+    version: str
+    missing: int
+    of: int
+
+
 @dataclass(slots=True)
 class Findings:
     """`checked` counts what was looked at, by kind. `saved` and `expected` calls are those of a damaged database.
 
-    `restored` objects are back, made anew from the datasets' own files. `other_scheme` calls were written by another
-    version of this program, and left alone. `usd` is about what asking again would cost, None where no price is known.
+    `lacking` versions have responses that are not here, the newest first. `restored` objects are back, made anew from
+    the datasets' own files. `other_scheme` calls were written by another version of this program, and left alone.
+    `usd` is about what asking again would cost, None where no price is known.
     """
 
     checked: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     damage: list[Damage] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
+    lacking: list[Lacking] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     saved: int | None = None
     expected: int | None = None

@@ -1,6 +1,7 @@
 """Which items of which datasets something damaged belongs to, read from the versions that name it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from distill_build.artefact_rows import OfTag, TagRow
 from distill_build.cache.findings import Hit
 from distill_build.cache.roots import Records
 from distill_build.errors import CorruptEntryError
+from distill_build.records import Source, short
 from distill_build.stages.used_responses import sources_of
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import chunks_of, lines_of
@@ -28,7 +30,7 @@ def call_hits(archive: Archive, records: Records, keys: set[str]) -> tuple[list[
             for hit in _hits_in(archive, version, keys):
                 _add(found, hit)
         except CorruptEntryError:
-            unreadable.append(f"{version.name} {version.version[:12]}")
+            unreadable.append(f"{version.name} {short(version.version)}")
     return list(found.values()), unreadable
 
 
@@ -55,20 +57,15 @@ def _add(found: dict[Place, Hit], hit: Hit) -> None:
     found[place] = hit if known is None else replace(known, versions=known.versions + 1)
 
 
-def named_calls(archive: Archive, records: Records) -> set[str]:
-    """The keys of all calls that versions name, as far as these can be read."""
-    keys: set[str] = set()
-    for version in records.values():
-        try:
-            for row in sources_of(archive, version):
-                keys.update(key for key, _ in (*row.requests, *row.answers))
-        except CorruptEntryError:
-            continue  # told as damage of its own
-    return keys
+def named_responses(archive: Archive, records: Records) -> Iterator[tuple[Version, set[Source]]]:
+    """Each version that can be read, newest first, with the responses that it names."""
+    for version in reversed(records.values()):
+        with suppress(CorruptEntryError):
+            yield version, {source for row in sources_of(archive, version) for source in row.responses}
 
 
 def _hits_in(archive: Archive, version: Version, keys: set[str]) -> Iterator[Hit]:
-    rows = [row for row in sources_of(archive, version) if any(key in keys for key, _ in (*row.requests, *row.answers))]
+    rows = [row for row in sources_of(archive, version) if any(key in keys for key, _ in row.responses)]
     if not rows:
         return
     ids = {row.id for row in rows}

@@ -1,13 +1,13 @@
 """What all indexes of a remote say together: which pack holds what."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from distill_build.cache.packs import INDEX_BYTES, Index, decode_index, no_index
 from distill_build.cache.remote import Remote
+from distill_build.cache.transfers import at_once
 from distill_build.errors import CorruptEntryError
 
 PACKS, INDEXES = "packs", "indexes"
@@ -41,7 +41,7 @@ class Variant(NamedTuple):
 class Indexes:
     """`calls` has the variants of each key, `objects` and `versions` the packs that hold each digest.
 
-    `damaged` maps indexes that cannot be used to the reason; `gone` are those whose packs are not there, or cut off.
+    `damaged` maps indexes that cannot be used to the reason; `gone` has those whose packs are not there, or cut off.
     What these speak of does not count as being there.
     """
 
@@ -49,7 +49,7 @@ class Indexes:
     objects: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     versions: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     damaged: dict[str, str] = field(default_factory=dict)
-    gone: list[Index] = field(default_factory=list)
+    gone: dict[str, Index] = field(default_factory=dict)
 
     def responses(self, key: str) -> set[str]:
         """The digests of all responses of a call that are there."""
@@ -76,24 +76,24 @@ def read_indexes(remote: Remote) -> Indexes:
         if isinstance(read, CorruptEntryError):
             indexes.damaged[name] = str(read)
         elif packs.get(read.pack) != read.size:
-            indexes.gone.append(read)
+            indexes.gone[name] = read
         else:
             indexes.add(read)
     return indexes
 
 
-def _read_all(remote: Remote) -> Iterable[tuple[str, Index | CorruptEntryError]]:
+def _read_all(remote: Remote) -> Iterator[tuple[str, Index | CorruptEntryError]]:
     sizes = remote.names(INDEXES)
 
-    def read(name: str) -> tuple[str, Index | CorruptEntryError]:
+    def read(name: str) -> Index | CorruptEntryError:
         place = remote.place(INDEXES, name)
         if sizes[name] > INDEX_BYTES:
-            return name, no_index(place)
+            return no_index(place)
         data = remote.read(INDEXES, name)
         try:
-            return name, decode_index(name, data, place)
+            return decode_index(name, data, place)
         except CorruptEntryError as error:
-            return name, error
+            return error
 
-    with ThreadPoolExecutor(READERS) as pool:
-        yield from pool.map(read, sorted(sizes))
+    for name, index in at_once(sorted(sizes), read, READERS):
+        yield name, index.result()

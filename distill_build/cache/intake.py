@@ -17,7 +17,7 @@ from distill_build.engine.reading import unusable
 from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError
 from distill_build.records import JsonObject
-from distill_build.stages.reply import read_usage
+from distill_build.replies.reply import read_usage
 from distill_build.versions.archive import Archive, Version
 
 BATCH_CALLS = 500

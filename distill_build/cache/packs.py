@@ -151,5 +151,13 @@ def no_index(place: str) -> CorruptEntryError:
 def damaged(place: str) -> CorruptEntryError:
     """The sentence for an object whose bytes are not those it is named by."""
     return CorruptEntryError(
-        f"{place} is damaged: remove it there, and send it again by cache push from a cache that has what it held"
+        f"{place} is damaged: remove it there, then send what it held again by cache push from a cache that has it"
+    )
+
+
+def gone(place: str, index: str) -> CorruptEntryError:
+    """The sentence for a pack that lies no longer at `place`, where only the one at `index` tells what it held."""
+    return CorruptEntryError(
+        f"{place} is gone or cut off: send what it held again by cache push from a cache that has it; if none has, "
+        f"remove {index} too"
     )

@@ -6,18 +6,18 @@ is looked for elsewhere. Versions are taken last.
 """
 
 import io
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from distill_build.cache.admission import intact
 from distill_build.cache.bundle import read_bundle
-from distill_build.cache.indexes import PACKS, Indexes, Variant
+from distill_build.cache.indexes import INDEXES, PACKS, Indexes, Variant
 from distill_build.cache.intake import Intake
-from distill_build.cache.packs import Index, damaged
+from distill_build.cache.packs import Index, damaged, gone
 from distill_build.cache.remote import Remote
+from distill_build.cache.transfers import at_once
 from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError
 from distill_build.versions.archive import Archive
@@ -30,9 +30,10 @@ Plan = dict[str, set[str]]
 
 @dataclass(slots=True)
 class Pull:
-    """One pull from `remote`, whose `indexes` were read. `packs` counts those fetched, `size` their bytes.
+    """One pull from `remote`, whose `indexes` were read.
 
-    `damaged` are sentences about objects that could not be used.
+    `packs` counts those fetched, `size` their bytes; `ahead` those that are still known to be needed. `damaged` are
+    sentences about objects that could not be used.
     """
 
     remote: Remote
@@ -42,11 +43,12 @@ class Pull:
     intake: Intake
     packs: int = 0
     size: int = 0
+    ahead: int = 0
     damaged: list[str] = field(default_factory=list)
 
     def run(self) -> None:
         """Takes what is lacking. Raises StorageError where the remote cannot be read or the cache not written."""
-        self.damaged += self.indexes.damaged.values()
+        self.damaged += sorted(self.indexes.damaged.values())
         seen_calls, seen_versions = len(self.indexes.calls), len(self.indexes.versions)
         for variants in self.indexes.calls.values():
             variants.sort(key=lambda each: each.rank)
@@ -54,16 +56,17 @@ class Pull:
             self._take(plan)
         self.intake.take_versions()
         self.intake.gains.seen_calls, self.intake.gains.seen_versions = seen_calls, seen_versions
-        self.damaged += [str(damaged(self.remote.place(PACKS, index.pack))) for index in self._lacking()]
+        for name, index in self._lacking():
+            self.damaged.append(str(gone(self.remote.place(PACKS, index.pack), self.remote.place(INDEXES, name))))
 
-    def _lacking(self) -> Iterator[Index]:
-        """The indexes of packs that are gone whose content came from nowhere else."""
-        for index in self.indexes.gone:
-            calls = all({name for name in names if name} <= self._responses(key) for key, names in index.calls.items())
+    def _lacking(self) -> Iterator[tuple[str, Index]]:
+        """The indexes, with their names, of packs that are gone whose content came from nowhere else."""
+        for name, index in sorted(self.indexes.gone.items()):
+            calls = all({each for each in names if each} <= self._responses(key) for key, names in index.calls.items())
             if not (
                 calls and all(map(self._has_object, index.objects)) and all(map(self._has_version, index.versions))
             ):
-                yield index
+                yield name, index
 
     def _plan(self) -> Plan:
         """What to take next; nothing where all is here, or cannot be had. Forgets what it will not look for again."""
@@ -104,7 +107,9 @@ class Pull:
         return self.intake.has_version(name)
 
     def _take(self, plan: Plan) -> None:
-        for pack, fetched in self._fetched(sorted(plan)):
+        self.ahead = len(plan)
+        for pack, fetched in at_once(sorted(plan), self._fetch, WORKERS):
+            self.ahead -= 1
             try:
                 data = fetched.result()
                 self.packs += 1
@@ -115,17 +120,6 @@ class Pull:
             except CorruptEntryError as error:
                 self.damaged.append(str(error))
             self.intake.flush()
-
-    def _fetched(self, packs: list[str]) -> Iterator[tuple[str, "Future[bytes]"]]:
-        """The packs as they come, a few of them on their way at once."""
-        ahead, under_way = deque(packs), dict[Future[bytes], str]()
-        with ThreadPoolExecutor(WORKERS) as pool:
-            while ahead or under_way:
-                while ahead and len(under_way) < WORKERS:
-                    pack = ahead.popleft()
-                    under_way[pool.submit(self._fetch, pack)] = pack
-                for done in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    yield under_way.pop(done), done
 
     def _fetch(self, pack: str) -> bytes:
         data = self.remote.read(PACKS, pack)

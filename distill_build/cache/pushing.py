@@ -1,11 +1,11 @@
 """`cache push`: sends what a remote lacks, in packs.
 
 Packs go first, each followed by its index; version records go last of all, so that no reader sees a version before what
-it is made of. A killed push leaves at most packs without an index, and the next one finds them under the same names.
+it is made of. A killed push leaves at most a few packs without an index, and the next one sends those again.
+What has an index counts as being there: only who pulls reads a pack, and says what to remove where it is damaged.
 """
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from distill_build.cache.bundle import Record
@@ -13,6 +13,7 @@ from distill_build.cache.indexes import INDEXES, PACKS, Indexes
 from distill_build.cache.packs import Pack, in_packs
 from distill_build.cache.remote import Remote
 from distill_build.cache.selection import Holdings
+from distill_build.cache.transfers import at_once
 from distill_build.engine.entry import Entry
 from distill_build.records import JsonObject
 
@@ -51,9 +52,10 @@ class Push:
 
     def run(self) -> Sent:
         """Sends what is lacking. Raises StorageError where the remote cannot be written."""
-        packs = self.remote.names(PACKS)
-        self._send(in_packs(self._calls_and_objects()), packs)
-        self._send(in_packs(self._versions()), packs)
+        for folder in (PACKS, INDEXES):
+            self.remote.remove_abandoned(folder)
+        self._send(in_packs(self._calls_and_objects()))
+        self._send(in_packs(self._versions()))
         return self.sent
 
     def _calls_and_objects(self) -> Iterator[tuple[Record, Entry | None]]:
@@ -71,20 +73,13 @@ class Push:
             if record.name not in self.indexes.versions:
                 yield record, None
 
-    def _send(self, packs: Iterable[Pack], there: dict[str, int]) -> None:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            under_way: set[Future[None]] = set()
-            for pack in packs:
-                under_way.add(pool.submit(self._send_one, pack, there))
-                if len(under_way) >= WORKERS:
-                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    _settle(done)
-                self._count(pack)
-            _settle(under_way)
+    def _send(self, packs: Iterable[Pack]) -> None:
+        for pack, sent in at_once(packs, self._send_one, WORKERS):
+            sent.result()
+            self._count(pack)
 
-    def _send_one(self, pack: Pack, there: dict[str, int]) -> None:
-        if there.get(pack.name) != len(pack.data):
-            self.remote.write(PACKS, pack.name, pack.data)
+    def _send_one(self, pack: Pack) -> None:
+        self.remote.write(PACKS, pack.name, pack.data)
         name, data = pack.index_file()
         self.remote.write(INDEXES, name, data)
         self.indexes.damaged.pop(name, None)  # it was mended
@@ -95,9 +90,3 @@ class Push:
         self.sent.calls += len(pack.index.calls)
         self.sent.objects += len(pack.index.objects)
         self.sent.versions += len(pack.index.versions)
-
-
-def _settle(done: set[Future[None]]) -> None:
-    """Raises what went wrong in any of them."""
-    for future in done:
-        future.result()

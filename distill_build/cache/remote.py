@@ -9,15 +9,18 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from distill_build.cache.beside import beside, remove_abandoned
 from distill_build.errors import ConfigurationError, StorageError, UsageError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """Protocols with an extra of our own that installs their library."""
 WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "adl", "oss"})
 """Object stores: what is put there appears as a whole or not at all. Elsewhere a file is written beside and moved."""
+ON_DISK = frozenset({"file", "local"})
 NAME = re.compile(r"([0-9a-f]{64})\.gz")
 SECRET_VARIABLES = re.compile(r"(SECRET|TOKEN|PASSWORD|ACCESS_KEY)")
 SHORTEST_SECRET = 6
@@ -62,18 +65,24 @@ class Remote:
         with self._told("be written"):
             if self._protocols & WHOLE:
                 self._files.pipe_file(self._path(folder, name), data)
+                return
+            self._files.makedirs(f"{self._folder}/{folder}", exist_ok=True)
+            if self._protocols & ON_DISK:
+                with beside(Path(self._path(folder, name))) as file:
+                    file.write(data)
             else:
-                self._write_beside(folder, self._path(folder, name), data)
+                self._write_beside(self._path(folder, name), data)
 
-    def _write_beside(self, folder: str, path: str, data: bytes) -> None:
-        self._files.makedirs(f"{self._folder}/{folder}", exist_ok=True)
+    def remove_abandoned(self, folder: str) -> None:
+        """Removes what killed pushes left half written in a folder on a disk. Nobody takes it for an object."""
+        if self._protocols & ON_DISK:
+            remove_abandoned(Path(self._folder, folder), "*.gz")
+
+    def _write_beside(self, path: str, data: bytes) -> None:
         new = f"{path}.{secrets.token_hex(4)}.new"
         try:
             with self._files.open(new, "wb") as file:
                 file.write(data)
-                if "file" in self._protocols:
-                    file.flush()
-                    os.fsync(file.fileno())
             self._files.mv(new, path)
         except BaseException:
             if self._files.exists(new):
@@ -110,7 +119,8 @@ class Remote:
             raise StorageError(f"{self.shown} cannot {what}: {self._reason(error)}. {_way_out(error)}") from error
 
     def _reason(self, error: Exception) -> str:
-        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        told = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        reason = next(iter(told.strip().splitlines()), "") or type(error).__name__
         for secret in _secrets(self._address):
             reason = reason.replace(secret, "***")
         reason = USER_IN_ADDRESS.sub("//***@", reason)
@@ -130,9 +140,11 @@ def _way_out(error: Exception) -> str:
 
 def _checked(address: str) -> str:
     """An address that means something. A path is one too."""
-    head, separator, _ = address.partition("://")
-    if not separator and re.match(r"[\w+-]+:", address):
-        raise UsageError(f"{address} is no address: write it as s3://bucket/folder, file:///folder or a folder's path")
+    head, separator, place = address.partition("://")
+    if not (place if separator else address).strip("/") or (not separator and re.match(r"[\w+-]+:", address)):
+        raise UsageError(
+            f"'{address}' is no address: write it as s3://bucket/folder, file:///folder or a folder's path"
+        )
     if head == "memory" and separator:
         raise UsageError("memory:// ends with this process: name a place that stays, as s3://bucket/folder")
     return address

@@ -14,6 +14,7 @@ from distill_build.artefact_rows import SourcesRow
 from distill_build.cache.admission import objects_of
 from distill_build.cache.unfinished import LATE, unfinished_runs
 from distill_build.errors import CorruptEntryError, DifferenceError
+from distill_build.records import short
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.used_responses import sources_of
 from distill_build.versions.archive import Archive, Root, Version
@@ -162,11 +163,11 @@ def _reach_version(archive: Archive, version: Version, reached: Reached) -> None
 
 
 def _keys(row: SourcesRow) -> Iterator[str]:
-    return (key for key, _ in (*row.requests, *row.answers))
+    return (key for key, _ in row.responses)
 
 
 def _unknown_reach(version: Version, error: CorruptEntryError) -> str:
     return (
-        f"what version {version.version[:12]} of {version.name} needs is not known, so nothing is removed: {error}; "
+        f"what version {short(version.version)} of {version.name} needs is not known, so nothing is removed: {error}; "
         "where it cannot be had again, a --keep-last that drops the version lets gc go on"
     )

@@ -59,7 +59,7 @@ def of_versions(archive: Archive, wanted: Iterable[Version], *, exact: bool) -> 
     responses: dict[str, set[str]] = {}
     for version in versions:
         for row in sources_of(archive, version):
-            for key, response in (*row.requests, *row.answers):
+            for key, response in row.responses:
                 responses.setdefault(key, set()).add(response)
     return Selection(records, responses, exact)
 

@@ -12,6 +12,7 @@ from distill_build.artefact_rows import SourcesRow
 from distill_build.cache.admission import objects_of
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError
+from distill_build.records import short
 from distill_build.stages.dataset import SOURCES
 from distill_build.versions.archive import Version
 from distill_build.versions.snapshot import FileSnapshot, chunks_of
@@ -76,4 +77,6 @@ _SOURCES_ROW = msgspec.json.Decoder(SourcesRow)
 
 
 def _unlike(version: Version, reason: str) -> CorruptEntryError:
-    return CorruptEntryError(f"version {version.version[:12]} of {version.name} is not what its record says: {reason}")
+    return CorruptEntryError(
+        f"version {short(version.version)} of {version.name} is not what its record says: {reason}"
+    )

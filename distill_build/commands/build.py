@@ -12,7 +12,7 @@ from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.dataset import State
-from distill_build.stages.freshness import current_state, refreshed
+from distill_build.stages.freshness import current_state, settle
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session, dataset_of
 from distill_build.stages.tally import STAGES, StageTally, Tally
@@ -69,6 +69,7 @@ def _bring_up_to_date(session: Session, options: Options, console: Watcher) -> R
         finish_replacing(dataset.runs)
         state = current_state(session, options.until)
         if state is not None:
+            settle(session, state, console.note)
             return _nothing_to_do(session, options, state)
         from distill_build.stages.building import (
             build,  # a build with nothing to do needs no models, no store
@@ -78,9 +79,6 @@ def _bring_up_to_date(session: Session, options: Options, console: Watcher) -> R
 
 
 def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
-    touched = refreshed(session.dataset, state)
-    if touched is not None:
-        session.dataset.write_state(touched)
     return Report(
         name=session.settings.name,
         folder=session.dataset.folder,

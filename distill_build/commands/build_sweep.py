@@ -2,8 +2,11 @@
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,12 +17,16 @@ from distill_build.errors import DistillError, StorageError, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.stages.report import Report
+from distill_build.stages.sharing import Paid
 from distill_build.sweeps.done import Done
 from distill_build.sweeps.jobs import Sweep, in_words, sweep_of
 from distill_build.sweeps.ready import Ready, make_ready, settled
-from distill_build.sweeps.results import read_results, results_of, write_results
+from distill_build.sweeps.results import Results, read_results, results_of, write_results
 from distill_build.sweeps.shares import total
 from distill_build.sweeps.variants import Variant
+
+if TYPE_CHECKING:
+    from distill_build.sweeps.building import Built
 
 
 def run(variants: Sequence[Variant], options: Options) -> int:
@@ -28,6 +35,11 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
     tell_same(sweep, console)
     done = bring_up_to_date(sweep, make_ready(sweep, options), options, console)
+    return tell(done, options, console)
+
+
+def tell(done: Done, options: Options, console: Console) -> int:
+    """Says what came of a sweep, and returns the exit code."""
     console.sweep_report(done)
     if options.json:
         print(json.dumps(document(done), ensure_ascii=False, indent=2))
@@ -36,9 +48,14 @@ def run(variants: Sequence[Variant], options: Options) -> int:
 
 def checked_sweep(variants: Sequence[Variant], options: Options) -> Sweep:
     """The sweep. Raises UsageError for flags that make no sense with several builds."""
+    check_flags(options)
+    return sweep_of(variants)
+
+
+def check_flags(options: Options) -> None:
+    """Raises UsageError for flags that make no sense with several builds."""
     if options.rebuild:
         raise UsageError("--rebuild asks again for items of one build: leave out -m, or --rebuild")
-    return sweep_of(variants)
 
 
 def tell_same(sweep: Sweep, console: Console) -> None:
@@ -49,32 +66,68 @@ def tell_same(sweep: Sweep, console: Console) -> None:
             console.note(f"{job.words} and {others} come to the same configuration: built once")
 
 
-def bring_up_to_date(sweep: Sweep, jobs: Sequence[Ready], options: Options, console: Console) -> Done:
-    """Builds the jobs that are not up to date, one run of a sweep at a time."""
-    run_id, started = new_run_id(), time.monotonic()
-    lock = sweep.folder / "runs" / "lock"
-    reports: dict[str, Report] = {}
-    errors: dict[str, DistillError] = {}
-    try:
-        with exclusive(lock, run_id, lambda holder: console.note(f"waiting for {holder} of this sweep")):
-            now = [replace(ready, state=settled(ready, run_id, options.until, console.note)) for ready in jobs]
-            before, paid = read_results(sweep.folder), {}
-            stale = [ready for ready in now if ready.state is None]
-            if stale:
-                from distill_build.sweeps.building import build_together  # nothing to do needs no models, no store
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What came of jobs that were not up to date, by their names; `paid` is what calls cost that were looked at."""
 
-                built = build_together(sweep.folder, stale, options, console, run_id)
-                paid = built.paid
-                reports = {each.ready.job.name: each.report for each in built.outcomes if each.report is not None}
-                errors = {each.ready.job.name: each.error for each in built.outcomes if each.error is not None}
-            results = before
-            if results is None or stale or [row.job for row in results.rows] != [job.name for job in sweep.jobs]:
-                each = [(job, errors.get(job.name)) for job in sweep.jobs]
-                results = results_of(each, paid, jobs[0].session.cache_dir, before)
-                write_results(sweep.folder, results)
+    reports: dict[str, Report]
+    errors: dict[str, DistillError]
+    paid: dict[str, Paid]
+
+
+def bring_up_to_date(sweep: Sweep, jobs: Sequence[Ready], options: Options, console: Console) -> Done:
+    """Builds the jobs that are not up to date together, one run of a sweep at a time."""
+    run_id, started = new_run_id(), time.monotonic()
+
+    def together(stale: Sequence[Ready]) -> "Built":
+        from distill_build.sweeps.building import build_together  # nothing to do needs no models, no store
+
+        return build_together(sweep.folder, stale, options, console, run_id)
+
+    with alone(sweep.folder, run_id, console):
+        work = work_on(jobs, options, console, run_id, together)
+        results = compared(sweep, work)
+    return Done(sweep, results, work.reports, work.errors, time.monotonic() - started)
+
+
+@contextmanager
+def alone(folder: Path, run_id: str, console: Console) -> Iterator[None]:
+    """Holds the sweep's lock. Raises StorageError for a file in it that cannot be written."""
+    try:
+        with exclusive(
+            folder / "runs" / "lock", run_id, lambda holder: console.note(f"waiting for {holder} of this sweep")
+        ):
+            yield
     except OSError as error:
-        raise StorageError(f"{error.filename or sweep.folder} cannot be written: {error.strerror}") from error
-    return Done(sweep, results, reports, errors, time.monotonic() - started)
+        raise StorageError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
+
+
+def work_on(
+    jobs: Sequence[Ready], options: Options, console: Console, run_id: str, build: "Callable[[Sequence[Ready]], Built]"
+) -> Work:
+    """Has `build` build the jobs that are not up to date."""
+    now = [replace(ready, state=settled(ready, run_id, options.until, console.note)) for ready in jobs]
+    stale = [ready for ready in now if ready.state is None]
+    if not stale:
+        return Work({}, {}, {})
+    built = build(stale)
+    return Work(
+        {each.ready.job.name: each.report for each in built.outcomes if each.report is not None},
+        {each.ready.job.name: each.error for each in built.outcomes if each.error is not None},
+        built.paid,
+    )
+
+
+def compared(sweep: Sweep, work: Work) -> Results:
+    """The results of all jobs, which are those of the last time where nothing was done."""
+    before = read_results(sweep.folder)
+    same = before is not None and [row.job for row in before.rows] == [job.name for job in sweep.jobs]
+    if before is not None and same and not (work.reports or work.errors):
+        return before
+    each = [(job, work.errors.get(job.name)) for job in sweep.jobs]
+    results = results_of(each, work.paid, Path(sweep.jobs[0].settings.cache.dir), before)
+    write_results(sweep.folder, results)
+    return results
 
 
 def document(done: Done) -> JsonObject:

@@ -1,8 +1,7 @@
 """`cache export FILE [VERSION]`: the cache, or a part of it, as one file."""
 
+import glob
 import json
-import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,28 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from distill_build.cache.beside import beside, remove_abandoned
 from distill_build.cache.bundle import BundleWriter, is_bundle
 from distill_build.cache.selection import Holdings
-from distill_build.commands.cache_selection import selected
+from distill_build.commands.cache_access import cache_to_carry
 from distill_build.commands.columns import volume
 from distill_build.commands.locate import find_cache
+from distill_build.console.watching import watched
 from distill_build.console.words import number_of
-from distill_build.engine.lock import in_use
-from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import StorageError, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject
-from distill_build.versions.archive import Archive
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
-    """What a bundle holds; `size` is in bytes."""
+    """What a bundle holds so far; `size` is in bytes."""
 
-    calls: int
-    responses: int
-    versions: int
-    size: int
+    calls: int = 0
+    responses: int = 0
+    versions: int = 0
+    size: int = 0
 
 
 def run(options: Options) -> int:
@@ -39,13 +37,12 @@ def run(options: Options) -> int:
     target, version = Path(options.arguments[1]), dict(enumerate(options.arguments)).get(2)
     cache = find_cache(options)
     _require_free(target)
-    with in_use(cache, lambda: print(f"waiting for the cleaning of {cache}", file=sys.stderr)):
-        store = ReadOnlyStore(cache)
-        try:
-            holdings = Holdings(selected(options, cache, version), store, Archive(cache))
-            written = _write(target, holdings)
-        finally:
-            store.close()
+    written = Written()
+    with (
+        cache_to_carry(options, cache, version) as holdings,
+        watched(lambda: f"{number_of(written.calls, 'calls')}, {volume(written.size)} written", quiet=options.quiet),
+    ):
+        _write(target, holdings, written)
     if options.json:
         print(json.dumps(_document(target, written, holdings), ensure_ascii=False, indent=2))
     elif not options.quiet:
@@ -72,37 +69,32 @@ def _holds_bundle(target: Path) -> bool:
         raise UsageError(f"{target} is there and cannot be read ({error.strerror}): name another file") from error
 
 
-def _write(target: Path, holdings: Holdings) -> Written:
-    calls = responses = versions = 0
+def _write(target: Path, holdings: Holdings, written: Written) -> None:
     with _beside(target) as file:
         bundle = BundleWriter(file)
         for entry, record in holdings.calls():
             bundle.put(record)
-            calls, responses = calls + 1, responses + len(entry.attempts)
+            written.calls += 1
+            written.responses += len(entry.attempts)
+            written.size = file.tell()
         for record in holdings.objects():
             bundle.put(record)
         for record in holdings.versions():
             bundle.put(record)
-            versions += 1
+            written.versions += 1
         bundle.close()
-        size = file.tell()
-    return Written(calls, responses, versions, size)
+        written.size = file.tell()
 
 
 @contextmanager
 def _beside(target: Path) -> Iterator[BinaryIO]:
-    """A file that is moved to `target` when it is whole and synced. Raises StorageError where it cannot be written."""
-    new = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+    """A file that is moved to `target` when it is whole. Raises StorageError where it cannot be written."""
     try:
-        with new.open("wb") as file:
+        remove_abandoned(target.parent, glob.escape(target.name))
+        with beside(target) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(target)
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {error.strerror}; name another place") from error
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _document(target: Path, written: Written, holdings: Holdings) -> JsonObject:

@@ -18,7 +18,7 @@ from distill_build.engine.lock import unused
 from distill_build.engine.reading import writable
 from distill_build.errors import StorageError
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, short
 
 SHOWN = 10
 """Damaged things that are printed, and items of each; -v prints all, and the report in quarantine holds them too."""
@@ -60,6 +60,7 @@ def document(directory: Path, findings: Findings, folder: Path | None) -> JsonOb
         "checked": findings.checked,
         "damage": [asdict(damage) for damage in findings.damage],
         "hits": [asdict(hit) for hit in findings.hits],
+        "lacking": [asdict(lacking) for lacking in findings.lacking],
         "restored": sorted(findings.restored),
         "salvaged": None if findings.saved is None else {"calls": findings.saved, "of": findings.expected},
         "other_scheme": findings.other_scheme,
@@ -79,6 +80,8 @@ def text(directory: Path, findings: Findings, folder: Path | None, remark: str, 
     if not options.quiet:
         yield from _details(findings, shown=len(findings.damage) if options.verbose else SHOWN, verbose=options.verbose)
     yield from findings.notes
+    if not options.quiet:
+        yield from _lacking(findings, shown=len(findings.lacking) if options.verbose else SHOWN)
     if findings.other_scheme:
         yield f"left as found: {number_of(findings.other_scheme, 'calls')} of a scheme that is not known here"
     yield from _ways_out(findings, folder)
@@ -87,9 +90,9 @@ def text(directory: Path, findings: Findings, folder: Path | None, remark: str, 
 def _summary(findings: Findings) -> str:
     checked = ", ".join(number_of(findings.checked[kind], plural) for kind, plural in NAMES.items())  # type: ignore[index]  # kinds all
     if findings.sound:
-        return f"{checked} checked, all is well"
+        return f"{checked} checked, {'nothing is damaged' if findings.lacking else 'all is well'}"
     bad = ", ".join(_counted(kind, findings) for kind in KINDS if findings.of(kind))
-    return f"damaged: {bad} ({checked} checked)"
+    return f"damaged or gone: {bad} ({checked} checked)"
 
 
 def _counted(kind: str, findings: Findings) -> str:
@@ -99,6 +102,8 @@ def _counted(kind: str, findings: Findings) -> str:
 
 def _salvaged(findings: Findings, *, done: bool) -> str:
     of = f" of {findings.expected:,}" if findings.expected is not None else ""
+    if done and not findings.saved:
+        return "a new, empty database was made: no call could be read"
     if done:
         return f"a new database was made of the {findings.saved:,}{of} calls that could be read"
     return f"{findings.saved:,}{of} calls can be read and saved"
@@ -130,19 +135,37 @@ def _belongs(hits: list[Hit], damage: Damage, *, verbose: bool) -> Iterator[str]
         more = f" and {number_of(hit.versions - 1, 'versions')} before it" if hit.versions > 1 else ""
         place = f"{hit.stage} of {' / '.join(hit.path)}" if hit.stage else "in"
         item = "" if (hit.item,) == hit.path else f"{',' if hit.stage else ''} {hit.item}"  # the topic is its own id
-        yield f"  {place}{item} ({hit.dataset} {hit.version[:12]}{more})"
+        yield f"  {place}{item} ({hit.dataset} {short(hit.version)}{more})"
     if len(hits) > SHOWN and not verbose:
         yield f"  and {len(hits) - SHOWN:,} more items"
+
+
+def _lacking(findings: Findings, *, shown: int) -> Iterator[str]:
+    """The versions whose responses are not all here, the newest first."""
+    for each in findings.lacking[:shown]:
+        amount = "all" if each.missing == each.of else f"{each.missing:,} of the"
+        of = number_of(each.of, "responses")
+        yield f"{each.dataset} {short(each.version)} lacks {amount} {of} that it was read from"
+    if len(findings.lacking) > shown:
+        yield f"and {len(findings.lacking) - shown:,} older versions lack some: -v prints them, --json holds them"
+
+
+def _asked_again(findings: Findings) -> str:
+    needed, usd = len({hit.damage for hit in findings.hits if hit.stage}), findings.usd
+    if not (needed or findings.lacking):
+        return ""
+    cost = f" ({number_of(needed, 'calls')}{f', about {rough_money(usd)}' if usd else ''})" if needed else ""
+    return f"; else a build that needs them asks again{cost}, and checkout does without them"
 
 
 def _ways_out(findings: Findings, folder: Path | None) -> Iterator[str]:
     """What to do now."""
     if folder is not None:
         yield f"nothing was deleted: what was damaged lies in {folder}, with a report in {REPORT}"
-    if findings.of("call"):
-        usd = f", about {rough_money(findings.usd)}" if findings.usd else ""
-        needed = len({hit.damage for hit in findings.hits if hit.stage})
-        again = f"; else a build that needs them asks again ({number_of(needed, 'calls')}{usd})" if needed else ""
-        yield f"cache pull or cache import bring responses back{again}"
+    if findings.of("call") or findings.lacking:
+        yield f"cache pull or cache import bring responses back{_asked_again(findings)}"
     if {damage.name for damage in findings.of("object")} - findings.restored or findings.of("version"):
-        yield "cache pull or cache import bring versions back; until then checkout and diff may not do with these"
+        yield (
+            "cache pull or cache import bring versions back, and a build the one that its folder holds; until then "
+            "checkout and diff may not do with these"
+        )

@@ -10,14 +10,14 @@ from distill_build.cache.places import occupied
 from distill_build.cache.policy import Policy, policy_of
 from distill_build.cache.removal import carry_out
 from distill_build.commands.columns import figures_table, volume
-from distill_build.commands.history import local_time
 from distill_build.commands.locate import find_cache
-from distill_build.console.words import number_of
+from distill_build.console.words import local_time, number_of
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.lock import unused
+from distill_build.engine.reading import writable
 from distill_build.errors import StorageError
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, short
 
 BUSY = "the cache is in use by a build, an import or another gc: nothing was removed; run gc again when that has ended"
 VERSIONS_SHOWN = 10
@@ -30,6 +30,11 @@ def run(options: Options) -> int:
     CacheDirectory(directory).check()
     if options.dry_run:
         return tell(options, directory, policy, collect(directory, policy, datetime.now(UTC)))
+    if not writable(directory):
+        raise StorageError(
+            f"the cache {directory} cannot be written, so nothing was removed: mend its permissions, or see with "
+            "--dry-run what would go"
+        )
     with unused(directory) as alone:
         if not alone:
             print(json.dumps({"directory": str(directory), "busy": True}) if options.json else BUSY)
@@ -99,9 +104,9 @@ def _versions(found: Collection, *, shown: int) -> Iterator[str]:
         yield ""
         yield f"{number_of(len(found.versions), 'versions')}:"
     for version in list(found.versions.values())[:shown]:
-        yield f"  {version.name} {version.version[:12]} of {local_time(version.at)}"
+        yield f"  {version.name} {short(version.version)} of {local_time(version.at)}"
     if len(found.versions) > shown:
-        yield f"  and {len(found.versions) - shown:,} older ones and others: -v lists them"
+        yield f"  and {len(found.versions) - shown:,} more: -v lists them"
 
 
 def _calls(found: Collection) -> Iterator[str]:
@@ -125,7 +130,7 @@ def _unused(found: Collection) -> Iterator[str]:
 def _remarks(policy: Policy, found: Collection, left: int) -> Iterator[str]:
     """What stays though one might think otherwise."""
     if found.damaged:
-        yield f"{number_of(found.damaged, 'damaged calls')} stay: `distill-build cache fsck` sees to them"
+        yield f"left alone: {number_of(found.damaged, 'damaged calls')}, which `distill-build cache fsck` sets aside"
     if policy.max_bytes is not None and left > policy.max_bytes:
         yield f"the cache stays larger than {volume(policy.max_bytes)}: what it holds is needed{_younger(policy)}"
     if not policy.removes_responses:

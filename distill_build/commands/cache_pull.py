@@ -4,12 +4,13 @@ import json
 import sys
 
 from distill_build.cache.indexes import read_indexes
-from distill_build.cache.intake import Intake
 from distill_build.cache.pulling import Pull
 from distill_build.cache.remote import Remote
-from distill_build.commands.cache_import import cache_to_fill, incomplete, text
+from distill_build.commands.cache_access import cache_to_fill
+from distill_build.commands.cache_gains import incomplete, text
 from distill_build.commands.columns import volume
 from distill_build.commands.locate import place_for_cache
+from distill_build.console.watching import watched
 from distill_build.console.words import number_of
 from distill_build.errors import StorageError
 from distill_build.options import Options
@@ -19,14 +20,16 @@ from distill_build.versions.archive import Archive
 def run(options: Options) -> int:
     """Fetches. Returns 5 where an object there is damaged; the rest is fetched all the same."""
     cache, remote = place_for_cache(options), Remote(options.arguments[1])
-    indexes = read_indexes(remote)
+    with watched(lambda: f"looking at {remote.shown}", quiet=options.quiet):
+        indexes = read_indexes(remote)
     if indexes.is_empty():
         raise StorageError(
             f"there is nothing at {remote.shown}, or no such place: `distill-build cache push` sends a cache there"
         )
-    with cache_to_fill(cache) as store, Intake(cache, store) as intake:
+    with cache_to_fill(options, cache) as (store, intake):
         pull = Pull(remote, indexes, store, Archive(cache), intake)
-        pull.run()
+        with watched(lambda: f"{_fetched(pull)} fetched, {pull.ahead:,} to go", quiet=options.quiet):
+            pull.run()
     gains, troubles = intake.gains, list(pull.damaged)
     if gains.incomplete:
         troubles.append(incomplete(gains, remote.shown))
@@ -35,8 +38,12 @@ def run(options: Options) -> int:
         document = {"remote": remote.shown, "cache": str(cache), **gains.row(), **figures}
         print(json.dumps(document, ensure_ascii=False, indent=2))
     elif not options.quiet:
-        fetched = f" ({volume(pull.size)} in {number_of(pull.packs, 'packs')})" if pull.packs else ""
+        fetched = f" ({_fetched(pull)})" if pull.packs else ""
         print(f"{remote.shown} → {cache}: {text(gains)}{fetched}")
     for trouble in troubles:
         print(f"distill-build: {trouble}", file=sys.stderr)
     return StorageError.exit_code if troubles else 0
+
+
+def _fetched(pull: Pull) -> str:
+    return f"{volume(pull.size)} in {number_of(pull.packs, 'packs')}"

@@ -6,30 +6,24 @@ import sys
 from distill_build.cache.indexes import read_indexes
 from distill_build.cache.pushing import Push, Sent
 from distill_build.cache.remote import Remote
-from distill_build.cache.selection import Holdings
-from distill_build.commands.cache_selection import selected
+from distill_build.commands.cache_access import cache_to_carry
 from distill_build.commands.columns import volume
 from distill_build.commands.locate import find_cache
+from distill_build.console.watching import watched
 from distill_build.console.words import number_of
-from distill_build.engine.lock import in_use
-from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import StorageError
 from distill_build.options import Options
-from distill_build.versions.archive import Archive
 
 
 def run(options: Options) -> int:
     """Sends. Returns 5 where something that was wanted is damaged or gone, here or there."""
     cache, remote = find_cache(options), Remote(options.arguments[1])
-    with in_use(cache, lambda: print(f"waiting for the cleaning of {cache}", file=sys.stderr)):
-        store = ReadOnlyStore(cache)
-        try:
-            holdings = Holdings(selected(options, cache, None), store, Archive(cache))
+    with cache_to_carry(options, cache) as holdings:
+        with watched(lambda: f"looking at {remote.shown}", quiet=options.quiet):
             push = Push(holdings, remote, read_indexes(remote))
+        with watched(lambda: f"{_volume(push.sent)} sent of {push.sent.seen_calls:,} calls", quiet=options.quiet):
             sent = push.run()
-        finally:
-            store.close()
-    troubles = list(push.indexes.damaged.values())
+    troubles = sorted(push.indexes.damaged.values())
     if holdings.losses:
         troubles.append(holdings.losses.sentence(f"{cache} is sent"))
     if options.json:
@@ -46,4 +40,8 @@ def _text(sent: Sent) -> str:
         calls, versions = number_of(sent.seen_calls, "calls"), number_of(sent.seen_versions, "versions")
         return f"nothing to send, {calls} and {versions} are there already"
     what = f"{number_of(sent.calls, 'calls')} and {number_of(sent.versions, 'versions')}"
-    return f"{what} sent, {volume(sent.size)} in {number_of(sent.packs, 'packs')}"
+    return f"{what} sent, {_volume(sent)}"
+
+
+def _volume(sent: Sent) -> str:
+    return f"{volume(sent.size)} in {number_of(sent.packs, 'packs')}"

@@ -63,7 +63,8 @@ def text(directory: Path, found: Inventory, *, quiet: bool = False, verbose: boo
     cost = f", paid for with {cost_of(total)}" if total.priced else ""
     yield f"{directory}: {number_of(found.entries, 'calls')}, {volume(found.occupied.total)} on disk{cost}"
     if found.damaged:
-        yield f"{found.damaged:,} of them are damaged: `distill-build cache fsck` says what they belong to"
+        damaged = number_of(found.damaged, "damaged calls")
+        yield f"{damaged} among them, in no figure below: `distill-build cache fsck` says what that hits"
     if quiet:
         return
     if found.all.groups:
@@ -74,7 +75,7 @@ def text(directory: Path, found: Inventory, *, quiet: bool = False, verbose: boo
     yield from _datasets(found, shown=len(found.roots) if verbose else DATASETS_SHOWN)
     if found.occupied.quarantine:
         size = volume(found.occupied.quarantine)
-        yield f"{size} of damaged data lie in {directory / QUARANTINE}, with reports beside"
+        yield f"{directory / QUARANTINE} holds {size} that fsck set aside, with reports: nothing here needs it"
 
 
 def _needed(found: Inventory) -> Iterator[str]:

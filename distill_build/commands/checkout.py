@@ -5,17 +5,16 @@ import sys
 from collections.abc import Iterator
 
 from distill_build.commands.kept import find_place
+from distill_build.commands.notes import notes
 from distill_build.console.words import number_of
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.restoring import Restored, Target, bring_back
 from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Version
 from distill_build.versions.lockfile import LOCK
 from distill_build.versions.names import LATEST, lock_named
-
-VERSION_DIGITS = 12
 
 
 def run(options: Options) -> int:
@@ -24,7 +23,7 @@ def run(options: Options) -> int:
     dataset, names = find_place(options, wanted, name[0] if name else None)
     lock = None if LATEST.fullmatch(wanted) else lock_named(wanted, names.folder)
     target = Target(names.version(wanted), lock)
-    restored = bring_back(dataset, names.archive, target, _silent if options.quiet else _note)
+    restored = bring_back(dataset, names.archive, target, notes(quiet=options.quiet))
     if options.json:
         print(json.dumps(document(dataset, restored), ensure_ascii=False, indent=2))
     for line in text(dataset, target.version, restored, quiet=options.quiet):
@@ -52,7 +51,7 @@ def text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool)
     lock = restored.lock
     if not quiet:
         counts = ", ".join(number_of(lock.counts[stage], stage) for stage in STAGES)
-        yield f"{dataset.folder} holds version {lock.version[:VERSION_DIGITS]} again: {counts}"
+        yield f"{dataset.folder} holds version {short(lock.version)} again: {counts}"
         yield f"  {'  '.join(str(path.relative_to(dataset.folder)) for path in restored.files)}"
     for copy in restored.edited:
         yield f"{copy.name} was not as it was last written here; the file that was there is kept as {copy}"
@@ -65,11 +64,3 @@ def text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool)
         yield f"the exports came out in other bytes than that lock says, so {LOCK} names those that are there"
     if not quiet:
         yield "the next build follows the settings again: what they ask for else is made a new version"
-
-
-def _note(text: str) -> None:
-    print(f"distill-build: {text}", file=sys.stderr)
-
-
-def _silent(text: str) -> None:
-    pass

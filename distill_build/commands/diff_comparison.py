@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distill_build.commands.diff_sides import Compared
 from distill_build.engine.entry import Entry
-from distill_build.engine.reading import DATABASE, ReadOnlyStore
+from distill_build.engine.reading import ReadOnlyStore, holds_database
 from distill_build.errors import CorruptEntryError
 from distill_build.stages.attribution import Attribution, Group, Side, groups_of
 from distill_build.stages.causes import Cause, causes_between, recipe_of, until_cause
@@ -97,7 +97,7 @@ def _by_digest(old: Compared, new: Compared, stage: str) -> Counts | None:
 @contextmanager
 def _calls(cache: Path | None) -> Iterator[Callable[[str], Entry | None]]:
     """Looks calls up in a cache, which may have no responses at all: versions can be brought without them."""
-    if cache is None or not (cache / DATABASE).exists():
+    if cache is None or not holds_database(cache):
         yield lambda _: None
         return
     store = ReadOnlyStore(cache)

@@ -8,12 +8,11 @@ import msgspec
 
 from distill_build.artefact_rows import TagRow
 from distill_build.commands.diff_comparison import Comparison
-from distill_build.commands.diff_sides import SHORT
-from distill_build.commands.diff_text import EMPTY, Line, heading, reason
+from distill_build.commands.diff_text import EMPTY, Line, heading, notes, reason
 from distill_build.console.page import Style
 from distill_build.console.word_diff import Piece, changed_words
 from distill_build.errors import UsageError
-from distill_build.records import JsonObject, answer_id
+from distill_build.records import JsonObject, answer_id, short
 from distill_build.stages.attribution import Group
 from distill_build.versions.content import Content, rows_in
 from distill_build.versions.difference import Difference
@@ -174,6 +173,7 @@ def item_document(comparison: Comparison, pair: Pair) -> JsonObject:
         "new": None if pair.new is None else msgspec.to_builtins(pair.new),
         "because": None if group is None else group.reason.because,
         "settings": [] if group is None else [cause.name for cause in group.reason.causes],
+        "notes": comparison.notes,
         "words": {name: [[piece.kind, piece.text] for piece in words] for name, words in pair.words().items()},
     }
 
@@ -181,6 +181,7 @@ def item_document(comparison: Comparison, pair: Pair) -> JsonObject:
 def item_text(comparison: Comparison, pair: Pair) -> Iterator[Line]:
     """For people."""
     yield from heading(comparison)
+    yield from notes(comparison)
     yield EMPTY
     yield from _places(comparison, pair)
     for name, words in pair.words().items():
@@ -217,7 +218,7 @@ def _places(comparison: Comparison, pair: Pair) -> Iterator[Line]:
 def _place(side: str, row: Row | None, tree: TagTree) -> Iterator[Line]:
     if row is not None:
         path = row.path if isinstance(row, TagRow) else tree.tags[row.tag].path
-        call = f"  call {row.call[:SHORT]}" if isinstance(row, AnswerRow) else ""
+        call = f"  call {short(row.call)}" if isinstance(row, AnswerRow) else ""
         yield ((f"  {side}  ", "quiet"), (f"{row.id}  {' / '.join(path)}{call}", "plain"))
 
 

@@ -1,25 +1,27 @@
 """The two versions that `diff` compares, each with as much as there is of it to be had.
 
-A version in the cache has everything. An output folder whose version is not there has its files, and its settings in
-runs/state.json or, with digests for prompts, in its lock. A lock alone has counts, digests and such settings.
+A version in the cache has everything. An output folder stands for the files in it, whatever its lock names; where they
+are no version in the cache, their settings are in runs/state.json or, with digests for prompts, in the lock. A lock
+alone has counts, digests and such settings.
 """
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill_build.commands.kept import find_kept
 from distill_build.commands.locate import OUTPUTS
-from distill_build.errors import UsageError
+from distill_build.errors import DifferenceError, UsageError
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import ARTEFACTS, Dataset, version_of
+from distill_build.stages.held_version import version_held
+from distill_build.stages.row_checks import RowChecks
 from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import Content, FolderContent, KeptContent
-from distill_build.versions.lockfile import LOCK, Facts, Lock, facts_of
-from distill_build.versions.names import DIGEST, LATEST, Names, lock_named
-
-SHORT = 12
+from distill_build.versions.lockfile import LOCK, Facts, Lock, facts_of, read_lock
+from distill_build.versions.names import GIT, LATEST, Names, lock_named, names_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,37 +69,41 @@ def _names(options: Options, wanted: tuple[str, str]) -> Names | UsageError:
 
 
 def _side(found: Names | UsageError, wanted: str) -> Compared:
-    path = Path(wanted)
-    if LATEST.fullmatch(wanted) or (DIGEST.fullmatch(wanted) and not path.exists()):
-        if isinstance(found, UsageError):
-            raise found
+    there = os.path.exists(wanted)  # noqa: PTH110 - a name that is too long for a path is none
+    if isinstance(found, UsageError):
+        if not there:
+            raise names_nothing(wanted) if os.sep in wanted else found
+        return _at_path(None, wanted)
+    if LATEST.fullmatch(wanted) or not (there or wanted.startswith(GIT)):
         return _kept(found.archive, found.version(wanted), wanted)
-    if isinstance(found, UsageError) and not path.exists():
-        raise found
-    return _named_by_path(found if isinstance(found, Names) else None, wanted)
+    return _at_path(found, wanted)
 
 
-def _named_by_path(names: Names | None, wanted: str) -> Compared:
-    """What a path or a commit names: from the cache where it is there, else from where it lies."""
+def _at_path(names: Names | None, wanted: str) -> Compared:
+    """What a path or a commit names: the files of a folder, else what a lock says."""
     folder = Path(wanted)
-    bare = folder.is_dir() and (folder / ARTEFACTS[0]).is_file() and not (folder / LOCK).exists()
-    lock = None if bare else lock_named(wanted, names.folder if names is not None else Path())
-    if lock is None and not bare:
-        return _kept_or_refused(names, wanted)
-    if lock is not None and names is not None:
-        version = names.archive.find(lock.version, names.name) or names.archive.find(lock.version)
-        if version is not None:
-            return _with_settings_of(lock, _kept(names.archive, version, wanted))
-    if folder.is_dir() and (folder / ARTEFACTS[0]).is_file():
-        return _in_folder(folder, wanted, lock)
-    assert lock is not None, "a folder without rows and without a lock was refused"  # noqa: S101
-    return _locked(lock, wanted, names.archive.directory if names is not None else None)
+    if folder.is_dir() and any((folder / name).is_file() for name in ARTEFACTS):
+        return _in_folder(names, folder, wanted)
+    lock = lock_named(wanted, names.folder if names is not None else Path())
+    assert lock is not None, "a name that is neither a path nor a commit was seen to"  # noqa: S101
+    version = names.find(lock.version) if names is not None else None
+    if names is None or version is None:
+        return _locked(lock, wanted, names.archive.directory if names is not None else None)
+    return _with_settings_of(lock, _kept(names.archive, version, wanted))
 
 
-def _kept_or_refused(names: Names | None, wanted: str) -> Compared:
-    if names is None:
-        raise UsageError(f"'{wanted}' names no version: say the path of an output folder or lock file")
-    return _kept(names.archive, names.version(wanted), wanted)
+def _in_folder(names: Names | None, folder: Path, wanted: str) -> Compared:
+    """The files in a folder: from the cache where they are a version that is there, whatever the lock names."""
+    lock, held = read_lock(folder / LOCK), version_held(Dataset(folder))
+    assert held is not None, "a folder without rows was seen to"  # noqa: S101
+    version = names.find(held) if names is not None else None
+    if names is None or version is None:
+        side = _as_it_lies(folder, wanted, lock)
+    else:
+        side = _kept(names.archive, version, wanted)
+    if lock is not None and lock.version == held:
+        return _with_settings_of(lock, side)
+    return replace(side, note=_stray(folder, lock, side))
 
 
 def _kept(archive: Archive, version: Version, wanted: str) -> Compared:
@@ -123,8 +129,11 @@ def _with_settings_of(lock: Lock, side: Compared) -> Compared:
     return side if side.facts == lock.recipe else replace(side, recipe=None, facts=lock.recipe)
 
 
-def _in_folder(folder: Path, wanted: str, lock: Lock | None) -> Compared:
-    """The files that lie in a folder, as they are."""
+def _as_it_lies(folder: Path, wanted: str, lock: Lock | None) -> Compared:
+    """The files that lie in a folder, as they are; `lock` lies beside them and may be that of others.
+
+    Raises DifferenceError for edited files that cannot be compared: see `_refuse_misfits`.
+    """
     content = FolderContent(folder)
     counts: dict[str, int] = {stage: content.lines(f"{stage}.jsonl") for stage in STAGES}
     sha256 = {name: content.sha256[name] for name in ARTEFACTS if name in content.sha256}
@@ -132,8 +141,9 @@ def _in_folder(folder: Path, wanted: str, lock: Lock | None) -> Compared:
     state = Dataset(folder).state()
     built = state if state is not None and state.version == version else None
     told = lock if lock is not None and lock.version == version else None
+    if built is None and told is None:
+        _refuse_misfits(folder, lock)
     recipe = built.recipe if built is not None else None
-    facts = facts_of(recipe) if recipe is not None else told.recipe if told is not None else None
     return Compared(
         wanted=wanted,
         version=version,
@@ -144,10 +154,22 @@ def _in_folder(folder: Path, wanted: str, lock: Lock | None) -> Compared:
         missing=told.missing if told is not None else {},
         sha256=sha256,
         recipe=recipe,
-        facts=facts,
+        facts=None if recipe is None else facts_of(recipe),
         content=content,
-        note="" if facts is not None else _stray(folder, lock),
     )
+
+
+def _refuse_misfits(folder: Path, lock: Lock | None) -> None:
+    """Raises DifferenceError where a file is gone, or rows cannot be read or do not fit each other.
+
+    Rows are compared by their ids, which say nothing then.
+    """
+    gone = [(name, "it is missing") for name in (lock.artefacts if lock else ()) if not (folder / name).is_file()]
+    for file, problem in (*gone, *RowChecks(Dataset(folder)).problems()):
+        raise DifferenceError(
+            f"the files in {folder} cannot be compared as they are: `distill-build verify {folder}` says more, and the "
+            f"way out. {file}: {problem}"
+        )
 
 
 def _reached(sha256: dict[str, str]) -> str:
@@ -156,9 +178,15 @@ def _reached(sha256: dict[str, str]) -> str:
     return "dataset" if last == STAGES[-1] else last
 
 
-def _stray(folder: Path, lock: Lock | None) -> str:
-    what = "has no lock" if lock is None else f"was edited, or {LOCK} was: it names {lock.version[:SHORT]}"
-    return f"{folder} {what}. Its files are compared as they are, and its settings are not known"
+def _stray(folder: Path, lock: Lock | None, side: Compared) -> str:
+    """What is to be said of files that are not those of a lock beside them."""
+    unknown = "" if side.facts is not None else ", and their settings are not known"
+    if lock is None:
+        return unknown and f"{folder} has no lock. Its files are compared as they are{unknown}"
+    return (
+        f"{folder} does not hold version {short(lock.version)}, which its lock names: files were edited, or the lock "
+        f"came from elsewhere. The files are compared as they are{unknown}; name {folder / LOCK} for the locked version"
+    )
 
 
 def _locked(lock: Lock, wanted: str, cache: Path | None) -> Compared:
@@ -176,6 +204,6 @@ def _locked(lock: Lock, wanted: str, cache: Path | None) -> Compared:
         recipe=None,
         facts=lock.recipe,
         content=None,
-        note=f"version {lock.version[:SHORT]} ({wanted}) is not in {where}, so items cannot be compared: bring it by "
+        note=f"version {short(lock.version)} ({wanted}) is not in {where}, so items cannot be compared: bring it by "
         "cache pull or cache import, or name the folder with its files",
     )

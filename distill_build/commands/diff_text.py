@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from itertools import islice
 
 from distill_build.commands.diff_comparison import Comparison, Counts
-from distill_build.commands.diff_sides import SHORT, Compared
-from distill_build.commands.history import local_time
+from distill_build.commands.diff_sides import Compared
 from distill_build.console.page import Span, Style
-from distill_build.console.words import number_of
-from distill_build.engine.manifest import ABSENT, Difference
+from distill_build.console.words import local_time, number_of
+from distill_build.engine.manifest import ABSENT
 from distill_build.options import Options
+from distill_build.records import short
 from distill_build.stages.attribution import Group
 from distill_build.stages.causes import UNTIL, Cause
-from distill_build.stages.history import said
-from distill_build.stages.setting_names import Change
+from distill_build.stages.setting_wording import said
 from distill_build.stages.tally import STAGES
 from distill_build.versions.difference import ChangedAnswer, Item
 from distill_build.versions.tag_matching import TagTree
@@ -42,7 +41,7 @@ def text(comparison: Comparison, options: Options) -> Iterator[Line]:
         yield (("nothing differs: both are the same version", "plain"),)
     else:
         yield from table(comparison)
-    yield from ((("! " + note, "changed"),) for note in comparison.notes)
+    yield from notes(comparison)
     if options.quiet:
         return
     yield from settings(comparison, whole=options.verbose)
@@ -62,15 +61,20 @@ def heading(comparison: Comparison) -> Iterator[Line]:
     yield (("  new  ", "quiet"), (_side(new), "plain"))
 
 
+def notes(comparison: Comparison) -> Iterator[Line]:
+    """What nobody may miss of the two sides."""
+    yield from ((("! " + note, "changed"),) for note in comparison.notes)
+
+
 def _side(side: Compared) -> str:
     when = _when(side)
     missing = ", ".join(number_of(number, stage) for stage, number in side.missing.items())
-    return f"{side.version[:SHORT]}  {when}  {called(side)}" + f"  ! {missing} missing" * bool(missing)
+    return f"{short(side.version)}  {when}  {called(side)}" + f"  ! {missing} missing" * bool(missing)
 
 
 def called(side: Compared) -> str:
     """A version as the user called it, a long digest cut."""
-    return side.wanted[:SHORT] if side.version.startswith(side.wanted) else side.wanted
+    return short(side.wanted) if side.version.startswith(side.wanted.lower()) else side.wanted
 
 
 def _when(side: Compared) -> str:
@@ -130,9 +134,7 @@ def settings(comparison: Comparison, *, whole: bool) -> Iterator[Line]:
 
 def sentence(cause: Cause) -> str:
     """A cause in a few words."""
-    if _digests(cause):
-        return f"{'prompt ' * cause.prompt}{cause.name} edited (a lock has only its digest)"
-    return said(Change("", Difference(cause.name, cause.old, cause.new)))
+    return said(cause) + " (a lock has only its digest)" * _digests(cause)
 
 
 def _digests(cause: Cause) -> bool:
@@ -182,7 +184,8 @@ def reason(group: Group, *, settings_known: bool) -> str:
         case "above":
             return f"{'below' if above == 'tags' else 'they belong to'} {above} that were {group.change}"
         case "asked again":
-            return "the same request has another response: asked again (--rebuild), or built with another cache"
+            edited = "" if settings_known else ", or edited by hand"
+            return f"the same request has another response: asked again (--rebuild), built with another cache{edited}"
         case "missing":
             return f"the {'old' if group.change == 'added' else 'new'} version could not make them (failures.jsonl)"
         case "until":

@@ -23,8 +23,8 @@ from distill_build.commands.findings import (
 )
 from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome, Probe
+from distill_build.replies.parse import read_usage, response_format
 from distill_build.settings import ROLE_OF_STAGE, Role, Settings, Stage
-from distill_build.stages.parse import read_usage, response_format
 from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Recipe
 

@@ -5,14 +5,13 @@ import json
 from collections.abc import Iterable, Iterator
 
 from distill_build.commands.plan import plan_of
-from distill_build.engine.manifest import Difference
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
+from distill_build.stages.causes import Cause, causes_between
 from distill_build.stages.changes import item_changes
 from distill_build.stages.plan import Plan, StagePlan
 from distill_build.stages.session import Session
-from distill_build.stages.setting_names import Change, changes_between
 from distill_build.stages.tally import STAGES
 
 SHOWN_CHARACTERS = 200
@@ -24,14 +23,14 @@ def run(settings: Settings, options: Options) -> int:
     if options.arguments:
         return _explain_item(session, options)
     state = session.dataset.state()
-    changes = changes_between(state.recipe, session.identity) if state is not None else []
+    causes = causes_between(state.recipe, session.identity) if state is not None else []
     plan = plan_of(session, options)
     if options.json:
-        print(json.dumps(_document(changes, plan, built=state is not None), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(causes, plan, built=state is not None), ensure_ascii=False, indent=2))
     elif state is None:
         print(f"{session.dataset.folder} was not built yet: every stage is new, {plan.calls} requests")
     else:
-        print("\n".join(_lines(changes, plan)))
+        print("\n".join(_lines(causes, plan)))
     return 0
 
 
@@ -42,21 +41,21 @@ def _explain_item(session: Session, options: Options) -> int:
         print(json.dumps({"item": options.arguments[0], "changed": rows}, ensure_ascii=False, indent=2))
     elif differences:
         print(f"the request behind {options.arguments[0]} would be another one now:")
-        print("\n".join(line for each in differences for line in _difference_lines(each)))
+        print("\n".join(line for each in differences for line in _difference_lines(each.path, each.old, each.new)))
     else:
         print(f"nothing that goes into the request behind {options.arguments[0]} has changed")
     return 0
 
 
-def _lines(changes: list[Change], plan: Plan) -> Iterator[str]:
+def _lines(causes: list[Cause], plan: Plan) -> Iterator[str]:
     plans: dict[str, StagePlan] = dict(plan.stages.items())
     for stage in (*STAGES, "tree", "counts", "export"):
-        own = [change for change in changes if change.stage == stage]
+        own = [cause for cause in causes if stage in cause.parts]
         counts = plans.get(stage)
         if not own and counts is None:
             continue
         yield stage if counts is None else f"{stage}: {_requests(counts.cached, counts.ask, counts.unknown)}"
-        yield from _indented(line for change in own for line in _difference_lines(change.difference))
+        yield from _indented(line for cause in own for line in _difference_lines(cause.name, cause.old, cause.new))
         if counts is not None and not own:
             yield "  no input of its own changed"
             if counts.calls:
@@ -68,14 +67,13 @@ def _requests(cached: int, ask: int, unknown: int) -> str:
     return ", ".join(words)
 
 
-def _difference_lines(difference: Difference) -> Iterator[str]:
-    old, new = difference.old, difference.new
+def _difference_lines(name: str, old: object, new: object) -> Iterator[str]:
     if isinstance(old, str) and isinstance(new, str) and "\n" in old + new:
-        yield f"{difference.path}:"
+        yield f"{name}:"
         lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "old", "new", lineterm="", n=1)
         yield from _indented(lines)
     else:
-        yield f"{difference.path}: {_shown(old)} → {_shown(new)}"
+        yield f"{name}: {_shown(old)} → {_shown(new)}"
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
@@ -89,13 +87,13 @@ def _shown(value: object) -> str:
 
 def _plain(value: object) -> object:
     """A side that lacks the place is null."""
-    return value if isinstance(value, str | int | float | bool | list | dict) else None
+    return value if isinstance(value, str | int | float | bool | list | tuple | dict) else None
 
 
-def _document(changes: list[Change], plan: Plan, *, built: bool) -> JsonObject:
+def _document(causes: list[Cause], plan: Plan, *, built: bool) -> JsonObject:
     rows: dict[str, list[JsonObject]] = {}
-    for change in changes:
-        difference = change.difference
-        row = {"input": difference.path, "old": _plain(difference.old), "new": _plain(difference.new)}
-        rows.setdefault(change.stage, []).append(row)
+    for cause in causes:
+        row = {"input": cause.name, "old": _plain(cause.old), "new": _plain(cause.new)}
+        for part in cause.parts:
+            rows.setdefault(part, []).append(row)
     return {"built": built, "changed": rows, "plan": plan.row()}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome
-from distill_build.stages.parse import Rejection, parse_items, read_reply, read_usage, visible
+from distill_build.replies.parse import Rejection, parse_items, read_reply, read_usage, visible
 
 TINY = 48
 """The longest reply that is asked for, in tokens: a short list in JSON fits, and no chain of thought."""

@@ -2,21 +2,21 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 
 from distill_build.commands.kept import find_kept
-from distill_build.console.words import money
+from distill_build.console.words import local_time, money
 from distill_build.errors import DifferenceError
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import Dataset
-from distill_build.stages.history import Step, record_row, said, steps
+from distill_build.stages.held_version import version_held
+from distill_build.stages.history import Step, record_row, steps
+from distill_build.stages.setting_wording import listed, said
 from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Version
 from distill_build.versions.lockfile import LOCK, read_lock
 
 HEADINGS = ("version", "built", *STAGES, "calls", "cost")
-VERSION_DIGITS = 12
 HELD = "*"
 CHANGES_SHOWN = 3
 
@@ -32,12 +32,6 @@ def run(options: Options) -> int:
     for line in text(dataset, held, made, verbose=options.verbose, quiet=options.quiet):
         print(line)
     return 0
-
-
-def version_held(dataset: Dataset) -> str | None:
-    """The version that the folder holds, by the state of the last build or checkout."""
-    state = dataset.state()
-    return None if state is None else state.version
 
 
 def version_locked(dataset: Dataset) -> str | None:
@@ -94,9 +88,8 @@ def table(made: list[Step], current: Step | None, *, verbose: bool) -> Iterator[
 
 def summary(step: Step) -> str:
     """What changed, in a line: the first few changes, and what is missing."""
-    words = [said(change) for change in step.changes]
-    more = [f"and {len(words) - CHANGES_SHOWN} more"] if len(words) > CHANGES_SHOWN else []
-    return "; ".join([*_missing(step.version), *(words[:CHANGES_SHOWN] or [step.reason]), *more])
+    changes = listed(map(said, step.changes), CHANGES_SHOWN)
+    return "; ".join([*_missing(step.version), changes or step.reason])
 
 
 def details(step: Step) -> Iterator[str]:
@@ -116,23 +109,23 @@ def remarks(dataset: Dataset, held: str | None, current: Step | None) -> Iterato
     yield ""
     if current is not None:
         yield f"{HELD} is what {dataset.folder} holds; `distill-build checkout VERSION` brings another one back"
-    elif held is not None:
-        yield f"{dataset.folder} holds {held[:VERSION_DIGITS]}, which is not in this cache: cache pull may bring it"
-    else:
+    elif held is None:
         yield f"nothing is built in {dataset.folder} yet; `distill-build checkout VERSION` brings one of these there"
+    elif (state := dataset.state()) is not None and held != state.version:
+        yield (
+            f"{dataset.folder} was edited, and holds none of these: `distill-build verify {dataset.folder}` says which "
+            "files, and the way out"
+        )
+    else:
+        yield f"{dataset.folder} holds {short(held)}, which is not in this cache: cache pull may bring it"
     if locked is not None and locked != held:
-        yield f"{dataset.artefact(LOCK)} names {locked[:VERSION_DIGITS]}"
+        yield f"{dataset.artefact(LOCK)} names {short(locked)}"
 
 
 def _cells(version: Version) -> tuple[str, ...]:
     counts = (f"{version.counts.get(stage, 0):,}" for stage in STAGES)
     cost = money(version.spent.usd)
-    return (version.version[:VERSION_DIGITS], local_time(version.at), *counts, f"{version.spent.calls:,}", cost)
-
-
-def local_time(at: str) -> str:
-    """A time in UTC, as the clock here shows it."""
-    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M")
+    return (short(version.version), local_time(version.at), *counts, f"{version.spent.calls:,}", cost)
 
 
 def _missing(version: Version) -> list[str]:

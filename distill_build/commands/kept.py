@@ -10,7 +10,7 @@ from distill_build.naming import dataset_name
 from distill_build.options import Options
 from distill_build.stages.dataset import Dataset
 from distill_build.versions.archive import Archive
-from distill_build.versions.names import DIGEST, Names
+from distill_build.versions.names import Names, digest_named
 
 
 def find_kept(options: Options, name: str | None = None) -> tuple[Dataset, Names]:
@@ -38,8 +38,8 @@ def find_place(options: Options, version: str, name: str | None) -> tuple[Datase
     try:
         return find_kept(options, name or (_own_folder(version) if named is None else None))
     except UsageError as error:
-        if named is None and DIGEST.fullmatch(version):
-            dataset = _in_cache(options, error, lambda _, digest: digest.startswith(version))
+        if named is None and (beginning := digest_named(version)) is not None:
+            dataset = _in_cache(options, error, lambda _, digest: digest.startswith(beginning))
         elif name is None and options.dataset is not None and _is_free(Path(options.dataset)):
             dataset = Dataset(Path(options.dataset))
         else:

@@ -19,7 +19,10 @@ from distill_build.versions.holding import Holding, Item, holdings
 
 
 def run(options: Options) -> int:
-    """Prints the history of the item whose id, or the beginning of it, is the first of the arguments."""
+    """Prints the history of the item whose id, or the beginning of it, is the first of the arguments.
+
+    -v prints texts whole, -q none of them.
+    """
     wanted, *name = options.arguments
     dataset, names = find_versions(options, *name)
     found = find(dataset, wanted)
@@ -30,7 +33,7 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps(document(found, chain, held), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(item_text(found, chain, held, whole=options.verbose)))
+        print("\n".join(item_text(found, chain, held, whole=options.verbose, quiet=options.quiet)))
     return 0
 
 

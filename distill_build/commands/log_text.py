@@ -7,20 +7,19 @@ from textwrap import indent
 from distill_build.commands.lookup import Found
 from distill_build.console.words import duration, money, number_of
 from distill_build.engine.entry import Attempt
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, short
+from distill_build.replies.reply import Rejection, read_reply
 from distill_build.stages.provenance import Link, Tried
-from distill_build.stages.reply import Rejection, read_reply
 from distill_build.versions.holding import Holding, Texts
 
 HEAD, TAIL = 100, 60
 """Characters of a text on the first screen, where it is cut: a prompt says at its end what it wants."""
 SHOWN_VERSIONS = 5
-DIGEST = 12
 INDENT = "  "
 
 
-def item_text(found: Found, chain: list[Link], held: list[Holding], *, whole: bool) -> Iterator[str]:
-    """All lines; texts in full where they are wanted `whole`."""
+def item_text(found: Found, chain: list[Link], held: list[Holding], *, whole: bool, quiet: bool) -> Iterator[str]:
+    """All lines; texts in full where they are wanted `whole`, and none of a `quiet` log."""
     row = found.row
     yield _fact(found.kind, row["id"])
     yield _fact("path", " / ".join(row["path"]))
@@ -28,8 +27,10 @@ def item_text(found: Found, chain: list[Link], held: list[Holding], *, whole: bo
     yield from _versions(row, held, whole=whole)
     for link in chain:
         yield from ("", _heading(link))
-        yield from (indent(line, INDENT) for line in _link(link, whole=whole))
-    if not whole and any(link.entry is not None for link in chain):
+        yield from (indent(line, INDENT) for line in _link(link))
+        if not quiet:
+            yield from (indent(line, INDENT) for line in _texts(link, whole=whole))
+    if not whole and not quiet and any(link.entry is not None for link in chain):
         yield from ("", "Long texts are cut: -v prints them whole, and the raw responses; --json prints all there is.")
 
 
@@ -52,7 +53,7 @@ def _versions(row: JsonObject, held: list[Holding], *, whole: bool) -> Iterator[
 
 def _version(row: JsonObject, holding: Holding) -> str:
     other = "" if same_texts(holding.texts, row) else "  with another text"
-    return f"{holding.version.version[:DIGEST]}  {_time(holding.version.at)}  {holding.name}{other}"
+    return f"{short(holding.version.version)}  {_time(holding.version.at)}  {holding.name}{other}"
 
 
 def _heading(link: Link) -> str:
@@ -62,7 +63,8 @@ def _heading(link: Link) -> str:
     return f"{link.stage.removesuffix('s').title()} “{_line(link.item)}”" + among * (link.number is not None)
 
 
-def _link(link: Link, *, whole: bool) -> Iterator[str]:
+def _link(link: Link) -> Iterator[str]:
+    """The request and its attempts, without what was said in them."""
     if link.lack:
         yield _fact("missing", link.lack)
     if link.source is not None:
@@ -74,6 +76,12 @@ def _link(link: Link, *, whole: bool) -> Iterator[str]:
     yield _fact("settings", ", ".join(_settings(link.sent)) or "the endpoint's own")
     for number, tried in enumerate(link.tried, start=1):
         yield _fact(f"attempt {number}" if len(link.tried) > 1 else "attempt", _attempt(tried))
+
+
+def _texts(link: Link, *, whole: bool) -> Iterator[str]:
+    """What was sent and what came back."""
+    if link.entry is None or link.sent is None:
+        return
     for message in link.sent["messages"]:
         yield from _text(message["role"], message["content"], whole=whole)
     if link.used is not None:
@@ -84,7 +92,7 @@ def _link(link: Link, *, whole: bool) -> Iterator[str]:
 
 def _model(name: str, manifest: JsonObject) -> str:
     revision = f", revision {manifest['revision']}" if manifest["revision"] else ""
-    weights = f", weights {manifest['weights'][:DIGEST]}" if manifest["weights"] else ""
+    weights = f", weights {short(manifest['weights'])}" if manifest["weights"] else ""
     return f"{name}{revision}{weights}"
 
 

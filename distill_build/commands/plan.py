@@ -45,15 +45,12 @@ def plan_of(session: Session, options: Options) -> Plan:
 
 
 async def _walk(session: Session, options: Options) -> Plan:
-    from distill_build.stages.locked import locked_of
-    from distill_build.stages.planning import existing_store, kept_leaves, make_plan
+    from distill_build.stages.basis import basis_of
+    from distill_build.stages.planning import existing_store, make_plan
 
-    locked, store = locked_of(session.dataset, options), existing_store(session)
-    version = locked.lock.version if locked is not None else None
+    basis, store = basis_of(session, options), existing_store(session)
     try:
-        kept = kept_leaves(session, options.until, session.directory.generation(), version)
-        view = locked.view(store, session) if locked is not None and store is not None else store
-        return await make_plan(session, view, kept, options.until)
+        return await make_plan(session, store, basis, options.until)
     finally:
         if store is not None:
             store.close()

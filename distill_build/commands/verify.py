@@ -9,11 +9,10 @@ from distill_build.commands.locate import find_cache, find_dataset
 from distill_build.console.words import number_of
 from distill_build.errors import DifferenceError, DistillError
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import EXPORTS, SOURCES, Dataset
 from distill_build.stages.verifying import Responses, Verdict, stored_responses, verify
-
-VERSION_DIGITS = 12
+from distill_build.versions.archive import Archive
 
 
 def run(options: Options) -> int:
@@ -60,7 +59,8 @@ def text(dataset: Dataset, verdict: Verdict, responses: Responses | str, options
     else:
         yield f"{dataset.folder} is not as it should be: {number_of(len(verdict.findings), 'findings')}"
         yield from (f"  {finding.file}: {finding.problem}" for finding in verdict.findings)
-        yield _way_out(dataset, verdict)
+        if not all(finding.foreign for finding in verdict.findings):
+            yield _way_out(options, dataset, verdict)
     if not options.quiet:
         yield responses if isinstance(responses, str) else _stored(responses)
 
@@ -69,16 +69,32 @@ def _good(dataset: Dataset, verdict: Verdict) -> str:
     rows = [number_of(number, name.removesuffix(".jsonl")) for name, number in verdict.rows.items()]
     exports = sum(name.startswith(f"{EXPORTS}/") for name in verdict.checked)
     held = ", ".join([*rows, number_of(exports, "exports")])
-    return f"{dataset.folder} is what its lock says: version {verdict.version[:VERSION_DIGITS]}, {held}"
+    return f"{dataset.folder} is what its lock says: version {short(verdict.version)}, {held}"
 
 
-def _way_out(dataset: Dataset, verdict: Verdict) -> str:
+def _way_out(options: Options, dataset: Dataset, verdict: Verdict) -> str:
+    """What mends all but foreign files."""
     if verdict.locked is None:
         return "build again: that writes the files and the lock from the cache, and keeps what was edited"
+    checkout = f"`distill-build checkout {dataset.folder}`"
+    if _is_kept(options, dataset, verdict.locked):
+        return (
+            f"{checkout} brings back what the lock names, and a build makes what the settings give; both keep what was "
+            "edited"
+        )
     return (
-        f"`distill-build checkout {dataset.folder}` brings back what the lock names, and a build makes what the "
-        "settings give; both keep what was edited"
+        "a build makes what the settings give, and keeps what was edited; version "
+        f"{short(verdict.locked)}, which the lock names, is in no cache here: cache import or cache pull brings it, "
+        f"and {checkout} then its files"
     )
+
+
+def _is_kept(options: Options, dataset: Dataset, version: str) -> bool:
+    """Whether a version is in the cache."""
+    try:
+        return Archive(find_cache(options, dataset)).find(version) is not None
+    except DistillError:
+        return False
 
 
 def _stored(found: Responses) -> str:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from distill_build.console.conversation import Conversation, QuietConversation, Screen
-from distill_build.console.plain import PlainScreen
+from distill_build.console.plain import JobScreen, PlainScreen
 from distill_build.console.stream import Stream
 from distill_build.settings import Settings
 from distill_build.stages.report import Expected, Report
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from distill_build.sweeps.jobs import Sweep
     from distill_build.sweeps.planning import SweepPlan
 
-__all__ = ["Console", "Expected", "Report", "open_console", "plan_table", "sweep_plan_table"]
+__all__ = ["Console", "Expected", "Report", "job_console", "open_console", "plan_table", "sweep_plan_table"]
 
 
 class Console(Protocol):
@@ -64,6 +64,12 @@ def open_console(*, quiet: bool, verbose: bool, json: bool) -> Console:  # noqa:
     if quiet:
         return QuietConversation(plain)
     return Conversation(plain, cache(lambda: _richest(stream, plain)), verbose=verbose)
+
+
+def job_console(job: str, *, quiet: bool, verbose: bool) -> Console:
+    """The console of one job of several that run side by side: plain lines, each of which begins with its name."""
+    screen = JobScreen(Stream(sys.stderr, tolerant=True), job)
+    return QuietConversation(screen) if quiet else Conversation(screen, lambda: screen, verbose=verbose)
 
 
 def plan_table(plan: "Plan", settings: Settings) -> None:

@@ -1,6 +1,6 @@
 """Bars and colours on a terminal that can move its cursor. The only place that knows rich."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, cast
 
@@ -46,16 +46,24 @@ class LiveScreen:
     @contextmanager
     def progress(self, pace: Pace) -> Iterator[None]:
         """Bars that are gone at the end, when the report takes their place."""
-        live = Live(
+        with self._drawn(lambda: bars(pace.look(), self._console.width)):
+            yield
+
+    @contextmanager
+    def words(self, look: Callable[[], str]) -> Iterator[None]:
+        """A line that is gone at the end."""
+        with self._drawn(lambda: Text(look(), "dim", no_wrap=True, overflow="ellipsis")):
+            yield
+
+    def _drawn(self, look: Callable[[], RenderableType]) -> Live:
+        return Live(
             console=self._console,
-            get_renderable=lambda: bars(pace.look(), self._console.width),
+            get_renderable=look,
             refresh_per_second=REFRESHES_A_SECOND,
             transient=True,
             redirect_stdout=False,  # stdout is for what was asked for
             redirect_stderr=False,
         )
-        with live:
-            yield
 
 
 def drawn(grid: Grid) -> Table:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from distill_build.console.words import duration, number_of, tokens
+from distill_build.records import short
 from distill_build.settings import Stage
 from distill_build.stages.report import Report
 
 Tone = Literal["plain", "quiet", "good", "warning", "bad"]
-VERSION_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Line:
 def up_to_date(report: Report) -> Line:
     """The one line of a build that had nothing to do."""
     items = ", ".join(number_of(report.count(stage), stage) for stage in report.stages)
-    version = report.version[:VERSION_DIGITS]
+    version = short(report.version)
     return Line(f"{report.name} is up to date: {items} (version {version}); nothing was asked", "good")
 
 
@@ -33,7 +33,7 @@ def ending(report: Report) -> Iterator[Line]:
     yield from troubles(report)
     if report.complete:
         yield Line(f"{report.name} is complete: {_found(report, report.stages)}", "good")
-    facts = [f"version {report.version[:VERSION_DIGITS]}"]
+    facts = [f"version {short(report.version)}"]
     facts += [f"run {report.run_id}"] if report.run_id else []
     yield Line(f"{report.folder} ({', '.join([*facts, duration(report.seconds)])})")
     if report.files:

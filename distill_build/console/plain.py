@@ -82,6 +82,17 @@ class PlainScreen:
         self._said = text
 
 
+class JobScreen(PlainScreen):
+    """As `PlainScreen`, where each line begins with the name of a job."""
+
+    def __init__(self, stream: Stream, job: str) -> None:
+        super().__init__(stream)
+        self._job = job
+
+    def line(self, line: Line) -> None:
+        super().line(Line(f"{self._job}: {line.text}", line.tone))
+
+
 def wrapped(text: str, width: int) -> list[str]:
     """`text` broken between words, so that a path stays whole."""
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

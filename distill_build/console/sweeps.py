@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from distill_build.console.grid import Grid
-from distill_build.console.outcome import VERSION_DIGITS, Line
+from distill_build.console.outcome import Line
 from distill_build.console.words import duration, money, number_of, rough_duration, rough_money, tokens
+from distill_build.records import short
 from distill_build.stages.tally import STAGES
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _row(words: str, row: "Row") -> tuple[str, ...]:
     counts = [f"{row.counts[stage]:,}" if stage in row.counts else NOTHING for stage in STAGES]
     shares = [_percent(share) for share in (row.unique, row.near_duplicates, row.leaf_coverage)]
     spent = tokens(row.tokens.prompt + row.tokens.completion)
-    version = (row.version or "")[:VERSION_DIGITS]
+    version = short(row.version or "")
     return (words, *counts, *shares, spent, money(row.usd), money(row.share_usd), f"{row.failures:,}", version)
 
 

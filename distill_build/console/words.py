@@ -1,4 +1,6 @@
-"""Amounts in words, as people read them: "11 tags", "$0.0123", "1.2M", "3 min 20 s". Pure; knows nothing of builds."""
+"""Amounts and times as people read them: "11 tags", "$0.0123", "1.2M", "3 min 20 s". Knows nothing of builds."""
+
+from datetime import datetime
 
 UNKNOWN = "—"
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -65,6 +67,11 @@ def rough_duration(seconds: float) -> str:
         hours = seconds / HOUR
         return f"{hours:.1f} h".replace(".0 ", " ") if hours < 10 else f"{hours:.0f} h"
     return f"{seconds / DAY:.0f} days"
+
+
+def local_time(at: str) -> str:
+    """A time in UTC (ISO 8601), as the clock here shows it."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def rate(per_second: float) -> str:

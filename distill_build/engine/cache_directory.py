@@ -9,9 +9,11 @@ import os
 import secrets
 from pathlib import Path
 
+import msgspec
+
 from distill_build.engine.artefacts import replacing
 from distill_build.engine.manifest import SCHEME
-from distill_build.errors import StorageError
+from distill_build.errors import CorruptEntryError, StorageError
 
 MARKER = "distill-cache.json"
 OWN_FILES = (MARKER, "weights.json")
@@ -34,6 +36,11 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
+class _Marker(msgspec.Struct, frozen=True):
+    scheme: int
+    generation: str = ""
+
+
 class CacheDirectory:
     """`path` holds a marker file beside diskcache's own files."""
 
@@ -51,7 +58,7 @@ class CacheDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             self._refuse_network_file_system()
             if self._marker.exists():
-                self._check_scheme()
+                self._read()
             else:
                 self._claim()
             self._refuse_interrupted()
@@ -68,19 +75,20 @@ class CacheDirectory:
         self._refuse_interrupted()
 
     def check_ownership(self) -> None:
-        """As `check`, but lets in who brings an interrupted fsck to its end."""
+        """As `check`, but lets in who brings an interrupted fsck to its end.
+
+        Raises CorruptEntryError where the marker is damaged.
+        """
         if not self._marker.exists():
             raise StorageError(f"there is no cache at {self.path}: name its folder with --cache-dir DIR")
-        self._check_scheme()
+        self._read()
 
     def generation(self) -> str:
-        """The word that stands now; empty where there is no cache yet."""
+        """The word that stands now; empty where there is no cache yet. Raises StorageError as `check_ownership`."""
         try:
-            return str(json.loads(self._marker.read_bytes())["generation"])
+            return self._read().generation
         except FileNotFoundError:
             return ""
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StorageError(f"{self._marker} cannot be read ({error}): use another cache.dir") from error
 
     def renew_generation(self) -> str:
         """To be called before an accepted response is displaced; returns the word that stands from now on."""
@@ -95,14 +103,27 @@ class CacheDirectory:
             )
         self._write_marker()
 
-    def _check_scheme(self) -> None:
-        self.generation()
-        scheme = json.loads(self._marker.read_bytes()).get("scheme")
-        if scheme != SCHEME:
+    def _read(self) -> _Marker:
+        """The marker of a cache that this program knows. Raises CorruptEntryError where it is damaged."""
+        try:
+            marker = msgspec.json.decode(self._marker.read_bytes(), type=_Marker)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StorageError(f"{self._marker} cannot be read: {error.strerror}. Mend it, or set cache.dir") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._damaged(str(error)) from error
+        if marker.scheme != SCHEME:
             raise StorageError(
-                f"the cache {self.path} has scheme {scheme}, and this program knows scheme {SCHEME}: "
+                f"the cache {self.path} has scheme {marker.scheme}, and this program knows scheme {SCHEME}: "
                 "use the version of distill-build that wrote it, or set cache.dir"
             )
+        if not marker.generation:  # last: what else stands there is the scheme's matter
+            raise self._damaged("it names no generation")
+        return marker
+
+    def _damaged(self, reason: str) -> CorruptEntryError:
+        return CorruptEntryError(f"{self._marker} is damaged ({reason}): `distill-build cache fsck` makes it anew")
 
     def _refuse_interrupted(self) -> None:
         if replacing(self.path):

@@ -39,8 +39,8 @@ USERS = "users.lock"
 
 
 @contextmanager
-def in_use(cache: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Marks the cache at `cache` as in use, by any number of processes; `on_wait` is told where one cleans it first.
+def in_use(cache: Path, note: Callable[[str], None]) -> Iterator[None]:
+    """Marks the cache at `cache` as in use, by any number of processes; `note` is told where one cleans it first.
 
     Where the cache cannot be written nobody can clean it, and nothing is marked.
     """
@@ -50,7 +50,7 @@ def in_use(cache: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         yield
         return
     with file:
-        _lock(file, fcntl.LOCK_SH, on_wait)
+        _lock(file, fcntl.LOCK_SH, lambda: note(f"waiting for the cleaning of {cache}"))
         yield
 
 

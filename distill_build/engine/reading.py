@@ -7,7 +7,7 @@ and takes ten times as long.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -20,6 +20,10 @@ from distill_build.errors import StorageError
 DATABASE = "cache.db"
 BUSY_SECONDS = 60.0
 """How long a transaction waits for another process's."""
+PROBE = "SELECT 1 FROM Cache LIMIT 1"
+NO_TABLE = "no such table"
+"""What SQLite says of a database whose making was killed."""
+DAMAGE = ("malformed", "not a database", "no such column")
 SELECT = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
 
 
@@ -65,6 +69,11 @@ class ReadOnlyStore:
         """The files that values lie in, below the cache's folder: none but in caches of others."""
         return {str(name) for (name,) in self._execute("SELECT filename FROM Cache WHERE filename IS NOT NULL")}
 
+    def value_bytes(self) -> int:
+        """The bytes of all values that lie in the database, without what their rows take beside."""
+        (total,) = self._execute("SELECT TOTAL(LENGTH(value)) FROM Cache").fetchone()
+        return int(total)
+
     def size(self) -> tuple[int, int]:
         """(number of entries, bytes on disk)."""
         (count,) = self._execute("SELECT COUNT(*) FROM Cache").fetchone()
@@ -98,10 +107,28 @@ def open_database(path: Path) -> sqlite3.Connection:
     """A connection that writes nothing. Raises StorageError where there is no database that can be read."""
     try:
         database = connect(path)
-        database.execute("SELECT 1 FROM Cache LIMIT 1")
+        database.execute(PROBE)
     except sqlite3.Error as error:
         raise unusable(path.parent, error) from error
     return database
+
+
+def holds_database(directory: Path) -> bool:
+    """Whether a cache has a database that was begun, damaged or not: who was killed while making it left less."""
+    path = directory / DATABASE
+    if not path.is_file():
+        return False
+    try:
+        with closing(connect(path)) as database:
+            database.execute(PROBE)
+    except sqlite3.Error as error:
+        return NO_TABLE not in str(error)
+    return True
+
+
+def holds_versions(directory: Path) -> bool:
+    """Whether a cache has versions, which name responses."""
+    return any((directory / "versions").glob("*.json"))
 
 
 def require_database(directory: Path) -> None:
@@ -109,22 +136,14 @@ def require_database(directory: Path) -> None:
 
     A build would make a new database and ask for everything again without a word.
     """
-    database = directory / DATABASE
-    lost = not database.exists() or database.stat().st_size == 0
-    if lost and any((directory / "versions").glob("*.json")):
-        raise StorageError(
-            f"the cache {directory} has lost its database {DATABASE}, which held the responses of its versions: bring "
-            "it back from a backup, or its responses by cache pull or cache import; or set cache.dir to another folder"
-        )
+    if holds_versions(directory) and not holds_database(directory):
+        raise _no_database(directory)
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """As `open_database`, to a file that may be no database. SQLite has to be told where nobody can write."""
-    if not path.exists():
-        raise StorageError(
-            f"{path.parent} holds no database: name a cache's folder, or build first; where it was lost, bring it "
-            "back from a backup, or its responses by cache pull or cache import"
-        )
+    if not path.is_file():
+        raise _no_database(path.parent)
     write_ahead, index = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
     has_write_ahead = write_ahead.exists() and write_ahead.stat().st_size > 0
     read_only = not os.access(path.parent, os.W_OK)
@@ -142,7 +161,9 @@ def connect(path: Path) -> sqlite3.Connection:
 def unusable(directory: Path, error: Exception) -> StorageError:
     """The sentence for a cache that cannot be used."""
     reason = str(error) or type(error).__name__
-    if isinstance(error, sqlite3.DatabaseError) and any(word in reason for word in ("malformed", "not a database")):
+    if isinstance(error, sqlite3.DatabaseError) and NO_TABLE in reason:
+        return _no_database(directory)
+    if isinstance(error, sqlite3.DatabaseError) and any(word in reason for word in DAMAGE):
         return StorageError(
             f"the cache's database {directory / DATABASE} is damaged ({reason}): `distill-build cache fsck` saves what "
             "can be read of it; or bring the folder back from a backup, or by cache pull"
@@ -150,6 +171,19 @@ def unusable(directory: Path, error: Exception) -> StorageError:
     return StorageError(
         f"the cache {directory} cannot be used: {reason}. Free some space or mend its permissions, or set "
         "cache.dir; everything stored so far is kept, and the next build goes on from there"
+    )
+
+
+def _no_database(directory: Path) -> StorageError:
+    if not holds_versions(directory):
+        return StorageError(
+            f"the cache {directory} holds no database yet: build first, or bring responses by cache pull or cache "
+            "import; where it had one, bring that back from a backup"
+        )
+    return StorageError(
+        f"the cache {directory} has lost its database {DATABASE}, which held the responses of its versions: bring it "
+        "back from a backup, or its responses by cache pull or cache import; else `distill-build cache fsck` says what "
+        "that hits and makes an empty one, from which builds ask again"
     )
 
 

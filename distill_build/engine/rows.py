@@ -86,9 +86,11 @@ def complaints_of(database: sqlite3.Connection) -> list[str]:
         database.execute(f"SELECT {COLUMNS} FROM Cache LIMIT 1")  # noqa: S608 - names of ours
         found = [str(line) for (line,) in database.execute("PRAGMA integrity_check(10)")]
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and "no such" not in str(error):
+        if not isinstance(error, sqlite3.OperationalError):
+            return [str(error)]
+        if "no such" not in str(error):
             raise
-        return [str(error)]
+        return ["the table of responses is not in it"]
     return [] if found == ["ok"] else found
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from distill_build.records import Answer, JsonObject, Path, Question, Usage
+from distill_build.replies.parse import Rejection, parse_answer
 from distill_build.settings import Settings
-from distill_build.stages.parse import Rejection, parse_answer
 from distill_build.stages.recipe import Call, Recipe
 
 

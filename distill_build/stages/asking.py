@@ -15,13 +15,16 @@ from distill_build.models.base import Limits, ModelSettings
 from distill_build.models.factory import place_of
 from distill_build.options import Options
 from distill_build.settings import Settings, Stage
+from distill_build.stages.basis import Basis
 from distill_build.stages.budget import FailureCap
-from distill_build.stages.call import Absent, Caller, Failed, Seat
+from distill_build.stages.call import Absent, Failed
+from distill_build.stages.caller import Caller
 from distill_build.stages.chain import Chain
-from distill_build.stages.locked import Locked, not_stored
+from distill_build.stages.locked import not_stored
 from distill_build.stages.pipeline import Pipeline, Sink
 from distill_build.stages.plan import Plan
 from distill_build.stages.recipe import Call
+from distill_build.stages.sending import Books, Seat
 from distill_build.stages.session import Session
 from distill_build.stages.sharing import Shared
 from distill_build.stages.tally import STAGES, Tally
@@ -43,7 +46,7 @@ class Asking:
         options: Options,
         store: Responses,
         ledger: Ledger,
-        locked: Locked | None,
+        basis: Basis,
         shared: Shared | None = None,
         name: str = "",
     ) -> None:
@@ -52,7 +55,7 @@ class Asking:
         self.options = options
         self.store = store
         self.ledger = ledger
-        self.locked = locked
+        self.basis = basis
         self.tally = Tally()
         self.name = name
         self.shared = shared or Shared(roles_of(session.settings, name), session.settings.budget, ledger.folder)
@@ -62,8 +65,8 @@ class Asking:
     @property
     def absent(self) -> Absent | None:
         """What becomes of a call that is not stored, where no model may be asked; else None."""
-        if self.locked is not None:
-            return self.locked.absent
+        if self.basis.locked is not None:
+            return self.basis.locked.absent
         if self.options.offline or self.options.frozen:
             return _offline
         return None if isinstance(self.store, Store) else self._nowhere_to_keep
@@ -103,12 +106,10 @@ class Asking:
     def _caller(self) -> Caller:
         session = self.session
         return Caller(
-            self.store,
+            Books(self.store, self.tally, self.shared.spending, self.ledger),
+            self.basis.held,
             {stage: self._seat(stage) for stage in STAGES},
-            tally=self.tally,
             calls=self.shared.calls,
-            spending=self.shared.spending,
-            ledger=self.ledger,
             anew=lambda call: session.asked_anew(call.path),
             absent=self.absent,
             halt=self.halt,

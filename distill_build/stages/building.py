@@ -19,13 +19,14 @@ from distill_build.engine.reading import ReadOnlyStore, writable
 from distill_build.engine.store import Store, open_store
 from distill_build.options import Options
 from distill_build.stages.asking import Asking, interruptible
-from distill_build.stages.assembly import Kept, LeafRows
+from distill_build.stages.assembly import LeafRows
+from distill_build.stages.basis import basis_of
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.figures import Figures
 from distill_build.stages.finishing import NEW, Finish
-from distill_build.stages.locked import foreign_lock, locked_of, unlocked_note
+from distill_build.stages.locked import foreign_lock, unlocked_note
 from distill_build.stages.plan import Plan
-from distill_build.stages.planning import NoRows, kept_leaves, make_plan
+from distill_build.stages.planning import NoRows, make_plan
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
@@ -35,12 +36,11 @@ from distill_build.stages.versioning import register
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """A tree that was walked, with where its rows lie. `generation` is the cache's as the rows were read."""
+    """A tree that was walked, with where its rows lie."""
 
     root: Node
     asking: Asking
     rows: LeafRows
-    generation: str
 
 
 def build(session: Session, options: Options, console: Watcher, ledger: Ledger) -> Report:
@@ -73,7 +73,7 @@ def prepared_cache(session: Session, console: Watcher) -> Iterator[None]:
     """Makes the cache where there is none, and keeps it from being cleaned meanwhile."""
     if writable(session.cache_dir):
         session.directory.prepare()  # what is not there cannot be marked as in use
-    with in_use(session.cache_dir, lambda: console.note(f"waiting for the cleaning of {session.cache_dir}")):
+    with in_use(session.cache_dir, console.note):
         yield
 
 
@@ -83,8 +83,7 @@ def _build(session: Session, options: Options, console: Watcher, ledger: Ledger,
     try:
         register(session)
         walked = asyncio.run(_walk(session, options, store, console, ledger))
-        locked = walked.asking.locked
-        finish = Finish(session, options, ledger, walked.asking, walked.rows, walked.generation, locked)
+        finish = Finish(session, options, ledger, walked.asking, walked.rows)
         return finish.report(walked.root, time.monotonic() - started)
     finally:
         store.close()
@@ -93,11 +92,9 @@ def _build(session: Session, options: Options, console: Watcher, ledger: Ledger,
 async def _walk(
     session: Session, options: Options, store: Store | ReadOnlyStore, console: Watcher, ledger: Ledger
 ) -> Walked:
-    locked = locked_of(session.dataset, options)
-    version = locked.lock.version if locked is not None else None
-    kept = kept_leaves(session, options.until, session.directory.generation(), version)
-    view = locked.view(store, session) if locked is not None else None
-    plan = await make_plan(session, view or store, kept, options.until)
+    basis = basis_of(session, options)
+    locked = basis.locked
+    plan = await make_plan(session, store, basis, options.until)
     if plan.exact and session.unmatched:
         console.note(_unmatched(session))
     if (held := _other_topic(session)) is not None:
@@ -109,16 +106,16 @@ async def _walk(
         console.note(note)
     if locked is None and (warning := foreign_lock(session, plan)) is not None:
         console.note(warning)
+    if locked is None and basis.held.others:
+        console.note(_others_stand(session, len(basis.held.others)))
     if locked is not None:
         locked.refuse_requests(plan, session)
     elif plan.calls:
         console.plan(plan, session.settings)
     ledger.write("plan", target=session.build_digest(options.until, ""), **plan.row())
-    asking = Asking(session, options, view or store, ledger, locked)
-    rows = LeafRows(ledger.folder / NEW, kept)
-    root = await _ask(asking, plan, kept, rows, console)
-    differs = view is not None and view.differs  # then a build that is not held to the lock must look at everything
-    return Walked(root, asking, rows, "" if differs else session.directory.generation())
+    asking = Asking(session, options, store, ledger, basis)
+    rows = LeafRows(ledger.folder / NEW, basis.kept)
+    return Walked(await _ask(asking, plan, rows, console), asking, rows)
 
 
 def _other_topic(session: Session) -> str | None:
@@ -133,7 +130,16 @@ def _unmatched(session: Session) -> str:
     return f"--rebuild {globs} matches no path, so nothing is asked again for it; paths look like '{example}'"
 
 
-async def _ask(asking: Asking, plan: Plan, kept: Kept, rows: LeafRows, console: Watcher) -> Node:
+def _others_stand(session: Session, number: int) -> str:
+    calls = "1 call" if number == 1 else f"{number} calls"
+    return (
+        f"{session.dataset.folder} keeps the responses that it was made from, though others stand in the cache for "
+        f"{calls} by now (asked for anew elsewhere, or since the version that was brought back); a build into "
+        "another folder takes those"
+    )
+
+
+async def _ask(asking: Asking, plan: Plan, rows: LeafRows, console: Watcher) -> Node:
     settings = asking.session.settings
     try:
         if asking.absent is None:
@@ -143,7 +149,7 @@ async def _ask(asking: Asking, plan: Plan, kept: Kept, rows: LeafRows, console: 
                 return await asking.walk(rows)
             with console.progress(asking.tally, expected_items(settings), asking.in_flight):
                 if asking.session.rebuild:
-                    await _renew(asking, kept, console)
+                    await _renew(asking, console)
                 return await asking.walk(rows)
     finally:
         await asking.close()
@@ -157,17 +163,18 @@ def learn(asking: Asking) -> None:
         Figures(asking.session.cache_dir).learn(asking.tally, names)
 
 
-async def _renew(asking: Asking, kept: Kept, console: Watcher) -> None:
+async def _renew(asking: Asking, console: Watcher) -> None:
     """Asks anew what --rebuild names, in a walk of its own that writes no rows.
 
     The rows are read in the walk after it, when every reply that gives way has done so: two leaves with the same
     question share a call, and would differ by who came first. The generation is renewed before, for whoever finds the
     cache after a crash, and again afterwards, for builds of other datasets that read it meanwhile.
     """
-    session = asking.session
+    session, kept = asking.session, asking.basis.kept
     session.directory.renew_generation()
+    _note_rebuild(session)
     await asking.walk(NoRows(kept))
-    session.directory.renew_generation()
+    asking.basis.generation = session.directory.renew_generation()
     asking.caller.asks_no_more_anew()
     calls, answers = asking.shared.calls, session.dataset.artefact("answers.jsonl")
     if calls.displaced and answers.exists():
@@ -176,3 +183,10 @@ async def _renew(asking: Asking, kept: Kept, console: Watcher) -> None:
         console.note(f"{len(calls.unrenewed)} requests were asked again in vain: what stood before still does")
     for counts in asking.tally.stages.values():
         counts.count_anew()
+
+
+def _note_rebuild(session: Session) -> None:
+    """Notes what is about to be asked anew, for the build after one that is interrupted or killed meanwhile."""
+    state = session.dataset.state()
+    if state is not None:
+        session.dataset.write_state(replace(state, rebuilding=(*state.rebuilding, *session.rebuild)))

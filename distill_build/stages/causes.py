@@ -12,10 +12,11 @@ from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, Difference, explain
 from distill_build.records import JsonObject
 from distill_build.settings import Stage
-from distill_build.stages.history import PROMPT, whole_lists
 from distill_build.stages.setting_names import setting_name
 from distill_build.versions.lockfile import Facts
 
+PROMPT = ".jinja"
+"""How the names of prompts end."""
 UNTIL = "--until"
 TOPIC = "topic"
 COUNTS: Mapping[str, str] = {
@@ -65,8 +66,8 @@ class Cause:
 def causes_between(old: JsonObject, new: JsonObject) -> list[Cause]:
     """All that differs between two recipes, each name once, in the order of the stages."""
     found: dict[str, Cause] = {}
-    for part in new:
-        for difference in _differences(part, whole_lists(old.get(part, {})), whole_lists(new[part])):
+    for part in dict.fromkeys([*new, *old]):
+        for difference in _differences(part, _whole_lists(old.get(part, {})), _whole_lists(new.get(part, {}))):
             name = setting_name(part, difference.path)
             parts = (*found[name].parts, part) if name in found else (part,)
             fields = found[name].fields if name in found else _fields(part, difference.path)
@@ -92,6 +93,13 @@ def recipe_of(facts: Facts) -> JsonObject:
 
 def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[Difference]:
     return explain(_tree(old), _tree(new)) if part == "tree" else explain(old, new)
+
+
+def _whole_lists(value: Any) -> Any:
+    """`value` with its lists as tuples, which are compared as one thing: `formats`, not `formats[0]`."""
+    if isinstance(value, dict):
+        return {key: _whole_lists(item) for key, item in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _tree(identity: JsonObject) -> JsonObject:

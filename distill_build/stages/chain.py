@@ -7,7 +7,7 @@ the list stopped, and lowering it takes a shorter beginning of the same list.
 from dataclasses import dataclass, field
 
 from distill_build.records import Source
-from distill_build.stages.parse import normalise
+from distill_build.replies.parse import normalise
 
 FRUITLESS_REQUESTS = 3
 """So many requests of one build in a row without a new item, and the parent is given up until the next build."""

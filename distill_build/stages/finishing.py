@@ -64,15 +64,13 @@ class Finish:
     ledger: Ledger
     asking: Asking
     rows: LeafRows
-    generation: str
-    locked: Locked | None
 
     def report(self, root: Node, seconds: float) -> Report:
         """Writes everything, moves it into its place, and says what was done."""
         dataset, halt = self.session.dataset, self.asking.halt
         made = self.make(root)
         keep_version(self.session, made.state, made.new, self.asking.tally, seconds)
-        left_alone = (LOCK,) if self.locked is not None else ()
+        left_alone = (LOCK,) if self._locked is not None else ()
         edited = keep_edited(dataset, made.new, self.ledger.folder, left_alone)
         self._commit(made)
         state = made.state
@@ -109,11 +107,15 @@ class Finish:
         sha256 = {name: writer.sha256 for name, writer in writers.items()}
         outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
         state = self._state(outputs, version_of(sha256), duplicates, complete=not failures)
-        if self.locked is not None:
-            self.locked.refuse_others(state, new, self.session)
-            return Made(self._beside_lock(self.locked, state), new, outcomes, failures)
+        if self._locked is not None:
+            self._locked.refuse_others(state, new, self.session)
+            return Made(self._beside_lock(self._locked, state), new, outcomes, failures)
         new[LOCK] = self._write_lock(state)
         return Made(replace(state, outputs=outputs | {LOCK: file_state(new[LOCK])}), new, outcomes, failures)
+
+    @property
+    def _locked(self) -> Locked | None:
+        return self.asking.basis.locked
 
     @property
     def _new(self) -> Path:
@@ -146,7 +148,7 @@ class Finish:
         rows = list(failure_rows(root))
         if rows:
             with ArtefactWriter(self._new / FAILURES) as writer:
-                known = self.locked.failures_as_they_were(rows, self.session) if self.locked is not None else None
+                known = self._locked.failures_as_they_were(rows, self.session) if self._locked is not None else None
                 writer.write(known or encode_rows(rows))
             writers[FAILURES] = writer
         return len(rows)
@@ -189,21 +191,22 @@ class Finish:
             replace_together(dataset.runs, moves, _leftovers(dataset, state.outputs))
 
     def _state(self, outputs: dict[str, FileState], version: str, duplicates: int, *, complete: bool) -> State:
-        session, until = self.session, self.options.until
+        session, until, basis = self.session, self.options.until, self.asking.basis
         tally = self.asking.tally.stages
         reached = {"tags": 1, "questions": 2}.get(until, 3)
         return State(
-            build=session.build_digest(until, self.generation),
+            build=session.build_digest(until, basis.generation),
             complete=complete,
             version=version,
             until=until,
-            generation=self.generation,
+            generation=basis.generation,
             cache_dir=session.dataset.note_cache(session.cache_dir),
             counts={stage: tally[stage].made if place < reached else 0 for place, stage in enumerate(STAGES)},
             requests={stage: tally[stage].cached + tally[stage].answered for stage in STAGES},
             duplicates=duplicates,
             outputs=outputs,
             recipe=session.identity,
+            holds_others=bool(basis.held.others),
         )
 
     def _write_state(self, state: State, outcomes: list[LeafOutcome]) -> dict[Path, Path]:
@@ -226,7 +229,7 @@ def _leftovers(dataset: Dataset, outputs: Iterable[str]) -> list[Path]:
 
 def count_duplicates(questions: Path) -> int:
     """Questions of questions.jsonl whose text stands under an earlier parent already, by `normalise`."""
-    from distill_build.stages.parse import normalise
+    from distill_build.replies.parse import normalise
 
     seen: set[int] = set()
     duplicates = 0

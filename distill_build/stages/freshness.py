@@ -1,11 +1,19 @@
-"""Whether a dataset is up to date: decided from the last build's state and the times of its files alone."""
+"""Whether a dataset is up to date: decided from the last build's state and the times of its files alone.
 
+What is left to do for one that is: new times of its files are noted, and a version that the cache has no more is kept
+there again.
+"""
+
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from distill_build.engine.artefacts import FileState, file_state
+from distill_build.engine.lock import in_use
+from distill_build.engine.reading import writable
 from distill_build.stages.dataset import Dataset, State
 from distill_build.stages.session import Session
+from distill_build.stages.versioning import is_kept, keep_again
 
 
 def current_state(session: Session, until: str) -> State | None:
@@ -32,7 +40,16 @@ def missing_files(dataset: Dataset, state: State) -> list[Path]:
     return [place for place in places if not place.exists()]
 
 
-def refreshed(dataset: Dataset, state: State) -> State | None:
+def settle(session: Session, state: State, note: Callable[[str], None]) -> None:
+    """Ends a build with nothing to do; `note` is told where that has to wait. Raises OSError where it cannot write."""
+    if (touched := _refreshed(session.dataset, state)) is not None:
+        session.dataset.write_state(touched)
+    if writable(session.cache_dir) and not is_kept(session, state):
+        with in_use(session.cache_dir, note):
+            keep_again(session, state)
+
+
+def _refreshed(dataset: Dataset, state: State) -> State | None:
     """The state with the times of files that were touched but not changed, None where none was."""
     outputs: dict[str, FileState] = {}
     for name, facts in state.outputs.items():

@@ -4,35 +4,31 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from distill_build.artefact_rows import SourcesRow, TagRow, read_rows
-from distill_build.engine.manifest import ABSENT, Difference
-from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, DifferenceError, MissingCallError
 from distill_build.options import Options, Until
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, short
 from distill_build.settings import Stage
 from distill_build.stages.budget import NOT_ASKED
 from distill_build.stages.call import Failed
+from distill_build.stages.causes import causes_between, recipe_of, until_cause
 from distill_build.stages.dataset import FAILURES, SOURCES, Dataset, State
-from distill_build.stages.locked_responses import LockedResponses, as_locked
 from distill_build.stages.plan import Plan
 from distill_build.stages.recipe import Call
 from distill_build.stages.session import Session
-from distill_build.stages.setting_names import setting_name
+from distill_build.stages.setting_wording import listed, said
 from distill_build.stages.tally import STAGES
 from distill_build.stages.used_responses import sources_of
 from distill_build.stages.versioning import lock_of
 from distill_build.versions.archive import Archive
-from distill_build.versions.lockfile import LOCK, Facts, Lock, facts_of, read_lock
+from distill_build.versions.lockfile import LOCK, Lock, facts_of, read_lock
 from distill_build.versions.snapshot import lines_of
 
 SHOWN = 5
 """Differences that an error names; the number of all others is told."""
-ANOTHER_TEXT = " is another text"
 
 
 def locked_of(dataset: Dataset, options: Options) -> "Locked | None":
@@ -76,7 +72,7 @@ def foreign_lock(session: Session, plan: Plan) -> str | None:
         else "which was not built here: `cache pull` or `cache import` brings its responses"
     )
     return (
-        f"{place} names version {lock.version[:12]}, {way}, and --locked refuses anything else. This build goes by "
+        f"{place} names version {short(lock.version)}, {way}, and --locked refuses anything else. This build goes by "
         "the settings"
     )
 
@@ -94,10 +90,6 @@ class Locked:
 
     lock: Lock
     until: Until
-
-    def view(self, store: Responses, session: Session) -> LockedResponses:
-        """The store as the locked version saw it."""
-        return as_locked(store, session.cache_dir, self.lock.version)
 
     def absent(self, call: Call) -> Failed:
         """What becomes of a call that is not stored: nothing was there either where the lock has missing items."""
@@ -140,7 +132,7 @@ class Locked:
     def refuse_others(self, state: State, new: dict[str, Path], session: Session) -> None:
         """Raises DifferenceError where the files just made are not those of the lock; `new` maps names to them."""
         if state.version != self.lock.version:
-            raise self._other(session, f"a build would give {state.version[:12]}{self._where(session, new)}")
+            raise self._other(session, f"a build would give {short(state.version)}{self._where(session, new)}")
         exports = lock_of(state, session.settings).exports
         other = {
             name for name in exports.keys() | self.lock.exports if exports.get(name) != self.lock.exports.get(name)
@@ -150,21 +142,20 @@ class Locked:
 
     def _other(self, session: Session, what: str) -> DifferenceError:
         """What to raise where the locked version cannot be had. Raises CorruptEntryError where damage is the cause."""
-        differences = _all_said(setting_differences(self.lock.recipe, facts_of(session.identity)))
-        if self.until != self.lock.until:
-            differences.insert(0, f"--until: {self.lock.until} → {self.until}")
+        now = recipe_of(facts_of(session.identity))
+        differences = [*until_cause(self.lock.until, self.until), *causes_between(recipe_of(self.lock.recipe), now)]
         if not differences and (damage := _damage(session, self.lock)) is not None:
             raise CorruptEntryError(
-                f"what the locked version {self.lock.version[:12]} was read from cannot be told, and {what}: {damage}. "
-                "Nothing was replaced"
+                f"what the locked version {short(self.lock.version)} was read from cannot be told, and {what}: "
+                f"{damage}. Nothing was replaced"
             ) from damage
         way = (
-            f"{_listed(differences)}. Set that back"
+            f"{listed(map(said, differences), SHOWN)}. Set that back"
             if differences
             else "No setting and no prompt differs: bring the locked version's responses by cache import or cache pull"
         )
         return DifferenceError(
-            f"not the locked version {self.lock.version[:12]}: {what}. {way}, or build without --locked and --frozen "
+            f"not the locked version {short(self.lock.version)}: {what}. {way}, or build without --locked and --frozen "
             "for a new version. Nothing was replaced"
         )
 
@@ -178,7 +169,7 @@ class Locked:
         other = {row.id for row in now if row.id in then and _answered_otherwise(then[row.id], row)}
         paths = [session.settings.topic] if session.settings.topic in other else []
         paths += [" / ".join(row.path) for row in read_rows(new["tags.jsonl"], TagRow) if row.id in other]
-        return f", since other responses stand below {_listed(paths)}" if paths else ""
+        return f", since other responses stand below {listed(paths, SHOWN)}" if paths else ""
 
 
 def _locked_sources(archive: Archive, lock: Lock) -> dict[str, SourcesRow]:
@@ -213,45 +204,6 @@ def _failed_item(row: JsonObject) -> JsonObject:
 def not_stored(flag: str, stage: Stage, path: tuple[str, ...]) -> MissingCallError:
     """What to raise where `flag` lets nothing be asked, and the call for the place at `path` is not in the cache."""
     return MissingCallError(f"{flag}: {stage} for {' / '.join(path)} would need a request that is not in the cache")
-
-
-def setting_differences(old: Facts, new: Facts) -> Iterator[Difference]:
-    """The settings and prompts that differ, by the names that a user knows."""
-    for place in sorted(old.keys() | new.keys()):
-        before, after = old.get(place, ABSENT), new.get(place, ABSENT)
-        if before != after:
-            yield Difference(setting_name(place[0], ".".join(place[1:])), before, after)
-
-
-def _all_said(differences: Iterator[Difference]) -> list[str]:
-    """Each setting once, whichever roles it is one of; texts behind numbers, which tell more.
-
-    Templates that only one side has follow from something else: another language, or a text that includes them.
-    """
-    all_of_them = list(differences)
-    common = [each for each in all_of_them if not (each.path.endswith(".jinja") and ABSENT in (each.old, each.new))]
-    said = dict.fromkeys(map(_said, common or all_of_them))
-    return sorted(said, key=lambda each: each.endswith(ANOTHER_TEXT))
-
-
-def _said(difference: Difference) -> str:
-    old, new = difference.old, difference.new
-    if difference.path == "breadth" and isinstance(old, list) and isinstance(new, list) and len(old) != len(new):
-        return f"depth: {len(old)} → {len(new)}"  # breadth has one number for each level
-    if any(isinstance(side, str) and side.startswith("sha256:") for side in (old, new)):
-        return f"{difference.path}{ANOTHER_TEXT}"
-    return f"{difference.path}: {_shown(old)} → {_shown(new)}"
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is ABSENT else str(value)
-
-
-def _listed(items: list[str]) -> str:
-    if not items:
-        return "No setting and no prompt differs"
-    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return "; ".join(items[:SHOWN]) + more
 
 
 def _requests(plan: Plan) -> str:

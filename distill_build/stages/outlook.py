@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from distill_build.engine.reading import Responses
+from distill_build.options import Until
 from distill_build.settings import Settings, Stage
 from distill_build.stages.call import Made, Result, Unasked, look_up, standing
 from distill_build.stages.chain import Chain
 from distill_build.stages.figures import estimated_tokens
-from distill_build.stages.pipeline import Until
+from distill_build.stages.held_responses import HeldResponses
 from distill_build.stages.plan import StagePlan
 from distill_build.stages.recipe import Call
 from distill_build.stages.tree import Node
@@ -49,11 +50,17 @@ class PlanAsk:
     """Looks calls up. One that is not stored is counted once, however many items wait for it."""
 
     def __init__(
-        self, store: Responses | None, stages: dict[Stage, StagePlan], anew: Callable[[Call], bool], needs: Needs
+        self,
+        store: Responses | None,
+        held: HeldResponses,
+        stages: dict[Stage, StagePlan],
+        anew: Callable[[Call], bool],
+        needs: Needs,
     ) -> None:
         """`store` is None where there is no cache yet."""
         self._needs = needs
         self._store = store
+        self._held = held
         self._stages = stages
         self._anew = anew
         self._asked: set[bytes] = set()
@@ -75,7 +82,7 @@ class PlanAsk:
     def _standing(self, call: Call) -> object | None:
         if self._store is None:
             return None
-        accepted = standing(call, look_up(self._store, call))
+        accepted = standing(call, look_up(self._store, call), self._held)
         return None if accepted is None else accepted.value
 
 

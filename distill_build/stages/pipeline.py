@@ -6,9 +6,10 @@ answer starts when the question is there. `plan` and `build` run this same code;
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal, Protocol
+from typing import Protocol
 
 from distill_build.engine.scheduler import Scheduler
+from distill_build.options import Until
 from distill_build.records import Failure, Question
 from distill_build.settings import Settings, Stage
 from distill_build.stages import answers, questions, tags
@@ -19,7 +20,6 @@ from distill_build.stages.recipe import Recipe
 from distill_build.stages.tally import Tally
 from distill_build.stages.tree import Leaf, LeafOutcome, Node, topic_node
 
-Until = Literal["tags", "questions", "answers", "dataset"]
 RANK: dict[Stage, int] = {"answers": 0, "questions": 1, "tags": 2}
 """Downstream first: see Scheduler."""
 

@@ -1,15 +1,16 @@
 """A plan: the pipeline walked with nobody to ask."""
 
-from distill_build.engine.reading import DATABASE, ReadOnlyStore, Responses, require_database
+from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
+from distill_build.options import Until
 from distill_build.settings import Stage
 from distill_build.stages import answers, questions, tags
 from distill_build.stages.assembly import Kept
+from distill_build.stages.basis import Basis
 from distill_build.stages.budget import FailureCap, Halt
-from distill_build.stages.dataset import LEAF_FILES
 from distill_build.stages.figures import Figures, estimated_tokens
 from distill_build.stages.outlook import Estimate, Needs, NoNeeds, PlanAsk
-from distill_build.stages.pipeline import Pipeline, Until
+from distill_build.stages.pipeline import Pipeline
 from distill_build.stages.plan import Plan, StagePlan, price
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES, Tally
@@ -35,11 +36,11 @@ class NoRows:
 def existing_store(session: Session) -> Responses | None:
     """The store, only read, or None where there is no cache yet: a plan makes none."""
     require_database(session.cache_dir)
-    return ReadOnlyStore(session.cache_dir) if (session.cache_dir / DATABASE).exists() else None
+    return ReadOnlyStore(session.cache_dir) if holds_database(session.cache_dir) else None
 
 
 async def make_plan(
-    session: Session, store: Responses | None, kept: Kept, until: Until, needs: Needs | None = None
+    session: Session, store: Responses | None, basis: Basis, until: Until, needs: Needs | None = None
 ) -> Plan:
     """What a build of these settings would ask for; `needs` is told of every request. Sends nothing, writes nothing."""
     needs = needs or NoNeeds()
@@ -51,8 +52,8 @@ async def make_plan(
         session.recipes,
         dict.fromkeys(STAGES, ONE_LANE),
         scheduler,
-        PlanAsk(store, stages, lambda call: session.asked_anew(call.path), needs),
-        NoRows(kept),
+        PlanAsk(store, basis.held, stages, lambda call: session.asked_anew(call.path), needs),
+        NoRows(basis.kept),
         Estimate(session.settings, stages, until, needs),
         tally,
         FailureCap(0, Halt(lambda: None)),
@@ -77,20 +78,3 @@ def typical(session: Session, stage: Stage) -> float:
         case "answers":
             call = answers.request(recipe, settings, path, "What is " + " ".join(["word"] * 15) + "?", 0)
     return estimated_tokens(call.body["messages"])
-
-
-def kept_leaves(session: Session, until: Until, generation: str, version: str | None = None) -> Kept:
-    """The leaves of the last build that a build may take over: none where its files or the cache are not as then.
-
-    Where just one `version` may come out, none of another.
-    """
-    dataset, state = session.dataset, session.dataset.state()
-    usable = (
-        state is not None
-        and state.generation == generation
-        and version in (None, state.version)
-        and until in ("answers", "dataset")
-        and all(name in state.outputs and state.outputs[name].holds(dataset.artefact(name)) for name in LEAF_FILES)
-    )
-    leaves = dataset.leaves() if usable else {}
-    return Kept(leaves, session.leaf_memo(), session.asked_anew)

@@ -15,9 +15,9 @@ from distill_build.engine.entry import Attempt, Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
 from distill_build.records import JsonObject, Path, Source, Usage, tag_id
+from distill_build.replies.parse import Rejection, parse_answer, parse_items, read_usage
 from distill_build.settings import Stage
 from distill_build.stages.dataset import SOURCES, Dataset
-from distill_build.stages.parse import Rejection, parse_answer, parse_items, read_usage
 from distill_build.stages.recipe import derived_seed
 
 ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"

@@ -1,8 +1,8 @@
 """Questions: the request for more questions of a leaf tag."""
 
 from distill_build.records import Path
+from distill_build.replies.parse import parse_items, response_format
 from distill_build.settings import Settings
-from distill_build.stages.parse import parse_items, response_format
 from distill_build.stages.recipe import Call, Recipe
 
 

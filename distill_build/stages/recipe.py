@@ -15,7 +15,7 @@ from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings, Stage
 
 if TYPE_CHECKING:
-    from distill_build.stages.parse import Rejection
+    from distill_build.replies.parse import Rejection
     from distill_build.stages.prompts import Prompts  # brings jinja2
 
 IDENTITY = {

@@ -13,10 +13,11 @@ from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.stages.asking import Asking
 from distill_build.stages.assembly import LeafRows
+from distill_build.stages.basis import basis_of
 from distill_build.stages.finishing import NEW, Finish
-from distill_build.stages.locked import Locked, locked_of, not_stored
+from distill_build.stages.locked import locked_of, not_stored
 from distill_build.stages.plan import Plan
-from distill_build.stages.planning import existing_store, kept_leaves
+from distill_build.stages.planning import existing_store
 from distill_build.stages.session import Session
 from distill_build.stages.tree import Node
 
@@ -37,7 +38,7 @@ def rehearse(session: Session, options: Options, plan: Plan) -> bool:
         raise locked.needs_requests(plan, session)
     try:
         with TemporaryDirectory(prefix="distill-plan-") as folder:
-            _make(session, options, store, Ledger(Path(folder), "plan"), locked)
+            _make(session, options, store, Ledger(Path(folder), "plan"))
     except OSError as error:
         reason = f"{error.filename or 'a temporary file'} cannot be written: {error.strerror}"
         raise StorageError(f"{reason}. A plan under --locked is tried out in the folder that TMPDIR names") from error
@@ -46,13 +47,12 @@ def rehearse(session: Session, options: Options, plan: Plan) -> bool:
     return True
 
 
-def _make(session: Session, options: Options, store: Responses, ledger: Ledger, locked: Locked) -> None:
-    asking = Asking(session, options, locked.view(store, session), ledger, locked)
-    generation = session.directory.generation()
-    kept = kept_leaves(session, options.until, generation, locked.lock.version)
-    rows = LeafRows(ledger.folder / NEW, kept)
+def _make(session: Session, options: Options, store: Responses, ledger: Ledger) -> None:
+    basis = basis_of(session, options)
+    asking = Asking(session, options, store, ledger, basis)
+    rows = LeafRows(ledger.folder / NEW, basis.kept)
     root = asyncio.run(_walk(asking, rows))
-    Finish(session, options, ledger, asking, rows, generation, locked).make(root)
+    Finish(session, options, ledger, asking, rows).make(root)
 
 
 async def _walk(asking: Asking, rows: LeafRows) -> Node:

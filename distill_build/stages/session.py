@@ -1,6 +1,6 @@
 """What a plan and a build of the same settings share: prompts, recipes, the dataset, and the digest of all of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -27,6 +27,11 @@ from distill_build.stages.tree import Node
 def dataset_of(settings: Settings) -> Dataset:
     """The dataset that `settings` build."""
     return Dataset(Path(settings.output_dir) / settings.name)
+
+
+def matching_globs(globs: Iterable[str], path: tuple[str, ...]) -> set[str]:
+    """Those that name the place at `path`, as --rebuild takes them: `*` crosses slashes."""
+    return {glob for glob in globs if fnmatchcase("/".join(path), glob)}
 
 
 class Session:
@@ -67,7 +72,7 @@ class Session:
 
     def asked_anew(self, path: tuple[str, ...]) -> bool:
         """Whether --rebuild names the place at `path`."""
-        matching = {glob for glob in self.rebuild if fnmatchcase("/".join(path), glob)}
+        matching = matching_globs(self.rebuild, path)
         self.unmatched -= matching
         return bool(matching)
 

@@ -1,32 +1,8 @@
-"""The settings and prompts that differ between two builds, by the names that a user knows.
+"""The names that a user knows for the places in a build's identity (`Session.identity`)."""
 
-The digest of a build and its explanation look at the same value (`Session.identity`); this module only puts the
-names of settings to the places in it. It knows nothing of builds, so it is quick to import.
-"""
-
-from dataclasses import dataclass, replace
 from typing import get_args
 
-from distill_build.engine.manifest import Difference, explain
-from distill_build.records import JsonObject
 from distill_build.settings import ROLE_OF_STAGE, Stage
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One input of a stage that differs; `difference.path` is the setting's or template's name."""
-
-    stage: str
-    difference: Difference
-
-
-def changes_between(old: JsonObject, new: JsonObject) -> list[Change]:
-    """All inputs that differ between two identities of a session, in the order of the stages."""
-    changes = []
-    for part in new:
-        for difference in explain(old.get(part, {}), new[part]):
-            changes.append(Change(part, replace(difference, path=setting_name(part, difference.path))))
-    return changes
 
 
 def setting_name(part: str, place: str) -> str:

@@ -1,8 +1,8 @@
 """Tags: the request for more tags below a parent. What a reply means is in `parse`, what becomes of it in `chain`."""
 
 from distill_build.records import Path
+from distill_build.replies.parse import parse_items, response_format
 from distill_build.settings import Settings
-from distill_build.stages.parse import parse_items, response_format
 from distill_build.stages.recipe import Call, Recipe
 
 

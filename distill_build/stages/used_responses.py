@@ -6,6 +6,7 @@ import msgspec
 
 from distill_build.artefact_rows import SourcesRow
 from distill_build.errors import CorruptEntryError
+from distill_build.records import short
 from distill_build.stages.dataset import SOURCES
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import lines_of
@@ -18,4 +19,4 @@ def sources_of(archive: Archive, version: Version) -> Iterator[SourcesRow]:
     try:
         yield from map(msgspec.json.Decoder(SourcesRow).decode, lines_of(archive.objects, version.files[SOURCES]))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CorruptEntryError(f"version {version.version[:12]} has no readable {SOURCES}: {error}") from error
+        raise CorruptEntryError(f"version {short(version.version)} has no readable {SOURCES}: {error}") from error

@@ -8,19 +8,19 @@ from pathlib import Path
 from distill_build.engine.artefacts import file_sha256
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError, DifferenceError
+from distill_build.records import short
 from distill_build.stages.dataset import ARTEFACTS, EXPORTS, FAILURES, SOURCES, Dataset, version_of
 from distill_build.stages.row_checks import RowChecks
 from distill_build.versions.lockfile import LOCK, Lock, read_lock
 
-SHORT = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A file, by its name within the dataset's folder, and what is wrong with it."""
+    """A file, by its name within the dataset's folder, and what is wrong with it. A `foreign` one is none of ours."""
 
     file: str
     problem: str
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def verify(dataset: Dataset) -> Verdict:
     rows = RowChecks(dataset)
     findings += [Finding(file, problem) for file, problem in rows.problems()]
     if lock is not None:
-        findings += [*_against_lock(lock, checked), *_counted(lock, rows.counts)]
+        findings += [*_against_lock(lock, checked), *_unknown(dataset, lock, checked), *_counted(lock, rows.counts)]
     findings.sort(key=lambda finding: finding.file)
     return Verdict(
         version_of(checked), lock.version if lock is not None else None, checked, rows.counts, tuple(findings)
@@ -69,7 +69,7 @@ def stored_responses(dataset: Dataset, cache: Path) -> Responses:
     found = Responses()
     with closing(ReadOnlyStore(cache)) as store:
         for row in dataset.sources():
-            for key, digest in (*row.requests, *row.answers):
+            for key, digest in row.responses:
                 _look_up(store, key, digest, found)
     return found
 
@@ -97,20 +97,33 @@ def _lock(dataset: Dataset, findings: list[Finding]) -> Lock | None:
 
 
 def _against_lock(lock: Lock, checked: Mapping[str, str]) -> Iterator[Finding]:
-    named = lock.artefacts | {f"{EXPORTS}/{name}": digest for name, digest in lock.exports.items()}
-    for name, digest in named.items():
+    for name, digest in _named(lock).items():
         if name not in checked:
             yield Finding(name, "it is missing")
         elif checked[name] != digest:
-            yield Finding(name, f"its SHA-256 is {checked[name][:SHORT]}…, and the lock has {digest[:SHORT]}…")
-    for name in checked.keys() - named.keys() - {FAILURES, SOURCES}:
-        yield Finding(name, "the lock does not know it")
+            yield Finding(name, f"its SHA-256 is {short(checked[name])}…, and the lock has {short(digest)}…")
     if (made := version_of(lock.artefacts)) != lock.version:
-        yield Finding(LOCK, f"it names version {lock.version[:SHORT]}, and its digests make {made[:SHORT]}")
+        yield Finding(LOCK, f"it names version {short(lock.version)}, and its digests make {short(made)}")
     if lock.missing and FAILURES not in checked:
         yield Finding(FAILURES, "it is missing: the lock counts items that could not be made")
-    if FAILURES in checked and not lock.missing:
-        yield Finding(FAILURES, "the lock says that nothing is missing")
+
+
+def _named(lock: Lock) -> dict[str, str]:
+    """The files that a lock names, with their digests."""
+    return lock.artefacts | {f"{EXPORTS}/{name}": digest for name, digest in lock.exports.items()}
+
+
+def _unknown(dataset: Dataset, lock: Lock, checked: Mapping[str, str]) -> Iterator[Finding]:
+    """Files that the lock does not name. Builds and checkouts remove those that they wrote, and touch no other."""
+    state = dataset.state()
+    written = state.outputs if state is not None else {}
+    expected = {*_named(lock), SOURCES, *([FAILURES] if lock.missing else [])}
+    for name in checked.keys() - expected:
+        problem = "the lock says that nothing is missing" if name == FAILURES else "the lock does not know it"
+        if name in written:
+            yield Finding(name, problem)
+        else:
+            yield Finding(name, f"{problem}, and the last build here did not write it: move or remove it", foreign=True)
 
 
 def _counted(lock: Lock, rows: Mapping[str, int]) -> Iterator[Finding]:

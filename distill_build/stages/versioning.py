@@ -50,6 +50,26 @@ def register(session: Session) -> None:
         archive.register(folder, session.kept_as, [])
 
 
+def is_kept(session: Session, state: State) -> bool:
+    """Whether the cache knows the dataset, and holds what lies in its folder as the newest of its versions.
+
+    A folder that has built none, such as that of a copied project, may have it from another one.
+    """
+    archive, folder = Archive(session.cache_dir), session.dataset.folder
+    if (latest := archive.latest(folder)) is not None:
+        return latest == state.version
+    versions = (each.version for each in archive.history(folder, session.kept_as))
+    return archive.root(folder) is not None and state.version in versions
+
+
+def keep_again(session: Session, state: State) -> None:
+    """Keeps the version that lies in the folder as `state` says, where `cache fsck` set its record aside, say."""
+    register(session)
+    if not is_kept(session, state):
+        files = {name: session.dataset.artefact(name) for name in state.outputs}
+        keep_version(session, state, files, Tally(), 0.0)
+
+
 def keep_version(session: Session, state: State, files: dict[str, Path], tally: Tally, seconds: float) -> None:
     """Keeps what a build made in the cache, unless it is what was there before.
 

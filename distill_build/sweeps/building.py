@@ -24,16 +24,16 @@ from distill_build.options import Options
 from distill_build.settings import Budget, Settings
 from distill_build.stages.asking import Asking, interruptible, roles_of
 from distill_build.stages.assembly import LeafRows
+from distill_build.stages.basis import basis_of
 from distill_build.stages.building import learn, prepared_cache, tidied
 from distill_build.stages.finishing import NEW, Finish
 from distill_build.stages.locked import locked_of
-from distill_build.stages.locked_responses import LockedResponses
 from distill_build.stages.plan import Plan
 from distill_build.stages.report import Expected, Report, Watcher, expected_items
 from distill_build.stages.sharing import Calls, Paid, Shared
 from distill_build.stages.tally import STAGES
 from distill_build.stages.versioning import register
-from distill_build.sweeps.planning import Planning, SweepPlan, basis_of
+from distill_build.sweeps.planning import Planning, SweepPlan
 from distill_build.sweeps.ready import Ready, of_job
 from distill_build.sweeps.tallies import SumOfTallies
 
@@ -175,19 +175,16 @@ class _Together:
             tidied(dataset, ledger),
         ):
             register(session)
-            basis = basis_of(session, options, self._store)
-            store = basis.store or self._store
+            basis = basis_of(session, options)
             ledger.write("plan", target=session.build_digest(options.until, ""), **planned.plan.row())
-            asking = Asking(session, options, store, ledger, basis.locked, shared, planned.ready.job.name)
+            asking = Asking(session, options, self._store, ledger, basis, shared, planned.ready.job.name)
             self._tally.add(asking.tally)
             rows = LeafRows(ledger.folder / NEW, basis.kept)
             try:
                 root = await asking.walk(rows)
             finally:
                 learn(asking)
-            differs = isinstance(store, LockedResponses) and store.differs  # as in a build by itself
-            generation = "" if differs else session.directory.generation()
-            finish = Finish(session, options, ledger, asking, rows, generation, basis.locked)
+            finish = Finish(session, options, ledger, asking, rows)
             return finish.report(root, time.monotonic() - started)
 
 

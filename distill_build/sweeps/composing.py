@@ -1,6 +1,6 @@
 """Words of a sweep → the settings of every job. Knows Hydra and OmegaConf.
 
-    compose_sweep     a command line's words → variants; None where Hydra's own machinery is wanted
+    compose_sweep     a command line's words → what Hydra composes for the sweep itself
     combinations      words with several values → the words of each job
     variants_of       the words of each job → its settings
 
@@ -12,11 +12,12 @@ one) makes a base of its own.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from distill_build.config_errors import translate
-from distill_build.errors import DistillError
+from distill_build.errors import DistillError, UsageError
 from distill_build.free_text import unescape_interpolations
 from distill_build.resolution import plain_data, resolved, settings_from
 from distill_build.sweeps.variants import Choice, Variant
@@ -32,49 +33,88 @@ OURS = {
     "sweeper": "hydra_plugins.distill_build_union.UnionSweeper",
 }
 """The plugins that conf/hydra/ names."""
+FOLDERS = re.compile(r"\+*hydra\.sweep\.(dir|subdir)=")
 NESTED = re.compile(r"\$\{[^}]*\$\{")
 """An interpolation whose name is made by another one: it may refer to anything."""
 
 
-def compose_sweep(loader: Any, primary: str, overrides: list[str]) -> list[Variant] | None:
-    """The variants that `overrides` ask for; None where another sweeper, launcher or a callback is configured."""
+@dataclass(frozen=True, slots=True)
+class ComposedSweep:
+    """`master` is what Hydra composes for a sweep itself, `words` its settings as typed, with what is escaped."""
+
+    loader: Any
+    master: "DictConfig"
+    words: list[str]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the sweeper and the launcher are ours, and nobody else is to be told of jobs."""
+        hydra = self.master.hydra
+        more = hydra.callbacks or hydra.job.env_set or hydra.job.chdir or hydra.sweeper.get("max_batch_size")
+        return not more and all(hydra[kind].get("_target_") == target for kind, target in OURS.items())
+
+    def variants(self) -> list[Variant]:
+        """Every combination of the values. Raises ConfigurationError as `variants_of` does."""
+        return variants_of(self.loader, self.master, self.combinations())
+
+    def combinations(self) -> list[list[str]]:
+        """The words of each job."""
+        return combinations(self.loader, self.master.hydra.sweeper.params, self.words)
+
+
+def compose_sweep(loader: Any, primary: str, overrides: list[str]) -> ComposedSweep:
+    """What Hydra composes before it looks at the jobs. Raises what it raises, and UsageError for folders of its own."""
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
+    if folders := [word for word in overrides if FOLDERS.match(word)]:
+        raise UsageError(
+            f"{folders[0]}: a sweep lies with its dataset, and its jobs are named by what they choose; set output_dir"
+        )
+    overrides = [*overrides, "hydra.mode=MULTIRUN"]
     master = loader.load_configuration(primary, overrides, run_mode=RunMode.MULTIRUN)
-    hydra = master.hydra
-    plain = not (hydra.callbacks or hydra.job.env_set or hydra.job.chdir)
-    if not plain or any(hydra[kind].get("_target_") != target for kind, target in OURS.items()):
-        return None
-    if hydra.sweeper.max_batch_size is not None:
-        return None
-    words: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)  # as typed, with what is escaped in them
-    return variants_of(loader, master, combinations(loader, hydra.sweeper.params, words))
+    words: Any = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
+    return ComposedSweep(loader, master, words)
+
+
+def parsed(loader: Any, words: Sequence[str]) -> "list[Override]":
+    """Words as Hydra understands them."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create(config_loader=loader).parse_overrides(list(words))
 
 
 def combinations(loader: Any, params: Mapping[str, Any] | None, words: Sequence[str]) -> list[list[str]]:
     """Every combination of the values in `params` and `words`, the last setting changing fastest."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    parser = OverridesParser.create(config_loader=loader)
     extra = [f"{key}={value}" for key, value in (params or {}).items()]
-    (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*extra, *words]), None)
+    (jobs,) = BasicSweeper.split_arguments(parsed(loader, [*extra, *words]), None)
     return jobs
 
 
-def variants_of(loader: Any, master: "DictConfig", jobs: Sequence[Sequence[str]]) -> list[Variant]:
+def variants_of(
+    loader: Any, master: "DictConfig", jobs: Sequence[Sequence[str]], common: frozenset[str] | None = None
+) -> list[Variant]:
     """The settings of each job. Raises ConfigurationError for the first that cannot be, with its number and values.
 
-    `master` is the configuration that Hydra composes for the sweep itself.
+    `master` is the configuration that Hydra composes for the sweep itself, `common` the words that all jobs have in
+    common, where `jobs` are not all of them.
     """
-    return _Composer(loader, master, jobs).variants()
+    return _Composer(loader, master, jobs, common).variants()
+
+
+def in_common(jobs: Iterable[Sequence[str]]) -> frozenset[str]:
+    """The words that all jobs have in common."""
+    return frozenset.intersection(*map(frozenset, jobs))
 
 
 class _Composer:
     """The jobs of one sweep with what was composed so far."""
 
-    def __init__(self, loader: Any, master: "DictConfig", jobs: Sequence[Sequence[str]]) -> None:
+    def __init__(
+        self, loader: Any, master: "DictConfig", jobs: Sequence[Sequence[str]], common: frozenset[str] | None
+    ) -> None:
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         parser = OverridesParser.create(config_loader=loader)
@@ -82,7 +122,7 @@ class _Composer:
         self._master = master
         self._parsed: Any = cache(parser.parse_override)
         self._jobs = jobs
-        self._common = set.intersection(*(set(words) for words in jobs)) if len(jobs) > 1 else set()
+        self._common = in_common(jobs) if common is None else common
         self._bases: dict[tuple[str, ...], _Base] = {}
 
     def variants(self) -> list[Variant]:
@@ -112,7 +152,7 @@ class _Composer:
             raise translate(error) from error
 
     def _swept(self, words: Sequence[str]) -> list[str]:
-        return [word for word in words if word not in self._common] if len(self._jobs) > 1 else []
+        return [word for word in words if word not in self._common]
 
     def _choices(self, words: Sequence[str]) -> tuple[Choice, ...]:
         return tuple(_choice(self._parsed(word)) for word in self._swept(words))

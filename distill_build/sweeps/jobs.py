@@ -26,7 +26,7 @@ WITHOUT_CHOICES = "job"
 PLAIN = "=,.[]+-_@"
 ONE_FOR_ALL = ("output_dir", "cache", "budget")
 """Settings that a sweep has once: a folder, a store, a purse."""
-NOT_CONTENT = frozenset({*ONE_FOR_ALL, "limits", "formats", "format", "prompts"})
+NOT_CONTENT = frozenset({*ONE_FOR_ALL, "limits", "formats", "format", "prompts", "objective"})
 """Settings that say how a dataset is made or written, and not which one it is."""
 
 
@@ -65,28 +65,43 @@ class Sweep:
 
 def sweep_of(variants: Sequence[Variant]) -> Sweep:
     """The sweep of all variants. Raises ConfigurationError where they differ in what a sweep has once."""
-    for key in ONE_FOR_ALL:
-        refuse_several(key, variants)
-    groups: dict[bytes, list[Variant]] = {}
-    for variant in variants:
-        groups.setdefault(msgspec.json.encode(variant.settings), []).append(variant)
-    distinct = [group[0] for group in groups.values()]
-    names = folder_names([variant.choices for variant in distinct])
+    refuse_several([variant.settings for variant in variants])
+    distinct = [group[0] for group in alike(variants)]
     sweep_id = digest(sorted(digest([str(choice) for choice in v.choices] + [content(v.settings)]) for v in distinct))
     folder = place_for([variant.settings for variant in distinct]) / sweep_id[:ID_DIGITS]
-    jobs = [
+    return Sweep(folder.name, folder, jobs_in(folder, variants))
+
+
+def jobs_in(folder: Path, variants: Sequence[Variant]) -> tuple[Job, ...]:
+    """The distinct jobs of a sweep that lies in `folder`."""
+    groups = alike(variants)
+    names = folder_names([group[0].choices for group in groups])
+    return tuple(
         Job(group[0].choices, group[0].settings, folder / name, tuple(other.choices for other in group[1:]))
-        for name, group in zip(names, groups.values(), strict=True)
-    ]
-    return Sweep(folder.name, folder, tuple(jobs))
+        for name, group in zip(names, groups, strict=True)
+    )
 
 
-def refuse_several(key: str, variants: Sequence[Variant]) -> None:
-    """Raises ConfigurationError where the variants differ in one of `ONE_FOR_ALL`."""
-    if any(getattr(variant.settings, key) != getattr(variants[0].settings, key) for variant in variants):
-        raise ConfigurationError(
-            f"the jobs of a sweep share {key}, so it cannot be swept: run them one by one, or with hydra/launcher=basic"
-        )
+def alike(variants: Sequence[Variant]) -> list[list[Variant]]:
+    """The variants, those together that come to the same settings."""
+    groups: dict[bytes, list[Variant]] = {}
+    for variant in variants:
+        groups.setdefault(settings_key(variant.settings), []).append(variant)
+    return list(groups.values())
+
+
+def settings_key(settings: Settings) -> bytes:
+    """What is the same for jobs that come to the same settings."""
+    return msgspec.json.encode(settings)
+
+
+def refuse_several(all_settings: Sequence[Settings]) -> None:
+    """Raises ConfigurationError where jobs differ in one of `ONE_FOR_ALL`."""
+    for key in ONE_FOR_ALL:
+        if any(getattr(settings, key) != getattr(all_settings[0], key) for settings in all_settings):
+            raise ConfigurationError(
+                f"the jobs of a sweep share {key}, so it cannot be swept: leave out -m, and run a build for each value"
+            )
 
 
 def content(settings: Settings) -> JsonObject:

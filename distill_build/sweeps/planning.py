@@ -8,12 +8,11 @@ from distill_build.engine.manifest import digest
 from distill_build.engine.reading import Responses
 from distill_build.options import Options
 from distill_build.settings import Stage
-from distill_build.stages.assembly import Kept
+from distill_build.stages.basis import basis_of
 from distill_build.stages.figures import Figures
-from distill_build.stages.locked import Locked, locked_of
 from distill_build.stages.outlook import Corner
 from distill_build.stages.plan import Cost, Plan, StagePlan, price
-from distill_build.stages.planning import kept_leaves, make_plan
+from distill_build.stages.planning import make_plan
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
 from distill_build.sweeps.ready import Ready
@@ -45,23 +44,6 @@ class JobNeeds:
         """What lies behind a request depends on the recipes from its stage to the one that is asked for."""
         begins: Stage = next(each for each in STAGES if each == corner[0])
         self.boxes[stage, (*self._recipes[begins, stage], *corner)] = box
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a job goes by: the lock that it is held to, the store as that shows it, the leaves it may take over."""
-
-    locked: Locked | None
-    store: Responses | None
-    kept: Kept
-
-
-def basis_of(session: Session, options: Options, store: Responses | None) -> Basis:
-    """What a job goes by as its folder is now."""
-    locked = locked_of(session.dataset, options)
-    version = locked.lock.version if locked is not None else None
-    view = locked.view(store, session) if locked is not None and store is not None else store
-    return Basis(locked, view, kept_leaves(session, options.until, session.directory.generation(), version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +85,8 @@ class Planning:
             stages = {stage: StagePlan(cached=ready.state.requests[stage]) for stage in STAGES}
             plan = price(session.settings, stages, Figures(session.cache_dir), lambda _: 0.0)
         else:
-            basis = basis_of(session, self.options, self.store)
-            plan = await make_plan(session, basis.store, basis.kept, self.options.until, needs)
+            basis = basis_of(session, self.options)
+            plan = await make_plan(session, self.store, basis, self.options.until, needs)
         self.plans.append(plan)
         self._needs.append(needs)
         return plan

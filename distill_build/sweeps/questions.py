@@ -31,7 +31,7 @@ def variety_of(path: Path) -> Variety | None:
     """
     from rensa import RMinHashDeduplicator
 
-    from distill_build.stages.parse import normalise
+    from distill_build.replies.parse import normalise
 
     texts = Counter(normalise(row.question) for row in read_rows(path, QuestionText))
     if not texts:

@@ -11,7 +11,7 @@ from distill_build.export.formats import check_formats
 from distill_build.options import Options
 from distill_build.settings import Stage
 from distill_build.stages.dataset import Dataset, State
-from distill_build.stages.freshness import current_state, refreshed
+from distill_build.stages.freshness import current_state, settle
 from distill_build.stages.prompts import Prompts
 from distill_build.stages.session import Session
 from distill_build.sweeps.jobs import Job, Sweep
@@ -73,7 +73,5 @@ def settled(ready: Ready, run_id: str, until: str, note: Callable[[str], None]) 
         with exclusive(dataset.lock, run_id, lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
             finish_replacing(dataset.runs)
         return current_state(ready.session, until)
-    touched = refreshed(dataset, ready.state)
-    if touched is not None:
-        dataset.write_state(touched)
+    settle(ready.session, ready.state, note)
     return ready.state

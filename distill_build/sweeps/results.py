@@ -15,7 +15,7 @@ from distill_build.engine.artefacts import ArtefactWriter
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import DistillError
 from distill_build.settings import Settings, Stage, leaf_count
-from distill_build.stages.call import paid_for
+from distill_build.stages.caller import paid_for
 from distill_build.stages.dataset import FAILURES, Dataset, State
 from distill_build.stages.sharing import Paid
 from distill_build.stages.tally import STAGES
@@ -124,7 +124,7 @@ def results_of(
 
 def calls_behind(dataset: Dataset) -> set[str]:
     """The keys of all calls that a dataset was made from."""
-    return {key for row in dataset.sources() for key, _ in (*row.requests, *row.answers)}
+    return {key for row in dataset.sources() for key, _ in row.responses}
 
 
 def complete(paid: dict[str, Paid], keys: Iterable[str], cache_dir: Path) -> Mapping[str, Paid]:

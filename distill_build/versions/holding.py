@@ -11,24 +11,13 @@ from itertools import chain
 
 import msgspec
 
+from distill_build.artefact_rows import Identified, OfTag
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError
 from distill_build.versions.archive import Version
 from distill_build.versions.snapshot import FileSnapshot, chunks_of
 
 TAGS = "tags.jsonl"
-
-
-class Identified(msgspec.Struct, frozen=True):
-    """Any line."""
-
-    id: str
-
-
-class OfTag(msgspec.Struct, frozen=True):
-    """A line of questions.jsonl or answers.jsonl: whose it is."""
-
-    tag: str
 
 
 class Texts(msgspec.Struct, frozen=True):
@@ -70,11 +59,11 @@ def holdings(objects: Objects, versions: list[Version], item: Item) -> Iterator[
     search = _Search(objects, item)
     for before, version in enumerate(versions):
         try:
-            line = search.line(version)
+            yield Holding(version, before, search.texts(version))
         except CorruptEntryError as error:
             yield Holding(version, before, None, str(error))
-        else:
-            yield Holding(version, before, None if line is None else msgspec.json.decode(line, type=Texts))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:  # whole, and made by somebody else
+            yield Holding(version, before, None, f"it holds a line that is none of a dataset ({error})")
 
 
 class _Search:
@@ -88,9 +77,14 @@ class _Search:
         self._chunks: dict[str, tuple[str, bytes | None]] = {}
         self._ids: dict[str, list[str]] = {}
 
-    def line(self, version: Version) -> bytes | None:
+    def texts(self, version: Version) -> Texts | None:
+        """What a version holds of the item. Raises CorruptEntryError, and what msgspec does, for damage."""
+        line = self._line(version)
+        return None if line is None else msgspec.json.decode(line, type=Texts)
+
+    def _line(self, version: Version) -> bytes | None:
         """The item's line in a version."""
-        if self._item.file not in version.files:
+        if not version.files.keys() >= {TAGS, self._item.file}:
             return None
         tags, rows = version.files[TAGS], version.files[self._item.file]
         key = (tags.chunks, rows.chunks)
@@ -106,9 +100,16 @@ class _Search:
         chunks = chunks_of(self._objects, rows)
         if self._item.file == TAGS:
             return self._first(chunks)
-        first = bisect_left(chunks, place, key=lambda digest: order[self._seen(digest)[0]])
-        last = bisect_left(chunks, place + 1, key=lambda digest: order[self._seen(digest)[0]])
+        first = bisect_left(chunks, place, key=lambda chunk: self._begins(chunk, order))
+        last = bisect_left(chunks, place + 1, key=lambda chunk: self._begins(chunk, order))
         return self._first(chunks[max(0, first - 1) : last])
+
+    def _begins(self, chunk: str, order: dict[str, int]) -> int:
+        """The place of the tag that a chunk begins in."""
+        tag = self._seen(chunk)[0]
+        if tag not in order:
+            raise CorruptEntryError(f"its {self._item.file} names the tag {tag}, which its {TAGS} lacks")
+        return order[tag]
 
     def _first(self, chunks: list[str]) -> bytes | None:
         return next((line for digest in chunks if (line := self._seen(digest)[1]) is not None), None)

@@ -20,6 +20,8 @@ from distill_build.records import JsonObject
 LOCK = "distill.lock"
 LOCK_SCHEME = 1
 HEADING = "# What this version of the dataset is. Written by distill-build to be committed; not to be edited by hand.\n"
+BEGINNING = 4096
+"""Bytes of a file in which the heading is looked for."""
 LONGEST_TEXT = 100
 """Characters; a longer text or list, or a text of several lines, is in the lock by its digest."""
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
@@ -74,7 +76,16 @@ def read_lock(path: Path) -> Lock | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise DifferenceError(f"{path} cannot be read ({error}): restore it from git, or build without it") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise DifferenceError(f"{path} cannot be read ({reason}): {_RESTORE}") from error
+
+
+def is_lock(path: Path) -> bool:
+    """Whether a file is one of ours, be it a damaged one: by its heading, which a merge conflict leaves in it."""
+    if not path.is_file():  # a pipe or device would never end
+        return False
+    with path.open("rb") as file:
+        return HEADING.rstrip().encode() in file.read(BEGINNING)
 
 
 def parse_lock(text: str, whence: str) -> Lock:

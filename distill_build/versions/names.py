@@ -1,6 +1,6 @@
 """What a user calls a version → the version.
 
-3f2a…              its digest, whole or the beginning
+3f2a…              its digest, whole or at least 4 digits of it, in either case
 latest, latest~2   the newest one of the dataset, and the second before that
 git:REV            what the dataset's lock says as of that commit
 PATH               an output folder or a lock file: what that lock says
@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill_build.errors import UsageError
+from distill_build.records import short
 from distill_build.versions.archive import Archive, Version
-from distill_build.versions.lockfile import LOCK, Lock, parse_lock, read_lock
+from distill_build.versions.lockfile import LOCK, Lock, is_lock, parse_lock, read_lock
 
 LATEST = re.compile(r"latest(?:~([0-9]{1,9}))?")
-DIGEST = re.compile(r"[0-9a-f]{4,64}")
+DIGITS = re.compile(r"[0-9a-f]{1,64}", re.IGNORECASE)
+FEWEST_DIGITS = 4
 GIT = "git:"
 GIT_SECONDS = 60
 
@@ -39,9 +41,14 @@ class Names:
         if match := LATEST.fullmatch(wanted):
             return self._latest(int(match[1] or 0))
         lock = lock_named(wanted, self.folder)
-        if lock is None and not DIGEST.fullmatch(wanted):
-            raise UsageError(f"'{wanted}' names no version: {_FORMS}")
-        return self._kept(lock.version if lock is not None else wanted, wanted)
+        digest = lock.version if lock is not None else digest_named(wanted)
+        if digest is None:
+            raise names_nothing(wanted)
+        return self._kept(digest, wanted)
+
+    def find(self, digest: str) -> Version | None:
+        """The version whose digest begins with `digest`, of this dataset rather than of another one."""
+        return self.archive.find(digest, self.name) or self.archive.find(digest)
 
     def _latest(self, before: int) -> Version:
         root = self.archive.root(self.folder)
@@ -56,25 +63,47 @@ class Names:
     def _kept(self, digest: str, wanted: str) -> Version:
         found = {record.version for record in self.archive.all() if record.version.startswith(digest)}
         if len(found) > 1:
-            raise UsageError(f"'{wanted}' begins several versions: {', '.join(sorted(found))}; write more of it")
-        version = self.archive.find(digest, self.name) or self.archive.find(digest)
+            raise UsageError(
+                f"'{wanted}' begins several versions: {', '.join(map(short, sorted(found)))}; write more of it"
+            )
+        version = self.find(digest)
         if version is None and (damage := next(self.archive.damaged_records(), None)) is not None:
             raise damage  # it may be the very version that is asked for
         if version is None:
             raise UsageError(
-                f"version {digest[:12]} is not in the cache {self.archive.directory}: bring it by cache import or "
+                f"version {short(digest)} is not in the cache {self.archive.directory}: bring it by cache import or "
                 "cache pull; `history` lists those that are there"
             )
         return version
 
 
-_FORMS = "say a digest or its beginning, latest, latest~1, git:REV, or the path of an output folder or lock file"
+def digest_named(wanted: str) -> str | None:
+    """The digest, or the beginning of one, that `wanted` is; None where it is none.
+
+    Raises UsageError for a beginning that is too short to tell versions apart.
+    """
+    if not DIGITS.fullmatch(wanted):
+        return None
+    if len(wanted) < FEWEST_DIGITS:
+        raise UsageError(f"'{wanted}' is too short for a version: write at least {FEWEST_DIGITS} digits of its digest")
+    return wanted.lower()
+
+
+def names_nothing(wanted: str) -> UsageError:
+    """What to raise for a name that means nothing; one with a slash was meant as a path."""
+    if os.sep in wanted:
+        return UsageError(f"there is no {wanted}: name an output folder or a lock file")
+    return UsageError(
+        f"'{wanted}' names no version: say a digest or its beginning, latest, latest~1, git:REV, or the path of an "
+        "output folder or lock file"
+    )
 
 
 def lock_named(wanted: str, folder: Path) -> Lock | None:
     """The lock that a path or `git:REV` names; None where `wanted` is neither.
 
-    Raises UsageError for a path or commit without a lock, DifferenceError for a damaged one.
+    Raises UsageError for a path or commit without a lock, and for a file that is none; DifferenceError for a lock
+    that is damaged.
     """
     if wanted.startswith(GIT):
         return parse_lock(_from_git(wanted.removeprefix(GIT), folder / LOCK), wanted)
@@ -82,6 +111,8 @@ def lock_named(wanted: str, folder: Path) -> Lock | None:
         return None
     path = Path(wanted)
     place = path / LOCK if path.is_dir() else path
+    if place.name != LOCK and not is_lock(place):
+        raise UsageError(f"{place} is no lock: name an output folder or a lock file")
     lock = read_lock(place)
     if lock is None:
         raise UsageError(f"there is no {place}: name an output folder or a lock file")

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from distill_build.commands.export import build_digest, export_identity, run
+from distill_build.commands.export import run
 from distill_build.engine.artefacts import file_state
 from distill_build.errors import UsageError
 from distill_build.options import Options
 from distill_build.settings import FormatSettings, Settings
 from distill_build.stages.dataset import Dataset, State
 from distill_build.stages.freshness import current_state
+from distill_build.stages.identity import build_digest, export_identity
 from distill_build.stages.session import Session
 from tests.small_dataset import answers, settings, write_dataset, write_state
 
@@ -136,7 +137,7 @@ def test_json_names_the_files_with_their_digests(dataset: Dataset, capsys: pytes
 
 
 def test_nothing_is_left_behind_even_by_an_export_that_was_killed(dataset: Dataset) -> None:
-    (dataset.runs / "export-killed").mkdir()
+    (dataset.runs / "20200101T000000Z-abcdef/new/dataset").mkdir(parents=True)
     run(settings(), Options(quiet=True))
     assert sorted(path.name for path in dataset.runs.iterdir()) == ["lock", "state.json"]
 

@@ -1,16 +1,18 @@
 """`checkout`: a version's files come back byte for byte, whatever named it, and nothing is asked."""
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e import forked
 from tests.e2e.mounts import read_only
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.two_versions import NEW, OLD, SMALL, TwoVersions, everything, two_versions, versions
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import TIMEOUT_SECONDS, Workspace, variables
 from tests.server import status
 
 
@@ -142,7 +144,34 @@ def test_with_a_damaged_cache_nothing_is_replaced(both: TwoVersions, project: In
     assert done.status == 5
     assert "Nothing was replaced" in done.stderr
     assert everything(project) == both.new
-    assert not list((project.folder() / "runs").glob("checkout-*"))
+    assert not list((project.folder() / "runs").glob("*/new"))
+
+
+MOMENTS = {
+    "its rows are written": ("outputs/sports/runs/*/new/answers.jsonl", False),
+    "it is being listed": (".distill-cache/datasets/.*", False),
+    "its files are about to move": ("outputs/sports/runs/replacing.json", True),
+    "some files have moved": ("outputs/sports/dataset/train.csv", True),
+}
+"""What a checkout is about → the file that appears then, and whether it has begun to move files."""
+
+
+@pytest.mark.parametrize(("place", "moving"), MOMENTS.values(), ids=MOMENTS.keys())
+def test_wherever_a_checkout_is_killed_the_next_command_leaves_the_old_or_the_new_files_whole(
+    both: TwoVersions, project: InProcess, place: str, moving: bool
+) -> None:
+    words, fatal = ["checkout", both.old_version], str(project.root / place)
+    with forked.at_work(words, project.root, variables(None), fatal) as (process, _):
+        process.join(TIMEOUT_SECONDS)
+        assert process.exitcode == -signal.SIGKILL
+    assert moving or everything(project) == both.new
+    assert project.run(*NEW, "teacher.temperature=0.9", "--frozen").status == 4, "one that replaces nothing itself"
+    assert everything(project) == (both.old if moving else both.new)
+    finished = project.run(*NEW)
+    assert (finished.status, everything(project), both.server.count) == (0, both.new, 0)
+    assert "kept as" not in finished.stderr, "our own files were taken for files edited by hand"
+    assert project.raw("verify").status == 0
+    assert not list((project.folder() / "runs").glob("*/new"))
 
 
 def spoil(path: Path, damage: str) -> None:

@@ -279,7 +279,7 @@ def test_a_lock_is_its_version_where_the_cache_has_that(project: InProcess) -> N
     commit(project.root)
     build(project, "teacher.temperature=0.9")
     expected = diff(project)
-    for name in ("old.lock", "git:HEAD", expected["a"][:8]):
+    for name in ("old.lock", "git:HEAD", expected["a"][:8], expected["a"][:4].upper()):
         assert diff(project, name)["groups"] == expected["groups"]
 
 
@@ -296,6 +296,56 @@ def test_of_a_lock_alone_counts_and_settings_are_compared(project: InProcess) ->
     assert note in project.raw("diff", "git:HEAD").stdout
     refused = project.raw("diff", "git:HEAD", "latest", "t_0")
     assert (refused.status, "cannot be compared" in refused.stderr) == (2, True)
+
+
+def test_a_folder_stands_for_the_files_in_it_whatever_its_lock_names(project: InProcess) -> None:
+    rows = project.folder() / "answers.jsonl"
+    rows.write_bytes(rows.read_bytes().replace(b'"answer":"', b'"answer":"Edited. ', 1))
+    edited = project.rows("answers")[0]["id"]
+    found = diff(project, "latest", "outputs/sports")
+    assert counts(found, "answers") == (0, 0, 1, 7)
+    assert groups(found) == [("answers", "changed", 1, "asked again", [])]
+    (note,) = found["notes"]
+    assert "outputs/sports does not hold version" in note
+    assert diff(project, "latest", "outputs/sports", edited)["notes"] == [note]
+    for words in ((), ("-q",), (edited,)):
+        assert note in project.raw("diff", "latest", "outputs/sports", *words).stdout
+    assert "or edited by hand" in project.raw("diff", "latest", "outputs/sports").stdout
+    locked = diff(project, "latest", "outputs/sports/distill.lock")
+    assert (locked["different"], locked["notes"]) == (False, [])
+
+
+def test_files_that_another_lock_lies_beside_are_the_version_that_they_are(project: InProcess) -> None:
+    shutil.copy(project.folder() / "distill.lock", project.root / "old.lock")
+    build(project, "teacher.temperature=0.9")
+    expected = diff(project)
+    shutil.move(project.root / "old.lock", project.folder() / "distill.lock")
+    found = diff(project, "latest~1", "outputs/sports")
+    assert (found["b"], found["causes"]) == (expected["b"], expected["causes"])
+    assert "which its lock names" in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("file", "edit"),
+    [
+        ("tags.jsonl", lambda text: text.partition("\n")[2]),
+        ("questions.jsonl", lambda text: text.replace('"question":"How', '"question":"Why', 1)),
+        ("answers.jsonl", lambda text: text[:-9]),
+        ("answers.jsonl", None),
+    ],
+    ids=["a tag is gone", "a question is reworded", "a line is cut", "a file is gone"],
+)
+def test_edited_files_whose_ids_say_nothing_any_more_are_not_compared(
+    project: InProcess, file: str, edit: Callable[[str], str] | None
+) -> None:
+    place = project.folder() / file
+    text = place.read_text()
+    place.unlink()
+    if edit is not None:
+        place.write_text(edit(text))
+    done = project.raw("diff", "latest", "outputs/sports")
+    assert (done.status, done.stdout) == (4, "")
+    assert "cannot be compared as they are: `distill-build verify outputs/sports` says more" in done.stderr
 
 
 def commit(root: Path) -> None:
@@ -378,17 +428,21 @@ def test_the_exit_code_tells_a_difference_where_that_is_asked_for(project: InPro
     [
         ((), "sports has 1 version"),
         (("nonsense",), "names no version"),
+        (("x" * 5000,), "names no version"),
+        (("abc",), "at least 4 digits"),
+        (("nowhere/distill.lock",), "there is no nowhere/distill.lock: name an output folder or a lock file"),
         (("latest", "latest", "sports"), "is no id"),
         (("latest", "latest", "a_"), "several ids begin with a_"),
         (("latest", "latest", "q_ffff"), "neither version has q_ffff"),
         (("latest", "latest~7"), "sports has 1 version"),
-        (("latest", "outputs/sports/tags.jsonl"), "is no lock"),
+        (("latest", "outputs/sports/tags.jsonl"), "tags.jsonl is no lock: name an output folder or a lock file"),
+        (("latest", "outputs"), "there is no outputs/distill.lock: name an output folder or a lock file"),
     ],
 )
 def test_a_name_that_means_nothing_gets_a_sentence(project: InProcess, words: tuple[str, ...], said: str) -> None:
     done: Finished = project.raw("diff", *words)
-    assert done.status in (2, 4)
-    assert (said in done.stderr, done.stdout, len(done.stderr.splitlines())) == (True, "", 1)
+    assert (done.status, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert said in done.stderr
 
 
 def test_damage_is_said_with_the_way_out(project: InProcess) -> None:

@@ -2,15 +2,15 @@
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from distill_build.cache.collection import collect
 from distill_build.cache.policy import policy_of
@@ -20,11 +20,12 @@ from distill_build.engine.lock import in_use
 from distill_build.engine.manifest import digest
 from distill_build.engine.store import Store
 from distill_build.versions.archive import Archive
-from distill_build.versions.snapshot import chunks_of
+from distill_build.versions.snapshot import chunks_of, take_snapshot
+from tests.e2e.caches import CACHE, calls, contents, copied, keys, opened
+from tests.e2e.mounts import read_only
 from tests.e2e.workspace import Finished, Workspace
 from tests.server import ScriptedServer, hang
 
-CACHE = ".distill-cache"
 TREE = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=1")
 PRICES = ("model.prices.prompt=1", "model.prices.completion=2")
 CALLS = 1 + 2 + 2
@@ -47,18 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 @pytest.fixture
 def project(built: Workspace, tmp_path: Path) -> Workspace:
-    """A copy of these, registered in the copy of their cache."""
-    shutil.copytree(built.root, tmp_path, dirs_exist_ok=True)
-    archive = Archive(tmp_path / CACHE)
-    for root in archive.all_roots():
-        archive.root_file(Path(root.folder)).unlink()
-        archive.register(tmp_path / Path(root.folder).relative_to(built.root), root.name, root.versions)
-    return Workspace(tmp_path, built.server)
-
-
-def calls(workspace: Workspace) -> int:
-    with closing(sqlite3.connect(workspace.root / CACHE / "cache.db")) as database:
-        return int(database.execute("SELECT COUNT(*) FROM Cache").fetchone()[0])
+    return copied(built, tmp_path)
 
 
 def collected(workspace: Workspace, *flags: str) -> dict[str, object]:
@@ -102,11 +92,6 @@ def remember(workspace: Workspace, *ages: timedelta, text: str = "x") -> list[st
     return [entry.key for entry in entries]
 
 
-def keys(workspace: Workspace) -> set[str]:
-    with closing(sqlite3.connect(workspace.root / CACHE / "cache.db")) as database:
-        return {key for (key,) in database.execute("SELECT key FROM Cache")}
-
-
 # What is kept
 
 
@@ -115,6 +100,7 @@ def test_what_is_left_after_keep_last_is_worth_what_it_was(project: Workspace) -
     document = collected(project, "--keep-last", "1")
     assert document["calls"]["calls"] == CALLS, "the first version's, and no other"  # type: ignore[index]
     assert calls(project) == ALL - CALLS
+    assert project.raw("cache", "fsck", "--cache-dir", CACHE, "--json").document["lacking"] == []
     assert "up to date" in project.run(*TREE, *PRICES, "seed=2", "--frozen").stderr
     assert frozen(project, *TREE, "seed=2").status == 0
     assert project.bytes() == before
@@ -179,7 +165,7 @@ def test_the_last_versions_of_each_folder_stay_while_it_is_not_there(project: Wo
     collected(project)
     collected(project, "--older-than", "0d")
     assert calls(project) == ALL
-    notes = "\n".join(collected(project, "--keep-last", "1")["notes"])  # type: ignore[call-overload]  # a list of text
+    notes = "\n".join(collected(project, "--keep-last", "1")["notes"])  # type: ignore[arg-type]  # a list of text
     assert calls(project) == ALL - CALLS
     assert f"{project.folder()} is not there" in notes
     assert f"{project.root / 'other' / 'sports'} is not there" in notes
@@ -246,7 +232,7 @@ def test_while_a_build_is_at_work_nothing_is_removed(workspace: Workspace, serve
 
 def test_while_another_process_imports_or_cleans_nothing_is_removed(project: Workspace) -> None:
     remember(project, timedelta(days=900))
-    with in_use(project.root / CACHE, lambda: None):
+    with in_use(project.root / CACHE, print):
         assert collected(project, "--older-than", "1d")["busy"] is True
     assert calls(project) == ALL + 1
 
@@ -284,6 +270,21 @@ def test_max_size_removes_the_oldest_first_and_no_more_than_it_must(project: Wor
     assert "stays larger than 1.0 kB" in tight.stdout
 
 
+def test_max_size_counts_what_rows_really_take(project: Workspace) -> None:
+    """Most of a page of the database may be empty, so calls take more than their own bytes."""
+    remember(project, *(timedelta(days=1, minutes=minutes) for minutes in range(500)), text="x" * 700)
+    before = collected(project, "--dry-run")["bytes_before"]
+    assert isinstance(before, int)
+    wanted = before - 500_000
+    named = collected(project, "--max-size", f"{wanted}B", "--dry-run")
+    document = collected(project, "--max-size", f"{wanted}B")
+    left = document["bytes_after"]
+    assert isinstance(left, int)
+    assert wanted - 10_000 < left <= wanted, "no more than it must, but for a page or two"
+    guessed, removed = (each["calls"]["calls"] for each in (named, document))  # type: ignore[index]
+    assert abs(guessed - removed) < removed / 10
+
+
 def test_every_flag_narrows(project: Workspace) -> None:
     (old,) = remember(project, timedelta(days=3))
     assert collected(project, "--keep-last", "1", "--older-than", "1d", "--dry-run")["versions"] == []
@@ -294,7 +295,7 @@ def test_every_flag_narrows(project: Workspace) -> None:
 
 
 def test_a_dry_run_lists_what_it_had_cost_and_removes_nothing(project: Workspace) -> None:
-    before = {path: path.read_bytes() for path in (project.root / CACHE).rglob("*") if path.is_file()}
+    before = contents(project.root / CACHE)
     shown = project.raw(*GC, "--keep-last", "1", "--dry-run")
     assert shown.status == 0
     assert "would be removed" in shown.stdout
@@ -314,7 +315,7 @@ def test_a_kill_in_the_middle_leaves_a_whole_cache_and_a_second_gc_finishes(proj
     """The database itself holds gc up in its third transaction, by a trigger that never ends."""
     remember(project, *[timedelta(days=9)] * (5 * BATCH))
     everything = calls(project)
-    with closing(sqlite3.connect(project.root / CACHE / "cache.db")) as database, database:
+    with opened(project) as database:
         database.execute(
             f"CREATE TRIGGER hold AFTER DELETE ON Cache WHEN (SELECT value FROM Settings WHERE key = 'count') "  # noqa: S608
             f"< {everything - 2 * BATCH - 10} BEGIN SELECT count(*) FROM "
@@ -326,7 +327,7 @@ def test_a_kill_in_the_middle_leaves_a_whole_cache_and_a_second_gc_finishes(proj
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
         process.kill()
-    with closing(sqlite3.connect(project.root / CACHE / "cache.db")) as database, database:
+    with opened(project) as database:
         database.execute("DROP TRIGGER hold")
     assert calls(project) == everything - 2 * BATCH
     assert project.raw("cache", "fsck", "--cache-dir", CACHE).status == 0
@@ -348,3 +349,26 @@ def test_where_damage_hides_what_is_needed_nothing_goes(project: Workspace) -> N
         path.write_bytes(whole)
         assert (refused.status, calls(project)) == (5, ALL)
         assert "cache fsck" in refused.stderr
+
+
+def test_a_line_of_a_version_that_is_none_of_ours_hides_what_is_needed_too(project: Workspace) -> None:
+    """Its digests are right: somebody else has written it."""
+    archive, line = Archive(project.root / CACHE), project.root / "sources.jsonl"
+    line.write_text('{"id":"sports","requests":7}\n')
+    newest = archive.history(project.folder(), "sports")[-1]
+    files = newest.files | {"runs/sources.jsonl": take_snapshot(archive.objects, line)}
+    archive.add(project.folder(), replace(newest, files=files, at="2036-01-01T00:00:00+00:00"))
+    refused = project.raw(*GC, "--older-than", "0d")
+    assert (refused.status, calls(project)) == (5, ALL)
+    assert f"what version {newest.version[:12]} of sports needs is not known, so nothing is removed" in refused.stderr
+
+
+def test_of_a_cache_that_cannot_be_written_nothing_goes(project: Workspace) -> None:
+    """Not even a version, whose responses then could not."""
+    before = contents(project.root / CACHE)
+    with read_only(project.root / CACHE / "cache.db"):
+        refused = project.raw(*GC, "--keep-last", "1")
+        assert project.raw(*GC, "--keep-last", "1", "--dry-run").status == 0
+    assert refused.status == 5
+    assert "cannot be written, so nothing was removed" in refused.stderr
+    assert {path: path.read_bytes() for path in before} == before

@@ -82,6 +82,19 @@ def test_an_edited_prompt_a_language_and_a_stage_left_out_are_told_once(workspac
     assert steps(workspace)[2:] == [(["--until"], None), (["--until", "language"], None)]
 
 
+def test_an_edited_folder_holds_none_of_the_versions_until_one_is_checked_out(workspace: Workspace) -> None:
+    build(workspace, [])
+    rows = workspace.folder() / "answers.jsonl"
+    rows.write_bytes(rows.read_bytes() + b"\n")
+    document = workspace.raw("history", "--json").document
+    assert (document["held"] == document["locked"], document["versions"][0]["current"]) == (False, False)
+    shown = workspace.raw("history").stdout
+    assert "outputs/sports was edited, and holds none of these: `distill-build verify outputs/sports`" in shown
+    workspace.raw("checkout", "outputs/sports")
+    document = workspace.raw("history", "--json").document
+    assert (document["held"], document["versions"][0]["current"]) == (document["locked"], True)
+
+
 def test_a_version_that_came_from_elsewhere_is_listed_and_one_that_is_not_here_is_said(workspace: Workspace) -> None:
     build(workspace, [], ["breadth=[1,1]"])
     shutil.move(workspace.folder(), workspace.root / "moved")

@@ -87,6 +87,10 @@ def test_long_texts_are_cut_unless_all_is_wanted(workspace: Workspace, server: S
     assert "First words." in short
     assert "last words." in short
     assert "and so on " * 200 in whole
+    quiet = workspace.raw("log", key, "-q").stdout.splitlines()
+    assert set(quiet) < set(short.splitlines())
+    assert sum(line.startswith("  attempt") for line in quiet) == 3
+    assert not any(line.startswith(("  user", "  reply", "Long")) for line in quiet)
     assert "\x1b" not in short + whole, "a model's words move the cursor"
 
 

@@ -169,13 +169,3 @@ def test_a_sweep_can_be_held_to_its_locks(workspace: Workspace, server: Scripted
     assert refused.status == 4
     assert "there is no" in refused.stderr
     assert server.count == CALLS
-
-
-def test_hydras_own_launcher_still_builds_one_after_the_other(workspace: Workspace, server: ScriptedServer) -> None:
-    done = workspace.run("-m", *SMALL, "breadth=choice(1,2)", "hydra/launcher=basic", "hydra/sweeper=basic")
-    assert done.status == 0
-    assert len(workspace.rows("answers")) == 8
-    assert not (workspace.folder() / "sweeps").exists()
-    assert workspace.run("-m", *SMALL, "breadth=range(1,3)").status == 0
-    assert {row["job"] for row in rows(sweep_folder(workspace))} == {"breadth=1", "breadth=2"}
-    assert server.count == 15

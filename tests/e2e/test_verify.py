@@ -1,6 +1,7 @@
 """`verify`: every digest, every row, and nothing that the lock does not know."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -98,7 +99,7 @@ def other_scheme(path: Path) -> None:
         ("tags.jsonl", other_label, {"tags.jsonl: the id is not that of the content"}),
         ("tags.jsonl", emptied, {"questions.jsonl: the tag is not there"}),
         ("dataset/train.messages.jsonl", cut, {"dataset/train.messages.jsonl: its SHA-256 is"}),
-        ("dataset/train.csv", garbage, {"dataset/train.csv: the lock does not know it"}),
+        ("dataset/train.csv", garbage, {"dataset/train.csv: the lock does not know it, and the last build here did"}),
         ("failures.jsonl", garbage, {"failures.jsonl: the lock says that nothing is missing"}),
         ("runs/sources.jsonl", emptied, {"runs/sources.jsonl: it is not as it was last written here"}),
         ("distill.lock", other_count, {"was edited by hand"}),
@@ -114,6 +115,72 @@ def test_each_damage_is_found_and_the_file_named(
     damage(project.folder() / name)
     found = [f"{file}: {problem}" for file, problem in findings(project)]
     assert {words for words in told if any(words in line for line in found)} == told, found
+
+
+def test_what_no_build_wrote_is_to_be_moved_since_neither_build_nor_checkout_touches_it(project: InProcess) -> None:
+    own = [project.folder() / name for name in ("dataset/notes.txt", "failures.jsonl")]
+    for path in own:
+        path.write_text("mine")
+    shown = project.raw("verify").stdout
+    assert shown.count("the last build here did not write it: move or remove it") == 2
+    assert "checkout" not in shown
+    for path in own:
+        path.unlink()
+    assert findings(project) == []
+
+
+def advised(project: InProcess) -> str:
+    """The line below the findings."""
+    lines = project.raw("verify").stdout.splitlines()
+    return next(line for line in lines[1:] if not line.startswith("  "))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("answers.jsonl", garbage),
+        ("answers.jsonl", Path.unlink),
+        ("dataset/train.messages.jsonl", garbage),
+        ("dataset/train.messages.jsonl", Path.unlink),
+        ("runs/sources.jsonl", garbage),
+    ],
+)
+def test_checkout_and_build_both_mend_what_was_edited_or_is_gone(
+    project: InProcess, built: TwoVersions, name: str, damage: Callable[[Path], None]
+) -> None:
+    damage(project.folder() / name)
+    assert "checkout outputs/sports` brings back what the lock names, and a build makes" in advised(project)
+    assert project.raw("checkout", "outputs/sports", "-q").status == 0
+    assert findings(project) == []
+    damage(project.folder() / name)
+    assert project.run(*NEW, "-q").status == 0
+    assert findings(project) == []
+    assert everything(project) == built.new
+
+
+@pytest.mark.parametrize("damage", [conflicting, other_count, other_scheme, Path.unlink])
+def test_a_build_mends_a_lock_that_cannot_be_gone_by(
+    project: InProcess, built: TwoVersions, damage: Callable[[Path], None]
+) -> None:
+    damage(project.folder() / "distill.lock")
+    assert advised(project).startswith("build again: ")
+    assert project.run(*NEW, "-q").status == 0
+    assert findings(project) == []
+    assert everything(project) == built.new
+
+
+def test_a_version_that_the_cache_lacks_is_to_be_brought_before_it_is_checked_out(
+    project: InProcess, built: TwoVersions
+) -> None:
+    project.raw("cache", "export", "kept.bundle", "-q")
+    shutil.rmtree(project.root / ".distill-cache/versions")
+    (project.folder() / "distill.lock").write_bytes(built.old["distill.lock"])
+    assert "is in no cache here: cache import or cache pull brings it" in advised(project)
+    project.raw("cache", "import", "kept.bundle", "-q")
+    assert "brings back what the lock names" in advised(project)
+    assert project.raw("checkout", "outputs/sports", "-q").status == 0
+    assert findings(project) == []
+    assert everything(project) == built.old
 
 
 def test_a_lock_of_another_version_differs_in_every_file(project: InProcess, built: TwoVersions) -> None:

@@ -119,7 +119,7 @@ def test_a_place_that_cannot_be_is_a_sentence_with_the_setting(tmp_path: Path) -
 
 def use(cache: Path, held: Event, let_go: Event) -> None:
     """Another process: a build with this cache."""
-    with in_use(cache, lambda: None):
+    with in_use(cache, print):
         held.set()
         let_go.wait(PATIENCE_SECONDS)
 
@@ -160,12 +160,12 @@ def test_a_cache_that_is_cleaned_is_used_afterwards(tmp_path: Path) -> None:
         with unused(tmp_path) as free:
             assert not free, "two clean it at once"
 
-        def on_wait() -> None:
-            told.append("waiting")
+        def note(words: str) -> None:
+            told.append(words)
             let_go.set()
 
-        with in_use(tmp_path, on_wait):
-            assert told == ["waiting"]
+        with in_use(tmp_path, note):
+            assert told == [f"waiting for the cleaning of {tmp_path}"]
 
 
 def test_a_place_that_cannot_be_written_is_used_and_never_cleaned(tmp_path: Path) -> None:

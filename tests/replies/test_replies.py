@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from distill_build.stages.parse import Rejection, parse_answer, parse_items, read_usage
+from distill_build.replies.parse import Rejection, parse_answer, parse_items, read_usage
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.glob("*/*.yaml"))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distill_build.replies.parse import normalise
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
-from distill_build.stages.parse import normalise
 
 items = st.text(alphabet="abAB 1.-ａ体", min_size=1, max_size=4)
 replies = st.lists(st.lists(items, max_size=4), max_size=8)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from distill_build.engine.objects import Objects
 from distill_build.versions.archive import Spent, Version
@@ -99,3 +100,25 @@ def test_a_damaged_version_is_told_and_the_others_are_looked_at(kept: tuple[Coun
     found = list(holdings(objects, versions[:3], Item("answers.jsonl", answer_key(1, 0), tag_key(1))))
     assert [bool(holding.damage) for holding in found] == [False, True, False]
     assert found[0].texts is not None
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ('{"id":7}', "none of a dataset"),
+        ('{"id":"a_x","tag":"t_none"}', "t_none"),
+        ('{"id":"a_x"}', "none of a dataset"),
+    ],
+)
+def test_a_line_of_somebody_elses_is_damage_of_its_version(
+    kept: tuple[Counting, list[Version]], tmp_path: Path, row: str, told: str
+) -> None:
+    """Its chunk is whole, so no digest tells."""
+    objects, versions = kept
+    (tmp_path / "foreign").write_text(row + "\n")
+    foreign = take_snapshot(objects, tmp_path / "foreign")
+    for file in ("answers.jsonl", "tags.jsonl") if row == '{"id":7}' else ("answers.jsonl",):
+        bad = replace(versions[0], files=versions[0].files | {file: foreign})
+        found = list(holdings(objects, [bad, versions[0]], Item("answers.jsonl", answer_key(1, 0), tag_key(1))))
+        assert told in found[0].damage
+        assert found[1].texts is not None

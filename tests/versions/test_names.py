@@ -27,6 +27,7 @@ def names(tmp_path: Path) -> Names:
     archive.add(folder, version(TWO, 2))
     archive.add(folder.with_name("chess"), version(OTHER, 3, "chess"))
     (folder / LOCK).write_text(locked(ONE))
+    folder.with_name("rows").write_bytes(b"\xff\n======= \n")
     return Names(archive, folder, "sports")
 
 
@@ -48,6 +49,8 @@ def git(folder: Path, *words: str) -> None:
         (ONE, ONE),
         ("abcd2", TWO),
         ("ffff", OTHER),
+        ("ABCD2", TWO),
+        (ONE.upper(), ONE),
         ("outputs/sports", ONE),
         ("./outputs/sports/", ONE),
         ("outputs/sports/distill.lock", ONE),
@@ -61,8 +64,9 @@ def test_each_form_finds_its_version(names: Names, wanted: str, digest: str) -> 
     ("wanted", "sentence"),
     [
         ("latest~2", "has 2 versions"),
-        ("abcd", "begins several"),
-        ("abc", "names no version"),
+        ("abcd", "begins several versions: abcd10000000, abcd20000000; write more"),
+        ("ABC", "at least 4 digits"),
+        ("abc", "at least 4 digits"),
         ("eeee", "not in the cache"),
         ("nonsense", "git:REV"),
         ("latest~", "names no version"),
@@ -72,6 +76,8 @@ def test_each_form_finds_its_version(names: Names, wanted: str, digest: str) -> 
         ("", "names no version"),
         ("outputs", "there is no outputs/distill.lock"),
         ("outputs/chess", "there is no"),
+        ("outputs/nothing", "there is no outputs/nothing: name an output folder or a lock file"),
+        ("outputs/rows", "outputs/rows is no lock: name an output folder or a lock file"),
     ],
 )
 def test_what_names_nothing_is_a_sentence(names: Names, wanted: str, sentence: str) -> None:
@@ -114,6 +120,15 @@ def test_a_lock_that_was_edited_names_nothing(names: Names) -> None:
     lock.write_text(lock.read_text().replace("= 2\n", "= 3\n", 1))
     with pytest.raises(DifferenceError):
         names.version("outputs/sports")
+
+
+def test_a_lock_under_another_name_is_one_also_when_it_is_damaged(names: Names) -> None:
+    copy = names.folder / "old.lock"
+    copy.write_text(locked(TWO))
+    assert names.version("outputs/sports/old.lock").version == TWO
+    copy.write_text("<<<<<<< HEAD\n" + locked(TWO))
+    with pytest.raises(DifferenceError, match="merge conflict"):
+        names.version("outputs/sports/old.lock")
 
 
 def test_bytes_that_are_no_text_are_no_lock_also_in_a_commit(names: Names) -> None:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from distill_build.stages.brackets import Span, spans
-from distill_build.stages.labels import Kind
-from distill_build.stages.numbering import MARKED_LINE
+from distill_build.replies.brackets import Span, spans
+from distill_build.replies.labels import Kind
+from distill_build.replies.numbering import MARKED_LINE
 
 
 class NoList(NamedTuple):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_build.stages.labels import normalise
-from distill_build.stages.numbering import without_counting, without_marker
+from distill_build.replies.labels import normalise
+from distill_build.replies.numbering import without_counting, without_marker
 
 SAME = [
     ("Foo", "foo"),

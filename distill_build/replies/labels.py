@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
-from distill_build.stages.numbering import without_counting, without_marker
+from distill_build.replies.numbering import without_counting, without_marker
 
 Kind = Literal["tags", "questions"]
 

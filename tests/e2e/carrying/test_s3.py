@@ -1,27 +1,14 @@
 """`cache push` and `cache pull` over a real S3 API: only what lacks travels, and a kill loses nothing."""
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.carrying import Machine, Twice
+from tests.e2e.carrying.machines import Machine, Twice
 from tests.s3 import S3
-from tests.server import ScriptedServer
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, server: ScriptedServer) -> Twice:
-    """Machine A, to be read only."""
-    return Twice.build(tmp_path_factory.mktemp("built"), server)
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +22,6 @@ def s3(running_s3: S3) -> Iterator[S3]:
     running_s3.reset()
     yield running_s3
     running_s3.drop()
-
-
-@pytest.fixture
-def other(tmp_path: Path, server: ScriptedServer) -> Machine:
-    """Machine B, which has nothing yet."""
-    return Machine.at(tmp_path / "b", server)
 
 
 @contextmanager
@@ -70,7 +51,7 @@ def indexes(paths: list[str]) -> list[str]:
 def test_a_killed_push_is_completed_by_the_next_and_gives_a_fresh_clone_the_same_bytes(
     built: Twice, other: Machine, s3: S3
 ) -> None:
-    """Killed after the first pack and before its index; then only the rest is sent, then nothing."""
+    """Killed after the first pack and before its index, so that pack is sent again; then nothing is."""
     address, a = s3.address("killed"), built.machine.workspace
     s3.hold(lambda method, path: method == "PUT" and "/indexes/" in path)
     with at_work(built.machine, "push", address, s3) as process:
@@ -81,8 +62,8 @@ def test_a_killed_push_is_completed_by_the_next_and_gives_a_fresh_clone_the_same
     pushed = a.raw("cache", "push", address, "--json", environment=s3.environment)
     assert pushed.status == 0, pushed.stderr
     assert pushed.document["sent"]["calls"] == len(built.machine.entries())
-    first, versions, last = s3.sent("PUT")
-    assert first == unfinished
+    first, second, versions, last = s3.sent("PUT")
+    assert (first, second) == (calls, unfinished)
     assert (packs([versions]), indexes([last])) == ([versions], [last])
     assert versions != calls
     s3.reset()
@@ -119,6 +100,30 @@ def test_two_pushes_at_once_leave_one_whole_remote_and_a_killed_pull_is_complete
     assert other.workspace.raw("cache", "pull", address, environment=s3.environment).status == 0
     assert packs(s3.sent("GET")) == [versions]
     assert (other.entries(), other.versions()) == (built.machine.entries(), built.machine.versions())
+
+
+def test_a_damaged_pack_is_named_and_what_is_said_mends_it(built: Twice, other: Machine, s3: S3) -> None:
+    address, a = s3.address("damaged"), built.machine.workspace
+    assert a.raw("cache", "push", address, environment=s3.environment).status == 0
+    largest = max(s3.objects("damaged/packs/").items(), key=lambda item: len(item[1]))[0]
+    s3.put(largest, bytes(len(s3.objects(largest)[largest])))
+    pulled = other.workspace.raw("cache", "pull", address, environment=s3.environment)
+    assert pulled.status == 5
+    assert f"{s3.address(largest)} is damaged: remove it there, then send" in pulled.stderr
+    s3.remove(largest)
+    assert a.raw("cache", "push", address, environment=s3.environment).status == 0
+    mended = other.workspace.raw("cache", "pull", address, environment=s3.environment)
+    assert (mended.status, mended.stderr) == (0, "")
+    assert other.entries() == built.machine.entries()
+
+
+def test_whoever_interrupts_does_not_wait_for_a_silent_network(built: Twice, s3: S3) -> None:
+    s3.hold(lambda method, _: method == "PUT")
+    with at_work(built.machine, "push", s3.address("silent"), s3) as process:
+        s3.wait_for_held(1)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30) == ("", "distill-build: interrupted\n")
+        assert process.returncode == 130
 
 
 def test_troubles_of_s3_are_told_in_a_sentence_without_secrets(built: Twice, s3: S3) -> None:

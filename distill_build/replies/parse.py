@@ -15,10 +15,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from distill_build.records import Usage
-from distill_build.stages.labels import Kind, clean, normalise
-from distill_build.stages.lists import NoList, find_items
-from distill_build.stages.reasoning import split_reasoning
-from distill_build.stages.reply import Rejection, Reply, read_reply, read_usage, verdict
+from distill_build.replies.labels import Kind, clean, normalise
+from distill_build.replies.lists import NoList, find_items
+from distill_build.replies.reasoning import split_reasoning
+from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage, verdict
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator

@@ -17,22 +17,9 @@ from distill_build.cache.bundle import Record, read_bundle
 from distill_build.engine.lock import unused
 from distill_build.engine.store import Store
 from tests.cache.carried import bundle, call, record
-from tests.e2e.carrying import CALLS, Machine, Twice
+from tests.e2e.carrying.machines import CALLS, Machine, Twice
 from tests.e2e.mounts import read_only
 from tests.e2e.workspace import Finished
-from tests.server import ScriptedServer
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, server: ScriptedServer) -> Twice:
-    """Machine A, to be read only."""
-    return Twice.build(tmp_path_factory.mktemp("built"), server)
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +28,6 @@ def whole(built: Twice, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("bundle") / "cache.bundle"
     assert built.machine.workspace.raw("cache", "export", str(target)).status == 0
     return target
-
-
-@pytest.fixture
-def other(tmp_path: Path, server: ScriptedServer) -> Machine:
-    """Machine B, which has nothing yet."""
-    return Machine.at(tmp_path / "b", server)
 
 
 def assert_refused(finished: Finished, *words: str) -> None:
@@ -208,6 +189,11 @@ def test_a_planted_pickle_is_never_loaded(other: Machine, tmp_path: Path) -> Non
     assert not trap.exists()
     pickle.loads(pickled)  # noqa: S301 - the trap works
     assert trap.exists()
+
+
+def test_no_cache_is_made_for_what_is_no_bundle(other: Machine) -> None:
+    assert_refused(other.workspace.raw("cache", "import", __file__), "no bundle")
+    assert not other.cache.exists()
 
 
 def test_a_version_whose_content_is_not_in_the_bundle_is_not_taken(whole: Path, other: Machine) -> None:

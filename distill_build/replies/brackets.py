@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from distill_build.stages.numbering import MARKER
+from distill_build.replies.numbering import MARKER
 
 BEGIN = re.compile(r"[{\[](?=\s*(?:[\"'“{\[\]}]|//|/\*))|\{(?=\s*\w+\s*:)")
 NOT_JSON = re.compile(r"\[\s?[xX]?\](?=[\s(]\s*\S)|\{\}(?!\s*$)")  # a check box, or empty brackets in prose

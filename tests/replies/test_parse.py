@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_build.stages.parse import (
+from distill_build.replies.parse import (
     Kind,
     ParsedAnswer,
     Rejection,

@@ -2,35 +2,19 @@
 
 import importlib.util
 import json
+import os
+import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from distill_build.cache.packs import in_packs
 from tests.cache.carried import call, record
-from tests.e2e.carrying import Machine, Twice
-from tests.e2e.workspace import Finished
-from tests.server import ScriptedServer
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, server: ScriptedServer) -> Twice:
-    """Machine A, to be read only."""
-    return Twice.build(tmp_path_factory.mktemp("built"), server)
-
-
-@pytest.fixture
-def other(tmp_path: Path, server: ScriptedServer) -> Machine:
-    """Machine B, which has nothing yet."""
-    return Machine.at(tmp_path / "b", server)
+from tests.console.test_terminal import CONTROL, on_terminal
+from tests.e2e import forked
+from tests.e2e.carrying.machines import Machine, Twice
+from tests.e2e.workspace import Finished, variables
 
 
 def push(built: Twice, address: str, *words: str) -> Finished:
@@ -77,24 +61,51 @@ def test_what_stands_here_goes_on_standing(
         assert {each.digest for each in entry.attempts} == {each.digest for each in after[key].attempts}
 
 
-def test_a_damaged_pack_is_named_the_rest_is_fetched_and_another_push_mends_it(
+def test_a_damaged_pack_is_named_the_rest_is_fetched_and_what_is_said_mends_it(
     built: Twice, remote: tuple[Path, set[str], set[str]], other: Machine
 ) -> None:
     folder, _, second = remote
-    largest = max(second, key=lambda name: (folder / name).stat().st_size)
-    data = bytearray((folder / largest).read_bytes())
+    largest = max((folder / name for name in second), key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
     data[len(data) // 2] ^= 1
-    (folder / largest).write_bytes(data)
+    largest.write_bytes(data)
     pulled = pull(other, folder.as_uri(), "--json")
     assert pulled.status == 5
-    assert largest in pulled.stderr
+    assert f"{largest.as_uri()} is damaged: remove it there, then send" in pulled.stderr
     assert other.versions() == built.machine.versions()[:1], "a version came without what it is made of"
     assert 0 < len(other.entries()) < len(built.machine.entries())
-    (folder / largest).unlink()
-    assert pull(other, folder.as_uri()).status == 5
+    largest.unlink()
     assert push(built, folder.as_uri()).status == 0
     mended = pull(other, folder.as_uri())
-    assert mended.status == 0, mended.stderr
+    assert (mended.status, mended.stderr) == (0, "")
+    assert other.versions() == built.machine.versions()
+
+
+def test_what_a_lost_pack_held_can_be_given_up(
+    built: Twice, remote: tuple[Path, set[str], set[str]], other: Machine
+) -> None:
+    folder, _, second = remote
+    for name in second:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-1])
+    pulled = pull(other, str(folder))
+    assert (pulled.status, len(pulled.stderr.splitlines())) == (5, len(second)), pulled.stderr
+    for index in re.findall(r"remove (/\S+) too", pulled.stderr):
+        Path(index).unlink()
+    again = pull(other, str(folder))
+    assert (again.status, again.stderr) == (0, "")
+    assert other.versions() == built.machine.versions()[:1]
+
+
+def test_a_pack_is_left_alone_if_all_in_it_is_here(
+    built: Twice, remote: tuple[Path, set[str], set[str]], other: Machine
+) -> None:
+    """Whoever read one of those packs would find that it is damaged."""
+    folder, first, second = remote
+    shutil.copytree(built.before, other.cache)
+    for name in first:
+        (folder / name).write_bytes(bytes((folder / name).stat().st_size))
+    pulled = pull(other, str(folder), "--json")
+    assert (pulled.status, pulled.document["packs"]) == (0, len(second)), pulled.stderr
     assert other.versions() == built.machine.versions()
 
 
@@ -120,6 +131,32 @@ def test_a_folder_holds_whole_files_alone_and_a_second_push_changes_none(
     assert all(name.endswith(".gz") for name in before)
 
 
+@pytest.mark.parametrize("verb", ["push", "export"])
+def test_what_a_killed_process_left_half_written_is_removed_after_a_while(
+    built: Twice, tmp_path: Path, verb: str
+) -> None:
+    """A file that was written to just now may be that of a process at work, and stays."""
+    folder, target = (tmp_path / "packs", tmp_path) if verb == "push" else (tmp_path, tmp_path / "x.bundle")
+    words, half = ["cache", verb, str(target)], f"{folder}/.*.new"
+    for _ in range(2):
+        with forked.at_work(words, built.machine.workspace.root, variables(None), fatal=half) as (process, _):
+            process.join(60)
+            assert process.exitcode == -9
+    old, young = folder.glob(".*.new")
+    os.utime(old, (0, 0))
+    assert built.machine.workspace.raw(*words).status == 0
+    assert list(folder.glob(".*.new")) == [young]
+
+
+def test_how_far_it_is_stands_on_a_terminal(remote: tuple[Path, set[str], set[str]], other: Machine) -> None:
+    words = ["cache", "pull", str(remote[0]), "--cache-dir", str(other.cache)]
+    code = f"import sys; from distill_build.cli import main; sys.exit(main({words!r}))"
+    out, shown = on_terminal(code)
+    assert f"looking at {remote[0]}"[:60] in CONTROL.sub("", shown).replace("\n", "")
+    assert " fetched, " in shown
+    assert out.endswith("packs)\n")
+
+
 def test_large_calls_travel_in_several_packs() -> None:
     records = [(record(each), each) for each in (call(number, size=6 << 20) for number in range(5))]
     assert [len(pack.index.calls) for pack in in_packs(records)] == [3, 2]
@@ -130,6 +167,10 @@ def test_large_calls_travel_in_several_packs() -> None:
     [
         ("s3:/bucket", 2, "is no address"),
         ("nosuch://place", 2, "nosuch"),
+        ("", 2, "is no address"),
+        ("file://", 2, "is no address"),
+        ("s3://", 2, "is no address"),
+        ("/dev/null", 5, "/dev/null cannot be read: Not a directory"),
         ("memory://x", 2, "ends with this process"),
         ("http://user:open-sesame@127.0.0.1:9/x?key=open-sesame", 5, "http://user@127.0.0.1:9/x cannot be read"),
     ],

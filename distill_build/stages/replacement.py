@@ -1,0 +1,113 @@
+"""New files of a dataset, made beside the old ones and put in their place together.
+
+    runs/<run id>/new/    files that are not yet in their place, of a build, a checkout or an export
+
+A run that is killed leaves them there, and whichever comes next removes them, or moves them where moving had begun.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill_build.engine.artefacts import ArtefactWriter, finish_replacing, replace_together, replacing, sync
+from distill_build.engine.ledger import new_run_id
+from distill_build.engine.lock import exclusive
+from distill_build.engine.signals import undisturbed
+from distill_build.errors import StorageError
+from distill_build.export import write_exports
+from distill_build.settings import FormatSettings
+from distill_build.stages.dataset import EXPORTS, Dataset
+
+NEW = "new"
+"""Folder of files that are not yet in their place, within the run's own."""
+STATE = "runs/state.json"
+LEAVES = "runs/leaves.json"
+
+
+@contextmanager
+def held(dataset: Dataset, run_id: str, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Holds the dataset's lock, as `exclusive` does, and carries out what a killed run had begun to move."""
+    with exclusive(dataset.lock, run_id, on_wait):
+        finish_replacing(dataset.runs)
+        yield
+
+
+@contextmanager
+def new_files(dataset: Dataset, run_id: str) -> Iterator[Path]:
+    """The folder for a run's new files, without those that killed runs left; it is removed in the end.
+
+    The caller holds the dataset's lock. Where files were being moved, the folder stays for who finishes that.
+    """
+    for left_behind in dataset.runs.glob(f"*/{NEW}"):
+        _remove(left_behind)
+    folder = dataset.runs / run_id / NEW
+    try:
+        yield folder
+    finally:
+        if not replacing(dataset.runs):
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder of new files, and the run's own where it holds nothing else: no events, no edited files."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+        folder.parent.rmdir()
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The files of `dataset` as they are about to be replaced; `folder` takes the new ones."""
+
+    dataset: Dataset
+    folder: Path
+
+    @property
+    def aside(self) -> Path:
+        """Where edited files are kept: the run's own folder, which stays if there is something in it."""
+        return self.folder.parent
+
+    def write(self, name: str, content: bytes) -> Path:
+        """A new file, synced."""
+        with ArtefactWriter(self.folder / name) as writer:
+            writer.write(content)
+        return writer.path
+
+    def write_exports(
+        self, answers: Path, formats: Sequence[str], layout: FormatSettings, system_prompt: str | None
+    ) -> dict[str, Path]:
+        """The exports of `answers` by name, synced; errors are those of `export.write_exports`."""
+        paths = write_exports(answers, self.folder / EXPORTS, formats, layout, system_prompt)
+        for path in paths:
+            sync(path)
+        return {f"{EXPORTS}/{path.name}": path for path in paths}
+
+    def commit(self, new: Mapping[str, Path], old: Iterable[str]) -> None:
+        """Puts the new files into place by their names, and removes those of the `old` that have no new one."""
+        moves = {path: self.dataset.artefact(name) for name, path in new.items()}
+        gone = [path for name in sorted(set(old) - new.keys()) if (path := self.dataset.artefact(name)).exists()]
+        with undisturbed():
+            replace_together(self.dataset.runs, moves, gone)
+
+
+@contextmanager
+def replacement(dataset: Dataset, again: str, note: Callable[[str], None]) -> Iterator[Replacement]:
+    """A replacement by a command that is no build, once no other run has the dataset; `note` is told of a wait.
+
+    `again` says what to do after a StorageError, which is raised where the disk cannot be written: the old files are
+    as they were then.
+    """
+    run_id = new_run_id()
+    with (
+        held(dataset, run_id, lambda holder: note(f"waiting for {holder} of {dataset.folder}")),
+        new_files(dataset, run_id) as folder,
+    ):
+        try:
+            yield Replacement(dataset, folder)
+        except OSError as error:
+            raise StorageError(
+                f"{error.filename or dataset.folder} cannot be written: {error.strerror}. The old files are as they "
+                f"were; {again} when that is mended"
+            ) from error

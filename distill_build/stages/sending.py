@@ -1,0 +1,191 @@
+"""One request of a call: from its body to the response, stored, judged and counted.
+
+The one room where engine and models meet. A response is stored before anything else is done with it, whatever reading
+it brings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from distill_build.engine.entry import Accepted, Attempt, Entry
+from distill_build.engine.ledger import Ledger
+from distill_build.engine.reading import Responses
+from distill_build.engine.store import Store
+from distill_build.models.base import ChatResponse, Model, Prices
+from distill_build.models.limits import stopped
+from distill_build.records import JsonObject, Usage
+from distill_build.replies.parse import Rejection, read_reply, read_usage
+from distill_build.stages.budget import Spending
+from distill_build.stages.call import standing
+from distill_build.stages.figures import estimated_tokens
+from distill_build.stages.held_responses import HeldResponses
+from distill_build.stages.prompts import Prompts
+from distill_build.stages.recipe import Call, derived_seed
+from distill_build.stages.tally import Tally, price_of
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A stage's model, by the name it is asked for, with what a call needs to know of it. `reasks` is per build."""
+
+    name: str
+    model: Model
+    prices: Prices
+    reasks: int
+    structured: str
+    prompts: Prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where a build enters what it asks for. `spending` may be that of several builds."""
+
+    store: Responses
+    tally: Tally
+    spending: Spending
+    ledger: Ledger
+
+    async def put(self, entry: Entry, *, displace: bool) -> Entry:
+        """Stores a response that has come; see `Store.put`."""
+        assert isinstance(self.store, Store), "nothing is asked where nothing can be stored"  # noqa: S101
+        return await self.store.put(entry, displace=displace)
+
+
+class _Overtaken(Exception):  # noqa: N818 - no error: another process was sooner
+    """The call was answered by another process while this one waited for a slot."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(entry.key)
+        self.entry = entry
+
+
+class Sending:
+    """One request of a call, from its body to the stored and judged response.
+
+    `overtaken` says that another process had an answer before this was sent.
+    """
+
+    def __init__(
+        self, call: Call, entry: Entry | None, seat: Seat, books: Books, *, displace: bool, ended: Callable[[], bool]
+    ) -> None:
+        """`entry` is what is stored already; with `displace` the response takes the place of what stands.
+
+        `ended` says whether nothing may be sent any more.
+        """
+        self._call = call
+        self._seat = seat
+        self._books = books
+        self._displace = displace
+        self._ended = ended
+        self._index = len(entry.attempts) if entry is not None else 0
+        self._added = _reask_messages(call, entry, seat) if entry is not None else ()
+        self._outcome: tuple[Entry, Rejection | Accepted] | None = None
+        self.overtaken = False
+
+    async def send(self) -> tuple[Entry, Rejection | Accepted]:
+        """The entry as it stands afterwards, with the verdict on this attempt. Raises ModelFailure."""
+        try:
+            await self._seat.model.complete(self._body(), permit=self._permit, keep=self._keep)
+        except _Overtaken as overtaken:
+            self.overtaken = True
+            return overtaken.entry, _verdict_on(self._call, overtaken.entry)
+        if self._outcome is None:
+            raise AssertionError("a model ended a request without a response and without a failure")
+        return self._outcome
+
+    def _permit(self) -> None:
+        """Lets the request go, unless the budget is spent or another process has had an answer meanwhile."""
+        if self._ended():
+            raise stopped()
+        if not self._displace:
+            entry = self._books.store.get(self._call.key)
+            if entry is not None and len(entry.attempts) > self._index:
+                raise _Overtaken(entry)
+        self._books.spending.permit()
+
+    def _body(self) -> JsonObject:
+        if self._index == 0:
+            return self._call.body
+        body = dict(self._call.body)
+        body["messages"] = [*body["messages"], *self._added]
+        if "seed" in body:
+            manifest = self._call.manifest
+            body["seed"] = derived_seed(manifest["seed"], manifest["sample"], self._index)
+        return body
+
+    async def _keep(self, response: ChatResponse) -> None:
+        """Stores the response, whatever reading it brings, and then goes by what stands in the store."""
+        verdict: Rejection | Accepted = Rejection("invalid", "the reply could not be read")
+        try:
+            value = self._call.read(response.raw)
+            verdict = value if isinstance(value, Rejection) else Accepted(0, value)
+        finally:
+            entry = await self._store_it(response, verdict)
+        if entry.accepted is not None and (isinstance(verdict, Accepted) or not self._displace):
+            verdict = entry.accepted  # ours, or that of another process which came first
+        self._outcome = entry, verdict
+        self._report(response, verdict)
+
+    async def _store_it(self, response: ChatResponse, verdict: Rejection | Accepted) -> Entry:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        usage = spent(self._call.body, response.raw)
+        usd = price_of(usage.prompt_tokens, usage.completion_tokens, self._seat.prices)
+        seconds = round(response.seconds, 3)
+        attempt = Attempt(self._index, response.raw, seconds, now, tuple(self._added), usd)
+        accepted = verdict if isinstance(verdict, Accepted) else None
+        entry = Entry(self._call.key, self._call.manifest, (attempt,), accepted)
+        return await self._books.put(entry, displace=self._displace)
+
+    def _report(self, response: ChatResponse, verdict: Rejection | Accepted) -> None:
+        usage = spent(self._call.body, response.raw)
+        self._books.tally.stages[self._call.stage].spend(usage, self._seat.prices, response.seconds)
+        usd = price_of(usage.prompt_tokens, usage.completion_tokens, self._seat.prices)
+        self._books.spending.add(usage.prompt_tokens + usage.completion_tokens, usd)
+        self._books.ledger.write(
+            "response",
+            stage=self._call.stage,
+            path=self._call.path,
+            call=self._call.key,
+            attempt=self._index,
+            verdict=verdict.cause if isinstance(verdict, Rejection) else "accepted",
+            seconds=round(response.seconds, 3),
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+        )
+
+
+def _verdict_on(call: Call, entry: Entry) -> Rejection | Accepted:
+    """What an entry that another process wrote meanwhile says of the call."""
+    accepted = standing(call, entry, HeldResponses())
+    if accepted is not None:
+        return accepted
+    value = call.read(entry.attempts[-1].response)
+    assert isinstance(value, Rejection), "an attempt that can be read stands"  # noqa: S101
+    return value
+
+
+def spent(body: JsonObject, raw: Any) -> Usage:
+    """The tokens of a response: as the endpoint counts them, or by the text where it counts none.
+
+    A budget must hold there too.
+    """
+    usage = read_usage(raw)
+    if usage.prompt_tokens or usage.completion_tokens:
+        return usage
+    reply = read_reply(raw)
+    text = "" if isinstance(reply, Rejection) else f"{reply.reasoning or ''}{reply.content}"
+    return Usage(round(estimated_tokens(body["messages"])), round(estimated_tokens([{"content": text}])))
+
+
+def _reask_messages(call: Call, entry: Entry, seat: Seat) -> tuple[JsonObject, ...]:
+    """Shows the model its last reply and what was wrong with it, where that is something it can mend."""
+    last = entry.attempts[-1]
+    verdict = call.read(last.response)
+    if not isinstance(verdict, Rejection) or verdict.cause != "invalid":
+        return ()
+    reply = read_reply(last.response)
+    content = "" if isinstance(reply, Rejection) else reply.content
+    reask = seat.prompts.render("reask", error=verdict.detail, structured=seat.structured)
+    return ({"role": "assistant", "content": content}, *reask) if content else tuple(reask)

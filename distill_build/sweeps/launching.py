@@ -1,0 +1,261 @@
+"""Sweeps in which Hydra's plugins take part: a sweeper that makes the jobs, a launcher that runs each of them.
+
+    hand_out          has the configured sweeper make the jobs; its launcher is always `UnionLauncher`, which gives
+                      them to a `Handout`
+    Handout.launch    composes a batch of jobs and names their folders. They are built together in this process, or
+                      the launcher that was asked for runs each
+    LaunchedJob       what that launcher calls, in whatever process
+
+Knows Hydra and OmegaConf.
+"""
+
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from distill_build.engine.manifest import digest
+from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, UsageError
+from distill_build.free_text import quote
+from distill_build.naming import dataset_name
+from distill_build.options import Options
+from distill_build.resolution import plain_data, settings_of
+from distill_build.stages.report import Report
+from distill_build.sweeps.composing import OURS, ComposedSweep, in_common, parsed, variants_of
+from distill_build.sweeps.jobs import ID_DIGITS, NOT_CONTENT, SWEEPS, Job, sweep_of
+from distill_build.sweeps.objectives import check_prices, objective_names, values_of
+from distill_build.sweeps.results import Row
+from distill_build.sweeps.variants import Variant
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from hydra.plugins.launcher import Launcher
+    from omegaconf import DictConfig
+
+Launch = Callable[[Sequence[tuple[int, Job]]], list[Report | DistillError]]
+"""Runs jobs, each with its number in the batch."""
+ENUMERATING = (OURS["sweeper"], "hydra._internal.core_plugins.basic_sweeper.BasicSweeper")
+"""Sweepers that try every combination: what they will ask for is known beforehand."""
+
+
+class JobBugError(Exception):
+    """Carries what a job has raised past the sweeper and the launcher, which might take it for their own."""
+
+
+class Batches(Protocol):
+    """A sweep whose jobs are told in batches."""
+
+    @property
+    def errors(self) -> dict[str, DistillError]:
+        """Those that ended jobs, by the jobs' names."""
+
+    def add(self, variants: Sequence[Variant], launch: Launch | None) -> list[Job]:
+        """Builds more jobs, together or as `launch` does; the job of each variant."""
+
+    def row(self, job: Job) -> Row:
+        """What a job that was built holds."""
+
+    def finish(self) -> int:
+        """Compares all jobs and returns the exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedJob:
+    """A job as another launcher calls it: pickled, and in a process that knows nothing else.
+
+    `module` has a function `run_job`; `project` is the folder from which relative settings count.
+    """
+
+    module: str
+    options: Options
+    project: Path
+
+    def open(self, folder: Path) -> Batches:
+        """The sweep in `folder`, for the process that launches the jobs."""
+        batches: Batches = importlib.import_module(self.module).open_sweep(folder, self.options)
+        return batches
+
+    def __call__(self, composed: "DictConfig") -> Report | DistillError:
+        """Builds the job in the folder that Hydra names. An error that has a sentence is a result like any other."""
+        from hydra.core.hydra_config import HydraConfig
+
+        hydra = HydraConfig.get()
+        if not self.project.is_dir():
+            return ConfigurationError(f"{self.project} is not on this machine: jobs run in the project's folder")
+        os.chdir(self.project)
+        try:
+            settings = settings_of(composed, hydra.runtime.choices)
+            inside = Path(hydra.sweep.dir, hydra.sweep.subdir).relative_to(Path(settings.output_dir).absolute())
+            folder = Path(settings.output_dir) / inside
+            report: Report = importlib.import_module(self.module).run_job(settings, folder, self.options)
+        except InterruptedBuildError as error:
+            raise KeyboardInterrupt from error  # which a launcher takes for the end of all jobs
+        except DistillError as error:
+            return error
+        return report
+
+
+@dataclass(frozen=True, slots=True)
+class Handout:
+    """What Hydra takes for the task: it hands the jobs out.
+
+    `fixed` are the words that all jobs have in common, `objectives` the numbers that the sweeper wants of each.
+    """
+
+    job: LaunchedJob
+    folder: Path
+    batches: Batches
+    sweep: ComposedSweep
+    fixed: frozenset[str]
+    objectives: tuple[str, ...]
+
+    def __call__(self, composed: "DictConfig") -> Any:  # noqa: ARG002 - as Hydra calls a task
+        """Hydra's launchers call `job`; only our own gets this."""
+        raise TypeError("a Handout launches jobs; it is none")
+
+    def launch(
+        self, all_words: Sequence[Sequence[str]], first: int, launcher: "Launcher | None"
+    ) -> "Sequence[JobReturn]":
+        """Builds a batch of jobs, each given by its words; `first` is the number of the first."""
+        from hydra.core.utils import JobReturn, JobStatus
+
+        def launch(jobs: Sequence[tuple[int, Job]]) -> list[Report | DistillError]:
+            assert launcher is not None  # noqa: S101 - not given away otherwise
+            return results_of(launcher, [[*all_words[number], *self._place(job)] for number, job in jobs], first)
+
+        variants = variants_of(self.sweep.loader, self.sweep.master, all_words, self.fixed)
+        check_prices(self.objectives, variants[0].settings)
+        returns = []
+        for words, job in zip(all_words, self.batches.add(variants, launch if launcher else None), strict=True):
+            error = self.batches.errors.get(job.name)
+            status = JobStatus.FAILED if error else JobStatus.COMPLETED
+            value = error or (values_of(self.batches.row(job), self.objectives) if self.objectives else None)
+            returns.append(JobReturn(overrides=words, status=status, _return_value=value))
+        return returns
+
+    def _place(self, job: Job) -> tuple[str, str]:
+        """The words that tell Hydra, and so `LaunchedJob`, where a job's folder is."""
+        return (
+            f"hydra.sweep.dir={quote(str(self.folder.absolute()))}",
+            f"hydra.sweep.subdir={quote(job.name)}",
+        )
+
+
+def results_of(launcher: "Launcher", all_words: list[list[str]], first: int) -> list[Report | DistillError]:
+    """What became of the jobs. Raises ConfigurationError where the launcher fails, JobBugError for a bug of ours."""
+    from hydra.core.utils import JobStatus
+
+    try:
+        returned = launcher.launch(all_words, first)
+    except Exception as error:
+        raise gave_up(launcher, error) from error
+    for each in returned:
+        if each.status != JobStatus.COMPLETED:
+            raise JobBugError from each._return_value
+    return [each._return_value for each in returned]
+
+
+def gave_up(plugin: object, error: Exception) -> ConfigurationError:
+    """The sentence for an error of somebody else's plugin."""
+    return ConfigurationError(
+        f"{type(plugin).__name__} gave up ({type(error).__name__}: {first_line(error)}). Jobs that are finished have "
+        "their files: run the sweep again to go on"
+    )
+
+
+def hand_out(sweep: ComposedSweep, job: LaunchedJob) -> int:
+    """Runs a sweep as its configuration says, and returns the exit code.
+
+    Raises ConfigurationError for a mistake in a job: before the first one begins, where the jobs are known by then.
+    """
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.plugins import Plugins
+    from hydra.core.utils import env_override
+    from hydra.types import HydraContext
+
+    master, handout = sweep.master, handout_of(sweep, job)
+    prepare(master, handout.folder)
+    callbacks = Callbacks(master)
+    callbacks.on_multirun_start(config=master, config_name=master.hydra.job.config_name)
+    context = HydraContext(config_loader=sweep.loader, callbacks=callbacks)
+    sweeper = Plugins.instance().instantiate_sweeper(config=master, hydra_context=context, task_function=handout)
+    try:
+        with env_override(master.hydra.job.env_set):
+            sweeper.sweep(arguments=sweep.words)
+    except JobBugError as carrier:
+        raise (carrier.__cause__ or carrier) from None
+    except DistillError as error:
+        if error not in handout.batches.errors.values():
+            raise
+    except Exception as error:
+        raise gave_up(sweeper, error) from error
+    status = handout.batches.finish()
+    callbacks.on_multirun_end(config=master, config_name=master.hydra.job.config_name)
+    return status
+
+
+def first_line(error: Exception) -> str:
+    """What an error says before it goes into detail."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+def handout_of(sweep: ComposedSweep, job: LaunchedJob) -> Handout:
+    """Where a sweep lies, and what its jobs have in common."""
+    if enumerates(sweep.master):
+        jobs = sweep.combinations()
+        folder = sweep_of(variants_of(sweep.loader, sweep.master, jobs)).folder
+        return Handout(job, folder, job.open(folder), sweep, in_common(jobs), ())
+    objectives = objective_names(plain_data(sweep.master)["objective"])
+    folder = folder_for(sweep)
+    return Handout(job, folder, job.open(folder), sweep, fixed_words(sweep), objectives)
+
+
+def enumerates(master: "DictConfig") -> bool:
+    """Whether the sweeper tries every combination of values that are given."""
+    return master.hydra.sweeper.get("_target_") in ENUMERATING
+
+
+def refuse_search(master: "DictConfig") -> None:
+    """Raises UsageError where a sweeper would choose values by what came of other jobs, and there is no build."""
+    if not enumerates(master):
+        sweeper = str(master.hydra.sweeper.get("_target_")).rpartition(".")[2]
+        raise UsageError(
+            f"{sweeper} chooses values by what came of others, so there is nothing to say before a build: list the "
+            "values, and leave out hydra/sweeper"
+        )
+
+
+def prepare(master: "DictConfig", folder: Path) -> None:
+    """Makes our launcher the sweeper's own, with the configured one behind it, and `folder` the sweep's."""
+    from omegaconf import open_dict, read_write
+
+    launcher = master.hydra.launcher
+    with read_write(master), open_dict(master):
+        master.hydra.sweep.dir = str(folder.absolute())
+        if launcher.get("_target_") != OURS["launcher"]:
+            master.hydra.launcher = {"_target_": OURS["launcher"], "_recursive_": False, "launcher": launcher}
+
+
+def fixed_words(sweep: ComposedSweep) -> frozenset[str]:
+    """The words without several values, spelled as sweepers pass them on."""
+    return frozenset(
+        f"{override.get_key_element()}={override.get_value_element_as_str()}"
+        for override in parsed(sweep.loader, sweep.words)
+        if not override.is_sweep_override()
+    )
+
+
+def folder_for(sweep: ComposedSweep) -> Path:
+    """The folder of a sweep whose jobs nobody knows yet: named by the words that say what is searched."""
+    data, overrides = plain_data(sweep.master), parsed(sweep.loader, sweep.words)
+    params = {str(key): str(value) for key, value in (sweep.master.hydra.sweeper.get("params") or {}).items()}
+    varied = {override.key_or_group for override in overrides if override.is_sweep_override()} | set(params)
+    content = sorted(
+        str(word.input_line) for word in overrides if word.key_or_group.partition(".")[0] not in NOT_CONTENT
+    )
+    place = Path(data["output_dir"])
+    if data["topic"] is not None and not varied & {"topic", "name"}:
+        place /= data["name"] or dataset_name(str(data["topic"]))
+    return place / SWEEPS / digest([content, sorted(params.items())])[:ID_DIGITS]

@@ -1,0 +1,63 @@
+"""What a sweeper that looks for the best values is told of a job: one of the numbers that compare jobs. Pure."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+
+from distill_build.errors import ConfigurationError
+from distill_build.settings import ROLE_OF_STAGE, Settings
+from distill_build.sweeps.results import Row
+
+
+def repeats(row: Row) -> float | None:
+    """The share of the questions that say another one again, word for word or nearly."""
+    if row.unique is None or row.near_duplicates is None:
+        return None
+    return 1 - row.unique + row.near_duplicates
+
+
+OBJECTIVES: Mapping[str, Callable[[Row], float | None]] = {
+    "repeats": repeats,
+    "unique": lambda row: row.unique,
+    "near_duplicates": lambda row: row.near_duplicates,
+    "leaf_coverage": lambda row: row.leaf_coverage,
+    "failures": lambda row: row.failures,
+    "calls": lambda row: row.calls,
+    "tokens": lambda row: row.tokens.prompt + row.tokens.completion,
+    "usd": lambda row: row.usd,
+}
+"""As in sweep.jsonl. None: the job has no such number."""
+
+
+def objective_names(setting: object) -> tuple[str, ...]:
+    """The names in the setting `objective`, one or a list. Raises ConfigurationError for one that is not known."""
+    names = setting if isinstance(setting, list) else [setting]
+    for name in names:
+        if name not in OBJECTIVES:
+            near = difflib.get_close_matches(str(name), OBJECTIVES, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise ConfigurationError(f"objective={name}: {hint}It is one of {', '.join(OBJECTIVES)}, or a list of them")
+    return tuple(map(str, names))
+
+
+def check_prices(names: Sequence[str], settings: Settings) -> None:
+    """Raises ConfigurationError where costs are an objective and nobody knows them."""
+    for role in ROLE_OF_STAGE.values():
+        prices = getattr(settings, role).prices
+        if "usd" in names and None in (prices.prompt, prices.completion):
+            raise ConfigurationError(
+                f"objective=usd needs prices: set {role}.prices.prompt and {role}.prices.completion, or model.prices.* "
+                "for all roles that follow it"
+            )
+
+
+def values_of(row: Row, names: Sequence[str]) -> float | list[float]:
+    """The job's numbers: one by itself, several as a list. Raises ConfigurationError where it has none."""
+    values = []
+    for name in names:
+        value = OBJECTIVES[name](row)
+        if value is None:
+            raise ConfigurationError(
+                f"objective={name}: {row.job} has no questions, and so no such number: leave out --until"
+            )
+        values.append(float(value))
+    return values if len(names) > 1 else values[0]

@@ -1,0 +1,136 @@
+"""A dataset keeps the responses that it was made from, whatever was asked for anew elsewhere on the same cache."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_only_what_is_affected import InProcess, steady
+from tests.e2e.two_versions import versions
+from tests.e2e.workspace import Workspace
+from tests.server import Body, Fault, ScriptedServer, content, hang
+
+SMALL = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "limits.concurrency=1")
+GROWN = (*SMALL, "questions_per_tag=3")
+ELSEWHERE = "output_dir=elsewhere"
+
+
+def numbered(index: int, body: Body) -> Fault | None:
+    """Lists by place, and answers that tell which request they came from."""
+    return steady(index, body) or content(f"This is answer number {index}.")
+
+
+@pytest.fixture
+def project(tmp_path: Path, server: ScriptedServer) -> InProcess:
+    """A project with a dataset whose answers have been asked for anew from another folder."""
+    server.plan = numbered
+    project = InProcess(tmp_path, server)
+    assert project.run(*SMALL).status == 0
+    return project
+
+
+def ask_anew_elsewhere(project: Workspace, server: ScriptedServer) -> None:
+    before = project.bytes()
+    assert project.run(*SMALL, ELSEWHERE, "--rebuild=*").status == 0
+    assert project.bytes() == before
+    assert read(project, "elsewhere") != before["answers.jsonl"]
+    server.reset()
+
+
+def read(project: Workspace, folder: str) -> bytes:
+    return (project.root / folder / "sports/answers.jsonl").read_bytes()
+
+
+def answers(project: Workspace) -> dict[str, Any]:
+    return {row["id"]: row["answer"] for row in project.rows("answers")}
+
+
+def test_a_dataset_stays_as_it_is(project: InProcess, server: ScriptedServer) -> None:
+    before = project.bytes()
+    ask_anew_elsewhere(project, server)
+    first = project.run(*SMALL)
+    assert (first.status, server.count) == (0, 0)
+    assert "keeps the responses that it was made from" in first.stderr
+    assert "up to date" in project.run(*SMALL).stderr
+    assert project.bytes() == before
+    assert project.run(*SMALL, "output_dir=third").status == 0, "a new folder takes what stands"
+    assert read(project, "third") == read(project, "elsewhere") != before["answers.jsonl"]
+
+
+def test_growth_asks_for_what_is_new_and_replaces_nothing(project: InProcess, server: ScriptedServer) -> None:
+    before = answers(project)
+    ask_anew_elsewhere(project, server)
+    assert project.run("plan", *GROWN, "--json").document["stages"]["answers"]["cached"] == len(before)
+    assert project.run(*GROWN).status == 0
+    after = answers(project)
+    assert (server.kinds["answers"], len(after)) == (2, 6)
+    assert {each: after[each] for each in before} == before
+    assert project.run(*GROWN, "formats=[csv]").status == 0, "and once more, from what it has noted of itself"
+    assert answers(project) == after
+
+
+def test_what_a_version_that_was_brought_back_holds_stays(project: InProcess, server: ScriptedServer) -> None:
+    before = project.bytes()
+    assert project.run(*SMALL, "--rebuild=*").status == 0
+    rebuilt = project.bytes()
+    assert rebuilt != before
+    version = versions(project)[0]
+    assert project.raw("checkout", "latest~1").status == 0
+    server.reset()
+    assert project.run(*SMALL).status == 0
+    assert (project.bytes(), server.count) == (before, 0)
+    assert project.raw("checkout", version).status == 0
+    assert project.bytes() == rebuilt
+
+
+def test_what_a_lock_brought_stays(project: InProcess, server: ScriptedServer) -> None:
+    before = project.bytes()
+    ask_anew_elsewhere(project, server)
+    lock = project.lock()
+    shutil.rmtree(project.folder())
+    project.folder().mkdir()
+    (project.folder() / "distill.lock").write_text(lock)
+    assert project.run(*SMALL, "--frozen").status == 0
+    assert project.run(*GROWN).status == 0
+    assert project.run(*SMALL).status == 0
+    assert project.bytes() == before
+
+
+def test_its_own_rebuild_takes_the_place_of_what_it_held(project: InProcess, server: ScriptedServer) -> None:
+    ask_anew_elsewhere(project, server)
+    before = answers(project)
+    named = "/".join(project.rows("tags")[0]["path"])
+    paths = {row["id"]: "/".join(row["path"]) for row in project.rows("answers")}
+    assert project.run(*SMALL, f"--rebuild={named}").status == 0
+    after = answers(project)
+    assert {each for each in before if before[each] != after[each]} == {each for each in before if paths[each] == named}
+    assert project.run(*SMALL).status == 0
+    assert answers(project) == after
+
+
+def test_what_a_killed_rebuild_has_paid_for_is_used(workspace: Workspace, server: ScriptedServer) -> None:
+    server.plan = numbered
+    assert workspace.run(*SMALL).status == 0
+    before = answers(workspace)
+    server.reset()
+    paths = ["/".join(row["path"]) for row in workspace.rows("tags")]
+    server.plan = lambda index, body: hang() if index >= 2 else numbered(100 + index, body)
+    with workspace.at_work(*SMALL, f"--rebuild={paths[0]}") as (process, _):
+        server.wait_for(3)
+        assert process.is_alive(), "it ended before it was killed"
+    server.reset()
+    assert workspace.run(*SMALL).status == 0
+    after = answers(workspace)
+    assert server.count == 0
+    assert [after[each] for each in before if before[each] != after[each]] == ["This is answer number 101."]
+
+
+def test_a_sweeps_jobs_keep_theirs(project: InProcess, server: ScriptedServer) -> None:
+    sweep = ("-m", *SMALL[:-1], "breadth=1,2")
+    assert project.run(*sweep, "-q").status == 0
+    files = {path: path.read_bytes() for path in (project.folder() / "sweeps").rglob("answers.jsonl")}
+    ask_anew_elsewhere(project, server)
+    assert project.run(*sweep, "format.reasoning=drop", "-q").status == 0
+    assert server.count == 0
+    assert {path.read_bytes() for path in (project.folder() / "sweeps").rglob("answers.jsonl")} == set(files.values())

@@ -1,0 +1,56 @@
+"""The Optuna sweeper goes by the numbers that compare jobs."""
+
+import json
+from pathlib import Path
+
+import yaml
+
+from tests.e2e.workspace import Workspace
+from tests.server import ScriptedServer
+
+SEARCH = (
+    "-m",
+    "topic=sports",
+    "depth=1",
+    "questions_per_tag=1",
+    "breadth=1,2,3",
+    "hydra/sweeper=optuna",
+    "hydra/sweeper/sampler=grid",
+)
+
+
+def found(workspace: Workspace) -> tuple[Path, dict[str, object]]:
+    """The folder of the one sweep, and what Optuna says of it."""
+    (folder,) = workspace.root.glob("outputs/sports/sweeps/*")
+    return folder, yaml.safe_load((folder / "optimization_results.yaml").read_text())
+
+
+def test_the_best_job_is_the_one_with_the_best_number(workspace: Workspace, server: ScriptedServer) -> None:
+    prices = ("model.prices.prompt=1", "model.prices.completion=2")
+    done = workspace.run(*SEARCH, *prices, "objective=usd", "hydra.sweeper.direction=maximize")
+    assert (done.status, server.count) == (0, 1 + 3 + 3), "batches share what they ask for"
+    folder, result = found(workspace)
+    rows = {row["job"]: row for row in map(json.loads, (folder / "sweep.jsonl").read_text().splitlines())}
+    assert set(rows) == {"breadth=1", "breadth=2", "breadth=3"}
+    assert result["best_params"] == {"breadth": 3}
+    assert result["best_value"] == rows["breadth=3"]["usd"] == max(row["usd"] for row in rows.values())
+    assert f"what the sweeper has found: {folder.relative_to(workspace.root)}/optimization_results.yaml" in done.stderr
+
+    again = workspace.run(*SEARCH, *prices, "objective=[calls,unique]", "hydra.sweeper.direction=[minimize,maximize]")
+    assert (again.status, server.count) == (0, 7), "jobs that are there are compared, and not built again"
+    (solution,) = found(workspace)[1]["solutions"]
+    assert solution == {"params": {"breadth": 1}, "values": [3.0, 1.0]}
+
+
+def test_what_cannot_be_searched_is_a_sentence(workspace: Workspace, server: ScriptedServer) -> None:
+    for words, said in (
+        (("objective=uniq",), "objective=uniq: did you mean 'unique'?"),
+        (("objective=usd",), "objective=usd needs prices"),
+        (("teacher.temperature=interval(0,1)",), "OptunaSweeper gave up (ValueError: GridSampler only supports"),
+    ):
+        done = workspace.run(*SEARCH, *words)
+        assert (done.status, server.count) == (2, 0)
+        assert said in done.stderr
+    plan = workspace.run("plan", *SEARCH)
+    assert plan.status == 2
+    assert "OptunaSweeper chooses values by what came of others" in plan.stderr

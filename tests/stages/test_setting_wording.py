@@ -1,0 +1,51 @@
+"""How settings that differ are told, wherever they are: by values as they are typed, and each shape of a tree once."""
+
+from typing import Any
+
+import pytest
+
+from distill_build.stages.causes import causes_between, recipe_of
+from distill_build.stages.setting_wording import listed, said
+from distill_build.versions.lockfile import facts_of
+
+TEMPLATE = "Answer.\nBe brief."
+
+
+def recipe(part: str, **settings: Any) -> dict[str, Any]:
+    return {part: settings}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (recipe("tree", breadth=[3]), recipe("tree", breadth=[4]), ["breadth: 3 → 4"]),
+        (recipe("tree", breadth=[3]), recipe("tree", breadth=[3, 3]), ["depth: 1 → 2"]),
+        (recipe("tree", breadth=[3, 3]), recipe("tree", breadth=[3, 1]), ["breadth: 3 → [3,1]"]),
+        (recipe("tree", breadth=[3]), recipe("tree", breadth=[3, 1]), ["breadth: 3 → [3,1]", "depth: 1 → 2"]),
+        (recipe("export", metadata=True), recipe("export", metadata=False), ["format.metadata: true → false"]),
+        (recipe("export", formats=["csv"]), recipe("export", formats=[]), ['formats: ["csv"] → []']),
+        (recipe("answers", seed=None), recipe("answers", seed=7), ["seed: null → 7"]),
+        (recipe("answers", system_prompt=None), recipe("answers", system_prompt="Be brief."),
+         ["system_prompt: null → Be brief."]),
+        (recipe("answers", system_prompt="Be\nbrief."), recipe("answers", system_prompt="Be."),
+         ["system_prompt is another text"]),
+        (recipe("answers", system_prompt="long " * 50 + "a"), recipe("answers", system_prompt="long " * 50 + "b"),
+         ["system_prompt is another text"]),
+        (recipe("answers", prompt={"en/answers.jinja": TEMPLATE}), recipe("answers", prompt={"en/answers.jinja": "B"}),
+         ["prompt en/answers.jinja edited"]),
+        (recipe("answers", prompt={}), recipe("answers", prompt={"en/rules.jinja": TEMPLATE}),
+         ["prompt en/rules.jinja added"]),
+        (recipe("answers", prompt={"en/rules.jinja": TEMPLATE}), recipe("answers", prompt={}),
+         ["prompt en/rules.jinja removed"]),
+        (recipe("answers", language="en", prompt={"en/answers.jinja": TEMPLATE}),
+         recipe("answers", language="zh", prompt={"zh/answers.jinja": TEMPLATE}), ["language: en → zh"]),
+    ],
+)  # fmt: skip
+def test_versions_and_their_locks_tell_the_same(old: dict[str, Any], new: dict[str, Any], told: list[str]) -> None:
+    assert list(map(said, causes_between(old, new))) == told
+    assert list(map(said, causes_between(recipe_of(facts_of(old)), recipe_of(facts_of(new))))) == told
+
+
+def test_of_many_the_first_are_named_and_the_others_counted() -> None:
+    assert listed(["a", "b"], 2) == "a; b"
+    assert listed(["a", "b", "c", "d"], 2) == "a; b; and 2 more"
