@@ -3,9 +3,7 @@
 import json
 
 from distill_build.console import open_console
-from distill_build.engine.artefacts import finish_replacing
 from distill_build.engine.ledger import Ledger, new_run_id
-from distill_build.engine.lock import exclusive
 from distill_build.errors import StoppedError, StorageError, UsageError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
@@ -13,6 +11,7 @@ from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.dataset import State
 from distill_build.stages.freshness import current_state, settle
+from distill_build.stages.replacement import held
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session, dataset_of
 from distill_build.stages.tally import STAGES, StageTally, Tally
@@ -65,8 +64,7 @@ def bring_up_to_date(session: Session, options: Options, console: Watcher) -> Re
 def _bring_up_to_date(session: Session, options: Options, console: Watcher) -> Report:
     dataset, run_id = session.dataset, new_run_id()
     waiting = f"waiting for another build of {session.settings.name}: "
-    with exclusive(dataset.lock, run_id, lambda holder: console.note(waiting + holder)):
-        finish_replacing(dataset.runs)
+    with held(dataset, run_id, lambda holder: console.note(waiting + holder)):
         state = current_state(session, options.until)
         if state is not None:
             settle(session, state, console.note)

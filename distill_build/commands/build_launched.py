@@ -107,7 +107,7 @@ class LaunchedSweep:
 
         jobs = make_ready(batch, self._options)
         with alone(self._folder, self._run_id, self._console):
-            work = work_on(jobs, self._options, self._console, self._run_id, build)
+            work = work_on(jobs, self._options, self._console, build)
         self._work.reports.update(work.reports)
         self._work.errors.update(work.errors)
         self._work.paid.update(work.paid)

@@ -85,7 +85,7 @@ def bring_up_to_date(sweep: Sweep, jobs: Sequence[Ready], options: Options, cons
         return build_together(sweep.folder, stale, options, console, run_id)
 
     with alone(sweep.folder, run_id, console):
-        work = work_on(jobs, options, console, run_id, together)
+        work = work_on(jobs, options, console, together)
         results = compared(sweep, work)
     return Done(sweep, results, work.reports, work.errors, time.monotonic() - started)
 
@@ -103,10 +103,10 @@ def alone(folder: Path, run_id: str, console: Console) -> Iterator[None]:
 
 
 def work_on(
-    jobs: Sequence[Ready], options: Options, console: Console, run_id: str, build: "Callable[[Sequence[Ready]], Built]"
+    jobs: Sequence[Ready], options: Options, console: Console, build: "Callable[[Sequence[Ready]], Built]"
 ) -> Work:
     """Has `build` build the jobs that are not up to date."""
-    now = [replace(ready, state=settled(ready, run_id, options.until, console.note)) for ready in jobs]
+    now = [replace(ready, state=settled(ready, options.until, console.note)) for ready in jobs]
     stale = [ready for ready in now if ready.state is None]
     if not stale:
         return Work({}, {}, {})

@@ -10,6 +10,7 @@ from distill_build.console.words import number_of
 from distill_build.options import Options
 from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import Dataset
+from distill_build.stages.replacement import finish_moves
 from distill_build.stages.restoring import Restored, Target, bring_back
 from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Version
@@ -21,9 +22,11 @@ def run(options: Options) -> int:
     """Brings back what the first of the arguments names; 0 where that was done, whether or not items are missing."""
     wanted, *name = options.arguments
     dataset, names = find_place(options, wanted, name[0] if name else None)
+    note = notes(quiet=options.quiet)
+    finish_moves(dataset, note)  # the lock that is about to be read may be one of the files
     lock = None if LATEST.fullmatch(wanted) else lock_named(wanted, names.folder)
     target = Target(names.version(wanted), lock)
-    restored = bring_back(dataset, names.archive, target, notes(quiet=options.quiet))
+    restored = bring_back(dataset, names.archive, target, note)
     if options.json:
         print(json.dumps(document(dataset, restored), ensure_ascii=False, indent=2))
     for line in text(dataset, target.version, restored, quiet=options.quiet):

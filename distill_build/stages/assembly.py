@@ -57,7 +57,8 @@ class LeafRows:
     """The sink of a build: recalls the leaves that did not change, and spools those that end."""
 
     def __init__(self, folder: Path, kept: Kept) -> None:
-        """`folder` takes the spools."""
+        """`folder` takes the spools, and is where the run's other new files lie."""
+        self.folder = folder
         self.questions = Spool(folder / "questions.spool")
         self.answers = Spool(folder / "answers.spool")
         self.sources = Spool(folder / "sources.spool")

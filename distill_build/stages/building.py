@@ -5,14 +5,13 @@ last; the bytes depend on the responses alone.
 """
 
 import asyncio
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from distill_build.artefact_rows import OfCall, read_rows
-from distill_build.engine.artefacts import replacing
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import ReadOnlyStore, writable
@@ -21,12 +20,12 @@ from distill_build.options import Options
 from distill_build.stages.asking import Asking, interruptible
 from distill_build.stages.assembly import LeafRows
 from distill_build.stages.basis import basis_of
-from distill_build.stages.dataset import Dataset
 from distill_build.stages.figures import Figures
-from distill_build.stages.finishing import NEW, Finish
+from distill_build.stages.finishing import Finish
 from distill_build.stages.locked import foreign_lock, unlocked_note
 from distill_build.stages.plan import Plan
 from distill_build.stages.planning import NoRows, make_plan
+from distill_build.stages.replacement import new_files
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
@@ -49,23 +48,10 @@ def build(session: Session, options: Options, console: Watcher, ledger: Ledger) 
     Raises DistillError or OSError with the old files left as they were; a cap that was reached is in the report.
     """
     started = time.monotonic()
-    with tidied(session.dataset, ledger):
+    with closing(ledger), new_files(session.dataset, ledger.run_id) as new:
         with prepared_cache(session, console):
-            report = _build(session, options, console, ledger, started)
+            report = _build(session, options, console, ledger, new, started)
         return replace(report, seconds=time.monotonic() - started)
-
-
-@contextmanager
-def tidied(dataset: Dataset, ledger: Ledger) -> Iterator[None]:
-    """Clears what killed builds of a dataset have left, and in the end what this run has no more use for."""
-    for left_behind in dataset.runs.glob(f"*/{NEW}"):  # by a build that was killed
-        shutil.rmtree(left_behind, ignore_errors=True)
-    try:
-        yield
-    finally:
-        if not replacing(dataset.runs):
-            shutil.rmtree(ledger.folder / NEW, ignore_errors=True)
-        ledger.close()
 
 
 @contextmanager
@@ -77,12 +63,12 @@ def prepared_cache(session: Session, console: Watcher) -> Iterator[None]:
         yield
 
 
-def _build(session: Session, options: Options, console: Watcher, ledger: Ledger, started: float) -> Report:
+def _build(session: Session, options: Options, console: Watcher, ledger: Ledger, new: Path, started: float) -> Report:
     """The build itself, on a cache that nobody cleans meanwhile."""
     store = open_store(session.cache_dir)
     try:
         register(session)
-        walked = asyncio.run(_walk(session, options, store, console, ledger))
+        walked = asyncio.run(_walk(session, options, store, console, ledger, new))
         finish = Finish(session, options, ledger, walked.asking, walked.rows)
         return finish.report(walked.root, time.monotonic() - started)
     finally:
@@ -90,7 +76,7 @@ def _build(session: Session, options: Options, console: Watcher, ledger: Ledger,
 
 
 async def _walk(
-    session: Session, options: Options, store: Store | ReadOnlyStore, console: Watcher, ledger: Ledger
+    session: Session, options: Options, store: Store | ReadOnlyStore, console: Watcher, ledger: Ledger, new: Path
 ) -> Walked:
     basis = basis_of(session, options)
     locked = basis.locked
@@ -114,7 +100,7 @@ async def _walk(
         console.plan(plan, session.settings)
     ledger.write("plan", target=session.build_digest(options.until, ""), **plan.row())
     asking = Asking(session, options, store, ledger, basis)
-    rows = LeafRows(ledger.folder / NEW, basis.kept)
+    rows = LeafRows(new, basis.kept)
     return Walked(await _ask(asking, plan, rows, console), asking, rows)
 
 

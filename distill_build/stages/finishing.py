@@ -3,7 +3,6 @@
 The dataset's files change in `replace_together` alone, when everything else is written and synced.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,20 +11,15 @@ from distill_build.engine.artefacts import (
     ArtefactWriter,
     FileState,
     file_state,
-    replace_together,
-    sync,
 )
 from distill_build.engine.ledger import Ledger
-from distill_build.engine.signals import undisturbed
 from distill_build.errors import StorageError
-from distill_build.export import write_exports
 from distill_build.options import Options
 from distill_build.stages.aside import keep_edited
 from distill_build.stages.asking import Asking
 from distill_build.stages.assembly import LeafFiles, LeafRows, encode_rows, failure_rows, write_leaves, write_tags
 from distill_build.stages.dataset import (
     ARTEFACTS,
-    EXPORTS,
     FAILURES,
     LEAF_FILES,
     Dataset,
@@ -34,15 +28,13 @@ from distill_build.stages.dataset import (
     version_of,
 )
 from distill_build.stages.locked import Locked
+from distill_build.stages.replacement import LEAVES, STATE, Replacement
 from distill_build.stages.report import Report, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
 from distill_build.stages.tree import LeafOutcome, Node, walk
 from distill_build.stages.versioning import keep_version, lock_of
 from distill_build.versions.lockfile import LOCK
-
-NEW = "new"
-"""Folder of files that are not yet in their place, within the run's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +94,7 @@ class Finish:
         failures = self._write_failures(root, writers)
         duplicates = self._count_duplicates(writers)
         exports = self._write_exports(writers)
-        new = {name: writer.path for name, writer in writers.items()}
-        new |= {f"{EXPORTS}/{path.name}": path for path in exports}
+        new = {name: writer.path for name, writer in writers.items()} | exports
         sha256 = {name: writer.sha256 for name, writer in writers.items()}
         outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
         state = self._state(outputs, version_of(sha256), duplicates, complete=not failures)
@@ -119,7 +110,11 @@ class Finish:
 
     @property
     def _new(self) -> Path:
-        return self.ledger.folder / NEW
+        return self.rows.folder
+
+    @property
+    def _replacement(self) -> Replacement:
+        return Replacement(self.session.dataset, self._new)
 
     def _write(self, root: Node) -> tuple[dict[str, ArtefactWriter], list[LeafOutcome]]:
         """The artefacts that this build reaches, by name."""
@@ -154,9 +149,7 @@ class Finish:
         return len(rows)
 
     def _write_lock(self, state: State) -> Path:
-        with ArtefactWriter(self._new / LOCK) as writer:
-            writer.write(lock_of(state, self.session.settings).encode().encode())
-        return writer.path
+        return self._replacement.write(LOCK, lock_of(state, self.session.settings).encode().encode())
 
     def _beside_lock(self, locked: Locked, state: State) -> State:
         """The state with the lock that is there and stays.
@@ -168,15 +161,11 @@ class Finish:
         outputs = state.outputs | {LOCK: file_state(self.session.dataset.artefact(LOCK))}
         return replace(state, build=state.build if same else "", outputs=outputs)
 
-    def _write_exports(self, writers: dict[str, ArtefactWriter]) -> list[Path]:
+    def _write_exports(self, writers: dict[str, ArtefactWriter]) -> dict[str, Path]:
         if self.options.until != "dataset":
-            return []
+            return {}
         settings, answers = self.session.settings, writers["answers.jsonl"].path
-        formats, options = settings.formats, settings.format
-        exports = write_exports(answers, self._new / EXPORTS, formats, options, settings.system_prompt)
-        for path in exports:
-            sync(path)
-        return exports
+        return self._replacement.write_exports(answers, settings.formats, settings.format, settings.system_prompt)
 
     def _count_duplicates(self, writers: dict[str, ArtefactWriter]) -> int:
         questions = writers.get("questions.jsonl")
@@ -184,11 +173,8 @@ class Finish:
 
     def _commit(self, made: Made) -> None:
         """Moves all files into place together, the state that describes them among them."""
-        dataset, state, outcomes = self.session.dataset, made.state, made.outcomes
-        moves = {path: dataset.artefact(name) for name, path in made.new.items()}
-        moves |= self._write_state(state, outcomes)
-        with undisturbed():
-            replace_together(dataset.runs, moves, _leftovers(dataset, state.outputs))
+        notes = self._write_notes(made.state, made.outcomes)
+        self._replacement.commit(made.new | notes, _ours(self.session.dataset) - made.state.outputs.keys())
 
     def _state(self, outputs: dict[str, FileState], version: str, duplicates: int, *, complete: bool) -> State:
         session, until, basis = self.session, self.options.until, self.asking.basis
@@ -209,22 +195,18 @@ class Finish:
             holds_others=bool(basis.held.others),
         )
 
-    def _write_state(self, state: State, outcomes: list[LeafOutcome]) -> dict[Path, Path]:
+    def _write_notes(self, state: State, outcomes: list[LeafOutcome]) -> dict[str, Path]:
+        """What later builds go by, beside."""
         complete = [outcome for outcome in outcomes if outcome.memo is not None]
         leaves = complete if "answers.jsonl" in state.outputs else []
-        runs = self.session.dataset.runs
-        contents = {"state.json": state.encode(), "leaves.json": encode_leaves(leaves)}
-        for name, content in contents.items():
-            with ArtefactWriter(self._new / name) as writer:
-                writer.write(content)
-        return {self._new / name: runs / name for name in contents}
+        contents = {STATE: state.encode(), LEAVES: encode_leaves(leaves)}
+        return {name: self._replacement.write(name, content) for name, content in contents.items()}
 
 
-def _leftovers(dataset: Dataset, outputs: Iterable[str]) -> list[Path]:
-    """Files that the last build wrote and this one does not: of our exports only those that it is known to have."""
+def _ours(dataset: Dataset) -> set[str]:
+    """Files of the last build, which go where this one has none: of exports only those that it is known to have."""
     state = dataset.state()
-    ours = {*ARTEFACTS, FAILURES, *(state.outputs if state is not None else ())}
-    return [path for name in sorted(ours - set(outputs)) if (path := dataset.artefact(name)).exists()]
+    return {*ARTEFACTS, FAILURES, *(state.outputs if state is not None else ())}
 
 
 def count_duplicates(questions: Path) -> int:

@@ -14,10 +14,11 @@ from distill_build.options import Options
 from distill_build.stages.asking import Asking
 from distill_build.stages.assembly import LeafRows
 from distill_build.stages.basis import basis_of
-from distill_build.stages.finishing import NEW, Finish
+from distill_build.stages.finishing import Finish
 from distill_build.stages.locked import locked_of, not_stored
 from distill_build.stages.plan import Plan
 from distill_build.stages.planning import existing_store
+from distill_build.stages.replacement import NEW
 from distill_build.stages.session import Session
 from distill_build.stages.tree import Node
 

@@ -34,6 +34,13 @@ def held(dataset: Dataset, run_id: str, on_wait: Callable[[str], None]) -> Itera
         yield
 
 
+def finish_moves(dataset: Dataset, note: Callable[[str], None]) -> None:
+    """Carries out what a killed run had begun to move, where there is such; waits for a run that is at it."""
+    if replacing(dataset.runs):
+        with held(dataset, new_run_id(), lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
+            pass
+
+
 @contextmanager
 def new_files(dataset: Dataset, run_id: str) -> Iterator[Path]:
     """The folder for a run's new files, without those that killed runs left; it is removed in the end.

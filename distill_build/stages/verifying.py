@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.engine.artefacts import file_sha256
+from distill_build.engine.artefacts import file_sha256, replacing
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError, DifferenceError
 from distill_build.records import short
@@ -47,7 +47,15 @@ class Responses:
 
 
 def verify(dataset: Dataset) -> Verdict:
-    """Compares the files of `dataset` with its lock and with each other."""
+    """Compares the files of `dataset` with its lock and with each other.
+
+    Raises DifferenceError where new files are about to take their places.
+    """
+    if replacing(dataset.runs):
+        raise DifferenceError(
+            f"new files of {dataset.folder} were being moved into place when the run that made them was killed, or it "
+            "is at it: the next build or checkout carries that out; run one, then verify again"
+        )
     findings: list[Finding] = []
     lock = _lock(dataset, findings)
     exports = sorted(path.name for path in dataset.artefact(EXPORTS).glob("*") if path.is_file())

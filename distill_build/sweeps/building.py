@@ -10,12 +10,12 @@ A job that fails leaves the others alone. A call that several jobs need is sent 
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from distill_build.engine.ledger import Ledger
-from distill_build.engine.lock import exclusive
 from distill_build.engine.reading import Responses
 from distill_build.engine.store import open_store
 from distill_build.errors import DistillError, InterruptedBuildError, StorageError
@@ -25,10 +25,11 @@ from distill_build.settings import Budget, Settings
 from distill_build.stages.asking import Asking, interruptible, roles_of
 from distill_build.stages.assembly import LeafRows
 from distill_build.stages.basis import basis_of
-from distill_build.stages.building import learn, prepared_cache, tidied
-from distill_build.stages.finishing import NEW, Finish
+from distill_build.stages.building import learn, prepared_cache
+from distill_build.stages.finishing import Finish
 from distill_build.stages.locked import locked_of
 from distill_build.stages.plan import Plan
+from distill_build.stages.replacement import held, new_files
 from distill_build.stages.report import Expected, Report, Watcher, expected_items
 from distill_build.stages.sharing import Calls, Paid, Shared
 from distill_build.stages.tally import STAGES
@@ -171,15 +172,16 @@ class _Together:
         ledger = Ledger(dataset.runs, self._run_id)
         waiting = f"waiting for another build of {planned.ready.job.words}: "
         with (
-            exclusive(dataset.lock, self._run_id, lambda holder: console.note(waiting + holder)),
-            tidied(dataset, ledger),
+            held(dataset, self._run_id, lambda holder: console.note(waiting + holder)),
+            closing(ledger),
+            new_files(dataset, self._run_id) as new,
         ):
             register(session)
             basis = basis_of(session, options)
             ledger.write("plan", target=session.build_digest(options.until, ""), **planned.plan.row())
             asking = Asking(session, options, self._store, ledger, basis, shared, planned.ready.job.name)
             self._tally.add(asking.tally)
-            rows = LeafRows(ledger.folder / NEW, basis.kept)
+            rows = LeafRows(new, basis.kept)
             try:
                 root = await asking.walk(rows)
             finally:

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.engine.artefacts import finish_replacing, replacing
-from distill_build.engine.lock import exclusive
+from distill_build.engine.artefacts import replacing
 from distill_build.errors import DistillError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
@@ -13,6 +12,7 @@ from distill_build.settings import Stage
 from distill_build.stages.dataset import Dataset, State
 from distill_build.stages.freshness import current_state, settle
 from distill_build.stages.prompts import Prompts
+from distill_build.stages.replacement import finish_moves
 from distill_build.stages.session import Session
 from distill_build.sweeps.jobs import Job, Sweep
 
@@ -66,12 +66,11 @@ def of_job(job: Job, jobs: int) -> Callable[[DistillError], DistillError]:
     return lambda error: type(error)(f"{job.words}: {error}") if jobs > 1 else error
 
 
-def settled(ready: Ready, run_id: str, until: str, note: Callable[[str], None]) -> State | None:
+def settled(ready: Ready, until: str, note: Callable[[str], None]) -> State | None:
     """Finishes what a killed build of this job has left half done; the state where nothing is to be done then."""
     dataset = ready.dataset
     if ready.state is None or replacing(dataset.runs):
-        with exclusive(dataset.lock, run_id, lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
-            finish_replacing(dataset.runs)
+        finish_moves(dataset, note)
         return current_state(ready.session, until)
     settle(ready.session, ready.state, note)
     return ready.state

@@ -165,6 +165,10 @@ def test_wherever_a_checkout_is_killed_the_next_command_leaves_the_old_or_the_ne
         process.join(TIMEOUT_SECONDS)
         assert process.exitcode == -signal.SIGKILL
     assert moving or everything(project) == both.new
+    if moving:
+        assert "were being moved into place" in project.raw("verify").stderr
+        assert project.raw("checkout", "outputs/sports").status == 0, "the version that was about to be there"
+        assert everything(project) == both.old
     assert project.run(*NEW, "teacher.temperature=0.9", "--frozen").status == 4, "one that replaces nothing itself"
     assert everything(project) == (both.old if moving else both.new)
     finished = project.run(*NEW)

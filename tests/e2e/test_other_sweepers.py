@@ -27,7 +27,10 @@ def rows(workspace: Workspace) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("words", [("hydra/sweeper=basic",), ("hydra.sweeper.max_batch_size=1",)], ids=" ".join)
+WAYS = [("hydra/sweeper=basic",), ("hydra.sweeper.max_batch_size=1", "hydra.job.chdir=true")]
+
+
+@pytest.mark.parametrize("words", WAYS, ids=" ".join)
 def test_hydras_launcher_makes_the_same_files_and_ours_has_nothing_to_do_then(
     workspace: Workspace, server: ScriptedServer, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
