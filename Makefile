@@ -19,7 +19,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 # their own, so that all other tests see what most users have.
 $(VENV)-launchers/.installed: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv $(VENV)-launchers
-	$(VENV)-launchers/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[launchers]' pytest
+	$(VENV)-launchers/bin/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt -e '.[launchers]' pytest
 	touch $@
 
 demo: $(VENV)/.installed

@@ -12,7 +12,7 @@ import msgspec
 
 from distill_build.artefact_rows import FailureRow, OfTag, TagRow, read_rows
 from distill_build.engine.artefacts import ArtefactWriter
-from distill_build.engine.reading import ReadOnlyStore
+from distill_build.engine.reading import ReadOnlyStore, holds_database
 from distill_build.errors import DistillError
 from distill_build.settings import Settings, Stage, leaf_count
 from distill_build.stages.caller import paid_for
@@ -128,10 +128,12 @@ def calls_behind(dataset: Dataset) -> set[str]:
 
 
 def complete(paid: dict[str, Paid], keys: Iterable[str], cache_dir: Path) -> Mapping[str, Paid]:
-    """What every call has cost; nothing is known of one whose response is no longer in the cache."""
+    """What every call has cost; nothing is known of one whose response is not, or no longer, in this cache."""
     missing = [key for key in keys if key not in paid]
     if not missing:
         return paid
+    if not holds_database(cache_dir):  # jobs ran on other machines, with caches of their own
+        return paid | dict.fromkeys(missing, UNKNOWN)
     store = ReadOnlyStore(cache_dir)
     try:
         found = {key: store.get(key) for key in missing}

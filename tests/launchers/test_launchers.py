@@ -62,7 +62,7 @@ def test_jobs_share_the_cache_and_their_statuses_reach_the_exit_code(
             server.release()
             _, said = process.communicate(timeout=PATIENCE_SECONDS)
         finally:
-            process.kill()
+            process.terminate()  # which ends its workers too
     assert process.returncode == 1, said
     assert "failed: teacher.name=gone: " in said
     asked = [request.body["model"] for request in server.requests[before:]]
