@@ -71,8 +71,9 @@ class Indexes:
 
 def read_indexes(remote: Remote) -> Indexes:
     """All indexes of a remote. Raises StorageError where it cannot be read."""
-    packs, indexes = remote.names(PACKS), Indexes()
-    for name, read in _read_all(remote):
+    indexes, found = Indexes(), list(_read_all(remote))
+    packs = remote.names(PACKS)  # after the indexes: who pushes meanwhile writes a pack before its index
+    for name, read in found:
         if isinstance(read, CorruptEntryError):
             indexes.damaged[name] = str(read)
         elif packs.get(read.pack) != read.size:

@@ -5,24 +5,18 @@ from pathlib import Path
 
 from distill_build.commands.notes import notes
 from distill_build.engine.artefacts import file_state
-from distill_build.errors import UsageError
 from distill_build.export import check_formats
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.dataset import Dataset
-from distill_build.stages.exporting import ANSWERS, export
+from distill_build.stages.exporting import export
 
 
 def run(settings: Settings, options: Options) -> int:
     """Writes the formats that `settings` ask for and removes the others; 0 where that was done."""
     dataset = Dataset(Path(settings.output_dir) / settings.name)
     check_formats(settings.formats)
-    if not dataset.artefact(ANSWERS).exists():
-        raise UsageError(
-            f"there are no answers to export in {dataset.folder}: build the dataset first, with the same settings "
-            "and `build` for `export`"
-        )
     files = export(dataset, settings, notes(quiet=options.quiet))
     if options.json:
         print(json.dumps(document(dataset, files), ensure_ascii=False, indent=2))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from distill_build.artefact_rows import OfCall, read_rows
@@ -156,11 +157,14 @@ async def _renew(asking: Asking, console: Watcher) -> None:
     question share a call, and would differ by who came first. The generation is renewed before, for whoever finds the
     cache after a crash, and again afterwards, for builds of other datasets that read it meanwhile.
     """
-    session, kept = asking.session, asking.basis.kept
-    session.directory.renew_generation()
+    session, kept, basis = asking.session, asking.basis.kept, asking.basis
+    alone = session.directory.generation() == basis.generation
+    during = session.directory.renew_generation()
     _note_rebuild(session)
     await asking.walk(NoRows(kept))
-    asking.basis.generation = session.directory.renew_generation()
+    alone = alone and session.directory.generation() == during
+    after = session.directory.renew_generation()
+    basis.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds
     asking.caller.asks_no_more_anew()
     calls, answers = asking.shared.calls, session.dataset.artefact("answers.jsonl")
     if calls.displaced and answers.exists():
@@ -175,4 +179,6 @@ def _note_rebuild(session: Session) -> None:
     """Notes what is about to be asked anew, for the build after one that is interrupted or killed meanwhile."""
     state = session.dataset.state()
     if state is not None:
-        session.dataset.write_state(replace(state, rebuilding=(*state.rebuilding, *session.rebuild)))
+        since = state.rebuilding_since or datetime.now(UTC).isoformat(timespec="milliseconds")
+        globs = (*state.rebuilding, *session.rebuild)
+        session.dataset.write_state(replace(state, rebuilding=globs, rebuilding_since=since))

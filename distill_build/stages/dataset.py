@@ -46,7 +46,8 @@ class State:
     `complete` says that nothing was missing; `requests` counts those behind the rows, by stage; `duplicates` the
     questions that stand under an earlier parent too; `outputs` maps relative paths to files as they were written.
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
-    are not those that stand there. `rebuilding` are globs of a --rebuild that has begun and not come to its end.
+    are not those that stand there. `rebuilding` are globs of a --rebuild that has begun, at
+    `rebuilding_since` (UTC, ISO 8601), and not come to its end.
     """
 
     build: str
@@ -62,6 +63,7 @@ class State:
     recipe: JsonObject
     holds_others: bool = False
     rebuilding: tuple[str, ...] = ()
+    rebuilding_since: str = ""
     scheme: int = STATE_SCHEME
 
     def files(self, dataset: "Dataset") -> tuple[Path, ...]:

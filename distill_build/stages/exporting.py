@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from distill_build.engine.artefacts import file_state
+from distill_build.engine.artefacts import file_state, replacing
+from distill_build.errors import UsageError
 from distill_build.settings import Settings
 from distill_build.stages.dataset import EXPORTS, Dataset, State
 from distill_build.stages.identity import build_digest, export_identity
@@ -19,9 +20,11 @@ EXPORT_FACTS = "export"
 def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) -> list[Path]:
     """Brings the folder of exports in line with `settings`; returns its files.
 
-    Waits for a build of the same dataset. Raises StorageError where the disk cannot be written, with the old
-    files as they were.
+    Waits for a build of the same dataset. Raises UsageError where there are no answers, StorageError where the disk
+    cannot be written, with the old files as they were.
     """
+    if not (dataset.artefact(ANSWERS).exists() or replacing(dataset.runs)):
+        raise _nothing_to_export(dataset)
     with replacement(dataset, "export again", note) as beside:
         return _export(beside, settings, note)
 
@@ -29,6 +32,8 @@ def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) ->
 def _export(beside: Replacement, settings: Settings, note: Callable[[str], None]) -> list[Path]:
     dataset = beside.dataset
     answers, state = dataset.artefact(ANSWERS), dataset.state()
+    if not answers.exists():
+        raise _nothing_to_export(dataset)
     if state is not None and not _as_built(state, dataset, ANSWERS):
         note(f"{answers} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
     exports = beside.write_exports(answers, settings.formats, settings.format, settings.system_prompt)
@@ -43,6 +48,13 @@ def _export(beside: Replacement, settings: Settings, note: Callable[[str], None]
     return [dataset.artefact(name) for name in exports]
 
 
+def _nothing_to_export(dataset: Dataset) -> UsageError:
+    return UsageError(
+        f"there are no answers to export in {dataset.folder}: build the dataset first, with the same settings and "
+        "`build` for `export`"
+    )
+
+
 def after_export(state: State, settings: Settings, exports: Mapping[str, Path]) -> State:
     """The state of a dataset as the last build left it, but for its exports, which `exports` names.
 
@@ -51,7 +63,7 @@ def after_export(state: State, settings: Settings, exports: Mapping[str, Path]) 
     """
     outputs = {name: facts for name, facts in state.outputs.items() if not _is_export(name)}
     outputs |= {name: file_state(path) for name, path in exports.items()}
-    known = state.build == build_digest(state.recipe, state.until, state.generation)
+    known = ANSWERS in state.outputs and state.build == build_digest(state.recipe, state.until, state.generation)
     recipe = state.recipe | {EXPORT_FACTS: export_identity(settings)}
     build = build_digest(recipe, "dataset", state.generation) if known else ""
     return replace(state, build=build, until="dataset", outputs=outputs, recipe=recipe)

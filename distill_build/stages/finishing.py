@@ -192,7 +192,7 @@ class Finish:
             duplicates=duplicates,
             outputs=outputs,
             recipe=session.identity,
-            holds_others=bool(basis.held.others),
+            holds_others=basis.held.differ(self.asking.store),
         )
 
     def _write_notes(self, state: State, outcomes: list[LeafOutcome]) -> dict[str, Path]:

@@ -134,3 +134,51 @@ def test_a_sweeps_jobs_keep_theirs(project: InProcess, server: ScriptedServer) -
     assert project.run(*sweep, "format.reasoning=drop", "-q").status == 0
     assert server.count == 0
     assert {path.read_bytes() for path in (project.folder() / "sweeps").rglob("answers.jsonl")} == set(files.values())
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        [*SMALL, "--until=tags"],
+        [*SMALL, "--until=questions"],
+        [*SMALL, "breadth=1"],
+        [*SMALL, "teacher.temperature=0.1"],
+    ],
+    ids=["tags", "questions", "less", "other"],
+)
+def test_a_build_that_reaches_less_or_else_makes_it_forget_nothing(
+    project: InProcess, server: ScriptedServer, between: list[str]
+) -> None:
+    before = answers(project)
+    ask_anew_elsewhere(project, server)
+    assert project.run(*between).status == 0
+    server.reset()
+    assert project.run(*SMALL).status == 0
+    assert (answers(project), server.count) == (before, 0)
+
+
+@pytest.mark.parametrize("lost", ["runs", "runs/state.json", "."])
+def test_what_was_lost_comes_back_as_it_was(project: InProcess, server: ScriptedServer, lost: str) -> None:
+    before = answers(project)
+    ask_anew_elsewhere(project, server)
+    place = project.folder() / lost
+    place.unlink() if place.is_file() else shutil.rmtree(place)
+    assert project.run(*SMALL).status == 0
+    assert (answers(project), server.count) == (before, 0)
+
+
+def test_a_rebuild_that_is_killed_before_any_reply_lets_nothing_go(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.plan = numbered
+    assert workspace.run(*SMALL).status == 0
+    before = answers(workspace)
+    assert workspace.run(*SMALL, ELSEWHERE, "--rebuild=*").status == 0
+    server.reset()
+    server.plan = lambda _, __: hang()
+    with workspace.at_work(*SMALL, "--rebuild=*") as (process, _):
+        server.wait_for(1)
+        assert process.is_alive(), "it ended before it was killed"
+    server.reset()
+    assert workspace.run(*SMALL).status == 0
+    assert (answers(workspace), server.count) == (before, 0)
