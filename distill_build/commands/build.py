@@ -11,7 +11,7 @@ from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.dataset import State
 from distill_build.stages.freshness import current_state, settle
-from distill_build.stages.replacement import held
+from distill_build.stages.replacement import only_run
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session, dataset_of
 from distill_build.stages.tally import STAGES, StageTally, Tally
@@ -64,7 +64,7 @@ def bring_up_to_date(session: Session, options: Options, console: Watcher) -> Re
 def _bring_up_to_date(session: Session, options: Options, console: Watcher) -> Report:
     dataset, run_id = session.dataset, new_run_id()
     waiting = f"waiting for another build of {session.settings.name}: "
-    with held(dataset, run_id, lambda holder: console.note(waiting + holder)):
+    with only_run(dataset, run_id, lambda holder: console.note(waiting + holder)):
         state = current_state(session, options.until)
         if state is not None:
             settle(session, state, console.note)

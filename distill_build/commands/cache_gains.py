@@ -5,12 +5,12 @@ from distill_build.console.words import money, number_of, tokens
 from distill_build.records import short
 
 
-def text(gains: Gains) -> str:
-    """What is new, for people, with what it had cost."""
+def text(gains: Gains, *, whole: bool) -> str:
+    """What is new, for people, with what it had cost; `whole` says that all which was offered is here now."""
     calls, versions = number_of(gains.seen_calls, "calls"), number_of(gains.seen_versions, "versions")
-    if not (gains.seen_calls or gains.seen_versions):
-        return "nothing could be taken"
     if not (gains.responses or gains.objects or gains.versions):
+        if not whole or not (gains.seen_calls or gains.seen_versions):
+            return "nothing could be taken"
         return f"nothing new, {calls} and {versions} are here already"
     new = f"{number_of(gains.calls, 'new calls')} with {number_of(gains.responses, 'new responses')}"
     return f"{new}, {number_of(gains.versions, 'new versions')}{_cost(gains)}"

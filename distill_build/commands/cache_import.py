@@ -36,7 +36,7 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps({"file": str(source), "cache": str(cache), **gains.row()}, ensure_ascii=False, indent=2))
     elif not options.quiet:
-        print(f"{source} → {cache}: {text(gains)}")
+        print(f"{source} → {cache}: {text(gains, whole=not gains.incomplete)}")
     if gains.incomplete:
         print(f"distill-build: {incomplete(gains, str(source))}", file=sys.stderr)
         return StorageError.exit_code

@@ -39,7 +39,7 @@ def run(options: Options) -> int:
         print(json.dumps(document, ensure_ascii=False, indent=2))
     elif not options.quiet:
         fetched = f" ({_fetched(pull)})" if pull.packs else ""
-        print(f"{remote.shown} → {cache}: {text(gains)}{fetched}")
+        print(f"{remote.shown} → {cache}: {text(gains, whole=not troubles)}{fetched}")
     for trouble in troubles:
         print(f"distill-build: {trouble}", file=sys.stderr)
     return StorageError.exit_code if troubles else 0

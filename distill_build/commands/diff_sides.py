@@ -15,7 +15,7 @@ from distill_build.errors import DifferenceError, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import ARTEFACTS, Dataset, version_of
-from distill_build.stages.held_version import version_held
+from distill_build.stages.folder_version import folder_version
 from distill_build.stages.row_checks import RowChecks
 from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Archive, Version
@@ -94,7 +94,7 @@ def _at_path(names: Names | None, wanted: str) -> Compared:
 
 def _in_folder(names: Names | None, folder: Path, wanted: str) -> Compared:
     """The files in a folder: from the cache where they are a version that is there, whatever the lock names."""
-    lock, held = read_lock(folder / LOCK), version_held(Dataset(folder))
+    lock, held = read_lock(folder / LOCK), folder_version(Dataset(folder))
     assert held is not None, "a folder without rows was seen to"  # noqa: S101
     version = names.find(held) if names is not None else None
     if names is None or version is None:

@@ -9,7 +9,7 @@ from distill_build.errors import DifferenceError
 from distill_build.options import Options
 from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import Dataset
-from distill_build.stages.held_version import version_held
+from distill_build.stages.folder_version import folder_version
 from distill_build.stages.history import Step, record_row, steps
 from distill_build.stages.setting_wording import listed, said
 from distill_build.stages.tally import STAGES
@@ -25,7 +25,7 @@ def run(options: Options) -> int:
     """Prints the versions of the dataset that `options` name; -v adds tokens, time and all changes."""
     dataset, names = find_kept(options, *options.arguments)
     made = steps(names.archive, names.archive.history(names.folder, names.name))[::-1]
-    held = version_held(dataset)
+    held = folder_version(dataset)
     if options.json:
         print(json.dumps(document(dataset, held, made), ensure_ascii=False, indent=2))
         return 0

@@ -11,7 +11,7 @@ from distill_build.errors import DifferenceError, DistillError
 from distill_build.options import Options
 from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import EXPORTS, SOURCES, Dataset
-from distill_build.stages.verifying import Responses, Verdict, stored_responses, verify
+from distill_build.stages.verifying import ResponseCounts, Verdict, stored_responses, verify
 from distill_build.versions.archive import Archive
 
 
@@ -27,7 +27,7 @@ def run(options: Options) -> int:
     return DifferenceError.exit_code if verdict.findings else 0
 
 
-def look_in_cache(options: Options, dataset: Dataset) -> Responses | str:
+def look_in_cache(options: Options, dataset: Dataset) -> ResponseCounts | str:
     """The responses behind the rows in the cache; or why they were not looked for, which is no fault of the dataset."""
     if not dataset.artefact(SOURCES).exists():
         return f"the responses were not looked for: {dataset.artefact(SOURCES)}, which names them, is not here"
@@ -37,7 +37,7 @@ def look_in_cache(options: Options, dataset: Dataset) -> Responses | str:
         return f"the responses were not looked for: {error}"
 
 
-def document(dataset: Dataset, verdict: Verdict, responses: Responses | str) -> JsonObject:
+def document(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str) -> JsonObject:
     """The document of `verify --json`."""
     return {
         "folder": str(dataset.folder),
@@ -50,7 +50,7 @@ def document(dataset: Dataset, verdict: Verdict, responses: Responses | str) -> 
     }
 
 
-def text(dataset: Dataset, verdict: Verdict, responses: Responses | str, options: Options) -> Iterator[str]:
+def text(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str, options: Options) -> Iterator[str]:
     """The verdict for people: `quiet` leaves what is wrong."""
     if options.verbose:
         yield from (f"{digest}  {name}" for name, digest in verdict.checked.items())
@@ -97,7 +97,7 @@ def _is_kept(options: Options, dataset: Dataset, version: str) -> bool:
         return False
 
 
-def _stored(found: Responses) -> str:
+def _stored(found: ResponseCounts) -> str:
     absent = found.lacking + found.damaged
     if not absent:
         return f"the cache holds all {number_of(found.named, 'responses')} behind it"

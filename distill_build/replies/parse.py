@@ -52,12 +52,9 @@ class ParsedAnswer:
 def parse_answer(raw: Any) -> ParsedAnswer | Rejection:
     """The answer in the chat completion `raw`. Reasoning in a field of its own wins over a `<think>` block,
     which is taken off the answer in any case."""
-    reply = read_reply(raw)
+    reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    rejection = verdict(reply)
-    if rejection is not None:
-        return rejection
     thought, answer = visible(reply)
     if not answer:
         return Rejection("empty", "The reply holds reasoning but no answer after it.")
@@ -73,12 +70,9 @@ def parse_items(raw: Any, kind: Kind) -> tuple[str, ...] | Rejection:
     More or fewer than were asked for are accepted, an empty JSON list too; a list whose items are all
     unusable is rejected, and so is one that is not closed.
     """
-    reply = read_reply(raw)
+    reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    rejection = verdict(reply)
-    if rejection is not None:
-        return rejection
     _, text = visible(reply)
     if not text:
         return Rejection("empty", "The reply holds reasoning but no list after it.")
@@ -89,6 +83,14 @@ def parse_items(raw: Any, kind: Kind) -> tuple[str, ...] | Rejection:
     if found and not kept:
         return Rejection("invalid", f"None of the {kind} can be used: {'; '.join(dropped)}.")
     return validated(distinct(kept), kind)
+
+
+def _sound_reply(raw: Any) -> Reply | Rejection:
+    """The reply in the chat completion `raw`, unless it has none, or one that says itself that it is none."""
+    reply = read_reply(raw)
+    if isinstance(reply, Rejection):
+        return reply
+    return verdict(reply) or reply
 
 
 def visible(reply: Reply) -> tuple[str | None, str | None]:

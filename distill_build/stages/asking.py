@@ -77,6 +77,11 @@ class Asking:
             f"{call.stage} for {' / '.join(call.path)} would have to be asked: set cache.dir to one that can be written"
         )
 
+    @property
+    def target(self) -> str:
+        """What the events of this run say that it makes. A check makes nothing that another run has left undone."""
+        return "" if self.basis.locked is not None else self.session.build_digest(self.options.until, "")
+
     def in_flight(self) -> int:
         """HTTP requests under way."""
         return self.shared.models.in_flight

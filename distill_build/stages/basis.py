@@ -1,14 +1,22 @@
 """What a build goes by as it finds its folder: the lock that it is held to, responses, and rows to take over."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
+from distill_build.artefact_rows import TagRow, read_rows
+from distill_build.errors import CorruptEntryError, DifferenceError
 from distill_build.options import Options, Until
 from distill_build.stages.assembly import Kept
-from distill_build.stages.dataset import LEAF_FILES
-from distill_build.stages.held_responses import HeldResponses, held_by_folder, held_by_version
+from distill_build.stages.dataset import LEAF_FILES, SOURCES, Dataset
+from distill_build.stages.held_responses import HeldResponses
 from distill_build.stages.locked import Locked, locked_of
-from distill_build.stages.session import Session
+from distill_build.stages.session import Session, matching_globs
 from distill_build.stages.tree import LeafOutcome
+from distill_build.stages.used_responses import sources_of
+from distill_build.versions.archive import Archive, Version
+from distill_build.versions.lockfile import LOCK, read_lock
 
 
 @dataclass(slots=True)
@@ -25,7 +33,8 @@ def basis_of(session: Session, options: Options) -> Basis:
     """What a build goes by now. Raises DifferenceError for a lock that cannot be gone by."""
     locked, generation = locked_of(session.dataset, options), session.directory.generation()
     version = locked.lock.version if locked is not None else None
-    held = held_by_folder(session) if version is None else held_by_version(session.cache_dir, version)
+    held = _held_by_folder(session) if version is None else _held_by_version(session.cache_dir, version)
+    # A recalled leaf is not looked up, so nobody would learn that it holds others.
     leaves = {} if held.responses else _leaves(session, options.until, generation)
     return Basis(locked, held, Kept(leaves, session.leaf_memo(), session.asked_anew), generation)
 
@@ -40,3 +49,58 @@ def _leaves(session: Session, until: Until, generation: str) -> dict[str, LeafOu
         and all(name in state.outputs and state.outputs[name].holds(dataset.artefact(name)) for name in LEAF_FILES)
     )
     return dataset.leaves() if usable else {}
+
+
+def _held_by_version(cache: Path, version: str) -> HeldResponses:
+    """What `version` was made from; nothing where the cache does not know it, or its sources are damaged.
+
+    What stands by now may give the same version then. A build that is held to the lock compares, and tells of the
+    damage.
+    """
+    archive, held = Archive(cache), HeldResponses()
+    if (record := archive.find(version)) is not None:
+        with suppress(CorruptEntryError):
+            held.add(sources_of(archive, record))
+    return held
+
+
+def _held_by_folder(session: Session) -> HeldResponses:
+    """What the dataset was made from, where that may be other responses than stand; else nothing.
+
+    Its files come first, then the versions that it has been: a build that reaches less, or other settings for a while,
+    make it forget nothing.
+    """
+    dataset, state = session.dataset, session.dataset.state()
+    held = HeldResponses()
+    if state is not None and not state.holds_others and state.generation == session.directory.generation():
+        return held
+    renewed: set[str] = set()
+    if state is not None:
+        held.since, renewed = state.rebuilding_since, _tags_named(dataset, state.rebuilding)
+        if SOURCES in state.outputs and state.outputs[SOURCES].holds(dataset.artefact(SOURCES)):
+            held.add(dataset.sources(), renewed)
+    archive = Archive(session.cache_dir)
+    for version in _versions_of(dataset, archive):
+        with suppress(CorruptEntryError):  # fsck and verify tell of it; what stands counts then
+            held.add(sources_of(archive, version), renewed)
+    return held
+
+
+def _versions_of(dataset: Dataset, archive: Archive) -> list[Version]:
+    """What a folder has been: first what its lock names, as in a fresh clone; then the newest."""
+    root, known = archive.root(dataset.folder), dict(archive.readable())
+    own = [known[digest] for digest in reversed(root.versions) if digest in known] if root is not None else []
+    lock = None
+    with suppress(DifferenceError):  # one that cannot be gone by: the build tells of it
+        lock = read_lock(dataset.artefact(LOCK))
+    named = archive.find(lock.version) if lock is not None else None
+    return own if named is None else [named, *(version for version in own if version.version != named.version)]
+
+
+def _tags_named(dataset: Dataset, globs: tuple[str, ...]) -> set[str]:
+    """Ids of the tags that globs name, with the topic's text where they name the topic."""
+    if not globs:
+        return set()
+    tags = {row.id for row in read_rows(dataset.artefact("tags.jsonl"), TagRow) if matching_globs(globs, row.path)}
+    topics = {row.id for row in islice(dataset.sources(), 1)}
+    return tags | {topic for topic in topics if matching_globs(globs, (topic,))}

@@ -99,8 +99,8 @@ async def _walk(
         locked.refuse_requests(plan, session)
     elif plan.calls:
         console.plan(plan, session.settings)
-    ledger.write("plan", target=session.build_digest(options.until, ""), **plan.row())
     asking = Asking(session, options, store, ledger, basis)
+    ledger.write("plan", target=asking.target, **plan.row())
     rows = LeafRows(new, basis.kept)
     return Walked(await _ask(asking, plan, rows, console), asking, rows)
 

@@ -6,7 +6,6 @@ since the reader of replies may have learned something.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from glob import escape
 from typing import Any, Protocol
 
 from distill_build.engine.entry import Accepted, Entry
@@ -59,10 +58,9 @@ def look_up(store: Responses, call: Call) -> Entry | None:
     try:
         return store.get(call.key)
     except CorruptEntryError as error:
-        place = escape("/".join(call.path))
         raise CorruptEntryError(
             f"{error}. `distill-build cache fsck` sets all damage aside; what it held comes back by cache pull or "
-            f"cache import, or is asked for again by the next build. For this one alone: --rebuild '{place}'"
+            f"cache import, or is asked for again by the next build: this is {call.stage} of {' / '.join(call.path)}"
         ) from error
 
 
@@ -73,6 +71,8 @@ def standing(call: Call, entry: Entry | None, held: HeldResponses) -> Accepted |
     if (place := held.place(entry)) is not None:
         value = call.read(entry.attempts[place].response)
         if not isinstance(value, Rejection):
+            if entry.accepted is not None:
+                held.others.add(entry.key)
             return Accepted(place, value)
     if entry.accepted is not None:
         return entry.accepted

@@ -20,7 +20,7 @@ from typing import TypeVar
 import msgspec
 
 from distill_build.artefact_rows import SourcesRow, read_rows
-from distill_build.engine.artefacts import FileState
+from distill_build.engine.artefacts import FileState, sync
 from distill_build.engine.manifest import digest
 from distill_build.records import JsonObject
 from distill_build.stages.tree import LeafOutcome, Rows
@@ -29,6 +29,8 @@ ARTEFACTS = ("tags.jsonl", "questions.jsonl", "answers.jsonl")
 FAILURES = "failures.jsonl"
 EXPORTS = "dataset"
 SOURCES = "runs/sources.jsonl"
+STATE = "runs/state.json"
+LEAVES = "runs/leaves.json"
 LEAF_FILES = ("questions.jsonl", "answers.jsonl", SOURCES)
 """The files with the rows of leaves, which a later build copies."""
 KEPT = (*ARTEFACTS, FAILURES, SOURCES)
@@ -104,14 +106,15 @@ class Dataset:
 
     def state(self) -> State | None:
         """The state of the last build, None where there is none to go by."""
-        state = _read(self.runs / "state.json", State)
+        state = _read(self.artefact(STATE), State)
         return state if state is not None and state.scheme == STATE_SCHEME else None
 
     def write_state(self, state: State) -> None:
         """Replaces the state alone."""
-        temporary = self.runs / "state.json.new"
+        temporary = self.artefact(f"{STATE}.new")
         temporary.write_bytes(state.encode())
-        temporary.replace(self.runs / "state.json")
+        sync(temporary)
+        temporary.replace(self.artefact(STATE))
 
     def sources(self) -> Iterator[SourcesRow]:
         """The tags with the responses behind what is directly below them, in tree order; the topic's text is first."""
@@ -119,7 +122,7 @@ class Dataset:
 
     def leaves(self) -> dict[str, LeafOutcome]:
         """Memo → outcome of each complete leaf of the last build, its rows marked as kept."""
-        rows = _read(self.runs / "leaves.json", list[LeafRow]) or []
+        rows = _read(self.artefact(LEAVES), list[LeafRow]) or []
         return {row[0]: _leaf(row) for row in rows}
 
 

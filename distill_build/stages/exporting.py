@@ -7,9 +7,9 @@ from pathlib import Path
 from distill_build.engine.artefacts import file_state, replacing
 from distill_build.errors import UsageError
 from distill_build.settings import Settings
-from distill_build.stages.dataset import EXPORTS, Dataset, State
+from distill_build.stages.dataset import EXPORTS, STATE, Dataset, State
 from distill_build.stages.identity import build_digest, export_identity
-from distill_build.stages.replacement import STATE, Replacement, replacement
+from distill_build.stages.replacement import Replacement, replacement
 from distill_build.versions.lockfile import LOCK, Lock, facts_of, read_lock
 
 ANSWERS = "answers.jsonl"

@@ -22,13 +22,15 @@ from distill_build.stages.dataset import (
     ARTEFACTS,
     FAILURES,
     LEAF_FILES,
+    LEAVES,
+    STATE,
     Dataset,
     State,
     encode_leaves,
     version_of,
 )
 from distill_build.stages.locked import Locked
-from distill_build.stages.replacement import LEAVES, STATE, Replacement
+from distill_build.stages.replacement import Replacement
 from distill_build.stages.report import Report, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
@@ -83,9 +85,8 @@ class Finish:
             duplicates=state.duplicates,
             edited=edited,
         )
-        target = self.session.build_digest(self.options.until, "")  # as with the plan: a killed run has no end
         facts = {"version": state.version, "failures": made.failures, "seconds": round(seconds, 3)}
-        self.ledger.write("end", target=target, **facts, **state.counts)
+        self.ledger.write("end", target=self.asking.target, **facts, **state.counts)
         return report
 
     def make(self, root: Node) -> Made:
@@ -180,6 +181,8 @@ class Finish:
         session, until, basis = self.session, self.options.until, self.asking.basis
         tally = self.asking.tally.stages
         reached = {"tags": 1, "questions": 2}.get(until, 3)
+        looked_at_all = self._locked is None and until in ("answers", "dataset")
+        unfinished = None if looked_at_all else session.dataset.state()  # what its --rebuild brought is not used yet
         return State(
             build=session.build_digest(until, basis.generation),
             complete=complete,
@@ -193,6 +196,8 @@ class Finish:
             outputs=outputs,
             recipe=session.identity,
             holds_others=basis.held.differ(self.asking.store),
+            rebuilding=unfinished.rebuilding if unfinished is not None else (),
+            rebuilding_since=unfinished.rebuilding_since if unfinished is not None else "",
         )
 
     def _write_notes(self, state: State, outcomes: list[LeafOutcome]) -> dict[str, Path]:

@@ -19,7 +19,7 @@ from distill_build.stages.versioning import is_kept, keep_again
 def current_state(session: Session, until: str) -> State | None:
     """The last build's state, where a build of these settings now would leave everything as it is."""
     state = session.dataset.state()
-    if state is None or not state.complete or session.rebuild:
+    if state is None or not state.complete or session.rebuild or state.rebuilding:
         return None
     if state.build != session.build_digest(until, session.directory.generation()):
         return None

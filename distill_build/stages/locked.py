@@ -73,7 +73,7 @@ def foreign_lock(session: Session, plan: Plan) -> str | None:
     )
     return (
         f"{place} names version {short(lock.version)}, {way}, and --locked refuses anything else. This build goes by "
-        "the settings"
+        f"the settings{', from the responses of that version on' if here else ''}"
     )
 
 

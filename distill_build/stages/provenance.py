@@ -91,7 +91,7 @@ def chain_of(dataset: Dataset, row: JsonObject, store: Responses) -> Iterator[Li
     ids = [path[0]]
     for label in path[1:]:
         ids.append(tag_id(ids[-1], label))
-    sources = sources_of(dataset, ids)
+    sources = sources_behind(dataset, ids)
     for level, label in enumerate(path[1:], start=1):
         yield _brought("tags", label, path[:level], sources[ids[level - 1]].requests, store)
     if "question" in row:
@@ -100,7 +100,7 @@ def chain_of(dataset: Dataset, row: JsonObject, store: Responses) -> Iterator[Li
         yield _answered(row["call"], path, sources[ids[-1]].answers, store)
 
 
-def sources_of(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
+def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
     """The lines of the sources that belong to `ids`, by id; an empty line for one that was asked for nothing.
 
     The lines of a dataset with 100,000 answers are 20 MB, so that only those which are wanted are read whole.

@@ -22,12 +22,10 @@ from distill_build.stages.dataset import EXPORTS, Dataset
 
 NEW = "new"
 """Folder of files that are not yet in their place, within the run's own."""
-STATE = "runs/state.json"
-LEAVES = "runs/leaves.json"
 
 
 @contextmanager
-def held(dataset: Dataset, run_id: str, on_wait: Callable[[str], None]) -> Iterator[None]:
+def only_run(dataset: Dataset, run_id: str, on_wait: Callable[[str], None]) -> Iterator[None]:
     """Holds the dataset's lock, as `exclusive` does, and carries out what a killed run had begun to move."""
     with exclusive(dataset.lock, run_id, on_wait):
         finish_replacing(dataset.runs)
@@ -37,7 +35,7 @@ def held(dataset: Dataset, run_id: str, on_wait: Callable[[str], None]) -> Itera
 def finish_moves(dataset: Dataset, note: Callable[[str], None]) -> None:
     """Carries out what a killed run had begun to move, where there is such; waits for a run that is at it."""
     if replacing(dataset.runs):
-        with held(dataset, new_run_id(), lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
+        with only_run(dataset, new_run_id(), lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
             pass
 
 
@@ -108,7 +106,7 @@ def replacement(dataset: Dataset, again: str, note: Callable[[str], None]) -> It
     """
     run_id = new_run_id()
     with (
-        held(dataset, run_id, lambda holder: note(f"waiting for {holder} of {dataset.folder}")),
+        only_run(dataset, run_id, lambda holder: note(f"waiting for {holder} of {dataset.folder}")),
         new_files(dataset, run_id) as folder,
     ):
         try:

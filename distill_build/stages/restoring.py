@@ -16,8 +16,8 @@ from distill_build.errors import CorruptEntryError
 from distill_build.records import JsonObject, short
 from distill_build.settings import FormatSettings, Stage
 from distill_build.stages.aside import keep_edited
-from distill_build.stages.dataset import ARTEFACTS, KEPT, Dataset, State
-from distill_build.stages.replacement import LEAVES, STATE, Replacement, replacement
+from distill_build.stages.dataset import ARTEFACTS, KEPT, LEAVES, STATE, Dataset, State
+from distill_build.stages.replacement import Replacement, replacement
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.lockfile import LOCK, Lock, facts_of
 from distill_build.versions.snapshot import restore

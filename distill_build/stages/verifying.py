@@ -38,7 +38,7 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Responses:
+class ResponseCounts:
     """The responses that the rows were read from: how many are named, and of these not in the cache, or damaged."""
 
     named: int = 0
@@ -72,9 +72,9 @@ def verify(dataset: Dataset) -> Verdict:
     )
 
 
-def stored_responses(dataset: Dataset, cache: Path) -> Responses:
+def stored_responses(dataset: Dataset, cache: Path) -> ResponseCounts:
     """Whether the cache has the responses behind the rows. Raises StorageError for a cache that cannot be read."""
-    found = Responses()
+    found = ResponseCounts()
     with closing(ReadOnlyStore(cache)) as store:
         for row in dataset.sources():
             for key, digest in row.responses:
@@ -82,7 +82,7 @@ def stored_responses(dataset: Dataset, cache: Path) -> Responses:
     return found
 
 
-def _look_up(store: ReadOnlyStore, key: str, digest: str, found: Responses) -> None:
+def _look_up(store: ReadOnlyStore, key: str, digest: str, found: ResponseCounts) -> None:
     found.named += 1
     try:
         entry = store.get(key)

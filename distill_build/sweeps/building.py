@@ -29,7 +29,7 @@ from distill_build.stages.building import learn, prepared_cache
 from distill_build.stages.finishing import Finish
 from distill_build.stages.locked import locked_of
 from distill_build.stages.plan import Plan
-from distill_build.stages.replacement import held, new_files
+from distill_build.stages.replacement import new_files, only_run
 from distill_build.stages.report import Expected, Report, Watcher, expected_items
 from distill_build.stages.sharing import Calls, Paid, Shared
 from distill_build.stages.tally import STAGES
@@ -172,14 +172,14 @@ class _Together:
         ledger = Ledger(dataset.runs, self._run_id)
         waiting = f"waiting for another build of {planned.ready.job.words}: "
         with (
-            held(dataset, self._run_id, lambda holder: console.note(waiting + holder)),
+            only_run(dataset, self._run_id, lambda holder: console.note(waiting + holder)),
             closing(ledger),
             new_files(dataset, self._run_id) as new,
         ):
             register(session)
             basis = basis_of(session, options)
-            ledger.write("plan", target=session.build_digest(options.until, ""), **planned.plan.row())
             asking = Asking(session, options, self._store, ledger, basis, shared, planned.ready.job.name)
+            ledger.write("plan", target=asking.target, **planned.plan.row())
             self._tally.add(asking.tally)
             rows = LeafRows(new, basis.kept)
             try:

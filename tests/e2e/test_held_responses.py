@@ -143,8 +143,9 @@ def test_a_sweeps_jobs_keep_theirs(project: InProcess, server: ScriptedServer) -
         [*SMALL, "--until=questions"],
         [*SMALL, "breadth=1"],
         [*SMALL, "teacher.temperature=0.1"],
+        [*SMALL, "seed=3"],
     ],
-    ids=["tags", "questions", "less", "other"],
+    ids=["tags", "questions", "less", "other", "all"],
 )
 def test_a_build_that_reaches_less_or_else_makes_it_forget_nothing(
     project: InProcess, server: ScriptedServer, between: list[str]
@@ -182,3 +183,41 @@ def test_a_rebuild_that_is_killed_before_any_reply_lets_nothing_go(
     server.reset()
     assert workspace.run(*SMALL).status == 0
     assert (answers(workspace), server.count) == (before, 0)
+
+
+@pytest.mark.parametrize("check", ["--frozen", "--locked"])
+def test_a_check_takes_nothing_from_a_rebuild_that_was_killed(
+    workspace: Workspace, server: ScriptedServer, check: str
+) -> None:
+    """The new reply to the first leaf's questions, and that to the first of them, had come."""
+    replies = [
+        content('{"questions": ["Who is the referee?", "Where is it played?"]}'),
+        content("A man with a whistle."),
+    ]
+    server.plan = numbered
+    assert workspace.run(*SMALL).status == 0
+    before = answers(workspace)
+    server.reset()
+    server.plan = lambda index, _: replies[index] if index < 2 else hang()
+    with workspace.at_work(*SMALL, f"--rebuild={'/'.join(workspace.rows('tags')[0]['path'])}") as (process, _):
+        server.wait_for(3)
+        assert process.is_alive(), "it ended before it was killed"
+    server.reset()
+    assert workspace.run(*SMALL, check).status == 0
+    assert answers(workspace) == before
+    assert workspace.raw("cache", "gc", "--max-size", "1KB").status == 0
+    assert workspace.run(*SMALL).status == 0
+    assert (server.count, len(answers(workspace))) == (1, 4)
+    assert "A man with a whistle." in answers(workspace).values()
+
+
+def test_growth_in_a_fresh_clone_goes_on_from_what_its_lock_names(project: InProcess, server: ScriptedServer) -> None:
+    before = answers(project)
+    ask_anew_elsewhere(project, server)
+    clone = InProcess(project.root / "clone", server)
+    clone.folder().mkdir(parents=True)
+    (clone.folder() / "distill.lock").write_text(project.lock())
+    assert clone.run(*GROWN, f"cache.dir={project.root / '.distill-cache'}").status == 0
+    after = answers(clone)
+    assert (server.count, len(after)) == (2, 6)
+    assert {each: after[each] for each in before} == before

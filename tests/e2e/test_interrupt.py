@@ -7,13 +7,11 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, start
 from tests.server import Body, Fault, ScriptedServer, status
 
 SMALL = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2")
@@ -21,16 +19,6 @@ CALLS = 31
 LARGER = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=4", "limits.concurrency=4")
 PATIENCE_SECONDS = 30.0
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
-
-
-@contextmanager
-def start(workspace: Workspace, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """A build at work; a test that fails leaves none behind."""
-    with workspace.start(*words, *workspace.settings()) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def interrupt(process: "subprocess.Popen[str]", number: signal.Signals) -> None:

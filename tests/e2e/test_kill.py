@@ -6,29 +6,17 @@ import random
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import TIMEOUT_SECONDS, Workspace, start
 from tests.server import Body, Fault, ScriptedServer, hang
 
 KILLS = 12
 CONCURRENCY = 2
 TREE = ("topic=sports", "depth=2", "breadth=[4,4]", "questions_per_tag=3", f"limits.concurrency={CONCURRENCY}")
 SMALL = ("topic=sports", "depth=2", "breadth=2", "questions_per_tag=2")
-
-
-@contextmanager
-def start(workspace: Workspace, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """A build at work; a test that fails leaves none behind."""
-    with workspace.start(*words, *workspace.settings()) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def killed(process: "subprocess.Popen[str]") -> None:
@@ -181,3 +169,15 @@ def test_a_cache_that_has_lost_its_database_is_not_silently_filled_again(
         assert refused.status == 5
         assert "has lost its database" in refused.stderr
     assert server.count == sent
+
+
+def test_answers_that_a_killed_build_took_away_are_not_exported_as_none(workspace: Workspace) -> None:
+    assert workspace.run(*SMALL).status == 0
+    fatal = str(workspace.folder() / "runs/replacing.json")
+    with workspace.at_work(*SMALL, "--until=questions", fatal=fatal) as (process, _):
+        process.join(TIMEOUT_SECONDS)
+    finished = workspace.run("export", *SMALL)
+    assert finished.status == 2
+    assert "no answers to export" in finished.stderr
+    assert workspace.run(*SMALL).status == 0
+    assert len(workspace.rows("answers")) == 8

@@ -1,18 +1,16 @@
 """Hydra's own launcher and sweeper give what ours do, where ours do, and say what went wrong as ours do."""
 
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, interrupt_and_release
 from tests.server import Body, Fault, ScriptedServer, error
 
 SMALL = ("-m", "topic=sports", "depth=1", "questions_per_tag=1")
 HYDRAS = "multirun.yaml"
-PATIENCE_SECONDS = 30.0
 
 
 def files(workspace: Workspace) -> dict[str, bytes]:
@@ -64,12 +62,7 @@ def test_an_interruption_ends_all_jobs(workspace: Workspace, server: ScriptedSer
     server.hold()
     with workspace.start(*SMALL, "breadth=1", "seed=1,2", "hydra/launcher=basic", *workspace.settings()) as process:
         server.wait_for(1)
-        process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        while "interrupted: waiting for" not in process.stderr.readline():
-            pass
-        server.release()
-        process.communicate(timeout=PATIENCE_SECONDS)
+        interrupt_and_release(process, server)
     assert (process.returncode, server.count) == (130, 1)
 
 

@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, interrupt_and_release
 from tests.server import Body, Fault, ScriptedServer, error
 
 SMALL = ("topic=sports", "depth=2", "questions_per_tag=2")
@@ -16,7 +15,6 @@ SWEEP = ("-m", *SMALL, "breadth=1,2,4")
 PRICES = ("model.prices.prompt=1", "model.prices.completion=2")
 CALLS = 5 + 2 * 4 * 4 + 4 * 4
 """Requests of breadth=4: a list for the topic and each tag, one for the questions of a leaf, and the answers."""
-PATIENCE_SECONDS = 30.0
 
 
 def sweep_folder(workspace: Workspace, place: str = "outputs/sports/sweeps") -> Path:
@@ -149,12 +147,7 @@ def test_an_interrupted_sweep_keeps_what_came_and_the_next_run_asks_for_the_rest
     server.hold()
     with workspace.start(*SWEEP, "limits.concurrency=2", *workspace.settings()) as process:
         server.wait_for(sent + 2)
-        process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        while "interrupted: waiting for" not in process.stderr.readline():
-            pass
-        server.release()
-        process.communicate(timeout=PATIENCE_SECONDS)
+        interrupt_and_release(process, server)
     assert process.returncode == 130
     assert server.count == sent + 2
     assert (sweep_folder(workspace) / "breadth=1/answers.jsonl").exists(), "that job had nothing to wait for"

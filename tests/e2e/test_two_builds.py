@@ -7,28 +7,16 @@ import select
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 from distill_build.engine.reading import ReadOnlyStore
-from tests.e2e.workspace import Finished, Workspace
+from tests.e2e.workspace import Finished, Workspace, start
 from tests.server import Body, Fault, Request, ScriptedServer, classify, content, hang
 
 SMALL = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2")
 CALLS = 31
 PATIENCE_SECONDS = 60.0
 CONCURRENCY = 2
-
-
-@contextmanager
-def start(workspace: Workspace, *words: str) -> Iterator["subprocess.Popen[str]"]:
-    """A build at work; a test that fails leaves none behind."""
-    with workspace.start(*words, *workspace.settings()) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def finish(process: "subprocess.Popen[str]", seconds: float = PATIENCE_SECONDS) -> Finished:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -102,3 +104,23 @@ class Workspace:
     def lock(self, name: str = "sports") -> str:
         """The text of a dataset's lock."""
         return (self.folder(name) / LOCK).read_text()
+
+
+@contextmanager
+def start(workspace: Workspace, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """A build at work; a test that fails leaves none behind."""
+    with workspace.start(*words, *workspace.settings()) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupt_and_release(process: "subprocess.Popen[str]", server: ScriptedServer) -> None:
+    """Interrupts a build whose requests `server` holds, and waits for its end once they are answered."""
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "interrupted: waiting for" not in process.stderr.readline():
+        assert process.poll() is None, "it ended without a word"
+    server.release()
+    process.communicate(timeout=TIMEOUT_SECONDS)

@@ -81,6 +81,16 @@ def test_a_damaged_pack_is_named_the_rest_is_fetched_and_what_is_said_mends_it(
     assert other.versions() == built.machine.versions()
 
 
+def test_where_all_is_damaged_nothing_is_said_to_be_here(
+    remote: tuple[Path, set[str], set[str]], other: Machine
+) -> None:
+    for pack in (remote[0] / "packs").iterdir():
+        pack.write_bytes(bytes(pack.stat().st_size))
+    pulled = pull(other, str(remote[0]))
+    assert pulled.status == 5
+    assert "nothing could be taken" in pulled.stdout
+
+
 def test_what_a_lost_pack_held_can_be_given_up(
     built: Twice, remote: tuple[Path, set[str], set[str]], other: Machine
 ) -> None:

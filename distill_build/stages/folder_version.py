@@ -4,7 +4,7 @@ from distill_build.engine.artefacts import file_sha256
 from distill_build.stages.dataset import ARTEFACTS, Dataset, version_of
 
 
-def version_held(dataset: Dataset) -> str | None:
+def folder_version(dataset: Dataset) -> str | None:
     """The version that the artefacts of `dataset` make; None where there are none.
 
     One whose size and time are those of the last build or checkout is taken to be what that wrote; any other is read.
