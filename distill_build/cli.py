@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_build.command_line import COMMANDS, CommandLine, parse
-from distill_build.errors import DistillError, InterruptedBuildError, StorageError
+from distill_build.errors import DistillError, InterruptedBuildError, StorageError, UsageError, unusable
 
 if TYPE_CHECKING:
     from distill_build.settings import Settings
@@ -67,7 +67,9 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return tell(InterruptedBuildError("interrupted"), as_json=as_json)
     except OSError as error:
-        if error.errno in UNWRITABLE:
+        if error.filename is not None:
+            return tell(StorageError(unusable(error, "")), as_json=as_json)
+        if error.errno in UNWRITABLE:  # standard output, which has no name: `main` sees to it
             raise
         return tell_of_bug(error)
     except Exception as bug:  # noqa: BLE001 - the last place where a bug can still become a sentence
@@ -89,32 +91,24 @@ def dispatch(line: CommandLine) -> int:
         print(f"distill-build {version('distill-build')}")
         return 0
     if line.help:
+        from distill_build.console.page import print_lines
         from distill_build.help import command_help, general_help
 
-        print(command_help(line.command) if line.command else general_help())
+        print_lines(command_help(line.command) if line.command else general_help())
         return 0
     return run_composing(line) if COMMANDS[line.command].composes else run_reading(line)
 
 
 def run_reading(line: CommandLine) -> int:
-    """Runs a command that composes no configuration.
-
-    A file that cannot be used is said to be that: standard output, which has no name, is seen to by `main`.
-    """
-    command = importlib.import_module(COMMANDS[line.command].module)
-    try:
-        status: int = command.run(line.options)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise StorageError(f"{error.filename} cannot be read or written: {error.strerror}") from error
+    """Runs a command that composes no configuration."""
+    status: int = importlib.import_module(COMMANDS[line.command].module).run(line.options)
     return status
 
 
 def run_composing(line: CommandLine) -> int:
     """Composes the configuration and runs the command with its settings; in a sweep with all of them together.
 
-    Where the command cannot do that it is run once for each. What another launcher runs is for the command to say.
+    What another launcher runs is for the command to say. Raises UsageError for a sweep where the command has none.
     """
     from distill_build import config
 
@@ -125,6 +119,11 @@ def run_composing(line: CommandLine) -> int:
         return status
 
     def sweep(variants: "Sequence[Variant]") -> int:
+        if not command.sweep:
+            raise UsageError(
+                f"{line.command} is for the files of one dataset: leave out -m. The command that built a sweep writes "
+                "other exports of its jobs with formats=…, and asks nothing"
+            )
         status: int = importlib.import_module(command.sweep).run(variants, line.options)
         return status
 
@@ -133,18 +132,14 @@ def run_composing(line: CommandLine) -> int:
 
         return LaunchedJob(command.launched, line.options, Path.cwd())
 
-    return config.run(
-        line.settings,
-        task,
-        sweep=sweep if command.sweep else None,
-        launched=launched if command.launched else None,
-        report=lambda error: tell(error, as_json=line.options.json),
-    )
+    return config.run(line.settings, task, sweep, launched if command.launched else None)
 
 
 def tell(error: DistillError, *, as_json: bool) -> int:
     """Prints an error's sentence, and for programs a JSON document; returns its exit code."""
-    print(f"distill-build: {error}", file=sys.stderr)
+    from distill_build.commands.notes import say
+
+    say(str(error))
     if as_json:
         document = {
             "error": {"kind": type(error).__name__, "message": str(error)},

@@ -4,6 +4,7 @@ Knows nothing of what a command does, and imports nothing that takes time.
 """
 
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +36,19 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Verb:
+    """What `cache` can do: its line of help, and the words that stand behind it."""
+
+    help: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag. `value` names what it takes, "" for none; `whose` is a kind of commands, or the one that knows it."""
+    """One flag. `value` names what it takes, "" for none.
+
+    `whose` is a kind of commands, or the one that knows it, or a verb of that one.
+    """
 
     name: str
     help: str
@@ -57,6 +69,15 @@ class CommandLine:
     version: bool = False
 
 
+CACHE_VERBS: Mapping[str, Verb] = {
+    "stats": Verb("say what the cache holds, what it cost, and what needs it"),
+    "gc": Verb("remove what nothing needs; responses only where a flag says so"),
+    "fsck": Verb("check everything, set aside what is damaged, and say which items that hits"),
+    "export": Verb("write the cache, or one version or dataset of it (-o), to one file", "FILE [VERSION]"),
+    "import": Verb("take in what such a file holds", "FILE"),
+    "push": Verb("send what the other side lacks: file://…, s3://…, gs://…; with -o one dataset's", "URL"),
+    "pull": Verb("fetch what is lacking here", "URL"),
+}
 COMMANDS: Mapping[str, Command] = {
     "build": Command(
         "distill_build.commands.build",
@@ -71,7 +92,12 @@ COMMANDS: Mapping[str, Command] = {
         builds=True,
         sweep="distill_build.commands.plan_sweep",
     ),
-    "explain": Command("distill_build.commands.explain", "say which input changed, for each stage", words="[ID]"),
+    "explain": Command(
+        "distill_build.commands.explain",
+        "say which input changed, for each stage",
+        words="[ID]",
+        sweep="distill_build.commands.explain_sweep",
+    ),
     "tree": Command("distill_build.commands.tree", "print the tag tree with counts", composes=False, words="[NAME]"),
     "show": Command(
         "distill_build.commands.show", "print one tag, question or answer", composes=False, words="ID [NAME]"
@@ -91,7 +117,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "cache": Command(
         "distill_build.commands.cache",
-        "stats, gc, fsck, export FILE, import FILE, push URL, pull URL",
+        ", ".join(f"{name} {verb.words.partition(' ')[0]}".strip() for name, verb in CACHE_VERBS.items()),
         composes=False,
         words="[VERB] [WHERE] [VERSION]",
     ),
@@ -101,6 +127,7 @@ COMMANDS: Mapping[str, Command] = {
     "check": Command(
         "distill_build.commands.check",
         "ask every endpoint tiny questions, and say what it can do",
+        sweep="distill_build.commands.check_sweep",
         stand_in=("topic=check",),
     ),
 }
@@ -116,11 +143,11 @@ FLAGS = (
     Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="readers"),
     Flag("cache-dir", "the cache's folder", value="DIR", whose="readers"),
     Flag("exit-code", "1 where the versions differ", whose="diff"),
-    Flag("keep-last", "gc: of each dataset's versions only the last N are roots", value="N", whose="cache"),
-    Flag("max-size", "gc: remove what nothing needs, oldest first, down to this size: 500MB, 2GB", value="SIZE",
-         whose="cache"),
-    Flag("older-than", "gc: remove what nothing needs and is older: 30d, 12h", value="AGE", whose="cache"),
-    Flag("dry-run", "gc: say what would be removed, and what it had cost", whose="cache"),
+    Flag("keep-last", "of each dataset's versions only the last N are roots", value="N", whose="cache gc"),
+    Flag("max-size", "remove what nothing needs, oldest first, down to this size: 500MB, 2GB", value="SIZE",
+         whose="cache gc"),
+    Flag("older-than", "remove what nothing needs and is older: 30d, 12h", value="AGE", whose="cache gc"),
+    Flag("dry-run", "say what would be removed, and what it had cost", whose="cache gc"),
     Flag("json", "one JSON document on stdout, text for people on stderr"),
     Flag("quiet", "say less", short="q"),
     Flag("verbose", "say more", short="v"),
@@ -166,14 +193,15 @@ def parse(words: Sequence[str]) -> CommandLine:
     command = COMMANDS.get(name)
     if command is None:
         raise unknown_command(name, parts)
+    called = with_verb(name, parts)
     if {"help", "version"} & given:
-        shown = name if parts.plain else ""
+        shown = called if parts.plain else ""
         return CommandLine(shown, Options(), help="help" in given, version="version" in given)
     check_words(name, command, parts)
     for flag, _ in parts.flags:
-        check_fits(name, flag)
-    if {"json", "multirun"} <= given and not command.sweep:
-        raise UsageError(f"--json prints one document, and {name} -m makes one for each job: run it for one at a time")
+        check_fits(called, flag)
+    if "multirun" in given and (printing := [flag for flag in ("cfg", "info") if flag in given]):
+        raise UsageError(f"--{printing[0]} prints one configuration: leave out -m, and choose one of the values")
     hydra = [f"--{flag.name}" + f"={value}" * bool(flag.value) for flag, value in parts.flags if flag in HYDRA_FLAGS]
     return CommandLine(name, options_of(parts), (*hydra, *command.stand_in, *parts.settings))
 
@@ -185,11 +213,22 @@ def sort_words(words: list[str]) -> Parts:
         word = words.pop(0)
         if word.startswith("-") and word != "-":
             parts.flags.append(take_flag(word, words))
-        elif ASSIGNMENT.match(word):
+        elif ASSIGNMENT.match(word) and not (reads_paths(parts) and is_path(word)):
             parts.settings.append(word)
         else:
             parts.plain.append(word)
     return parts
+
+
+def reads_paths(parts: Parts) -> bool:
+    """Whether the command is known by now, and takes no settings: folders of a sweep's jobs have = in their names."""
+    command = COMMANDS.get(parts.plain[0]) if parts.plain else None
+    return command is not None and not command.composes
+
+
+def is_path(word: str) -> bool:
+    """Whether a word with = in it is a path, be there something or not."""
+    return os.sep in word.partition("=")[0] or os.path.lexists(word)
 
 
 def take_flag(word: str, rest: list[str]) -> tuple[Flag, str]:
@@ -223,22 +262,28 @@ def spellings(flag: Flag) -> tuple[str, ...]:
     return (f"--{flag.name}", f"-{flag.short}") if flag.short else (f"--{flag.name}",)
 
 
+def with_verb(name: str, parts: Parts) -> str:
+    """The command, and its verb where it is one of `cache`."""
+    verb = parts.plain[1] if name == "cache" and len(parts.plain) > 1 else ""
+    return f"{name} {verb}" if verb in CACHE_VERBS else name
+
+
 def fits(name: str, flag: Flag) -> bool:
-    """Whether the command called `name` knows a flag."""
-    command = COMMANDS[name]
+    """Whether the command called `name`, with a verb or without, knows a flag."""
+    command = COMMANDS[name.split()[0]]
     knows = {
         "all": True,
         "builds": command.builds,
         "composers": command.composes,
         "readers": command.reads and not command.composes,
     }
-    return knows.get(flag.whose, name == flag.whose)
+    return knows.get(flag.whose, name == flag.whose or flag.whose.startswith(f"{name} "))
 
 
 def check_fits(name: str, flag: Flag) -> None:
     """Raises UsageError where a command does not know a flag."""
     if not fits(name, flag):
-        those = [other for other in COMMANDS if fits(other, flag)]
+        those = [flag.whose] if " " in flag.whose else [other for other in COMMANDS if fits(other, flag)]
         raise UsageError(f"{name} does not know --{flag.name}: it is a flag of {', '.join(those)}")
 
 
@@ -246,15 +291,29 @@ def check_words(name: str, command: Command, parts: Parts) -> None:
     """Raises UsageError where a command does not take as many words, or no settings."""
     words = parts.plain[1:]
     wanted = command.words.split()
+    if command.composes:
+        refuse_folders(name, [*words[len(wanted) :], *parts.settings])
     fewest = sum(not word.startswith("[") for word in wanted)
     if len(words) < fewest:
         raise UsageError(f"{name} needs {' '.join(wanted[len(words) : fewest])}: distill-build {name} {command.words}")
     if len(words) > len(wanted):
-        raise UsageError(f"{name} does not take the word '{words[len(wanted)]}': {quote_hint(parts)}")
+        usage = f"distill-build {name} {command.words}; what has spaces stands in quotes"
+        hint = quote_hint(parts) if command.composes else usage
+        raise UsageError(f"{name} does not take the word '{words[len(wanted)]}': {hint}")
     if parts.settings and not command.composes:
         instead = f"name the dataset, as in distill-build {name} -o outputs/sports"
         hint = instead if command.reads else "they go into the project's conf/distill.yaml"
         raise UsageError(f"{name} takes no settings, so not '{parts.settings[0]}': {hint}")
+
+
+def refuse_folders(name: str, words: Sequence[str]) -> None:
+    """Raises UsageError where one of the words that are to be settings is the path of a folder."""
+    for word in words:
+        if os.sep in word.partition("=")[0] and os.path.isdir(word):  # noqa: PTH112 - a value may be too long for a path
+            raise UsageError(
+                f"{name} takes settings, and {word} is a folder: type those that it was built with. A sweep's own "
+                "command with formats=… writes other exports of its jobs, and asks nothing"
+            )
 
 
 def unknown_command(name: str, parts: Parts) -> UsageError:

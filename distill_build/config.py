@@ -5,7 +5,7 @@
       ├── compose            one build by Hydra's compose API, twice as fast as hydra.main, or a sweep
       ├── hand_out           sweeps in which other sweepers or launchers take part: `sweeps.launching`
       ├── hydra_main         all the rest as hydra.main does it: --cfg, --info, callbacks of a single build, …
-      ├── Job                composed configurations → Settings → task → exit status
+      ├── Job                a composed configuration → Settings → task → exit status
       └── translate          whatever Hydra refuses becomes one sentence: `config_errors`
 
 All ways look into a project's own conf/ first: see `add_search_path`.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill_build.config_errors import translate
-from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, UsageError
+from distill_build.errors import ConfigurationError, UsageError
 from distill_build.free_text import quote_free_text
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Task = Callable[["Settings"], int]
 Sweep = Callable[["Sequence[Variant]"], int]
 Launched = Callable[[], "LaunchedJob"]
-Report = Callable[[DistillError], int]
 
 PRIMARY = "distill"
 PROJECT_CONF = Path("conf")
@@ -49,65 +48,55 @@ PLACES = ("--config-dir", "--config-name", "--config-path")
 def run(
     words: Sequence[str],
     task: Task,
-    *,
-    sweep: Sweep | None = None,
+    sweep: Sweep,
     launched: Launched | None = None,
-    report: Report | None = None,
 ) -> int:
     """Composes the configuration that `words` ask for and gives its settings to `task`; with -m all to `sweep`.
 
-    `words` are overrides and Hydra's own flags, a flag's value after `=`. Returns the highest exit status of
-    the jobs; 0 where there was none (`--cfg`, `--info`). A mistake in the settings of any job is raised before the
-    first one begins.
+    `words` are overrides and Hydra's own flags, a flag's value after `=`. Returns the exit status of either; 0 where
+    there was nothing to do (`--cfg`, `--info`). A mistake in the settings of any job is raised before `sweep` gets
+    them. `launched` is what other launchers run; without it they do nothing.
 
-    Without `sweep`, `task` gets one job after the other. Then a job's DistillError goes to `report`, which returns
-    its exit status, and the other jobs go on; they end early when one is interrupted, or meets a bug. `launched` is
-    what other launchers run; without it they do nothing.
-
-    Raises ConfigurationError or UsageError for what cannot be composed. What `task` raises comes unchanged.
+    Raises ConfigurationError or UsageError for what cannot be composed. What `task` or `sweep` raises comes unchanged.
     """
     flags = [word for word in words if word.startswith("-")]
     overrides = [word for word in words if not word.startswith("-")]
     multirun = not MULTIRUN.isdisjoint(flags) or "hydra.mode=multirun" in map(str.lower, overrides)
     quoted = quote_free_text(overrides, multirun=multirun)
     places = {name: value for name, _, value in (flag.partition("=") for flag in flags) if name in PLACES}
-    job = Job(task, sweep, report)
+    job = Job(task)
     if {flag.partition("=")[0] for flag in flags} <= MULTIRUN | set(PLACES) and "://" not in places.get(PLACES[2], ""):
         composed = compose(quoted, places, multirun=multirun)
         if composed is not None:
-            return run_composed(composed, job, launched)
+            return run_composed(composed, job, sweep, launched)
     return hydra_main([*flags, *quoted], job)
 
 
-def run_composed(composed: "DictConfig | ComposedSweep", job: "Job", launched: Launched | None) -> int:
+def run_composed(composed: "DictConfig | ComposedSweep", job: "Job", sweep: Sweep, launched: Launched | None) -> int:
     """Runs one build, or a sweep in the way that its configuration asks for."""
     from omegaconf import DictConfig
 
     if isinstance(composed, DictConfig):
         job(composed)
-    elif composed.is_plain:
-        job.together(composed.variants())
-    else:
+        return job.outcome(0)
+    if not composed.is_plain:
         from distill_build.sweeps.launching import hand_out, refuse_search
 
         if launched is not None:
             return hand_out(composed, launched())
         refuse_search(composed.master)
-        job.together(composed.variants())
-    return job.outcome(0)
+    return sweep(composed.variants())
 
 
 class Job:
-    """What Hydra calls for each composed configuration, or all together. Keeps the exit statuses, and what was raised.
+    """What Hydra calls for a composed configuration. Keeps the exit status, and what was raised.
 
     Hydra would print an exception of its own accord and drop a status, so neither is given to it.
     """
 
-    def __init__(self, task: Task, sweep: Sweep | None, report: Report | None) -> None:
+    def __init__(self, task: Task) -> None:
         self.task = task
-        self.sweep = sweep
-        self.report = report
-        self.statuses: list[int] = []
+        self.status = 0
         self.raised: Exception | None = None
 
     def __call__(self, composed: "DictConfig") -> None:
@@ -116,43 +105,16 @@ class Job:
 
         from distill_build.resolution import settings_of
 
-        choices = HydraConfig.get().runtime.choices
-        self.attempt(lambda: self.task(settings_of(composed, choices)), one_of_several=False)
-
-    def together(self, variants: "Sequence[Variant]") -> None:
-        """Gives all jobs of a sweep to whoever takes them together, else one after the other to the task."""
-        if self.sweep is not None:
-            sweep = self.sweep
-            self.attempt(lambda: sweep(variants), one_of_several=False)
-        else:
-            for variant in variants:
-                self.attempt(lambda settings=variant.settings: self.task(settings), one_of_several=True)  # type: ignore[misc]  # mypy has no lambda defaults
-
-    def attempt(self, task: Callable[[], int], *, one_of_several: bool) -> None:
-        """Runs a task. After an exception that ends the sweep the remaining jobs do nothing."""
-        if self.raised is not None or InterruptedBuildError.exit_code in self.statuses:
-            return
         try:
-            self.statuses.append(task())
-        except SystemExit as leaving:
-            self.statuses.append(leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None))
+            self.status = self.task(settings_of(composed, HydraConfig.get().runtime.choices))
         except Exception as error:  # noqa: BLE001 - kept for the caller: Hydra would hide what it was
-            self.keep(error, one_of_several=one_of_several)
-
-    def keep(self, error: Exception, *, one_of_several: bool) -> None:
-        """Reports an error of one job of a sweep; any other is raised when Hydra has returned."""
-        if not isinstance(error, DistillError) or isinstance(error, InterruptedBuildError):
-            self.raised = error
-        elif self.report is not None and one_of_several:
-            self.statuses.append(self.report(error))
-        else:
             self.raised = error
 
     def outcome(self, status: int) -> int:
-        """The highest of `status` and the jobs' own. Raises what a job raised."""
+        """The higher of `status` and the task's own. Raises what the task raised."""
         if self.raised is not None:
             raise self.raised
-        return max([status, *self.statuses])
+        return max(status, self.status)
 
 
 # ---- Hydra ----
@@ -203,7 +165,7 @@ def compose_one(primary: str, overrides: list[str]) -> "DictConfig":
 
 
 def hydra_main(arguments: Sequence[str], job: Job) -> int:
-    """Runs a command line as `hydra.main` does. Returns the highest status of Hydra and of its jobs."""
+    """Runs a command line as `hydra.main` does. Returns the higher status of Hydra and of its job."""
     import hydra
 
     config_dir = [word.partition("=")[2] for word in arguments if word.startswith("--config-dir=")]

@@ -7,6 +7,7 @@ matched are those of Hydra 1.3, to which the dependency is pinned; a text withou
 import difflib
 import re
 import shlex
+import traceback
 
 from distill_build.errors import ConfigurationError, UsageError
 from distill_build.free_text import quote
@@ -28,10 +29,10 @@ def translate(error: Exception) -> Exception:
         return unreadable_override(error.override)
     if getattr(error, "missing_cfg_file", None):
         return missing_file(error)
+    if isinstance(error, RecursionError):
+        return ConfigurationError("a file of the configuration begins with itself: look at its 'defaults'")
     if is_theirs(error) or isinstance(error, OSError | UnicodeError):
-        return refused(str(error)) or ConfigurationError(
-            f"the configuration cannot be read: {one_line(cause_of(error))}"
-        )
+        return refused(str(error)) or unreadable(cause_of(error))
     if isinstance(error, ValueError):  # how Hydra refuses flags that do not go together
         return UsageError(one_line(error))
     return error
@@ -57,6 +58,24 @@ def refused(message: str) -> ConfigurationError | None:
         )
     if twice := re.search(r"Multiple values for (\S+)\.", message):
         return ConfigurationError(f"{twice[1]} is chosen already: say {twice[1]}=… once, and without a +")
+    if single := re.search(r"node `(\S+)` is not a container and thus cannot contain `(\w+)`", message):
+        node, setting = single.groups()
+        return ConfigurationError(f"{node} is a single value: it holds settings of its own, as {node}.{setting}")
+    if kind := re.search(r"does not support sweep type : (\w+)_SWEEP", message):
+        return ConfigurationError(
+            f"{kind[1].lower()}(…) has no end of values to try: list some, as in teacher.temperature=0,0.5,1, or have "
+            "a sweeper choose them, with hydra/sweeper=optuna"
+        )
+    return unresolved(message)
+
+
+def unresolved(message: str) -> ConfigurationError | None:
+    """The sentence for a setting that is said to be like something which is not there."""
+    setting = place[1] if (place := re.search(r"full_key: (\S+)", message)) else "a setting"
+    if variable := re.search(r"Environment variable '(.+?)' not found", message):
+        return ConfigurationError(f"{setting} is the environment variable {variable[1]}, which is not set")
+    if missing := re.search(r"Interpolation key '(.+?)' not found", message):
+        return ConfigurationError(f"{setting} is ${{{missing[1]}}}, and there is no setting of that name")
     if "Recursive interpolation" in message:
         return ConfigurationError("a setting follows itself: only a role can be 'same', as in model@teacher=same")
     return None
@@ -73,6 +92,22 @@ def unreadable_override(override: str) -> ConfigurationError:
     )
 
 
+def unreadable(error: BaseException) -> ConfigurationError:
+    """The sentence for a file that is no configuration. Errors of the YAML reader name it, others do not."""
+    if isinstance(error, UnicodeError):
+        return ConfigurationError(f"{being_read(error)} is not UTF-8 text")
+    if kind := re.match(r"Invalid loaded object type: (\w+)", str(error)):
+        return ConfigurationError(f"{being_read(error)} is one {kind[1]}: settings have names, as in 'depth: 3'")
+    said = re.sub(r" full_key: (\S+) object_type=\S+", r" (in \1)", one_line(error))
+    return ConfigurationError(f"the configuration cannot be read: {said}")
+
+
+def being_read(error: BaseException) -> str:
+    """The file that Hydra was at when it was raised: a variable of its `FileConfigSource.load_config`."""
+    frames = (frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__))
+    return next((names["full_path"] for names in frames if "full_path" in names), "a file of the configuration")
+
+
 def missing_file(error: Exception) -> ConfigurationError:
     """The sentence for a config group's option, or a primary configuration, that is not there."""
     group, _, option = str(getattr(error, "missing_cfg_file", "")).rpartition("/")
@@ -81,6 +116,8 @@ def missing_file(error: Exception) -> ConfigurationError:
     if (package := PLUGINS.get(f"{group}={option}")) is not None:
         return ConfigurationError(f"{group}={option} needs a plugin that is not installed: pip install {package}")
     known = [known for known in getattr(error, "options", None) or () if known != "same"]
+    if not known and (inside := re.match(r"In '(\S+)'", str(error))):
+        return ConfigurationError(f"{inside[1]}.yaml begins with {group}/{option}, and there is no such file")
     near = difflib.get_close_matches(option, known, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return ConfigurationError(f"unknown {group} '{option}': {hint}Known are {', '.join(known)}")

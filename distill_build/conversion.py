@@ -16,19 +16,20 @@ from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.naming import check_name, dataset_name
 from distill_build.settings import ROLE_OF_STAGE, Settings
-from distill_build.settings_checks import check_address, check_settings, check_topic
+from distill_build.settings_checks import check_address, check_settings, check_topic, objective_names
 
 Data = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 ROLES = tuple(ROLE_OF_STAGE.values())
 NOT_OF_A_BUILD = frozenset({"model", "local", "objective"})
 """Top-level keys that other keys refer to, or a sweep goes by, and that no build reads."""
+MOST_NAMED = 3
+"""Settings that a model file lacks, named one by one."""
 
 
 def to_settings(data: Data) -> Settings:
     """The typed settings of `data`. Raises ConfigurationError with the key, its value and what it takes."""
     check_keys(data)
-    check_models(data)
     build = {key: value for key, value in data.items() if key not in NOT_OF_A_BUILD}
     build["topic"] = check_topic(data["topic"])
     build["name"] = dataset_name(data["topic"]) if data["name"] is None else check_name(str(data["name"]))
@@ -37,6 +38,7 @@ def to_settings(data: Data) -> Settings:
     for role in ROLES:
         build[role] = {**data[role], "extra_body": as_sent(data[role]["extra_body"])}
         check_address(role, data[role], data["model"])
+    objective_names(data["objective"])
     settings = convert(build, Settings)
     check_settings(settings)
     return settings
@@ -82,10 +84,14 @@ def check_keys(data: Data) -> None:
     unknown = sorted(key for key in written - known if ".extra_body." not in key)
     if unknown:
         raise unknown_key(unknown[0])
-    nodes = {key.rpartition(".")[0] for key in written}
-    gone = sorted(key for key in known - written if "@" not in key and key.rpartition(".")[0] in nodes | {""})
-    if gone:
+    if gone := gone_keys(known, written):
         raise gone_key(gone[0])
+
+
+def gone_keys(known: set[str], written: set[str]) -> list[str]:
+    """The keys among `known` that are not written, though others beside them are."""
+    nodes = {key.rpartition(".")[0] for key in written}
+    return sorted(key for key in known - written if "@" not in key and key.rpartition(".")[0] in nodes | {""})
 
 
 def written_keys(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -96,12 +102,24 @@ def written_keys(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from written_keys(value, f"{prefix}{name}.")
 
 
-def check_models(data: Data) -> None:
-    """Raises ConfigurationError for a role that is a word (`teacher=deepseek`) in place of settings."""
-    for node in ("model", *ROLES):
-        if not isinstance(data[node], dict):
+def check_models(data: Mapping[Any, Any], choices: Mapping[str, str]) -> None:
+    """Whether `data`, in which nothing need be resolved, has all settings of a model in each place where one belongs.
+
+    `choices` are the options of config groups. Raises ConfigurationError for a model file that lacks some, and for a
+    role that is a word (`teacher=deepseek`) in place of settings.
+    """
+    for node, group in (("model", "model"), *((role, f"model@{role}") for role in ROLES)):
+        if node not in data:
+            raise gone_key(node)
+        if isinstance(word := data[node], str):
+            raise ConfigurationError(f"{node}={word}: a role's model is chosen with model@{node}={word}")
+        written = set(written_keys(data[node])) if isinstance(data[node], dict) else set()
+        if gone := gone_keys(set(known_keys(ModelSettings)), written):
             raise ConfigurationError(
-                f"{node}={shown(data[node])}: a role's model is chosen with model@{node}={shown(data[node])}"
+                f"model/{choices.get(group)}.yaml, which {group} chooses, lacks {', '.join(gone[:MOST_NAMED])}"
+                f"{' and more' * (len(gone) > MOST_NAMED)}: a model file begins with "
+                "'defaults: [openai_compatible, _self_]' and says below what is different, null where a setting is "
+                "not wanted"
             )
 
 

@@ -17,7 +17,12 @@ An error's text is the one sentence that the user reads, with the way out in it.
 made is not an error but a state: see `distill_build.records.Failure`.
 """
 
+import errno
+from pathlib import Path
 from typing import ClassVar
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""What only writing meets. No other OSError tells whether a file was to be read or written."""
 
 
 class DistillError(Exception):
@@ -76,3 +81,9 @@ class InterruptedBuildError(DistillError):
     """Ctrl-C or SIGTERM."""
 
     exit_code = 130
+
+
+def unusable(error: OSError, otherwise: Path | str) -> str:
+    """What is said of a file that cannot be used; `otherwise` stands for one that the error does not name."""
+    way = "written" if error.errno in NO_ROOM else "read or written"
+    return f"{error.filename or otherwise} cannot be {way}: {error.strerror or error}"

@@ -1,13 +1,17 @@
 """The text of --help. Imports nothing that takes time."""
 
-from distill_build.command_line import COMMANDS, FLAGS, HYDRA_FLAGS, Flag, fits, spellings
+from collections.abc import Iterable, Iterator
+
+from distill_build.command_line import CACHE_VERBS, COMMANDS, FLAGS, HYDRA_FLAGS, Flag, fits, spellings
+from distill_build.console.page import HANG, Line
 
 USAGE = "distill-build [COMMAND] [FLAG ...] [key=value ...]"
-EXAMPLES = """\
-  distill-build topic=sports depth=3            a dataset under outputs/sports
-  distill-build plan topic=sports               what that would send, and cost
-  distill-build topic=体育 language=zh model=deepseek
-  distill-build topic="C++ (basics), part 1" model@teacher=deepseek_reasoner"""
+EXAMPLES = (
+    "  distill-build topic=sports depth=3            a dataset under outputs/sports",
+    "  distill-build plan topic=sports               what that would send, and cost",
+    "  distill-build topic=体育 language=zh model=deepseek",
+    '  distill-build topic="C++ (basics), part 1" model@teacher=deepseek_reasoner',
+)
 SETTINGS = (
     ("topic=TEXT", "the root of the tree: any text, in any language (required)"),
     ("name=NAME", "the dataset's folder; from the topic"),
@@ -27,46 +31,47 @@ SETTINGS = (
 )
 
 
-def general_help() -> str:
+def general_help() -> Iterator[str | Line]:
     """Commands, main settings and flags."""
     commands = [(f"{name} {command.words}".strip(), command.help) for name, command in COMMANDS.items()]
-    return "\n".join(
-        [
-            "Builds distillation datasets: tags, questions, answers. What is there is not asked for again.",
-            f"\nUsage: {USAGE}\n",
-            EXAMPLES,
-            *section("Commands (distill-build COMMAND --help says more)", commands),
-            *section("Settings (distill-build --cfg job prints them all)", SETTINGS),
-            *section("Flags", flag_rows(FLAGS)),
-            *section("Hydra's flags", flag_rows(HYDRA_FLAGS)),
-        ]
+    yield "Builds distillation datasets: tags, questions, answers. What is there is not asked for again."
+    yield from ("", f"Usage: {USAGE}", "", *EXAMPLES)
+    yield from section("Commands (distill-build COMMAND --help says more)", commands)
+    yield from section("Settings (distill-build --cfg job prints them all)", SETTINGS)
+    yield from section("Flags", flag_rows(FLAGS))
+    yield from section("Hydra's flags", flag_rows(HYDRA_FLAGS))
+
+
+def command_help(name: str) -> Iterator[str | Line]:
+    """What one command does, with a verb or without, and its flags."""
+    composes = COMMANDS[name.split()[0]].composes
+    verb = CACHE_VERBS.get(name.removeprefix("cache "))
+    does = verb or COMMANDS[name]
+    yield f"distill-build {name}: {does.help}"
+    words = [name, *does.words.split(), "[FLAG ...]", *["[key=value ...]"] * composes]
+    yield from ("", f"Usage: distill-build {' '.join(words)}")
+    if name == "cache":
+        verbs = [(f"{name} {verb.words}".strip(), verb.help) for name, verb in CACHE_VERBS.items()]
+        yield from section("Verbs (distill-build cache VERB --help says more)", verbs)
+    yield from section(
+        "Flags", flag_rows((flag for flag in FLAGS if fits(name, flag) and flag.name != "version"), name)
     )
+    if composes:
+        yield from section("Hydra's flags", flag_rows(flag for flag in HYDRA_FLAGS if fits(name, flag)))
+        yield from section("Settings (distill-build --cfg job prints them all)", SETTINGS)
 
 
-def command_help(name: str) -> str:
-    """What one command does, and its flags."""
-    command = COMMANDS[name]
-    settings = " [key=value ...]" if command.composes else ""
-    words = f" {command.words}" if command.words else ""
-    flags = [flag for flag in FLAGS if fits(name, flag) and flag.name != "version"]
-    hydra = [flag for flag in HYDRA_FLAGS if fits(name, flag)]
-    return "\n".join(
-        [
-            f"distill-build {name}: {command.help}",
-            f"\nUsage: distill-build {name}{words} [FLAG ...]{settings}",
-            *section("Flags", flag_rows(flags)),
-            *(section("Hydra's flags", flag_rows(hydra)) if hydra else ()),
-            *(section("Settings (distill-build --cfg job prints them all)", SETTINGS) if command.composes else ()),
-        ]
-    )
+def flag_rows(flags: Iterable[Flag], name: str = "") -> Iterator[tuple[str, str]]:
+    """Spellings and help of flags. One that a verb alone knows says so, except on the page of that verb, `name`."""
+    for flag in flags:
+        whose = f"{flag.whose}: " if " " in flag.whose and flag.whose != name else ""
+        yield ", ".join(reversed(spellings(flag))) + f" {flag.value}".rstrip(), whose + flag.help
 
 
-def flag_rows(flags: "tuple[Flag, ...] | list[Flag]") -> list[tuple[str, str]]:
-    """Spellings and help of flags."""
-    return [(", ".join(reversed(spellings(flag))) + f" {flag.value}".rstrip(), flag.help) for flag in flags]
-
-
-def section(title: str, rows: "tuple[tuple[str, str], ...] | list[tuple[str, str]]") -> list[str]:
+def section(title: str, rows: Iterable[tuple[str, str]]) -> Iterator[str | Line]:
     """A titled table of two columns."""
-    width = max(len(left) for left, _ in rows)
-    return [f"\n{title}:", *(f"  {left:<{width}}  {right}" for left, right in rows)]
+    table = list(rows)
+    width = max(len(left) for left, _ in table)
+    yield from ("", f"{title}:")
+    for left, right in table:
+        yield (f"  {left:<{width}}  ", "plain"), HANG, (right, "plain")

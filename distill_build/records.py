@@ -23,6 +23,11 @@ def _identify(kind: str, *parts: str | int) -> str:
     return f"{kind[0]}_{hashlib.sha256(text.encode()).hexdigest()[:ID_HEX_DIGITS]}"
 
 
+def number_of(amount: int, plural: str) -> str:
+    """`amount` of something: "11 tags", "1 tag". The noun is a plural with s."""
+    return f"{amount:,} {plural.removesuffix('s') if amount == 1 else plural}"
+
+
 def short(digest: str) -> str:
     """The beginning of a digest, as people are shown it: of a version, most often."""
     return digest[:SHOWN_DIGITS]

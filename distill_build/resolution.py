@@ -15,11 +15,20 @@ HYDRA = "hydra"
 
 def settings_of(composed: "DictConfig", choices: Mapping[str, str]) -> "Settings":
     """The settings in one composed configuration. `choices` are the options of its config groups."""
-    return settings_from(plain_data(composed), choices)
+    return settings_from(plain_data(composed, choices), choices)
 
 
-def plain_data(composed: "DictConfig") -> dict[str, Any]:
-    """All top-level settings as plain data; None for a missing topic, `???` for what else is missing."""
+def plain_data(composed: "DictConfig", choices: Mapping[str, str]) -> dict[str, Any]:
+    """All top-level settings as plain data; None for a missing topic, `???` for what else is missing.
+
+    Raises ConfigurationError for a model file that lacks settings, before any that follow them are resolved.
+    """
+    from omegaconf import OmegaConf
+
+    from distill_build.conversion import check_models
+
+    raw: Any = OmegaConf.to_container(composed, resolve=False)
+    check_models(raw, choices)
     return {str(key): resolved(composed, str(key)) for key in composed if key != HYDRA}
 
 

@@ -11,6 +11,9 @@ Role = Literal["tagger", "student", "teacher"]
 Stage = Literal["tags", "questions", "answers"]
 ROLE_OF_STAGE: dict[Stage, Role] = {"tags": "tagger", "questions": "student", "answers": "teacher"}
 
+Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
+"""What a sweeper that looks for the best values may go by."""
+
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 

@@ -3,13 +3,14 @@
 Each check raises ConfigurationError with the setting, its value and the way out.
 """
 
+import difflib
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import Limits, ModelSettings
-from distill_build.settings import ROLE_OF_STAGE, Settings
+from distill_build.settings import ROLE_OF_STAGE, Objective, Settings
 
 EXAMPLE = "distill-build topic=sports depth=2"
 ADDRESS_EXAMPLE = "model=openai_compatible model.base_url=http://127.0.0.1:8000/v1 model.name=my-model"
@@ -20,6 +21,8 @@ LOWEST: dict[str, float] = {
 }  # fmt: skip
 """The lowest value of a limit, a sampling parameter or a price."""
 
+
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 OURS = {
     "messages": "they are made from the prompt templates",
@@ -46,6 +49,17 @@ def check_topic(topic: Any) -> str:
     return topic
 
 
+def objective_names(setting: Any) -> tuple[Objective, ...]:
+    """The names in `setting`, one or a list, where they are those of objectives."""
+    names = setting if isinstance(setting, list) else [setting]
+    for name in names:
+        if name not in OBJECTIVES:
+            near = difflib.get_close_matches(str(name), OBJECTIVES, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise ConfigurationError(f"objective={name}: {hint}It is one of {', '.join(OBJECTIVES)}, or a list of them")
+    return tuple(names)
+
+
 def check_address(role: str, settings: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     """A model has a name, and an HTTP endpoint an address. `model` is the node that roles follow."""
     over_http = settings["engine"] == "openai_compatible"
@@ -64,8 +78,9 @@ def check_address(role: str, settings: Mapping[str, Any], model: Mapping[str, An
 def check_settings(settings: Settings) -> None:
     """Whether settings of the right types fit together."""
     if isinstance(settings.breadth, list) and len(settings.breadth) != settings.depth:
+        typed = ",".join(map(str, settings.breadth))
         raise ConfigurationError(
-            f"breadth={settings.breadth} has {len(settings.breadth)} numbers for depth={settings.depth}: "
+            f"breadth=[{typed}] has {len(settings.breadth)} numbers for depth={settings.depth}: "
             "say one number a level, or a single number for all"
         )
     for key, value in numbers(settings):

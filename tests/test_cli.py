@@ -12,8 +12,8 @@ from types import ModuleType
 import pytest
 
 from distill_build.cli import main
-from distill_build.command_line import COMMANDS
-from distill_build.errors import BudgetExceededError, StorageError
+from distill_build.command_line import CACHE_VERBS, COMMANDS, parse
+from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.settings import Settings
 from distill_build.sweeps.variants import Variant
@@ -86,6 +86,15 @@ def test_a_command_has_a_help_of_its_own(tell: Told, command: str) -> None:
     assert ("--multirun" in out) == COMMANDS[command].composes
 
 
+def test_a_verb_of_cache_has_a_help_of_its_own_with_its_own_flags(tell: Told) -> None:
+    for verb in CACHE_VERBS:
+        status, out, _ = tell("cache", verb, "--help")
+        assert status == 0
+        assert out.startswith(f"distill-build cache {verb}: ")
+        assert ("--keep-last" in out) == (verb == "gc")
+        assert "--cache-dir" in out
+
+
 def test_version_is_ours(tell: Told) -> None:
     assert tell("--version") == (0, "distill-build 0.1.0\n", "")
 
@@ -155,8 +164,21 @@ def test_a_sweep_gets_all_its_jobs_at_once(monkeypatch: pytest.MonkeyPatch, comm
     assert swept == [[("网球", 1), ("网球", 2), ("游泳", 1), ("游泳", 2)]]
 
 
-def test_one_document_is_for_one_job_where_a_command_has_no_sweep(tell: Told) -> None:
-    assert tell("export", "topic=a", "-m", "depth=1,2", "--json")[0] == 2
+def test_an_export_is_for_one_dataset(tell: Told) -> None:
+    status, _, err = tell("export", "topic=a", "-m", "depth=1,2")
+    assert status == 2
+    assert "export is for the files of one dataset: leave out -m. The command that built a sweep writes" in err
+
+
+def test_a_word_with_an_equals_sign_is_a_path_where_there_are_no_settings(tell: Told, elsewhere: Path) -> None:
+    for words in (("diff", "x/a=1", "x/a=2"), ("tree", "/x/a=1"), ("checkout", "latest", "./a=1")):
+        assert parse(words).options.arguments == words[1:]
+    (elsewhere / "breadth=1").mkdir()
+    assert parse(("verify", "breadth=1")).options.arguments == ("breadth=1",)
+    assert tell("verify", "breadth=2")[2].startswith("distill-build: verify takes no settings, so not 'breadth=2'")
+    (elsewhere / "x/breadth=1").mkdir(parents=True)
+    for command in ("export", "plan"):
+        assert f"{command} takes settings, and x/breadth=1 is a folder" in tell(command, "x/breadth=1")[2]
 
 
 def test_hydras_flags_keep_working(tell: Told) -> None:
@@ -173,6 +195,7 @@ USAGE = [
     (["sports"], "a topic is said as topic=sports"),
     (["topic=board", "games"], 'a value with spaces stands in quotes, as in topic="board games"'),
     (["plan", "topic=C", "basics"], "plan does not take the word 'basics': a value with spaces"),
+    (["diff", "a", "b", "c", "d"], "diff does not take the word 'd': distill-build diff [A] [B] [ID]; what has spaces"),
     (["--ofline"], "unknown flag '--ofline': did you mean '--offline'?"),
     (["--wat"], "unknown flag '--wat': see --help"),
     (["tree", "--offline"], "tree does not know --offline: it is a flag of build, plan"),
@@ -191,6 +214,8 @@ USAGE = [
     (["topic=a", "dept=1"], "unknown setting 'dept': did you mean 'depth'?"),
     (["depth=1"], "the topic is missing"),
     (["topic=a", "--config-dir", "nowhere"], "--config-dir=nowhere: there is no such folder"),
+    (["topic=a,b", "-m", "--cfg", "job"], "--cfg prints one configuration: leave out -m"),
+    (["topic=a,b", "-m", "--info"], "--info prints one configuration: leave out -m"),
 ]
 
 
@@ -223,29 +248,12 @@ def test_a_mistake_in_the_flags_is_a_document_too(tell: Told) -> None:
     assert status == json.loads(out)["exit_code"] == 2
 
 
-def test_a_sweep_goes_on_after_an_error_and_returns_the_highest_code(
-    tell: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[int] = []
-
-    def run(settings: Settings, _: Options) -> int:
-        seen.append(settings.depth)
-        if settings.depth == 1:
-            raise BudgetExceededError("spent")
-        return 1
-
-    stand_in(monkeypatch, "export", run)
-    status, _, err = tell("export", "topic=a", "-m", "depth=1,2")
-    assert (status, err, seen) == (3, "distill-build: spent\n", [1, 2])
-
-
 def test_ctrl_c_is_130(tell: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(_: Settings, __: Options) -> int:
         raise KeyboardInterrupt
 
     stand_in(monkeypatch, "export", run)
-    for words in (["export", "topic=a"], ["export", "topic=a", "-m", "depth=1,2"]):
-        assert tell(*words) == (130, "", "distill-build: interrupted\n")
+    assert tell("export", "topic=a") == (130, "", "distill-build: interrupted\n")
 
 
 def test_a_bug_is_a_sentence_with_a_log_that_holds_the_trace_and_no_secrets(

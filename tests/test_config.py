@@ -1,13 +1,14 @@
 """From words to Settings through the real Hydra: defaults, roles, topics, sweeps, a project's own files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from distill_build import config
-from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, StorageError, UsageError
+from distill_build.errors import ConfigurationError, InterruptedBuildError, StorageError
 from distill_build.settings import Settings
+from distill_build.sweeps.variants import Variant
 
 Compose = Callable[..., Settings]
 
@@ -27,8 +28,17 @@ def all_settings(*words: str) -> list[Settings]:
         jobs.append(settings)
         return 0
 
-    assert config.run(words, task) == 0
+    def sweep(variants: Sequence[Variant]) -> int:
+        jobs.extend(variant.settings for variant in variants)
+        return 0
+
+    assert config.run(words, task, sweep) == 0
     return jobs
+
+
+def no_sweep(_: Sequence[Variant]) -> int:
+    """For words that ask for one build."""
+    pytest.fail("a sweep was run")
 
 
 def settings_of(*words: str) -> Settings:
@@ -182,52 +192,16 @@ def test_a_sweep_runs_every_combination_and_leaves_no_folders_about(elsewhere: P
     assert list(elsewhere.iterdir()) == []
 
 
-def test_the_highest_status_of_a_sweep_is_returned() -> None:
-    assert config.run(["-m", "topic=a", "depth=1,2,3"], lambda settings: 3 if settings.depth == 2 else 0) == 3
+def test_what_a_sweep_comes_to_is_returned_or_raised_unchanged() -> None:
+    assert config.run(["-m", "topic=a", "depth=1,2,3"], lambda _: 0, lambda jobs: len(jobs)) == 3
+    for error in (InterruptedBuildError("stop"), ZeroDivisionError("a bug")):
 
+        def sweep(_: Sequence[Variant], error: Exception = error) -> int:
+            raise error
 
-def test_sys_exit_in_a_job_does_not_end_a_sweep() -> None:
-    seen: list[int] = []
-
-    def task(settings: Settings) -> int:
-        seen.append(settings.depth)
-        raise SystemExit(settings.depth)
-
-    assert config.run(["-m", "topic=a", "depth=1,2"], task) == 2
-    assert seen == [1, 2]
-
-
-def test_an_error_of_one_job_is_reported_and_the_others_go_on() -> None:
-    seen: list[int] = []
-    told: list[DistillError] = []
-
-    def task(settings: Settings) -> int:
-        seen.append(settings.depth)
-        if settings.depth == 2:
-            raise UsageError("not two")
-        return 0
-
-    def report(error: DistillError) -> int:
-        told.append(error)
-        return error.exit_code
-
-    assert config.run(["-m", "topic=a", "depth=1,2,3"], task, report=report) == 2
-    assert seen == [1, 2, 3]
-    assert [str(error) for error in told] == ["not two"]
-
-
-@pytest.mark.parametrize("error", [InterruptedBuildError("stop"), ZeroDivisionError("a bug")])
-def test_an_interruption_or_a_bug_ends_a_sweep(error: Exception) -> None:
-    seen: list[int] = []
-
-    def task(settings: Settings) -> int:
-        seen.append(settings.depth)
-        raise error
-
-    with pytest.raises(type(error)) as raised:
-        config.run(["-m", "topic=a", "depth=1,2"], task, report=lambda _: 2)
-    assert raised.value is error
-    assert seen == [1]
+        with pytest.raises(type(error)) as raised:
+            config.run(["-m", "topic=a", "depth=1,2"], lambda _: 0, sweep)
+        assert raised.value is error
 
 
 @pytest.mark.parametrize("words", [["topic=a"], ["topic=a", "hydra.verbose=false"]])
@@ -239,7 +213,7 @@ def test_what_a_job_raises_comes_out_unchanged(
         raise error
 
     with pytest.raises(type(error)) as raised:
-        config.run(words, task)
+        config.run(words, task, no_sweep)
     assert raised.value is error
     assert capsys.readouterr() == ("", "")
 

@@ -19,7 +19,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def sentence(*words: str) -> str:
     """What is said about `words`, which must not run a job."""
     with pytest.raises(DistillError) as raised:
-        config.run(words, lambda _: pytest.fail("a job was run"))
+        config.run(words, lambda _: pytest.fail("a job was run"), lambda _: pytest.fail("a sweep was run"))
     assert raised.value.exit_code == 2
     assert "\n" not in str(raised.value)
     return str(raised.value)
@@ -63,7 +63,7 @@ MISTAKES = [
     ("teacher.structured=xml", "teacher.structured=xml: expected one of json_object, json_schema, none"),
     ("model.extra_body=5", "model.extra_body=5: expected keys and values as in {key: value}"),
     # values that cannot work
-    ("breadth=[1,2,3]", "breadth=[1, 2, 3] has 3 numbers for depth=2"),
+    ("breadth=[1,2,3]", "breadth=[1,2,3] has 3 numbers for depth=2"),
     ("limits.concurrency=0", "limits.concurrency=0: expected a number from 1"),
     ("limits.concurrency=null", "limits.concurrency=null: the build needs a number"),
     ("limits.timeout_s=0", "limits.timeout_s=0: expected a number above 0"),
@@ -77,6 +77,8 @@ MISTAKES = [
     ("output_dir=", "output_dir is empty"),
     ("name=a/b", "name='a/b' cannot be used"),
     ("name=", "name='' cannot be used"),
+    ("objective=uniq", "objective=uniq: did you mean 'unique'? It is one of repeats, unique,"),
+    ("objective=[usd,foo]", "objective=foo: It is one of repeats, unique,"),
     # endpoints
     ("model=openai_compatible", "model.base_url is not set, for example: model=openai_compatible model.base_url=http"),
     ("model@student=openai_compatible", "student.base_url is not set"),
@@ -85,7 +87,9 @@ MISTAKES = [
     # Hydra's grammar
     ("depth=三", "cannot read 'depth=三': a value with more than ASCII letters and digits stands in quotes"),
     ("depth=[1", "cannot read 'depth=[1'"),
-    ("depth=${nope}", "Interpolation key 'nope' not found"),
+    ("depth=${nope}", "depth is ${nope}, and there is no setting of that name"),
+    ("depth=${oc.env:NOT_SET}", "depth is the environment variable NOT_SET, which is not set"),
+    ("model.limits=3", "model.limits is a single value: it holds settings of its own, as model.limits.concurrency"),
     ("+depth=3", "An item is already at 'depth'"),
 ]
 
@@ -112,7 +116,7 @@ def test_a_cap_in_dollars_needs_the_prices_of_every_role() -> None:
 
 def test_a_cap_in_dollars_holds_with_prices() -> None:
     priced = ("teacher.prices.prompt=1", "teacher.prices.completion=2")
-    assert config.run(["topic=a", "budget.usd=1", "model@teacher=qwen", *priced], lambda _: 0) == 0
+    assert config.run(["topic=a", "budget.usd=1", "model@teacher=qwen", *priced], lambda _: 0, lambda _: 1) == 0
 
 
 def test_an_address_without_a_scheme_gets_an_example() -> None:
@@ -126,7 +130,7 @@ FILES = [
     ("depth: 2\n", "conf/distill.yaml begins with 'defaults: [base, _self_]'"),
     ("defaults: [base, _self_]\ndepth: : 2\n", 'distill.yaml", line 2'),
     ("defaults: [base, nope, _self_]\n", "Could not load 'nope'"),
-    ("defaults: [base, _self_]\ndepth: ${nope}\n", "Interpolation key 'nope' not found"),
+    ("defaults: [base, _self_]\ndepth: ${nope}\n", "depth is ${nope}, and there is no setting of that name"),
 ]
 
 
@@ -135,6 +139,42 @@ def test_a_mistake_in_a_projects_own_file_gets_a_sentence(elsewhere: Path, text:
     (elsewhere / "conf").mkdir()
     (elsewhere / "conf/distill.yaml").write_text(text, encoding="utf-8")
     assert said in sentence("topic=a")
+
+
+LACKING = "model/mine.yaml, which {} chooses, lacks api_key_env, api_key_required, "
+MODEL_FILES = [
+    ("", LACKING),
+    ("# nothing yet\n", LACKING),
+    ("- a\n- b\n", LACKING),
+    ("a text\n", LACKING),
+    (
+        "name: m\nbase_url: http://127.0.0.1:1/v1\n",
+        "model/mine.yaml, which {} chooses, lacks api_key_env, api_key_required, engine",
+    ),
+    ("5\n", "conf/model/mine.yaml is one int: settings have names"),
+    ("name: m\n\tbase_url: x\n", 'conf/model/mine.yaml", line 2, column 1'),
+    ("name: \xff\n", "conf/model/mine.yaml is not UTF-8 text"),
+    ("defaults: [openai, mine]\n", "begins with itself"),
+    ("defaults: [opneai, _self_]\n", "model/mine.yaml begins with model/opneai, and there is no such file"),
+    ("defaults: [openai, _self_]\nname: [m]\n", '{}.name=["m"]: expected text'),
+    ("defaults: [openai, _self_]\nname: ${oc.env:NOT_SET}\n", "{}.name is the environment variable NOT_SET"),
+]
+
+
+@pytest.mark.parametrize("group", ["model", "model@teacher"])
+@pytest.mark.parametrize(("text", "said"), MODEL_FILES, ids=[text for text, _ in MODEL_FILES])
+def test_a_mistake_in_a_model_file_gets_a_sentence(elsewhere: Path, group: str, text: str, said: str) -> None:
+    (elsewhere / "conf/model").mkdir(parents=True)
+    (elsewhere / "conf/model/mine.yaml").write_text(text, encoding="latin-1")
+    node = group.rpartition("@")[2]
+    assert said.format(group if "chooses" in said else node) in sentence("topic=a", f"{group}=mine")
+
+
+def test_a_model_file_that_lacks_settings_is_named_in_a_sweep(elsewhere: Path) -> None:
+    (elsewhere / "conf/model").mkdir(parents=True)
+    (elsewhere / "conf/model/mine.yaml").touch()
+    said = sentence("-m", "topic=a", "model=local,mine")
+    assert said.startswith("model=mine: model/mine.yaml, which model chooses, lacks")
 
 
 def test_a_number_as_the_topic_of_a_file_asks_for_quotes(elsewhere: Path) -> None:
@@ -146,12 +186,16 @@ def test_a_number_as_the_topic_of_a_file_asks_for_quotes(elsewhere: Path) -> Non
 def test_a_mistake_in_a_sweep_is_found_before_any_job_runs() -> None:
     assert "unknown setting 'dept'" in sentence("-m", "topic=a,b", "dept=1,2")
     assert "unknown model 'gpt5'" in sentence("-m", "topic=a", "model=local,gpt5")
+    for words in ((), ("hydra/launcher=basic",), ("hydra/sweeper=basic",)):
+        said = sentence("-m", "topic=a", "teacher.temperature=interval(0,1)", *words)
+        assert said.startswith("interval(…) has no end of values to try: list some")
+        assert said.endswith("hydra/sweeper=optuna")
 
 
 @pytest.mark.parametrize("words", [("--cfg=job", "-m"), ("--resolve",), ("--config-dir=nowhere",)])
 def test_flags_that_do_not_fit_are_usage_errors(words: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
-        config.run(["topic=a", *words], lambda _: 0)
+        config.run(["topic=a", *words], lambda _: 0, lambda _: 0)
 
 
 def test_a_primary_file_that_is_not_there_is_named() -> None:
@@ -167,10 +211,10 @@ def test_the_quotes_that_a_sentence_asks_for_work() -> None:
         seen.append(settings.teacher.extra_body)
         return 0
 
-    config.run(["topic=a", "model=vllm", "++teacher.extra_body.x='体'"], task)
+    config.run(["topic=a", "model=vllm", "++teacher.extra_body.x='体'"], task, lambda _: 1)
     assert seen == [{"x": "体"}]
 
 
 def test_the_error_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError):
-        config.run(["topic=a", "dept=1"], lambda _: 0)
+        config.run(["topic=a", "dept=1"], lambda _: 0, lambda _: 0)

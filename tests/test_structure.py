@@ -47,6 +47,7 @@ MAY_IMPORT = {
         "free_text",
         "naming",
         "resolution",
+        "settings_checks",
     },
 }
 """Room → rooms that it may import besides itself. Rooms that are not named here may import any."""

@@ -125,6 +125,9 @@ def _complaint(version: Version) -> str | None:
         in_time = False
     if not in_time:
         return f"{version.at!r} is no time"
+    others = [version.origin, *([version.predecessor.version] if version.predecessor is not None else [])]
+    if not all(each == "" or DIGEST.fullmatch(each) for each in others):
+        return "it names another version by what is no digest"
     if version.until not in REACHES or not version.counts.keys() >= set(STAGES):
         return "it does not say how far it reaches, or how many items it has"
     if version.until == "dataset" and "answers.jsonl" not in version.files:
@@ -134,7 +137,8 @@ def _complaint(version: Version) -> str | None:
 
 def objects_of(objects: Objects, version: Version) -> Iterator[str]:
     """The digests of all objects that a version is made of. Raises CorruptEntryError where a list of them is not."""
-    yield _checked(version.recipe, version)
+    for recipe in version.recipes:
+        yield _checked(recipe, version)
     for file in version.files.values():
         yield _checked(file.chunks, version)
         for chunk in chunks_of(objects, file):

@@ -15,13 +15,18 @@ from distill_build.cache.quarantine import Quarantine
 from distill_build.cache.rebuilding import end_interrupted
 from distill_build.engine.artefacts import JOURNAL, replacing
 from distill_build.engine.cache_directory import MARKER, CacheDirectory
-from distill_build.engine.reading import DATABASE
+from distill_build.engine.manifest import SCHEME
+from distill_build.engine.rows import DATABASE
 from distill_build.errors import CorruptEntryError
 from distill_build.versions.archive import Archive
 
 FINISHED = (
     "a fsck was interrupted while it put a new database in place of a damaged one: the new one is in its place now, "
     "and the damaged one in quarantine"
+)
+SCHEME_UNKNOWN = (
+    f"no call can be read that says which scheme this cache has, so it is taken to be {SCHEME}: calls of another one "
+    "are refused one by one"
 )
 UNFINISHED = "a fsck was interrupted: run it again where the cache can be written, while nothing uses it"
 
@@ -47,16 +52,21 @@ def check(directory: Path, quarantine: Quarantine | None) -> Findings:
 
 
 def _check_marker(directory: Path, quarantine: Quarantine | None, findings: Findings) -> None:
-    """Looks at the file that says whose folder this is; one that cannot be read is made anew."""
-    marker = directory / MARKER
+    """Looks at the file that says whose folder this is; one that is gone or cannot be read is made anew."""
+    place, marker = CacheDirectory(directory), directory / MARKER
     findings.checked["marker"] += 1
     try:
-        CacheDirectory(directory).check_ownership()
+        place.check_ownership()
     except CorruptEntryError:
-        findings.damage.append(Damage("marker", MARKER, f"{MARKER}, which says whose folder this is, cannot be read"))
+        if place.scheme_of_calls() is None:
+            findings.notes.append(SCHEME_UNKNOWN)
+        state = "cannot be read" if marker.exists() else "is gone"
+        findings.damage.append(Damage("marker", MARKER, f"{MARKER}, which says whose folder this is, {state}"))
         if quarantine is not None:
-            quarantine.copy("marker", marker)
-            CacheDirectory(directory).renew_generation()
+            if marker.exists():
+                quarantine.copy("marker", marker)
+            place.renew_generation()
+            findings.restored.add(MARKER)
 
 
 def _find_hits(versions: VersionsCheck, database: DatabaseCheck, findings: Findings) -> None:

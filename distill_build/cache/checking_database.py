@@ -10,9 +10,10 @@ from distill_build.cache.admission import admitted_call
 from distill_build.cache.findings import Damage, Findings
 from distill_build.cache.quarantine import Quarantine
 from distill_build.cache.rebuilding import rebuild
-from distill_build.engine.entry import Entry, decode
-from distill_build.engine.reading import BUSY_SECONDS, DATABASE, connect, holds_versions, open_database, unusable
-from distill_build.engine.rows import Row, complaints_of, delete_row, rows_of
+from distill_build.engine.entry import Entry, scheme_of
+from distill_build.engine.manifest import SCHEME
+from distill_build.engine.reading import BUSY_SECONDS, connect, holds_versions, open_database, unusable
+from distill_build.engine.rows import DATABASE, Row, complaints_of, delete_row, rows_of
 from distill_build.engine.salvage import Salvage
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.records import Source
@@ -164,11 +165,6 @@ def entry_of(row: Row, directory: Path) -> Entry:
 
 def _is_of_other_scheme(key: str, stored: bytes) -> bool:
     try:
-        decode(key, stored)
+        return scheme_of(key, stored) != SCHEME
     except CorruptEntryError:
         return False
-    except StorageError:
-        return True
-    except (LookupError, TypeError, ValueError):  # sound bytes that are no entry
-        return False
-    return False

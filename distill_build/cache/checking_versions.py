@@ -134,7 +134,7 @@ class VersionsCheck:
         return {name for version in self.records.values() for name in self._pieces(version) if not self._has(name)}
 
     def _pieces(self, version: Version) -> Iterator[str]:
-        yield version.recipe
+        yield from version.recipes
         for file in version.files.values():
             yield file.chunks
             with suppress(CorruptEntryError):  # the list itself is what is missing then

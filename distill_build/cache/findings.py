@@ -53,8 +53,8 @@ class Findings:
     """`checked` counts what was looked at, by kind. `saved` and `expected` calls are those of a damaged database.
 
     `lacking` versions have responses that are not here, the newest first. `restored` objects are back, made anew from
-    the datasets' own files. `other_scheme` calls were written by another version of this program, and left alone.
-    `usd` is about what asking again would cost, None where no price is known.
+    the datasets' own files; the marker is too where it was made anew. `other_scheme` calls were written by another
+    version of this program, and left alone. `usd` is about what asking again would cost, None where no price is known.
     """
 
     checked: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))

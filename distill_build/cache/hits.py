@@ -38,8 +38,8 @@ def object_hits(archive: Archive, records: Records, digests: set[str]) -> list[H
     """The versions and files that the objects `digests` are a piece of, newest versions first."""
     found: dict[Place, Hit] = {}
     for version in reversed(records.values()):
-        if version.recipe in digests:
-            _add(found, Hit(version.recipe, "", version.name, version.version, (), "settings and prompts", 1))
+        for recipe in digests.intersection(version.recipes):
+            _add(found, Hit(recipe, "", version.name, version.version, (), "settings and prompts", 1))
         for name, snapshot in version.files.items():
             try:
                 pieces = {snapshot.chunks, *chunks_of(archive.objects, snapshot)}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.engine.reading import DATABASE
+from distill_build.engine.rows import DATABASE
 
 QUARANTINE = "quarantine"
 DATABASE_FILES = (DATABASE, f"{DATABASE}-wal")

@@ -75,14 +75,15 @@ class Push:
 
     def _send(self, packs: Iterable[Pack]) -> None:
         for pack, sent in at_once(packs, self._send_one, WORKERS):
-            sent.result()
+            self.indexes.damaged.pop(sent.result(), None)  # it was mended
             self._count(pack)
 
-    def _send_one(self, pack: Pack) -> None:
+    def _send_one(self, pack: Pack) -> str:
+        """Sends a pack and its index, in a thread of its own; returns the index's name."""
         self.remote.write(PACKS, pack.name, pack.data)
         name, data = pack.index_file()
         self.remote.write(INDEXES, name, data)
-        self.indexes.damaged.pop(name, None)  # it was mended
+        return name
 
     def _count(self, pack: Pack) -> None:
         self.sent.packs += 1

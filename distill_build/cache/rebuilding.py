@@ -18,8 +18,8 @@ from distill_build.cache.places import DATABASE_FILES, QUARANTINE
 from distill_build.cache.quarantine import Quarantine
 from distill_build.engine.artefacts import JOURNAL, finish_replacing, replace_together, replacing, sync
 from distill_build.engine.entry import Entry
-from distill_build.engine.reading import DATABASE, unusable
-from distill_build.engine.rows import Row
+from distill_build.engine.reading import unusable
+from distill_build.engine.rows import DATABASE, Row
 from distill_build.engine.store import Store
 
 NEW = "new"

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_ISDIR
 
-from distill_build.artefact_rows import SourcesRow
+from distill_build.artefact_rows import SourcesRow, read_rows
 from distill_build.cache.admission import objects_of
 from distill_build.cache.unfinished import LATE, unfinished_runs
+from distill_build.engine.artefacts import arriving
 from distill_build.errors import CorruptEntryError, DifferenceError
 from distill_build.records import short
-from distill_build.stages.dataset import Dataset
-from distill_build.stages.used_responses import sources_of
+from distill_build.stages.dataset import SOURCES, STATE, Dataset, read_state
+from distill_build.stages.used_responses import Sources
 from distill_build.versions.archive import Archive, Root, Version
 from distill_build.versions.lockfile import LOCK, read_lock
 
@@ -96,14 +97,24 @@ def _keep_locked(root: Root, records: Records, history: list[str], kept: Kept) -
     """Keeps what a dataset's folder holds and its lock names; all of its versions where the lock cannot be read."""
     dataset = Dataset(Path(root.folder))
     try:
-        lock = read_lock(dataset.artefact(LOCK))
-        state = dataset.state()  # after a checkout it is an older version than the last one built
+        locks = [read_lock(path) for path in _places(dataset, LOCK)]
+        states = [read_state(path) for path in _places(dataset, STATE)]  # after a checkout not of the last one built
     except (DifferenceError, OSError) as error:
         kept.digests.update(history)
         kept.notes.append(f"all versions of {root.name} stay, since nobody knows which one is locked: {error}")
         return
-    named = {lock and lock.version, state and state.version}
+    named = {each.version for each in (*locks, *states) if each is not None}
     kept.digests.update(digest for digest, record in records.items() if record.version in named)
+
+
+def _places(dataset: Dataset, name: str) -> list[Path]:
+    """Where a dataset's file lies, and first where a killed run has left one that is to be moved there.
+
+    In this order: somebody may be moving it there now. Raises StorageError where it is not known what is to be moved.
+    """
+    place = dataset.artefact(name)
+    coming = arriving(dataset.runs, place)
+    return [place] if coming is None else [coming, place]
 
 
 def _last(digests: list[str], number: int) -> list[str]:
@@ -119,10 +130,10 @@ def reach(archive: Archive, records: Records, digests: Iterable[str]) -> Reached
 
     Raises CorruptEntryError where a version's objects are damaged: then nobody knows what it reaches.
     """
-    reached = Reached()
+    reached, sources = Reached(), Sources(archive)
     for digest in digests:
         try:
-            _reach_version(archive, records[digest], reached)
+            _reach_version(sources, records[digest], reached)
         except CorruptEntryError as error:
             raise CorruptEntryError(_unknown_reach(records[digest], error)) from error
     for root in archive.all_roots():
@@ -152,13 +163,14 @@ def _reach_folder(root: Root, reached: Reached) -> None:
     for run in unfinished_runs(dataset.runs):
         reached.calls.update(run.calls)
         reached.spans.append((run.start, run.end + LATE))
-    for row in dataset.sources():  # what it holds, also where the version's own record was lost
-        reached.calls.update(_keys(row))
+    for path in _places(dataset, SOURCES):  # what it holds, also where the version's own record was lost
+        for row in read_rows(path, SourcesRow):
+            reached.calls.update(_keys(row))
 
 
-def _reach_version(archive: Archive, version: Version, reached: Reached) -> None:
-    reached.objects.update(objects_of(archive.objects, version))
-    for row in sources_of(archive, version):
+def _reach_version(sources: Sources, version: Version, reached: Reached) -> None:
+    reached.objects.update(objects_of(sources.archive.objects, version))
+    for row in sources.of(version):
         reached.calls.update(_keys(row))
 
 

@@ -8,7 +8,7 @@ from distill_build.cache.bundle import Record
 from distill_build.engine.entry import Entry, encode
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError
-from distill_build.stages.used_responses import sources_of
+from distill_build.stages.used_responses import Sources
 from distill_build.versions.archive import Archive, Version
 
 
@@ -38,9 +38,11 @@ class Losses:
         """What is lacking in what was `done`: "written", "sent"."""
         parts = []
         if self.missing:
-            parts.append(f"{len(self.missing):,} responses that the versions were read from are no longer in the cache")
+            parts.append(
+                f"of the responses that the versions were read from, {len(self.missing):,} can no longer be found"
+            )
         if self.damaged:
-            parts.append(f"{len(self.damaged):,} parts are damaged, the first is {self.damaged[0]}")
+            parts.append(f"damaged parts: {len(self.damaged):,}, the first is {self.damaged[0]}")
         return (
             f"{done}, but not whole: {'; '.join(parts)}. `distill-build cache fsck` says which items that "
             "hits; a cache that still has them can bring them by cache import or cache pull"
@@ -57,8 +59,9 @@ def of_versions(archive: Archive, wanted: Iterable[Version], *, exact: bool) -> 
     versions = list(wanted)
     records = tuple(digest for digest, version in archive.readable() if version in versions)
     responses: dict[str, set[str]] = {}
+    sources = Sources(archive)
     for version in versions:
-        for row in sources_of(archive, version):
+        for row in sources.of(version):
             for key, response in row.responses:
                 responses.setdefault(key, set()).add(response)
     return Selection(records, responses, exact)

@@ -12,6 +12,8 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
 
+from distill_build.errors import StorageError
+
 GRACE_SECONDS = 1.0
 """How long what is under way may go on after an error or interruption. A file that goes to a disk is whole by then."""
 
@@ -24,7 +26,7 @@ def at_once(
 ) -> Iterator[tuple[Item, Future[Result]]]:
     """Each item with what `work` made of it, as they come; at most `number` are under way at any moment.
 
-    An item is taken from `items` when it can be begun.
+    An item is taken from `items` when it can be begun. Raises StorageError where the system has no thread for it.
     """
     done: SimpleQueue[tuple[Item, Future[Result]]] = SimpleQueue()
     threads: dict[Future[Result], threading.Thread] = {}
@@ -41,8 +43,7 @@ def at_once(
         while True:
             for item in islice(ahead, number - len(threads)):
                 future = Future[Result]()
-                threads[future] = threading.Thread(target=run, args=(item, future), daemon=True)
-                threads[future].start()
+                threads[future] = _begun(run, item, future)
             if not threads:
                 return
             item, future = done.get()
@@ -50,6 +51,18 @@ def at_once(
             yield item, future
     finally:
         _let_end(threads.values())
+
+
+def _begun(work: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise StorageError(
+            f"a transfer cannot be begun: {error}. Let some other programs end, or raise the limits on processes and "
+            "memory (ulimit -u, ulimit -v), and try again: what was done is kept"
+        ) from error
+    return thread
 
 
 def _let_end(threads: Iterable[threading.Thread]) -> None:

@@ -43,7 +43,8 @@ class Wholeness:
         for _ in objects_of(self._objects, version):  # all are digests, before one of them is a file's name
             pass
         try:
-            msgspec.json.decode(self._objects.get(version.recipe), type=_Recipe)
+            for recipe in version.recipes:
+                msgspec.json.decode(self._objects.get(recipe), type=_Recipe)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise _unlike(version, f"its settings cannot be read ({error})") from error
         for name, file in version.files.items():

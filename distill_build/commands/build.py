@@ -4,7 +4,7 @@ import json
 
 from distill_build.console import open_console
 from distill_build.engine.ledger import Ledger, new_run_id
-from distill_build.errors import StoppedError, StorageError, UsageError
+from distill_build.errors import StoppedError, StorageError, UsageError, unusable
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
 from distill_build.records import JsonObject
@@ -54,10 +54,9 @@ def bring_up_to_date(session: Session, options: Options, console: Watcher) -> Re
     try:
         return _bring_up_to_date(session, options, console)
     except OSError as error:
-        place = error.filename or f"a file below {dataset.folder}"
         raise StorageError(
-            f"{place} cannot be written: {error.strerror}. The old files are as they were, and what is stored stays; "
-            "build again when that is mended"
+            f"{unusable(error, f'a file below {dataset.folder}')}. The old files are as they were, and what is stored "
+            "stays; build again when that is mended"
         ) from error
 
 

@@ -5,28 +5,27 @@ What lies on the disk in the end, and what is said of it, is as in `build_sweep`
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from distill_build.commands import build, build_sweep
-from distill_build.commands.build_sweep import Work, alone, compared, work_on
+from distill_build.commands.notes import say
 from distill_build.console import job_console, open_console
-from distill_build.console.words import number_of
 from distill_build.engine.ledger import new_run_id
-from distill_build.errors import DistillError
+from distill_build.errors import DistillError, InterruptedBuildError, StoppedError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
+from distill_build.records import number_of
 from distill_build.settings import Settings
 from distill_build.stages.report import Report
-from distill_build.sweeps.done import Done
+from distill_build.sweeps.done import Done, conclude
+from distill_build.sweeps.goals import Goal
 from distill_build.sweeps.jobs import Job, Sweep, jobs_in, refuse_several, settings_key
 from distill_build.sweeps.launching import Launch
 from distill_build.sweeps.ready import Ready, make_ready, session_of
 from distill_build.sweeps.results import Row, results_of
-from distill_build.sweeps.variants import Variant
-
-if TYPE_CHECKING:
-    from distill_build.sweeps.building import Built
+from distill_build.sweeps.variants import Choice, Variant
+from distill_build.sweeps.work import Work, alone, work_on
 
 FOUND = "optimization_results.yaml"
 """Hydra's sweepers for Optuna, Ax and Nevergrad write it when they have come to an end."""
@@ -39,7 +38,7 @@ def run_job(settings: Settings, folder: Path, options: Options) -> Report:
     console = job_console(job.name, quiet=options.quiet, verbose=options.verbose)
     report = build.bring_up_to_date(session_of(job, options, {}), options, console)
     items = ", ".join(number_of(report.count(stage), stage) for stage in report.stages)
-    console.note(f"{items}; {number_of(report.tally.asked, 'requests')} sent")
+    console.note(f"{items}; {number_of(report.tally.asked, 'requests')} answered")
     return report
 
 
@@ -53,14 +52,13 @@ class LaunchedSweep:
     """A sweep whose jobs are told in batches. Those that come to the same settings are one."""
 
     def __init__(self, folder: Path, options: Options) -> None:
-        self.errors: dict[str, DistillError] = {}
         self._folder = folder
         self._options = options
         self._console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
         self._run_id, self._started = new_run_id(), time.monotonic()
         self._first: Settings | None = None
         self._jobs: dict[bytes, Job] = {}
-        self._work = Work({}, self.errors, {})
+        self._work = Work()
 
     def add(self, variants: Sequence[Variant], launch: Launch | None) -> list[Job]:
         """Builds more jobs, together or as `launch` does; the job of each variant.
@@ -70,6 +68,9 @@ class LaunchedSweep:
         self._first = self._first or variants[0].settings
         refuse_several([self._first, *(each.settings for each in variants)])
         keys = [settings_key(each.settings) for each in variants]
+        for each, key in zip(variants, keys, strict=True):
+            if key in self._jobs:
+                self._repeat(key, each.choices)
         new = [each for each, key in zip(variants, keys, strict=True) if key not in self._jobs]
         batch = self._sweep(jobs_in(self._folder, new))
         build_sweep.tell_same(batch, self._console)
@@ -77,48 +78,74 @@ class LaunchedSweep:
         self._build(batch, {job.name: keys.index(settings_key(job.settings)) for job in batch.jobs}, launch)
         return [self._jobs[key] for key in keys]
 
+    def _repeat(self, key: bytes, choices: tuple[Choice, ...]) -> None:
+        """A job of an earlier batch is asked for again."""
+        job = self._jobs[key]
+        build_sweep.tell_same(self._sweep([replace(job, same=(choices,))]), self._console)
+        self._jobs[key] = replace(job, same=(*job.same, choices))
+
+    @property
+    def errors(self) -> dict[str, DistillError]:
+        """Those that ended jobs, by the jobs' names."""
+        return self._work.errors
+
     def row(self, job: Job) -> Row:
         """What a job that was built holds."""
-        return results_of([(job, None)], self._work.paid, Path(job.settings.cache.dir), None).rows[0]
+        return results_of([job], {}, self._work.paid, None).rows[0]
 
-    def finish(self) -> int:
+    def cap(self, job: Job) -> str | None:
+        """The sentence of the cap that has cut a job short, if one has."""
+        report = self._work.reports.get(job.name)
+        return report.stopped if report is not None else None
+
+    def finish(self, goals: Sequence[Goal]) -> int:
         """Compares all jobs, says what came of them, and returns the exit code."""
-        sweep = self._sweep(self._jobs.values())
-        with alone(self._folder, self._run_id, self._console):
-            results = compared(sweep, self._work)
-        seconds = time.monotonic() - self._started
-        done = Done(sweep, results, self._work.reports, self.errors, seconds)
-        status = build_sweep.tell(done, self._options, self._console)
+        status = build_sweep.tell(self._compared(), self._options, self._console, goals)
         found = self._folder / FOUND
         if found.exists() and not self.errors:
             self._console.note(f"what the sweeper has found: {found}")
         return status
 
+    def stop(self, error: DistillError, way_on: str, goals: Sequence[Goal]) -> int:
+        """As `finish` where `error` has ended the sweep before its time. Raises it, unless a job or a cap ended so."""
+        stopped = f"the sweeper stopped after {number_of(len(self._jobs), 'jobs')}"
+        if error in self.errors.values() or isinstance(error, StoppedError):
+            status = self.finish(goals)
+            say(f"{stopped}: {way_on}")
+            return status
+        if self._work.reports:
+            self._console.sweep_report(self._compared(), goals)  # the document is that of the error
+            say(stopped)
+        raise error
+
+    def _compared(self) -> Done:
+        with alone(self._folder, self._run_id, self._console.note):
+            return self._conclude()
+
+    def _conclude(self) -> Done:
+        return conclude(self._sweep(self._jobs.values()), self._work, time.monotonic() - self._started)
+
     def _sweep(self, jobs: Iterable[Job]) -> Sweep:
         return Sweep(self._folder.name, self._folder, tuple(jobs))
 
     def _build(self, batch: Sweep, numbers: Mapping[str, int], launch: Launch | None) -> None:
-        def build(stale: Sequence[Ready]) -> "Built":
+        def build(stale: Sequence[Ready]) -> None:
             from distill_build.sweeps.building import build_together  # nothing to do needs no models, no store
 
             if launch is None:
-                return build_together(self._folder, stale, self._options, self._console, self._run_id)
-            return built_from(stale, launch([(numbers[ready.job.name], ready.job) for ready in stale]))
+                build_together(self._folder, stale, self._options, self._console, self._run_id, self._work)
+                return
+            results = launch([(numbers[ready.job.name], ready.job) for ready in stale])
+            for ready, result in zip(stale, results, strict=True):
+                self._work.note(ready, result)
+                if isinstance(result, Report):
+                    self._work.tally.add(result.tally)
 
         jobs = make_ready(batch, self._options)
-        with alone(self._folder, self._run_id, self._console):
-            work = work_on(jobs, self._options, self._console, build)
-        self._work.reports.update(work.reports)
-        self._work.errors.update(work.errors)
-        self._work.paid.update(work.paid)
-
-
-def built_from(stale: Sequence[Ready], results: Sequence[Report | DistillError]) -> "Built":
-    """What a launcher has brought back."""
-    from distill_build.sweeps.building import Built, Outcome
-
-    outcomes = [
-        Outcome(ready, None, result) if isinstance(result, DistillError) else Outcome(ready, result, None)
-        for ready, result in zip(stale, results, strict=True)
-    ]
-    return Built(outcomes, {})
+        with alone(self._folder, self._run_id, self._console.note):
+            try:
+                work_on(jobs, self._options.until, self._console.note, build)
+            except InterruptedBuildError:
+                if self._work.reports:  # their files are new
+                    self._conclude()
+                raise

@@ -2,35 +2,26 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import msgspec
 
 from distill_build.console import Console, open_console
 from distill_build.engine.ledger import new_run_id
-from distill_build.engine.lock import exclusive
-from distill_build.errors import DistillError, StorageError, UsageError
+from distill_build.errors import InterruptedBuildError, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject
-from distill_build.stages.report import Report
-from distill_build.stages.sharing import Paid
-from distill_build.sweeps.done import Done
-from distill_build.sweeps.jobs import Sweep, in_words, sweep_of
-from distill_build.sweeps.ready import Ready, make_ready, settled
-from distill_build.sweeps.results import Results, read_results, results_of, write_results
+from distill_build.sweeps.done import Done, conclude
+from distill_build.sweeps.goals import Goal
+from distill_build.sweeps.jobs import Sweep, same_sentence, sweep_of
+from distill_build.sweeps.ready import Ready, make_ready
 from distill_build.sweeps.shares import total
 from distill_build.sweeps.variants import Variant
-
-if TYPE_CHECKING:
-    from distill_build.sweeps.building import Built
+from distill_build.sweeps.work import Work, alone, work_on
 
 
 def run(variants: Sequence[Variant], options: Options) -> int:
-    """Builds, compares, and returns the exit code: see `sweeps.statuses`."""
+    """Builds, compares, and returns the exit code: see `sweeps.done`."""
     sweep = checked_sweep(variants, options)
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
     tell_same(sweep, console)
@@ -38,9 +29,9 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     return tell(done, options, console)
 
 
-def tell(done: Done, options: Options, console: Console) -> int:
-    """Says what came of a sweep, and returns the exit code."""
-    console.sweep_report(done)
+def tell(done: Done, options: Options, console: Console, goals: Sequence[Goal] = ()) -> int:
+    """Says what came of a sweep, and by `goals` which jobs are the best; returns the exit code."""
+    console.sweep_report(done, goals)
     if options.json:
         print(json.dumps(document(done), ensure_ascii=False, indent=2))
     return done.status
@@ -62,72 +53,26 @@ def tell_same(sweep: Sweep, console: Console) -> None:
     """Says which jobs come to the same settings."""
     for job in sweep.jobs:
         if job.same:
-            others = ", ".join(in_words(choices) for choices in job.same)
-            console.note(f"{job.words} and {others} come to the same configuration: built once")
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What came of jobs that were not up to date, by their names; `paid` is what calls cost that were looked at."""
-
-    reports: dict[str, Report]
-    errors: dict[str, DistillError]
-    paid: dict[str, Paid]
+            console.note(same_sentence(job))
 
 
 def bring_up_to_date(sweep: Sweep, jobs: Sequence[Ready], options: Options, console: Console) -> Done:
     """Builds the jobs that are not up to date together, one run of a sweep at a time."""
-    run_id, started = new_run_id(), time.monotonic()
+    run_id, started, work = new_run_id(), time.monotonic(), Work()
 
-    def together(stale: Sequence[Ready]) -> "Built":
+    def together(stale: Sequence[Ready]) -> None:
         from distill_build.sweeps.building import build_together  # nothing to do needs no models, no store
 
-        return build_together(sweep.folder, stale, options, console, run_id)
+        build_together(sweep.folder, stale, options, console, run_id, work)
 
-    with alone(sweep.folder, run_id, console):
-        work = work_on(jobs, options, console, together)
-        results = compared(sweep, work)
-    return Done(sweep, results, work.reports, work.errors, time.monotonic() - started)
-
-
-@contextmanager
-def alone(folder: Path, run_id: str, console: Console) -> Iterator[None]:
-    """Holds the sweep's lock. Raises StorageError for a file in it that cannot be written."""
-    try:
-        with exclusive(
-            folder / "runs" / "lock", run_id, lambda holder: console.note(f"waiting for {holder} of this sweep")
-        ):
-            yield
-    except OSError as error:
-        raise StorageError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
-
-
-def work_on(
-    jobs: Sequence[Ready], options: Options, console: Console, build: "Callable[[Sequence[Ready]], Built]"
-) -> Work:
-    """Has `build` build the jobs that are not up to date."""
-    now = [replace(ready, state=settled(ready, options.until, console.note)) for ready in jobs]
-    stale = [ready for ready in now if ready.state is None]
-    if not stale:
-        return Work({}, {}, {})
-    built = build(stale)
-    return Work(
-        {each.ready.job.name: each.report for each in built.outcomes if each.report is not None},
-        {each.ready.job.name: each.error for each in built.outcomes if each.error is not None},
-        built.paid,
-    )
-
-
-def compared(sweep: Sweep, work: Work) -> Results:
-    """The results of all jobs, which are those of the last time where nothing was done."""
-    before = read_results(sweep.folder)
-    same = before is not None and [row.job for row in before.rows] == [job.name for job in sweep.jobs]
-    if before is not None and same and not (work.reports or work.errors):
-        return before
-    each = [(job, work.errors.get(job.name)) for job in sweep.jobs]
-    results = results_of(each, work.paid, Path(sweep.jobs[0].settings.cache.dir), before)
-    write_results(sweep.folder, results)
-    return results
+    with alone(sweep.folder, run_id, console.note):
+        try:
+            work_on(jobs, options.until, console.note, together)
+        except InterruptedBuildError:
+            if work.reports:  # their files are new
+                conclude(sweep, work, time.monotonic() - started)
+            raise
+        return conclude(sweep, work, time.monotonic() - started)
 
 
 def document(done: Done) -> JsonObject:
@@ -139,7 +84,8 @@ def document(done: Done) -> JsonObject:
         "calls": tally.asked,
         "exact": True,
         "stages": {
-            name: {"cached": stage.cached, "ask": stage.asked, "unknown": 0} for name, stage in tally.stages.items()
+            name: {"cached": done.work.cached.get(name, stage.cached), "ask": stage.asked, "unknown": 0}
+            for name, stage in tally.stages.items()
         },
         "tokens": {"prompt": prompt, "completion": completion},
         "usd": tally.usd,

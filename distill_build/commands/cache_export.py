@@ -2,7 +2,6 @@
 
 import glob
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from distill_build.cache.selection import Holdings
 from distill_build.commands.cache_access import cache_to_carry
 from distill_build.commands.columns import volume
 from distill_build.commands.locate import find_cache
+from distill_build.commands.notes import say
+from distill_build.console.page import print_lines
 from distill_build.console.watching import watched
-from distill_build.console.words import number_of
 from distill_build.errors import StorageError, UsageError
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, number_of
 
 
 @dataclass(slots=True)
@@ -46,9 +46,9 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps(_document(target, written, holdings), ensure_ascii=False, indent=2))
     elif not options.quiet:
-        print(_text(target, written))
+        print_lines([_text(target, written)])
     if holdings.losses:
-        print(f"distill-build: {holdings.losses.sentence(f'{target} is written')}", file=sys.stderr)
+        say(holdings.losses.sentence(f"{target} is written"))
         return StorageError.exit_code
     return 0
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from distill_build.cache.checking import check
 from distill_build.cache.findings import KINDS, Damage, Findings, Hit
 from distill_build.cache.quarantine import REPORT, Quarantine
-from distill_build.commands.locate import find_cache
-from distill_build.console.words import number_of, rough_money
+from distill_build.commands.locate import find_cache_to_check
+from distill_build.console.page import print_lines
+from distill_build.console.words import rough_money
 from distill_build.engine.lock import unused
 from distill_build.engine.reading import writable
 from distill_build.errors import StorageError
 from distill_build.options import Options
-from distill_build.records import JsonObject, short
+from distill_build.records import JsonObject, number_of, short
 
 SHOWN = 10
 """Damaged things that are printed, and items of each; -v prints all, and the report in quarantine holds them too."""
@@ -29,7 +30,7 @@ BUSY = "the cache is in use by a build, an import or gc, so everything was left 
 
 def run(options: Options) -> int:
     """Checks the cache that `options` name."""
-    directory = find_cache(options)
+    directory = find_cache_to_check(options)
     if not writable(directory):
         return _checked(options, directory, None, READ_ONLY)
     with unused(directory) as alone:
@@ -47,8 +48,7 @@ def _checked(options: Options, directory: Path, quarantine: Quarantine | None, r
     if options.json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        for line in text(directory, findings, folder, remark, options):
-            print(line)
+        print_lines(text(directory, findings, folder, remark, options))
     return 0 if findings.sound else StorageError.exit_code
 
 
@@ -101,12 +101,11 @@ def _counted(kind: str, findings: Findings) -> str:
 
 
 def _salvaged(findings: Findings, *, done: bool) -> str:
-    of = f" of {findings.expected:,}" if findings.expected is not None else ""
-    if done and not findings.saved:
+    saved, expected = findings.saved or 0, findings.expected
+    if done and not saved:
         return "a new, empty database was made: no call could be read"
-    if done:
-        return f"a new database was made of the {findings.saved:,}{of} calls that could be read"
-    return f"{findings.saved:,}{of} calls can be read and saved"
+    calls = number_of(saved, "calls") if expected is None else f"{saved:,} of {number_of(expected, 'calls')}"
+    return f"a new database was made of the {calls} that could be read" if done else f"{calls} can be read and saved"
 
 
 def _details(findings: Findings, *, shown: int, verbose: bool) -> Iterator[str]:
@@ -117,12 +116,12 @@ def _details(findings: Findings, *, shown: int, verbose: bool) -> Iterator[str]:
         yield ""
         yield damage.reason
         if damage.name in findings.restored:
-            yield "  made anew from the files of its dataset"
+            yield f"  made anew{' from the files of its dataset' if damage.kind == 'object' else ''}"
         elif damage.kind in ("call", "object"):
             yield from _belongs(hits.get(damage.name, []), damage, verbose=verbose)
     if len(findings.damage) > shown:
         yield ""
-        yield f"and {len(findings.damage) - shown:,} more: -v prints them, --json holds them"
+        yield f"and {len(findings.damage) - shown:,} more: -v prints all, --json holds all"
     if findings.damage:
         yield ""
 
@@ -137,7 +136,7 @@ def _belongs(hits: list[Hit], damage: Damage, *, verbose: bool) -> Iterator[str]
         item = "" if (hit.item,) == hit.path else f"{',' if hit.stage else ''} {hit.item}"  # the topic is its own id
         yield f"  {place}{item} ({hit.dataset} {short(hit.version)}{more})"
     if len(hits) > SHOWN and not verbose:
-        yield f"  and {len(hits) - SHOWN:,} more items"
+        yield f"  and {number_of(len(hits) - SHOWN, 'more items')}"
 
 
 def _lacking(findings: Findings, *, shown: int) -> Iterator[str]:
@@ -147,7 +146,8 @@ def _lacking(findings: Findings, *, shown: int) -> Iterator[str]:
         of = number_of(each.of, "responses")
         yield f"{each.dataset} {short(each.version)} lacks {amount} {of} that it was read from"
     if len(findings.lacking) > shown:
-        yield f"and {len(findings.lacking) - shown:,} older versions lack some: -v prints them, --json holds them"
+        older = number_of(len(findings.lacking) - shown, "older versions")
+        yield f"the same holds for {older}: -v prints all, --json holds all"
 
 
 def _asked_again(findings: Findings) -> str:

@@ -1,8 +1,8 @@
 """What a cache got from a bundle or a remote, in words."""
 
 from distill_build.cache.intake import Gains
-from distill_build.console.words import money, number_of, tokens
-from distill_build.records import short
+from distill_build.console.words import money, tokens
+from distill_build.records import number_of, short
 
 
 def text(gains: Gains, *, whole: bool) -> str:
@@ -20,9 +20,9 @@ def _cost(gains: Gains) -> str:
     if not gains.responses:
         return ""
     if gains.unpriced == gains.responses:
-        return f"; they took {tokens(gains.tokens)} tokens"
+        return f"; asking took {tokens(gains.tokens)} tokens"
     but = f" ({gains.unpriced:,} of them without a price)" if gains.unpriced else ""
-    return f"; they had cost {money(gains.usd)}{but} and {tokens(gains.tokens)} tokens"
+    return f"; asking had cost {money(gains.usd)}{but} and {tokens(gains.tokens)} tokens"
 
 
 def incomplete(gains: Gains, whence: str) -> str:

@@ -11,13 +11,14 @@ from distill_build.cache.policy import Policy, policy_of
 from distill_build.cache.removal import carry_out
 from distill_build.commands.columns import figures_table, volume
 from distill_build.commands.locate import find_cache
-from distill_build.console.words import local_time, number_of
+from distill_build.console.page import line_width, print_lines
+from distill_build.console.words import local_time
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.lock import unused
 from distill_build.engine.reading import writable
 from distill_build.errors import StorageError
 from distill_build.options import Options
-from distill_build.records import JsonObject, short
+from distill_build.records import JsonObject, number_of, short
 
 BUSY = "the cache is in use by a build, an import or another gc: nothing was removed; run gc again when that has ended"
 VERSIONS_SHOWN = 10
@@ -55,8 +56,7 @@ def tell(options: Options, directory: Path, policy: Policy, found: Collection) -
     if options.json:
         print(json.dumps(document(directory, found, left, options), ensure_ascii=False, indent=2))
         return 0
-    for line in text(directory, policy, found, left, options):
-        print(line)
+    print_lines(text(directory, policy, found, left, options))
     return 0
 
 
@@ -106,14 +106,14 @@ def _versions(found: Collection, *, shown: int) -> Iterator[str]:
     for version in list(found.versions.values())[:shown]:
         yield f"  {version.name} {short(version.version)} of {local_time(version.at)}"
     if len(found.versions) > shown:
-        yield f"  and {len(found.versions) - shown:,} more: -v lists them"
+        yield f"  and {len(found.versions) - shown:,} more: -v lists all"
 
 
 def _calls(found: Collection) -> Iterator[str]:
     if found.chosen:
         yield ""
-        yield f"{number_of(len(found.chosen), 'calls')} that nothing needs, with what they had cost:"
-        yield from (f"  {line}" for line in figures_table(figures_of(found.chosen)))
+        yield f"{number_of(len(found.chosen), 'calls')} that nothing needs, and the cost:"
+        yield from (f"  {line}" for line in figures_table(figures_of(found.chosen), line_width() - 2))
 
 
 def _unused(found: Collection) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _unused(found: Collection) -> Iterator[str]:
     if found.objects:
         yield f"{number_of(len(found.objects), 'objects')} of no version"
     if found.files:
-        yield f"{number_of(len(found.files), 'files')} that were being written, or of no entry"
+        yield f"{number_of(len(found.files), 'files')} left half-written, or of no entry"
     if found.roots:
         yield f"{number_of(len(found.roots), 'datasets')} without a version, whose folder is gone"
 

@@ -1,7 +1,6 @@
 """`cache import FILE`: takes a bundle into the cache."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -12,10 +11,12 @@ from distill_build.cache.intake import Intake
 from distill_build.commands.cache_access import cache_to_fill
 from distill_build.commands.cache_gains import incomplete, text
 from distill_build.commands.locate import place_for_cache
+from distill_build.commands.notes import say
+from distill_build.console.page import print_lines
 from distill_build.console.watching import watched
-from distill_build.console.words import number_of
 from distill_build.errors import CorruptEntryError, StorageError, UsageError
 from distill_build.options import Options
+from distill_build.records import number_of
 
 
 def run(options: Options) -> int:
@@ -36,9 +37,9 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps({"file": str(source), "cache": str(cache), **gains.row()}, ensure_ascii=False, indent=2))
     elif not options.quiet:
-        print(f"{source} → {cache}: {text(gains, whole=not gains.incomplete)}")
+        print_lines([f"{source} → {cache}: {text(gains, whole=not gains.incomplete)}"])
     if gains.incomplete:
-        print(f"distill-build: {incomplete(gains, str(source))}", file=sys.stderr)
+        say(incomplete(gains, str(source)))
         return StorageError.exit_code
     return 0
 

@@ -1,7 +1,6 @@
 """`cache pull URL`: fetches what a remote has and the cache lacks."""
 
 import json
-import sys
 
 from distill_build.cache.indexes import read_indexes
 from distill_build.cache.pulling import Pull
@@ -10,10 +9,12 @@ from distill_build.commands.cache_access import cache_to_fill
 from distill_build.commands.cache_gains import incomplete, text
 from distill_build.commands.columns import volume
 from distill_build.commands.locate import place_for_cache
+from distill_build.commands.notes import say
+from distill_build.console.page import print_lines
 from distill_build.console.watching import watched
-from distill_build.console.words import number_of
 from distill_build.errors import StorageError
 from distill_build.options import Options
+from distill_build.records import number_of
 from distill_build.versions.archive import Archive
 
 
@@ -39,9 +40,9 @@ def run(options: Options) -> int:
         print(json.dumps(document, ensure_ascii=False, indent=2))
     elif not options.quiet:
         fetched = f" ({_fetched(pull)})" if pull.packs else ""
-        print(f"{remote.shown} → {cache}: {text(gains, whole=not troubles)}{fetched}")
+        print_lines([f"{remote.shown} → {cache}: {text(gains, whole=not troubles)}{fetched}"])
     for trouble in troubles:
-        print(f"distill-build: {trouble}", file=sys.stderr)
+        say(trouble)
     return StorageError.exit_code if troubles else 0
 
 

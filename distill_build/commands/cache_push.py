@@ -1,7 +1,6 @@
 """`cache push URL`: sends what a remote lacks."""
 
 import json
-import sys
 
 from distill_build.cache.indexes import read_indexes
 from distill_build.cache.pushing import Push, Sent
@@ -9,10 +8,12 @@ from distill_build.cache.remote import Remote
 from distill_build.commands.cache_access import cache_to_carry
 from distill_build.commands.columns import volume
 from distill_build.commands.locate import find_cache
+from distill_build.commands.notes import say
+from distill_build.console.page import print_lines
 from distill_build.console.watching import watched
-from distill_build.console.words import number_of
 from distill_build.errors import StorageError
 from distill_build.options import Options
+from distill_build.records import number_of
 
 
 def run(options: Options) -> int:
@@ -21,7 +22,9 @@ def run(options: Options) -> int:
     with cache_to_carry(options, cache) as holdings:
         with watched(lambda: f"looking at {remote.shown}", quiet=options.quiet):
             push = Push(holdings, remote, read_indexes(remote))
-        with watched(lambda: f"{_volume(push.sent)} sent of {push.sent.seen_calls:,} calls", quiet=options.quiet):
+        with watched(
+            lambda: f"{_volume(push.sent)} sent of {number_of(push.sent.seen_calls, 'calls')}", quiet=options.quiet
+        ):
             sent = push.run()
     troubles = sorted(push.indexes.damaged.values())
     if holdings.losses:
@@ -29,9 +32,9 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps({"remote": remote.shown, **sent.row(), "troubles": troubles}, ensure_ascii=False, indent=2))
     elif not options.quiet:
-        print(f"{cache} → {remote.shown}: {_text(sent)}")
+        print_lines([f"{cache} → {remote.shown}: {_text(sent)}"])
     for trouble in troubles:
-        print(f"distill-build: {trouble}", file=sys.stderr)
+        say(trouble)
     return StorageError.exit_code if troubles else 0
 
 

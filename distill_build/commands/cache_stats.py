@@ -10,9 +10,9 @@ from distill_build.cache.places import QUARANTINE
 from distill_build.cache.roots import is_there
 from distill_build.commands.columns import cost_of, figures_table, volume
 from distill_build.commands.locate import find_cache
-from distill_build.console.words import number_of
+from distill_build.console.page import line_width, print_lines
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, number_of
 
 DATASETS_SHOWN = 10
 
@@ -24,8 +24,7 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps(document(directory, found), ensure_ascii=False, indent=2))
         return 0
-    for line in text(directory, found, quiet=options.quiet, verbose=options.verbose):
-        print(line)
+    print_lines(text(directory, found, quiet=options.quiet, verbose=options.verbose))
     return 0
 
 
@@ -69,7 +68,7 @@ def text(directory: Path, found: Inventory, *, quiet: bool = False, verbose: boo
         return
     if found.all.groups:
         yield ""
-        yield from figures_table(found.all)
+        yield from figures_table(found.all, line_width())
         yield ""
         yield from _needed(found)
     yield from _datasets(found, shown=len(found.roots) if verbose else DATASETS_SHOWN)
@@ -100,6 +99,6 @@ def _datasets(found: Inventory, *, shown: int) -> Iterator[str]:
         gone = "" if is_there(root) else ", which is gone"
         yield f"  {root.name}: {number_of(len(root.versions), 'versions')}, built in {root.folder}{gone}"
     if len(found.roots) > shown:
-        yield f"  and {len(found.roots) - shown} more datasets: -v lists them"
+        yield f"  and {number_of(len(found.roots) - shown, 'more datasets')}: -v lists all"
     if found.imported:
         yield f"  {number_of(found.imported, 'versions')} from elsewhere: imported, or of a folder that is gone"

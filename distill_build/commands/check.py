@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from distill_build.commands.examination import Examination, distinct
-from distill_build.console.words import money, number_of
+from distill_build.console.words import money
 from distill_build.errors import ConfigurationError
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
 
 MARKS = {"ok": "ok", "no": "-", "fails": "FAILS"}
@@ -20,8 +20,12 @@ MILLION = 1_000_000
 
 
 def run(settings: Settings, options: Options) -> int:
+    """Asks about each model that the roles use, and prints what was found."""
+    return check([Examination(settings, roles) for roles in distinct(settings).values()], options)
+
+
+def check(examinations: Sequence[Examination], options: Options) -> int:
     """Asks one endpoint after the other, so that no limit of an endpoint is exceeded, and prints what was found."""
-    examinations = [Examination(settings, roles) for roles in distinct(settings)]
     asyncio.run(_examine(examinations))
     people = sys.stderr if options.json else sys.stdout
     for line in lines(examinations, quiet=options.quiet):

@@ -1,16 +1,16 @@
 """`checkout VERSION`: brings a version's files back from the cache, without a model."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 
 from distill_build.commands.kept import find_place
 from distill_build.commands.notes import notes
-from distill_build.console.words import number_of
+from distill_build.console.page import HANG, Line, print_lines
 from distill_build.options import Options
-from distill_build.records import JsonObject, short
+from distill_build.records import JsonObject, number_of, short
 from distill_build.stages.dataset import Dataset
-from distill_build.stages.replacement import finish_moves
 from distill_build.stages.restoring import Restored, Target, bring_back
 from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Version
@@ -23,14 +23,14 @@ def run(options: Options) -> int:
     wanted, *name = options.arguments
     dataset, names = find_place(options, wanted, name[0] if name else None)
     note = notes(quiet=options.quiet)
-    finish_moves(dataset, note)  # the lock that is about to be read may be one of the files
     lock = None if LATEST.fullmatch(wanted) else lock_named(wanted, names.folder)
     target = Target(names.version(wanted), lock)
     restored = bring_back(dataset, names.archive, target, note)
     if options.json:
         print(json.dumps(document(dataset, restored), ensure_ascii=False, indent=2))
-    for line in text(dataset, target.version, restored, quiet=options.quiet):
-        print(line, file=sys.stderr if options.json else sys.stdout)
+    print_lines(
+        text(dataset, target.version, restored, quiet=options.quiet), sys.stderr if options.json else sys.stdout
+    )
     return 0
 
 
@@ -49,19 +49,20 @@ def document(dataset: Dataset, restored: Restored) -> JsonObject:
     }
 
 
-def text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool) -> Iterator[str]:
+def text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool) -> Iterator[str | Line]:
     """What was done; `quiet` leaves what nobody may miss."""
     lock = restored.lock
     if not quiet:
         counts = ", ".join(number_of(lock.counts[stage], stage) for stage in STAGES)
         yield f"{dataset.folder} holds version {short(lock.version)} again: {counts}"
-        yield f"  {'  '.join(str(path.relative_to(dataset.folder)) for path in restored.files)}"
+        files = "  ".join(str(path.relative_to(dataset.folder)) for path in restored.files)
+        yield ("  ", "plain"), HANG, (files, "plain")
     for copy in restored.edited:
         yield f"{copy.name} was not as it was last written here; the file that was there is kept as {copy}"
     if lock.missing:
         missing = ", ".join(number_of(number, stage) for stage, number in lock.missing.items())
         yield f"this version lacks {missing}: see {dataset.artefact('failures.jsonl')}"
-    if version.name != dataset.folder.name:
+    if not str(dataset.folder.absolute()).endswith(os.sep + version.name):
         yield f"it is a version of {version.name}"
     if not restored.as_named:
         yield f"the exports came out in other bytes than that lock says, so {LOCK} names those that are there"

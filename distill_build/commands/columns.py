@@ -3,18 +3,37 @@
 from collections.abc import Iterator, Sequence
 
 from distill_build.cache.figures import Figures, Group
+from distill_build.console.grid import Grid
 from distill_build.console.words import money
+from distill_build.console.wrapping import shortened
 
 HEADINGS = ("stage", "model", "calls", "accepted", "open", "responses", "prompt tokens", "completion tokens", "cost")
+SPARE = ("accepted", "responses", "open", "prompt tokens")
+"""What goes first where there is no room: --json has it all."""
 TEXT_COLUMNS = 2
+MODEL = HEADINGS.index("model")
+SHORTEST_MODEL = 16
 
 
-def figures_table(figures: Figures) -> Iterator[str]:
-    """Calls by stage and model, nothing where there are none."""
+def figures_table(figures: Figures, width: int) -> Iterator[str]:
+    """Calls by stage and model in lines of about `width` cells, nothing where there are none."""
     if figures.groups:
-        yield from table(
-            [HEADINGS, *((stage, model, *_cells(figures.groups[stage, model])) for stage, model in figures.in_order())]
-        )
+        rows = [(stage, model, *_cells(figures.groups[stage, model])) for stage, model in figures.in_order()]
+        yield from table(_fitted(rows, width))
+
+
+def _fitted(rows: Sequence[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
+    """`rows` below their heads. Where that is too wide the names of models are cut, and then columns go."""
+    narrow = (_with_model(row, SHORTEST_MODEL) for row in rows)
+    heads = Grid(HEADINGS, tuple(narrow), SPARE).fitted(width).heads
+    places = [HEADINGS.index(head) for head in heads]
+    grid = Grid(heads, tuple(tuple(row[place] for place in places) for row in rows))
+    room = max(SHORTEST_MODEL, width - (grid.width - grid.widths[MODEL]))
+    return [heads, *(_with_model(row, room) for row in grid.rows)]
+
+
+def _with_model(row: tuple[str, ...], room: int) -> tuple[str, ...]:
+    return (*row[:MODEL], shortened(row[MODEL], room), *row[MODEL + 1 :])
 
 
 def _cells(group: Group) -> tuple[str, ...]:

@@ -8,17 +8,16 @@ from distill_build.commands.diff_document import document
 from distill_build.commands.diff_item import find_pair, item_document, item_text
 from distill_build.commands.diff_sides import find_sides
 from distill_build.commands.diff_text import text
-from distill_build.console.page import open_page
+from distill_build.console.page import line_width, open_page
 from distill_build.options import Options
 
 ITEM = re.compile(r"[tqa]_[0-9a-f]{0,16}")
-BEFORE, LATEST = "latest~1", "latest"
 
 
 def run(options: Options) -> int:
     """Compares the versions that the words name; returns 0, or under --exit-code 1 where they differ.
 
-    One name is compared with the latest version, and that with the one before it where none is said.
+    One name is compared with what the folder holds; where none is said, the latest version with the one before it.
     """
     names, item = words_of(options.arguments)
     old, new, cache = find_sides(options, names)
@@ -27,7 +26,7 @@ def run(options: Options) -> int:
         pair = find_pair(comparison, item)
         shown, lines = item_document(comparison, pair), item_text(comparison, pair)
     else:
-        shown, lines = document(comparison, whole=options.verbose), text(comparison, options)
+        shown, lines = document(comparison, whole=options.verbose), text(comparison, options, line_width())
     if options.json:
         print(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
@@ -37,9 +36,8 @@ def run(options: Options) -> int:
     return 1 if options.exit_code and comparison.differs else 0
 
 
-def words_of(arguments: tuple[str, ...]) -> tuple[tuple[str, str], str | None]:
-    """The names of the two versions, and the id of an item, which stands last."""
+def words_of(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
+    """The names of the versions, two at most, and the id of an item, which stands last."""
     last = len(arguments) - 1
     item = arguments[last] if arguments and (last == 2 or ITEM.fullmatch(arguments[last])) else None
-    names = arguments[:last] if item is not None else arguments
-    return (names[0] if names else BEFORE, names[1] if len(names) > 1 else LATEST), item
+    return arguments[:last] if item is not None else arguments, item

@@ -8,8 +8,8 @@ import msgspec
 
 from distill_build.artefact_rows import TagRow
 from distill_build.commands.diff_comparison import Comparison
-from distill_build.commands.diff_text import EMPTY, Line, heading, notes, reason
-from distill_build.console.page import Style
+from distill_build.commands.diff_text import EMPTY, heading, notes, reason
+from distill_build.console.page import HANG, Line, Style
 from distill_build.console.word_diff import Piece, changed_words
 from distill_build.errors import UsageError
 from distill_build.records import JsonObject, answer_id, short
@@ -188,7 +188,7 @@ def item_text(comparison: Comparison, pair: Pair) -> Iterator[Line]:
         if words or name != "reasoning":
             yield EMPTY
             yield ((_title(name, words), "head"),)
-            yield tuple((piece.text, STYLES[piece.kind]) for piece in words)
+            yield (HANG, *((piece.text, STYLES[piece.kind]) for piece in words))
 
 
 def _differ(words: list[Piece]) -> bool:
@@ -219,7 +219,7 @@ def _place(side: str, row: Row | None, tree: TagTree) -> Iterator[Line]:
     if row is not None:
         path = row.path if isinstance(row, TagRow) else tree.tags[row.tag].path
         call = f"  call {short(row.call)}" if isinstance(row, AnswerRow) else ""
-        yield ((f"  {side}  ", "quiet"), (f"{row.id}  {' / '.join(path)}{call}", "plain"))
+        yield ((f"  {side}  ", "quiet"), HANG, (f"{row.id}  {' / '.join(path)}{call}", "plain"))
 
 
 def _group(comparison: Comparison, pair: Pair) -> Group | None:

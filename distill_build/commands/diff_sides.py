@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill_build.commands.kept import find_kept
-from distill_build.commands.locate import OUTPUTS
-from distill_build.errors import DifferenceError, UsageError
+from distill_build.commands.locate import OUTPUTS, settled
+from distill_build.errors import DifferenceError, StorageError, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import ARTEFACTS, Dataset, version_of
@@ -22,6 +22,10 @@ from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import Content, FolderContent, KeptContent
 from distill_build.versions.lockfile import LOCK, Facts, Lock, facts_of, read_lock
 from distill_build.versions.names import GIT, LATEST, Names, lock_named, names_nothing
+
+BEFORE, NEWEST = "latest~1", "latest"
+NoNames = UsageError | StorageError
+"""Why there are no names of versions: no dataset or cache, or a cache that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +51,59 @@ class Compared:
     note: str = ""
 
 
-def find_sides(options: Options, wanted: tuple[str, str]) -> tuple[Compared, Compared, Path | None]:
+def find_sides(options: Options, wanted: tuple[str, ...]) -> tuple[Compared, Compared, Path | None]:
     """The two versions called `wanted`, and the cache, None where there is none and none was needed.
 
+    Where one is named, the other is what the folder holds; where none is, they are the latest and the one before it.
     Raises UsageError for a name that means nothing, DifferenceError for a lock that cannot be gone by.
     """
     found = _names(options, wanted)
-    old, new = (_side(found, each) for each in wanted)
+    for folder in filter(os.path.isdir, wanted):  # not of Path: a name may be too long for one
+        settled(Dataset(Path(folder)), options)
+    old, new = (_side(found, each) for each in _both(found, wanted))
     return old, new, found.archive.directory if isinstance(found, Names) else None
 
 
-def _names(options: Options, wanted: tuple[str, str]) -> Names | UsageError:
+def _both(found: Names | NoNames, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """`wanted`, with what stands for names that were not said: a folder without rows, or itself, is no other side."""
+    if len(wanted) != 1:
+        return wanted or (BEFORE, NEWEST)
+    folder = found.folder if isinstance(found, Names) else None
+    if folder is None or not _holds_rows(folder) or Path(wanted[0]).absolute() == folder.absolute():
+        return (*wanted, NEWEST)
+    return (*wanted, str(folder))
+
+
+def _holds_rows(folder: Path) -> bool:
+    return folder.is_dir() and any((folder / name).is_file() for name in ARTEFACTS)
+
+
+def _names(options: Options, wanted: tuple[str, ...]) -> Names | NoNames:
     """The versions of the dataset; or why there are none, which matters only to names that are no paths."""
     try:
         return find_kept(options)[1]
-    except UsageError as error:
-        own = next((path for path in map(Path, wanted) if path.absolute().parent == OUTPUTS.absolute()), None)
+    except (UsageError, StorageError) as error:
+        own = next(filter(_is_datasets, map(_folder, wanted)), None)
         if options.dataset is not None or own is None:
             return error
-        return _names(replace(options, dataset=str(own)), wanted)
+        return _names(replace(options, dataset=own), wanted)
 
 
-def _side(found: Names | UsageError, wanted: str) -> Compared:
+def _folder(wanted: str) -> str:
+    """The folder that a path is of, be it that of a lock."""
+    folder, name = os.path.split(wanted)
+    return (folder or os.curdir) if name == LOCK else wanted
+
+
+def _is_datasets(folder: str) -> bool:
+    """Whether a dataset lies there, or has its place there."""
+    lock = os.path.join(folder, LOCK)  # noqa: PTH118 - not of Path: a name may be too long for one
+    return os.path.isfile(lock) or Path(folder).absolute().parent == OUTPUTS.absolute()  # noqa: PTH113 - as above
+
+
+def _side(found: Names | NoNames, wanted: str) -> Compared:
     there = os.path.exists(wanted)  # noqa: PTH110 - a name that is too long for a path is none
-    if isinstance(found, UsageError):
+    if isinstance(found, NoNames):
         if not there:
             raise names_nothing(wanted) if os.sep in wanted else found
         return _at_path(None, wanted)
@@ -82,7 +115,7 @@ def _side(found: Names | UsageError, wanted: str) -> Compared:
 def _at_path(names: Names | None, wanted: str) -> Compared:
     """What a path or a commit names: the files of a folder, else what a lock says."""
     folder = Path(wanted)
-    if folder.is_dir() and any((folder / name).is_file() for name in ARTEFACTS):
+    if _holds_rows(folder):
         return _in_folder(names, folder, wanted)
     lock = lock_named(wanted, names.folder if names is not None else Path())
     assert lock is not None, "a name that is neither a path nor a commit was seen to"  # noqa: S101

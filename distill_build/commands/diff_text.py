@@ -6,11 +6,14 @@ from itertools import islice
 
 from distill_build.commands.diff_comparison import Comparison, Counts
 from distill_build.commands.diff_sides import Compared
-from distill_build.console.page import Span, Style
-from distill_build.console.words import local_time, number_of
+from distill_build.commands.locate import typed
+from distill_build.console.page import HANG, Line, Style
+from distill_build.console.words import local_time
+from distill_build.console.wrapping import CUT, cells, cut, fits
 from distill_build.engine.manifest import ABSENT
 from distill_build.options import Options
-from distill_build.records import short
+from distill_build.records import Path as TagPath
+from distill_build.records import number_of, short
 from distill_build.stages.attribution import Group
 from distill_build.stages.causes import UNTIL, Cause
 from distill_build.stages.setting_wording import said
@@ -28,12 +31,11 @@ MARKS: dict[str, tuple[str, Style]] = {
     "changed": ("~", "changed"),
     "renamed": ("~", "changed"),
 }
-Line = tuple[Span, ...]
 EMPTY: Line = ()
 
 
-def text(comparison: Comparison, options: Options) -> Iterator[Line]:
-    """All lines: counts alone under -q, all items and whole prompts under -v."""
+def text(comparison: Comparison, options: Options, width: int) -> Iterator[Line]:
+    """All lines: counts alone under -q, all items and whole prompts under -v. An item is cut to one row of `width`."""
     if not options.quiet:
         yield from heading(comparison)
         yield EMPTY
@@ -47,9 +49,9 @@ def text(comparison: Comparison, options: Options) -> Iterator[Line]:
     yield from settings(comparison, whole=options.verbose)
     for group in comparison.groups:
         yield EMPTY
-        yield from group_lines(comparison, group, whole=options.verbose)
+        yield from group_lines(comparison, group, width, whole=options.verbose)
     yield from _nothing_found(comparison)
-    yield from _further(comparison, whole=options.verbose)
+    yield from _further(comparison, options)
 
 
 def heading(comparison: Comparison) -> Iterator[Line]:
@@ -57,8 +59,8 @@ def heading(comparison: Comparison) -> Iterator[Line]:
     old, new = comparison.old, comparison.new
     names = old.dataset if old.dataset == new.dataset else f"{old.dataset} → {new.dataset}"
     yield ((names, "head"),)
-    yield (("  old  ", "quiet"), (_side(old), "plain"))
-    yield (("  new  ", "quiet"), (_side(new), "plain"))
+    yield (("  old  ", "quiet"), HANG, (_side(old), "plain"))
+    yield (("  new  ", "quiet"), HANG, (_side(new), "plain"))
 
 
 def notes(comparison: Comparison) -> Iterator[Line]:
@@ -88,11 +90,10 @@ def table(comparison: Comparison) -> Iterator[Line]:
     rows = [HEADINGS, *(_row(stage, comparison.counts.get(stage)) for stage in STAGES)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        yield (
-            ("   ".join([row[0].ljust(widths[0]), *cells]).rstrip(), "plain"),
-            (_remark(comparison, row[0]), "quiet"),
-        )
+        figures = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        remark = _remark(comparison, row[0])
+        line = "   ".join([row[0].ljust(widths[0]), *figures])
+        yield ((f"{line}   ", "plain"), HANG, (remark, "quiet")) if remark else ((line, "plain"),)
 
 
 def _row(stage: str, counts: Counts | None) -> tuple[str, ...]:
@@ -104,7 +105,7 @@ def _row(stage: str, counts: Counts | None) -> tuple[str, ...]:
 def _remark(comparison: Comparison, stage: str) -> str:
     difference, counts = comparison.difference, comparison.counts.get(stage)
     if stage in comparison.counts and counts is None:
-        return f"   {comparison.old.counts[stage]:,} → {number_of(comparison.new.counts[stage], stage)}"
+        return f"{comparison.old.counts[stage]:,} → {number_of(comparison.new.counts[stage], stage)}"
     words = []
     if difference is not None and stage == "tags" and difference.renamed:
         words.append(f"{len(difference.renamed):,} renamed")
@@ -114,7 +115,7 @@ def _remark(comparison: Comparison, stage: str) -> str:
             words.append(f"reasoning {sum(c.reasoning for c in changed):,}, answer {sum(c.answer for c in changed):,}")
         if other:
             words.append(f"{other:,} with the same text from another request")
-    return "   " * bool(words) + "; ".join(words)
+    return "; ".join(words)
 
 
 def settings(comparison: Comparison, *, whole: bool) -> Iterator[Line]:
@@ -148,10 +149,11 @@ def _text_diff(cause: Cause) -> Iterator[Line]:
         return
     styles: dict[str, Style] = {"+": "added", "-": "removed", "@": "quiet"}
     for line in islice(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm=""), 2, None):
-        yield ((f"    {line}", styles.get(line[:1], "plain")),)
+        style = styles.get(line[:1], "plain")
+        yield ((f"    {line[:1]}", style), HANG, (line[1:], style))
 
 
-def group_lines(comparison: Comparison, group: Group, *, whole: bool) -> Iterator[Line]:
+def group_lines(comparison: Comparison, group: Group, width: int, *, whole: bool) -> Iterator[Line]:
     """What happened to how many items, why, and the first of them."""
     assert comparison.difference is not None, "there are no groups without items"  # noqa: S101
     count = number_of(len(group.items), group.stage)
@@ -166,9 +168,9 @@ def group_lines(comparison: Comparison, group: Group, *, whole: bool) -> Iterato
     tree = comparison.difference.old if group.change == "removed" else comparison.difference.new
     mark, style = MARKS[group.change]
     for item in group.items[:shown]:
-        before = f"{' / '.join(renamed[item.id])} → " if group.change == "renamed" else ""
-        words = f"{before}{described(tree, group.stage, item, changes.get(item.id))}"
-        yield ((f"  {mark} ", style), (f"{item.id}  ", "quiet"), (words, "plain"))
+        room = width - cells(f"  {mark} {item.id}  ")
+        words = described(tree, group.stage, item, changes.get(item.id), renamed.get(item.id, ()), room)
+        yield ((f"  {mark} ", style), (f"{item.id}  ", "quiet"), HANG, (words, "plain"))
     if len(group.items) > shown:
         yield ((f"    and {len(group.items) - shown:,} more", "quiet"),)
 
@@ -182,7 +184,7 @@ def reason(group: Group, *, settings_known: bool) -> str:
         case "above" if group.change in ("changed", "renamed"):
             return "it follows from a tag above that was renamed"
         case "above":
-            return f"{'below' if above == 'tags' else 'they belong to'} {above} that were {group.change}"
+            return f"below {above} that were {group.change}"
         case "asked again":
             edited = "" if settings_known else ", or edited by hand"
             return f"the same request has another response: asked again (--rebuild), built with another cache{edited}"
@@ -193,18 +195,32 @@ def reason(group: Group, *, settings_known: bool) -> str:
     return "no setting that differs explains it" if settings_known else "not known without the settings of both"
 
 
-def described(tree: TagTree, stage: str, item: Item, changed: ChangedAnswer | None) -> str:
-    """An item on one line."""
-    words = " / ".join(tree.tags[item.tag].path)
-    if stage != "tags":
-        question = " ".join(item.question.split())
-        words += f": {question if len(question) <= LONGEST_QUESTION else question[: LONGEST_QUESTION - 1] + '…'}"
-    if item.sample:
-        words += f" [sample {item.sample}]"
-    if changed is not None:
-        parts = [name for name, differs in (("reasoning", changed.reasoning), ("answer", changed.answer)) if differs]
-        words += f" ({' and '.join(parts)})"
-    return " ".join(words.split())
+def described(tree: TagTree, stage: str, item: Item, changed: ChangedAnswer | None, before: TagPath, room: int) -> str:
+    """An item in one row of `room` cells, after its path `before` where it had another one.
+
+    Where that is too much, the beginnings of paths go first, since others near it have them too.
+    """
+    paths = [path for path in (before, tree.tags[item.tag].path) if path]
+    question = "" if stage == "tags" else f": {cut(' '.join(item.question.split()), LONGEST_QUESTION)}"
+    sample = f" [sample {item.sample}]" if item.sample else ""
+    tail = sample + _what_changed(changed)
+    for labels in range(max(map(len, paths)), 0, -1):
+        words = " → ".join(_end_of(path, labels) for path in paths) + question
+        if fits(words + tail, room):
+            break
+    return cut(words, room - cells(tail)) + tail
+
+
+def _end_of(path: TagPath, labels: int) -> str:
+    shown = path[-labels:]
+    return " ".join(" / ".join(shown if len(shown) == len(path) else (CUT, *shown)).split())
+
+
+def _what_changed(changed: ChangedAnswer | None) -> str:
+    if changed is None:
+        return ""
+    parts = [name for name, differs in (("reasoning", changed.reasoning), ("answer", changed.answer)) if differs]
+    return f" ({' and '.join(parts)})"
 
 
 def _nothing_found(comparison: Comparison) -> Iterator[Line]:
@@ -215,12 +231,12 @@ def _nothing_found(comparison: Comparison) -> Iterator[Line]:
         yield ((what, "plain"),)
 
 
-def _further(comparison: Comparison, *, whole: bool) -> Iterator[Line]:
+def _further(comparison: Comparison, options: Options) -> Iterator[Line]:
     """Where there is more."""
     if not comparison.groups:
         return
-    named = " ".join(called(side) for side in (comparison.old, comparison.new))
+    command = typed(options, "diff", called(comparison.old), called(comparison.new), "ID")
     yield EMPTY
-    if not whole:
+    if not options.verbose:
         yield (("-v lists all items and shows prompts line by line; --json is for programs", "quiet"),)
-    yield ((f"distill-build diff {named} ID shows one item word by word", "quiet"),)
+    yield ((f"{command} shows one item word by word", "quiet"),)

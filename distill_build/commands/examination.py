@@ -142,13 +142,13 @@ class Examination:
         self.findings.append(Finding(name, state, detail))
 
 
-def distinct(settings: Settings) -> list[tuple[Role, ...]]:
-    """The roles, those together whose requests go to one place and look alike."""
+def distinct(settings: Settings) -> dict[bytes, tuple[Role, ...]]:
+    """The roles, those together whose requests go to one place and look alike, by what is alike."""
     groups: dict[bytes, tuple[Role, ...]] = {}
     for role in ROLE_OF_STAGE.values():
         alike = msgspec.json.encode(tiny(getattr(settings, role)))
         groups[alike] = (*groups.get(alike, ()), role)
-    return list(groups.values())
+    return groups
 
 
 def tiny(model: ModelSettings) -> JsonObject:

@@ -3,18 +3,44 @@
 import difflib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from distill_build.commands.notes import notes
 from distill_build.commands.plan import plan_of
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
 from distill_build.stages.causes import Cause, causes_between
 from distill_build.stages.changes import item_changes
+from distill_build.stages.dataset import Dataset
 from distill_build.stages.plan import Plan, StagePlan
 from distill_build.stages.session import Session
+from distill_build.stages.setting_wording import shown
 from distill_build.stages.tally import STAGES
 
-SHOWN_CHARACTERS = 200
+LONGEST_VALUE = 200
+"""Characters of a value that are shown: more than elsewhere, since explain is asked for one thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What changed since the last build of `dataset`, None where there was none, and what a build would ask for."""
+
+    dataset: Dataset
+    causes: list[Cause] | None
+    plan: Plan
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        if self.causes is None:
+            requests = number_of(self.plan.calls, "requests")
+            yield f"{self.dataset.folder} was not built yet: every stage is new, {requests}"
+        else:
+            yield from _lines(self.causes, self.plan)
+
+    def row(self) -> JsonObject:
+        """The document of `explain --json`."""
+        return _document(self.causes or [], self.plan, built=self.causes is not None)
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -22,16 +48,19 @@ def run(settings: Settings, options: Options) -> int:
     session = Session(settings, options.rebuild)
     if options.arguments:
         return _explain_item(session, options)
-    state = session.dataset.state()
-    causes = causes_between(state.recipe, session.identity) if state is not None else []
-    plan = plan_of(session, options)
+    explanation = explain(session, options)
     if options.json:
-        print(json.dumps(_document(causes, plan, built=state is not None), ensure_ascii=False, indent=2))
-    elif state is None:
-        print(f"{session.dataset.folder} was not built yet: every stage is new, {plan.calls} requests")
+        print(json.dumps(explanation.row(), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(_lines(causes, plan)))
+        print("\n".join(explanation.lines()))
     return 0
+
+
+def explain(session: Session, options: Options) -> Explanation:
+    """What changed since the last build of the session's dataset. Sends nothing."""
+    state = session.dataset.state()
+    causes = causes_between(state.recipe, session.identity) if state is not None else None
+    return Explanation(session.dataset, causes, plan_of(session, options, notes(quiet=True)))
 
 
 def _explain_item(session: Session, options: Options) -> int:
@@ -73,16 +102,11 @@ def _difference_lines(name: str, old: object, new: object) -> Iterator[str]:
         lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "old", "new", lineterm="", n=1)
         yield from _indented(lines)
     else:
-        yield f"{name}: {_shown(old)} → {_shown(new)}"
+        yield f"{name}: {shown(old, LONGEST_VALUE)} → {shown(new, LONGEST_VALUE)}"
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:
     return (f"  {line}" for line in lines)
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(_plain(value), ensure_ascii=False) if not isinstance(value, str) else value
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 
 def _plain(value: object) -> object:

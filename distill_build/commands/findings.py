@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome
+from distill_build.records import number_of
 from distill_build.replies.parse import Rejection, parse_items, read_reply, read_usage, visible
 
 TINY = 48
@@ -70,7 +71,7 @@ def reasoning(raw: JsonObject) -> Finding:
     if not isinstance(reply, Rejection) and (reply.reasoning or visible(reply)[0]):
         return Finding("reasoning", "ok", "in the text" if reply.reasoning else "in <think>")
     kept = read_usage(raw).reasoning_tokens
-    return Finding("reasoning", "no", f"{kept} tokens of it, which are not shown" if kept else "none was seen")
+    return Finding("reasoning", "no", f"{number_of(kept, 'tokens')} of it, not shown" if kept else "none was seen")
 
 
 def judged_list(raw: JsonObject) -> str:

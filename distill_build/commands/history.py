@@ -2,94 +2,123 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from distill_build.commands.kept import find_kept
+from distill_build.console.page import line_width, print_lines
 from distill_build.console.words import local_time, money
-from distill_build.errors import DifferenceError
+from distill_build.console.wrapping import cells
 from distill_build.options import Options
-from distill_build.records import JsonObject, short
+from distill_build.records import JsonObject, number_of, short
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.folder_version import folder_version
-from distill_build.stages.history import Step, record_row, steps
+from distill_build.stages.history import Step, record_row, step_of
 from distill_build.stages.setting_wording import listed, said
 from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Version
-from distill_build.versions.lockfile import LOCK, read_lock
+from distill_build.versions.lockfile import LOCK, sound_lock
 
 HEADINGS = ("version", "built", *STAGES, "calls", "cost")
 HELD = "*"
+GAP = "  "
 CHANGES_SHOWN = 3
+STRANGERS_SHOWN = 5
 
 
 def run(options: Options) -> int:
     """Prints the versions of the dataset that `options` name; -v adds tokens, time and all changes."""
     dataset, names = find_kept(options, *options.arguments)
-    made = steps(names.archive, names.archive.history(names.folder, names.name))[::-1]
-    held = folder_version(dataset)
+    archive = names.archive
+    made = [step_of(archive, version) for version in archive.history(names.folder, names.name)[::-1]]
+    history = History(dataset, folder_version(dataset), made, archive.strangers(names.folder, names.name))
     if options.json:
-        print(json.dumps(document(dataset, held, made), ensure_ascii=False, indent=2))
+        print(json.dumps(document(history), ensure_ascii=False, indent=2))
         return 0
-    for line in text(dataset, held, made, verbose=options.verbose, quiet=options.quiet):
-        print(line)
+    print_lines(text(history, line_width(), verbose=options.verbose, quiet=options.quiet))
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`held` is the version of the folder's files; `made` are the dataset's versions, newest first.
+
+    `strangers` have the dataset's name, and are of another one.
+    """
+
+    dataset: Dataset
+    held: str | None
+    made: list[Step]
+    strangers: list[Version]
+
+    @property
+    def current(self) -> Step | None:
+        """The newest step with the version that is held: the same one may have been built more than once."""
+        return next((step for step in self.made if step.version.version == self.held), None)
 
 
 def version_locked(dataset: Dataset) -> str | None:
     """The version that the folder's lock names; None where there is none to go by."""
-    try:
-        lock = read_lock(dataset.artefact(LOCK))
-    except DifferenceError:
-        return None
+    lock = sound_lock(dataset.artefact(LOCK))
     return None if lock is None else lock.version
 
 
-def document(dataset: Dataset, held: str | None, made: list[Step]) -> JsonObject:
+def document(history: History) -> JsonObject:
     """The document of `history --json`; versions are newest first."""
-    place = newest_of(made, held)
     return {
-        "folder": str(dataset.folder),
-        "held": held,
-        "locked": version_locked(dataset),
-        "versions": [record_row(step) | {"current": step is place} for step in made],
+        "folder": str(history.dataset.folder),
+        "held": history.held,
+        "locked": version_locked(history.dataset),
+        "versions": [record_row(step) | {"current": step is history.current} for step in history.made],
+        "others": [version.version for version in history.strangers],
     }
 
 
-def newest_of(made: list[Step], version: str | None) -> Step | None:
-    """The newest step with a version: the same one may have been built more than once."""
-    return next((step for step in made if step.version.version == version), None)
-
-
-def text(dataset: Dataset, held: str | None, made: list[Step], *, verbose: bool, quiet: bool) -> Iterator[str]:
-    """The versions for people."""
+def text(history: History, width: int, *, verbose: bool, quiet: bool) -> Iterator[str]:
+    """The versions for people, in lines for `width` cells."""
+    name, made = history.dataset.folder.name, history.made
     if not made:
-        yield f"{dataset.folder.name} has no version in the cache yet: a build makes one, and cache import brings them"
+        yield f"{name} has no version in the cache yet: a build makes one, and cache import brings them"
         return
-    current = newest_of(made, held)
     if not quiet:
-        number = f"{len(made)} versions" if len(made) > 1 else "1 version"
-        yield f"{dataset.folder.name}: {number}, the newest first"
+        yield f"{name}: {number_of(len(made), 'versions')}, the newest first"
         yield ""
-    yield from table(made, current, verbose=verbose)
+    yield from table(history, width, verbose=verbose)
     if not quiet:
-        yield from remarks(dataset, held, current)
+        yield ""
+        yield from remarks(history)
 
 
-def table(made: list[Step], current: Step | None, *, verbose: bool) -> Iterator[str]:
-    """A line for each version, what changed at its end; `verbose` puts that and more below it."""
+def table(history: History, width: int, *, verbose: bool) -> Iterator[str]:
+    """A line for each version, with what changed at its end, or below it where that would not fit.
+
+    `verbose` puts all that there is to say below.
+    """
+    made = history.made
     rows = [HEADINGS, *(_cells(step.version) for step in made)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    yield f"  {_aligned(HEADINGS, widths)}" + "  what changed" * (not verbose)
-    for step, row in zip(made, rows[1:], strict=True):
-        line = f"{HELD if step is current else ' '} {_aligned(row, widths)}"
-        yield line if verbose else f"{line}  {summary(step)}"
-        if verbose:
-            yield from (f"    {detail}" for detail in details(step))
+    lines = [
+        f"{HELD if step is history.current else ' '} {_aligned(row, widths)}"
+        for step, row in zip(made, rows[1:], strict=True)
+    ]
+    older = [*(step.version.version for step in made[1:]), None]
+    said_of = [summary(step, before) for step, before in zip(made, older, strict=True)]
+    beside = not verbose and max(map(len, lines)) + max(map(cells, said_of)) + len(GAP) <= width
+    yield f"  {_aligned(HEADINGS, widths)}" + f"{GAP}what changed" * beside
+    for step, line, changed in zip(made, lines, said_of, strict=True):
+        yield f"{line}{GAP}{changed}" if beside else line
+        below = details(step) if verbose else [] if beside else [changed]
+        yield from (f"    {detail}" for detail in below)
 
 
-def summary(step: Step) -> str:
-    """What changed, in a line: the first few changes, and what is missing."""
+def summary(step: Step, older: str | None) -> str:
+    """What changed, in a line: the first few changes, and what is missing.
+
+    It names the version that was replaced where that is not `older`, the one below it.
+    """
     changes = listed(map(said, step.changes), CHANGES_SHOWN)
-    return "; ".join([*_missing(step.version), changes or step.reason])
+    before = step.version.predecessor
+    against = f" (from {short(before.version)})" if before is not None and before.version != older else ""
+    return "; ".join([*_missing(step.version), (changes or step.reason) + against])
 
 
 def details(step: Step) -> Iterator[str]:
@@ -99,15 +128,16 @@ def details(step: Step) -> Iterator[str]:
     tokens = f"{spent.prompt_tokens:,} + {spent.completion_tokens:,} tokens"
     yield f"of {version.name}, built up to {version.until} in {spent.seconds:,.1f} s with {tokens}"
     yield from _missing(version)
+    if version.predecessor is not None:
+        yield f"from {short(version.predecessor.version)}:"
     yield from (said(change) for change in step.changes)
     yield from filter(None, [step.reason])
 
 
-def remarks(dataset: Dataset, held: str | None, current: Step | None) -> Iterator[str]:
-    """Which version is in the folder, and where lock and folder disagree."""
-    locked = version_locked(dataset)
-    yield ""
-    if current is not None:
+def remarks(history: History) -> Iterator[str]:
+    """Which version is in the folder, where lock and folder disagree, and what else has the dataset's name."""
+    dataset, held = history.dataset, history.held
+    if history.current is not None:
         yield f"{HELD} is what {dataset.folder} holds; `distill-build checkout VERSION` brings another one back"
     elif held is None:
         yield f"nothing is built in {dataset.folder} yet; `distill-build checkout VERSION` brings one of these there"
@@ -118,8 +148,12 @@ def remarks(dataset: Dataset, held: str | None, current: Step | None) -> Iterato
         )
     else:
         yield f"{dataset.folder} holds {short(held)}, which is not in this cache: cache pull may bring it"
+    locked = version_locked(dataset)
     if locked is not None and locked != held:
         yield f"{dataset.artefact(LOCK)} names {short(locked)}"
+    if history.strangers:
+        digests = listed([short(version.version) for version in history.strangers], STRANGERS_SHOWN)
+        yield f"of another dataset called {dataset.folder.name}, come by import or pull: {digests}"
 
 
 def _cells(version: Version) -> tuple[str, ...]:
@@ -129,7 +163,7 @@ def _cells(version: Version) -> tuple[str, ...]:
 
 
 def _missing(version: Version) -> list[str]:
-    missing = ", ".join(f"{number:,} {stage}" for stage, number in version.missing.items())
+    missing = ", ".join(number_of(number, stage) for stage, number in version.missing.items())
     return [f"! {missing} missing"] if missing else []
 
 

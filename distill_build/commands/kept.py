@@ -1,16 +1,21 @@
 """Finds the dataset of `history` and `checkout`: also one of which there is no folder yet, in the cache alone."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from distill_build.commands.locate import OUTPUTS, find_cache, find_dataset
+from distill_build.commands.locate import OUTPUTS, find_cache, find_dataset, folder_at
 from distill_build.errors import UsageError
 from distill_build.naming import dataset_name
 from distill_build.options import Options
 from distill_build.stages.dataset import Dataset
+from distill_build.stages.setting_wording import listed
 from distill_build.versions.archive import Archive
 from distill_build.versions.names import Names, digest_named
+
+NAMED = 3
+"""Datasets to choose from, named one by one."""
 
 
 def find_kept(options: Options, name: str | None = None) -> tuple[Dataset, Names]:
@@ -41,7 +46,7 @@ def find_place(options: Options, version: str, name: str | None) -> tuple[Datase
         if named is None and (beginning := digest_named(version)) is not None:
             dataset = _in_cache(options, error, lambda _, digest: digest.startswith(beginning))
         elif name is None and options.dataset is not None and _is_free(Path(options.dataset)):
-            dataset = Dataset(Path(options.dataset))
+            dataset = Dataset(folder_at(options.dataset))
         else:
             raise
     return dataset, _names(options, dataset)
@@ -60,11 +65,12 @@ def _names(options: Options, dataset: Dataset) -> Names:
 
 def _in_cache(options: Options, otherwise: UsageError, fits: Callable[[str, str], bool]) -> Dataset:
     """The only dataset that has a version which `fits`, by the dataset's name and the version; else `otherwise`."""
-    names = sorted({name for name, version in _known(options) if fits(name, version)})
+    known = sorted({name for name, version in _known(options) if fits(name, version)})
+    names = [name for name in known if os.sep not in name] or known  # a sweep's jobs stand back
     if not names:
         raise otherwise
     if len(names) > 1:
-        raise UsageError(f"which dataset? The cache has versions of {', '.join(names)}: name one of them")
+        raise UsageError(f"which dataset? The cache has versions of {listed(names, NAMED)}: name one of them with -o")
     return Dataset(OUTPUTS / names[0])
 
 

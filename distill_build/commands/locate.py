@@ -2,14 +2,19 @@
 
 import difflib
 import os
-from collections.abc import Iterable
+import re
+import shlex
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from distill_build.engine.cache_directory import MARKER
+from distill_build.commands.notes import notes
+from distill_build.engine.artefacts import replacing
+from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.errors import UsageError
 from distill_build.naming import dataset_name
 from distill_build.options import Options
 from distill_build.stages.dataset import Dataset
+from distill_build.stages.replacement import finish_moves
 from distill_build.versions.archive import Archive
 from distill_build.versions.lockfile import LOCK
 from distill_build.versions.names import Names
@@ -18,28 +23,61 @@ OUTPUTS = Path("outputs")
 """The default of output_dir. A dataset elsewhere is named by its folder."""
 DEFAULT_CACHE = Path(".distill-cache")
 CACHE_VARIABLE = "DISTILL_CACHE_DIR"
+PLAIN = re.compile(r"[\w@%+=:,./-][\w@%+=:,./~-]*")
+"""A word that no shell reads otherwise: `latest~1` needs no quotes."""
 
 
 def find_dataset(options: Options, name: str | None = None) -> Dataset:
     """The dataset called `name`, or named by -o, or the only one there is.
 
-    Either may be a folder, a name under outputs/, or a topic as it was typed. Raises UsageError where there is
-    none, or where there are several to choose from.
+    Either may be a folder, a name under outputs/, or a topic as it was typed. What a killed run had begun to move is
+    carried out first. Raises UsageError where there is none, or where there are several to choose from, StorageError
+    where files are half moved and cannot be.
     """
     if name is not None and options.dataset is not None:
         raise UsageError(f"the dataset is named twice, as '{name}' and by -o {options.dataset}: leave one out")
     wanted = name or options.dataset
-    return _only() if wanted is None else _called(wanted)
+    return settled(_only() if wanted is None else _called(wanted), options)
+
+
+def settled(dataset: Dataset, options: Options) -> Dataset:
+    """The dataset, once no files of it are half moved: they would be read as one version, and be of two."""
+    finish_moves(dataset, notes(quiet=options.quiet))
+    return dataset
+
+
+def typed(options: Options, *words: str) -> str:
+    """A command line to be pasted: the command's `words`, and the flags that named the dataset and the cache."""
+    named = {"-o": options.dataset, "--cache-dir": options.cache_dir}
+    flags = (word for flag, value in named.items() if value is not None for word in (flag, value))
+    return " ".join(map(_pasted, ("distill-build", *words, *flags)))
+
+
+def _pasted(word: str) -> str:
+    return word if PLAIN.fullmatch(word) else shlex.quote(word)
+
+
+def folder_at(place: str) -> Path:
+    """A folder as it was typed, where that ends in its name; . and .. do not, and a dataset is called by its folder."""
+    folder = Path(place)
+    return folder.resolve() if folder.name in ("", os.pardir) else folder
 
 
 def find_cache(options: Options, dataset: Dataset | None = None) -> Path:
     """The cache's folder: --cache-dir, else DISTILL_CACHE_DIR, else what the last build of the dataset recorded.
 
     Where no dataset is given or named, all that there are. Raises UsageError where there is none at that place, or
-    where the datasets have several.
+    where the datasets have several; StorageError where its marker is lost, damaged, or of another scheme.
     """
+    place = find_cache_to_check(options, dataset)
+    CacheDirectory(place).check_ownership()
+    return place
+
+
+def find_cache_to_check(options: Options, dataset: Dataset | None = None) -> Path:
+    """As `find_cache`, for who makes a marker anew: it may be damaged, or gone."""
     place, source = _cache_place(options, dataset)
-    if not (place / MARKER).exists():
+    if not CacheDirectory(place).is_there():
         raise UsageError(f"there is no cache at {place} ({source}): name its folder with --cache-dir DIR")
     return place
 
@@ -57,7 +95,7 @@ def find_versions(options: Options, name: str | None = None) -> tuple[Dataset, N
 
 
 def _called(wanted: str) -> Dataset:
-    for folder in (OUTPUTS / wanted, Path(wanted), OUTPUTS / dataset_name(wanted)):
+    for folder in (OUTPUTS / wanted, folder_at(wanted), OUTPUTS / dataset_name(wanted)):
         if _is_dataset(folder):
             return Dataset(folder)
     names = [folder.name for folder in _folders()]
@@ -76,18 +114,32 @@ def _only() -> Dataset:
 
 
 def _what_there_is(names: list[str]) -> str:
+    if not names and (job := next(_jobs(), None)) is not None:
+        return f"name the folder of a sweep's job, as in -o {_pasted(str(job))}"
     if not names:
         return "build one, as in distill-build topic=sports, or name a dataset's folder with -o DIR"
-    return f"there are {', '.join(names)} under {OUTPUTS}/; a folder elsewhere is named with -o DIR"
+    return f"{OUTPUTS}/ holds {', '.join(names)}; a folder elsewhere is named with -o DIR"
 
 
 def _folders() -> list[Path]:
     return sorted(folder for folder in OUTPUTS.glob("*") if _is_dataset(folder))
 
 
+def _jobs() -> Iterator[Path]:
+    """The folders of the jobs of all sweeps."""
+    from distill_build.sweeps.jobs import SWEEPS  # which reads the prompts' language, and is wanted for a mistake alone
+
+    return (
+        folder
+        for place in (SWEEPS, f"*/{SWEEPS}")
+        for folder in sorted(OUTPUTS.glob(f"{place}/*/*"))
+        if _is_dataset(folder)
+    )
+
+
 def _is_dataset(folder: Path) -> bool:
-    """A built one, or one of which a fresh clone has the lock alone."""
-    return (folder / "tags.jsonl").is_file() or (folder / LOCK).is_file()
+    """A built one, or one of which a fresh clone has the lock alone, or whose first build was killed at its end."""
+    return (folder / "tags.jsonl").is_file() or (folder / LOCK).is_file() or replacing(Dataset(folder).runs)
 
 
 def _cache_place(options: Options, dataset: Dataset | None) -> tuple[Path, str]:

@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 
+from distill_build.commands.item import find_item
 from distill_build.commands.locate import find_versions
 from distill_build.commands.log_text import item_text, same_texts
-from distill_build.commands.lookup import Found, find
+from distill_build.commands.lookup import Found
+from distill_build.console.page import print_lines
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.options import Options
 from distill_build.records import JsonObject
@@ -25,15 +27,16 @@ def run(options: Options) -> int:
     """
     wanted, *name = options.arguments
     dataset, names = find_versions(options, *name)
-    found = find(dataset, wanted)
-    with closing(ReadOnlyStore(names.archive.directory)) as store:
-        chain = list(chain_of(dataset, found.row, store))
+    with find_item(options, dataset, wanted) as item, closing(ReadOnlyStore(names.archive.directory)) as store:
+        chain = list(chain_of(item.files, item.found.row, store))
     versions = names.archive.history(names.folder, names.name)
-    held = list(_holdings(names.archive, versions, found))
+    held = list(_holdings(names.archive, versions, item.found))
     if options.json:
-        print(json.dumps(document(found, chain, held), ensure_ascii=False, indent=2))
+        shown = document(item.found, chain, held) | {"from_version": item.from_version}
+        print(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
-        print("\n".join(item_text(found, chain, held, whole=options.verbose, quiet=options.quiet)))
+        lines = item_text(item.found, chain, held, whole=options.verbose, quiet=options.quiet)
+        print_lines([*item.note(options, dataset), *lines])
     return 0
 
 

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from textwrap import indent
 
 from distill_build.commands.lookup import Found
-from distill_build.console.words import duration, money, number_of
+from distill_build.console.page import HANG, Line, Span
+from distill_build.console.words import duration, money
 from distill_build.engine.entry import Attempt
-from distill_build.records import JsonObject, short
+from distill_build.records import JsonObject, number_of, short
 from distill_build.replies.reply import Rejection, read_reply
 from distill_build.stages.provenance import Link, Tried
 from distill_build.versions.holding import Holding, Texts
@@ -15,10 +15,12 @@ from distill_build.versions.holding import Holding, Texts
 HEAD, TAIL = 100, 60
 """Characters of a text on the first screen, where it is cut: a prompt says at its end what it wants."""
 SHOWN_VERSIONS = 5
-INDENT = "  "
+INDENT: Span = ("  ", "plain")
 
 
-def item_text(found: Found, chain: list[Link], held: list[Holding], *, whole: bool, quiet: bool) -> Iterator[str]:
+def item_text(
+    found: Found, chain: list[Link], held: list[Holding], *, whole: bool, quiet: bool
+) -> Iterator[str | Line]:
     """All lines; texts in full where they are wanted `whole`, and none of a `quiet` log."""
     row = found.row
     yield _fact(found.kind, row["id"])
@@ -27,9 +29,9 @@ def item_text(found: Found, chain: list[Link], held: list[Holding], *, whole: bo
     yield from _versions(row, held, whole=whole)
     for link in chain:
         yield from ("", _heading(link))
-        yield from (indent(line, INDENT) for line in _link(link))
+        yield from ((INDENT, *line) for line in _link(link))
         if not quiet:
-            yield from (indent(line, INDENT) for line in _texts(link, whole=whole))
+            yield from ((INDENT, *line) if line else line for line in _texts(link, whole=whole))
     if not whole and not quiet and any(link.entry is not None for link in chain):
         yield from ("", "Long texts are cut: -v prints them whole, and the raw responses; --json prints all there is.")
 
@@ -39,11 +41,11 @@ def same_texts(texts: Texts | None, row: JsonObject) -> bool:
     return texts is not None and texts == Texts(row.get("reasoning"), row.get("answer"))
 
 
-def _versions(row: JsonObject, held: list[Holding], *, whole: bool) -> Iterator[str]:
+def _versions(row: JsonObject, held: list[Holding], *, whole: bool) -> Iterator[Line]:
     """How many versions hold the item, and which."""
     those = [holding for holding in held if holding.texts is not None]
     damaged = [holding for holding in held if holding.damage]
-    yield _fact("versions", f"{len(those)} of {len(held)} hold it" if held else "none is kept of this dataset")
+    yield _fact("versions", f"in {len(those)} of {len(held)}" if held else "none is kept of this dataset")
     shown = len(those) if whole else SHOWN_VERSIONS
     yield from (_fact("", _version(row, holding)) for holding in those[:shown])
     if len(those) > shown:
@@ -63,7 +65,7 @@ def _heading(link: Link) -> str:
     return f"{link.stage.removesuffix('s').title()} “{_line(link.item)}”" + among * (link.number is not None)
 
 
-def _link(link: Link) -> Iterator[str]:
+def _link(link: Link) -> Iterator[Line]:
     """The request and its attempts, without what was said in them."""
     if link.lack:
         yield _fact("missing", link.lack)
@@ -78,7 +80,7 @@ def _link(link: Link) -> Iterator[str]:
         yield _fact(f"attempt {number}" if len(link.tried) > 1 else "attempt", _attempt(tried))
 
 
-def _texts(link: Link, *, whole: bool) -> Iterator[str]:
+def _texts(link: Link, *, whole: bool) -> Iterator[Line]:
     """What was sent and what came back."""
     if link.entry is None or link.sent is None:
         return
@@ -113,7 +115,7 @@ def _attempt(tried: Tried) -> str:
     return f"{verdict} · {_time(attempt.at)} · {duration(attempt.seconds)} · {tokens} · {cost}"
 
 
-def _reply(attempt: Attempt, *, whole: bool) -> Iterator[str]:
+def _reply(attempt: Attempt, *, whole: bool) -> Iterator[Line]:
     """The text of a response, with the reasoning that came beside it."""
     reply = read_reply(attempt.response)
     if isinstance(reply, Rejection):  # what could be read once, and now cannot
@@ -129,13 +131,13 @@ def _raw(attempt: Attempt) -> str:
     return json.dumps(attempt.response, ensure_ascii=False)
 
 
-def _text(name: str, text: str, *, whole: bool) -> Iterator[str]:
+def _text(name: str, text: str, *, whole: bool) -> Iterator[Line]:
     """A text under its name: all of it below, or its beginning beside."""
     if not whole:
         yield _fact(name, _line(text))
         return
-    yield f"{name}:"
-    yield from (indent(_printable(line), INDENT) for line in text.splitlines())
+    yield ((f"{name}:", "plain"),)
+    yield from ((INDENT, HANG, (_printable(line), "plain")) if line else () for line in text.splitlines())
 
 
 def _line(text: str) -> str:
@@ -156,5 +158,5 @@ def _time(at: str) -> str:
     return f"{at[:19].replace('T', ' ')} UTC"
 
 
-def _fact(name: str, value: object) -> str:
-    return f"{name:<9} {value}".rstrip()
+def _fact(name: str, value: object) -> Line:
+    return ((f"{name:<9} ", "plain"), HANG, (str(value), "plain")) if value != "" else ((name, "plain"),)

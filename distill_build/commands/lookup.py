@@ -29,10 +29,10 @@ class Found:
     row: JsonObject
 
 
-def find(dataset: Dataset, wanted: str) -> Found:
-    """The row with the id `wanted`, or the only one whose id begins so, or the tag with that number.
+def find(dataset: Dataset, wanted: str) -> Found | None:
+    """The row with the id `wanted`, or the only one whose id begins so, None where no id does; or that numbered tag.
 
-    Raises UsageError where there is none or more than one.
+    Raises UsageError for what is no id, and where more than one is meant.
     """
     if NUMBER.fullmatch(wanted):
         return Found("tag", _numbered(dataset, wanted))
@@ -42,8 +42,13 @@ def find(dataset: Dataset, wanted: str) -> Found:
             f"'{wanted}' is neither an id (t_…, q_… or a_… with up to {ID_HEX_DIGITS} hexadecimal digits) nor a "
             f"tag's number like 1.2: {HOW_TO_FIND}"
         )
-    kind = KINDS[match[1]]
-    return Found(kind, _beginning(dataset, kind, wanted))
+    row = _beginning(dataset, wanted)
+    return None if row is None else Found(KINDS[match[1]], row)
+
+
+def file_of(wanted: str) -> str:
+    """The artefact that the rows with such an id are in."""
+    return f"{KINDS[wanted[0]]}s.jsonl"
 
 
 def rows_where(
@@ -61,18 +66,18 @@ def _numbered(dataset: Dataset, number: str) -> JsonObject:
     raise UsageError(f"there is no tag with the number {number} in {dataset.folder}: {HOW_TO_FIND}")
 
 
-def _beginning(dataset: Dataset, kind: str, wanted: str) -> JsonObject:
+def _beginning(dataset: Dataset, wanted: str) -> JsonObject | None:
     matches: list[tuple[str, bytes]] = []
-    for row, line in read_rows_with_lines(dataset.artefact(f"{kind}s.jsonl"), Identified):
+    for row, line in read_rows_with_lines(dataset.artefact(file_of(wanted)), Identified):
         if row.id == wanted:
             return _parsed(line)
         if row.id.startswith(wanted):
             matches.append((row.id, line))
             if len(matches) > SHOWN_MATCHES:
                 break
-    if len(matches) == 1:
-        return _parsed(matches[0][1])
-    raise _ambiguous(wanted, [key for key, _ in matches]) if matches else _unknown(dataset, kind, wanted)
+    if len(matches) > 1:
+        raise _ambiguous(wanted, [key for key, _ in matches])
+    return _parsed(matches[0][1]) if matches else None
 
 
 def _parsed(line: bytes) -> JsonObject:
@@ -85,9 +90,9 @@ def _ambiguous(wanted: str, ids: list[str]) -> UsageError:
     return UsageError(f"several ids begin with {wanted}: {', '.join(ids[:SHOWN_MATCHES])}{more}; type more of it")
 
 
-def _unknown(dataset: Dataset, kind: str, wanted: str) -> UsageError:
+def unknown(dataset: Dataset, wanted: str) -> UsageError:
     """The sentence for an id that is not there, with the one that agrees with it for longest."""
-    file = dataset.artefact(f"{kind}s.jsonl")
+    kind, file = KINDS[wanted[0]], dataset.artefact(file_of(wanted))
     if not file.exists():
         return UsageError(f"there is no {kind} {wanted}: {file} does not exist, the last build stopped before it")
     ids = (row.id for row in read_rows(file, Identified))

@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Callable
 
+from distill_build.console.page import print_lines
+
 
 def notes(*, quiet: bool) -> Callable[[str], None]:
     """What takes such sentences; with `quiet` they are not said."""
-    return _silent if quiet else _say
+    return _silent if quiet else say
 
 
-def _say(text: str) -> None:
-    print(f"distill-build: {text}", file=sys.stderr)
+def say(text: str) -> None:
+    """Says `text` in our name."""
+    print_lines([f"distill-build: {text}"], sys.stderr)
 
 
 def _silent(text: str) -> None:

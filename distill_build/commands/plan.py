@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 
 from distill_build.commands.build import check_flags, session_of
-from distill_build.console import plan_table
+from distill_build.console import open_console, plan_table
 from distill_build.options import Options
 from distill_build.settings import Settings
 from distill_build.stages.freshness import current_state
@@ -20,7 +21,7 @@ def run(settings: Settings, options: Options) -> int:
     """
     check_flags(options)
     session = session_of(settings, options)
-    plan = plan_of(session, options)
+    plan = plan_of(session, options, open_console(quiet=options.quiet, verbose=False, json=options.json).note)
     if options.asks_nothing and current_state(session, options.until) is None:
         from distill_build.stages.rehearsal import rehearse  # most plans need no more than a plan
 
@@ -33,24 +34,31 @@ def run(settings: Settings, options: Options) -> int:
     return 0
 
 
-def plan_of(session: Session, options: Options) -> Plan:
-    """The plan of a build with these options: the last build's own where nothing has changed since."""
+def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> Plan:
+    """The plan of a build with these options: the last build's own where nothing has changed since.
+
+    `note` is told what such a build would say before it began.
+    """
     from distill_build.stages.figures import Figures
 
     state = current_state(session, options.until)
     if state is not None:
         stages = {stage: StagePlan(cached=state.requests[stage]) for stage in STAGES}
         return price(session.settings, stages, Figures(session.cache_dir), lambda _: 0.0)
-    return asyncio.run(_walk(session, options))
+    return asyncio.run(_walk(session, options, note))
 
 
-async def _walk(session: Session, options: Options) -> Plan:
+async def _walk(session: Session, options: Options, note: Callable[[str], None]) -> Plan:
     from distill_build.stages.basis import basis_of
     from distill_build.stages.planning import existing_store, make_plan
+    from distill_build.stages.remarks import remarks
 
     basis, store = basis_of(session, options), existing_store(session)
     try:
-        return await make_plan(session, store, basis, options.until)
+        plan = await make_plan(session, store, basis, options.until)
     finally:
         if store is not None:
             store.close()
+    for remark in remarks(session, options, basis, plan):
+        note(remark)
+    return plan

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from distill_build.commands.build_sweep import checked_sweep, tell_same
 from distill_build.console import open_console, sweep_plan_table
@@ -18,15 +18,16 @@ from distill_build.sweeps.variants import Variant
 def run(variants: Sequence[Variant], options: Options) -> int:
     """Prints the plan; returns 0."""
     sweep = checked_sweep(variants, options)
-    tell_same(sweep, open_console(quiet=options.quiet, verbose=options.verbose, json=options.json))
+    console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
+    tell_same(sweep, console)
     jobs = make_ready(sweep, options)
-    plan = asyncio.run(plan_of(jobs, options))
+    plan = asyncio.run(plan_of(jobs, options, console.note))
     if options.asks_nothing:
         refuse_what_builds_would(jobs, plan, options)
     if options.json:
         print(json.dumps(document(sweep, plan), ensure_ascii=False, indent=2))
     else:
-        sweep_plan_table(sweep, plan)
+        sweep_plan_table(sweep, plan, verbose=options.verbose)
     return 0
 
 
@@ -42,12 +43,12 @@ def refuse_what_builds_would(jobs: Sequence[Ready], plan: SweepPlan, options: Op
             raise of_job(ready.job, len(jobs))(error) from error
 
 
-async def plan_of(jobs: Sequence[Ready], options: Options) -> SweepPlan:
-    """The plans of all jobs."""
+async def plan_of(jobs: Sequence[Ready], options: Options, note: Callable[[str], None]) -> SweepPlan:
+    """The plans of all jobs; `note` takes what is to be said of one."""
     from distill_build.stages.planning import existing_store
 
     store = existing_store(jobs[0].session)
-    planning = Planning(store, options)
+    planning = Planning(store, options, note)
     try:
         for ready in jobs:
             await planning.add(ready)

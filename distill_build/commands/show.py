@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import msgspec
 
 from distill_build.artefact_rows import FailureRow, OfQuestion, OfTag, read_rows
+from distill_build.commands.item import find_item
 from distill_build.commands.locate import find_dataset
-from distill_build.commands.lookup import Found, find, rows_where
+from distill_build.commands.lookup import Found, rows_where
 from distill_build.commands.tag_tree import load_tree
+from distill_build.console.page import HANG, Line, print_lines
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, number_of
 from distill_build.stages.dataset import FAILURES, Dataset
 
 
@@ -19,12 +21,12 @@ def run(options: Options) -> int:
     """Prints the item whose id, or the beginning of it, is the first of the arguments."""
     wanted, *name = options.arguments
     dataset = find_dataset(options, *name)
-    found = find(dataset, wanted)
-    shown = DOCUMENTS[found.kind](dataset, found)
+    with find_item(options, dataset, wanted) as item:
+        shown = DOCUMENTS[item.found.kind](item.files, item.found)
     if options.json:
-        print(json.dumps(shown, ensure_ascii=False, indent=2))
+        print(json.dumps({**shown, "from_version": item.from_version}, ensure_ascii=False, indent=2))
     else:
-        print("\n".join(TEXTS[found.kind](shown)))
+        print_lines([*item.note(options, dataset), *TEXTS[item.found.kind](shown)])
     return 0
 
 
@@ -71,7 +73,7 @@ def answer_document(dataset: Dataset, found: Found) -> JsonObject:  # noqa: ARG0
 DOCUMENTS = {"tag": tag_document, "question": question_document, "answer": answer_document}
 
 
-def tag_text(shown: JsonObject) -> Iterator[str]:
+def tag_text(shown: JsonObject) -> Iterator[str | Line]:
     """For people."""
     tag = shown["tag"]
     counts = ", ".join(f"{count} {name}" for name, count in shown["counts"].items())
@@ -86,7 +88,7 @@ def tag_text(shown: JsonObject) -> Iterator[str]:
     yield from (f"  {row['id']}  {row['answers']:>3}  {_line(row['question'])}" for row in shown["questions"])
 
 
-def question_text(shown: JsonObject) -> Iterator[str]:
+def question_text(shown: JsonObject) -> Iterator[str | Line]:
     """For people."""
     question = shown["question"]
     yield from _facts(question=question["id"], path=_path(question), tag=question["tag"], index=question["index"])
@@ -96,7 +98,7 @@ def question_text(shown: JsonObject) -> Iterator[str]:
         yield from ("", f"Answer {answer['sample']}  {answer['id']}", *_texts(answer))
 
 
-def answer_text(shown: JsonObject) -> Iterator[str]:
+def answer_text(shown: JsonObject) -> Iterator[str | Line]:
     """For people."""
     answer = shown["answer"]
     usage = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in answer["usage"].items())
@@ -115,14 +117,15 @@ def _texts(answer: JsonObject) -> list[str]:
     return ["", "<think>", answer["reasoning"], "</think>", "", answer["answer"]]
 
 
-def _facts(**facts: object) -> Iterator[str]:
-    return (f"{name:<9} {'–' if value is None else value}" for name, value in facts.items())
+def _facts(**facts: object) -> Iterator[Line]:
+    for name, value in facts.items():
+        yield (f"{name:<9} ", "plain"), HANG, ("–" if value is None else str(value), "plain")
 
 
-def _failures(shown: JsonObject) -> Iterator[str]:
+def _failures(shown: JsonObject) -> Iterator[Line]:
     for row in shown["failures"]:
-        missing = f"{row['missing']} {row['stage']} after {row['attempts']} attempts: {row['cause']}, {row['detail']}"
-        yield from _facts(missing=missing)
+        items, tries = number_of(row["missing"], row["stage"]), number_of(row["attempts"], "attempts")
+        yield from _facts(missing=f"{items} after {tries}: {row['cause']}, {row['detail']}")
 
 
 def _path(row: JsonObject) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from distill_build.commands.locate import find_dataset
 from distill_build.commands.tag_tree import TagNode, TagTree, load_tree
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, number_of
 
 
 def run(options: Options) -> int:
@@ -78,8 +78,3 @@ def marks(node: TagNode) -> str:
         missing[row.stage] += row.missing
         causes.setdefault(row.stage, {})[row.cause] = None
     return "".join(f"  ! {number_of(missing[stage], stage)} missing: {', '.join(causes[stage])}" for stage in missing)
-
-
-def number_of(count: int, plural: str) -> str:
-    """As in `1 tag`, `2 tags`."""
-    return f"{count} {plural.removesuffix('s') if count == 1 else plural}"

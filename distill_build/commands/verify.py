@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from distill_build.commands.locate import find_cache, find_dataset
-from distill_build.console.words import number_of
+from distill_build.commands.notes import notes
+from distill_build.console.page import print_lines
 from distill_build.errors import DifferenceError, DistillError
 from distill_build.options import Options
-from distill_build.records import JsonObject, short
+from distill_build.records import JsonObject, number_of, short
 from distill_build.stages.dataset import EXPORTS, SOURCES, Dataset
 from distill_build.stages.verifying import ResponseCounts, Verdict, stored_responses, verify
 from distill_build.versions.archive import Archive
@@ -18,12 +19,11 @@ from distill_build.versions.archive import Archive
 def run(options: Options) -> int:
     """Prints what is wrong, 4 where anything is; -v prints each file with its digest."""
     dataset = find_dataset(options, *options.arguments)
-    verdict = verify(dataset)
+    verdict = verify(dataset, notes(quiet=options.quiet))
     responses = look_in_cache(options, dataset)
     if options.json:
         print(json.dumps(document(dataset, verdict, responses), ensure_ascii=False, indent=2))
-    for line in text(dataset, verdict, responses, options):
-        print(line, file=sys.stderr if options.json else sys.stdout)
+    print_lines(text(dataset, verdict, responses, options), sys.stderr if options.json else sys.stdout)
     return DifferenceError.exit_code if verdict.findings else 0
 
 

@@ -2,6 +2,8 @@
 
     outcome, forecast, planned, grid, pace, words    what is said: pure
     conversation                                     when it is said
+    page                                             the lines of commands that build nothing
+    wrapping                                         what is done with lines that a terminal has no room for
     plain, live                                      how it is shown: as lines, or drawn on a terminal by rich
     stream                                           where it goes, and what if that is gone
 
@@ -10,25 +12,26 @@ a build works; reads its tally.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from distill_build.console.conversation import Conversation, QuietConversation, Screen
-from distill_build.console.plain import JobScreen, PlainScreen
 from distill_build.console.stream import Stream
-from distill_build.settings import Settings
-from distill_build.stages.report import Expected, Report
-from distill_build.stages.tally import Tally
 
 if TYPE_CHECKING:
+    from distill_build.console.conversation import Screen
+    from distill_build.console.plain import PlainScreen
+    from distill_build.settings import Settings
     from distill_build.stages.plan import Plan
+    from distill_build.stages.report import Expected, Report
+    from distill_build.stages.tally import Tally
     from distill_build.sweeps.done import Done
+    from distill_build.sweeps.goals import Goal
     from distill_build.sweeps.jobs import Sweep
     from distill_build.sweeps.planning import SweepPlan
 
-__all__ = ["Console", "Expected", "Report", "job_console", "open_console", "plan_table", "sweep_plan_table"]
+__all__ = ["Console", "job_console", "open_console", "plan_table", "sweep_plan_table"]
 
 
 class Console(Protocol):
@@ -37,28 +40,34 @@ class Console(Protocol):
     def note(self, text: str) -> None:
         """A sentence for the person."""
 
-    def plan(self, plan: "Plan", settings: Settings) -> None:
+    def plan(self, plan: "Plan", settings: "Settings") -> None:
         """The plan in one line, before the first request; smaller settings where it would take hours."""
 
-    def progress(self, tally: Tally, expected: Expected, in_flight: Callable[[], int]) -> AbstractContextManager[None]:
+    def progress(
+        self, tally: "Tally", expected: "Expected", in_flight: Callable[[], int]
+    ) -> AbstractContextManager[None]:
         """Shows how `tally` grows while the context is open. A terminal that goes away ends the showing alone."""
 
-    def report(self, report: Report) -> None:
+    def report(self, report: "Report") -> None:
         """The end of a build: the table, what is missing, the folder."""
 
-    def sweep_plan(self, plan: "SweepPlan", settings: Settings) -> None:
+    def sweep_plan(self, plan: "SweepPlan", settings: "Settings") -> None:
         """As `plan`, for all jobs of a sweep; `settings` are those of one of them."""
 
-    def sweep_report(self, done: "Done") -> None:
-        """The end of a sweep: a row for each job, what is missing, the folder."""
+    def sweep_report(self, done: "Done", goals: Sequence["Goal"] = ()) -> None:
+        """The end of a sweep: a row for each job, what is missing, the folder. `goals` say which jobs are the best."""
 
 
 def open_console(*, quiet: bool, verbose: bool, json: bool) -> Console:  # noqa: ARG001 - see below
     """The console that fits standard error as it is now. rich is imported when there is something to draw.
 
-    `quiet` leaves failures and what stopped the build. `verbose` adds the mean request of each stage. `json`
-    changes nothing here, since the document on standard output is the command's.
+    `quiet` leaves failures and what stopped the build. `verbose` adds the mean request of each stage, and of a sweep's
+    jobs what the table has no room for. `json` changes nothing here, since the document on standard output is the
+    command's.
     """
+    from distill_build.console.conversation import Conversation, QuietConversation
+    from distill_build.console.plain import PlainScreen
+
     stream = Stream(sys.stderr, tolerant=True)
     plain = PlainScreen(stream)
     if quiet:
@@ -68,12 +77,16 @@ def open_console(*, quiet: bool, verbose: bool, json: bool) -> Console:  # noqa:
 
 def job_console(job: str, *, quiet: bool, verbose: bool) -> Console:
     """The console of one job of several that run side by side: plain lines, each of which begins with its name."""
+    from distill_build.console.conversation import Conversation, QuietConversation
+    from distill_build.console.plain import JobScreen
+
     screen = JobScreen(Stream(sys.stderr, tolerant=True), job)
     return QuietConversation(screen) if quiet else Conversation(screen, lambda: screen, verbose=verbose)
 
 
-def plan_table(plan: "Plan", settings: Settings) -> None:
+def plan_table(plan: "Plan", settings: "Settings") -> None:
     """Prints what a build would do on standard output, for the `plan` command."""
+    from distill_build.console.plain import PlainScreen
     from distill_build.console.planned import show_plan
 
     stream = Stream(sys.stdout, tolerant=False)
@@ -81,18 +94,20 @@ def plan_table(plan: "Plan", settings: Settings) -> None:
     show_plan(screen, plan, settings)
 
 
-def sweep_plan_table(sweep: "Sweep", plan: "SweepPlan") -> None:
+def sweep_plan_table(sweep: "Sweep", plan: "SweepPlan", *, verbose: bool = False) -> None:
     """Prints what the builds of a sweep would do on standard output, for `plan -m`."""
     from distill_build.console import sweeps
+    from distill_build.console.conversation import show_jobs
+    from distill_build.console.plain import PlainScreen
 
     stream = Stream(sys.stdout, tolerant=False)
     screen = _richest(stream, PlainScreen(stream))
-    screen.table(sweeps.plan_grid(sweep, plan))
-    for line in sweeps.plan_footnotes(plan):
+    show_jobs(screen, sweeps.plan_table(sweep, plan), verbose=verbose)
+    for line in sweeps.plan_footnotes(plan, sweep.jobs[0].settings.budget):
         screen.line(line)
 
 
-def _richest(stream: Stream, plain: PlainScreen) -> Screen:
+def _richest(stream: Stream, plain: "PlainScreen") -> "Screen":
     if not stream.can_move:
         return plain
     from distill_build.console.live import LiveScreen

@@ -1,7 +1,7 @@
 """What is said to the person at which moment of a build, on whichever screen there is."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +9,8 @@ from distill_build.console import forecast, outcome, sweeps
 from distill_build.console.grid import Grid, report_grid
 from distill_build.console.outcome import Line
 from distill_build.console.pace import Forecast, Pace
+from distill_build.console.sweep_table import SweepTable
+from distill_build.console.wrapping import visible
 from distill_build.settings import Settings
 from distill_build.stages.report import Expected, Report
 from distill_build.stages.tally import Tally
@@ -16,11 +18,16 @@ from distill_build.stages.tally import Tally
 if TYPE_CHECKING:
     from distill_build.stages.plan import Plan
     from distill_build.sweeps.done import Done
+    from distill_build.sweeps.goals import Goal
     from distill_build.sweeps.planning import SweepPlan
 
 
 class Screen(Protocol):
     """Where lines, tables and progress are shown."""
+
+    @property
+    def width(self) -> int:
+        """Cells that a table may take."""
 
     def line(self, line: Line) -> None: ...
 
@@ -64,12 +71,15 @@ class Conversation:
     def sweep_plan(self, plan: "SweepPlan", settings: Settings) -> None:
         self._forecast = Forecast(plan.union, settings)
         self._screen = self._rich_screen()
-        self._say([sweeps.plan_sentence(plan, len(plan.jobs))])
+        self._say(sweeps.plan_lines(plan, settings.budget))
 
-    def sweep_report(self, done: "Done") -> None:
+    def sweep_report(self, done: "Done", goals: Sequence["Goal"] = ()) -> None:
         if done.reports or done.errors:
             self._screen = self._rich_screen()
-        self._screen.table(sweeps.report_grid(done))
+        table = sweeps.report_table(done, goals)
+        show_jobs(self._screen, table, verbose=self._verbose)
+        if table.best:
+            self._say([sweeps.marked(goals)])
         self._say(sweeps.ending(done))
 
     def _say(self, lines: Iterable[Line]) -> None:
@@ -104,11 +114,21 @@ class QuietConversation:
     def sweep_plan(self, plan: "SweepPlan", settings: Settings) -> None:
         """Nothing."""
 
-    def sweep_report(self, done: "Done") -> None:
+    def sweep_report(self, done: "Done", goals: Sequence["Goal"] = ()) -> None:  # noqa: ARG002 - the protocol's
         for line in sweeps.troubles(done):
             self._screen.line(printable(line))
 
 
+def show_jobs(screen: Screen, table: SweepTable, *, verbose: bool) -> None:
+    """Shows the jobs of a sweep on `screen`; `verbose` adds what a terminal has no room for."""
+    above, grid, below = table.fitted(screen.width)
+    for line in above:
+        screen.line(line)
+    screen.table(grid)
+    for line in table.details() if verbose else below:
+        screen.line(printable(line))
+
+
 def printable(line: Line) -> Line:
     """`line` without what a terminal would obey: a model's words may be in it."""
-    return Line("".join(letter if letter.isprintable() else " " for letter in line.text), line.tone)
+    return Line(visible(line.text), line.tone)

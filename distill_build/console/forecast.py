@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from distill_build.console.outcome import Line
-from distill_build.console.words import number_of, rough_duration, rough_money, tokens
-from distill_build.settings import Settings, Stage
+from distill_build.console.words import rough_duration, rough_money, tokens
+from distill_build.records import number_of
+from distill_build.settings import Budget, Settings, Stage
 from distill_build.stages.tally import STAGES
 
 if TYPE_CHECKING:
@@ -52,8 +53,23 @@ def plan_lines(plan: "Plan", settings: Settings) -> Iterator[Line]:
         f"{'about ' * plan.exact}{tokens(cost.prompt_tokens + cost.completion_tokens)} tokens, {price}, "
         f"{rough_duration(cost.seconds)}{kept}"
     )
+    yield from cap(plan, settings.budget)
     if advice := advise(plan, settings):
         yield Line(advice, "warning")
+
+
+def cap(plan: "Plan", budget: Budget) -> Iterator[Line]:
+    """Which caps would be reached, so that not all comes about."""
+    cost = plan.cost
+    needs = {"calls": plan.calls, "tokens": cost.prompt_tokens + cost.completion_tokens, "usd": cost.usd or 0.0}
+    caps = {name: getattr(budget, name) for name in needs}
+    reached = [f"budget.{name}={cap:g}" for name, cap in caps.items() if cap is not None and needs[name] > cap]
+    if reached:
+        yield Line(
+            f"{' and '.join(reached)} would stop this before its end: what is complete by then is written, and a build "
+            "with a new budget goes on from there",
+            "warning",
+        )
 
 
 def advise(plan: "Plan", settings: Settings) -> str | None:

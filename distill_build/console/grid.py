@@ -1,11 +1,11 @@
 """The tables of a plan and of a report, as data, and as plain text. Pure."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distill_build.console.words import duration, money, rough_duration, rough_money, tokens
+from distill_build.console.wrapping import cells
 from distill_build.stages.report import Report
 from distill_build.stages.tally import STAGES
 
@@ -32,9 +32,14 @@ class Grid:
     def widths(self) -> list[int]:
         return [max(map(cells, column)) for column in zip(self.heads, *self.rows, strict=True)]
 
+    @property
+    def width(self) -> int:
+        """Cells of a line."""
+        return sum(self.widths) + GAP * (len(self.heads) - 1)
+
     def fitted(self, width: int) -> "Grid":
         """This table without as many of its spare columns as do not fit into `width` cells."""
-        if not self.spare or sum(self.widths) + GAP * (len(self.heads) - 1) <= width:
+        if not self.spare or self.width <= width:
             return self
         place = self.heads.index(self.spare[0])
         rows = tuple(_without(row, place) for row in self.rows)
@@ -112,8 +117,3 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     room = [" " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)]
     first, *others = [*zip(row, room, strict=True)]
     return (" " * GAP).join([first[0] + first[1], *(space + cell for cell, space in others)]).rstrip()
-
-
-def cells(text: str) -> int:
-    """The width of a text on a terminal, where Chinese characters take two cells."""
-    return len(text) + sum(unicodedata.east_asian_width(character) in "WF" for character in text)

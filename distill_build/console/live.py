@@ -16,6 +16,7 @@ from distill_build.console.grid import Grid
 from distill_build.console.outcome import Line, Tone
 from distill_build.console.pace import Pace, StageView, View
 from distill_build.console.stream import Stream
+from distill_build.console.wrapping import wrapped
 
 STYLES: dict[Tone, str] = {
     "plain": "",
@@ -35,18 +36,21 @@ class LiveScreen:
     def __init__(self, stream: Stream) -> None:
         self._console = Console(file=cast(IO[str], stream), force_terminal=True, highlight=False, emoji=False)
 
+    @property
+    def width(self) -> int:
+        return self._console.width
+
     def line(self, line: Line) -> None:
-        """Breaks between words; what is longer than a row is left to the terminal, so that a path can be copied."""
-        longest = max(map(cell_len, line.text.split()), default=0)
-        self._console.print(Text(line.text, STYLES[line.tone]), soft_wrap=longest > self._console.width)
+        for row in wrapped(line.text, self.width):
+            self._console.print(Text(row, STYLES[line.tone]), soft_wrap=True)
 
     def table(self, grid: Grid) -> None:
-        self._console.print(drawn(grid.fitted(self._console.width)))
+        self._console.print(drawn(grid.fitted(self.width)))
 
     @contextmanager
     def progress(self, pace: Pace) -> Iterator[None]:
         """Bars that are gone at the end, when the report takes their place."""
-        with self._drawn(lambda: bars(pace.look(), self._console.width)):
+        with self._drawn(lambda: bars(pace.look(), self.width)):
             yield
 
     @contextmanager

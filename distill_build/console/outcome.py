@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from distill_build.console.words import duration, number_of, tokens
-from distill_build.records import short
+from distill_build.console.words import duration, tokens
+from distill_build.records import number_of, short
 from distill_build.settings import Stage
 from distill_build.stages.report import Report
 
@@ -46,7 +46,7 @@ def ending(report: Report) -> Iterator[Line]:
 def troubles(report: Report) -> Iterator[Line]:
     """What nobody may miss, however quiet: edited files, the cap that stopped the build, missing items."""
     for copy in report.edited_by_hand:
-        yield Line(f"{copy.name} had been edited by hand; the edited file is kept as {copy}", "warning")
+        yield edited(copy)
     if report.other_lock is not None:
         yield Line(
             f"{report.other_lock.name} was not the one that was written here (it may have come from git, and name "
@@ -57,6 +57,11 @@ def troubles(report: Report) -> Iterator[Line]:
         yield Line(report.stopped, "bad")
     if line := _shortage(report):
         yield Line(line, "warning")
+
+
+def edited(copy: Path) -> Line:
+    """What is said of a file that somebody else wrote, and that gave way to ours."""
+    return Line(f"{copy.name} had been edited by hand or put there; that file is kept as {copy}", "warning")
 
 
 def details(report: Report) -> Iterator[Line]:

@@ -1,6 +1,5 @@
 """Plain lines: for logs, pipes and terminals that can do no more."""
 
-import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,8 @@ from distill_build.console.grid import Grid
 from distill_build.console.outcome import Line
 from distill_build.console.pace import Pace, View
 from distill_build.console.stream import Stream
-from distill_build.console.words import number_of
+from distill_build.console.wrapping import wrapped
+from distill_build.records import number_of
 
 LOOKS_A_SECOND = 4
 STEP_OF_SHARE = 0.1
@@ -44,13 +44,17 @@ class PlainScreen:
         self._stream = stream
         self._said = ""
 
+    @property
+    def width(self) -> int:
+        return self._stream.width
+
     def line(self, line: Line) -> None:
-        for text in wrapped(line.text, self._stream.width) if self._stream.isatty() else [line.text]:
+        for text in wrapped(line.text, self._stream.line_width):
             self._stream.write(f"{text}\n")
         self._stream.flush()
 
     def table(self, grid: Grid) -> None:
-        for text in grid.fitted(self._stream.width).lines():
+        for text in grid.fitted(self.width).lines():
             self.line(Line(text))
 
     @contextmanager
@@ -91,11 +95,6 @@ class JobScreen(PlainScreen):
 
     def line(self, line: Line) -> None:
         super().line(Line(f"{self._job}: {line.text}", line.tone))
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """`text` broken between words, so that a path stays whole."""
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def progress_line(view: View) -> str:

@@ -6,7 +6,8 @@ from distill_build.console import forecast
 from distill_build.console.conversation import Screen, printable
 from distill_build.console.grid import plan_grid
 from distill_build.console.outcome import Line
-from distill_build.console.words import UNKNOWN, number_of
+from distill_build.console.words import UNKNOWN
+from distill_build.records import number_of
 from distill_build.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def footnotes(plan: "Plan", settings: Settings) -> list[Line]:
         ]
     if plan.cost.usd is None:
         notes.append(Line(f"{UNKNOWN}: the model has no prices, see model.prices in its configuration", "quiet"))
+    notes.extend(forecast.cap(plan, settings.budget))
     if advice := forecast.advise(plan, settings):
         notes.append(Line(advice, "warning"))
     return notes

@@ -1,6 +1,7 @@
 """Standard error as something that may go away: a closed terminal must not end a build that is being paid for."""
 
 import os
+import sys
 from contextlib import suppress
 from typing import TextIO
 
@@ -53,6 +54,11 @@ class Stream:
             return int(os.environ.get("COLUMNS") or os.get_terminal_size(self.fileno()).columns or 80)
         except (OSError, ValueError):
             return WIDTH_WITHOUT_TERMINAL
+
+    @property
+    def line_width(self) -> int:
+        """Cells that a line may take: any number where programs read it, in a pipe or a file."""
+        return self.width if self.isatty() else sys.maxsize
 
     @property
     def can_move(self) -> bool:

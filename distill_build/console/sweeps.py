@@ -1,51 +1,55 @@
 """What a person sees of a sweep: the plan in a sentence, a table with a row for each job, and what went wrong. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from distill_build.console.grid import Grid
-from distill_build.console.outcome import Line
-from distill_build.console.words import duration, money, number_of, rough_duration, rough_money, tokens
-from distill_build.records import short
+from distill_build.console.forecast import cap
+from distill_build.console.job_names import called
+from distill_build.console.outcome import Line, edited
+from distill_build.console.sweep_table import NOTHING, Column, SweepTable
+from distill_build.console.words import duration, money, rough_duration, rough_money, tokens
+from distill_build.records import number_of, short
+from distill_build.settings import Budget, Stage
 from distill_build.stages.tally import STAGES
 
 if TYPE_CHECKING:
     from distill_build.stages.plan import Plan
     from distill_build.sweeps.done import Done
+    from distill_build.sweeps.goals import Goal
     from distill_build.sweeps.jobs import Sweep
     from distill_build.sweeps.planning import SweepPlan
-    from distill_build.sweeps.results import Row
-
-TOGETHER = "together"
-NOTHING = ""
+    from distill_build.sweeps.results import Row, Union
 
 
-def plan_sentence(plan: "SweepPlan", jobs: int) -> Line:
-    """What is about to be asked for."""
-    cost, about = plan.union.cost, "" if plan.union.exact else "about "
+def plan_lines(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:
+    """What is about to be asked for, and whether that is more than it may be."""
+    jobs, cost, about = len(plan.jobs), plan.union.cost, "" if plan.union.exact else "about "
     price = "price unknown" if cost.usd is None else rough_money(cost.usd)
     saved = f" together ({plan.calls:,} one by one)" if jobs > 1 else ""
-    return Line(
+    yield Line(
         f"plan: {number_of(jobs, 'jobs')}, {about}{number_of(plan.union.calls, 'requests')}{saved}, "
         f"{tokens(cost.prompt_tokens + cost.completion_tokens)} tokens, {price}, "
         f"{rough_duration(cost.seconds)}"
     )
+    yield from cap(plan.union, budget)
 
 
-def plan_grid(sweep: "Sweep", plan: "SweepPlan") -> Grid:
+def plan_table(sweep: "Sweep", plan: "SweepPlan") -> SweepTable:
     """A row for each job by itself, and what all of them take together."""
-    rows = []
-    for job, each, share in zip(sweep.jobs, plan.jobs, plan.shares, strict=True):
-        cached = sum(stage.cached for stage in each.stages.values())
-        rows.append((job.words, f"{cached:,}", *_asked(each), rough_money(each.cost.usd), rough_money(share)))
     usd = rough_money(plan.union.cost.usd)
-    total = (TOGETHER, NOTHING, *_asked(plan.union), usd, usd)
-    heads = ("job", "cached", "tags", "questions", "answers", "tokens", "cost alone", "its share")
-    return Grid(heads, (*rows, total), spare=("cached", "tokens"))
+    requests: dict[str, Callable[[Plan], str]] = {stage: partial(_requests, stage) for stage in STAGES}
+    counts = {"cached": _cached, **requests, "tokens": _tokens}
+    columns = [
+        *(Column(head, [count(each) for each in plan.jobs], count(plan.union)) for head, count in counts.items()),
+        Column("cost alone", [rough_money(each.cost.usd) for each in plan.jobs], usd),
+        Column("its share", [rough_money(share) for share in plan.shares], usd),
+    ]
+    return SweepTable(sweep.jobs, columns, ("cached", "its share", "tags"), "see -v, or --json")
 
 
-def plan_footnotes(plan: "SweepPlan") -> Iterator[Line]:
-    """What the figures are, and what the sweep saves."""
+def plan_footnotes(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:
+    """What the figures are, what the sweep saves, and whether it is more than it may take."""
     if not plan.union.calls:
         yield Line("nothing to ask: every request is answered by the cache", "good")
         return
@@ -56,41 +60,97 @@ def plan_footnotes(plan: "SweepPlan") -> Iterator[Line]:
         f"{_saved(cost.usd, plan.usd)}; {rough_duration(cost.seconds)}"
     )
     yield Line("tags, questions and answers count requests to ask; tokens, cost and time are estimated", "quiet")
+    yield from cap(plan.union, budget)
 
 
-def _asked(plan: "Plan") -> tuple[str, ...]:
-    cost = plan.cost
-    counts = [f"{plan.stages[stage].calls:,}" for stage in STAGES]
-    return (*counts, tokens(cost.prompt_tokens + cost.completion_tokens))
+def _cached(plan: "Plan") -> str:
+    return f"{sum(stage.cached for stage in plan.stages.values()):,}"
+
+
+def _requests(stage: Stage, plan: "Plan") -> str:
+    return f"{plan.stages[stage].calls:,}"
+
+
+def _tokens(plan: "Plan") -> str:
+    return tokens(plan.cost.prompt_tokens + plan.cost.completion_tokens)
 
 
 def _saved(union: float | None, alone: float | None) -> str:
     return "" if not union or alone is None else f"; {rough_money(union)} together, {rough_money(alone)} one by one"
 
 
-def report_grid(done: "Done") -> Grid:
-    """A row for each job: what it holds, how varied it is, and what that has cost."""
-    union = done.results.union
-    failures = sum(row.failures for row in done.results.rows)
-    spent = tokens(union.tokens.prompt + union.tokens.completion)
-    total = (TOGETHER, *[NOTHING] * 6, spent, money(union.usd), money(union.usd), f"{failures:,}", NOTHING)
-    heads = (
-        "job", "tags", "questions", "answers", "unique", "near-dup", "leaves", "tokens", "cost alone", "its share",
-        "failed", "version",
-    )  # fmt: skip
-    words = [job.words for job in done.sweep.jobs]
-    rows = [_row(name, row) for name, row in zip(words, done.results.rows, strict=True)]
-    return Grid(heads, (*rows, total), spare=("version", "tags", "tokens", "leaves", "near-dup"), loud=("failed",))
+SHOWN_AS: dict[str, str] = {
+    "unique": "unique",
+    "near_duplicates": "near-dup",
+    "leaf_coverage": "leaves",
+    "failures": "failed",
+    "tokens": "tokens",
+    "usd": "cost alone",
+}
+"""Objectives that have a column in any case."""
 
 
-def _row(words: str, row: "Row") -> tuple[str, ...]:
-    if row.error is not None:
-        return (words, *[NOTHING] * 9, "failed", NOTHING)
-    counts = [f"{row.counts[stage]:,}" if stage in row.counts else NOTHING for stage in STAGES]
-    shares = [_percent(share) for share in (row.unique, row.near_duplicates, row.leaf_coverage)]
-    spent = tokens(row.tokens.prompt + row.tokens.completion)
-    version = short(row.version or "")
-    return (words, *counts, *shares, spent, money(row.usd), money(row.share_usd), f"{row.failures:,}", version)
+def report_table(done: "Done", goals: Sequence["Goal"] = ()) -> SweepTable:
+    """A row for each job: what it holds, how varied it is, and what that has cost; the best marked as `goals` say."""
+    from distill_build.sweeps.goals import best_of  # builds by themselves need none of it
+    from distill_build.sweeps.results import RESULTS
+
+    rows, union = done.results.rows, done.results.union
+    usd = money(union.usd)
+    sought = [goal for goal in goals if goal.objective not in SHOWN_AS]
+    columns = [
+        *(_column(goal.objective, rows, partial(_sought, goal)) for goal in sought),
+        *(_column(stage, rows, partial(_count, stage)) for stage in STAGES),
+        _column("unique", rows, lambda row: _percent(row.unique)),
+        _column("near-dup", rows, lambda row: _percent(row.near_duplicates)),
+        _column("leaves", rows, lambda row: _percent(row.leaf_coverage)),
+        _column("tokens", rows, lambda row: tokens(_spent(row)), tokens(_spent(union))),
+        _column("cost alone", rows, lambda row: money(row.usd), usd),
+        _column("its share", rows, lambda row: money(row.share_usd), usd),
+        Column(
+            "failed",
+            [f"{row.failures:,}" if row.error is None else "failed" for row in rows],
+            f"{sum(row.failures for row in rows):,}",
+            loud=True,
+        ),
+        _column("version", rows, lambda row: short(row.version or NOTHING)),
+    ]
+    cheap = ("tokens",) if union.usd else ()  # they say no more than the price
+    return SweepTable(
+        done.sweep.jobs,
+        columns,
+        (*cheap, "tags", "its share", "leaves", "tokens", "answers", "near-dup", "failed", "cost alone", "version"),
+        f"see -v, or {RESULTS} in the sweep's folder",
+        kept=frozenset(SHOWN_AS[goal.objective] for goal in goals if goal.objective in SHOWN_AS),
+        best=best_of(rows, goals),
+    )
+
+
+def marked(goals: Sequence["Goal"]) -> Line:
+    """What the mark in the table means."""
+    sought = [f"{goal.objective} ({goal.direction})" for goal in goals]
+    together = f"; with {len(sought)} numbers, those that no other job beats in all of them" if len(sought) > 1 else ""
+    return Line(f"* best by {' and '.join(sought)}{together}", "quiet")
+
+
+def _column(head: str, rows: Sequence["Row"], cell: Callable[["Row"], str], total: str = NOTHING) -> Column:
+    """What was found of jobs; nothing of those that failed."""
+    return Column(head, [cell(row) if row.error is None else NOTHING for row in rows], total)
+
+
+def _count(stage: Stage, row: "Row") -> str:
+    return f"{row.counts[stage]:,}" if stage in row.counts else NOTHING
+
+
+def _sought(goal: "Goal", row: "Row") -> str:
+    value = goal.of(row)
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if goal.objective == "calls" else f"{value:.2%}"
+
+
+def _spent(of: "Row | Union") -> int:
+    return of.tokens.prompt + of.tokens.completion
 
 
 def _percent(share: float | None) -> str:
@@ -98,21 +158,24 @@ def _percent(share: float | None) -> str:
     if share is None:
         return NOTHING
     rounded = f"{share:.0%}"
-    return f"{share:.1%}" if rounded in ("0%", "100%") and share not in (0, 1) else rounded
+    return f"{share:.2%}" if rounded in ("0%", "100%") and share not in (0, 1) else rounded
 
 
 def ending(done: "Done") -> Iterator[Line]:
-    """What is said below the table."""
+    """What is said below the table and its notes."""
     yield from troubles(done)
-    tally, jobs = done.tally, len(done.sweep.jobs)
-    behind = sum(row.calls for row in done.results.rows)
+    tally, jobs = done.tally, number_of(len(done.sweep.jobs), "jobs")
     if not done.reports and not done.errors:
-        yield Line(f"{number_of(jobs, 'jobs')} up to date; nothing was asked", "good")
+        yield Line(f"{jobs} up to date; nothing was asked", "good")
     else:
         price = "" if not tally.usd else f" for {money(tally.usd)}"
-        kept = f"; {done.results.union.calls:,} are behind all jobs together, {behind:,} one by one" if jobs > 1 else ""
-        yield Line(f"{number_of(tally.asked, 'requests')} sent{price}{kept}")
+        yield Line(f"{number_of(tally.asked, 'requests')} answered{price}{_behind(done)}")
     yield Line(f"{done.sweep.folder} ({duration(done.seconds)})")
+
+
+def _behind(done: "Done") -> str:
+    together, alone = done.results.union.calls, sum(row.calls for row in done.results.rows)
+    return f"; the jobs rest on {together:,} together, {alone:,} one by one" if alone > together else ""
 
 
 def troubles(done: "Done") -> Iterator[Line]:
@@ -120,15 +183,15 @@ def troubles(done: "Done") -> Iterator[Line]:
     by_sentence: dict[str, list[str]] = {}
     for job in done.sweep.jobs:
         if (error := done.errors.get(job.name)) is not None:
-            by_sentence.setdefault(str(error), []).append(job.words)
+            by_sentence.setdefault(str(error), []).append(called(job))
     for sentence, words in by_sentence.items():
         yield Line(f"failed: {', '.join(words)}: {sentence}", "bad")
     for sentence in dict.fromkeys(report.stopped for report in done.reports.values() if report.stopped):
         yield Line(sentence, "bad")
     for report in done.reports.values():
         for copy in report.edited_by_hand:
-            yield Line(f"{copy.name} had been edited by hand; the edited file is kept as {copy}", "warning")
-    short = [job.words for job, row in zip(done.sweep.jobs, done.results.rows, strict=True) if row.failures]
+            yield edited(copy)
+    short = [called(job) for job, row in zip(done.sweep.jobs, done.results.rows, strict=True) if row.failures]
     if short:
         place = done.sweep.folder / "*" / "failures.jsonl"
         yield Line(f"items are missing in {', '.join(short)}: see {place}", "warning")

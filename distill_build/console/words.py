@@ -6,11 +6,6 @@ UNKNOWN = "—"
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
-def number_of(amount: int, plural: str) -> str:
-    """`amount` of something: "11 tags", "1 tag". The noun is a plural with s."""
-    return f"{amount:,} {plural.removesuffix('s') if amount == 1 else plural}"
-
-
 def money(usd: float | None) -> str:
     """US dollars; what has no price is a dash. Cents alone would hide what one request costs."""
     if usd is None:

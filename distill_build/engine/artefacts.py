@@ -8,6 +8,7 @@ next build.
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -128,14 +129,21 @@ class Spool:
         return self.file
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Replaces a small file as a whole, synced."""
+    with ArtefactWriter(path.with_name(f".{path.name}.{secrets.token_hex(4)}")) as writer:
+        writer.write(data)
+    writer.path.replace(path)
+
+
 def replace_together(folder: Path, moves: Mapping[Path, Path], removals: Iterable[Path]) -> None:
     """Moves each new file (key) to its place (value) and removes `removals`, all or, after a crash, all later.
 
     `folder` holds the journal. New files must be synced already. Raises StorageError, with nothing moved, where
-    something stands in a file's place.
+    something stands in a file's place, or its folder lies on another disk.
     """
     for place in moves.values():
-        _require_free(place)
+        _require_free(place, folder)
     record = {
         "moves": [[_relative(new, folder), _relative(place, folder)] for new, place in moves.items()],
         "removals": [_relative(path, folder) for path in removals],
@@ -151,20 +159,17 @@ def finish_replacing(folder: Path) -> bool:
 
     Raises StorageError where that cannot be done; the journal stays, and the next call tries again.
     """
-    journal = folder / JOURNAL
-    if not journal.exists():
-        return False
     try:
-        record = msgspec.json.decode(journal.read_bytes(), type=_Journal)
+        record = _journal(folder)
+        if record is None:
+            return False
         for new, place in record.moves:
             if (folder / new).exists():  # else a run before this one came so far
                 (folder / place).parent.mkdir(parents=True, exist_ok=True)
                 (folder / new).replace(folder / place)
         for path in record.removals:
             (folder / path).unlink(missing_ok=True)
-        journal.unlink()
-    except msgspec.DecodeError as error:
-        raise StorageError(f"{journal} is damaged ({error}): remove it and build again, nothing is lost") from error
+        (folder / JOURNAL).unlink()
     except OSError as error:
         raise StorageError(
             f"{error.filename} cannot be replaced: {error.strerror}. The new files are complete and will be moved "
@@ -178,17 +183,42 @@ def replacing(folder: Path) -> bool:
     return (folder / JOURNAL).exists()
 
 
+def arriving(folder: Path, place: Path) -> Path | None:
+    """Where the file lies that the journal in `folder` has yet to move to `place`; None where there is no such.
+
+    Raises StorageError where the journal is damaged, OSError where one may not look.
+    """
+    record, wanted = _journal(folder), _relative(place, folder)
+    moves = [] if record is None else record.moves
+    return next((folder / new for new, there in moves if there == wanted and (folder / new).exists()), None)
+
+
 class _Journal(msgspec.Struct):
     moves: list[tuple[str, str]]
     removals: list[str]
 
 
-def _require_free(place: Path) -> None:
-    """Raises StorageError where `place` cannot hold a file: it is a folder, or its folder is a file."""
+def _journal(folder: Path) -> _Journal | None:
+    path = folder / JOURNAL
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Journal)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} is damaged ({error}): remove it and build again, nothing is lost") from error
+
+
+def _require_free(place: Path, folder: Path) -> None:
+    """Raises StorageError where `place` cannot take a file from `folder`: a rename would fail when others were made."""
     if place.is_dir():
         raise StorageError(f"{place} is a folder, and a file is to be written there: move it away")
-    if place.parent.exists() and not place.parent.is_dir():
-        raise StorageError(f"{place.parent} is a file, and a folder is to be made there: move it away")
+    if os.path.lexists(place.parent) and not place.parent.is_dir():
+        raise StorageError(f"{place.parent} is no folder, and one is to be made there: move it away")
+    if place.parent.exists() and place.parent.stat().st_dev != folder.stat().st_dev:
+        raise StorageError(
+            f"{place.parent} lies on another disk than {folder}, and files that belong together can be replaced "
+            "together on one disk alone: move it away"
+        )
 
 
 def set_aside(path: Path, folder: Path) -> Path:

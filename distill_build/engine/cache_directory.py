@@ -7,12 +7,16 @@ derived from entries under one generation and remembered elsewhere is trusted on
 import json
 import os
 import secrets
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from distill_build.engine.artefacts import replacing
+from distill_build.engine.artefacts import ArtefactWriter, replacing
 from distill_build.engine.manifest import SCHEME
+from distill_build.engine.unmarked import holds_records, scheme_of_calls
 from distill_build.errors import CorruptEntryError, StorageError
 
 MARKER = "distill-cache.json"
@@ -48,6 +52,10 @@ class CacheDirectory:
         self.path = path
         self._marker = path / MARKER
 
+    def is_there(self) -> bool:
+        """Whether the folder is a cache of ours, be it without its marker. Raises StorageError as `scheme_of_calls`."""
+        return self._marker.exists() or self._is_unmarked()
+
     def prepare(self) -> None:
         """Makes the folder, or checks that it is a cache of ours.
 
@@ -77,27 +85,43 @@ class CacheDirectory:
     def check_ownership(self) -> None:
         """As `check`, but lets in who brings an interrupted fsck to its end.
 
-        Raises CorruptEntryError where the marker is damaged.
+        Raises CorruptEntryError where the marker is damaged, or gone from a cache.
         """
         if not self._marker.exists():
+            self._refuse_unmarked()
             raise StorageError(f"there is no cache at {self.path}: name its folder with --cache-dir DIR")
         self._read()
 
     def generation(self) -> str:
-        """The word that stands now; empty where there is no cache yet. Raises StorageError as `check_ownership`."""
+        """The word that stands now; empty where there is no marker. Raises StorageError as `check_ownership`."""
         try:
             return self._read().generation
         except FileNotFoundError:
             return ""
 
     def renew_generation(self) -> str:
-        """To be called before an accepted response is displaced; returns the word that stands from now on."""
+        """To be called before an accepted response is displaced; returns the word that stands from now on.
+
+        It makes a marker that was lost anew: what was remembered under the generation that it named is not trusted.
+        """
         self._write_marker()
         return self.generation()
+
+    def scheme_of_calls(self) -> int | None:
+        """The scheme of this program, where calls have it; None where no call can be read.
+
+        Raises StorageError where they have another one, and where they cannot be read for a reason but damage.
+        """
+        with self._reading():
+            scheme = scheme_of_calls(self.path)
+        if scheme not in (None, SCHEME):
+            raise self._other_scheme(scheme)
+        return scheme
 
     def _claim(self) -> None:
         others = [item for item in self.path.iterdir() if not any(name in item.name for name in OWN_FILES)]
         if others and not self._marker.exists():  # another process may have claimed it meanwhile
+            self._refuse_unmarked()
             raise StorageError(
                 f"{self.path} is not a cache of distill-build, and not empty: set cache.dir to a folder of its own"
             )
@@ -114,24 +138,52 @@ class CacheDirectory:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._damaged(str(error)) from error
         if marker.scheme != SCHEME:
-            raise StorageError(
-                f"the cache {self.path} has scheme {marker.scheme}, and this program knows scheme {SCHEME}: "
-                "use the version of distill-build that wrote it, or set cache.dir"
-            )
+            raise self._other_scheme(marker.scheme)
         if not marker.generation:  # last: what else stands there is the scheme's matter
             raise self._damaged("it names no generation")
         return marker
 
     def _damaged(self, reason: str) -> CorruptEntryError:
-        return CorruptEntryError(f"{self._marker} is damaged ({reason}): `distill-build cache fsck` makes it anew")
+        return CorruptEntryError(f"{self._marker} is damaged ({reason}): {self._fsck} makes it anew")
+
+    def _refuse_unmarked(self) -> None:
+        if self._is_unmarked() and not self._marker.exists():  # as above: it comes before all else
+            raise CorruptEntryError(
+                f"{self.path} is a cache of distill-build that has lost its {MARKER}: {self._fsck} makes that anew"
+            )
+
+    def _is_unmarked(self) -> bool:
+        with self._reading():
+            return self.scheme_of_calls() is not None or holds_records(self.path)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"the cache {self.path} cannot be read: {error.strerror}. Mend that, or set cache.dir"
+            ) from error
+
+    def _other_scheme(self, scheme: int | None) -> StorageError:
+        return StorageError(
+            f"the cache {self.path} has scheme {scheme}, and this program knows scheme {SCHEME}: "
+            "use the version of distill-build that wrote it, or set cache.dir"
+        )
+
+    @property
+    def _fsck(self) -> str:
+        return f"`distill-build cache fsck --cache-dir {shlex.quote(str(self.path))}`"
 
     def _refuse_interrupted(self) -> None:
         if replacing(self.path):
-            raise StorageError(f"a fsck of the cache {self.path} was interrupted: run `distill-build cache fsck`")
+            raise StorageError(f"a fsck of the cache {self.path} was interrupted: run {self._fsck}")
 
     def _write_marker(self) -> None:
         temporary = self.path / f".{MARKER}.{secrets.token_hex(4)}"
-        temporary.write_text(json.dumps({"scheme": SCHEME, "generation": secrets.token_hex(8)}) + "\n")
+        marker = {"scheme": SCHEME, "generation": secrets.token_hex(8)}
+        with ArtefactWriter(temporary) as writer:  # synced, or a power cut could leave an empty one
+            writer.write(f"{json.dumps(marker)}\n".encode())
         temporary.replace(self._marker)
 
     def _refuse_network_file_system(self) -> None:

@@ -19,7 +19,8 @@ class Attempt:
     """One response as it came. `index` counts from 0; `seconds` is the request's time; `at` is UTC, ISO 8601.
 
     `added` are the messages that a re-ask put behind the request's own; `usd` is what it cost by the prices of then,
-    None where there were none. `digest` names the response wherever it lies: see `response_digest`.
+    None where there were none. `digest` names the response wherever it lies: see `response_digest`. `anew` is the
+    first of those that were asked for though a response stood.
     """
 
     index: int
@@ -29,6 +30,7 @@ class Attempt:
     added: tuple[Any, ...] = ()
     usd: float | None = None
     digest: str = ""
+    anew: bool = False
 
     def __post_init__(self) -> None:
         if not self.digest:
@@ -113,12 +115,7 @@ def decode(key: str, stored: object) -> Entry:
 
     Raises CorruptEntryError where the bytes are not those that were written, StorageError for another scheme.
     """
-    if not isinstance(stored, bytes) or stored[64:65] != b"\n":
-        raise _corrupt(key)
-    body = stored[65:]
-    if hashlib.sha256(body).hexdigest().encode() != stored[:64]:
-        raise _corrupt(key)
-    row = _json(body)
+    row = _row(key, stored)
     if row["scheme"] != SCHEME:
         raise StorageError(
             f"cache entry {key[:12]} has scheme {row['scheme']}, and this program knows scheme {SCHEME}: "
@@ -126,6 +123,29 @@ def decode(key: str, stored: object) -> Entry:
         )
     accepted = row["accepted"] and Accepted(row["accepted"]["place"], row["accepted"]["value"])
     return Entry(key, row["manifest"], tuple(_attempt(attempt) for attempt in row["attempts"]), accepted)
+
+
+def scheme_of(key: str, stored: object) -> int:
+    """The scheme of a stored entry, whether it is known here or not.
+
+    Raises CorruptEntryError where the bytes are not those that were written, or are no entry.
+    """
+    try:
+        scheme = _row(key, stored)["scheme"]
+    except (LookupError, TypeError, ValueError) as error:
+        raise _corrupt(key) from error
+    if type(scheme) is not int:
+        raise _corrupt(key)
+    return scheme
+
+
+def _row(key: str, stored: object) -> Any:
+    if not isinstance(stored, bytes) or stored[64:65] != b"\n":
+        raise _corrupt(key)
+    body = stored[65:]
+    if hashlib.sha256(body).hexdigest().encode() != stored[:64]:
+        raise _corrupt(key)
+    return _json(body)
 
 
 def _json(body: bytes) -> Any:
@@ -152,12 +172,15 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
     }
     if attempt.usd is not None:
         row["usd"] = attempt.usd
+    if attempt.anew:
+        row["anew"] = True
     return row | {"added": list(attempt.added)} if attempt.added else row
 
 
 def _attempt(row: dict[str, Any]) -> Attempt:
     added, digest = tuple(row.get("added", ())), row.get("digest", "")  # caches of version 0.1 hold no digests
-    return Attempt(row["index"], row["response"], row["seconds"], row["at"], added, row.get("usd"), digest)
+    usd, anew = row.get("usd"), row.get("anew", False)
+    return Attempt(row["index"], row["response"], row["seconds"], row["at"], added, usd, digest, anew)
 
 
 def _corrupt(key: str) -> CorruptEntryError:

@@ -15,6 +15,10 @@ from typing import TextIO
 from distill_build.errors import StorageError
 
 
+class LockHeldError(Exception):
+    """Another process has the lock; it is told which."""
+
+
 @contextmanager
 def exclusive(path: Path, note: str, on_wait: Callable[[str], None]) -> Iterator[None]:
     """Holds the lock at `path`; `on_wait` is told once who has it, where another process does.
@@ -22,17 +26,37 @@ def exclusive(path: Path, note: str, on_wait: Callable[[str], None]) -> Iterator
     The system lets go of it when the process ends, however it ends. The file stays: removing it would let two
     processes lock two files of one name. Raises StorageError where the file cannot be made.
     """
+    with _opened(path) as file:
+        _lock(file, fcntl.LOCK_EX, lambda: on_wait(_holder(path)))
+        _sign(file, note)
+        yield
+
+
+@contextmanager
+def exclusive_at_once(path: Path, note: str) -> Iterator[None]:
+    """As `exclusive`, for who has other things to do than wait: raises LockHeldError where another process has it."""
+    with _opened(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LockHeldError(_holder(path)) from error
+        _sign(file, note)
+        yield
+
+
+def _opened(path: Path) -> TextIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        return path.open("a+")
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}; set output_dir") from error
-    with file:
-        _lock(file, fcntl.LOCK_EX, lambda: on_wait(_holder(path)))
-        file.truncate(0)
-        file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname(), "run": note}))
-        file.flush()
-        yield
+
+
+def _sign(file: TextIO, note: str) -> None:
+    """Says in the file who has the lock."""
+    file.truncate(0)
+    file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname(), "run": note}))
+    file.flush()
 
 
 USERS = "users.lock"

@@ -14,10 +14,9 @@ from urllib.parse import quote
 
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.entry import Entry, decode
-from distill_build.engine.rows import IN_FILE, INLINE, VALUE_FILE
+from distill_build.engine.rows import DATABASE, IN_FILE, INLINE, VALUE_FILE
 from distill_build.errors import StorageError
 
-DATABASE = "cache.db"
 BUSY_SECONDS = 60.0
 """How long a transaction waits for another process's."""
 PROBE = "SELECT 1 FROM Cache LIMIT 1"

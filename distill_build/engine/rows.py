@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+DATABASE = "cache.db"
 INLINE, IN_FILE = 1, 2
 """diskcache's modes of a value that is bytes: in the row, or in a file of its own (as caches of others may have)."""
 COLUMNS = "rowid, key, raw, tag, mode, filename, value"

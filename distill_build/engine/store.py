@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import diskcache
 
 from distill_build.engine.cache_directory import CacheDirectory
+from distill_build.engine.claims import Claims
 from distill_build.engine.entry import Entry, decode, encode
 from distill_build.engine.reading import BUSY_SECONDS, ReadOnlyStore, require_database, unusable, writable
 from distill_build.engine.rows import VALUE_FILE
@@ -73,6 +74,7 @@ class Store:
         self.directory = CacheDirectory(directory)
         self.directory.prepare()
         self._cache = _open(directory)
+        self.claims = Claims(directory)
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
 
@@ -137,6 +139,7 @@ class Store:
             self._writes.put(None)
             self._writer.join()
         self._cache.close()
+        self.claims.close()
 
     def _write_in_groups(self) -> None:
         """Takes all that waits, commits it with one sync, then lets its callers go on."""

@@ -5,7 +5,7 @@ no weights and no HTTP library.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,11 @@ class Models:
 
     def __init__(self, roles: Mapping[str, tuple[ModelSettings, Limits]], log_dir: Path | None) -> None:
         self._settings = dict(roles)
-        gates = {place: gate_for(place, self._settings.values()) for place in map(place_of, models_in(roles))}
-        engines = {place_of(model): Engine(model, log_dir) for model in models_in(roles)}
+        shared: dict[Place, list[Limits]] = {}
+        for model, limits in roles.values():
+            shared.setdefault(place_of(model), []).append(limits)
+        gates = {place: gate_for(place, limits) for place, limits in shared.items()}
+        engines = {place_of(model): Engine(model, log_dir) for model, _ in roles.values()}
         distinct = {
             each: LazyModel(opener(model, limits, gates[place_of(model)], engines[place_of(model)]))
             for each, (model, limits) in {msgspec.json.encode(both): both for both in roles.values()}.items()
@@ -121,20 +124,14 @@ def opener(model: ModelSettings, limits: Limits, gate: Gate, engine: Engine) -> 
     return open_endpoint
 
 
-def models_in(roles: Mapping[str, tuple[ModelSettings, Limits]]) -> list[ModelSettings]:
-    """The models of all roles."""
-    return [model for model, _ in roles.values()]
-
-
 def place_of(model: ModelSettings) -> Place:
     """What makes two roles share a gate: engine, address or weights file, and model name."""
     where = model.path if model.engine == "embedded" else model.base_url
     return model.engine, (where or "").strip().rstrip("/"), model.name
 
 
-def gate_for(place: Place, roles: Any) -> Gate:
-    """The gate of a place: the lowest of its roles' limits, and no more than the embedded engine's slots."""
-    limits = [limits for model, limits in roles if place_of(model) == place]
+def gate_for(place: Place, limits: Sequence[Limits]) -> Gate:
+    """The gate of a place: the lowest of its roles' `limits`, and no more than the embedded engine's slots."""
     slots = [SLOTS] if place[0] == "embedded" else []
     return Gate(
         concurrency=lowest([*slots, *(each.concurrency for each in limits)]),

@@ -59,7 +59,7 @@ class Probe:
         longest_s = min(limits.timeout_s or LONGEST_S, LONGEST_S)
         self._model = model
         self._limits = msgspec.structs.replace(limits, retries=0, timeout_s=longest_s)
-        self._gate = gate_for(place_of(model), [(model, limits)])
+        self._gate = gate_for(place_of(model), [limits])
         self._engine = Engine(model, None)
         self.requests = 0
 

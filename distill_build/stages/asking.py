@@ -1,6 +1,7 @@
 """The part of a build that asks models: opens them, walks the pipeline, and ends well however it ends."""
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from distill_build.stages.budget import FailureCap
 from distill_build.stages.call import Absent, Failed
 from distill_build.stages.caller import Caller
 from distill_build.stages.chain import Chain
+from distill_build.stages.dataset import FAILURES
 from distill_build.stages.locked import not_stored
 from distill_build.stages.pipeline import Pipeline, Sink
 from distill_build.stages.plan import Plan
@@ -88,6 +90,7 @@ class Asking:
 
     async def walk(self, sink: Sink) -> Node:
         """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
+        self.shared.refuse_if_ended()
         scheduler = Scheduler(self._windows(), self._stop)
         pipeline = self._pipeline(scheduler, sink)
         pipeline.start()
@@ -131,16 +134,17 @@ class Asking:
             sink,
             _NoOutlook(),
             self.tally,
-            FailureCap(self.options.keep_going, self.halt),
+            FailureCap(self.options.keep_going, self.halt, session.dataset.artefact(FAILURES)),
             self.options.until,
         )
 
     def _seat(self, stage: Stage) -> Seat:
         settings = self.session.settings
         model = settings.role(stage)
-        reasks = settings.limits_for(model).reasks or 0
+        limits = settings.limits_for(model)
+        reasks, timeout_s = limits.reasks or 0, limits.timeout_s or math.inf
         asked = self.shared.models[role_name(self.name, stage)]
-        return Seat(model.name, asked, model.prices, reasks, model.structured, self.session.prompts)
+        return Seat(model.name, asked, model.prices, reasks, model.structured, self.session.prompts, timeout_s)
 
     def _lane(self, stage: Stage) -> str:
         """Stages whose roles share a gate share a lane."""
@@ -207,7 +211,7 @@ class interruptible:  # noqa: N801 - a context manager, named as one
             os._exit(130)
         self._interrupted = True
         self._note(
-            f"interrupted: waiting for the {self._shared.models.in_flight} requests in flight, whose replies are "
-            "stored; interrupt again to leave at once"
+            f"interrupted: waiting for what is in flight ({self._shared.models.in_flight}), and storing it; interrupt "
+            "again to leave at once"
         )
         self._shared.end(InterruptedBuildError(f"interrupted: the responses that came are stored, {self._ending}"))

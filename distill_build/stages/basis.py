@@ -1,22 +1,25 @@
 """What a build goes by as it finds its folder: the lock that it is held to, responses, and rows to take over."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from distill_build.artefact_rows import TagRow, read_rows
-from distill_build.errors import CorruptEntryError, DifferenceError
+from distill_build.errors import CorruptEntryError
 from distill_build.options import Options, Until
 from distill_build.stages.assembly import Kept
-from distill_build.stages.dataset import LEAF_FILES, SOURCES, Dataset
+from distill_build.stages.dataset import ARTEFACTS, LEAF_FILES, SOURCES, Dataset, State
 from distill_build.stages.held_responses import HeldResponses
 from distill_build.stages.locked import Locked, locked_of
 from distill_build.stages.session import Session, matching_globs
 from distill_build.stages.tree import LeafOutcome
-from distill_build.stages.used_responses import sources_of
+from distill_build.stages.used_responses import Sources, sources_of
 from distill_build.versions.archive import Archive, Version
-from distill_build.versions.lockfile import LOCK, read_lock
+from distill_build.versions.content import KeptContent, rows_in
+from distill_build.versions.lockfile import LOCK, sound_lock
+
+TAGS = ARTEFACTS[0]
 
 
 @dataclass(slots=True)
@@ -74,15 +77,15 @@ def _held_by_folder(session: Session) -> HeldResponses:
     held = HeldResponses()
     if state is not None and not state.holds_others and state.generation == session.directory.generation():
         return held
-    renewed: set[str] = set()
+    archive, renewed = Archive(session.cache_dir), set[str]()
     if state is not None:
-        held.since, renewed = state.rebuilding_since, _tags_named(dataset, state.rebuilding)
+        held.since, renewed = state.rebuilding_since, _tags_named(dataset, state, archive)
         if SOURCES in state.outputs and state.outputs[SOURCES].holds(dataset.artefact(SOURCES)):
             held.add(dataset.sources(), renewed)
-    archive = Archive(session.cache_dir)
+    sources = Sources(archive)
     for version in _versions_of(dataset, archive):
         with suppress(CorruptEntryError):  # fsck and verify tell of it; what stands counts then
-            held.add(sources_of(archive, version), renewed)
+            held.add(sources.of(version), renewed)
     return held
 
 
@@ -90,17 +93,24 @@ def _versions_of(dataset: Dataset, archive: Archive) -> list[Version]:
     """What a folder has been: first what its lock names, as in a fresh clone; then the newest."""
     root, known = archive.root(dataset.folder), dict(archive.readable())
     own = [known[digest] for digest in reversed(root.versions) if digest in known] if root is not None else []
-    lock = None
-    with suppress(DifferenceError):  # one that cannot be gone by: the build tells of it
-        lock = read_lock(dataset.artefact(LOCK))
+    lock = sound_lock(dataset.artefact(LOCK))  # of another one the build tells
     named = archive.find(lock.version) if lock is not None else None
     return own if named is None else [named, *(version for version in own if version.version != named.version)]
 
 
-def _tags_named(dataset: Dataset, globs: tuple[str, ...]) -> set[str]:
-    """Ids of the tags that globs name, with the topic's text where they name the topic."""
-    if not globs:
+def _tags_named(dataset: Dataset, state: State, archive: Archive) -> set[str]:
+    """Ids of the tags that an unfinished --rebuild names, with the topic's text where it names the topic."""
+    if not state.rebuilding:
         return set()
-    tags = {row.id for row in read_rows(dataset.artefact("tags.jsonl"), TagRow) if matching_globs(globs, row.path)}
-    topics = {row.id for row in islice(dataset.sources(), 1)}
-    return tags | {topic for topic in topics if matching_globs(globs, (topic,))}
+    topic = str(state.recipe["tree"]["topic"])
+    topics = {topic} if matching_globs(state.rebuilding, (topic,)) else set()
+    return topics | {row.id for row in _tags(dataset, state, archive) if matching_globs(state.rebuilding, row.path)}
+
+
+def _tags(dataset: Dataset, state: State, archive: Archive) -> Iterator[TagRow]:
+    """The tags as the last build left them, from the cache where the folder's file was edited or is gone."""
+    if TAGS in state.outputs and state.outputs[TAGS].holds(dataset.artefact(TAGS)):
+        yield from read_rows(dataset.artefact(TAGS), TagRow)
+    elif (version := archive.find(state.version)) is not None:
+        with suppress(CorruptEntryError):
+            yield from rows_in(KeptContent(archive.objects, version.files), TAGS, TagRow)

@@ -5,6 +5,7 @@ complete is written, and all that is not stands in failures.jsonl.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 from distill_build.errors import BudgetExceededError, FailureCapError, StoppedError
 from distill_build.settings import Budget, Stage
@@ -45,9 +46,9 @@ class Spending:
         """Counts one HTTP request that is about to be sent. Raises BudgetExceededError where a cap is reached."""
         budget = self._budget
         if budget.calls is not None and self.sent >= budget.calls:
-            raise BudgetExceededError(_sentence("budget.calls", f"{budget.calls} requests"))
+            raise BudgetExceededError(_sentence("budget.calls", f"{budget.calls:,}"))
         if budget.tokens is not None and self.tokens >= budget.tokens:
-            raise BudgetExceededError(_sentence("budget.tokens", f"{budget.tokens:,} tokens"))
+            raise BudgetExceededError(_sentence("budget.tokens", f"{budget.tokens:,}"))
         if budget.usd is not None and self.usd >= budget.usd:
             raise BudgetExceededError(_sentence("budget.usd", f"${budget.usd:g}"))
         self.sent += 1
@@ -60,10 +61,11 @@ NOT_ASKED = "not_asked"
 class FailureCap:
     """Counts failed items, and halts the build where there are too many."""
 
-    def __init__(self, keep_going: int, halt: Halt) -> None:
-        """`keep_going` is the number of failed items that ends the build; 0 is never."""
+    def __init__(self, keep_going: int, halt: Halt, failures: Path) -> None:
+        """`keep_going` is the number of failed items that ends the build; 0 is never. `failures` will list them."""
         self._keep_going = keep_going
         self._halt = halt
+        self._failures = failures
         self._failed: dict[Stage, int] = {}
         self._succeeded: set[Stage] = set()
 
@@ -79,14 +81,14 @@ class FailureCap:
             self._halt.because(
                 FailureCapError(
                     f"stopped after {total} failed items, as --keep-going={self._keep_going} says; the last: "
-                    f"{cause}: {detail.rstrip('.')}. What is complete is written; failures.jsonl has the rest"
+                    f"{cause}: {detail.rstrip('.')}. What is complete is written; {self._failures} has the rest"
                 )
             )
         elif stage not in self._succeeded and self._failed[stage] >= HOPELESS_ITEMS:
             self._halt.because(
                 FailureCapError(
                     f"the first {HOPELESS_ITEMS} {stage} all failed, the last with {cause}: {detail.rstrip('.')}. "
-                    "Something is wrong with the model or the prompt: see failures.jsonl"
+                    f"Something is wrong with the model or the prompt: see {self._failures}"
                 )
             )
 

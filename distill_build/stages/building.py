@@ -23,9 +23,9 @@ from distill_build.stages.assembly import LeafRows
 from distill_build.stages.basis import basis_of
 from distill_build.stages.figures import Figures
 from distill_build.stages.finishing import Finish
-from distill_build.stages.locked import foreign_lock, unlocked_note
 from distill_build.stages.plan import Plan
 from distill_build.stages.planning import NoRows, make_plan
+from distill_build.stages.remarks import remarks
 from distill_build.stages.replacement import new_files
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session
@@ -80,50 +80,17 @@ async def _walk(
     session: Session, options: Options, store: Store | ReadOnlyStore, console: Watcher, ledger: Ledger, new: Path
 ) -> Walked:
     basis = basis_of(session, options)
-    locked = basis.locked
     plan = await make_plan(session, store, basis, options.until)
-    if plan.exact and session.unmatched:
-        console.note(_unmatched(session))
-    if (held := _other_topic(session)) is not None:
-        console.note(
-            f"{session.dataset.folder} held the topic {held!r} and becomes {session.settings.topic!r}; "
-            "name=… keeps both (all responses stay in the cache)"
-        )
-    if (note := unlocked_note(session.dataset, options)) is not None:
-        console.note(note)
-    if locked is None and (warning := foreign_lock(session, plan)) is not None:
-        console.note(warning)
-    if locked is None and basis.held.others:
-        console.note(_others_stand(session, len(basis.held.others)))
-    if locked is not None:
-        locked.refuse_requests(plan, session)
+    for remark in remarks(session, options, basis, plan):
+        console.note(remark)
+    if basis.locked is not None:
+        basis.locked.refuse_requests(plan, session)
     elif plan.calls:
         console.plan(plan, session.settings)
     asking = Asking(session, options, store, ledger, basis)
     ledger.write("plan", target=asking.target, **plan.row())
     rows = LeafRows(new, basis.kept)
     return Walked(await _ask(asking, plan, rows, console), asking, rows)
-
-
-def _other_topic(session: Session) -> str | None:
-    """The topic that the folder was built for, where it is another one."""
-    state = session.dataset.state()
-    held = state.recipe.get("tree", {}).get("topic") if state is not None else None
-    return None if held in (None, session.settings.topic) else str(held)
-
-
-def _unmatched(session: Session) -> str:
-    globs, example = " and ".join(sorted(session.unmatched)), f"{session.settings.topic}/*"
-    return f"--rebuild {globs} matches no path, so nothing is asked again for it; paths look like '{example}'"
-
-
-def _others_stand(session: Session, number: int) -> str:
-    calls = "1 call" if number == 1 else f"{number} calls"
-    return (
-        f"{session.dataset.folder} keeps the responses that it was made from, though others stand in the cache for "
-        f"{calls} by now (asked for anew elsewhere, or since the version that was brought back); a build into "
-        "another folder takes those"
-    )
 
 
 async def _ask(asking: Asking, plan: Plan, rows: LeafRows, console: Watcher) -> Node:
@@ -170,7 +137,7 @@ async def _renew(asking: Asking, console: Watcher) -> None:
     if calls.displaced and answers.exists():
         kept.stale |= {row.tag for row in read_rows(answers, OfCall) if row.call in calls.displaced}
     if calls.unrenewed:
-        console.note(f"{len(calls.unrenewed)} requests were asked again in vain: what stood before still does")
+        console.note(f"asked again in vain: {len(calls.unrenewed)}; what stood before still does")
     for counts in asking.tally.stages.values():
         counts.count_anew()
 

@@ -42,6 +42,8 @@ class Caller:
         `anew` says which calls are to be asked again though they stand (--rebuild), `absent` what becomes of calls
         that are not stored where nothing may be asked; None where models are asked. A store that cannot be written
         needs one.
+
+        `failed` are the keys of calls that could not be made.
         """
         self.calls = calls
         self._books = books
@@ -50,6 +52,7 @@ class Caller:
         self._anew = anew
         self._absent = absent
         self._halt = halt
+        self.failed: set[str] = set()
         self._ended = False
         self._flying: set[str] = set()
 
@@ -67,11 +70,20 @@ class Caller:
         return self._ended or self._halt.reason is not None
 
     async def __call__(self, call: Call) -> Result:
+        """What becomes of a call: made, or failed."""
+        result = await self._result(call)
+        if isinstance(result, Failed) and result is not HALTED:
+            self.failed.add(call.key)
+        else:
+            self.failed.discard(call.key)
+        return result
+
+    async def _result(self, call: Call) -> Result:
         while (flight := self.calls.flights.get(call.key)) is not None:
             own = call.key in self._flying
             joined: Result = await asyncio.shield(flight)
             if joined is not HALTED or self._halt.reason is not None:
-                self._books.tally.stages[call.stage].cached += isinstance(joined, Made) and not own
+                self._books.tally.stages[call.stage].found += isinstance(joined, Made) and not own
                 return joined  # else another build, which asked for it, was stopped, and this one was not
         if (failed := self.calls.failed.get(call.key)) is not None:
             return cast(Failed, failed)
@@ -84,7 +96,7 @@ class Caller:
             return renewed if isinstance(renewed, Made) else self._stands(call, self._made(call, entry, accepted))
         if entry is not None and entry.accepted is None:  # an attempt that could not be read when it came
             await self._accept(call, accepted)
-        self._books.tally.stages[call.stage].cached += 1
+        self._books.tally.stages[call.stage].found += 1
         return self._made(call, entry, accepted)
 
     async def _accept(self, call: Call, accepted: Accepted) -> None:
@@ -146,7 +158,10 @@ class Caller:
         seat = self._seats[call.stage]
         last = Rejection("empty", "nothing was asked")
         for turn in range(1 + seat.reasks):
-            request = Sending(call, entry, seat, self._books, displace=self._anew(call), ended=lambda: self.stopped)
+            displace, first = self._anew(call), turn == 0
+            request = Sending(
+                call, entry, seat, self._books, displace=displace, first=first, ended=lambda: self.stopped
+            )
             try:
                 entry, verdict = await request.send()
             except ModelFailure as failure:
@@ -167,7 +182,7 @@ class Caller:
     def _count_answered(self, call: Call, request: Sending) -> None:
         counts = self._books.tally.stages[call.stage]
         if request.overtaken:
-            counts.cached += 1
+            counts.found += 1
         else:
             counts.answered += 1
 
@@ -180,15 +195,23 @@ class Caller:
 
     def _made(self, call: Call, entry: Entry | None, accepted: Accepted, *, asked: bool = False) -> Made:
         assert entry is not None, "what stands was read from an entry"  # noqa: S101
+        response = entry.attempts[accepted.place].digest
         if self.calls.paid is not None:
-            self.calls.paid[call.key] = paid_for(entry)
-        return Made(accepted.value, entry.attempts[accepted.place].digest, asked)
+            self.calls.paid[call.key, response] = paid_for(entry, accepted.place)
+        return Made(accepted.value, response, asked)
 
 
-def paid_for(entry: Entry) -> Paid:
-    """What all responses of an entry have cost."""
-    usages = [spent(entry.manifest["body"], attempt.response) for attempt in entry.attempts]
-    costs = [attempt.usd for attempt in entry.attempts]
+def paid_for(entry: Entry, place: int) -> Paid:
+    """What the response at `place` has cost, with those before it that were found wanting.
+
+    Responses that stood and were asked for anew are not among them, nor what another machine paid for the same.
+    """
+    first = place
+    while first and not entry.attempts[first].anew and entry.attempts[first - 1].index < entry.attempts[first].index:
+        first -= 1
+    attempts = entry.attempts[first : place + 1]
+    usages = [spent(entry.manifest["body"], attempt.response) for attempt in attempts]
+    costs = [attempt.usd for attempt in attempts]
     return Paid(
         sum(usage.prompt_tokens for usage in usages),
         sum(usage.completion_tokens for usage in usages),

@@ -48,8 +48,8 @@ class State:
     `complete` says that nothing was missing; `requests` counts those behind the rows, by stage; `duplicates` the
     questions that stand under an earlier parent too; `outputs` maps relative paths to files as they were written.
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
-    are not those that stand there. `rebuilding` are globs of a --rebuild that has begun, at
-    `rebuilding_since` (UTC, ISO 8601), and not come to its end.
+    are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
+    --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
     """
 
     build: str
@@ -64,6 +64,7 @@ class State:
     outputs: dict[str, FileState]
     recipe: JsonObject
     holds_others: bool = False
+    failed: tuple[str, ...] = ()
     rebuilding: tuple[str, ...] = ()
     rebuilding_since: str = ""
     scheme: int = STATE_SCHEME
@@ -106,8 +107,7 @@ class Dataset:
 
     def state(self) -> State | None:
         """The state of the last build, None where there is none to go by."""
-        state = _read(self.artefact(STATE), State)
-        return state if state is not None and state.scheme == STATE_SCHEME else None
+        return read_state(self.artefact(STATE))
 
     def write_state(self, state: State) -> None:
         """Replaces the state alone."""
@@ -124,6 +124,12 @@ class Dataset:
         """Memo → outcome of each complete leaf of the last build, its rows marked as kept."""
         rows = _read(self.artefact(LEAVES), list[LeafRow]) or []
         return {row[0]: _leaf(row) for row in rows}
+
+
+def read_state(path: Path) -> State | None:
+    """The state at `path`, None where there is none to go by."""
+    state = _read(path, State)
+    return state if state is not None and state.scheme == STATE_SCHEME else None
 
 
 def _read(path: Path, kind: type[Note]) -> Note | None:

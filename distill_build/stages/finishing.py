@@ -64,9 +64,9 @@ class Finish:
         dataset, halt = self.session.dataset, self.asking.halt
         made = self.make(root)
         keep_version(self.session, made.state, made.new, self.asking.tally, seconds)
-        left_alone = (LOCK,) if self._locked is not None else ()
-        edited = keep_edited(dataset, made.new, self.ledger.folder, left_alone)
-        self._commit(made)
+        old = _ours(dataset) - made.state.outputs.keys()
+        edited = keep_edited(dataset, made.new, sorted(old), self.ledger.folder)
+        self._replacement.commit(made.new | self._write_notes(made.state, made.outcomes), old)
         state = made.state
         report = Report(
             name=self.session.settings.name,
@@ -172,11 +172,6 @@ class Finish:
         questions = writers.get("questions.jsonl")
         return 0 if questions is None else count_duplicates(questions.path)
 
-    def _commit(self, made: Made) -> None:
-        """Moves all files into place together, the state that describes them among them."""
-        notes = self._write_notes(made.state, made.outcomes)
-        self._replacement.commit(made.new | notes, _ours(self.session.dataset) - made.state.outputs.keys())
-
     def _state(self, outputs: dict[str, FileState], version: str, duplicates: int, *, complete: bool) -> State:
         session, until, basis = self.session, self.options.until, self.asking.basis
         tally = self.asking.tally.stages
@@ -196,6 +191,7 @@ class Finish:
             outputs=outputs,
             recipe=session.identity,
             holds_others=basis.held.differ(self.asking.store),
+            failed=tuple(sorted(self.asking.caller.failed)),
             rebuilding=unfinished.rebuilding if unfinished is not None else (),
             rebuilding_since=unfinished.rebuilding_since if unfinished is not None else "",
         )
@@ -209,7 +205,7 @@ class Finish:
 
 
 def _ours(dataset: Dataset) -> set[str]:
-    """Files of the last build, which go where this one has none: of exports only those that it is known to have."""
+    """Files that go where a build has none: all that is named like ours, of exports those of the last build alone."""
     state = dataset.state()
     return {*ARTEFACTS, FAILURES, *(state.outputs if state is not None else ())}
 

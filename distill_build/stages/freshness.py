@@ -11,7 +11,7 @@ from pathlib import Path
 from distill_build.engine.artefacts import FileState, file_state
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import writable
-from distill_build.stages.dataset import Dataset, State
+from distill_build.stages.dataset import ARTEFACTS, FAILURES, Dataset, State
 from distill_build.stages.session import Session
 from distill_build.stages.versioning import is_kept, keep_again
 
@@ -23,7 +23,7 @@ def current_state(session: Session, until: str) -> State | None:
         return None
     if state.build != session.build_digest(until, session.directory.generation()):
         return None
-    if edited_files(session.dataset, state) or missing_files(session.dataset, state):
+    if any(kind(session.dataset, state) for kind in (edited_files, missing_files, stray_files)):
         return None
     return state
 
@@ -38,6 +38,12 @@ def missing_files(dataset: Dataset, state: State) -> list[Path]:
     """Files of the last build that are gone."""
     places = (dataset.artefact(name) for name in state.outputs)
     return [place for place in places if not place.exists()]
+
+
+def stray_files(dataset: Dataset, state: State) -> list[Path]:
+    """Files that are named like ours where the last build wrote none."""
+    places = (dataset.artefact(name) for name in (*ARTEFACTS, FAILURES) if name not in state.outputs)
+    return [place for place in places if place.exists()]
 
 
 def settle(session: Session, state: State, note: Callable[[str], None]) -> None:

@@ -1,18 +1,18 @@
-"""The versions of a dataset, each with what changed against the one before it."""
+"""What changed with a version, against the one that it replaced."""
 
 from dataclasses import dataclass
 
 from distill_build.engine.manifest import ABSENT
 from distill_build.errors import CorruptEntryError
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, number_of
 from distill_build.stages.causes import Cause, causes_between, until_cause
 from distill_build.stages.tally import STAGES
-from distill_build.versions.archive import Archive, Version
+from distill_build.versions.archive import Archive, Predecessor, Version
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One version after another. `changes` are the settings and prompts that differ, one for each name.
+    """A version and what it replaced. `changes` are the settings and prompts that differ, one for each name.
 
     `reason` is why it is another version where no setting differs; or why nothing can be said of settings.
     """
@@ -22,21 +22,11 @@ class Step:
     reason: str
 
 
-def steps(archive: Archive, versions: list[Version]) -> list[Step]:
-    """`versions`, oldest first, each against the one before it."""
-    made = []
-    before: Version | None = None
-    for version in versions:
-        made.append(_step(archive, before, version))
-        before = version
-    return made
-
-
-def _step(archive: Archive, before: Version | None, version: Version) -> Step:
+def step_of(archive: Archive, version: Version) -> Step:
+    """A version against the one that it replaced."""
+    before = version.predecessor
     if before is None:
         return Step(version, (), "the first version")
-    if before.version == version.version:
-        return Step(version, (), "the same again")
     try:
         changes = _changes(archive, before, version)
     except CorruptEntryError:
@@ -44,17 +34,17 @@ def _step(archive: Archive, before: Version | None, version: Version) -> Step:
     return Step(version, changes, "" if changes else _reason(before, version))
 
 
-def _changes(archive: Archive, before: Version, version: Version) -> tuple[Cause, ...]:
+def _changes(archive: Archive, before: Predecessor, version: Version) -> tuple[Cause, ...]:
     return (
         *until_cause(before.until, version.until),
         *causes_between(archive.recipe(before), archive.recipe(version)),
     )
 
 
-def _reason(before: Version, version: Version) -> str:
+def _reason(before: Predecessor, version: Version) -> str:
     """Why responses alone made another version."""
     more = {stage: version.counts.get(stage, 0) - before.counts.get(stage, 0) for stage in STAGES}
-    came = ", ".join(f"{number:,} more {stage}" for stage, number in more.items() if number > 0)
+    came = ", ".join(number_of(number, f"more {stage}") for stage, number in more.items() if number > 0)
     if came and before.missing:
         return f"{came}, which were missing before"
     if came:
@@ -83,6 +73,7 @@ def record_row(step: Step) -> JsonObject:
         },
         "changes": [_change_row(change) for change in step.changes],
         "reason": step.reason or None,
+        "replaced": version.predecessor.version if version.predecessor is not None else None,
     }
 
 

@@ -10,7 +10,7 @@ import msgspec
 from distill_build.artefact_rows import SourcesRow, TagRow, read_rows
 from distill_build.errors import CorruptEntryError, DifferenceError, MissingCallError
 from distill_build.options import Options, Until
-from distill_build.records import JsonObject, short
+from distill_build.records import JsonObject, number_of, short
 from distill_build.settings import Stage
 from distill_build.stages.budget import NOT_ASKED
 from distill_build.stages.call import Failed
@@ -210,8 +210,7 @@ def _requests(plan: Plan) -> str:
     cost = plan.cost
     usd = "" if cost.usd is None else f" for about ${cost.usd:.4g}"
     about = "" if plan.exact else "about "
-    number = f"{plan.calls} request" + "s" * (plan.calls != 1)
-    return f"{about}{number}{usd} ({cost.prompt_tokens + cost.completion_tokens:,} tokens)"
+    return f"{about}{number_of(plan.calls, 'requests')}{usd} ({cost.prompt_tokens + cost.completion_tokens:,} tokens)"
 
 
 def _first(plan: Plan) -> str:

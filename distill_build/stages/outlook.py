@@ -29,6 +29,9 @@ class Needs(Protocol):
     def asked(self, stage: Stage, key: str) -> None:
         """One request to be asked, by the key of its call."""
 
+    def answered(self, stage: Stage, key: bytes) -> None:
+        """One call that the cache answers; told again for each place that needs it."""
+
     def unknown(self, stage: Stage, corner: Corner, box: tuple[int, ...]) -> None:
         """As many requests as the product of `box` says, which nobody knows yet.
 
@@ -40,6 +43,9 @@ class NoNeeds:
     """Nobody wants to know."""
 
     def asked(self, stage: Stage, key: str) -> None:
+        """Nothing."""
+
+    def answered(self, stage: Stage, key: bytes) -> None:
         """Nothing."""
 
     def unknown(self, stage: Stage, corner: Corner, box: tuple[int, ...]) -> None:
@@ -70,6 +76,7 @@ class PlanAsk:
         if key in self._asked:
             return Unasked()
         if not self._anew(call) and (accepted := self._standing(call)) is not None:
+            self._needs.answered(call.stage, key)
             self._stages[call.stage].cached += 1
             return Made(accepted, "", asked=False)
         self._asked.add(key)

@@ -197,7 +197,7 @@ class Pipeline:
             tally.made += rows.count
             if rows.count:
                 self._cap.succeeded(stage)  # type: ignore[arg-type]  # as above
-            tally.cached += requests
+            tally.found += requests
 
     def _submit(self, stage: Stage, node: Node, step: Callable[[], object], *place: int) -> None:
         self._scheduler.submit(self._lanes[stage], (RANK[stage], *node.place, *place), step)  # type: ignore[arg-type]

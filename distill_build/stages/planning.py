@@ -8,6 +8,7 @@ from distill_build.stages import answers, questions, tags
 from distill_build.stages.assembly import Kept
 from distill_build.stages.basis import Basis
 from distill_build.stages.budget import FailureCap, Halt
+from distill_build.stages.dataset import FAILURES
 from distill_build.stages.figures import Figures, estimated_tokens
 from distill_build.stages.outlook import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.stages.pipeline import Pipeline
@@ -56,7 +57,7 @@ async def make_plan(
         NoRows(basis.kept),
         Estimate(session.settings, stages, until, needs),
         tally,
-        FailureCap(0, Halt(lambda: None)),
+        FailureCap(0, Halt(lambda: None), session.dataset.artefact(FAILURES)),
         until,
     )
     pipeline.start()

@@ -108,8 +108,8 @@ def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
     file = dataset.artefact(SOURCES)
     if not file.exists():
         raise UsageError(
-            f"there is no {file}, which says from which responses the rows were read: build the dataset again, which "
-            "asks for nothing that is in the cache"
+            f"there is no {SOURCES} beside the rows, which says from which responses they were read: build the dataset "
+            "again, which asks for nothing that is in the cache"
         )
     rows = {key: SourcesRow(key, (), ()) for key in ids}
     for found, line in read_rows_with_lines(file, Identified):
@@ -193,7 +193,7 @@ def _not_found(requests: int, gone: int) -> str:
         return f"{SOURCES} names no request for it: build again, which asks for nothing that is in the cache"
     if gone:
         return f"it came by one of the {gone} responses, of {requests}, that are no longer in the cache"
-    return f"none of the replies to {requests} requests holds it as they are read now"
+    return f"no reply holds it as replies are read now; requests for it: {requests}"
 
 
 def _answered(call: str, path: Path, answers: tuple[Source, ...], store: Responses) -> Link:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
-from distill_build.errors import StorageError
+from distill_build.errors import StorageError, unusable
 from distill_build.options import Options
 from distill_build.stages.asking import Asking
 from distill_build.stages.assembly import LeafRows
@@ -41,7 +41,7 @@ def rehearse(session: Session, options: Options, plan: Plan) -> bool:
         with TemporaryDirectory(prefix="distill-plan-") as folder:
             _make(session, options, store, Ledger(Path(folder), "plan"))
     except OSError as error:
-        reason = f"{error.filename or 'a temporary file'} cannot be written: {error.strerror}"
+        reason = unusable(error, "a temporary file")
         raise StorageError(f"{reason}. A plan under --locked is tried out in the folder that TMPDIR names") from error
     finally:
         store.close()

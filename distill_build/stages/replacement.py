@@ -5,6 +5,7 @@
 A run that is killed leaves them there, and whichever comes next removes them, or moves them where moving had begun.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,9 +14,9 @@ from pathlib import Path
 
 from distill_build.engine.artefacts import ArtefactWriter, finish_replacing, replace_together, replacing, sync
 from distill_build.engine.ledger import new_run_id
-from distill_build.engine.lock import exclusive
+from distill_build.engine.lock import exclusive, exclusive_at_once
 from distill_build.engine.signals import undisturbed
-from distill_build.errors import StorageError
+from distill_build.errors import StorageError, unusable
 from distill_build.export import write_exports
 from distill_build.settings import FormatSettings
 from distill_build.stages.dataset import EXPORTS, Dataset
@@ -32,11 +33,30 @@ def only_run(dataset: Dataset, run_id: str, on_wait: Callable[[str], None]) -> I
         yield
 
 
+@contextmanager
+def only_run_at_once(dataset: Dataset, run_id: str) -> Iterator[None]:
+    """As `only_run`; raises LockHeldError where another run has the dataset."""
+    with exclusive_at_once(dataset.lock, run_id):
+        finish_replacing(dataset.runs)
+        yield
+
+
 def finish_moves(dataset: Dataset, note: Callable[[str], None]) -> None:
-    """Carries out what a killed run had begun to move, where there is such; waits for a run that is at it."""
-    if replacing(dataset.runs):
-        with only_run(dataset, new_run_id(), lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
-            pass
+    """Carries out what a killed run had begun to move, where there is such; waits for a run that is at it.
+
+    Raises StorageError where the folder cannot be written.
+    """
+    if not replacing(dataset.runs):
+        return
+    moving = f"new files of {dataset.folder} were being moved into place when the run that made them was killed"
+    if not os.access(dataset.runs, os.W_OK):
+        raise StorageError(
+            f"{moving}, and {dataset.runs} cannot be written to carry that out: until then the files may be of two "
+            "versions; run this again, or a build, where it can be written"
+        )
+    with exclusive(dataset.lock, new_run_id(), lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
+        if finish_replacing(dataset.runs):
+            note(f"{moving}: now they are there")
 
 
 @contextmanager
@@ -90,9 +110,14 @@ class Replacement:
         return {f"{EXPORTS}/{path.name}": path for path in paths}
 
     def commit(self, new: Mapping[str, Path], old: Iterable[str]) -> None:
-        """Puts the new files into place by their names, and removes those of the `old` that have no new one."""
+        """Puts the new files into place by their names, and removes those of the `old` that have no new one.
+
+        Raises StorageError, with nothing moved, where something else stands in a file's place.
+        """
         moves = {path: self.dataset.artefact(name) for name, path in new.items()}
         gone = [path for name in sorted(set(old) - new.keys()) if (path := self.dataset.artefact(name)).exists()]
+        if folder := next((path for path in gone if path.is_dir()), None):
+            raise StorageError(f"{folder} is a folder, and what has that name here is a file: move it away")
         with undisturbed():
             replace_together(self.dataset.runs, moves, gone)
 
@@ -101,8 +126,8 @@ class Replacement:
 def replacement(dataset: Dataset, again: str, note: Callable[[str], None]) -> Iterator[Replacement]:
     """A replacement by a command that is no build, once no other run has the dataset; `note` is told of a wait.
 
-    `again` says what to do after a StorageError, which is raised where the disk cannot be written: the old files are
-    as they were then.
+    `again` says what to do after a StorageError, which is raised where a file cannot be read or written: the old files
+    are as they were then.
     """
     run_id = new_run_id()
     with (
@@ -113,6 +138,5 @@ def replacement(dataset: Dataset, again: str, note: Callable[[str], None]) -> It
             yield Replacement(dataset, folder)
         except OSError as error:
             raise StorageError(
-                f"{error.filename or dataset.folder} cannot be written: {error.strerror}. The old files are as they "
-                f"were; {again} when that is mended"
+                f"{unusable(error, dataset.folder)}. The old files are as they were; {again} when that is mended"
             ) from error

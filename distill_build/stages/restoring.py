@@ -77,12 +77,12 @@ class _Restoring:
         if as_named := named is not None and named.exports == lock.exports:
             lock = named
         new |= exports | {LOCK: self.beside.write(LOCK, lock.encode().encode())}
-        edited = keep_edited(dataset, new, self.beside.aside)
+        before = dataset.state()
+        old = (*KEPT, LEAVES, *(before.outputs if before is not None else ()))
+        edited = keep_edited(dataset, new, old, self.beside.aside)
         outputs = {name: file_state(path) for name, path in new.items()}
         state = replace(_state(version, until, recipe, self.archive, dataset), outputs=outputs)
-        before = dataset.state()
         self._register(version)
-        old = (*KEPT, LEAVES, *(before.outputs if before is not None else ()))
         self.beside.commit(new | {STATE: self.beside.write(STATE, state.encode())}, old)
         files = tuple(dataset.artefact(name) for name in new if not name.startswith("runs/"))
         return Restored(lock, files, edited, as_named or named is None)

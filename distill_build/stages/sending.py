@@ -4,11 +4,13 @@ The one room where engine and models meet. A response is stored before anything 
 it brings.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from distill_build.engine.claims import Claims
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
@@ -25,10 +27,16 @@ from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Call, derived_seed
 from distill_build.stages.tally import Tally, price_of
 
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+"""Between looks at what another process is asking for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A stage's model, by the name it is asked for, with what a call needs to know of it. `reasks` is per build."""
+    """A stage's model, by the name it is asked for, with what a call needs to know of it.
+
+    `reasks` is per build; `timeout_s` is how many seconds one request may take.
+    """
 
     name: str
     model: Model
@@ -36,6 +44,7 @@ class Seat:
     reasks: int
     structured: str
     prompts: Prompts
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,12 @@ class Books:
         assert isinstance(self.store, Store), "nothing is asked where nothing can be stored"  # noqa: S101
         return await self.store.put(entry, displace=displace)
 
+    @property
+    def claims(self) -> Claims:
+        """What this process is asking for."""
+        assert isinstance(self.store, Store), "nothing is asked where nothing can be stored"  # noqa: S101
+        return self.store.claims
+
 
 class _Overtaken(Exception):  # noqa: N818 - no error: another process was sooner
     """The call was answered by another process while this one waited for a slot."""
@@ -61,6 +76,10 @@ class _Overtaken(Exception):  # noqa: N818 - no error: another process was soone
         self.entry = entry
 
 
+class _Claimed(Exception):  # noqa: N818 - no error: another process is at it
+    """Another process that shares the cache is asking for the call."""
+
+
 class Sending:
     """One request of a call, from its body to the stored and judged response.
 
@@ -68,37 +87,66 @@ class Sending:
     """
 
     def __init__(
-        self, call: Call, entry: Entry | None, seat: Seat, books: Books, *, displace: bool, ended: Callable[[], bool]
+        self,
+        call: Call,
+        entry: Entry | None,
+        seat: Seat,
+        books: Books,
+        *,
+        displace: bool,
+        first: bool,
+        ended: Callable[[], bool],
     ) -> None:
         """`entry` is what is stored already; with `displace` the response takes the place of what stands.
 
-        `ended` says whether nothing may be sent any more.
+        `first` is for a request that no other of this build preceded; `ended` says whether nothing may be sent any
+        more.
         """
         self._call = call
         self._seat = seat
         self._books = books
         self._displace = displace
+        self._anew = first and displace and entry is not None and entry.accepted is not None
         self._ended = ended
         self._index = len(entry.attempts) if entry is not None else 0
         self._added = _reask_messages(call, entry, seat) if entry is not None else ()
+        self._waits = not displace  # who asks anew wants an answer of its own
         self._outcome: tuple[Entry, Rejection | Accepted] | None = None
         self.overtaken = False
 
     async def send(self) -> tuple[Entry, Rejection | Accepted]:
         """The entry as it stands afterwards, with the verdict on this attempt. Raises ModelFailure."""
-        try:
-            await self._seat.model.complete(self._body(), permit=self._permit, keep=self._keep)
-        except _Overtaken as overtaken:
-            self.overtaken = True
-            return overtaken.entry, _verdict_on(self._call, overtaken.entry)
-        if self._outcome is None:
-            raise AssertionError("a model ended a request without a response and without a failure")
+        while self._outcome is None:
+            try:
+                await self._seat.model.complete(self._body(), permit=self._permit, keep=self._keep)
+            except _Overtaken as overtaken:
+                self.overtaken = True
+                return overtaken.entry, _verdict_on(self._call, overtaken.entry)
+            except _Claimed:
+                await self._until_free()
+            else:
+                assert self._outcome is not None, "a request ends with a response or a failure"  # noqa: S101
+            finally:
+                self._books.claims.release(self._call.key)
         return self._outcome
 
+    async def _until_free(self) -> None:
+        """Waits outside the model's slot for another process's answer or end, at most as long as a request may take.
+
+        That process may be stopped and not ended, or wait for another endpoint.
+        """
+        waited, pause_s, longest = 0.0, SHORTEST_PAUSE_SECONDS, self._seat.timeout_s
+        while waited < longest and not self._ended() and self._books.claims.is_taken(self._call.key):
+            await asyncio.sleep(pause_s)
+            waited, pause_s = waited + pause_s, min(2 * pause_s, LONGEST_PAUSE_SECONDS)
+        self._waits = waited < longest
+
     def _permit(self) -> None:
-        """Lets the request go, unless the budget is spent or another process has had an answer meanwhile."""
+        """Lets the request go, unless the budget is spent, or another process has an answer or is asking for it."""
         if self._ended():
             raise stopped()
+        if not self._books.claims.take(self._call.key) and self._waits:
+            raise _Claimed
         if not self._displace:
             entry = self._books.store.get(self._call.key)
             if entry is not None and len(entry.attempts) > self._index:
@@ -133,7 +181,7 @@ class Sending:
         usage = spent(self._call.body, response.raw)
         usd = price_of(usage.prompt_tokens, usage.completion_tokens, self._seat.prices)
         seconds = round(response.seconds, 3)
-        attempt = Attempt(self._index, response.raw, seconds, now, tuple(self._added), usd)
+        attempt = Attempt(self._index, response.raw, seconds, now, tuple(self._added), usd, anew=self._anew)
         accepted = verdict if isinstance(verdict, Accepted) else None
         entry = Entry(self._call.key, self._call.manifest, (attempt,), accepted)
         return await self._books.put(entry, displace=self._displace)

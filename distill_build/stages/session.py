@@ -9,7 +9,7 @@ from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError
 from distill_build.models.weights import weights_digest, weights_path
 from distill_build.records import JsonObject
-from distill_build.settings import Settings, Stage
+from distill_build.settings import PromptSettings, Settings, Stage
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.identity import (
     ROWS_VERSION,
@@ -32,6 +32,20 @@ def dataset_of(settings: Settings) -> Dataset:
 def matching_globs(globs: Iterable[str], path: tuple[str, ...]) -> set[str]:
     """Those that name the place at `path`, as --rebuild takes them: `*` crosses slashes."""
     return {glob for glob in globs if fnmatchcase("/".join(path), glob)}
+
+
+def prompts_of(settings: Settings) -> Prompts:
+    """The templates that `settings` name. The folder that is the default need not be there, any other must.
+
+    Raises ConfigurationError for templates that cannot be used.
+    """
+    folder = settings.prompts.dir
+    if folder != PromptSettings().dir and not Path(folder).is_dir():
+        raise ConfigurationError(
+            f"prompts.dir={folder}: there is no such folder: put the templates that are to be others there, as in "
+            f"{Path(folder, settings.language, 'questions.jinja')}, or leave prompts.dir out"
+        )
+    return Prompts(settings.language, Path(folder))
 
 
 class Session:
@@ -64,7 +78,7 @@ class Session:
         self.dataset = dataset or dataset_of(settings)
         self.kept_as = kept_as or settings.name
         self._known_weights = weights
-        self.prompts = prompts or Prompts(settings.language, Path(settings.prompts.dir))
+        self.prompts = prompts or prompts_of(settings)
         self.recipes: dict[Stage, Recipe] = {
             stage: Recipe(stage, settings, self.prompts, self._weights(stage)) for stage in STAGES
         }

@@ -16,7 +16,7 @@ def said(cause: Cause) -> str:
     old, new = cause.old, cause.new
     if cause.prompt:
         return f"prompt {cause.name} {'added' if old is ABSENT else 'removed' if new is ABSENT else 'edited'}"
-    before, after = _shown(old), _shown(new)
+    before, after = shown(old), shown(new)
     if _is_long(old) or _is_long(new) or before == after:
         return f"{cause.name} is another text"
     return f"{cause.name}: {before} → {after}"
@@ -33,9 +33,9 @@ def _is_long(value: Any) -> bool:
     return isinstance(value, str) and ("\n" in value or value.startswith("sha256:"))
 
 
-def _shown(value: Any) -> str:
-    """A value as it is typed, cut where it is long."""
+def shown(value: Any, most: int = LONGEST_VALUE) -> str:
+    """A value as it is typed, cut to `most` characters."""
     if value is ABSENT or value is None:
         return "null"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -19,7 +19,7 @@ from distill_build.stages.budget import Halt, Spending
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What all responses to one call have cost: tokens, and US dollars where prices were known."""
+    """What a response has cost, and those before it in vain: tokens, and US dollars where prices were known."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -32,14 +32,14 @@ class Calls:
 
     `flights` are under way, and `failed` are not tried again. `displaced` are those whose accepted reply gave way to a
     new one, `unrenewed` those that were asked anew in vain, so that what stood before still does. `paid` notes what
-    every call has cost that is seen; None where nobody wants to know.
+    every response has cost that is used, by call and response; None where nobody wants to know.
     """
 
     flights: dict[str, "asyncio.Future[Any]"] = field(default_factory=dict)
     failed: dict[str, Any] = field(default_factory=dict)
     displaced: set[str] = field(default_factory=set)
     unrenewed: set[str] = field(default_factory=set)
-    paid: dict[str, Paid] | None = None
+    paid: dict[tuple[str, str], Paid] | None = None
 
 
 class Shared:
@@ -87,13 +87,17 @@ class Shared:
 
     async def run(self, scheduler: Scheduler) -> None:
         """Runs a scheduler such that `end` ends it."""
-        if self._ended is not None:
-            raise self._ended
+        self.refuse_if_ended()
         self._schedulers.add(scheduler)
         try:
             await scheduler.run()
         finally:
             self._schedulers.discard(scheduler)
+
+    def refuse_if_ended(self) -> None:
+        """Raises what ended all builds, for one that was about to begin."""
+        if self._ended is not None:
+            raise self._ended
 
     def end(self, reason: DistillError) -> None:
         """Ends all builds when what is in flight has come."""

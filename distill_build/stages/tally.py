@@ -13,14 +13,15 @@ STAGES: tuple[Stage, ...] = ("tags", "questions", "answers")
 class StageTally:
     """Requests, items, tokens, US dollars and seconds of one stage.
 
-    `cached` counts calls that the cache answered, `answered` those that a model did, and `asked` its responses, re-asks
-    among them; `made` and `missing` count items. `seconds` adds up the time of the requests. `usd` is None without
-    prices.
+    `found` counts calls that the cache answered, `answered` those that a model did, and `asked` its responses, re-asks
+    among them; `made` and `missing` count items. `answered_before` are those of the answered that a walk which is not
+    the first finds again. `seconds` adds up the time of the requests. `usd` is None without prices.
     """
 
-    cached: int = 0
+    found: int = 0
     asked: int = 0
     answered: int = 0
+    answered_before: int = 0
     made: int = 0
     missing: int = 0
     prompt_tokens: int = 0
@@ -28,9 +29,15 @@ class StageTally:
     usd: float | None = 0.0
     seconds: float = 0.0
 
+    @property
+    def cached(self) -> int:
+        """Calls that the cache answered, and no model in this build."""
+        return max(0, self.found - self.answered_before)
+
     def count_anew(self) -> None:
-        """Forgets what was found, and keeps what was spent: the tree is walked once more."""
-        self.cached = self.answered = self.made = self.missing = 0
+        """Forgets what was found, and keeps what was asked: the tree is walked once more."""
+        self.answered_before = self.answered
+        self.found = self.made = self.missing = 0
 
     def spend(self, usage: Usage, prices: Prices, seconds: float) -> None:
         """Adds one response of a model."""

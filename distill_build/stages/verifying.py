@@ -1,6 +1,6 @@
-"""Whether a dataset's files are what its lock says, and fit each other. Reads each file once and changes nothing."""
+"""Whether a dataset's files are what its lock says, and fit each other. Reads each file once and changes none."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,8 @@ from distill_build.engine.artefacts import file_sha256, replacing
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError, DifferenceError
 from distill_build.records import short
-from distill_build.stages.dataset import ARTEFACTS, EXPORTS, FAILURES, SOURCES, Dataset, version_of
+from distill_build.stages.dataset import ARTEFACTS, EXPORTS, FAILURES, SOURCES, STATE, Dataset, version_of
+from distill_build.stages.replacement import finish_moves
 from distill_build.stages.row_checks import RowChecks
 from distill_build.versions.lockfile import LOCK, Lock, read_lock
 
@@ -46,16 +47,26 @@ class ResponseCounts:
     damaged: int = 0
 
 
-def verify(dataset: Dataset) -> Verdict:
-    """Compares the files of `dataset` with its lock and with each other.
+def verify(dataset: Dataset, note: Callable[[str], None]) -> Verdict:
+    """Compares the files of `dataset` with its lock and with each other; again where a run replaces them meanwhile.
 
-    Raises DifferenceError where new files are about to take their places.
+    `note` is told of what a killed run left half moved, which is carried out first: errors are those of `finish_moves`.
     """
-    if replacing(dataset.runs):
-        raise DifferenceError(
-            f"new files of {dataset.folder} were being moved into place when the run that made them was killed, or it "
-            "is at it: the next build or checkout carries that out; run one, then verify again"
-        )
+    while True:
+        before = _last_replaced(dataset)
+        finish_moves(dataset, note)
+        verdict = _compared(dataset)
+        if not replacing(dataset.runs) and _last_replaced(dataset) == before:
+            return verdict
+
+
+def _last_replaced(dataset: Dataset) -> list[tuple[int, int]]:
+    """What changes with every run that replaces files, somewhere between the coming and going of its journal."""
+    stats = [place.stat() for name in (STATE, LOCK) if (place := dataset.artefact(name)).exists()]
+    return [(stat.st_ino, stat.st_mtime_ns) for stat in stats]
+
+
+def _compared(dataset: Dataset) -> Verdict:
     findings: list[Finding] = []
     lock = _lock(dataset, findings)
     exports = sorted(path.name for path in dataset.artefact(EXPORTS).glob("*") if path.is_file())
@@ -138,7 +149,7 @@ def _counted(lock: Lock, rows: Mapping[str, int]) -> Iterator[Finding]:
     for name, number in rows.items():
         counted = lock.counts.get(name.removesuffix(".jsonl"), 0)
         if name in lock.artefacts and number != counted:
-            yield Finding(name, f"it has {number:,} rows, and the lock counts {counted:,}")
+            yield Finding(name, f"the number of its rows is {number:,}, and the lock says {counted:,}")
 
 
 def _against_state(dataset: Dataset, lock: Lock | None, checked: Mapping[str, str]) -> Iterator[Finding]:

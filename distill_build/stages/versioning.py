@@ -6,12 +6,12 @@ from pathlib import Path
 from distill_build.engine.manifest import canonical
 from distill_build.engine.reading import writable
 from distill_build.settings import Settings
-from distill_build.stages.dataset import ARTEFACTS, EXPORTS, KEPT, State
+from distill_build.stages.dataset import ARTEFACTS, EXPORTS, KEPT, Dataset, State
 from distill_build.stages.report import expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES, Tally
-from distill_build.versions.archive import Archive, Spent, Version
-from distill_build.versions.lockfile import Lock, facts_of
+from distill_build.versions.archive import Archive, Predecessor, Spent, Version
+from distill_build.versions.lockfile import LOCK, Lock, facts_of, sound_lock
 from distill_build.versions.snapshot import take_snapshot
 
 
@@ -51,15 +51,9 @@ def register(session: Session) -> None:
 
 
 def is_kept(session: Session, state: State) -> bool:
-    """Whether the cache knows the dataset, and holds what lies in its folder as the newest of its versions.
-
-    A folder that has built none, such as that of a copied project, may have it from another one.
-    """
+    """Whether the cache knows the dataset, and lists what lies in its folder."""
     archive, folder = Archive(session.cache_dir), session.dataset.folder
-    if (latest := archive.latest(folder)) is not None:
-        return latest == state.version
-    versions = (each.version for each in archive.history(folder, session.kept_as))
-    return archive.root(folder) is not None and state.version in versions
+    return archive.root(folder) is not None and archive.holds(folder, state.version)
 
 
 def keep_again(session: Session, state: State) -> None:
@@ -73,15 +67,14 @@ def keep_again(session: Session, state: State) -> None:
 def keep_version(session: Session, state: State, files: dict[str, Path], tally: Tally, seconds: float) -> None:
     """Keeps what a build made in the cache, unless it is what was there before.
 
-    `files` maps names to the new files. Nothing is kept in a cache that cannot be written: a build that found
-    everything in there has made no version of its own.
+    `files` maps names to the new files; the folder still has the old ones. Nothing is kept in a cache that cannot be
+    written: a build that found everything in there has made no version of its own.
     """
     archive, folder = Archive(session.cache_dir), session.dataset.folder
     if not writable(session.cache_dir):
         return
-    if archive.latest(folder) == state.version:
-        return
-    if archive.latest(folder) is None and archive.adopt(folder, session.kept_as, state.version):
+    before = _version_in(session.dataset)
+    if archive.adopt(folder, session.kept_as, state.version, before):
         return
     prompt, completion = tally.tokens
     version = Version(
@@ -96,4 +89,25 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
         recipe=archive.objects.put(canonical(state.recipe)),
         files={name: take_snapshot(archive.objects, files[name]) for name in KEPT if name in files},
     )
-    archive.add(folder, version)
+    archive.add(folder, version, _as_predecessor(session, archive, before))
+
+
+def _version_in(dataset: Dataset) -> str | None:
+    """The version that lies in a folder, or should by its lock, as in a fresh clone; None where nothing does."""
+    if (state := dataset.state()) is not None:
+        return state.version
+    lock = sound_lock(dataset.artefact(LOCK))
+    return lock.version if lock is not None else None
+
+
+def _as_predecessor(session: Session, archive: Archive, version: str | None) -> Predecessor | None:
+    """What a history tells of the version that lies in the folder; None where no more than its digest is known."""
+    state = session.dataset.state()
+    if version is None:
+        return None
+    if (record := archive.find(version, session.kept_as)) is not None:
+        return record.as_predecessor()
+    if state is None:
+        return None
+    recipe = archive.objects.put(canonical(state.recipe))
+    return Predecessor(version=version, until=state.until, counts=state.counts, missing={}, recipe=recipe)

@@ -9,15 +9,16 @@ A job that fails leaves the others alone. A call that several jobs need is sent 
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from distill_build.engine.ledger import Ledger
+from distill_build.engine.lock import LockHeldError
 from distill_build.engine.reading import Responses
-from distill_build.engine.store import open_store
+from distill_build.engine.store import Store, open_store
 from distill_build.errors import DistillError, InterruptedBuildError, StorageError
 from distill_build.models.factory import check
 from distill_build.options import Options
@@ -29,17 +30,19 @@ from distill_build.stages.building import learn, prepared_cache
 from distill_build.stages.finishing import Finish
 from distill_build.stages.locked import locked_of
 from distill_build.stages.plan import Plan
-from distill_build.stages.replacement import new_files, only_run
+from distill_build.stages.replacement import new_files, only_run_at_once
 from distill_build.stages.report import Expected, Report, Watcher, expected_items
-from distill_build.stages.sharing import Calls, Paid, Shared
+from distill_build.stages.sharing import Calls, Shared
 from distill_build.stages.tally import STAGES
 from distill_build.stages.versioning import register
 from distill_build.sweeps.planning import Planning, SweepPlan
 from distill_build.sweeps.ready import Ready, of_job
-from distill_build.sweeps.tallies import SumOfTallies
+from distill_build.sweeps.work import Work
 
 JOBS_AT_ONCE = 32
 """Each has some files open, and steps that wait at the gates."""
+LOOK_AGAIN_SECONDS = 0.2
+"""Between looks at a lock that another process holds."""
 
 
 class SweepWatcher(Watcher, Protocol):
@@ -50,71 +53,60 @@ class SweepWatcher(Watcher, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one job: a report, or the error that ended it."""
-
-    ready: Ready
-    report: Report | None
-    error: DistillError | None
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """`outcomes` of the jobs that were not up to date; `paid` is what the calls cost that were looked at."""
-
-    outcomes: list[Outcome]
-    paid: dict[str, Paid]
-
-
-@dataclass(frozen=True, slots=True)
 class Planned:
-    """A job with something to do."""
+    """A job with something to do. `may_ask` says whether anything may be sent for it."""
 
     ready: Ready
     plan: Plan
+    may_ask: bool
 
 
-def build_together(folder: Path, stale: Sequence[Ready], options: Options, console: SweepWatcher, run_id: str) -> Built:
-    """Builds the jobs that are not up to date. The caller holds the sweep's lock; `folder` is the sweep's.
+def build_together(
+    folder: Path, stale: Sequence[Ready], options: Options, console: SweepWatcher, run_id: str, work: Work
+) -> None:
+    """Builds the jobs that are not up to date; `work` takes what comes of each, as it comes.
 
-    Raises ConfigurationError before anything is sent, InterruptedBuildError when what was in flight has come.
+    The caller holds the sweep's lock; `folder` is the sweep's. Raises ConfigurationError before anything is sent,
+    InterruptedBuildError when what was in flight has come.
     """
     session = stale[0].session
     with prepared_cache(session, console):
         store = open_store(session.cache_dir)
         try:
-            return asyncio.run(_Together(folder, store, options, console, run_id).build(stale))
+            asyncio.run(_Together(folder, store, options, console, run_id, work).build(stale))
         finally:
             store.close()
 
 
 class _Together:
-    def __init__(self, folder: Path, store: Responses, options: Options, console: SweepWatcher, run_id: str) -> None:
+    def __init__(
+        self, folder: Path, store: Responses, options: Options, console: SweepWatcher, run_id: str, work: Work
+    ) -> None:
         self._folder = folder
         self._store = store
         self._options = options
         self._console = console
         self._run_id = run_id
+        self._work = work
         self._room = asyncio.Semaphore(JOBS_AT_ONCE)
-        self._tally = SumOfTallies()
+        self._ending = asyncio.Lock()
 
-    async def build(self, stale: Sequence[Ready]) -> Built:
-        planning = Planning(self._store, self._options)
+    async def build(self, stale: Sequence[Ready]) -> None:
+        planning = Planning(self._store, self._options, self._console.note)
         planned: list[Planned] = []
-        refused: list[Outcome] = []
         for ready in stale:
             try:
                 planned.append(await self._plan(ready, planning))
             except DistillError as error:
-                refused.append(Outcome(ready, None, error))
-        together = planning.together()
-        if not self._options.asks_nothing:
-            check_models(planned)
-            if together.union.calls:
-                self._console.sweep_plan(together, stale[0].job.settings)
+                self._work.note(ready, error)
+        asking, together = [each for each in planned if each.may_ask], planning.together()
+        self._work.cached.update({stage: plan.cached for stage, plan in together.union.stages.items()})
+        check_models(asking)
+        if asks := any(each.plan.calls for each in asking):
+            self._console.sweep_plan(together, stale[0].job.settings)
         shared = self._shared(planned)
         try:
-            return Built(refused + await self._build_all(planned, shared, together), shared.calls.paid or {})
+            await self._build_all(planned, shared, shows_progress=asks)
         finally:
             await shared.models.close()
 
@@ -123,7 +115,8 @@ class _Together:
         locked = locked_of(ready.dataset, self._options)
         if locked is not None:
             locked.refuse_requests(plan, ready.session)
-        return Planned(ready, plan)
+        forbidden = locked is not None or self._options.offline or self._options.frozen
+        return Planned(ready, plan, not forbidden and isinstance(self._store, Store))
 
     def _shared(self, planned: Sequence[Planned]) -> Shared:
         roles = {
@@ -133,61 +126,72 @@ class _Together:
         }
         budget = planned[0].ready.job.settings.budget if planned else Budget()
         log_dir = self._folder / "runs" / self._run_id
-        return Shared(roles, budget, log_dir, builds=len(planned), calls=Calls(paid={}))
+        return Shared(roles, budget, log_dir, builds=len(planned), calls=Calls(paid=self._work.paid))
 
-    async def _build_all(self, planned: Sequence[Planned], shared: Shared, together: SweepPlan) -> list[Outcome]:
-        ending = "finished jobs have their files; run the sweep again to go on"
-        with interruptible(shared, self._console.note, ending):
-            jobs = [self._build(each, shared) for each in planned]
-            if not together.union.calls or self._options.asks_nothing:
-                done = await asyncio.gather(*jobs, return_exceptions=True)
-            else:
-                expected = sum_of_expected([each.ready.job.settings for each in planned])
-                with self._console.progress(self._tally, expected, lambda: shared.models.in_flight):
-                    done = await asyncio.gather(*jobs, return_exceptions=True)
-        for result in done:
-            if isinstance(result, BaseException):
-                raise result
-        return [result for result in done if isinstance(result, Outcome)]
+    async def _build_all(self, planned: Sequence[Planned], shared: Shared, *, shows_progress: bool) -> None:
+        expected = sum_of_expected([each.ready.job.settings for each in planned])
+        progress = self._console.progress(self._work.tally, expected, lambda: shared.models.in_flight)
+        with (
+            interruptible(shared, self._console.note, "finished jobs have their files; run the sweep again to go on"),
+            progress if shows_progress else nullcontext(),
+        ):
+            done = await asyncio.gather(*(self._build(each, shared) for each in planned), return_exceptions=True)
+        raised = [error for error in done if error is not None]
+        for error in sorted(raised, key=lambda each: isinstance(each, InterruptedBuildError)):
+            raise error  # a bug first: it has interrupted the others
 
-    async def _build(self, planned: Planned, shared: Shared) -> Outcome:
+    async def _build(self, planned: Planned, shared: Shared) -> None:
         ready = planned.ready
         async with self._room:
             try:
-                return Outcome(ready, await self._run(planned, shared), None)
+                self._work.note(ready, await self._run(planned, shared))
             except InterruptedBuildError:
                 raise
             except DistillError as error:
-                return Outcome(ready, None, error)
+                self._work.note(ready, error)
             except OSError as error:
                 place = error.filename or f"a file below {ready.dataset.folder}"
-                return Outcome(ready, None, StorageError(f"{place} cannot be written: {error.strerror}"))
+                self._work.note(ready, StorageError(f"{place} cannot be written: {error.strerror}"))
             except BaseException:
                 shared.end(InterruptedBuildError("the sweep ended with the error of one of its jobs"))
                 raise
 
     async def _run(self, planned: Planned, shared: Shared) -> Report:
         session, options, started = planned.ready.session, self._options, time.monotonic()
-        dataset, console = session.dataset, self._console
-        ledger = Ledger(dataset.runs, self._run_id)
-        waiting = f"waiting for another build of {planned.ready.job.words}: "
-        with (
-            only_run(dataset, self._run_id, lambda holder: console.note(waiting + holder)),
-            closing(ledger),
-            new_files(dataset, self._run_id) as new,
-        ):
-            register(session)
-            basis = basis_of(session, options)
-            asking = Asking(session, options, self._store, ledger, basis, shared, planned.ready.job.name)
-            ledger.write("plan", target=asking.target, **planned.plan.row())
-            self._tally.add(asking.tally)
-            rows = LeafRows(new, basis.kept)
-            try:
-                root = await asking.walk(rows)
-            finally:
-                learn(asking)
-            finish = Finish(session, options, ledger, asking, rows)
-            return finish.report(root, time.monotonic() - started)
+        dataset = session.dataset
+        async with self._turn(planned.ready, shared):
+            ledger = Ledger(dataset.runs, self._run_id)
+            with closing(ledger), new_files(dataset, self._run_id) as new:
+                register(session)
+                basis = basis_of(session, options)
+                asking = Asking(session, options, self._store, ledger, basis, shared, planned.ready.job.name)
+                ledger.write("plan", target=asking.target, **planned.plan.row())
+                self._work.tally.add(asking.tally)
+                rows = LeafRows(new, basis.kept)
+                try:
+                    root = await asking.walk(rows)
+                finally:
+                    learn(asking)
+                finish = Finish(session, options, ledger, asking, rows)
+                async with self._ending:  # in a thread: what comes for other jobs is stored meanwhile
+                    return await asyncio.to_thread(finish.report, root, time.monotonic() - started)
+
+    @asynccontextmanager
+    async def _turn(self, ready: Ready, shared: Shared) -> AsyncIterator[None]:
+        """Holds the job's lock. Where another process has it, the other jobs go on, and an interruption ends this."""
+        with ExitStack() as held:
+            told = False
+            while True:
+                shared.refuse_if_ended()
+                try:
+                    held.enter_context(only_run_at_once(ready.dataset, self._run_id))
+                    break
+                except LockHeldError as holder:
+                    if not told:
+                        self._console.note(f"{ready.job.words}: waiting for {holder} of {ready.dataset.folder}")
+                    told = True
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            yield
 
 
 def check_models(planned: Sequence[Planned]) -> None:

@@ -7,7 +7,7 @@
 To compose a configuration takes a hundred times as long as to put another value into one. So what is composed is one
 base for each distinct set of group choices (`model=a,b`), into which the other swept values are put one job after the
 other. A value that this could get wrong (it adds a key, is a dictionary, refers to others, or lies in another swept
-one) makes a base of its own.
+one) makes a base of its own, and so does every job where a setting refers to Hydra's.
 """
 
 import re
@@ -17,10 +17,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from distill_build.config_errors import translate
-from distill_build.errors import DistillError, UsageError
+from distill_build.errors import ConfigurationError, DistillError, UsageError
 from distill_build.free_text import unescape_interpolations
 from distill_build.resolution import plain_data, resolved, settings_from
-from distill_build.sweeps.variants import Choice, Variant
+from distill_build.sweeps.jobs import refuse_swept
+from distill_build.sweeps.variants import Choice, Variant, told_with
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -36,6 +37,8 @@ OURS = {
 FOLDERS = re.compile(r"\+*hydra\.sweep\.(dir|subdir)=")
 NESTED = re.compile(r"\$\{[^}]*\$\{")
 """An interpolation whose name is made by another one: it may refer to anything."""
+OF_HYDRA = re.compile(r"\bhydra\b")
+NUMBER = re.compile(r"(?<!\\)\$\{\s*hydra[:.]job\.(?:num|id)\s*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class ComposedSweep:
 
 def compose_sweep(loader: Any, primary: str, overrides: list[str]) -> ComposedSweep:
     """What Hydra composes before it looks at the jobs. Raises what it raises, and UsageError for folders of its own."""
+    from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
@@ -73,6 +77,8 @@ def compose_sweep(loader: Any, primary: str, overrides: list[str]) -> ComposedSw
         )
     overrides = [*overrides, "hydra.mode=MULTIRUN"]
     master = loader.load_configuration(primary, overrides, run_mode=RunMode.MULTIRUN)
+    HydraConfig.instance().set_config(master)
+    OmegaConf.set_readonly(master.hydra, None)  # plugins are set up in it
     words: Any = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
     return ComposedSweep(loader, master, words)
 
@@ -85,18 +91,24 @@ def parsed(loader: Any, words: Sequence[str]) -> "list[Override]":
 
 
 def combinations(loader: Any, params: Mapping[str, Any] | None, words: Sequence[str]) -> list[list[str]]:
-    """Every combination of the values in `params` and `words`, the last setting changing fastest."""
+    """Every combination of the values in `params` and `words`, the last setting changing fastest.
+
+    Raises ConfigurationError for a word that cannot be read, or whose values cannot be listed.
+    """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     extra = [f"{key}={value}" for key, value in (params or {}).items()]
-    (jobs,) = BasicSweeper.split_arguments(parsed(loader, [*extra, *words]), None)
+    try:
+        (jobs,) = BasicSweeper.split_arguments(parsed(loader, [*extra, *words]), None)
+    except Exception as error:
+        raise translate(error) from error
     return jobs
 
 
 def variants_of(
     loader: Any, master: "DictConfig", jobs: Sequence[Sequence[str]], common: frozenset[str] | None = None
 ) -> list[Variant]:
-    """The settings of each job. Raises ConfigurationError for the first that cannot be, with its number and values.
+    """The settings of each job. Raises ConfigurationError for the first that cannot be, with its values.
 
     `master` is the configuration that Hydra composes for the sweep itself, `common` the words that all jobs have in
     common, where `jobs` are not all of them.
@@ -123,20 +135,20 @@ class _Composer:
         self._parsed: Any = cache(parser.parse_override)
         self._jobs = jobs
         self._common = in_common(jobs) if common is None else common
-        self._bases: dict[tuple[str, ...], _Base] = {}
+        self._bases: dict[tuple[tuple[str, ...], tuple[str, ...]], _Base] = {}
 
     def variants(self) -> list[Variant]:
-        return [self._named(number, words) for number, words in enumerate(self._jobs, 1)]
+        refuse_swept(choice.key for words in self._jobs for choice in self._choices(words))
+        return [self._named(words) for words in self._jobs]
 
-    def _named(self, number: int, words: Sequence[str]) -> Variant:
-        """A job; what is wrong with it alone is told with its number and choices."""
+    def _named(self, words: Sequence[str]) -> Variant:
+        """A job; what is wrong with it alone is told with its choices."""
         try:
             return self._variant(words)
         except DistillError as error:
-            if number == 1 and self._mistake(self._jobs[-1]) == str(error):  # nothing that is swept
+            if words is self._jobs[0] and self._mistake(self._jobs[-1]) == str(error):  # nothing that is swept
                 raise
-            choices = " ".join(map(str, self._choices(words)))
-            raise type(error)(f"job {number} of {len(self._jobs)} ({choices}): {error}") from error
+            raise told_with(self._choices(words), error) from error
 
     def _mistake(self, words: Sequence[str]) -> str | None:
         try:
@@ -158,12 +170,14 @@ class _Composer:
         return tuple(_choice(self._parsed(word)) for word in self._swept(words))
 
     def _settings(self, words: Sequence[str], swept: Sequence[str]) -> "Settings":
-        """From the base of all words that are not just values."""
+        """From the base of all words that are not just values, and of the places of the values."""
         values = [word for word in swept if self._is_value(word, words)]
+        overrides = [self._parsed(word) for word in values]
         rest = tuple(word for word in words if word not in values)
-        if rest not in self._bases:
-            self._bases[rest] = _Base(self._loader.load_sweep_config(self._master, list(words)))
-        return self._bases[rest].settings([self._parsed(word) for word in values])
+        key = rest, tuple(override.key_or_group for override in overrides)
+        if key not in self._bases or self._bases[key].refers_to_hydra:
+            self._bases[key] = _Base(self._loader.load_sweep_config(self._master, list(words)))
+        return self._bases[key].settings(overrides)
 
     def _is_value(self, word: str, words: Sequence[str]) -> bool:
         """Whether `word` puts a value into a place of its own, and does nothing else."""
@@ -188,13 +202,25 @@ def _choice(override: "Override") -> Choice:
 
 
 class _Base:
-    """One composed configuration, and what it resolves to. Every job of it says all of its swept values anew."""
+    """One composed configuration, and what it resolves to. Every job of it says the same places anew.
+
+    Raises ConfigurationError for a reference to the number of a job.
+    """
 
     def __init__(self, composed: "DictConfig") -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        HydraConfig.instance().set_config(composed)
         self._composed = composed
         self._choices = {str(key): str(option) for key, option in composed.hydra.runtime.choices.items()}
-        self._data = plain_data(composed)
         self._references = _references(composed)
+        _refuse_numbers(self._references)
+        self._data = plain_data(composed, self._choices)
+
+    @property
+    def refers_to_hydra(self) -> bool:
+        """Whether a setting does: what Hydra says of a job is composed, and cannot be put in."""
+        return any(OF_HYDRA.search(text) for text in self._references.values())
 
     def settings(self, values: "Iterable[Override]") -> "Settings":
         """The settings with these values in their places."""
@@ -214,6 +240,14 @@ class _Base:
             if NESTED.search(text) or any(re.search(rf"\b{re.escape(key)}\b", text) for key in keys)
         } - keys
         return self._reached(keys | more) if more else keys
+
+
+def _refuse_numbers(references: Mapping[str, str]) -> None:
+    for key, text in references.items():
+        if number := NUMBER.search(text):
+            raise ConfigurationError(
+                f"{key} has {number[0]} in it, and a job is known by what it chooses, not by its number: leave it out"
+            )
 
 
 def _references(composed: "DictConfig") -> dict[str, str]:

@@ -1,30 +1,47 @@
-"""A sweep that was built, and the exit code that it comes to."""
+"""A sweep that was built: its results, and the exit code that it comes to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distill_build.errors import DistillError, StoppedError
 from distill_build.stages.report import Report
-from distill_build.stages.tally import STAGES, StageTally, Tally
+from distill_build.stages.tally import Tally
 from distill_build.sweeps.jobs import Sweep
-from distill_build.sweeps.results import Results
-from distill_build.sweeps.tallies import sum_of
+from distill_build.sweeps.results import Results, read_results, results_of, write_results
+from distill_build.sweeps.work import Work
 
 SOMETHING_MISSING = 1
+REPLACES_NOTHING = (2, 4, 5)
+"""Exit codes that leave the old files as they were."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A sweep that was built: `reports` and `errors` of the jobs that were not up to date, by the jobs' names."""
+    """A sweep that was built, in so many seconds; `work` is what was done to the jobs that were not up to date."""
 
     sweep: Sweep
     results: Results
-    reports: dict[str, Report]
-    errors: dict[str, DistillError]
+    work: Work
     seconds: float
 
     @property
+    def reports(self) -> dict[str, Report]:
+        """Of jobs that were built now, by their names."""
+        return self.work.reports
+
+    @property
+    def errors(self) -> dict[str, DistillError]:
+        """Those that ended jobs, by the jobs' names."""
+        return self.work.errors
+
+    @property
+    def tally(self) -> Tally:
+        """What this run has asked for."""
+        return self.work.tally
+
+    @property
     def status(self) -> int:
+        """The exit code."""
         return status_of(
             list(self.errors.values()),
             built=len(self.sweep.jobs) - len(self.errors),
@@ -32,11 +49,20 @@ class Done:
             stopped=[StoppedError.exit_code for report in self.reports.values() if report.stopped],
         )
 
-    @property
-    def tally(self) -> Tally:
-        """What this run has asked for."""
-        parts = [report.tally for report in self.reports.values()]
-        return Tally({stage: sum_of([part.stages[stage] for part in parts] or [StageTally()]) for stage in STAGES})
+
+def conclude(sweep: Sweep, work: Work, seconds: float) -> Done:
+    """Compares all jobs, and brings sweep.jsonl up to date unless nothing was to be replaced.
+
+    The results are those of the last time where they are of what lies in the folders. The caller holds the sweep's
+    lock.
+    """
+    before = read_results(sweep.folder)
+    if before is not None and not work.errors and not work.reports and before.hold(sweep.jobs):
+        return Done(sweep, before, work, seconds)
+    done = Done(sweep, results_of(sweep.jobs, work.errors, work.paid, before), work, seconds)
+    if work.reports or not work.errors or done.status not in REPLACES_NOTHING:
+        write_results(sweep.folder, done.results)
+    return done
 
 
 def status_of(errors: Sequence[DistillError], *, built: int, missing: bool, stopped: Sequence[int]) -> int:

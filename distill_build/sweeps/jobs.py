@@ -3,8 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import msgspec
 
 from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError
+from distill_build.models.base import Limits
 from distill_build.records import JsonObject
 from distill_build.settings import ROLE_OF_STAGE, Settings
 from distill_build.stages.recipe import NOT_IDENTITY
@@ -24,9 +24,9 @@ LONGEST_BYTES = 120
 MARK_DIGITS = 6
 WITHOUT_CHOICES = "job"
 PLAIN = "=,.[]+-_@"
-ONE_FOR_ALL = ("output_dir", "cache", "budget")
-"""Settings that a sweep has once: a folder, a store, a purse."""
-NOT_CONTENT = frozenset({*ONE_FOR_ALL, "limits", "formats", "format", "prompts", "objective"})
+ONE_FOR_ALL = ("output_dir", "cache", "budget", "limits")
+"""Settings that a sweep has once: a folder, a store, a purse, and how hard a call that several jobs need is tried."""
+NOT_CONTENT = frozenset({*ONE_FOR_ALL, "formats", "format", "prompts", "objective"})
 """Settings that say how a dataset is made or written, and not which one it is."""
 
 
@@ -73,13 +73,17 @@ def sweep_of(variants: Sequence[Variant]) -> Sweep:
 
 
 def jobs_in(folder: Path, variants: Sequence[Variant]) -> tuple[Job, ...]:
-    """The distinct jobs of a sweep that lies in `folder`."""
-    groups = alike(variants)
-    names = folder_names([group[0].choices for group in groups])
-    return tuple(
-        Job(group[0].choices, group[0].settings, folder / name, tuple(other.choices for other in group[1:]))
-        for name, group in zip(names, groups, strict=True)
+    """The distinct jobs of a sweep that lies in `folder`. Raises ConfigurationError for two that read the same."""
+    jobs = tuple(
+        Job(first.choices, first.settings, folder / folder_name(first.choices), tuple(each.choices for each in others))
+        for first, *others in alike(variants)
     )
+    if len(by_name := {job.name: job for job in jobs}) < len(jobs):
+        twice = next(job for job in jobs if by_name[job.name] is not job)
+        raise ConfigurationError(
+            f"{twice.words} stands for two values that read the same, as a number and a text do: run a build for each"
+        )
+    return jobs
 
 
 def alike(variants: Sequence[Variant]) -> list[list[Variant]]:
@@ -96,12 +100,30 @@ def settings_key(settings: Settings) -> bytes:
 
 
 def refuse_several(all_settings: Sequence[Settings]) -> None:
-    """Raises ConfigurationError where jobs differ in one of `ONE_FOR_ALL`."""
+    """Raises ConfigurationError where jobs differ in one of `ONE_FOR_ALL`, or in the limits of one model."""
     for key in ONE_FOR_ALL:
         if any(getattr(settings, key) != getattr(all_settings[0], key) for settings in all_settings):
-            raise ConfigurationError(
-                f"the jobs of a sweep share {key}, so it cannot be swept: leave out -m, and run a build for each value"
-            )
+            raise several(key)
+    for role in ROLE_OF_STAGE.values():
+        limits: dict[bytes, Limits] = {}
+        for model in (getattr(settings, role) for settings in all_settings):
+            same = msgspec.json.encode(msgspec.structs.replace(model, limits=Limits()))
+            if limits.setdefault(same, model.limits) != model.limits:
+                raise several(f"{role}.limits")
+
+
+def refuse_swept(keys: Iterable[str]) -> None:
+    """Raises ConfigurationError where one of `ONE_FOR_ALL` is among the keys that are swept."""
+    for key in keys:
+        if key.partition(".")[0] in ONE_FOR_ALL:
+            raise several(key)
+
+
+def several(key: str) -> ConfigurationError:
+    """The sentence for a setting that a sweep has once."""
+    return ConfigurationError(
+        f"the jobs of a sweep share {key}, so it cannot be swept: leave out -m, and run a build for each value"
+    )
 
 
 def content(settings: Settings) -> JsonObject:
@@ -124,20 +146,24 @@ def in_words(choices: Sequence[Choice]) -> str:
     return " ".join(map(str, choices)) or WITHOUT_CHOICES
 
 
+def same_sentence(job: Job) -> str:
+    """Which jobs come to the same settings as `job`, for one that has such."""
+    typed = dict.fromkeys(map(in_words, (job.choices, *job.same)))
+    if len(typed) > 1:
+        return f"{' and '.join(typed)} come to the same configuration: built once"
+    return f"{job.words if job.choices else 'the same job'} is asked for {len(job.same) + 1} times: built once"
+
+
 def in_row(choices: Sequence[Choice]) -> dict[str, str]:
     """Choices for programs."""
     return {choice.key: choice.value for choice in choices}
 
 
-def folder_names(all_choices: Sequence[tuple[Choice, ...]]) -> list[str]:
-    """A folder's name for each job, distinct also where the case of letters does not count."""
-    plain = [",".join(map(str, choices)) or WITHOUT_CHOICES for choices in all_choices]
-    safe = [path_safe(name) for name in plain]
-    seen = Counter(name.casefold() for name in safe)
-    return [
-        name if name == text and seen[name.casefold()] == 1 else marked(name, text)
-        for name, text in zip(safe, plain, strict=True)
-    ]
+def folder_name(choices: Sequence[Choice]) -> str:
+    """The name of a job's folder, whichever jobs are beside it; another one's also where case does not count."""
+    text = ",".join(map(str, choices)) or WITHOUT_CHOICES
+    name = path_safe(text)
+    return name if name == text == text.casefold() else marked(name, text)
 
 
 def path_safe(text: str) -> str:

@@ -17,21 +17,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from distill_build.engine.manifest import digest
-from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, UsageError
+from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, StoppedError, UsageError
 from distill_build.free_text import quote
 from distill_build.naming import dataset_name
 from distill_build.options import Options
 from distill_build.resolution import plain_data, settings_of
+from distill_build.settings import Objective
+from distill_build.settings_checks import objective_names
 from distill_build.stages.report import Report
 from distill_build.sweeps.composing import OURS, ComposedSweep, in_common, parsed, variants_of
+from distill_build.sweeps.goals import Goal, goals_of
 from distill_build.sweeps.jobs import ID_DIGITS, NOT_CONTENT, SWEEPS, Job, sweep_of
-from distill_build.sweeps.objectives import check_prices, objective_names, values_of
+from distill_build.sweeps.objectives import check_prices, values_of
 from distill_build.sweeps.results import Row
 from distill_build.sweeps.variants import Variant
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from hydra.plugins.launcher import Launcher
+    from hydra.plugins.sweeper import Sweeper
     from omegaconf import DictConfig
 
 Launch = Callable[[Sequence[tuple[int, Job]]], list[Report | DistillError]]
@@ -57,8 +61,17 @@ class Batches(Protocol):
     def row(self, job: Job) -> Row:
         """What a job that was built holds."""
 
-    def finish(self) -> int:
-        """Compares all jobs and returns the exit code."""
+    def cap(self, job: Job) -> str | None:
+        """The sentence of the cap that has cut a job short, if one has."""
+
+    def finish(self, goals: Sequence[Goal]) -> int:
+        """Compares all jobs, by `goals` where the sweeper has some, and returns the exit code."""
+
+    def stop(self, error: DistillError, way_on: str, goals: Sequence[Goal]) -> int:
+        """As `finish` where `error` has ended the sweep before its time. Raises it, unless a job or a cap has ended so.
+
+        `way_on` says what to do where it is.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +114,8 @@ class LaunchedJob:
 class Handout:
     """What Hydra takes for the task: it hands the jobs out.
 
-    `fixed` are the words that all jobs have in common, `objectives` the numbers that the sweeper wants of each.
+    `fixed` are the words that all jobs have in common, `objectives` the numbers that the sweeper wants of each. One
+    that wants none is not told of jobs that failed: it would leave out those that come after.
     """
 
     job: LaunchedJob
@@ -109,7 +123,7 @@ class Handout:
     batches: Batches
     sweep: ComposedSweep
     fixed: frozenset[str]
-    objectives: tuple[str, ...]
+    objectives: tuple[Objective, ...]
 
     def __call__(self, composed: "DictConfig") -> Any:  # noqa: ARG002 - as Hydra calls a task
         """Hydra's launchers call `job`; only our own gets this."""
@@ -118,7 +132,20 @@ class Handout:
     def launch(
         self, all_words: Sequence[Sequence[str]], first: int, launcher: "Launcher | None"
     ) -> "Sequence[JobReturn]":
-        """Builds a batch of jobs, each given by its words; `first` is the number of the first."""
+        """Builds a batch of jobs, each given by its words; `first` is the number of the first.
+
+        Raises JobBugError for a bug of ours.
+        """
+        try:
+            return self._launch(all_words, first, launcher)
+        except (DistillError, JobBugError):
+            raise
+        except Exception as bug:
+            raise JobBugError from bug
+
+    def _launch(
+        self, all_words: Sequence[Sequence[str]], first: int, launcher: "Launcher | None"
+    ) -> "Sequence[JobReturn]":
         from hydra.core.utils import JobReturn, JobStatus
 
         def launch(jobs: Sequence[tuple[int, Job]]) -> list[Report | DistillError]:
@@ -129,7 +156,9 @@ class Handout:
         check_prices(self.objectives, variants[0].settings)
         returns = []
         for words, job in zip(all_words, self.batches.add(variants, launch if launcher else None), strict=True):
-            error = self.batches.errors.get(job.name)
+            if self.objectives and (cap := self.batches.cap(job)) is not None:
+                raise StoppedError(cap)  # numbers of a job that was cut short say nothing of its values
+            error = self.batches.errors.get(job.name) if self.objectives else None
             status = JobStatus.FAILED if error else JobStatus.COMPLETED
             value = error or (values_of(self.batches.row(job), self.objectives) if self.objectives else None)
             returns.append(JobReturn(overrides=words, status=status, _return_value=value))
@@ -168,11 +197,11 @@ def gave_up(plugin: object, error: Exception) -> ConfigurationError:
 def hand_out(sweep: ComposedSweep, job: LaunchedJob) -> int:
     """Runs a sweep as its configuration says, and returns the exit code.
 
-    Raises ConfigurationError for a mistake in a job: before the first one begins, where the jobs are known by then.
+    Raises ConfigurationError for a mistake in a job: before the first one begins, where the jobs are known by then,
+    else when those before it are compared.
     """
     from hydra._internal.callbacks import Callbacks
     from hydra.core.plugins import Plugins
-    from hydra.core.utils import env_override
     from hydra.types import HydraContext
 
     master, handout = sweep.master, handout_of(sweep, job)
@@ -181,19 +210,37 @@ def hand_out(sweep: ComposedSweep, job: LaunchedJob) -> int:
     callbacks.on_multirun_start(config=master, config_name=master.hydra.job.config_name)
     context = HydraContext(config_loader=sweep.loader, callbacks=callbacks)
     sweeper = Plugins.instance().instantiate_sweeper(config=master, hydra_context=context, task_function=handout)
+    error = swept(sweeper, sweep)
+    goals = goals_of(handout.objectives, master.hydra.sweeper.get("direction"))
+    batches = handout.batches
+    status = batches.finish(goals) if error is None else batches.stop(error, way_on(master), goals)
+    callbacks.on_multirun_end(config=master, config_name=master.hydra.job.config_name)
+    return status
+
+
+def swept(sweeper: "Sweeper", sweep: ComposedSweep) -> DistillError | None:
+    """Has the sweeper make and launch all jobs; the error that has ended this before its time."""
+    from hydra.core.utils import env_override
+
     try:
-        with env_override(master.hydra.job.env_set):
+        with env_override(sweep.master.hydra.job.env_set):
             sweeper.sweep(arguments=sweep.words)
     except JobBugError as carrier:
         raise (carrier.__cause__ or carrier) from None
+    except InterruptedBuildError:
+        raise
     except DistillError as error:
-        if error not in handout.batches.errors.values():
-            raise
-    except Exception as error:
-        raise gave_up(sweeper, error) from error
-    status = handout.batches.finish()
-    callbacks.on_multirun_end(config=master, config_name=master.hydra.job.config_name)
-    return status
+        return error
+    except Exception as error:  # noqa: BLE001 - somebody else's
+        return gave_up(sweeper, error)
+    return None
+
+
+def way_on(master: "DictConfig") -> str:
+    """What to do where a sweeper has stopped for a job that failed."""
+    patient = "max_failure_rate" in master.hydra.sweeper
+    past = "; hydra.sweeper.max_failure_rate=1 goes on past jobs that fail" if patient else ""
+    return f"mend what failed and run the sweep again to go on{past}"
 
 
 def first_line(error: Exception) -> str:
@@ -207,7 +254,7 @@ def handout_of(sweep: ComposedSweep, job: LaunchedJob) -> Handout:
         jobs = sweep.combinations()
         folder = sweep_of(variants_of(sweep.loader, sweep.master, jobs)).folder
         return Handout(job, folder, job.open(folder), sweep, in_common(jobs), ())
-    objectives = objective_names(plain_data(sweep.master)["objective"])
+    objectives = objective_names(plain_data(sweep.master, sweep.master.hydra.runtime.choices)["objective"])
     folder = folder_for(sweep)
     return Handout(job, folder, job.open(folder), sweep, fixed_words(sweep), objectives)
 
@@ -249,7 +296,7 @@ def fixed_words(sweep: ComposedSweep) -> frozenset[str]:
 
 def folder_for(sweep: ComposedSweep) -> Path:
     """The folder of a sweep whose jobs nobody knows yet: named by the words that say what is searched."""
-    data, overrides = plain_data(sweep.master), parsed(sweep.loader, sweep.words)
+    data, overrides = plain_data(sweep.master, sweep.master.hydra.runtime.choices), parsed(sweep.loader, sweep.words)
     params = {str(key): str(value) for key, value in (sweep.master.hydra.sweeper.get("params") or {}).items()}
     varied = {override.key_or_group for override in overrides if override.is_sweep_override()} | set(params)
     content = sorted(
@@ -258,4 +305,4 @@ def folder_for(sweep: ComposedSweep) -> Path:
     place = Path(data["output_dir"])
     if data["topic"] is not None and not varied & {"topic", "name"}:
         place /= data["name"] or dataset_name(str(data["topic"]))
-    return place / SWEEPS / digest([content, sorted(params.items())])[:ID_DIGITS]
+    return place / SWEEPS / digest([content, sorted(params.items()), data["objective"]])[:ID_DIGITS]

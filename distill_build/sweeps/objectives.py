@@ -1,10 +1,9 @@
 """What a sweeper that looks for the best values is told of a job: one of the numbers that compare jobs. Pure."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from distill_build.errors import ConfigurationError
-from distill_build.settings import ROLE_OF_STAGE, Settings
+from distill_build.settings import ROLE_OF_STAGE, Objective, Settings
 from distill_build.sweeps.results import Row
 
 
@@ -15,7 +14,7 @@ def repeats(row: Row) -> float | None:
     return 1 - row.unique + row.near_duplicates
 
 
-OBJECTIVES: Mapping[str, Callable[[Row], float | None]] = {
+OBJECTIVES: Mapping[Objective, Callable[[Row], float | None]] = {
     "repeats": repeats,
     "unique": lambda row: row.unique,
     "near_duplicates": lambda row: row.near_duplicates,
@@ -28,18 +27,7 @@ OBJECTIVES: Mapping[str, Callable[[Row], float | None]] = {
 """As in sweep.jsonl. None: the job has no such number."""
 
 
-def objective_names(setting: object) -> tuple[str, ...]:
-    """The names in the setting `objective`, one or a list. Raises ConfigurationError for one that is not known."""
-    names = setting if isinstance(setting, list) else [setting]
-    for name in names:
-        if name not in OBJECTIVES:
-            near = difflib.get_close_matches(str(name), OBJECTIVES, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            raise ConfigurationError(f"objective={name}: {hint}It is one of {', '.join(OBJECTIVES)}, or a list of them")
-    return tuple(map(str, names))
-
-
-def check_prices(names: Sequence[str], settings: Settings) -> None:
+def check_prices(names: Sequence[Objective], settings: Settings) -> None:
     """Raises ConfigurationError where costs are an objective and nobody knows them."""
     for role in ROLE_OF_STAGE.values():
         prices = getattr(settings, role).prices
@@ -50,7 +38,7 @@ def check_prices(names: Sequence[str], settings: Settings) -> None:
             )
 
 
-def values_of(row: Row, names: Sequence[str]) -> float | list[float]:
+def values_of(row: Row, names: Sequence[Objective]) -> float | list[float]:
     """The job's numbers: one by itself, several as a list. Raises ConfigurationError where it has none."""
     values = []
     for name in names:

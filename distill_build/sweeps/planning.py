@@ -1,7 +1,7 @@
 """What a sweep would ask for: each job by itself, and all of them together, where what they share is asked once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distill_build.engine.manifest import digest
@@ -13,8 +13,10 @@ from distill_build.stages.figures import Figures
 from distill_build.stages.outlook import Corner
 from distill_build.stages.plan import Cost, Plan, StagePlan, price
 from distill_build.stages.planning import make_plan
+from distill_build.stages.remarks import remarks
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
+from distill_build.sweeps.answered import Answered
 from distill_build.sweeps.ready import Ready
 from distill_build.sweeps.shares import Box, Jobs, by_jobs, cells, total
 
@@ -24,10 +26,14 @@ Sharing = Mapping[Stage, "Counter[Jobs]"]
 
 
 class JobNeeds:
-    """What one job needs: keys of calls, and boxes of requests that nobody knows yet."""
+    """What one job needs: keys of calls to be asked, and boxes of requests that nobody knows yet.
+
+    `found` are keys of calls that the cache answers, and are forgotten when they have been added to those of others.
+    """
 
     def __init__(self, session: Session) -> None:
         self.keys: dict[Stage, list[str]] = {stage: [] for stage in STAGES}
+        self.found: dict[Stage, list[bytes]] = {stage: [] for stage in STAGES}
         self.boxes: dict[Kind, Box] = {}
         digests = {stage: digest(session.identity[stage]) for stage in STAGES}
         self._recipes = {
@@ -39,6 +45,14 @@ class JobNeeds:
     def asked(self, stage: Stage, key: str) -> None:
         """See `stages.outlook.Needs`."""
         self.keys[stage].append(key)
+
+    def answered(self, stage: Stage, key: bytes) -> None:
+        """See `stages.outlook.Needs`."""
+        self.found[stage].append(key)
+
+    def kind(self, topic: str, stage: Stage) -> tuple[str, ...]:
+        """What is the same for jobs that ask the same of the same models, from the tags of `topic` to `stage`."""
+        return (topic, *self._recipes["tags", stage])
 
     def unknown(self, stage: Stage, corner: Corner, box: tuple[int, ...]) -> None:
         """What lies behind a request depends on the recipes from its stage to the one that is asked for."""
@@ -70,12 +84,14 @@ class SweepPlan:
 
 @dataclass(slots=True)
 class Planning:
-    """Plans job after job, and in the end all together."""
+    """Plans job after job, and in the end all together; `note` takes what is to be said of one."""
 
     store: Responses | None
     options: Options
+    note: Callable[[str], None]
     plans: list[Plan] = field(default_factory=list)
     _needs: list[JobNeeds] = field(default_factory=list)
+    _answered: Answered = field(default_factory=Answered)
 
     async def add(self, ready: Ready) -> Plan:
         """The plan of one more job by itself. Raises DifferenceError for a lock that cannot be gone by."""
@@ -87,14 +103,23 @@ class Planning:
         else:
             basis = basis_of(session, self.options)
             plan = await make_plan(session, self.store, basis, self.options.until, needs)
+            for remark in remarks(session, self.options, basis, plan):
+                self.note(f"{ready.job.words}: {remark}")
         self.plans.append(plan)
         self._needs.append(needs)
+        self._note_answered(session.settings.topic, plan, needs)
         return plan
+
+    def _note_answered(self, topic: str, plan: Plan, needs: JobNeeds) -> None:
+        for stage in STAGES:
+            found = needs.found.pop(stage)
+            others = plan.stages[stage].cached - len(found)  # behind what was not looked at again
+            self._answered.add(stage, needs.kind(topic, stage), set(found), others)
 
     def together(self) -> SweepPlan:
         """All that were added."""
         known, unknown = known_sharing(self._needs), unknown_sharing(self._needs)
-        union = union_of(self.plans, known, unknown)
+        union = union_of(self.plans, self._answered, known, unknown)
         return SweepPlan(self.plans, union, shares_of(self.plans, known, unknown))
 
 
@@ -117,11 +142,11 @@ def unknown_sharing(needs: Sequence[JobNeeds]) -> Sharing:
     return sharing
 
 
-def union_of(plans: Sequence[Plan], known: Sharing, unknown: Sharing) -> Plan:
-    """One plan for all. `cached` adds up what each job finds in the cache."""
+def union_of(plans: Sequence[Plan], answered: Answered, known: Sharing, unknown: Sharing) -> Plan:
+    """One plan for all, in which every call counts once."""
     stages = {
         stage: StagePlan(
-            cached=sum(plan.stages[stage].cached for plan in plans),
+            cached=answered.number(stage),
             ask=known[stage].total(),
             unknown=unknown[stage].total(),
             open_chains=max((plan.stages[stage].open_chains for plan in plans), default=0),

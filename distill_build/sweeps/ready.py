@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from distill_build.engine.artefacts import replacing
 from distill_build.errors import DistillError
@@ -13,8 +12,9 @@ from distill_build.stages.dataset import Dataset, State
 from distill_build.stages.freshness import current_state, settle
 from distill_build.stages.prompts import Prompts
 from distill_build.stages.replacement import finish_moves
-from distill_build.stages.session import Session
+from distill_build.stages.session import Session, prompts_of
 from distill_build.sweeps.jobs import Job, Sweep
+from distill_build.sweeps.variants import told_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +36,34 @@ def make_ready(sweep: Sweep, options: Options) -> list[Ready]:
     prompts: dict[tuple[str, str], Prompts] = {}
     ready = []
     for number, job in enumerate(sweep.jobs):
-        with_job = of_job(job, len(sweep.jobs))
         try:
-            check_formats(job.settings.formats)
             session = session_of(job, options, prompts)
         except DistillError as error:
-            raise with_job(error) from error
+            if number == 0 and _mistake(sweep.jobs[-1], options) == str(error):  # nothing that is swept
+                raise
+            raise told_with(job.choices, error) from error
         ready.append(Ready(number, job, session, current_state(session, options.until)))
     return ready
 
 
+def _mistake(job: Job, options: Options) -> str | None:
+    try:
+        session_of(job, options, {})
+    except DistillError as error:
+        return str(error)
+    return None
+
+
 def session_of(job: Job, options: Options, prompts: dict[tuple[str, str], Prompts]) -> Session:
-    """A job's settings made ready. `prompts` are those that other jobs have read already."""
+    """A job's settings made ready. `prompts` are those that other jobs have read already.
+
+    Raises ConfigurationError for prompts, weights or formats that cannot be used.
+    """
     settings, dataset = job.settings, Dataset(job.folder)
+    check_formats(settings.formats)
     key = (settings.language, settings.prompts.dir)
     if key not in prompts:
-        prompts[key] = Prompts(settings.language, Path(settings.prompts.dir))
+        prompts[key] = prompts_of(settings)
 
     def weights() -> dict[Stage, str]:
         from distill_build.stages.locked import locked_weights  # jobs with nothing to do need none of it
@@ -63,7 +75,7 @@ def session_of(job: Job, options: Options, prompts: dict[tuple[str, str], Prompt
 
 def of_job(job: Job, jobs: int) -> Callable[[DistillError], DistillError]:
     """An error with the job that it is about, where there are several."""
-    return lambda error: type(error)(f"{job.words}: {error}") if jobs > 1 else error
+    return lambda error: told_with(job.choices, error) if jobs > 1 else error
 
 
 def settled(ready: Ready, until: str, note: Callable[[str], None]) -> State | None:

@@ -5,15 +5,18 @@ The same responses give the same lines: nothing of a run is in them.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from distill_build.artefact_rows import FailureRow, OfTag, TagRow, read_rows
-from distill_build.engine.artefacts import ArtefactWriter
+from distill_build.engine.artefacts import replace_file
 from distill_build.engine.reading import ReadOnlyStore, holds_database
-from distill_build.errors import DistillError
+from distill_build.errors import CorruptEntryError, DistillError
+from distill_build.records import Source
 from distill_build.settings import Settings, Stage, leaf_count
 from distill_build.stages.caller import paid_for
 from distill_build.stages.dataset import FAILURES, Dataset, State
@@ -26,6 +29,10 @@ from distill_build.sweeps.shares import Jobs, by_jobs, total
 RESULTS = "sweep.jsonl"
 UNION = "runs/union.json"
 UNKNOWN = Paid(0, 0, None)
+NOTHING = Paid(0, 0, 0.0)
+IN_VAIN = ""
+"""In place of a response, for a call that came to nothing."""
+NOT_BUILT = "it was not built: the sweep ended before"
 USD_DIGITS = 9
 DIGITS = 4
 """Of a share, after the point."""
@@ -70,83 +77,106 @@ class Union(msgspec.Struct, frozen=True):
     usd: float | None
 
 
+class _UnionOf(msgspec.Struct, frozen=True):
+    """The file of a union, with the digest of the sweep.jsonl that it belongs to."""
+
+    rows: str
+    union: Union
+
+
 class Results(msgspec.Struct, frozen=True):
     """A sweep.jsonl, and what its jobs come to together."""
 
     rows: list[Row]
     union: Union
 
+    def hold(self, jobs: Sequence[Job]) -> bool:
+        """Whether these are the results of just these jobs as they lie in their folders."""
+        return len(jobs) == len(self.rows) and all(map(_is_of, self.rows, jobs))
+
 
 def read_results(folder: Path) -> Results | None:
     """The results of the last time; None where there are none to go by."""
     try:
-        rows = [msgspec.json.decode(line, type=Row) for line in (folder / RESULTS).read_bytes().splitlines()]
-        return Results(rows, msgspec.json.decode((folder / UNION).read_bytes(), type=Union))
+        lines = (folder / RESULTS).read_bytes()
+        union = msgspec.json.decode((folder / UNION).read_bytes(), type=_UnionOf)
+        rows = [msgspec.json.decode(line, type=Row) for line in lines.splitlines()]
     except (OSError, msgspec.DecodeError):  # they are worked out again
         return None
+    return Results(rows, union.union) if union.rows == sha256(lines).hexdigest() else None
 
 
 def write_results(folder: Path, results: Results) -> None:
     """Replaces the files, where they are to change."""
-    for name, data in (
-        (RESULTS, msgspec.json.Encoder().encode_lines(results.rows)),
-        (UNION, msgspec.json.encode(results.union)),
-    ):
+    lines = msgspec.json.Encoder().encode_lines(results.rows)
+    union = _UnionOf(sha256(lines).hexdigest(), results.union)  # a kill between the two files is noticed
+    for name, data in ((UNION, msgspec.json.encode(union)), (RESULTS, lines)):
         place = folder / name
         if not place.exists() or place.read_bytes() != data:
-            with ArtefactWriter(place.with_name(f".{place.name}.new")) as writer:
-                writer.write(data)
-            writer.path.replace(place)
+            replace_file(place, data)
 
 
 def results_of(
-    jobs: Sequence[tuple[Job, DistillError | None]], paid: dict[str, Paid], cache_dir: Path, before: Results | None
+    jobs: Sequence[Job], errors: Mapping[str, DistillError], paid: Mapping[Source, Paid], before: Results | None
 ) -> Results:
-    """The results of jobs, each with the error that ended it if one did.
+    """The results of jobs; `errors` are those that ended some of them, by the jobs' names.
 
-    `paid` is what is known of calls' costs; the rest is read from the cache. What `before` says of the same version is
-    taken over.
+    `paid` is what is known of responses' costs; the rest is read from the cache. What `before` says of the same version
+    is taken over.
     """
-    keys = [[] if error is not None else sorted(calls_behind(Dataset(job.folder))) for job, error in jobs]
-    users = by_jobs(enumerate(keys))
-    costs = complete(paid, users, cache_dir)
+    built = [None if job.name in errors else Dataset(job.folder).state() for job in jobs]
+    behind = [sources_behind(job, state) for job, state in zip(jobs, built, strict=True)]
+    users = by_jobs(enumerate(behind))
+    costs = complete(paid, users, Path(jobs[0].settings.cache.dir))
     known = {row.job: row for row in before.rows} if before is not None else {}
     rows = []
-    for number, (job, error) in enumerate(jobs):
-        if error is not None:
-            rows.append(Row(**_names(job), error=str(error)))
+    for job, state, sources in zip(jobs, built, behind, strict=True):
+        if state is None:
+            rows.append(Row(**_names(job), error=str(errors.get(job.name, NOT_BUILT))))
         else:
-            row = row_of(job, known.get(job.name))
-            rows.append(msgspec.structs.replace(row, **costs_of(keys[number], users, costs)))
-    usd = total(costs[key].usd for key in users)
+            row = row_of(job, state, known.get(job.name))
+            rows.append(msgspec.structs.replace(row, **costs_of(sources, users, costs)))
+    usd = total(costs[source].usd for source in users)
     return Results(rows, Union(len(users), tokens_of(users, costs), in_full(usd)))
 
 
-def calls_behind(dataset: Dataset) -> set[str]:
-    """The keys of all calls that a dataset was made from."""
-    return {key for row in dataset.sources() for key, _ in row.responses}
+def sources_behind(job: Job, state: State | None) -> list[Source]:
+    """Calls with the responses that a job's dataset was made from, and those that came to nothing."""
+    if state is None:
+        return []
+    made = {source for row in Dataset(job.folder).sources() for source in row.responses}
+    return sorted(made | {(key, IN_VAIN) for key in state.failed})
 
 
-def complete(paid: dict[str, Paid], keys: Iterable[str], cache_dir: Path) -> Mapping[str, Paid]:
-    """What every call has cost; nothing is known of one whose response is not, or no longer, in this cache."""
-    missing = [key for key in keys if key not in paid]
+def complete(paid: Mapping[Source, Paid], sources: Iterable[Source], cache_dir: Path) -> Mapping[Source, Paid]:
+    """What every response has cost; nothing is known of one that is not, or no longer, in this cache."""
+    missing = [source for source in sources if source not in paid]
     if not missing:
         return paid
     if not holds_database(cache_dir):  # jobs ran on other machines, with caches of their own
-        return paid | dict.fromkeys(missing, UNKNOWN)
-    store = ReadOnlyStore(cache_dir)
+        return {**paid, **dict.fromkeys(missing, UNKNOWN)}
+    with closing(ReadOnlyStore(cache_dir)) as store:
+        return {**paid, **{source: _cost_in(store, source) for source in missing}}
+
+
+def _cost_in(store: ReadOnlyStore, source: Source) -> Paid:
+    key, response = source
     try:
-        found = {key: store.get(key) for key in missing}
-    finally:
-        store.close()
-    return paid | {key: UNKNOWN if entry is None else paid_for(entry) for key, entry in found.items()}
+        entry = store.get(key)
+    except CorruptEntryError:  # `cache fsck` tells of it; the other jobs are compared
+        return UNKNOWN
+    digests = [attempt.digest for attempt in entry.attempts] if entry is not None else []
+    if response == IN_VAIN:
+        return paid_for(entry, len(digests) - 1) if entry is not None else NOTHING
+    return paid_for(entry, digests.index(response)) if entry is not None and response in digests else UNKNOWN
 
 
-def costs_of(keys: Sequence[str], users: Mapping[str, Jobs], costs: Mapping[str, Paid]) -> dict[str, Any]:
+def costs_of(sources: Sequence[Source], users: Mapping[Source, Jobs], costs: Mapping[Source, Paid]) -> dict[str, Any]:
     """The fields of a row that say what is behind it."""
-    usd = total(costs[key].usd for key in keys)
-    share = None if usd is None else sum((costs[key].usd or 0.0) / len(users[key]) for key in keys)
-    return {"calls": len(keys), "tokens": tokens_of(keys, costs), "usd": in_full(usd), "share_usd": in_full(share)}
+    usd = total(costs[source].usd for source in sources)
+    share = None if usd is None else sum((costs[source].usd or 0.0) / len(users[source]) for source in sources)
+    tokens = tokens_of(sources, costs)
+    return {"calls": len(sources), "tokens": tokens, "usd": in_full(usd), "share_usd": in_full(share)}
 
 
 def in_full(usd: float | None) -> float | None:
@@ -154,17 +184,15 @@ def in_full(usd: float | None) -> float | None:
     return None if usd is None else round(usd, USD_DIGITS)
 
 
-def tokens_of(keys: Iterable[str], costs: Mapping[str, Paid]) -> Tokens:
-    """The tokens of so many calls."""
-    each = [costs[key] for key in keys]
+def tokens_of(sources: Iterable[Source], costs: Mapping[Source, Paid]) -> Tokens:
+    """The tokens of so many responses."""
+    each = [costs[source] for source in sources]
     return Tokens(sum(paid.prompt_tokens for paid in each), sum(paid.completion_tokens for paid in each))
 
 
-def row_of(job: Job, before: Row | None) -> Row:
-    """What a job's folder holds."""
+def row_of(job: Job, state: State, before: Row | None) -> Row:
+    """What a job's folder holds, as `state` says."""
     dataset = Dataset(job.folder)
-    state = dataset.state()
-    assert state is not None, "a job without an error has just been built, or is up to date"  # noqa: S101
     facts: dict[str, Any] = {
         "version": state.version,
         "until": state.until,
@@ -175,6 +203,12 @@ def row_of(job: Job, before: Row | None) -> Row:
     if before is not None and (before.version, before.until) == (state.version, state.until):
         return msgspec.structs.replace(before, **_names(job), **facts)
     return Row(**_names(job), **facts, **variety(dataset), leaf_coverage=leaf_coverage(dataset, state, job.settings))
+
+
+def _is_of(row: Row, job: Job) -> bool:
+    state = Dataset(job.folder).state()
+    named = all(getattr(row, field) == value for field, value in _names(job).items())
+    return named and state is not None and (row.version, row.until) == (state.version, state.until)
 
 
 def _names(job: Job) -> dict[str, Any]:

@@ -4,11 +4,13 @@ A request that n jobs need counts one nth for each of them, so that the shares a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
+from typing import TypeVar
 
 Jobs = frozenset[int]
 """Numbers of jobs."""
+Need = TypeVar("Need", bound=Hashable)
 Box = tuple[int, ...]
 """What one job may need of a kind: in each direction so many, counted from the same corner for all jobs."""
 
@@ -38,9 +40,9 @@ def cells(boxes: Sequence[tuple[int, Box]]) -> "Counter[Jobs]":
     return below(0, frozenset(of)) if of else Counter()
 
 
-def by_jobs(needs: Iterable[tuple[int, Iterable[str]]]) -> dict[str, Jobs]:
-    """Key of a request → the jobs that need it."""
-    users: dict[str, list[int]] = {}
+def by_jobs(needs: Iterable[tuple[int, Iterable[Need]]]) -> dict[Need, Jobs]:
+    """What jobs need, a request or a response → the jobs that need it."""
+    users: dict[Need, list[int]] = {}
     for job, keys in needs:
         for key in keys:
             users.setdefault(key, []).append(job)

@@ -23,7 +23,7 @@ def sum_of(parts: list[StageTally]) -> StageTally:
     """One stage of several builds."""
     costs = [part.usd for part in parts]
     return StageTally(
-        cached=sum(part.cached for part in parts),
+        found=sum(part.cached for part in parts),
         asked=sum(part.asked for part in parts),
         answered=sum(part.answered for part in parts),
         made=sum(part.made for part in parts),

@@ -1,7 +1,9 @@
 """One job of a sweep as it is composed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from distill_build.errors import DistillError
 from distill_build.settings import Settings
 
 
@@ -22,3 +24,11 @@ class Variant:
 
     choices: tuple[Choice, ...]
     settings: Settings
+
+
+def told_with(choices: Sequence[Choice], error: DistillError) -> DistillError:
+    """An error with the job that it is about, where it does not begin with one of the job's choices by itself."""
+    words = list(map(str, choices))
+    if any(str(error).startswith((f"{word}:", f"{word} ")) for word in words):
+        return error
+    return type(error)(f"{' '.join(words)}: {error}")

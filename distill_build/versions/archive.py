@@ -15,10 +15,18 @@ from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError
 from distill_build.records import JsonObject
 from distill_build.versions.lineage import Lineage
-from distill_build.versions.record import RECORD_SCHEME, RecordStore, Spent, Version, built_at, decode_record
+from distill_build.versions.record import (
+    RECORD_SCHEME,
+    Predecessor,
+    RecordStore,
+    Spent,
+    Version,
+    built_at,
+    decode_record,
+)
 from distill_build.versions.registry import Registry, Root
 
-__all__ = ["RECORD_SCHEME", "Archive", "Root", "Spent", "Version", "decode_record"]
+__all__ = ["RECORD_SCHEME", "Archive", "Predecessor", "Root", "Spent", "Version", "decode_record"]
 
 
 class Archive:
@@ -37,7 +45,7 @@ class Archive:
         self._registry = Registry(self.roots)
         self._lineage = Lineage(self._records, self._registry)
 
-    def recipe(self, version: Version) -> JsonObject:
+    def recipe(self, version: Version | Predecessor) -> JsonObject:
         """All settings and prompts of a version, by stage."""
         recipe: JsonObject = json.loads(self.objects.get(version.recipe))
         return recipe
@@ -109,21 +117,25 @@ class Archive:
 
     # Histories: see `Lineage`
 
-    def add(self, folder: Path, version: Version) -> str:
-        """Keeps `version` as the newest one of the dataset in `folder`; returns its record's digest."""
-        return self._lineage.add(folder, version)
+    def adopt(self, folder: Path, name: str, version: str, before: str | None) -> bool:
+        """Makes a folder without a list take over its dataset's; says whether `version` after `before` is no news."""
+        return self._lineage.adopt(folder, name, version, before)
 
-    def latest(self, folder: Path) -> str | None:
-        """The version that was built last in a folder; None where there is none, empty where it cannot be read."""
-        return self._lineage.latest(folder)
+    def add(self, folder: Path, version: Version, before: Predecessor | None = None) -> str:
+        """Keeps `version`, which replaces `before`, as the newest one of a folder; returns its record's digest."""
+        return self._lineage.add(folder, version, before)
+
+    def holds(self, folder: Path, version: str) -> bool:
+        """Whether a folder lists a version that can be read."""
+        return self._lineage.holds(folder, version)
 
     def history(self, folder: Path, name: str) -> list[Version]:
         """The versions of a dataset that can be read, oldest first."""
         return self._lineage.history(folder, name)
 
-    def adopt(self, folder: Path, name: str, version: str) -> bool:
-        """Makes what came by import or pull the history of a folder without one, if it holds `version`."""
-        return self._lineage.adopt(folder, name, version)
+    def strangers(self, folder: Path, name: str) -> list[Version]:
+        """Versions of that name that came from elsewhere, and are of another dataset than the one in `folder`."""
+        return self._lineage.strangers(folder, name)
 
     def include(self, folder: Path, version: Version) -> None:
         """Makes `version` one of those of a folder."""

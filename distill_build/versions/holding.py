@@ -5,7 +5,8 @@ questions and answers stand in the order of their tags, so that the chunks with 
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
@@ -64,6 +65,23 @@ def holdings(objects: Objects, versions: list[Version], item: Item) -> Iterator[
             yield Holding(version, before, None, str(error))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:  # whole, and made by somebody else
             yield Holding(version, before, None, f"it holds a line that is none of a dataset ({error})")
+
+
+def newest_with(objects: Objects, versions: Iterable[Version], file: str, begin: str) -> Version | None:
+    """The first of `versions` with a row in `file` whose id is, or begins with, `begin`; damaged ones are passed over.
+
+    Where its tag is not known nothing can be halved: each chunk is looked through once, until one has it.
+    """
+    sought, seen = b'{"id":"' + begin.encode(), set[str]()
+    for version in versions:
+        with suppress(CorruptEntryError):
+            for chunk in chunks_of(objects, version.files[file]) if file in version.files else ():
+                if chunk not in seen:
+                    seen.add(chunk)
+                    data = objects.get(chunk)
+                    if data.startswith(sought) or b"\n" + sought in data:
+                        return version
+    return None
 
 
 class _Search:

@@ -10,6 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,13 @@ def read_lock(path: Path) -> Lock | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise DifferenceError(f"{path} cannot be read ({reason}): {_RESTORE}") from error
+
+
+def sound_lock(path: Path) -> Lock | None:
+    """The lock at `path`, None where there is none that can be gone by."""
+    with suppress(DifferenceError):
+        return read_lock(path)
+    return None
 
 
 def is_lock(path: Path) -> bool:

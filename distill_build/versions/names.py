@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill_build.errors import UsageError
-from distill_build.records import short
+from distill_build.records import number_of, short
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.lockfile import LOCK, Lock, is_lock, parse_lock, read_lock
 
@@ -56,7 +56,7 @@ class Names:
             self.archive.record(digest)  # one that cannot be read would be counted past
         versions = self.archive.history(self.folder, self.name)
         if before >= len(versions):
-            number = f"{len(versions)} version" + "s" * (len(versions) != 1)
+            number = number_of(len(versions), "versions")
             raise UsageError(f"{self.name} has {number} in {self.archive.directory}: `history` lists them")
         return versions[-1 - before]
 
@@ -123,10 +123,25 @@ def _from_git(revision: str, lock: Path) -> str:
     """The text of a lock as of a commit."""
     if not revision or revision.startswith("-"):
         raise UsageError(f"'{GIT}{revision}' names no commit, as git:HEAD does")
-    command = ["git", "-C", str(lock.parent), "show", f"{revision}:./{lock.name}"]
-    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0"}  # a clone without its blobs fetches them
+    shown = _git(revision, lock, "show", f"{revision}:./{lock.name}")
+    if shown.returncode == 0:
+        return shown.stdout.decode(errors="replace")  # what is no text is no lock either
+    listed = _git(revision, lock, "ls-tree", revision, f"./{lock.name}")
+    if listed.returncode == 0 and not listed.stdout:
+        raise UsageError(f"git:{revision} has no {lock}: `git log -- {lock}` lists the commits that have it")
+    said = shown.stderr.decode(errors="replace").partition("\n")[0].removeprefix("fatal: ").rstrip(".")
+    raise UsageError(
+        f"git:{revision} cannot be read ({said or 'git failed'}): name a commit of the repository that {lock.parent} "
+        "is in, as git:HEAD does"
+    )
+
+
+def _git(revision: str, lock: Path, *words: str) -> "subprocess.CompletedProcess[bytes]":
+    """What git says of a lock in a commit. Raises UsageError where it cannot be run."""
+    command = ["git", "-C", str(lock.parent), *words]
+    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}  # a clone without its blobs fetches them
     try:
-        done = subprocess.run(  # noqa: S603 - no shell
+        return subprocess.run(  # noqa: S603 - no shell
             command, capture_output=True, timeout=GIT_SECONDS, check=False, env=environment
         )
     except FileNotFoundError as error:
@@ -138,7 +153,3 @@ def _from_git(revision: str, lock: Path) -> str:
             f"git:{revision} cannot be read: git took longer than {GIT_SECONDS} s; see whether "
             f"`{' '.join(command)}` ends"
         ) from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise UsageError(f"git:{revision} has no {lock}: {said or 'git failed'}")
-    return done.stdout.decode(errors="replace")  # what is no text is no lock either

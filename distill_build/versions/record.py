@@ -8,13 +8,12 @@ must know all, and `readable` passes them over.
 """
 
 import hashlib
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from distill_build.engine.artefacts import ArtefactWriter
+from distill_build.engine.artefacts import replace_file
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.versions.snapshot import FileSnapshot
 
@@ -33,11 +32,22 @@ class Spent(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class Predecessor(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version replaced, as far as a history tells of it. The version itself may be gone."""
+
+    version: str
+    until: str
+    counts: dict[str, int]
+    missing: dict[str, int]
+    recipe: str
+
+
 class Version(msgspec.Struct, frozen=True, kw_only=True):
     """One version of one dataset. `at` is UTC, ISO 8601; `until` the stage that it reaches.
 
     `recipe` is the digest of the object with all settings and prompts, by stage; `files` maps artefacts, failures and
-    sources (see `stages.assembly`) to what they hold. `counts` and `missing` are items by stage.
+    sources (see `stages.assembly`) to what they hold. `counts` and `missing` are items by stage. `origin` is the first
+    version of the dataset: versions of another origin are those of another dataset, whatever its name.
     """
 
     version: str
@@ -50,11 +60,24 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     spent: Spent
     recipe: str
     files: dict[str, FileSnapshot]
+    predecessor: Predecessor | None = None
+    origin: str = ""
     scheme: int = RECORD_SCHEME
 
     @property
     def complete(self) -> bool:
         return not self.missing
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """The objects with settings and prompts that a history of this version needs."""
+        return (self.recipe,) if self.predecessor is None else (self.recipe, self.predecessor.recipe)
+
+    def as_predecessor(self) -> Predecessor:
+        """What the next version keeps of this one."""
+        return Predecessor(
+            version=self.version, until=self.until, counts=self.counts, missing=self.missing, recipe=self.recipe
+        )
 
 
 class RecordStore:
@@ -134,10 +157,3 @@ def decode_record(digest: str, data: bytes) -> Version:
 def built_at(version: Version) -> str:
     """When a version was built, which is the order of a history."""
     return version.at
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Replaces a small file as a whole, synced."""
-    with ArtefactWriter(path.with_name(f".{path.name}.{secrets.token_hex(4)}")) as writer:
-        writer.write(data)
-    writer.path.replace(path)

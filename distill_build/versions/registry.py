@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from distill_build.engine.artefacts import replace_file
 from distill_build.errors import StorageError
-from distill_build.versions.record import UNREADABLE, replace_file
+from distill_build.versions.record import UNREADABLE
 
 FOLDER_DIGITS = 16
 

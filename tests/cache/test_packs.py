@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from distill_build.cache.indexes import Indexes, read_indexes
+from distill_build.cache.indexes import INDEXES, PACKS, Indexes, read_indexes
 from distill_build.cache.packs import INDEX_BYTES, decode_index, in_packs
 from distill_build.cache.remote import Remote
 from distill_build.engine.entry import Entry
@@ -81,3 +81,24 @@ def test_a_file_among_the_indexes_that_is_too_large_for_one_is_not_read(tmp_path
     with (tmp_path / "indexes" / f"{name}.gz").open("wb") as file:
         file.truncate(1 << 40)  # no memory could hold it
     assert "no index" in read_indexes(Remote(str(tmp_path))).damaged[name]
+
+
+class Busy(Remote):
+    """A remote to which somebody sends one more pack after every look at it."""
+
+    sent = 0
+
+    def names(self, folder: str) -> dict[str, int]:
+        found = super().names(folder)
+        self.sent += 1
+        (pack,) = in_packs([(record(call(self.sent)), call(self.sent))])
+        self.write(PACKS, pack.name, pack.data)
+        self.write(INDEXES, *pack.index_file())
+        return found
+
+
+def test_what_is_sent_while_indexes_are_read_is_neither_damaged_nor_gone(tmp_path: Path) -> None:
+    remote = Busy(tmp_path.as_uri())
+    remote.names(PACKS)
+    indexes = read_indexes(remote)
+    assert (indexes.damaged, indexes.gone, list(indexes.calls)) == ({}, {}, [call(1).key])

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from distill_build.cache.transfers import at_once
+from distill_build.errors import StorageError
+
+MORE_THAN_THERE_IS = 1 << 50
+"""A stack of so many bytes cannot be had."""
 
 
 def test_so_many_are_under_way_at_once_and_no_more() -> None:
@@ -33,3 +37,36 @@ def test_an_error_belongs_to_its_item() -> None:
     assert (results["1"].result(), results["3"].result()) == (1, 3)
     with pytest.raises(ValueError, match="x"):
         results["x"].result()
+
+
+def test_what_is_under_way_comes_to_its_end_where_nobody_waits_for_it_any_more() -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), []
+
+    def work(name: str) -> None:
+        if name == "slow":
+            begun.set()
+            go_on.wait()
+            ended.append(name)
+        else:
+            begun.wait()
+            raise OSError(name)
+
+    threading.Timer(0.1, go_on.set).start()
+    transfers = at_once(["slow", "bad"], work, 2)
+    _, failed = next(transfers)
+    assert failed.exception() is not None
+    transfers.close()
+    assert ended == ["slow"]
+
+
+def test_that_there_is_no_thread_for_a_transfer_is_a_sentence() -> None:
+    def items() -> Iterator[str]:
+        yield "first"
+        threading.stack_size(MORE_THAN_THERE_IS)
+        yield "second"
+
+    try:
+        with pytest.raises(StorageError, match="try again"):
+            list(at_once(items(), str, 2))
+    finally:
+        threading.stack_size(0)

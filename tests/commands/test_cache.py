@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from distill_build.command_line import parse
 from distill_build.commands.cache import run
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.store import Store
@@ -155,5 +156,5 @@ def test_a_verb_that_does_not_exist_or_takes_other_words_is_told(words: tuple[st
 
 
 def test_a_flag_of_gc_at_another_verb_is_told() -> None:
-    with pytest.raises(UsageError, match="--keep-last is a flag of cache gc, not of cache fsck"):
-        run(Options(arguments=("fsck",), keep_last=0))
+    with pytest.raises(UsageError, match="cache fsck does not know --keep-last: it is a flag of cache gc"):
+        parse(["cache", "fsck", "--keep-last", "0"])

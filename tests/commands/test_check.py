@@ -281,3 +281,10 @@ def test_the_embedded_model_is_started_asked_and_ended(tmp_path: Path) -> None:
     assert endpoint["address"] == "embedded"
     assert json.dumps(finished.document["usd"]) == "0.0"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_asks_about_each_model_once(workspace: Workspace, server: ScriptedServer) -> None:
+    finished = check(workspace, "-m", "breadth=1,2", "tagger.name=other", "student.name=other,scripted", "--json")
+    asked = {endpoint["model"]: endpoint["roles"] for endpoint in finished.document["endpoints"]}
+    assert asked == {"other": ["tagger", "student"], "scripted": ["student", "teacher"]}, "a student needs lists"
+    assert (finished.status, server.count) == (0, 4 + 4)

@@ -22,7 +22,7 @@ def test_the_only_dataset_is_found_by_itself() -> None:
 def test_several_datasets_are_listed_to_choose_from() -> None:
     write_dataset(OUTPUTS / "sports")
     write_dataset(OUTPUTS / "体育")
-    with pytest.raises(UsageError, match="which dataset\\? there are sports, 体育 under outputs/"):
+    with pytest.raises(UsageError, match="which dataset\\? outputs/ holds sports, 体育;"):
         find_dataset(Options())
 
 
@@ -80,3 +80,9 @@ def test_datasets_with_different_caches_leave_the_choice() -> None:
         write_state(write_dataset(OUTPUTS / name), {}, cache_dir=f"/caches/{name}")
     with pytest.raises(UsageError, match="which cache\\? /caches/games and /caches/sports"):
         find_cache(Options())
+
+
+def test_a_folder_without_a_name_of_its_own_is_called_by_the_one_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(Path("elsewhere/sports"))
+    monkeypatch.chdir("elsewhere/sports")
+    assert find_dataset(Options(dataset=".")).folder.name == "sports"

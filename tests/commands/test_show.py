@@ -54,17 +54,18 @@ def test_a_question_is_shown_with_its_answers(capsys: pytest.CaptureFixture[str]
         "question": question.row(),
         "answers": [answer.row()],
         "failures": [],
+        "from_version": None,
     }
 
 
 def test_a_question_without_an_answer_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     unanswered = questions()[3]
-    assert "missing   1 answers after 7 attempts: timeout, no reply in 600 s\n" in text(capsys, unanswered.id)
+    assert "missing   1 answer after 7 attempts: timeout, no reply in 600 s\n" in text(capsys, unanswered.id)
 
 
 def test_an_answer_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     answer = answers()[0]
-    assert document(capsys, answer.id) == {"kind": "answer", "answer": answer.row()}
+    assert document(capsys, answer.id) == {"kind": "answer", "answer": answer.row(), "from_version": None}
     assert text(capsys, answer.id) == (
         f"answer    {answer.id}\n"
         "path      sports / Team 团队 / Football\n"

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from distill_build.console import Expected, Report
 from distill_build.models.base import Limits, ModelSettings, Prices
 from distill_build.records import Usage
 from distill_build.settings import Settings, Stage
 from distill_build.stages.plan import Cost, Plan, StagePlan
+from distill_build.stages.report import Expected, Report
 from distill_build.stages.tally import STAGES, Tally
 
 PRICES = Prices(prompt=0.3, completion=0.4)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from distill_build.console.forecast import advise, plan_lines, requests_of, smaller_settings
-from distill_build.settings import Settings
+from distill_build.settings import Budget, Settings
 from distill_build.stages.plan import Cost, Plan, StagePlan
 from distill_build.stages.tally import STAGES
 from tests.console.examples import plan, settings
@@ -34,6 +34,12 @@ def test_an_estimate_says_about() -> None:
 def test_without_prices_the_price_is_unknown() -> None:
     (line,) = plan_lines(plan(usd=None), settings())
     assert "price unknown" in line.text
+
+
+def test_a_budget_that_would_stop_the_build_is_named() -> None:
+    tight, wide = (settings(budget=Budget(calls=calls, usd=1.0)) for calls in (39, 40))
+    assert [line.text for line in plan_lines(plan(ask=40, usd=0.5), tight)][1].startswith("budget.calls=39 would stop")
+    assert len([*plan_lines(plan(ask=40, usd=0.5), wide)]) == 1
 
 
 def test_a_plan_of_nothing_says_so() -> None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from distill_build.console import Report
 from distill_build.console.outcome import details, ending, troubles, up_to_date
+from distill_build.stages.report import Report
 from tests.console.examples import report, short_report
 
 
@@ -49,9 +49,8 @@ def test_a_stopped_build_is_not_complete() -> None:
 
 def test_an_edited_file_is_named_with_the_place_where_it_is_kept() -> None:
     copy = Path("outputs/sports/runs/r1/answers.jsonl")
-    assert "answers.jsonl had been edited by hand; the edited file is kept as outputs/sports/runs/r1/answers.jsonl" in (
-        said(report(edited=(copy,)))
-    )
+    told = said(report(edited=(copy,)))
+    assert f"answers.jsonl had been edited by hand or put there; that file is kept as {copy}" in told
 
 
 def test_a_lock_that_was_not_written_here_is_no_edit_by_hand() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from distill_build.console import words
+from distill_build.records import number_of
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_tokens_are_told_to_two_or_three_figures(amount: float, text: str) -> No
 
 
 def test_one_thing_is_named_in_the_singular() -> None:
-    assert [words.number_of(amount, "tags") for amount in (0, 1, 1_110)] == ["0 tags", "1 tag", "1,110 tags"]
+    assert [number_of(amount, "tags") for amount in (0, 1, 1_110)] == ["0 tags", "1 tag", "1,110 tags"]
 
 
 def test_rare_requests_are_counted_by_the_minute() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -363,7 +364,30 @@ def test_of_several_datasets_the_path_says_which(project: InProcess) -> None:
     assert diff(project, "outputs/sports", "latest~1")["answers"]["changed"] == 8
 
 
+def test_one_name_is_compared_with_what_the_folder_holds(project: InProcess) -> None:
+    build(project, "teacher.temperature=0.9")
+    assert not diff(project, "latest")["different"]
+    assert diff(project, "latest~1")["answers"]["changed"] == 8
+    project.raw("checkout", "latest~1", "-q")
+    assert diff(project, "latest")["answers"]["changed"] == diff(project, "outputs/sports")["answers"]["changed"] == 8
+    assert "  latest\n  new  " in project.raw("diff", "latest").stdout
+    for name in ("tags", "questions", "answers"):
+        (project.folder() / f"{name}.jsonl").unlink()
+    assert diff(project, "latest~1")["answers"]["changed"] == 8, "a clone without rows"
+
+
 # What is said.
+
+
+def test_the_command_that_is_named_works_as_it_is_named(project: InProcess) -> None:
+    build(project, "teacher.temperature=0.9")
+    shutil.copytree(project.folder(), project.folder("other"))
+    words = ("-o", "./outputs/sports", "--cache-dir", str(project.root / ".distill-cache"))
+    last = project.raw("diff", *words).stdout.splitlines()[-1]
+    command = last.removesuffix(" shows one item word by word").replace(" ID ", f" {project.rows('answers')[0]['id']} ")
+    assert command.startswith("distill-build diff latest~1 latest a_")
+    shown = project.raw(*shlex.split(command)[1:])
+    assert (shown.status, "answer changed" in shown.stdout) == (0, True)
 
 
 def test_the_first_screen_is_short_and_says_what_why_and_how_to_see_more(project: InProcess) -> None:

@@ -184,6 +184,25 @@ def test_a_file_that_stands_in_the_way_of_another_leaves_all_old_ones_as_they_we
     assert not list((workspace.folder() / "runs").rglob("answers.jsonl")), "our own files were taken for edited ones"
 
 
+def test_a_folder_that_stands_where_a_file_goes_leaves_all_old_ones_as_they_were(workspace: Workspace) -> None:
+    assert workspace.run(*SMALL).status == 0
+    before = workspace.bytes()
+    (workspace.folder() / "failures.jsonl").mkdir()
+    assert_sentence(workspace.run(*SMALL, "questions_per_tag=1"), "failures.jsonl is a folder")
+    (workspace.folder() / "failures.jsonl").rmdir()
+    assert workspace.bytes() == before
+    assert "up to date" in workspace.run(*SMALL).stderr, "the moves were begun"
+
+
+def test_a_note_that_cannot_be_read_is_not_said_to_be_one_that_cannot_be_written(workspace: Workspace) -> None:
+    assert workspace.run(*SMALL).status == 0
+    state = workspace.folder() / "runs" / "state.json"
+    state.unlink()
+    state.mkdir()
+    for command in ("build", "plan", "explain", "export"):
+        assert_sentence(workspace.run(command, *SMALL), "state.json cannot be read or written: Is a directory")
+
+
 # A cache that is not ours, or not as we left it
 
 

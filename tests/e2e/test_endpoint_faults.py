@@ -322,6 +322,7 @@ def test_a_stage_whose_first_fifty_items_all_fail_stops_the_build(workspace: Wor
     finished = workspace.run(*WIDE, "limits.reasks=0")
     assert_well(finished, 3)
     assert "first 50 answers all failed" in finished.stderr
+    assert "see outputs/sports/failures.jsonl" in finished.stderr
     assert 50 <= server.kinds["answers"] <= 50 + 4
     causes = Counter(row["cause"] for row in workspace.rows("failures") if row["stage"] == "answers")
     assert causes["empty"] == server.kinds["answers"]

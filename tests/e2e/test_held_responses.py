@@ -1,5 +1,6 @@
 """A dataset keeps the responses that it was made from, whatever was asked for anew elsewhere on the same cache."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from tests.e2e.test_only_what_is_affected import InProcess, steady
 from tests.e2e.two_versions import versions
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import TIMEOUT_SECONDS, Workspace
 from tests.server import Body, Fault, ScriptedServer, content, hang
 
 SMALL = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "limits.concurrency=1")
@@ -49,6 +50,7 @@ def answers(project: Workspace) -> dict[str, Any]:
 def test_a_dataset_stays_as_it_is(project: InProcess, server: ScriptedServer) -> None:
     before = project.bytes()
     ask_anew_elsewhere(project, server)
+    assert "keeps the responses that it was made from" in project.run("plan", *SMALL).stderr
     first = project.run(*SMALL)
     assert (first.status, server.count) == (0, 0)
     assert "keeps the responses that it was made from" in first.stderr
@@ -109,7 +111,10 @@ def test_its_own_rebuild_takes_the_place_of_what_it_held(project: InProcess, ser
     assert answers(project) == after
 
 
-def test_what_a_killed_rebuild_has_paid_for_is_used(workspace: Workspace, server: ScriptedServer) -> None:
+@pytest.mark.parametrize("edited", [(), ("tags.jsonl", "runs/sources.jsonl")], ids=["whole", "edited"])
+def test_what_a_killed_rebuild_has_paid_for_is_used(
+    workspace: Workspace, server: ScriptedServer, edited: tuple[str, ...]
+) -> None:
     server.plan = numbered
     assert workspace.run(*SMALL).status == 0
     before = answers(workspace)
@@ -120,6 +125,8 @@ def test_what_a_killed_rebuild_has_paid_for_is_used(workspace: Workspace, server
         server.wait_for(3)
         assert process.is_alive(), "it ended before it was killed"
     server.reset()
+    for name in edited:
+        (workspace.folder() / name).write_text("{}\n")
     assert workspace.run(*SMALL).status == 0
     after = answers(workspace)
     assert server.count == 0
@@ -158,12 +165,56 @@ def test_a_build_that_reaches_less_or_else_makes_it_forget_nothing(
     assert (answers(project), server.count) == (before, 0)
 
 
-@pytest.mark.parametrize("lost", ["runs", "runs/state.json", "."])
+@pytest.mark.parametrize("lost", ["runs", "runs/state.json", "runs/sources.jsonl", "."])
 def test_what_was_lost_comes_back_as_it_was(project: InProcess, server: ScriptedServer, lost: str) -> None:
     before = answers(project)
     ask_anew_elsewhere(project, server)
     place = project.folder() / lost
     place.unlink() if place.is_file() else shutil.rmtree(place)
+    assert project.run(*SMALL).status == 0
+    assert (answers(project), server.count) == (before, 0)
+
+
+def grown_elsewhere(project: Workspace) -> dict[str, Any]:
+    """The answers that were there before, after the growth of the dataset elsewhere."""
+    before = {json.loads(line)["id"] for line in read(project, "elsewhere").splitlines()}
+    assert project.run(*GROWN, ELSEWHERE).status == 0
+    rows = [json.loads(line) for line in read(project, "elsewhere").splitlines()]
+    assert len(rows) == 6
+    return {row["id"]: row["answer"] for row in rows if row["id"] in before}
+
+
+def test_a_build_elsewhere_that_reads_while_a_rebuild_asks_keeps_what_it_read(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    before, sent = answers(project), server.count
+    server.hold()
+    with project.at_work(*SMALL, "--rebuild=*") as (process, _):
+        server.wait_for(sent + 1)
+        assert project.run(*SMALL, ELSEWHERE).status == 0
+        server.release()
+        process.join(TIMEOUT_SECONDS)
+        assert process.exitcode == 0
+    assert answers(project) != before
+    assert grown_elsewhere(project) == before
+
+
+def test_a_dataset_elsewhere_keeps_its_own_though_the_rebuild_was_killed(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    before, sent = answers(project), server.count
+    assert project.run(*SMALL, ELSEWHERE).status == 0
+    server.plan = lambda index, body: hang() if index >= sent + 5 else numbered(index, body)
+    with project.at_work(*SMALL, "--rebuild=*"):
+        server.wait_for(sent + 6)
+    server.plan = numbered
+    assert grown_elsewhere(project) == before
+
+
+def test_sources_that_were_edited_are_not_gone_by(project: InProcess, server: ScriptedServer) -> None:
+    before = answers(project)
+    ask_anew_elsewhere(project, server)
+    shutil.copy(project.root / "elsewhere/sports/runs/sources.jsonl", project.folder() / "runs/sources.jsonl")
     assert project.run(*SMALL).status == 0
     assert (answers(project), server.count) == (before, 0)
 
@@ -209,6 +260,17 @@ def test_a_check_takes_nothing_from_a_rebuild_that_was_killed(
     assert workspace.run(*SMALL).status == 0
     assert (server.count, len(answers(workspace))) == (1, 4)
     assert "A man with a whistle." in answers(workspace).values()
+
+
+def test_a_check_goes_by_its_lock_though_the_folder_holds_what_came_after(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    before, lock = answers(project), project.lock()
+    assert project.run(*SMALL, "--rebuild=*").status == 0
+    (project.folder() / "distill.lock").write_text(lock)
+    server.reset()
+    assert project.run(*SMALL, "--locked").status == 0
+    assert (answers(project), server.count) == (before, 0)
 
 
 def test_growth_in_a_fresh_clone_goes_on_from_what_its_lock_names(project: InProcess, server: ScriptedServer) -> None:

@@ -105,3 +105,68 @@ def test_a_version_that_came_from_elsewhere_is_listed_and_one_that_is_not_here_i
     assert (document["held"], document["locked"]) == (None, document["versions"][0]["version"])
     assert [row["current"] for row in document["versions"]] == [False, False]
     assert workspace.raw("history", "elsewhere", "--json").document["exit_code"] == 2
+
+
+def digests(workspace: Workspace, *words: str) -> list[str]:
+    """The versions that history lists, oldest first."""
+    return [row["version"] for row in workspace.raw("history", "--json", *words).document["versions"][::-1]]
+
+
+def test_proving_a_version_that_was_checked_out_is_no_new_one_and_one_can_go_forward_again(
+    workspace: Workspace,
+) -> None:
+    build(workspace, [], ["questions_per_tag=2"], ["questions_per_tag=3"])
+    made = digests(workspace)
+    assert workspace.raw("checkout", "latest~1").status == 0
+    assert workspace.run(*SMALL, "questions_per_tag=2", "--frozen").status == 0
+    assert (digests(workspace), workspace.raw("history", "--json").document["held"]) == (made, made[1])
+    build(workspace, ["questions_per_tag=3"])
+    assert digests(workspace) == made
+    workspace.raw("checkout", "latest~2")
+    build(workspace, ["questions_per_tag=1", "seed=7"])
+    assert digests(workspace)[:3] == made
+    (changed,) = [line for line in workspace.raw("history").stdout.splitlines() if "seed: 0 → 7" in line]
+    assert f"from {made[0][:12]}" in changed, "the version below it is not the one that it replaced"
+
+
+def test_a_clone_that_shares_the_cache_sees_all_versions_and_a_checkout_hides_none(workspace: Workspace) -> None:
+    build(workspace, [], ["questions_per_tag=2"], ["questions_per_tag=3"])
+    made = digests(workspace)
+    clone = InProcess(workspace.root / "clone", workspace.server)
+    clone.folder().mkdir(parents=True)
+    shutil.copy(workspace.folder() / "distill.lock", clone.folder())
+    shared = ("--cache-dir", str(workspace.root / ".distill-cache"))
+    assert digests(clone, *shared) == made
+    assert clone.raw("checkout", "latest~1", *shared).status == 0
+    assert (digests(clone), digests(workspace)) == (made, made)
+    assert clone.raw("checkout", "latest").status == 0
+    assert clone.raw("history", "--json").document["held"] == made[2]
+
+
+def test_what_changed_is_known_of_a_version_whose_predecessor_is_removed(workspace: Workspace) -> None:
+    build(workspace, [], ["questions_per_tag=2"])
+    first, second = digests(workspace)
+    before = workspace.raw("history", "--json").document["versions"][0]
+    assert workspace.raw("cache", "gc", "--keep-last", "1").status == 0
+    assert digests(workspace) == [second]
+    assert workspace.raw("history", "--json").document["versions"] == [before]
+    assert f"questions_per_tag: 1 → 2 (from {first[:12]})" in workspace.raw("history").stdout
+    assert workspace.raw("cache", "fsck").status == 0
+
+
+def test_versions_of_another_machine_that_share_the_name_alone_are_told_apart(
+    workspace: Workspace, tmp_path: Path, server: ScriptedServer
+) -> None:
+    build(workspace, [])
+    (mine,) = digests(workspace)
+    (tmp_path / "other").mkdir()
+    other = InProcess(tmp_path / "other", server)
+    build(other, ["depth=1", "breadth=3"])
+    (theirs,) = digests(other)
+    bundle = str(tmp_path / "bundle")
+    assert other.raw("cache", "export", bundle).status == 0
+    assert workspace.raw("cache", "import", bundle).status == 0
+    assert digests(workspace) == [mine]
+    assert workspace.raw("history", "--json").document["others"] == [theirs]
+    assert f"of another dataset called sports, come by import or pull: {theirs[:12]}" in workspace.raw("history").stdout
+    assert workspace.raw("checkout", theirs, "-o", "outputs/theirs").status == 0

@@ -71,7 +71,7 @@ def test_an_item_is_named_as_show_takes_it(workspace: Workspace) -> None:
     assert not any(f" {heavy}\n" in told.stderr for heavy in HEAVY), "it has to start at once"
     assert f"Tag “{tag['label']}”: request 1 of 1 for tags of sports" in told.stdout
     assert f"Question “{question['question']}”: request 1 of 1 for questions of sports / {tag['label']}" in told.stdout
-    assert "versions  1 of 1 hold it" in told.stdout
+    assert "versions  in 1 of 1" in told.stdout
     unknown = workspace.raw("log", "t_0123456789abcdef", "--json")
     assert (unknown.status, unknown.document["exit_code"]) == (2, 2)
     assert workspace.raw("log", "1", "--cache-dir", "nowhere").status == 2
@@ -140,5 +140,5 @@ def test_the_versions_that_hold_an_item_are_named(workspace: Workspace) -> None:
     ]
     assert [row["same"] for row in log(workspace, tag)["versions"]] == [True, True, False]
     told = workspace.raw("log", last).stdout
-    assert "versions  2 of 3 hold it" in told
+    assert "versions  in 2 of 3" in told
     assert told.count("with another text") == 1

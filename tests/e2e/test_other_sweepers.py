@@ -44,18 +44,31 @@ def test_hydras_launcher_makes_the_same_files_and_ours_has_nothing_to_do_then(
     assert files(there) == {path: data for path, data in files(workspace).items() if not path.endswith(HYDRAS)}
 
 
+@pytest.mark.parametrize(
+    "words", [("hydra/launcher=basic",), ("hydra/sweeper=basic", "hydra.sweeper.max_batch_size=1")], ids=" ".join
+)
 def test_a_job_that_fails_leaves_the_others_alone_and_the_exit_code_says_so(
-    workspace: Workspace, server: ScriptedServer
+    workspace: Workspace, server: ScriptedServer, words: tuple[str, ...]
 ) -> None:
     def plan(_: int, body: Body) -> Fault | None:
         return error(404, "The model `gone` does not exist") if body["model"] == "gone" else None
 
     server.plan = plan
-    done = workspace.run(*SMALL, "breadth=1", "teacher.name=gone,scripted", "hydra/launcher=basic")
+    done = workspace.run(*SMALL, "breadth=1", "teacher.name=gone,scripted", *words)
     assert done.status == 1
     assert "failed: teacher.name=gone: " in done.stderr
     failed, whole = rows(workspace)
     assert (failed["version"], whole["failures"], whole["error"]) == (None, 0, None)
+
+
+def test_batches_are_one_sweep(workspace: Workspace, server: ScriptedServer) -> None:
+    words = (*SMALL, "breadth=1", "student.name=Go,go,Go")
+    done = workspace.run(*words, "hydra.sweeper.max_batch_size=1")
+    assert (done.status, server.count) == (0, 1 + 2 + 2)
+    assert done.stderr.count("built once") == 1, "what an earlier batch has built is left out, and that is said"
+    assert [row["same"] for row in rows(workspace)] == [[{"student.name": "Go"}], []]
+    again = workspace.run(*words)
+    assert "2 jobs up to date; nothing was asked" in again.stderr, "folders have the same names"
 
 
 def test_an_interruption_ends_all_jobs(workspace: Workspace, server: ScriptedServer) -> None:
@@ -67,9 +80,9 @@ def test_an_interruption_ends_all_jobs(workspace: Workspace, server: ScriptedSer
 
 
 MISTAKES = [
-    (("seed=1,x", "hydra/launcher=basic"), "job 2 of 2 (seed=x): seed=x: expected a whole number"),
+    (("seed=1,x", "hydra/launcher=basic"), "distill-build: seed=x: expected a whole number"),
     (("output_dir=a,b", "hydra/launcher=basic"), "share output_dir, so it cannot be swept: leave out -m"),
-    (("cache.dir=a,b",), "share cache, so it cannot be swept: leave out -m"),
+    (("cache.dir=a,b",), "share cache.dir, so it cannot be swept: leave out -m"),
     (("seed=1,2", "hydra.sweep.dir=x"), "hydra.sweep.dir=x: a sweep lies with its dataset"),
     (("seed=1,2", "hydra/launcher=basic", "--rebuild", "*"), "leave out -m, or --rebuild"),
     (("seed=1,2", "hydra/launcher=joblib"), "pip install hydra-joblib-launcher"),

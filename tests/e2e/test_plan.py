@@ -120,6 +120,8 @@ CHANGES = (
     ("--until", "questions", "breadth=3"),
     ("--rebuild", "sports/*"),
     ("--rebuild", "sports"),
+    ("--rebuild", "sports/*/*"),
+    ("questions_per_tag=3", "--rebuild", "sports/*/*"),
     ("name=another",),
 )
 
@@ -134,6 +136,13 @@ def test_after_a_change_the_plan_is_what_the_build_sends(
     assert plan["calls"] == endpoint.count, "the server gives what it is asked for, so the estimate holds too"
     stages = {name: stage["ask"] + stage["unknown"] for name, stage in plan["stages"].items()}
     assert {name: count for name, count in stages.items() if count} == endpoint.kinds
+    assert done["stages"] == {
+        name: {"cached": stage["cached"], "ask": stages[name], "unknown": 0} for name, stage in plan["stages"].items()
+    }
+    now = planned(built, *SHAPE, *(word for word in change if word != "--rebuild" and not word.startswith("sports")))
+    assert {name: stage["cached"] for name, stage in now["stages"].items()} == {
+        name: stage["cached"] + stage["ask"] for name, stage in done["stages"].items()
+    }, "what was asked and what was not are together what the dataset is made from"
     unknown = any(stage["unknown"] for stage in plan["stages"].values())
     assert not (unknown and plan["exact"])
 

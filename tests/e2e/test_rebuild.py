@@ -81,9 +81,11 @@ def test_what_cannot_be_had_anew_stays_as_it_was(workspace: Workspace, server: S
     workspace.run(*SMALL)
     before = workspace.bytes()
     server.plan = lambda _, __: status(503, retry_after=0)
-    finished = workspace.run(*SMALL, "--rebuild=sports/*", "limits.retries=0")
+    finished = workspace.run(*SMALL, "--rebuild=sports/*", "limits.retries=0", "--json")
     assert finished.status == 0
     assert "stood before" in finished.stderr
+    requests = {name: (stage["cached"], stage["ask"]) for name, stage in finished.document["stages"].items()}
+    assert requests == {"tags": (1, 0), "questions": (3, 0), "answers": (9, 0)}
     assert workspace.bytes() == before
 
 

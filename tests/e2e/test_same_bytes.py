@@ -180,6 +180,20 @@ def test_a_file_edited_by_hand_is_kept_aside_and_restored(
     assert "up to date" in built.run(*SHAPE).stderr
 
 
+@pytest.mark.parametrize("words", [(), ("formats=[csv]",)], ids=["nothing to do", "something to do"])
+def test_a_file_that_no_build_wrote_is_kept_aside_where_there_should_be_none(
+    built: InProcess, endpoint: ScriptedServer, words: tuple[str, ...]
+) -> None:
+    stray = built.folder() / "failures.jsonl"
+    stray.write_text('{"mine": "by hand"}\n')
+    finished = built.run(*SHAPE, *words)
+    assert (finished.status, endpoint.count, stray.exists()) == (0, 0, False)
+    (kept,) = (built.folder() / "runs").rglob("failures.jsonl")
+    assert kept.read_text() == '{"mine": "by hand"}\n'
+    assert str(kept.relative_to(built.root)) in finished.stderr
+    assert "up to date" in built.run(*SHAPE, *words).stderr
+
+
 def test_an_edit_is_kept_aside_also_where_the_build_has_something_else_to_do(
     built: InProcess, endpoint: ScriptedServer, reference: Reference
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from distill_build.versions.archive import Archive
+from tests.e2e.caches import CACHE
 from tests.e2e.workspace import Workspace, interrupt_and_release
 from tests.server import Body, Fault, ScriptedServer, error
 
@@ -74,11 +76,30 @@ def test_jobs_enter_no_history_and_gc_keeps_what_they_used(workspace: Workspace,
     assert len(workspace.raw("history", "sports", "--json").document["versions"]) == 1
 
 
+def test_a_jobs_version_whose_record_was_set_aside_is_kept_again_for_nothing(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    words = ("-m", "topic=sports", "depth=1", "questions_per_tag=1", "breadth=1,2")
+    assert workspace.run(*words).status == 0
+    sent, archive, job = server.count, Archive(workspace.root / CACHE), sweep_folder(workspace) / "breadth=2"
+    before = artefacts(job)
+    root = archive.root(job)
+    assert root is not None
+    archive.record_file(root.versions[-1]).write_text("{")
+    assert workspace.raw("cache", "fsck").status == 5
+    assert workspace.run(*words).status == 0
+    (job / "answers.jsonl").unlink()
+    assert workspace.raw("checkout", "latest", "-o", str(job)).status == 0
+    assert (artefacts(job), server.count) == (before, sent)
+
+
 def test_a_mistake_in_any_job_is_told_before_anything_is_sent(workspace: Workspace, server: ScriptedServer) -> None:
     for words, said in (
-        (("breadth=2,3", "depth=1,0"), "job 2 of 4 (breadth=2 depth=0): depth=0: expected a whole number"),
+        (("breadth=2,3", "depth=1,0"), "distill-build: depth=0: expected a whole number"),
         (("depth=1,2", "teacher.api_key_env=NO_SUCH_KEY,null"), "depth=1 teacher.api_key_env=NO_SUCH_KEY: "),
         (("breadth=1,2", "--rebuild", "*"), "leave out -m, or --rebuild"),
+        (("prompts.dir=prompts,trese",), "distill-build: prompts.dir=trese: there is no such folder: "),
+        (("prompts.dir=trese", "depth=1,2"), "distill-build: prompts.dir=trese: there is no such folder: "),
     ):
         done = workspace.run("-m", "topic=sports", "teacher.api_key_required=true", *words)
         assert done.status == 2, done.stderr
@@ -91,7 +112,7 @@ def test_values_work_as_typed_and_equal_jobs_are_one(workspace: Workspace, serve
     tiny = ("depth=2", "questions_per_tag=1", "--until", "tags")
     lists = workspace.run("-m", "topic=sports", "breadth=[2,1],[1,1],[2, 1]", *tiny)
     assert lists.status == 0, lists.stderr
-    assert "breadth=[2,1] and breadth=[2,1] come to the same configuration: built once" in lists.stderr
+    assert "breadth=[2,1] is asked for 2 times: built once" in lists.stderr
     assert {path.name for path in sweep_folder(workspace).iterdir()} == {
         "breadth=[2,1]", "breadth=[1,1]", "sweep.jsonl", "runs",
     }  # fmt: skip

@@ -91,48 +91,72 @@ def test_builds_of_two_datasets_share_a_cache_at_the_same_time(workspace: Worksp
         assert len(workspace.rows("answers", topic)) == 18
 
 
-def test_two_builds_with_the_same_questions_send_each_at_most_twice_and_agree(
-    workspace: Workspace, server: ScriptedServer
-) -> None:
+def test_two_builds_with_the_same_calls_send_each_once_and_agree(workspace: Workspace, server: ScriptedServer) -> None:
     """The server answers the same request differently each time, so who came second has to take what stands."""
 
     def plan(index: int, body: Body) -> Fault | None:
         return content(f"answer number {index}") if classify(body) == "answers" else None
 
     server.plan = plan
-    server.hold()
+    server.latency = 0.02
     with (
         start(workspace, *SMALL, "name=one", "limits.concurrency=4") as one,
         start(workspace, *SMALL, "name=two", "limits.concurrency=4") as two,
     ):
-        server.wait_for(2, timeout=PATIENCE_SECONDS)
-        server.release()
         ended = [finish(one), finish(two)]
     assert [each.status for each in ended] == [0, 0]
-    assert most_sent(server) <= 2
+    assert (server.count, most_sent(server)) == (CALLS, 1)
     assert workspace.data("one") == workspace.data("two")
+
+
+def test_a_build_asks_for_what_another_was_asking_for_when_it_was_killed(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.plan = lambda index, _: hang() if index == 4 else None
+    with start(workspace, *SMALL, "name=one", "limits.concurrency=1") as one:
+        server.wait_for(5)
+        with start(workspace, *SMALL, "name=two", "limits.concurrency=1") as two:
+            read_until(two, "about ")
+            one.kill()
+            ended = finish(two)
+    assert ended.status == 0
+    assert (server.count, most_sent(server)) == (CALLS + 1, 2)
+
+
+def test_nobody_waits_longer_for_another_build_than_a_request_may_take(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.plan = lambda index, _: hang() if index == 4 else None
+    with start(workspace, *SMALL, "name=one", "limits.concurrency=1") as one:
+        server.wait_for(5)
+        assert workspace.run(*SMALL, "name=two", "limits.timeout_s=0.5").status == 0
+        assert one.poll() is None
+    assert (server.count, most_sent(server)) == (CALLS + 1, 2)
 
 
 LEAF = ("topic=sports", "depth=1", "breadth=1", "questions_per_tag=6", "per_request.questions=6")
 
 
 def test_a_request_that_waited_for_its_turn_is_not_sent_where_another_build_has_the_answer(
-    workspace: Workspace,
+    workspace: Workspace, server: ScriptedServer
 ) -> None:
-    """One at a time: the first answer of the waiting build is in flight while the other build gets all of them."""
+    """One at a time: the first answer of the waiting build is in flight while the other build gets all others."""
     assert workspace.run(*LEAF, "--until", "questions").status == 0
+    sent = server.count
     with (
         ScriptedServer() as slow,
         start(Workspace(workspace.root, slow), *LEAF, "limits.concurrency=1", "--json") as waiting,
     ):
         slow.hold()
         slow.wait_for(1, timeout=PATIENCE_SECONDS)
-        assert workspace.run(*LEAF, "name=other").status == 0
-        slow.release()
-        ended = finish(waiting)
-        assert slow.count == 1, "it sent what the other build had been answered"
-    assert ended.status == 0
-    assert ended.document["stages"]["answers"] == {"cached": 5, "ask": 1, "unknown": 0}
+        with start(workspace, *LEAF, "name=other") as other:
+            server.wait_for(sent + 5, timeout=PATIENCE_SECONDS)
+            server.wait_until_idle()
+            slow.release()
+            ended = [finish(other), finish(waiting)]
+        assert (slow.count, server.count) == (1, sent + 5), "what the other build had been answered was sent"
+    assert [each.status for each in ended] == [0, 0]
+    assert ended[1].document["stages"]["answers"] == {"cached": 5, "ask": 1, "unknown": 0}
     assert workspace.data() == workspace.data("other")
 
 

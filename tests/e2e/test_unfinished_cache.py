@@ -77,11 +77,15 @@ def test_a_folder_without_a_marker_is_no_cache_yet(project: InProcess, left: Lef
     assert project.run(*SMALL).status == 0
 
 
-@pytest.mark.parametrize("marker", ["{", '{"generation": "x"}'])
+@pytest.mark.parametrize("marker", ["", "{", '{"generation": "x"}'])
 def test_a_damaged_marker_is_told_with_the_way_out_and_the_way_leads_out(project: InProcess, marker: str) -> None:
     assert project.run(*SMALL).status == 0
     (project.root / CACHE / MARKER).write_text(marker)
-    for finished in (project.run(*SMALL, "seed=1"), project.run("plan", *SMALL, "seed=1"), project.raw("cache", "gc")):
-        assert_sentence(finished, MARKER, "is damaged", "`distill-build cache fsck` makes it anew")
+    commands = [project.run(*SMALL, "seed=1"), project.run("plan", *SMALL, "seed=1")]
+    commands += [project.raw("cache", "gc"), project.raw("cache", "stats"), project.raw("history")]
+    for finished in commands:
+        assert_sentence(
+            finished, MARKER, "is damaged", "`distill-build cache fsck --cache-dir ", CACHE, "makes it anew"
+        )
     assert project.raw("cache", "fsck").status == 5
     assert project.run(*SMALL, "--offline").status == 0

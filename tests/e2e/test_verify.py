@@ -1,9 +1,13 @@
 """`verify`: every digest, every row, and nothing that the lock does not know."""
 
+import errno
 import json
+import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import pytest
 
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.two_versions import NEW, OLD, TwoVersions, everything, two_versions
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Finished, Workspace
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,34 @@ def test_what_a_build_left_is_good_and_nothing_is_changed_by_looking(project: In
     assert "1 question, 1 answer, 1 export" in done.stdout
     assert "the cache holds all 4 responses" in done.stdout
     assert everything(project) == before
+
+
+def test_files_that_are_replaced_while_they_are_read_are_no_difference(project: InProcess, built: TwoVersions) -> None:
+    """A pipe in the lock's place tells when verify reads it, and keeps it there while a checkout replaces all files."""
+    lock = project.folder() / "distill.lock"
+    lock.unlink()
+    os.mkfifo(lock)
+    with ThreadPoolExecutor() as pool:
+        verdict = pool.submit(Workspace(project.root).raw, "verify", "--json")
+        with os.fdopen(open_to(lock, verdict), "wb") as pipe:
+            lock.unlink()
+            lock.write_bytes(built.new["distill.lock"])
+            assert project.raw("checkout", built.old_version, "-q").status == 0
+            pipe.write(built.new["distill.lock"])
+    done = verdict.result()
+    assert (done.status, done.document["findings"]) == (0, [])
+    assert done.document["version"].startswith(built.old_version)
+
+
+def open_to(pipe: Path, reader: Future[Finished]) -> int:
+    """The pipe, once `reader` has opened it."""
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or reader.done():
+                raise
+            time.sleep(0.005)
 
 
 def cut(path: Path) -> None:
@@ -91,7 +123,11 @@ def other_scheme(path: Path) -> None:
     [
         ("answers.jsonl", cut, {"answers.jsonl: its SHA-256 is"}),
         ("answers.jsonl", Path.unlink, {"answers.jsonl: it is missing"}),
-        ("answers.jsonl", doubled, {"the id of an earlier row stands again", "it has 2 rows, and the lock counts 1"}),
+        (
+            "answers.jsonl",
+            doubled,
+            {"the id of an earlier row stands again", "the number of its rows is 2, and the lock says 1"},
+        ),
         ("answers.jsonl", other_sample, {"answers.jsonl: the id is not that of the content"}),
         ("answers.jsonl", garbage, {"line 1, cannot be read"}),
         ("questions.jsonl", reworded, {"questions.jsonl: the id is not that of the content"}),

@@ -127,6 +127,28 @@ def test_a_crash_while_a_crash_is_mended_is_mended_too(
     assert folder.content() == NEW
 
 
+OTHER_DISK = Path("/dev/shm")  # noqa: S108 - nothing is written there
+
+
+@pytest.mark.parametrize("obstacle", ["folder", "file", "lost link", "other disk"])
+def test_where_one_file_cannot_get_into_its_place_none_is_moved(folder: Folder, obstacle: str) -> None:
+    place = folder.root / "sub"
+    if obstacle == "folder":
+        (place / "c").mkdir(parents=True)
+    elif obstacle == "file":
+        place.write_text("in the way")
+    elif obstacle == "lost link":
+        place.symlink_to(folder.root / "nowhere")
+    elif OTHER_DISK.is_dir() and OTHER_DISK.stat().st_dev != folder.root.stat().st_dev:
+        place.symlink_to(OTHER_DISK)
+    else:
+        pytest.skip("there is one disk alone")
+    before = folder.content()
+    with pytest.raises(StorageError, match="move it away"):
+        replace_together(folder.runs, folder.moves(), [folder.root / "gone"])
+    assert (folder.content(), finish_replacing(folder.runs)) == (before, False)
+
+
 def test_the_journal_survives_that_the_whole_folder_is_moved(folder: Folder, tmp_path: Path) -> None:
     moves = [[f"new/{name}", f"../{name}"] for name in NAMES]
     (folder.runs / JOURNAL).write_text(json.dumps({"moves": moves, "removals": ["../gone"]}))

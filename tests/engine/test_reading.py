@@ -10,7 +10,8 @@ import diskcache
 import pytest
 
 from distill_build.engine.entry import Accepted, Attempt, Entry, encode
-from distill_build.engine.reading import DATABASE, ReadOnlyStore
+from distill_build.engine.reading import ReadOnlyStore
+from distill_build.engine.rows import DATABASE
 from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError, StorageError
 

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.e2e.workspace import Workspace
-from tests.server import ScriptedServer
+from tests.server import ScriptedServer, error
 
 SEARCH = (
     "-m",
@@ -40,6 +41,26 @@ def test_the_best_job_is_the_one_with_the_best_number(workspace: Workspace, serv
     assert (again.status, server.count) == (0, 7), "jobs that are there are compared, and not built again"
     (solution,) = found(workspace)[1]["solutions"]
     assert solution == {"params": {"breadth": 1}, "values": [3.0, 1.0]}
+
+
+STOPS = [
+    (("breadth=1,-1",), 2, "breadth=-1: expected a whole number", ["breadth=1"]),
+    (("breadth=1", "seed=0,1"), 1, "2 jobs: mend what failed", ["seed=0", "seed=1"]),
+]
+
+
+@pytest.mark.parametrize(("words", "status", "said", "jobs"), STOPS, ids=["mistake", "failed job"])
+def test_a_sweeper_that_stops_early_leaves_its_jobs_compared(
+    workspace: Workspace, server: ScriptedServer, words: tuple[str, ...], status: int, said: str, jobs: list[str]
+) -> None:
+    server.plan = lambda index, _: error(404, "gone") if index >= 3 else None
+    sampler = ("hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=2", "hydra.sweeper.n_trials=4")
+    done = workspace.run(*SEARCH[:-1], *sampler, "hydra.sweeper.n_jobs=1", *words)
+    assert done.status == status
+    assert f"the sweeper stopped after {len(jobs)} job" in done.stderr
+    assert said in done.stderr
+    (table,) = workspace.root.glob("outputs/sports/sweeps/*/sweep.jsonl")
+    assert [json.loads(line)["job"] for line in table.read_text().splitlines()] == jobs
 
 
 def test_what_cannot_be_searched_is_a_sentence(workspace: Workspace, server: ScriptedServer) -> None:

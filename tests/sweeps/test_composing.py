@@ -1,12 +1,14 @@
 """Values put into a composed configuration give what a composition of its own gives."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from distill_build import config
 from distill_build.errors import ConfigurationError
 from distill_build.settings import Settings
+from distill_build.sweeps.composing import ComposedSweep, variants_of
 from distill_build.sweeps.variants import Variant
 
 
@@ -30,7 +32,7 @@ def composed(*words: str) -> Settings:
         jobs.append(settings)
         return 0
 
-    assert config.run(["topic=sports", *words], task) == 0
+    assert config.run(["topic=sports", *words], task, lambda _: 1) == 0
     (settings,) = jobs
     return settings
 
@@ -41,11 +43,14 @@ SWEEPS = [
     ["model=local,vllm,deepseek", "limits.rpm=null"],
     ["model@teacher=same,deepseek", "model.max_tokens=10,20"],
     ["model.extra_body.a=1,2", "teacher.extra_body.b=3,4"],
-    ["name=a,b", "output_dir=x,${name}"],
+    ["name=a,b", "teacher.revision=x,${name}"],
     ["per_request.tags=4", "per_request={tags: 2},{questions: 3}"],
     ["system_prompt=null,Be ${brief}"],
+    ["output_dir=${hydra:runtime.cwd}/out", "breadth=1,2"],
+    ["prompts.dir=${hydra:runtime.choices.model}-${seed}", "seed=1,2", "model=local,vllm"],
 ]
-"""Values alone, values that others follow, groups, both, added keys, references, overlaps, literal text."""
+"""Values alone, values that others follow, groups, both, added keys, references, overlaps, literal text; and what Hydra
+says of the process and of groups."""
 
 
 @pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
@@ -54,6 +59,25 @@ def test_every_job_is_what_its_own_composition_gives(words: list[str]) -> None:
     fixed = [word for word in words if word.partition("=")[0] not in {choice.key for choice in jobs[0].choices}]
     for job in jobs:
         assert job.settings == composed(*fixed, *map(str, job.choices)), job.choices
+
+
+def test_a_value_stays_with_its_job_where_another_says_less() -> None:
+    sweep = config.compose(["topic=sports", "seed=1,2"], {}, multirun=True)
+    assert isinstance(sweep, ComposedSweep)
+    words = [["topic=sports", "seed=1", "depth=3"], ["topic=sports", "seed=2"], ["topic=sports", "depth=4"]]
+    jobs = variants_of(sweep.loader, sweep.master, words, frozenset({"topic=sports"}))
+    assert [(job.settings.seed, job.settings.depth) for job in jobs] == [(1, 3), (2, 2), (0, 4)]
+
+
+def test_what_hydra_says_of_a_job_is_that_jobs(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("defaults: [base, _self_]\nprompts: {dir: '${hydra:job.override_dirname}'}\n")
+    jobs = swept("seed=1,2", f"--config-dir={tmp_path}", "--config-name=mine")
+    assert [job.settings.prompts.dir for job in jobs] == ["seed=1,topic='sports'", "seed=2,topic='sports'"]
+
+
+def test_a_job_has_no_number_to_refer_to() -> None:
+    with pytest.raises(ConfigurationError, match=r"^prompts has \$\{hydra:job.num\} in it"):
+        swept("seed=1,2", "prompts.dir=a${hydra:job.num}")
 
 
 def test_the_last_setting_changes_fastest() -> None:
@@ -67,8 +91,14 @@ def test_a_sweep_with_one_job_has_no_choices() -> None:
 
 
 def test_the_job_with_a_mistake_is_named() -> None:
-    with pytest.raises(ConfigurationError, match=r"job 3 of 3 \(model=gpt5\): unknown model 'gpt5'"):
-        swept("model=local,vllm,gpt5")
+    for words, said in (
+        (["model=local,vllm,gpt5"], "^model=gpt5: unknown model 'gpt5'"),
+        (["model=local,gpt5", "depth=1,2"], "^model=gpt5 depth=1: unknown model 'gpt5'"),
+        (["seed=0,1", "depth=1,0"], "^depth=0: expected a whole number"),
+        (["breadth=1,[1,2]", "depth=1"], r"^breadth=\[1,2\] has 2 numbers for depth=1"),
+    ):
+        with pytest.raises(ConfigurationError, match=said):
+            swept(*words)
 
 
 def test_a_mistake_that_nothing_swept_has_made_names_no_job() -> None:

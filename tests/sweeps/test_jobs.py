@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import Limits
 from distill_build.settings import Budget
-from distill_build.sweeps.jobs import LONGEST_BYTES, Sweep, folder_names, sweep_of
+from distill_build.sweeps.jobs import LONGEST_BYTES, Sweep, folder_name, same_sentence, sweep_of
 from distill_build.sweeps.variants import Choice, Variant
 from tests.small_dataset import settings
 
@@ -30,6 +31,14 @@ def test_the_id_says_which_datasets_come_out_and_nothing_of_how_hard_they_are_ma
 def test_jobs_with_the_same_settings_are_one() -> None:
     (job,) = sweep_of([Variant((Choice("breadth", each),), settings(breadth=2)) for each in ("2", "+2")]).jobs
     assert (job.words, job.same) == ("breadth=2", ((Choice("breadth", "+2"),),))
+    assert same_sentence(job) == "breadth=2 and breadth=+2 come to the same configuration: built once"
+
+
+def test_jobs_that_are_typed_the_same_are_not_told_as_two_things() -> None:
+    (job,) = sweep_of([variant("breadth", 2)] * 3).jobs
+    assert same_sentence(job) == "breadth=2 is asked for 3 times: built once"
+    (job,) = sweep_of([Variant((), settings())] * 2).jobs
+    assert same_sentence(job) == "the same job is asked for 2 times: built once"
 
 
 def test_a_sweep_over_datasets_lies_beside_them() -> None:
@@ -42,20 +51,38 @@ def test_versions_of_jobs_are_kept_under_a_name_of_their_own() -> None:
     assert sweep(2, 3).jobs[1].kept_as == f"sports/sweeps/{sweep(2, 3).id}/breadth=3"
 
 
-@pytest.mark.parametrize("key", ["output_dir", "budget"])
+@pytest.mark.parametrize("key", ["output_dir", "budget", "limits"])
 def test_what_a_sweep_has_once_cannot_be_swept(key: str) -> None:
-    values: dict[str, tuple[Any, Any]] = {"output_dir": ("a", "b"), "budget": (Budget(), Budget(calls=1))}
+    values: dict[str, tuple[Any, Any]] = {
+        "output_dir": ("a", "b"),
+        "budget": (Budget(), Budget(calls=1)),
+        "limits": (Limits(reasks=0), Limits(reasks=2)),
+    }
     with pytest.raises(ConfigurationError, match=f"the jobs of a sweep share {key}"):
         sweep_of([variant(key, value) for value in values[key]])
 
 
+def test_a_models_own_limits_are_one_too_and_each_model_has_its_own() -> None:
+    teacher = settings().teacher
+    patient = msgspec.structs.replace(teacher, limits=Limits(reasks=5))
+    with pytest.raises(ConfigurationError, match=r"the jobs of a sweep share teacher\.limits"):
+        sweep_of([variant("teacher", teacher), variant("teacher", patient)])
+    other = msgspec.structs.replace(patient, name="other")
+    assert len(sweep_of([variant("teacher", teacher), variant("teacher", other)]).jobs) == 2
+
+
+def test_values_that_read_the_same_get_no_folder_together() -> None:
+    with pytest.raises(ConfigurationError, match="a=1 stands for two values that read the same"):
+        sweep_of([Variant((Choice("a", "1"),), settings(seed=seed)) for seed in (1, 2)])
+
+
 def names(*texts: str) -> list[str]:
-    return folder_names([(Choice("k", text),) for text in texts])
+    return [folder_name([Choice("k", text)]) for text in texts]
 
 
 def test_folders_are_named_by_the_choices_safely_and_apart() -> None:
     assert names("5", "[10,5]", "网球", "0.5") == ["k=5", "k=[10,5]", "k=网球", "k=0.5"]
-    assert folder_names([()]) == ["job"]
+    assert folder_name([]) == "job"
     unsafe = names("a/../b", "a b", "a?b", "a\nb", "Ab", "aB", "x" * 500, "x" * 501)
     assert len({name.casefold() for name in unsafe}) == len(unsafe)
     for name in unsafe:

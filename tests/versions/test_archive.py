@@ -7,14 +7,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from distill_build.cache.checking_versions import VersionsCheck
 from distill_build.cache.findings import Findings
 from distill_build.cache.quarantine import Quarantine
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.versions.archive import RECORD_SCHEME, Archive, Root, Spent, Version, decode_record
+from distill_build.versions.lockfile import LOCK, Lock, sound_lock
 
-ONE, TWO, THREE = "11" * 32, "22" * 32, "33" * 32
+ONE, TWO, THREE, FOUR = "11" * 32, "22" * 32, "33" * 32, "44" * 32
 
 
 def version(digest: str, minute: int, name: str = "sports") -> Version:
@@ -39,8 +41,28 @@ class Place:
     archive: Archive
     folder: Path
 
+    def build(self, digest: str, minute: int) -> bool:
+        """As a build does that makes `digest`, from what the folder's lock names; says whether it was news."""
+        lock = sound_lock(self.folder / LOCK)
+        held = lock.version if lock is not None else None
+        news = not self.archive.adopt(self.folder, "sports", digest, held)
+        if news:
+            before = self.archive.find(held, "sports") if held is not None else None
+            self.archive.add(self.folder, version(digest, minute), before.as_predecessor() if before else None)
+        self.check_out(digest)
+        return news
+
     def add(self, digest: str, minute: int) -> str:
-        return self.archive.add(self.folder, version(digest, minute))
+        """The record of a build that is news."""
+        assert self.build(digest, minute)
+        root = self.archive.root(self.folder)
+        assert root is not None
+        return root.versions[-1]
+
+    def check_out(self, digest: str) -> None:
+        """Leaves the lock of a version, as a checkout does, or a clone of a project."""
+        lock = Lock(digest, "sports", "dataset", {}, {}, {}, {}, {})
+        (self.folder / LOCK).write_text(lock.encode())
 
     @property
     def history(self) -> list[str]:
@@ -71,7 +93,7 @@ def carry(source: Place, target: Place) -> None:
 
 def test_reading_an_archive_that_is_not_there_makes_nothing(here: Place) -> None:
     assert here.history == []
-    assert here.archive.latest(here.folder) is None
+    assert not here.archive.holds(here.folder, ONE)
     assert here.archive.all_roots() == []
     assert here.archive.find(ONE) is None
     assert not here.archive.directory.exists()
@@ -81,7 +103,6 @@ def test_a_history_is_in_the_order_of_building_and_a_version_may_come_back(here:
     for minute, digest in enumerate((TWO, ONE, THREE, ONE)):
         here.add(digest, minute)
     assert here.history == [TWO, ONE, THREE, ONE]
-    assert here.archive.latest(here.folder) == ONE
     found = here.archive.find(ONE[:4])
     assert found is not None
     assert found.at == version(ONE, 3).at, "of two records of one version the newest"
@@ -120,20 +141,82 @@ def test_a_machine_that_builds_what_another_made_has_made_no_new_version(here: P
     here.add(ONE, 1)
     here.add(TWO, 2)
     carry(here, there)
-    assert there.archive.adopt(there.folder, "sports", TWO)
+    assert not there.build(ONE, 3)
     assert there.history == [ONE, TWO]
-    assert there.archive.latest(there.folder) == TWO
     assert there.archive.record_digests() == here.archive.record_digests()
-    assert not there.archive.adopt(there.folder, "sports", THREE)
+    there.add(THREE, 4)
+    assert there.history == [ONE, TWO, THREE]
 
 
-def test_what_comes_later_from_elsewhere_stands_beside_what_was_built_here(here: Place, there: Place) -> None:
+def test_what_comes_later_from_another_machine_that_goes_on_stands_beside_what_was_built_here(
+    here: Place, there: Place
+) -> None:
+    here.add(ONE, 1)
+    carry(here, there)
+    there.build(ONE, 2)
+    here.add(TWO, 3)
+    carry(here, there)
+    there.add(THREE, 4)
+    assert there.history == [ONE, TWO, THREE]
+    assert there.archive.strangers(there.folder, "sports") == []
+
+
+def test_what_another_machine_calls_the_same_and_began_otherwise_is_no_part_of_a_history(
+    here: Place, there: Place
+) -> None:
     there.add(ONE, 1)
     here.add(TWO, 2)
     carry(here, there)
-    assert there.history == [ONE, TWO]
+    assert there.history == [ONE]
+    assert [each.version for each in there.archive.strangers(there.folder, "sports")] == [TWO]
     there.add(THREE, 3)
-    assert there.history == [ONE, TWO, THREE]
+    assert there.history == [ONE, THREE]
+
+
+# Folders that share a cache
+
+
+def clone(source: Place, folder: Path, digest: str) -> Place:
+    """Another folder of the same dataset, where nothing is but a lock."""
+    folder.mkdir(parents=True)
+    place = Place(source.archive, folder)
+    place.check_out(digest)
+    return place
+
+
+def test_a_clone_has_the_history_of_what_its_lock_names_and_keeps_it(here: Place, tmp_path: Path) -> None:
+    for minute, digest in enumerate((ONE, TWO, THREE)):
+        here.add(digest, minute)
+    other = clone(here, tmp_path / "clone" / "sports", TWO)
+    assert other.history == [ONE, TWO, THREE]
+    assert not other.build(TWO, 4), "it changed nothing"
+    assert other.history == [ONE, TWO, THREE]
+    other.add(FOUR, 5)
+    here.add(ONE, 6)
+    assert (other.history, here.history) == ([ONE, TWO, THREE, FOUR], [ONE, TWO, THREE, ONE])
+    newest = other.archive.history(other.folder, "sports")[-1]
+    assert newest.predecessor is not None
+    assert newest.predecessor.version == TWO, "it replaced what the clone held, not what was built last elsewhere"
+
+
+def test_checking_out_in_a_clone_hides_none_of_the_other_versions(here: Place, tmp_path: Path) -> None:
+    for minute, digest in enumerate((ONE, TWO, THREE)):
+        here.add(digest, minute)
+    other = clone(here, tmp_path / "clone" / "sports", THREE)
+    other.archive.include(other.folder, other.archive.history(other.folder, "sports")[1])
+    other.check_out(TWO)
+    assert other.history == [ONE, TWO, THREE]
+    assert not other.build(TWO, 4)
+    assert not other.build(THREE, 5), "going on to the newest one makes no other"
+    assert other.history == [ONE, TWO, THREE]
+
+
+def test_a_history_that_lost_its_beginning_still_knows_what_was_replaced(here: Place) -> None:
+    first = here.add(ONE, 1)
+    here.add(TWO, 2)
+    here.archive.remove([first])
+    (left,) = here.archive.history(here.folder, "sports")
+    assert (left.predecessor, left.origin) == (version(ONE, 1).as_predecessor(), ONE)
 
 
 # After a crash
@@ -142,16 +225,16 @@ def test_what_comes_later_from_elsewhere_stands_beside_what_was_built_here(here:
 def test_a_record_that_a_killed_build_could_not_list_any_more_is_listed_by_the_next(here: Place) -> None:
     """It says what the version cost; the build that comes after finds all in the cache."""
     here.add(ONE, 1)
-    left = here.archive.add_record(msgspec.json.encode(version(TWO, 2)))
+    left = here.archive.add_record(msgspec.json.encode(replace(version(TWO, 2), origin=ONE)))
     assert here.history == [ONE, TWO]
-    assert here.archive.latest(here.folder) == ONE
+    assert not here.archive.holds(here.folder, TWO)
     assert here.add(TWO, 3) == left
     assert here.history == [ONE, TWO]
-    assert here.archive.latest(here.folder) == TWO
+    assert here.archive.holds(here.folder, TWO)
 
 
 def test_a_version_that_was_built_before_what_is_listed_is_a_new_one_when_it_comes_back(here: Place) -> None:
-    here.archive.add_record(msgspec.json.encode(version(ONE, 1)))
+    here.archive.add_record(msgspec.json.encode(replace(version(ONE, 1), origin=TWO)))
     here.add(TWO, 2)
     here.add(ONE, 3)
     assert here.history == [ONE, TWO, ONE]
@@ -174,11 +257,10 @@ def test_a_damaged_record_is_noticed_and_no_build_fails_for_it(here: Place, dama
     here.archive.record_file(digest).write_bytes(damage)
     with pytest.raises(CorruptEntryError, match="damaged"):
         here.archive.record(digest)
-    assert here.archive.latest(here.folder) == ""
+    assert not here.archive.holds(here.folder, ONE)
     here.add(TWO, 2)
-    assert here.archive.latest(here.folder) == TWO
-    other = Place(here.archive, here.folder.with_name("chess"))
-    assert not other.archive.adopt(other.folder, "chess", ONE)
+    assert here.history == [TWO]
+    assert here.build(ONE, 3), "it is kept anew"
 
 
 def test_any_changed_byte_of_a_record_is_noticed() -> None:
@@ -194,7 +276,7 @@ def test_a_record_of_another_scheme_is_told_apart_from_damage_whatever_its_shape
     with pytest.raises(StorageError, match=f"scheme {RECORD_SCHEME + 1}") as caught:
         here.archive.record(digest)
     assert not isinstance(caught.value, CorruptEntryError)
-    assert here.archive.latest(here.folder) == ""
+    assert not here.archive.holds(here.folder, ONE)
     findings = Findings()
     VersionsCheck(here.archive, Quarantine(here.archive.directory, datetime(2026, 1, 1, tzinfo=UTC)), findings).run()
     assert here.archive.record_bytes(digest) == other, "fsck leaves it alone"
@@ -224,9 +306,9 @@ def test_what_strangers_left_in_a_shared_cache_stops_no_build(here: Place, there
     assert here.history == [ONE, TWO]
     assert here.archive.find(ONE) == here.archive.record(digest)
     carry(here, there)
-    assert here.archive.adopt(there.folder, "sports", ONE) is False, "they are those of a folder that is there"
-    shutil.rmtree(here.folder)
-    assert here.archive.adopt(there.folder, "sports", ONE)
+    elsewhere = Place(here.archive, there.folder)
+    assert elsewhere.build(ONE, 3), "what another folder has built is not its own"
+    assert elsewhere.history == [ONE]
     with pytest.raises(StorageError, match="remove it"):
         here.archive.all_roots()
 

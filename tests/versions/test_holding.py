@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from distill_build.engine.objects import Objects
 from distill_build.versions.archive import Spent, Version
-from distill_build.versions.holding import Item, holdings
+from distill_build.versions.holding import Item, holdings, newest_with
 from distill_build.versions.snapshot import take_snapshot
 
 LEAVES, ANSWERS = 300, 12
@@ -122,3 +122,24 @@ def test_a_line_of_somebody_elses_is_damage_of_its_version(
         found = list(holdings(objects, [bad, versions[0]], Item("answers.jsonl", answer_key(1, 0), tag_key(1))))
         assert told in found[0].damage
         assert found[1].texts is not None
+
+
+def test_the_newest_version_with_an_id_is_found_by_its_beginning_past_damaged_ones(
+    kept: tuple[Counting, list[Version]],
+) -> None:
+    objects, versions = kept
+    newest_first, key = versions[::-1] * 2, answer_key(5, ANSWERS - 1)
+    lists = {version.files["answers.jsonl"].chunks for version in versions}
+
+    def found(begin: str, file: str = "answers.jsonl") -> Version | None:
+        return newest_with(objects, newest_first, file, begin)
+
+    assert found(key) is versions[2], "odd ones lack the last answer, and number 4 lacks leaf 5"
+    assert found(key[:-1]) is versions[5], "it has others of the leaf"
+    objects.reads.clear()
+    assert found(tag_key(5)) is None
+    chunks = [digest for digest in objects.reads if digest not in lists]
+    assert len(chunks) == len(set(chunks)) > 100, "read twice"
+    assert found(key, "questions.jsonl") is None
+    objects.place(versions[2].files["answers.jsonl"].chunks).write_bytes(b"damaged")
+    assert found(key) is versions[0]

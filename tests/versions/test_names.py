@@ -110,9 +110,27 @@ def test_a_commit_names_what_its_lock_said(names: Names) -> None:
             names.version(wrong)
 
 
-def test_a_folder_that_is_in_no_repository_is_a_sentence(names: Names) -> None:
-    with pytest.raises(UsageError, match="git"):
-        names.version("git:HEAD")
+def test_what_git_does_not_find_is_one_sentence_with_a_way_out(names: Names) -> None:
+    """Git's own words go on for lines, and begin with `fatal:`."""
+    nowhere = "name a commit of the repository that outputs/sports is in, as git:HEAD does"
+    assert sentence(names, "git:HEAD").startswith("git:HEAD cannot be read (not a git repository")
+    git(names.folder, "init", "-q")
+    git(names.folder, "commit", "-q", "--allow-empty", "-m", "none")
+    for wrong, why in (("nope", "invalid object name 'nope'"), ("HEAD@{1 week", "ambiguous argument")):
+        told = sentence(names, f"git:{wrong}")
+        assert told.startswith(f"git:{wrong} cannot be read ({why}")
+        assert told.endswith(nowhere)
+    lock = "outputs/sports/distill.lock"
+    assert sentence(names, "git:HEAD") == f"git:HEAD has no {lock}: `git log -- {lock}` lists the commits that have it"
+
+
+def sentence(names: Names, wanted: str) -> str:
+    """What is said of a name that means nothing."""
+    with pytest.raises(UsageError) as caught:
+        replace(names, folder=Path("outputs/sports")).version(wanted)
+    assert "\n" not in str(caught.value)
+    assert "fatal" not in str(caught.value)
+    return str(caught.value)
 
 
 def test_a_lock_that_was_edited_names_nothing(names: Names) -> None:

@@ -133,11 +133,11 @@ def test_an_export_says_which_part_of_a_version_is_gone_or_damaged(built: Twice,
     with sqlite3.connect(a.cache / "cache.db") as database:
         database.execute("UPDATE Cache SET value = CAST(substr(value, 1, 90) AS BLOB) WHERE key = ?", (damaged,))
     exported = a.workspace.raw("cache", "export", "part.bundle", built.version, "--json")
-    assert_refused(exported, "1 response", damaged[:12])
+    assert_refused(exported, "1 can no longer be found", "damaged parts: 1", damaged[:12])
     assert (exported.document["calls"], exported.document["missing"]) == (CALLS - 2, 1)
     broken = next((a.cache / "objects").glob("*/*"))
     broken.write_bytes(broken.read_bytes()[:-1])
-    assert_refused(a.workspace.raw("cache", "export", "all.bundle"), "2 parts")
+    assert_refused(a.workspace.raw("cache", "export", "all.bundle"), "damaged parts: 2")
     assert a.workspace.raw("cache", "import", str(whole)).status == 0
     assert a.entries() == built.machine.entries()
     assert a.workspace.raw("cache", "export", "all.bundle").status == 0

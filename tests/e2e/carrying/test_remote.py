@@ -158,6 +158,21 @@ def test_what_a_killed_process_left_half_written_is_removed_after_a_while(
     assert list(folder.glob(".*.new")) == [young]
 
 
+def test_who_pulls_while_a_push_is_under_way_finds_what_is_whole(built: Twice, tmp_path: Path, other: Machine) -> None:
+    """At each moment at which a push is killed here, another one may be just then."""
+    folder, words = tmp_path / "remote", ["cache", "push", str(tmp_path / "remote")]
+    assert built.machine.workspace.raw(*words, "--cache-dir", str(built.before)).status == 0
+    for place in ("packs/.*", "packs/*", "indexes/.*", "indexes/*"):
+        with forked.at_work(words, built.machine.workspace.root, variables(None), str(folder / place)) as (process, _):
+            process.join(60)
+            assert process.exitcode == -9, place
+        pulled = pull(other, str(folder))
+        assert (pulled.status, pulled.stderr) == (0, ""), place
+    assert push(built, str(folder)).status == 0
+    assert pull(other, str(folder)).status == 0
+    assert other.versions() == built.machine.versions()
+
+
 def test_how_far_it_is_stands_on_a_terminal(remote: tuple[Path, set[str], set[str]], other: Machine) -> None:
     words = ["cache", "pull", str(remote[0]), "--cache-dir", str(other.cache)]
     code = f"import sys; from distill_build.cli import main; sys.exit(main({words!r}))"

@@ -1,0 +1,28 @@
+"""`explain -m`: what `explain` says, for each job of a sweep against the last build in the job's own folder."""
+
+import json
+from collections.abc import Sequence
+
+from distill_build.commands.build_sweep import checked_sweep
+from distill_build.commands.explain import explain
+from distill_build.errors import UsageError
+from distill_build.options import Options
+from distill_build.sweeps.jobs import in_row
+from distill_build.sweeps.ready import make_ready
+from distill_build.sweeps.variants import Variant
+
+
+def run(variants: Sequence[Variant], options: Options) -> int:
+    """Prints what changed for each job, as if it were built by itself; returns 0. Raises UsageError for an item."""
+    if options.arguments:
+        raise UsageError(f"explain {options.arguments[0]} is for one configuration: leave out -m")
+    sweep = checked_sweep(variants, options)
+    jobs = [(ready.job, explain(ready.session, options)) for ready in make_ready(sweep, options)]
+    if options.json:
+        rows = [{"job": job.name, "choices": in_row(job.choices), **each.row()} for job, each in jobs]
+        document = {"sweep": sweep.id, "folder": str(sweep.folder), "jobs": rows}
+        print(json.dumps(document, ensure_ascii=False, indent=2))
+        return 0
+    for job, explanation in jobs:
+        print("\n".join([job.words, *(f"  {line}" for line in explanation.lines())]))
+    return 0

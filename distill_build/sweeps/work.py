@@ -1,0 +1,58 @@
+"""What came of the jobs that were not up to date, whoever ran them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from distill_build.engine.lock import exclusive
+from distill_build.errors import DistillError, StorageError
+from distill_build.options import Until
+from distill_build.records import Source
+from distill_build.settings import Stage
+from distill_build.stages.report import Report
+from distill_build.stages.sharing import Paid
+from distill_build.sweeps.ready import Ready, settled
+from distill_build.sweeps.tallies import SumOfTallies
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """`reports` and `errors` are by the jobs' names; `paid` is what responses cost that were used.
+
+    `tally` is what was asked for, also for jobs that an error ended; `cached` are the calls that the cache answered, by
+    stage, each once however many jobs need it, where they were built together.
+    """
+
+    reports: dict[str, Report] = field(default_factory=dict)
+    errors: dict[str, DistillError] = field(default_factory=dict)
+    paid: dict[Source, Paid] = field(default_factory=dict)
+    cached: dict[Stage, int] = field(default_factory=dict)
+    tally: SumOfTallies = field(default_factory=SumOfTallies)
+
+    def note(self, ready: Ready, result: Report | DistillError) -> None:
+        """What became of one job."""
+        if isinstance(result, DistillError):
+            self.errors[ready.job.name] = result
+        else:
+            self.reports[ready.job.name] = result
+
+
+def work_on(
+    jobs: Sequence[Ready], until: Until, note: Callable[[str], None], build: Callable[[Sequence[Ready]], None]
+) -> None:
+    """Has `build` build the jobs that are not up to date; `note` takes what is to be said of the others."""
+    now = [replace(ready, state=settled(ready, until, note)) for ready in jobs]
+    stale = [ready for ready in now if ready.state is None]
+    if stale:
+        build(stale)
+
+
+@contextmanager
+def alone(folder: Path, run_id: str, note: Callable[[str], None]) -> Iterator[None]:
+    """Holds the sweep's lock. Raises StorageError for a file of the sweep that cannot be written."""
+    try:
+        with exclusive(folder / "runs" / "lock", run_id, lambda holder: note(f"waiting for {holder} of this sweep")):
+            yield
+    except OSError as error:
+        raise StorageError(f"{error.filename or folder} cannot be written: {error.strerror}") from error

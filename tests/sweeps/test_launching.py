@@ -1,0 +1,44 @@
+"""Whose error it is that ends a sweep in which Hydra's plugins take part."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from distill_build import config
+from distill_build.errors import DistillError
+from distill_build.options import Options
+from distill_build.sweeps.jobs import Job
+from distill_build.sweeps.launching import Launch, LaunchedJob
+from distill_build.sweeps.results import Row
+from distill_build.sweeps.variants import Variant
+
+
+class Faulty:
+    """A sweep of ours with a bug."""
+
+    errors: dict[str, DistillError] = {}  # noqa: RUF012 - as in `Batches`
+
+    def add(self, variants: Sequence[Variant], launch: Launch | None) -> list[Job]:  # noqa: ARG002 - as in `Batches`
+        raise KeyError("ours")
+
+    def row(self, job: Job) -> Row:
+        raise AssertionError(job)
+
+    def finish(self) -> int:
+        raise AssertionError
+
+    def stop(self, error: DistillError, way_on: str) -> int:
+        raise AssertionError(way_on) from error
+
+
+def open_sweep(folder: Path, options: Options) -> Faulty:  # noqa: ARG001 - as a command's
+    return Faulty()
+
+
+@pytest.mark.parametrize("word", ["hydra.sweeper.max_batch_size=2", "hydra/sweeper=basic", "+hydra.job.env_set.A=b"])
+def test_a_bug_of_ours_is_not_the_plugins(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = LaunchedJob(__name__, Options(), tmp_path)
+    with pytest.raises(KeyError, match="ours"):
+        config.run(["-m", "topic=sports", "seed=1,2", word], lambda _: 1, lambda _: 1, lambda: job)
