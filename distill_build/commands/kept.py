@@ -53,7 +53,10 @@ def find_place(options: Options, version: str, name: str | None) -> tuple[Datase
 
 
 def _is_free(folder: Path) -> bool:
-    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    """Whether a dataset may be brought into a folder where none is; sweeps over it lie in it too."""
+    from distill_build.sweeps.jobs import SWEEPS  # which reads the prompts' language, and is seldom wanted
+
+    return not folder.exists() or (folder.is_dir() and not {path.name for path in folder.iterdir()} - {SWEEPS})
 
 
 def _names(options: Options, dataset: Dataset) -> Names:

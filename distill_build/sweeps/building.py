@@ -37,6 +37,7 @@ from distill_build.stages.tally import STAGES
 from distill_build.stages.versioning import register
 from distill_build.sweeps.planning import Planning, SweepPlan
 from distill_build.sweeps.ready import Ready, of_job
+from distill_build.sweeps.tallies import SumOfTallies
 from distill_build.sweeps.work import Work
 
 JOBS_AT_ONCE = 32
@@ -88,6 +89,7 @@ class _Together:
         self._console = console
         self._run_id = run_id
         self._work = work
+        self._tally = SumOfTallies()
         self._room = asyncio.Semaphore(JOBS_AT_ONCE)
         self._ending = asyncio.Lock()
 
@@ -130,7 +132,7 @@ class _Together:
 
     async def _build_all(self, planned: Sequence[Planned], shared: Shared, *, shows_progress: bool) -> None:
         expected = sum_of_expected([each.ready.job.settings for each in planned])
-        progress = self._console.progress(self._work.tally, expected, lambda: shared.models.in_flight)
+        progress = self._console.progress(self._tally, expected, lambda: shared.models.in_flight)
         with (
             interruptible(shared, self._console.note, "finished jobs have their files; run the sweep again to go on"),
             progress if shows_progress else nullcontext(),
@@ -166,7 +168,8 @@ class _Together:
                 basis = basis_of(session, options)
                 asking = Asking(session, options, self._store, ledger, basis, shared, planned.ready.job.name)
                 ledger.write("plan", target=asking.target, **planned.plan.row())
-                self._work.tally.add(asking.tally)
+                for tally in (self._tally, self._work.tally):  # of these jobs, and of all batches
+                    tally.add(asking.tally)
                 rows = LeafRows(new, basis.kept)
                 try:
                     root = await asking.walk(rows)

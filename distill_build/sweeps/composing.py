@@ -167,7 +167,9 @@ class _Composer:
         return [word for word in words if word not in self._common]
 
     def _choices(self, words: Sequence[str]) -> tuple[Choice, ...]:
-        return tuple(_choice(self._parsed(word)) for word in self._swept(words))
+        """What a job chooses, by key: in whatever order it is typed, it is the same job."""
+        choices = (_choice(self._parsed(word)) for word in self._swept(words))
+        return tuple(sorted(choices, key=lambda choice: choice.key))
 
     def _settings(self, words: Sequence[str], swept: Sequence[str]) -> "Settings":
         """From the base of all words that are not just values, and of the places of the values."""

@@ -121,10 +121,10 @@ def test_values_work_as_typed_and_equal_jobs_are_one(workspace: Workspace, serve
     folder = sweep_folder(workspace, "outputs/sweeps")
     jobs = rows(folder)
     assert [tuple(job["choices"].values()) for job in jobs] == [
-        (topic, language) for topic in ("网球", "游泳", "board games") for language in ("en", "zh")
+        (language, topic) for topic in ("网球", "游泳", "board games") for language in ("en", "zh")
     ]
-    assert jobs[0]["job"] == "topic=网球,language=en"
-    assert jobs[4]["job"].startswith("topic=board-games,language=en~"), "another name than that of board-games"
+    assert jobs[0]["job"] == "language=en,topic=网球"
+    assert jobs[4]["job"].startswith("language=en,topic=board-games~"), "another name than that of board-games"
     assert all((folder / job["job"] / "tags.jsonl").is_file() for job in jobs)
     assert server.count == 2 + 1 + 2 * 6
 
@@ -183,3 +183,22 @@ def test_a_sweep_can_be_held_to_its_locks(workspace: Workspace, server: Scripted
     assert refused.status == 4
     assert "there is no" in refused.stderr
     assert server.count == CALLS
+
+
+def test_jobs_typed_in_another_order_are_the_same_sweep(workspace: Workspace, server: ScriptedServer) -> None:
+    tiny = ("-m", "topic=sports", "depth=1", "--until", "tags")
+    assert workspace.run(*tiny, "seed=2,1", "breadth=1,2").status == 0
+    sent = server.count
+    assert workspace.run(*tiny, "breadth=2,1", "seed=1,2").status == 0
+    jobs = rows(sweep_folder(workspace))
+    assert [row["job"] for row in jobs] == [f"breadth={breadth},seed={seed}" for breadth in (2, 1) for seed in (1, 2)]
+    assert server.count == sent
+
+
+def test_a_jobs_very_version_can_be_taken_over_as_the_dataset(workspace: Workspace) -> None:
+    assert workspace.run("-m", "topic=sports", "depth=1", "questions_per_tag=1", "breadth=1,2").status == 0
+    folder = sweep_folder(workspace)
+    version = rows(folder)[1]["version"]
+    assert workspace.raw("checkout", version, "-o", "outputs/sports").status == 0
+    assert artefacts(workspace.folder()) == artefacts(folder / "breadth=2")
+    assert workspace.raw("verify").status == 0

@@ -20,9 +20,9 @@ SEARCH = (
 )
 
 
-def found(workspace: Workspace) -> tuple[Path, dict[str, object]]:
-    """The folder of the one sweep, and what Optuna says of it."""
-    (folder,) = workspace.root.glob("outputs/sports/sweeps/*")
+def found(workspace: Workspace, *before: Path) -> tuple[Path, dict[str, object]]:
+    """The folder of the only sweep but for those `before`, and what Optuna says of it."""
+    (folder,) = set(workspace.root.glob("outputs/sports/sweeps/*")) - set(before)
     return folder, yaml.safe_load((folder / "optimization_results.yaml").read_text())
 
 
@@ -37,10 +37,22 @@ def test_the_best_job_is_the_one_with_the_best_number(workspace: Workspace, serv
     assert result["best_value"] == rows["breadth=3"]["usd"] == max(row["usd"] for row in rows.values())
     assert f"what the sweeper has found: {folder.relative_to(workspace.root)}/optimization_results.yaml" in done.stderr
 
+    best, why = [line for line in done.stderr.splitlines() if line.startswith("*")]
+    assert (best.split()[1], why) == ("3", "* best by usd (maximize)")
+    assert "tags 3/3, questions 3/3, answers 3/3" in done.stderr
+    assert "/3, questions 6" not in done.stderr, "each batch counts its own"
+
     again = workspace.run(*SEARCH, *prices, "objective=[calls,unique]", "hydra.sweeper.direction=[minimize,maximize]")
-    assert (again.status, server.count) == (0, 7), "jobs that are there are compared, and not built again"
-    (solution,) = found(workspace)[1]["solutions"]
+    assert (again.status, server.count) == (0, 7), "all is in the cache"
+    (solution,) = found(workspace, folder)[1]["solutions"]
     assert solution == {"params": {"breadth": 1}, "values": [3.0, 1.0]}
+
+
+def test_a_budget_ends_a_search_as_it_ends_a_build(workspace: Workspace, server: ScriptedServer) -> None:
+    done = workspace.run(*SEARCH, "hydra.sweeper.n_jobs=1", "budget.calls=2")
+    assert (done.status, server.count) == (3, 2)
+    assert "budget.calls is reached" in done.stderr
+    assert "the sweeper stopped after 1 job" in done.stderr
 
 
 STOPS = [

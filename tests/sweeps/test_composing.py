@@ -93,7 +93,7 @@ def test_a_sweep_with_one_job_has_no_choices() -> None:
 def test_the_job_with_a_mistake_is_named() -> None:
     for words, said in (
         (["model=local,vllm,gpt5"], "^model=gpt5: unknown model 'gpt5'"),
-        (["model=local,gpt5", "depth=1,2"], "^model=gpt5 depth=1: unknown model 'gpt5'"),
+        (["model=local,gpt5", "depth=1,2"], "^depth=1 model=gpt5: unknown model 'gpt5'"),
         (["seed=0,1", "depth=1,0"], "^depth=0: expected a whole number"),
         (["breadth=1,[1,2]", "depth=1"], r"^breadth=\[1,2\] has 2 numbers for depth=1"),
     ):
