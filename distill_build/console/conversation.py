@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
-from distill_build.console import forecast, outcome, sweeps
+from distill_build.console import forecast, outcome
 from distill_build.console.grid import Grid, report_grid
 from distill_build.console.outcome import Line
 from distill_build.console.pace import Forecast, Pace
-from distill_build.console.sweep_table import SweepTable
 from distill_build.console.wrapping import visible
 from distill_build.settings import Settings
 from distill_build.stages.report import Expected, Report
 from distill_build.stages.tally import Tally
 
 if TYPE_CHECKING:
+    from distill_build.console.sweep_table import SweepTable
     from distill_build.stages.plan import Plan
     from distill_build.sweeps.done import Done
     from distill_build.sweeps.goals import Goal
@@ -69,11 +69,15 @@ class Conversation:
         self._say(outcome.ending(report))
 
     def sweep_plan(self, plan: "SweepPlan", settings: Settings) -> None:
+        from distill_build.console import sweeps  # a build alone needs nothing of them
+
         self._forecast = Forecast(plan.union, settings)
         self._screen = self._rich_screen()
         self._say(sweeps.plan_lines(plan, settings.budget))
 
     def sweep_report(self, done: "Done", goals: Sequence["Goal"] = ()) -> None:
+        from distill_build.console import sweeps  # as above
+
         if done.reports or done.errors:
             self._screen = self._rich_screen()
         table = sweeps.report_table(done, goals)
@@ -115,11 +119,13 @@ class QuietConversation:
         """Nothing."""
 
     def sweep_report(self, done: "Done", goals: Sequence["Goal"] = ()) -> None:  # noqa: ARG002 - the protocol's
+        from distill_build.console import sweeps  # as above
+
         for line in sweeps.troubles(done):
             self._screen.line(printable(line))
 
 
-def show_jobs(screen: Screen, table: SweepTable, *, verbose: bool) -> None:
+def show_jobs(screen: Screen, table: "SweepTable", *, verbose: bool) -> None:
     """Shows the jobs of a sweep on `screen`; `verbose` adds what a terminal has no room for."""
     above, grid, below = table.fitted(screen.width)
     for line in above:

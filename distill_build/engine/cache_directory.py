@@ -16,7 +16,6 @@ import msgspec
 
 from distill_build.engine.artefacts import ArtefactWriter, replacing
 from distill_build.engine.manifest import SCHEME
-from distill_build.engine.unmarked import holds_records, scheme_of_calls
 from distill_build.errors import CorruptEntryError, StorageError
 
 MARKER = "distill-cache.json"
@@ -112,6 +111,8 @@ class CacheDirectory:
 
         Raises StorageError where they have another one, and where they cannot be read for a reason but damage.
         """
+        from distill_build.engine.unmarked import scheme_of_calls  # most caches have their marker
+
         with self._reading():
             scheme = scheme_of_calls(self.path)
         if scheme not in (None, SCHEME):
@@ -153,6 +154,8 @@ class CacheDirectory:
             )
 
     def _is_unmarked(self) -> bool:
+        from distill_build.engine.unmarked import holds_records  # as above
+
         with self._reading():
             return self.scheme_of_calls() is not None or holds_records(self.path)
 
