@@ -77,19 +77,24 @@ def kept_versions(archive: Archive, records: Records, last: int) -> Kept:
     roots = archive.all_roots()
     there = [root for root in roots if is_there(root)]
     listed = {digest for root in roots for digest in root.versions}
-    loose: dict[str, list[str]] = {}
+    loose: dict[tuple[str, str], list[str]] = {}
     for digest, record in records.items():
         if digest not in listed:
-            loose.setdefault(record.name, []).append(digest)
+            loose.setdefault((record.name, record.origin), []).append(digest)
     kept = Kept(set(), [])
     for root in roots:
         kept.digests.update(_last(root.versions, last))
+    of_folders: set[tuple[str, str]] = set()
     for root in there:
-        history = _oldest_first(records, {*root.versions, *loose.get(root.name, ())})
+        datasets = {(records[digest].name, records[digest].origin) for digest in root.versions if digest in records}
+        datasets = datasets or {dataset for dataset in loose if dataset[0] == root.name}  # see `versions.lineage`
+        of_folders |= datasets
+        beside = [digest for dataset in datasets for digest in loose.get(dataset, ())]
+        history = _oldest_first(records, {*root.versions, *beside})
         kept.digests.update(_last(history, last))
         _keep_locked(root, records, history, kept)
-    for name in loose.keys() - {root.name for root in there}:
-        kept.digests.update(_last(loose[name], last))
+    for dataset in loose.keys() - of_folders:
+        kept.digests.update(_last(loose[dataset], last))
     return kept
 
 

@@ -25,6 +25,8 @@ class Step:
 def step_of(archive: Archive, version: Version) -> Step:
     """A version against the one that it replaced."""
     before = version.predecessor
+    if before is None and not version.origin:
+        return Step(version, (), "what it replaced was not recorded by the release that made it")
     if before is None:
         return Step(version, (), "the first version")
     try:

@@ -53,7 +53,7 @@ def register(session: Session) -> None:
 def is_kept(session: Session, state: State) -> bool:
     """Whether the cache knows the dataset, and lists what lies in its folder."""
     archive, folder = Archive(session.cache_dir), session.dataset.folder
-    return archive.root(folder) is not None and archive.holds(folder, state.version)
+    return archive.root(folder) is not None and archive.newest(folder, state.version) is not None
 
 
 def keep_again(session: Session, state: State) -> None:
@@ -74,7 +74,8 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
     if not writable(session.cache_dir):
         return
     before = _version_in(session.dataset)
-    if archive.adopt(folder, session.kept_as, state.version, before):
+    archive.inherit(folder, session.kept_as, state.version, before)
+    if not archive.is_news(folder, state.version, before):
         return
     prompt, completion = tally.tokens
     version = Version(
@@ -101,13 +102,17 @@ def _version_in(dataset: Dataset) -> str | None:
 
 
 def _as_predecessor(session: Session, archive: Archive, version: str | None) -> Predecessor | None:
-    """What a history tells of the version that lies in the folder; None where no more than its digest is known."""
+    """What a history tells of the version that lies in the folder; None where no more than its digest is known.
+
+    Another folder's record of the same version comes last: it may have been made by other settings.
+    """
     state = session.dataset.state()
     if version is None:
         return None
-    if (record := archive.find(version, session.kept_as)) is not None:
+    if (record := archive.newest(session.dataset.folder, version)) is not None:
         return record.as_predecessor()
-    if state is None:
-        return None
-    recipe = archive.objects.put(canonical(state.recipe))
-    return Predecessor(version=version, until=state.until, counts=state.counts, missing={}, recipe=recipe)
+    if state is not None:
+        recipe = archive.objects.put(canonical(state.recipe))
+        return Predecessor(version=version, until=state.until, counts=state.counts, missing={}, recipe=recipe)
+    record = archive.find(version, session.kept_as)
+    return record.as_predecessor() if record is not None else None

@@ -117,17 +117,21 @@ class Archive:
 
     # Histories: see `Lineage`
 
-    def adopt(self, folder: Path, name: str, version: str, before: str | None) -> bool:
-        """Makes a folder without a list take over its dataset's; says whether `version` after `before` is no news."""
-        return self._lineage.adopt(folder, name, version, before)
+    def inherit(self, folder: Path, name: str, version: str, before: str | None) -> None:
+        """Has a folder without a list take over its dataset's, as `version` is built where `before` lay."""
+        self._lineage.inherit(folder, name, version, before)
+
+    def is_news(self, folder: Path, version: str, before: str | None) -> bool:
+        """Whether building `version` in a folder where `before` lay changes its dataset."""
+        return self._lineage.is_news(folder, version, before)
 
     def add(self, folder: Path, version: Version, before: Predecessor | None = None) -> str:
         """Keeps `version`, which replaces `before`, as the newest one of a folder; returns its record's digest."""
         return self._lineage.add(folder, version, before)
 
-    def holds(self, folder: Path, version: str) -> bool:
-        """Whether a folder lists a version that can be read."""
-        return self._lineage.holds(folder, version)
+    def newest(self, folder: Path, version: str) -> Version | None:
+        """The newest record of a version that a folder lists and that can be read."""
+        return self._lineage.newest(folder, version)
 
     def history(self, folder: Path, name: str) -> list[Version]:
         """The versions of a dataset that can be read, oldest first."""

@@ -23,7 +23,7 @@ from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.versions.lockfile import LOCK, sound_lock
 from distill_build.versions.record import Predecessor, RecordStore, Version, built_at
 from distill_build.versions.registry import Registry
-from distill_build.versions.relatives import ByDigest, Relatives, oldest_first
+from distill_build.versions.relatives import ByDigest, Relatives, of_origins, oldest_first, origins_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,23 @@ class Lineage:
     records: RecordStore
     registry: Registry
 
-    def adopt(self, folder: Path, name: str, version: str, before: str | None) -> bool:
-        """Makes a folder without a list take over its dataset's; says whether building `version` there is no news.
+    def inherit(self, folder: Path, name: str, version: str, before: str | None) -> None:
+        """Has a folder without a list take over its dataset's, as `version` is built where `before` lay."""
+        relatives = self._relatives()
+        if not relatives.has_list(folder):
+            inherited = _inherited(relatives, folder, name, version, before)
+            self.registry.register(folder, name, oldest_first(inherited))
 
-        `before` is the version that lay in the folder, None for nothing. It is no news where that is the same one, or
-        the newest one is, or where another machine has made it and this folder has none yet.
+    def is_news(self, folder: Path, version: str, before: str | None) -> bool:
+        """Whether building `version` in a folder changes its dataset, where the version `before` lay or nothing did.
+
+        It does not where that is the same one, or the newest one is, or one of the list comes where nothing was.
         """
-        relatives, inherits = self._relatives(), not self.registry.versions_in(folder)
-        listed = _inherited(relatives, name, version, before) if inherits else relatives.listed(folder)
-        if inherits:
-            self.registry.register(folder, name, oldest_first(listed))
-        newest = max(listed.values(), key=built_at, default=None)
+        listed = self._relatives().listed(folder).values()
+        newest = max(listed, key=built_at, default=None)
         if newest is not None and newest.version == version:
-            return True
-        unchanged = before == version or (before is None and inherits)
-        return unchanged and any(each.version == version for each in listed.values())
+            return False
+        return before not in (None, version) or all(each.version != version for each in listed)
 
     def add(self, folder: Path, version: Version, before: Predecessor | None = None) -> str:
         """Keeps `version`, which replaces `before`, as the newest one of a folder; returns its record's digest.
@@ -65,13 +67,14 @@ class Lineage:
         self.registry.register(folder, made.name, [*self.registry.versions_in(folder), digest])
         return digest
 
-    def holds(self, folder: Path, version: str) -> bool:
-        """Whether a folder lists a version that can be read."""
+    def newest(self, folder: Path, version: str) -> Version | None:
+        """The newest record of a version that a folder lists and that can be read."""
         for digest in reversed(self.registry.versions_in(folder)):
             with suppress(StorageError):
-                if self.records.record(digest).version == version:
-                    return True
-        return False
+                record = self.records.record(digest)
+                if record.version == version:
+                    return record
+        return None
 
     def history(self, folder: Path, name: str) -> list[Version]:
         """The versions of a dataset that can be read, oldest first."""
@@ -81,21 +84,24 @@ class Lineage:
         """Versions of that name that came by import or pull, and are of another dataset than the one in `folder`."""
         relatives = self._relatives()
         history = _history(relatives, folder, name)
-        others = {digest: each for digest, each in relatives.unlisted(name).items() if digest not in history}
+        others = {digest: each for digest, each in relatives.loose({name}).items() if digest not in history}
         return sorted(others.values(), key=built_at)
 
     def include(self, folder: Path, version: Version) -> None:
         """Makes `version` one of those of a folder, with all of its dataset where the folder has none.
 
-        What the folder lists and cannot be read stays where it stands.
+        What the folder lists and cannot be read stays where it stands. Raises CorruptEntryError where the version is
+        gone by now.
         """
         relatives = self._relatives()
         readable = relatives.records
         own = self.registry.versions_in(folder)
-        own = own or oldest_first(relatives.of_origins(version.name, {version.origin}))
+        own = own or oldest_first(of_origins(relatives.named(version.name), {version.origin}))
         known = {digest: readable[digest] for digest in own if digest in readable}
         if version not in known.values():
-            digest = next(digest for digest, record in readable.items() if record == version)
+            digest = next((digest for digest, record in readable.items() if record == version), None)
+            if digest is None:
+                raise CorruptEntryError("its record was removed meanwhile")
             newer = (
                 place for place, each in enumerate(own) if each in known and built_at(known[each]) > built_at(version)
             )
@@ -118,35 +124,38 @@ class Lineage:
 
 
 def _history(relatives: Relatives, folder: Path, name: str) -> ByDigest:
-    if own := relatives.listed(folder):
-        origins = {version.origin for version in own.values()}
-        return own | {key: each for key, each in relatives.unlisted(name).items() if each.origin in origins}
-    if (lock := sound_lock(folder / LOCK)) and (origins := relatives.origins(name, lock.version)):
-        return relatives.of_origins(name, origins)
+    if relatives.has_list(folder):
+        own = relatives.listed(folder)
+        names = {record.name for record in own.values()}
+        return own | of_origins(relatives.loose(names), origins_of(own))
+    lock = sound_lock(folder / LOCK)
+    if lock is not None and (origins := relatives.origins(lock.version)):
+        return of_origins(relatives.named(lock.name), origins)  # the folder may have been renamed
     return relatives.named(name)
 
 
-def _inherited(relatives: Relatives, name: str, version: str, before: str | None) -> ByDigest:
+def _inherited(relatives: Relatives, folder: Path, name: str, version: str, before: str | None) -> ByDigest:
     """What a folder without a list takes over as `version` is built there, where `before` lay."""
-    if before is not None and (origins := relatives.origins(name, before)):
-        return relatives.of_origins(name, origins)
-    unlisted = relatives.unlisted(name)
-    origins = {each.origin for each in unlisted.values() if each.version == version}
-    return {digest: each for digest, each in unlisted.items() if each.origin in origins}
+    if before is not None and (origins := relatives.origins(before)):
+        lock = sound_lock(folder / LOCK)
+        return of_origins(relatives.named(lock.name if lock is not None else name), origins)
+    homeless = relatives.homeless(name)
+    made = {digest: each for digest, each in homeless.items() if each.version == version}
+    return of_origins(homeless, origins_of(made))
 
 
 def _origin(relatives: Relatives, version: Version, replaced: Predecessor | None) -> str:
     """The first version of the dataset, as far as this cache knows."""
     if replaced is None:
         return version.version
-    return min(relatives.origins(version.name, replaced.version), default=replaced.version)
+    return min(relatives.origins(replaced.version), default=replaced.version)
 
 
-def _left_by_killed(relatives: Relatives, listed: ByDigest, version: Version) -> str | None:
-    """The record of this version that a build left which was killed before it could list it: newer than all others."""
-    unlisted = relatives.unlisted(version.name)
-    newest = max(unlisted, key=lambda digest: built_at(unlisted[digest]), default=None)
-    newest_listed = max(map(built_at, listed.values()), default="")
-    if newest is None or unlisted[newest].version != version.version or built_at(unlisted[newest]) <= newest_listed:
-        return None
-    return newest
+def _left_by_killed(relatives: Relatives, listed: ByDigest, made: Version) -> str | None:
+    """The record of the same step that a build left which was killed before it could list it: newer than all others."""
+    newest = max(map(built_at, listed.values()), default="")
+    for digest, record in relatives.loose({made.name}).items():
+        same = (record.version, record.origin, record.predecessor) == (made.version, made.origin, made.predecessor)
+        if same and built_at(record) > newest:
+            return digest
+    return None

@@ -1,5 +1,6 @@
 """`history`: every version that was built, the newest first, with what changed and what it cost."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from distill_build.stages.prompts import packed_folder
+from distill_build.versions.archive import Archive
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.workspace import Workspace
 from tests.server import ScriptedServer, status
@@ -170,3 +172,45 @@ def test_versions_of_another_machine_that_share_the_name_alone_are_told_apart(
     assert workspace.raw("history", "--json").document["others"] == [theirs]
     assert f"of another dataset called sports, come by import or pull: {theirs[:12]}" in workspace.raw("history").stdout
     assert workspace.raw("checkout", theirs, "-o", "outputs/theirs").status == 0
+
+
+def test_a_folder_that_was_renamed_has_its_history_and_goes_on_with_it(workspace: Workspace) -> None:
+    build(workspace, [], ["questions_per_tag=2"])
+    made = digests(workspace)
+    shutil.move(workspace.folder(), workspace.folder("games"))
+    assert digests(workspace, "games") == made
+    assert workspace.raw("checkout", "latest~1", "games").status == 0
+    build(workspace, ["name=games", "questions_per_tag=3"])
+    assert digests(workspace, "games")[:2] == made
+    assert steps(workspace, "games")[2] == (["questions_per_tag"], None)
+
+
+def test_what_another_project_did_to_the_same_version_is_no_cause_of_a_change(
+    workspace: Workspace, tmp_path: Path, server: ScriptedServer
+) -> None:
+    """The other's prompt differs by a comment, which changes no request."""
+    build(workspace, [])
+    (tmp_path / "other/prompts/en").mkdir(parents=True)
+    packed = (packed_folder() / "en/answers.jinja").read_text(encoding="utf-8")
+    (tmp_path / "other/prompts/en/answers.jinja").write_text("{# a comment #}" + packed)
+    other = InProcess(tmp_path / "other", server)
+    build(other, [f"cache.dir={workspace.root}/.distill-cache"])
+    build(workspace, ["questions_per_tag=2"])
+    assert steps(workspace) == [([], "the first version"), (["questions_per_tag"], None)]
+
+
+def test_a_version_of_an_older_release_claims_nothing_of_what_it_replaced(workspace: Workspace) -> None:
+    build(workspace, [])
+    archive = Archive(workspace.root / ".distill-cache")
+    (record,) = archive.all()
+    root = archive.root(workspace.folder())
+    assert root is not None
+    row = json.loads(archive.record_bytes(root.versions[0]))
+    del row["origin"], row["predecessor"]
+    old = archive.add_record(json.dumps(row).encode())
+    archive.register(workspace.folder(), "sports", [old])
+    archive.record_file(root.versions[0]).unlink()
+    assert steps(workspace) == [([], "what it replaced was not recorded by the release that made it")]
+    build(workspace, ["questions_per_tag=2"])
+    assert steps(workspace)[1] == (["questions_per_tag"], None)
+    assert digests(workspace)[0] == record.version

@@ -59,7 +59,7 @@ def test_wherever_a_build_is_killed_its_version_is_kept_whole_and_once(tmp_path:
     kept = history(project)
     assert [restored(project, version, tmp_path / version.version) for version in kept] == wanted
     assert kept[0].spent.calls == 7
-    assert archive_of(project).holds(project.folder(), kept[-1].version)
+    assert archive_of(project).newest(project.folder(), kept[-1].version)
 
 
 def test_a_build_that_changes_nothing_keeps_nothing(tmp_path: Path, server: ScriptedServer) -> None:

@@ -45,9 +45,10 @@ class Place:
         """As a build does that makes `digest`, from what the folder's lock names; says whether it was news."""
         lock = sound_lock(self.folder / LOCK)
         held = lock.version if lock is not None else None
-        news = not self.archive.adopt(self.folder, "sports", digest, held)
+        self.archive.inherit(self.folder, "sports", digest, held)
+        news = self.archive.is_news(self.folder, digest, held)
         if news:
-            before = self.archive.find(held, "sports") if held is not None else None
+            before = self.archive.newest(self.folder, held) if held is not None else None
             self.archive.add(self.folder, version(digest, minute), before.as_predecessor() if before else None)
         self.check_out(digest)
         return news
@@ -93,7 +94,7 @@ def carry(source: Place, target: Place) -> None:
 
 def test_reading_an_archive_that_is_not_there_makes_nothing(here: Place) -> None:
     assert here.history == []
-    assert not here.archive.holds(here.folder, ONE)
+    assert not here.archive.newest(here.folder, ONE)
     assert here.archive.all_roots() == []
     assert here.archive.find(ONE) is None
     assert not here.archive.directory.exists()
@@ -173,6 +174,17 @@ def test_what_another_machine_calls_the_same_and_began_otherwise_is_no_part_of_a
     assert there.history == [ONE, THREE]
 
 
+def test_a_strangers_record_of_the_same_version_is_not_taken_for_ones_own(here: Place, there: Place) -> None:
+    here.add(ONE, 1)
+    for minute, digest in enumerate((TWO, FOUR, THREE), start=2):
+        there.add(digest, minute)
+    carry(there, here)
+    here.add(THREE, 9)
+    own = here.archive.history(here.folder, "sports")
+    assert [each.version for each in own] == [ONE, THREE]
+    assert own[1].predecessor == version(ONE, 1).as_predecessor(), "and not what the stranger replaced"
+
+
 # Folders that share a cache
 
 
@@ -211,6 +223,36 @@ def test_checking_out_in_a_clone_hides_none_of_the_other_versions(here: Place, t
     assert other.history == [ONE, TWO, THREE]
 
 
+def test_a_project_that_goes_away_joins_no_other_ones_history(here: Place, tmp_path: Path) -> None:
+    """They began with the same version, on one cache, and know nothing of each other."""
+    other = Place(here.archive, tmp_path / "elsewhere" / "sports")
+    other.folder.mkdir(parents=True)
+    here.add(ONE, 1)
+    assert other.build(ONE, 2)
+    other.add(TWO, 3)
+    shutil.move(tmp_path / "elsewhere", tmp_path / "unplugged")
+    assert here.history == [ONE]
+    assert here.archive.strangers(here.folder, "sports") == []
+
+
+def test_what_a_version_replaced_is_told_by_ones_own_record_of_it(here: Place, tmp_path: Path) -> None:
+    other = Place(here.archive, tmp_path / "elsewhere" / "sports")
+    other.folder.mkdir(parents=True)
+    here.add(ONE, 1)
+    other.archive.add(other.folder, replace(version(ONE, 2), recipe="cd" * 32))
+    newest = here.archive.newest(here.folder, ONE)
+    assert newest is not None
+    assert newest.recipe == "ab" * 32
+
+
+def test_a_folder_whose_versions_cannot_be_read_takes_over_no_other_ones(here: Place, tmp_path: Path) -> None:
+    other = Place(here.archive, tmp_path / "elsewhere" / "sports")
+    other.folder.mkdir(parents=True)
+    here.archive.record_file(here.add(ONE, 1)).unlink()
+    other.add(TWO, 2)
+    assert here.history == []
+
+
 def test_a_history_that_lost_its_beginning_still_knows_what_was_replaced(here: Place) -> None:
     first = here.add(ONE, 1)
     here.add(TWO, 2)
@@ -225,12 +267,13 @@ def test_a_history_that_lost_its_beginning_still_knows_what_was_replaced(here: P
 def test_a_record_that_a_killed_build_could_not_list_any_more_is_listed_by_the_next(here: Place) -> None:
     """It says what the version cost; the build that comes after finds all in the cache."""
     here.add(ONE, 1)
-    left = here.archive.add_record(msgspec.json.encode(replace(version(TWO, 2), origin=ONE)))
+    step = replace(version(TWO, 2), origin=ONE, predecessor=version(ONE, 1).as_predecessor())
+    left = here.archive.add_record(msgspec.json.encode(step))
     assert here.history == [ONE, TWO]
-    assert not here.archive.holds(here.folder, TWO)
+    assert not here.archive.newest(here.folder, TWO)
     assert here.add(TWO, 3) == left
     assert here.history == [ONE, TWO]
-    assert here.archive.holds(here.folder, TWO)
+    assert here.archive.newest(here.folder, TWO)
 
 
 def test_a_version_that_was_built_before_what_is_listed_is_a_new_one_when_it_comes_back(here: Place) -> None:
@@ -257,7 +300,7 @@ def test_a_damaged_record_is_noticed_and_no_build_fails_for_it(here: Place, dama
     here.archive.record_file(digest).write_bytes(damage)
     with pytest.raises(CorruptEntryError, match="damaged"):
         here.archive.record(digest)
-    assert not here.archive.holds(here.folder, ONE)
+    assert not here.archive.newest(here.folder, ONE)
     here.add(TWO, 2)
     assert here.history == [TWO]
     assert here.build(ONE, 3), "it is kept anew"
@@ -276,7 +319,7 @@ def test_a_record_of_another_scheme_is_told_apart_from_damage_whatever_its_shape
     with pytest.raises(StorageError, match=f"scheme {RECORD_SCHEME + 1}") as caught:
         here.archive.record(digest)
     assert not isinstance(caught.value, CorruptEntryError)
-    assert not here.archive.holds(here.folder, ONE)
+    assert not here.archive.newest(here.folder, ONE)
     findings = Findings()
     VersionsCheck(here.archive, Quarantine(here.archive.directory, datetime(2026, 1, 1, tzinfo=UTC)), findings).run()
     assert here.archive.record_bytes(digest) == other, "fsck leaves it alone"
@@ -321,6 +364,23 @@ def test_a_version_comes_back_beside_those_whose_records_are_gone(here: Place) -
     root = here.archive.root(here.folder)
     assert root is not None
     assert root.versions == [gone, one, two]
+
+
+def test_a_version_that_comes_back_stands_where_it_was_built(here: Place) -> None:
+    two = here.archive.add_record(msgspec.json.encode(replace(version(TWO, 2), origin=ONE)))
+    one, three = here.add(ONE, 1), here.add(THREE, 3)
+    here.archive.include(here.folder, here.archive.record(two))
+    root = here.archive.root(here.folder)
+    assert root is not None
+    assert root.versions == [one, two, three]
+
+
+def test_a_version_that_is_kept_again_did_not_replace_itself(here: Place) -> None:
+    """As where `cache fsck` has set its record aside."""
+    here.add(ONE, 1)
+    here.archive.record_file(here.add(TWO, 2)).unlink()
+    here.archive.add(here.folder, version(TWO, 3), version(TWO, 2).as_predecessor())
+    assert here.archive.history(here.folder, "sports")[-1].predecessor == version(ONE, 1).as_predecessor()
 
 
 def test_only_damage_that_may_be_its_own_is_told_to_a_dataset(here: Place, tmp_path: Path) -> None:
