@@ -80,11 +80,12 @@ def run_composed(composed: "DictConfig | ComposedSweep", job: "Job", sweep: Swee
         job(composed)
         return job.outcome(0)
     if not composed.is_plain:
-        from distill_build.sweeps.launching import hand_out, refuse_search
+        from distill_build.sweeps.launching import hand_out
+        from distill_build.sweeps.scope import refuse_search
 
         if launched is not None:
             return hand_out(composed, launched())
-        refuse_search(composed.master)
+        refuse_search(composed)
     return sweep(composed.variants())
 
 

@@ -18,7 +18,7 @@ from distill_build.options import Options
 from distill_build.records import number_of
 from distill_build.settings import Settings
 from distill_build.stages.report import Report
-from distill_build.sweeps.done import Done, conclude
+from distill_build.sweeps.done import Done, conclude, conclude_interrupted
 from distill_build.sweeps.goals import Goal
 from distill_build.sweeps.jobs import Job, Sweep, jobs_in, refuse_several, settings_key
 from distill_build.sweeps.launching import Launch
@@ -144,8 +144,7 @@ class LaunchedSweep:
         jobs = make_ready(batch, self._options)
         with alone(self._folder, self._run_id, self._console.note):
             try:
-                work_on(jobs, self._options.until, self._console.note, build)
-            except InterruptedBuildError:
-                if self._work.reports:  # their files are new
-                    self._conclude()
+                work_on(self._work, jobs, self._options.until, self._console.note, build)
+            except (InterruptedBuildError, KeyboardInterrupt):  # a launcher's own way to end
+                conclude_interrupted(self._sweep(self._jobs.values()), self._work)
                 raise

@@ -11,10 +11,11 @@ from distill_build.engine.ledger import new_run_id
 from distill_build.errors import InterruptedBuildError, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject
-from distill_build.sweeps.done import Done, conclude
+from distill_build.sweeps.done import Done, conclude, conclude_interrupted
 from distill_build.sweeps.goals import Goal
 from distill_build.sweeps.jobs import Sweep, same_sentence, sweep_of
 from distill_build.sweeps.ready import Ready, make_ready
+from distill_build.sweeps.results import calls_behind
 from distill_build.sweeps.shares import total
 from distill_build.sweeps.variants import Variant
 from distill_build.sweeps.work import Work, alone, work_on
@@ -67,10 +68,9 @@ def bring_up_to_date(sweep: Sweep, jobs: Sequence[Ready], options: Options, cons
 
     with alone(sweep.folder, run_id, console.note):
         try:
-            work_on(jobs, options.until, console.note, together)
+            work_on(work, jobs, options.until, console.note, together)
         except InterruptedBuildError:
-            if work.reports:  # their files are new
-                conclude(sweep, work, time.monotonic() - started)
+            conclude_interrupted(sweep, work)
             raise
         return conclude(sweep, work, time.monotonic() - started)
 
@@ -79,12 +79,12 @@ def document(done: Done) -> JsonObject:
     """The document of `build -m --json`: the shape of `build --json` for all jobs together, and a row for each."""
     tally, union = done.tally, done.results.union
     prompt, completion = tally.tokens
-    rows = done.results.rows
+    rows, behind = done.results.rows, calls_behind(done.sweep.jobs)
     return {
         "calls": tally.asked,
         "exact": True,
         "stages": {
-            name: {"cached": done.work.cached.get(name, stage.cached), "ask": stage.asked, "unknown": 0}
+            name: {"cached": max(0, behind[name] - stage.answered), "ask": stage.asked, "unknown": 0}
             for name, stage in tally.stages.items()
         },
         "tokens": {"prompt": prompt, "completion": completion},
@@ -95,6 +95,9 @@ def document(done: Done) -> JsonObject:
         "seconds": round(done.seconds, 3),
         "jobs": [msgspec.to_builtins(row) for row in rows],
         "union": msgspec.to_builtins(union),
-        "sum": {"calls": sum(row.calls for row in rows), "usd": total(row.usd for row in rows if row.error is None)},
+        "sum": {
+            "calls": sum(row.calls for row in rows),
+            "usd": total(row.usd for row in rows if row.version is not None),
+        },
         "exit_code": done.status,
     }

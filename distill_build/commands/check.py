@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from distill_build.commands.examination import Examination, distinct
+from distill_build.console.page import print_lines
 from distill_build.console.words import money
+from distill_build.console.wrapping import visible
 from distill_build.errors import ConfigurationError
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
@@ -28,8 +30,7 @@ def check(examinations: Sequence[Examination], options: Options) -> int:
     """Asks one endpoint after the other, so that no limit of an endpoint is exceeded, and prints what was found."""
     asyncio.run(_examine(examinations))
     people = sys.stderr if options.json else sys.stdout
-    for line in lines(examinations, quiet=options.quiet):
-        print(printable(line), file=people)
+    print_lines(map(visible, lines(examinations, quiet=options.quiet)), people)
     if options.json:
         print(json.dumps(document(examinations), ensure_ascii=False, indent=2))
     return 0 if all(each.works for each in examinations) else ConfigurationError.exit_code
@@ -120,8 +121,3 @@ def usd(examinations: Sequence[Examination]) -> float | None:
             return None
         total += (each.prompt_tokens * prices.prompt + each.completion_tokens * prices.completion) / MILLION
     return total
-
-
-def printable(text: str) -> str:
-    """`text` without what could move a terminal's cursor: endpoints are quoted in it."""
-    return "".join(character if character.isprintable() else "�" for character in text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from distill_build.commands.notes import notes
 from distill_build.commands.plan import plan_of
+from distill_build.console.page import print_lines
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
@@ -52,7 +53,7 @@ def run(settings: Settings, options: Options) -> int:
     if options.json:
         print(json.dumps(explanation.row(), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(explanation.lines()))
+        print_lines(explanation.lines())
     return 0
 
 
@@ -69,10 +70,10 @@ def _explain_item(session: Session, options: Options) -> int:
         rows = [{"input": each.path, "old": _plain(each.old), "new": _plain(each.new)} for each in differences]
         print(json.dumps({"item": options.arguments[0], "changed": rows}, ensure_ascii=False, indent=2))
     elif differences:
-        print(f"the request behind {options.arguments[0]} would be another one now:")
-        print("\n".join(line for each in differences for line in _difference_lines(each.path, each.old, each.new)))
+        print_lines([f"the request behind {options.arguments[0]} would be another one now:"])
+        print_lines(line for each in differences for line in _difference_lines(each.path, each.old, each.new))
     else:
-        print(f"nothing that goes into the request behind {options.arguments[0]} has changed")
+        print_lines([f"nothing that goes into the request behind {options.arguments[0]} has changed"])
     return 0
 
 

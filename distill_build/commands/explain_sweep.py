@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from distill_build.commands.build_sweep import checked_sweep
 from distill_build.commands.explain import explain
+from distill_build.console.page import print_lines
 from distill_build.errors import UsageError
 from distill_build.options import Options
 from distill_build.sweeps.jobs import in_row
@@ -24,5 +25,5 @@ def run(variants: Sequence[Variant], options: Options) -> int:
         print(json.dumps(document, ensure_ascii=False, indent=2))
         return 0
     for job, explanation in jobs:
-        print("\n".join([job.words, *(f"  {line}" for line in explanation.lines())]))
+        print_lines([job.words, *(f"  {line}" for line in explanation.lines())])
     return 0

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from distill_build.commands.notes import notes
+from distill_build.console.page import print_lines
 from distill_build.engine.artefacts import file_state
 from distill_build.export import check_formats
 from distill_build.options import Options
@@ -21,8 +22,7 @@ def run(settings: Settings, options: Options) -> int:
     if options.json:
         print(json.dumps(document(dataset, files), ensure_ascii=False, indent=2))
     elif not options.quiet:
-        for path in files:
-            print(f"{path}  {path.stat().st_size:,} bytes")
+        print_lines(f"{path}  {path.stat().st_size:,} bytes" for path in files)
     return 0
 
 

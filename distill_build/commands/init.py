@@ -12,6 +12,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
+from distill_build.console.page import HANG, Line, print_lines
 from distill_build.errors import StorageError, UsageError
 from distill_build.options import Options
 from distill_build.stages.prompts import SUFFIX, packed_folder
@@ -38,7 +39,7 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps({"directory": str(folder), "files": sorted(files)}, ensure_ascii=False, indent=2))
     elif not options.quiet:
-        print("\n".join(text(folder)))
+        print_lines(text(folder))
     return 0
 
 
@@ -83,13 +84,13 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
         raise StorageError(f"{error.filename or folder} cannot be written: {error.strerror}; nothing was") from error
 
 
-def text(folder: Path) -> Iterator[str]:
+def text(folder: Path) -> Iterator[str | Line]:
     """What was written, and what to do next."""
     rows = [(place, purpose) for place, (_, purpose) in FILES.items()]
     rows.insert(1, (f"{PROMPTS}/", "the prompts: copies of our own, to be changed"))
     width = max(len(place) for place, _ in rows)
     yield f"A dataset project is in {folder.absolute()}:"
-    yield from (f"  {place:<{width}}  {purpose}" for place, purpose in rows)
+    yield from (((f"  {place:<{width}}  ", "plain"), HANG, (purpose, "plain")) for place, purpose in rows)
     yield from ("", "Say what you want in conf/distill.yaml (the topic is sports, the model a small local one), then:")
     if folder != Path():
         yield f"  cd {shlex.quote(str(folder))}"

@@ -4,7 +4,8 @@ import difflib
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from distill_build.commands.notes import notes
@@ -70,7 +71,7 @@ def find_cache(options: Options, dataset: Dataset | None = None) -> Path:
     where the datasets have several; StorageError where its marker is lost, damaged, or of another scheme.
     """
     place = find_cache_to_check(options, dataset)
-    CacheDirectory(place).check_ownership()
+    CacheDirectory(place).check_marker()
     return place
 
 
@@ -95,12 +96,13 @@ def find_versions(options: Options, name: str | None = None) -> tuple[Dataset, N
 
 
 def _called(wanted: str) -> Dataset:
-    for folder in (OUTPUTS / wanted, folder_at(wanted), OUTPUTS / dataset_name(wanted)):
+    places = (OUTPUTS / wanted, folder_at(wanted), OUTPUTS / dataset_name(wanted))
+    for folder in places:
         if _is_dataset(folder):
             return Dataset(folder)
     names = [folder.name for folder in _folders()]
     near = difflib.get_close_matches(dataset_name(wanted), names, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else _what_there_is(names)
+    hint = _job_beside(places) or (f"did you mean '{near[0]}'?" if near else _what_there_is(names))
     raise UsageError(f"there is no dataset '{wanted}': {hint}")
 
 
@@ -114,26 +116,38 @@ def _only() -> Dataset:
 
 
 def _what_there_is(names: list[str]) -> str:
-    if not names and (job := next(_jobs(), None)) is not None:
-        return f"name the folder of a sweep's job, as in -o {_pasted(str(job))}"
+    if not names and (job := _job_in([OUTPUTS])):
+        return job
     if not names:
         return "build one, as in distill-build topic=sports, or name a dataset's folder with -o DIR"
     return f"{OUTPUTS}/ holds {', '.join(names)}; a folder elsewhere is named with -o DIR"
+
+
+def _job_beside(places: Sequence[Path]) -> str | None:
+    """What is to be said where one of `places` is a sweep, or was to be one."""
+    from distill_build.sweeps.jobs import SWEEPS  # which reads the prompts' language, and is wanted for a mistake alone
+
+    return _job_in([*places, OUTPUTS]) if any(SWEEPS in place.parts for place in places) else None
+
+
+def _job_in(places: Iterable[Path]) -> str | None:
+    job = next(chain.from_iterable(map(_jobs, places)), None)
+    return None if job is None else f"name the folder of a sweep's job, as in -o {_pasted(str(job))}"
 
 
 def _folders() -> list[Path]:
     return sorted(folder for folder in OUTPUTS.glob("*") if _is_dataset(folder))
 
 
-def _jobs() -> Iterator[Path]:
-    """The folders of the jobs of all sweeps."""
-    from distill_build.sweeps.jobs import SWEEPS  # which reads the prompts' language, and is wanted for a mistake alone
+def _jobs(place: Path) -> Iterator[Path]:
+    """The folders of the jobs of all sweeps in `place`, which may be one."""
+    from distill_build.sweeps.jobs import SWEEPS  # as above
 
     return (
         folder
-        for place in (SWEEPS, f"*/{SWEEPS}")
-        for folder in sorted(OUTPUTS.glob(f"{place}/*/*"))
-        if _is_dataset(folder)
+        for pattern in ("*", "*/*", f"{SWEEPS}/*/*", f"*/{SWEEPS}/*/*")
+        for folder in sorted(place.glob(pattern))
+        if folder.parent.parent.name == SWEEPS and _is_dataset(folder)
     )
 
 

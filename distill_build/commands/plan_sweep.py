@@ -13,6 +13,7 @@ from distill_build.sweeps.jobs import Sweep, in_row
 from distill_build.sweeps.planning import Planning, SweepPlan
 from distill_build.sweeps.ready import Ready, make_ready, of_job
 from distill_build.sweeps.variants import Variant
+from distill_build.sweeps.work import of_folder
 
 
 def run(variants: Sequence[Variant], options: Options) -> int:
@@ -51,7 +52,10 @@ async def plan_of(jobs: Sequence[Ready], options: Options, note: Callable[[str],
     planning = Planning(store, options, note)
     try:
         for ready in jobs:
-            await planning.add(ready)
+            try:
+                await planning.add(ready)
+            except (DistillError, OSError) as error:
+                raise of_job(ready.job, len(jobs))(of_folder(ready, error)) from error
     finally:
         if store is not None:
             store.close()

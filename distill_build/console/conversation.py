@@ -80,10 +80,11 @@ class Conversation:
 
         if done.reports or done.errors:
             self._screen = self._rich_screen()
-        table = sweeps.report_table(done, goals)
-        show_jobs(self._screen, table, verbose=self._verbose)
-        if table.best:
-            self._say([sweeps.marked(goals)])
+        if any(row.error is None for row in done.results.rows):  # else there is nothing to compare
+            table = sweeps.report_table(done, goals)
+            show_jobs(self._screen, table, verbose=self._verbose)
+            if table.best:
+                self._say([sweeps.marked(goals)])
         self._say(sweeps.ending(done))
 
     def _say(self, lines: Iterable[Line]) -> None:

@@ -35,6 +35,8 @@ class LiveScreen:
 
     def __init__(self, stream: Stream) -> None:
         self._console = Console(file=cast(IO[str], stream), force_terminal=True, highlight=False, emoji=False)
+        if not self._console.width:  # rich believes COLUMNS=0
+            self._console.width = stream.width
 
     @property
     def width(self) -> int:

@@ -86,7 +86,8 @@ class ColourPage:
         from rich.console import Console
 
         self._stream = stream
-        self._console = Console(file=cast(IO[str], stream), force_terminal=True, highlight=False, emoji=False)
+        file, width = cast(IO[str], stream), stream.width
+        self._console = Console(file=file, width=width, force_terminal=True, highlight=False, emoji=False)
 
     @property
     def width(self) -> int:

@@ -49,9 +49,12 @@ class Stream:
 
     @property
     def width(self) -> int:
-        """Cells in a row."""
+        """Cells in a row: what COLUMNS says, where that is a number above 0, or else the terminal."""
+        columns = os.environ.get("COLUMNS", "")
         try:
-            return int(os.environ.get("COLUMNS") or os.get_terminal_size(self.fileno()).columns or 80)
+            if columns.isdecimal() and int(columns):
+                return int(columns)
+            return os.get_terminal_size(self.fileno()).columns or 80
         except (OSError, ValueError):
             return WIDTH_WITHOUT_TERMINAL
 

@@ -79,6 +79,6 @@ class SweepTable:
         return Grid(heads, (*rows, total), going, loud)
 
     def _left_out(self, grid: Grid) -> Iterator[Line]:
-        gone = [column.head for column in self.columns if column.head not in grid.heads[1:]]
+        gone = [column.head for column in self.columns if column.tells and column.head not in grid.heads[1:]]
         if gone:
             yield Line(f"no room for {', '.join(gone)}: {self.elsewhere}", "quiet")

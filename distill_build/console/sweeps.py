@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from distill_build.console.forecast import cap
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from distill_build.stages.plan import Plan
     from distill_build.sweeps.done import Done
     from distill_build.sweeps.goals import Goal
-    from distill_build.sweeps.jobs import Sweep
+    from distill_build.sweeps.jobs import Job, Sweep
     from distill_build.sweeps.planning import SweepPlan
     from distill_build.sweeps.results import Row, Union
 
@@ -79,6 +80,8 @@ def _saved(union: float | None, alone: float | None) -> str:
     return "" if not union or alone is None else f"; {rough_money(union)} together, {rough_money(alone)} one by one"
 
 
+CAUSES_SHOWN = 3
+"""Of jobs that failed: each may take several rows."""
 SHOWN_AS: dict[str, str] = {
     "unique": "unique",
     "near_duplicates": "near-dup",
@@ -122,7 +125,7 @@ def report_table(done: "Done", goals: Sequence["Goal"] = ()) -> SweepTable:
         (*cheap, "tags", "its share", "leaves", "tokens", "answers", "near-dup", "failed", "cost alone", "version"),
         f"see -v, or {RESULTS} in the sweep's folder",
         kept=frozenset(SHOWN_AS[goal.objective] for goal in goals if goal.objective in SHOWN_AS),
-        best=best_of(rows, goals),
+        best=best_of(rows, goals, {name for name, report in done.reports.items() if report.stopped}),
     )
 
 
@@ -180,12 +183,7 @@ def _behind(done: "Done") -> str:
 
 def troubles(done: "Done") -> Iterator[Line]:
     """What nobody may miss: jobs that failed, a cap that was reached, missing items."""
-    by_sentence: dict[str, list[str]] = {}
-    for job in done.sweep.jobs:
-        if (error := done.errors.get(job.name)) is not None:
-            by_sentence.setdefault(str(error), []).append(called(job))
-    for sentence, words in by_sentence.items():
-        yield Line(f"failed: {', '.join(words)}: {sentence}", "bad")
+    yield from failed(done)
     for sentence in dict.fromkeys(report.stopped for report in done.reports.values() if report.stopped):
         yield Line(sentence, "bad")
     for report in done.reports.values():
@@ -195,3 +193,17 @@ def troubles(done: "Done") -> Iterator[Line]:
     if short:
         place = done.sweep.folder / "*" / "failures.jsonl"
         yield Line(f"items are missing in {', '.join(short)}: see {place}", "warning")
+
+
+def failed(done: "Done") -> Iterator[Line]:
+    """Why jobs failed, a cause once; of many causes the first few."""
+    causes: dict[str, list[Job]] = {}
+    for job in done.sweep.jobs:
+        if (error := done.errors.get(job.name)) is not None:
+            causes.setdefault(str(error).replace(str(job.folder), str(done.sweep.folder / "*")), []).append(job)
+    for sentence, jobs in islice(causes.items(), CAUSES_SHOWN):
+        said = sentence if len(jobs) > 1 else str(done.errors[jobs[0].name])
+        yield Line(f"failed: {', '.join(map(called, jobs))}: {said}", "bad")
+    more = [called(job) for jobs in list(causes.values())[CAUSES_SHOWN:] for job in jobs]
+    if more:
+        yield Line(f"failed: {', '.join(more)}: --json says why", "bad")

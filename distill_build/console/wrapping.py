@@ -32,8 +32,8 @@ def wrapped(text: str, width: int) -> list[str]:
 def rows(text: str, width: int, hang: int | None = None) -> Iterator[tuple[str, int, int]]:
     """The margin of each row of a line, and which part of `text` stands on it.
 
-    What follows the first row stands `hang` cells from the left, or somewhat more than `text` itself. A word that is
-    longer than a row is left to the terminal to break, so that it can be copied.
+    What follows the first row stands `hang` cells from the left, or somewhat more than `text` itself, and less where a
+    word needs the room. One that is longer than a row is left to the terminal to break, so that it can be copied.
     """
     if fits(text, width):
         yield "", 0, len(text)
@@ -44,7 +44,8 @@ def rows(text: str, width: int, hang: int | None = None) -> Iterator[tuple[str, 
     for word in WORD.finditer(text):
         if start < end and cells(margin + text[start : word.end()]) > width:
             yield margin, start, end
-            margin, start = " " * min(hang, width // 2), word.end() - len(word[0].lstrip())
+            start = word.end() - len(word[0].lstrip())
+            margin = " " * min(hang, width // 2, width - cells(text[start : word.end()]))
         end = word.end()
     yield margin, start, end
 
@@ -53,6 +54,7 @@ def cut(text: str, width: int) -> str:
     """`text` without the end of it that is too much."""
     if fits(text, width):
         return text
+    text = text[: max(0, width)]  # no character is narrower than a cell, and most of a text may be too much
     while text and cells(text) >= width:
         text = text[:-1]
     return text.rstrip() + CUT
@@ -63,7 +65,7 @@ def shortened(text: str, width: int) -> str:
     if fits(text, width):
         return text
     room = (width - len(CUT)) // 2
-    end = text[-room:]  # no character is narrower than a cell
+    end = text[len(text) - room :]  # as above
     while cells(end) > room:
         end = end[1:]
     return cut(text[: width - room + 1], width - room) + end

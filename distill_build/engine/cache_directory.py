@@ -84,12 +84,20 @@ class CacheDirectory:
     def check_ownership(self) -> None:
         """As `check`, but lets in who brings an interrupted fsck to its end.
 
-        Raises CorruptEntryError where the marker is damaged, or gone from a cache.
+        Raises CorruptEntryError as `check_marker`.
         """
-        if not self._marker.exists():
-            self._refuse_unmarked()
+        if not self.is_there():
             raise StorageError(f"there is no cache at {self.path}: name its folder with --cache-dir DIR")
-        self._read()
+        self.check_marker()
+
+    def check_marker(self) -> None:
+        """As `check_ownership`, of a cache that `is_there`. Raises CorruptEntryError for a marker damaged or gone."""
+        try:
+            self._read()
+        except FileNotFoundError as error:
+            raise CorruptEntryError(
+                f"{self.path} is a cache of distill-build that has lost its {MARKER}: {self._fsck} makes that anew"
+            ) from error
 
     def generation(self) -> str:
         """The word that stands now; empty where there is no marker. Raises StorageError as `check_ownership`."""
@@ -121,8 +129,10 @@ class CacheDirectory:
 
     def _claim(self) -> None:
         others = [item for item in self.path.iterdir() if not any(name in item.name for name in OWN_FILES)]
-        if others and not self._marker.exists():  # another process may have claimed it meanwhile
-            self._refuse_unmarked()
+        if others and self.is_there():  # another process may have claimed it meanwhile
+            self.check_marker()
+            return
+        if others:
             raise StorageError(
                 f"{self.path} is not a cache of distill-build, and not empty: set cache.dir to a folder of its own"
             )
@@ -147,17 +157,13 @@ class CacheDirectory:
     def _damaged(self, reason: str) -> CorruptEntryError:
         return CorruptEntryError(f"{self._marker} is damaged ({reason}): {self._fsck} makes it anew")
 
-    def _refuse_unmarked(self) -> None:
-        if self._is_unmarked() and not self._marker.exists():  # as above: it comes before all else
-            raise CorruptEntryError(
-                f"{self.path} is a cache of distill-build that has lost its {MARKER}: {self._fsck} makes that anew"
-            )
-
     def _is_unmarked(self) -> bool:
         from distill_build.engine.unmarked import holds_records  # as above
 
+        if self.scheme_of_calls() is not None:
+            return True
         with self._reading():
-            return self.scheme_of_calls() is not None or holds_records(self.path)
+            return holds_records(self.path)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -9,9 +9,13 @@ claims must ask for a call once at a time, and open this once.
 """
 
 import fcntl
+import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from distill_build.engine.rows import DATABASE
 
 CLAIMS = "claims.lock"
 OFFSET_DIGITS = 15
@@ -26,10 +30,15 @@ class Claims:
         self._file: BinaryIO | None = None
 
     def take(self, key: str) -> bool:
-        """Claims a call; false where another process has it. On a disk without locks there is nobody to wait for."""
+        """Claims a call; false where another process has it.
+
+        Where the file cannot be opened, or its disk has no locks, nobody is waited for.
+        """
         try:
-            if self._file is None:
-                self._file = self._path.open("ab+")
+            self._file = self._file or self._opened()
+        except OSError:
+            return True
+        try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(key))
         except (BlockingIOError, PermissionError):  # POSIX allows either for a lock that is taken
             return False
@@ -55,6 +64,13 @@ class Claims:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _opened(self) -> BinaryIO:
+        """The file, for all who can write the cache's database."""
+        file = self._path.open("ab+")
+        with suppress(OSError):  # another user's file, or no database yet
+            os.fchmod(file.fileno(), stat.S_IMODE(self._path.with_name(DATABASE).stat().st_mode))
+        return file
 
 
 def _offset(key: str) -> int:

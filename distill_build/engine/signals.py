@@ -12,7 +12,8 @@ INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 def undisturbed() -> Iterator[None]:
     """Ignores Ctrl-C and SIGTERM meanwhile: what they would interrupt is done in milliseconds.
 
-    Signals reach the main thread alone, so in any other there is nothing to ignore.
+    Signals reach the main thread alone, so in any other there is nothing to ignore; who ends the process there leaves a
+    journal, which the next run carries out.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

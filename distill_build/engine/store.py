@@ -67,7 +67,10 @@ class _Write:
 
 
 class Store:
-    """All calls that were ever made. Open it once for a process; close it to end the writer thread."""
+    """All calls that were ever made. Close it to end the writer thread.
+
+    Open it once for a process: a second one that is closed lets go of the first's claims (see `Claims`).
+    """
 
     def __init__(self, directory: Path) -> None:
         """Raises StorageError where `directory` cannot be a cache (see CacheDirectory.prepare)."""

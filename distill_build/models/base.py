@@ -4,6 +4,7 @@ Knows nothing of builds, stages or caches.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -17,6 +18,10 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     prompt: float | None = None
     completion: float | None = None
+
+
+DEFAULT_TIMEOUT_S = 600.0
+"""Of a request, where neither model nor build says one."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,16 +89,17 @@ class ModelFailure(Exception):  # noqa: N818 - a state of one request, told to t
 
 
 Keep = Callable[[ChatResponse], Awaitable[None]]
-Permit = Callable[[], None]
+Permit = Callable[[], AbstractContextManager[None]]
 
 
 class Model(Protocol):
     """One (endpoint, model) pair behind its gate.
 
     `complete` sends `body`, the JSON of a chat completion request, waiting at the gate for its turn.
-    `permit` is called right before every HTTP request that is sent (retries too) and may raise to stop it
-    (a budget); `keep` is awaited with the response while the slot is still held, so that a response is stored
-    before its slot is given to another request.
+    `permit` is entered right before every HTTP request that is sent (retries too), may raise then to stop it
+    (a budget), and is left when the response is kept or the request has failed; `keep` is awaited with the
+    response while the slot is still held, so that a response is stored before its slot is given to another
+    request.
 
     Raises ModelFailure for a request that cannot be made to succeed, and EndpointError for an endpoint
     that refuses every request (wrong key, unknown model, refused parameter, no server at the address).

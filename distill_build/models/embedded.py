@@ -9,7 +9,7 @@ import importlib.util
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -136,9 +136,9 @@ class Embedded:
         address = await self._engine.address()
         endpoint = self._endpoint or self._connect(address)
 
-        def permit_while_alive() -> None:
+        def permit_while_alive() -> AbstractContextManager[None]:
             self._engine.require_alive()
-            permit()
+            return permit()
 
         await endpoint.complete(body, permit=permit_while_alive, keep=keep)
 

@@ -104,6 +104,11 @@ class Gate:
         if self._queue:
             self._admit()
 
+    def forgo(self, tokens: int) -> None:
+        """Gives back what `acquire` booked for a request that is not sent after all; its slot is for `release`."""
+        self._requests.give_back(1)
+        self._tokens.give_back(tokens)
+
     def correct(self, booked: int, used: int) -> None:
         """Says how many tokens a request has really used, after `booked` were taken for it."""
         if self.paces_tokens and booked != used:

@@ -1,7 +1,7 @@
 """A model behind an OpenAI-compatible chat-completions endpoint. The only place that knows httpx and aiohttp.
 
-One attempt: gate → permit → POST → keep → gate freed. A failure that another attempt may mend waits outside
-the gate and comes again. Imported at the first request only, because httpx and aiohttp cost start-up time.
+One attempt: gate → permit → POST → keep → permit left → gate freed. A failure that another attempt may mend waits
+outside of both and comes again. Imported at the first request only, because httpx and aiohttp cost start-up time.
 API: https://platform.openai.com/docs/api-reference/chat
 """
 
@@ -21,6 +21,7 @@ from httpx_aiohttp import AiohttpTransport
 from distill_build.errors import EndpointError
 from distill_build.models.address import api_key, checked_address, environment_proxy
 from distill_build.models.base import (
+    DEFAULT_TIMEOUT_S,
     ChatResponse,
     JsonObject,
     Keep,
@@ -38,7 +39,6 @@ from distill_build.models.transport_errors import translated
 
 CONNECT_TIMEOUT_S = 30.0
 TIMEOUTS = {"connect": CONNECT_TIMEOUT_S, "read": None, "write": None, "pool": None}
-DEFAULT_TIMEOUT_S = 600.0
 DEFAULT_RETRIES = 6
 
 
@@ -104,14 +104,15 @@ class OpenAICompatible:
             await self._transport.aclose()
 
     async def _attempt(self, body: Mapping[str, Any], content: bytes, tokens: int, permit: Permit, keep: Keep) -> None:
-        entered = await self._gate.acquire(tokens)
+        entered, permitted = await self._gate.acquire(tokens), False
         try:
             self._still_usable()
-            permit()
-            response = await self._request(body, content)
-            self._gate.succeeded()
-            self._gate.correct(tokens, used_tokens(response.raw, tokens))
-            await keep(response)
+            with permit():
+                permitted = True
+                response = await self._request(body, content)
+                self._gate.succeeded()
+                self._gate.correct(tokens, used_tokens(response.raw, tokens))
+                await keep(response)
         except RetryableError as failure:
             self._hold_back(failure, entered)
             raise
@@ -119,6 +120,8 @@ class OpenAICompatible:
             self._fatal = str(error)
             raise
         finally:
+            if not permitted:
+                self._gate.forgo(tokens)
             self._gate.release()
 
     def _still_usable(self) -> None:

@@ -4,6 +4,7 @@ Knows nothing of what is asked, or of how a reply is judged.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -108,8 +109,9 @@ class Probe:
             return Outcome(refusal=f"{failure.cause}: {failure.detail}", passing=passing)
         return Outcome(raw=kept[0].raw, seconds=kept[0].seconds)
 
-    def _count(self) -> None:
+    def _count(self) -> AbstractContextManager[None]:
         self.requests += 1
+        return nullcontext()
 
 
 class Listener(OpenAICompatible):

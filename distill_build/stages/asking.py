@@ -1,7 +1,6 @@
 """The part of a build that asks models: opens them, walks the pipeline, and ends well however it ends."""
 
 import asyncio
-import math
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
 from distill_build.engine.store import Store
 from distill_build.errors import InterruptedBuildError, StorageError
-from distill_build.models.base import Limits, ModelSettings
+from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelSettings
 from distill_build.models.factory import place_of
 from distill_build.options import Options
 from distill_build.settings import Settings, Stage
@@ -51,8 +50,12 @@ class Asking:
         basis: Basis,
         shared: Shared | None = None,
         name: str = "",
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`shared` is what builds side by side have in common, in which the models of this one go by its `name`."""
+        """`shared` is what builds side by side have in common, in which the models of this one go by its `name`.
+
+        `note` tells the person, where there is no `shared` to do so.
+        """
         self.session = session
         self.options = options
         self.store = store
@@ -60,7 +63,8 @@ class Asking:
         self.basis = basis
         self.tally = Tally()
         self.name = name
-        self.shared = shared or Shared(roles_of(session.settings, name), session.settings.budget, ledger.folder)
+        roles, budget = roles_of(session.settings, name), session.settings.budget
+        self.shared = shared or Shared(roles, budget, ledger.folder, note=note)
         self.halt = self.shared.halt()
         self.caller = self._caller()
 
@@ -114,7 +118,7 @@ class Asking:
     def _caller(self) -> Caller:
         session = self.session
         return Caller(
-            Books(self.store, self.tally, self.shared.spending, self.ledger),
+            Books(self.store, self.tally, self.shared.spending, self.ledger, self.shared.waiting),
             self.basis.held,
             {stage: self._seat(stage) for stage in STAGES},
             calls=self.shared.calls,
@@ -142,7 +146,7 @@ class Asking:
         settings = self.session.settings
         model = settings.role(stage)
         limits = settings.limits_for(model)
-        reasks, timeout_s = limits.reasks or 0, limits.timeout_s or math.inf
+        reasks, timeout_s = limits.reasks or 0, limits.timeout_s or DEFAULT_TIMEOUT_S
         asked = self.shared.models[role_name(self.name, stage)]
         return Seat(model.name, asked, model.prices, reasks, model.structured, self.session.prompts, timeout_s)
 

@@ -87,7 +87,7 @@ async def _walk(
         basis.locked.refuse_requests(plan, session)
     elif plan.calls:
         console.plan(plan, session.settings)
-    asking = Asking(session, options, store, ledger, basis)
+    asking = Asking(session, options, store, ledger, basis, note=console.note)
     ledger.write("plan", target=asking.target, **plan.row())
     rows = LeafRows(new, basis.kept)
     return Walked(await _ask(asking, plan, rows, console), asking, rows)

@@ -5,7 +5,8 @@ it brings.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -49,12 +50,16 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Where a build enters what it asks for. `spending` may be that of several builds."""
+    """Where a build enters what it asks for. `spending` may be that of several builds.
+
+    `waiting` is told of each call that waits for another process.
+    """
 
     store: Responses
     tally: Tally
     spending: Spending
     ledger: Ledger
+    waiting: Callable[[], None]
 
     async def put(self, entry: Entry, *, displace: bool) -> Entry:
         """Stores a response that has come; see `Store.put`."""
@@ -69,7 +74,7 @@ class Books:
 
 
 class _Overtaken(Exception):  # noqa: N818 - no error: another process was sooner
-    """The call was answered by another process while this one waited for a slot."""
+    """The call was answered by another process while this one waited."""
 
     def __init__(self, entry: Entry) -> None:
         super().__init__(entry.key)
@@ -110,48 +115,56 @@ class Sending:
         self._ended = ended
         self._index = len(entry.attempts) if entry is not None else 0
         self._added = _reask_messages(call, entry, seat) if entry is not None else ()
-        self._waits = not displace  # who asks anew wants an answer of its own
+        self._patience_s = 0.0 if displace else seat.timeout_s  # who asks anew wants an answer of its own
         self._outcome: tuple[Entry, Rejection | Accepted] | None = None
         self.overtaken = False
 
     async def send(self) -> tuple[Entry, Rejection | Accepted]:
         """The entry as it stands afterwards, with the verdict on this attempt. Raises ModelFailure."""
-        while self._outcome is None:
-            try:
-                await self._seat.model.complete(self._body(), permit=self._permit, keep=self._keep)
-            except _Overtaken as overtaken:
-                self.overtaken = True
-                return overtaken.entry, _verdict_on(self._call, overtaken.entry)
-            except _Claimed:
+        try:
+            while self._outcome is None:
                 await self._until_free()
-            else:
-                assert self._outcome is not None, "a request ends with a response or a failure"  # noqa: S101
-            finally:
-                self._books.claims.release(self._call.key)
+                with suppress(_Claimed):
+                    await self._seat.model.complete(self._body(), permit=self._permit, keep=self._keep)
+                    assert self._outcome is not None, "a request ends with a response or a failure"  # noqa: S101
+        except _Overtaken as overtaken:
+            self.overtaken = True
+            return overtaken.entry, _verdict_on(self._call, overtaken.entry)
         return self._outcome
 
     async def _until_free(self) -> None:
-        """Waits outside the model's slot for another process's answer or end, at most as long as a request may take.
+        """Waits outside the model's slot for another process's answer or end, in all as long as a request may take.
 
-        That process may be stopped and not ended, or wait for another endpoint.
+        That process may be stopped and not ended, or wait for another endpoint, and a third one may be answered
+        sooner. Two whose requests fail in turns would wait for each other for ever, so no wait begins its time anew.
         """
-        waited, pause_s, longest = 0.0, SHORTEST_PAUSE_SECONDS, self._seat.timeout_s
-        while waited < longest and not self._ended() and self._books.claims.is_taken(self._call.key):
+        pause_s = SHORTEST_PAUSE_SECONDS
+        while self._patience_s > 0 and self._books.claims.is_taken(self._call.key):
+            self._books.waiting()
             await asyncio.sleep(pause_s)
-            waited, pause_s = waited + pause_s, min(2 * pause_s, LONGEST_PAUSE_SECONDS)
-        self._waits = waited < longest
+            self._patience_s, pause_s = self._patience_s - pause_s, min(2 * pause_s, LONGEST_PAUSE_SECONDS)
+            self._require_unanswered()
 
-    def _permit(self) -> None:
-        """Lets the request go, unless the budget is spent, or another process has an answer or is asking for it."""
+    @contextmanager
+    def _permit(self) -> Iterator[None]:
+        """Claims the call for one request, unless the budget is spent or another process has or wants an answer."""
+        if not self._books.claims.take(self._call.key) and self._patience_s > 0:
+            raise _Claimed
+        try:
+            self._require_unanswered()
+            self._books.spending.permit()
+            yield
+        finally:
+            self._books.claims.release(self._call.key)
+
+    def _require_unanswered(self) -> None:
+        """Raises _Overtaken, or ModelFailure("stopped") where nothing may be sent any more."""
         if self._ended():
             raise stopped()
-        if not self._books.claims.take(self._call.key) and self._waits:
-            raise _Claimed
         if not self._displace:
             entry = self._books.store.get(self._call.key)
             if entry is not None and len(entry.attempts) > self._index:
                 raise _Overtaken(entry)
-        self._books.spending.permit()
 
     def _body(self) -> JsonObject:
         if self._index == 0:

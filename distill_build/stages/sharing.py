@@ -4,7 +4,7 @@ A build by itself is the case of one.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,15 @@ class Shared:
         *,
         builds: int = 1,
         calls: Calls | None = None,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`roles` are those of all builds, each under a name of its own: see `Models`."""
+        """`roles` are those of all builds, each under a name of its own: see `Models`. `note` is for the person."""
         self.models = Models(roles, log_dir)
         self.spending = Spending(budget)
         self.calls = calls or Calls()
         self.reason: StoppedError | None = None
+        self._note = note
+        self._waiting_told = False
         self._ended: DistillError | None = None
         self._alone = builds == 1
         self._halts: list[Halt] = []
@@ -79,6 +82,12 @@ class Shared:
             for each in self._halts:
                 each.because(self.reason)
         self.build_stopped()
+
+    def waiting(self) -> None:
+        """A call waits for another process. The person is told so once."""
+        if not self._waiting_told:
+            self._waiting_told = True
+            self._note("another build on this cache is asking for some of the same: waiting for its answers")
 
     def build_stopped(self) -> None:
         """One build asks no more. Where it is the only one, nobody need wait at a gate any longer."""

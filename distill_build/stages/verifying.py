@@ -1,4 +1,4 @@
-"""Whether a dataset's files are what its lock says, and fit each other. Reads each file once and changes none."""
+"""Whether a dataset's files are what its lock says, and fit each other. Hashes each file once, and changes none."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -53,8 +53,10 @@ def verify(dataset: Dataset, note: Callable[[str], None]) -> Verdict:
     `note` is told of what a killed run left half moved, which is carried out first: errors are those of `finish_moves`.
     """
     while True:
-        before = _last_replaced(dataset)
         finish_moves(dataset, note)
+        before = _last_replaced(dataset)
+        if replacing(dataset.runs):
+            continue  # some files were moved already when `before` was seen
         verdict = _compared(dataset)
         if not replacing(dataset.runs) and _last_replaced(dataset) == before:
             return verdict

@@ -19,7 +19,7 @@ from distill_build.engine.ledger import Ledger
 from distill_build.engine.lock import LockHeldError
 from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store, open_store
-from distill_build.errors import DistillError, InterruptedBuildError, StorageError
+from distill_build.errors import DistillError, InterruptedBuildError
 from distill_build.models.factory import check
 from distill_build.options import Options
 from distill_build.settings import Budget, Settings
@@ -38,7 +38,7 @@ from distill_build.stages.versioning import register
 from distill_build.sweeps.planning import Planning, SweepPlan
 from distill_build.sweeps.ready import Ready, of_job
 from distill_build.sweeps.tallies import SumOfTallies
-from distill_build.sweeps.work import Work
+from distill_build.sweeps.work import Work, of_folder
 
 JOBS_AT_ONCE = 32
 """Each has some files open, and steps that wait at the gates."""
@@ -99,10 +99,9 @@ class _Together:
         for ready in stale:
             try:
                 planned.append(await self._plan(ready, planning))
-            except DistillError as error:
-                self._work.note(ready, error)
+            except (DistillError, OSError) as error:
+                self._work.note(ready, of_folder(ready, error))
         asking, together = [each for each in planned if each.may_ask], planning.together()
-        self._work.cached.update({stage: plan.cached for stage, plan in together.union.stages.items()})
         check_models(asking)
         if asks := any(each.plan.calls for each in asking):
             self._console.sweep_plan(together, stale[0].job.settings)
@@ -128,7 +127,8 @@ class _Together:
         }
         budget = planned[0].ready.job.settings.budget if planned else Budget()
         log_dir = self._folder / "runs" / self._run_id
-        return Shared(roles, budget, log_dir, builds=len(planned), calls=Calls(paid=self._work.paid))
+        calls, note = Calls(paid=self._work.paid), self._console.note
+        return Shared(roles, budget, log_dir, builds=len(planned), calls=calls, note=note)
 
     async def _build_all(self, planned: Sequence[Planned], shared: Shared, *, shows_progress: bool) -> None:
         expected = sum_of_expected([each.ready.job.settings for each in planned])
@@ -144,57 +144,58 @@ class _Together:
 
     async def _build(self, planned: Planned, shared: Shared) -> None:
         ready = planned.ready
-        async with self._room:
-            try:
+        try:
+            async with self._turn(ready, shared):
                 self._work.note(ready, await self._run(planned, shared))
-            except InterruptedBuildError:
-                raise
-            except DistillError as error:
-                self._work.note(ready, error)
-            except OSError as error:
-                place = error.filename or f"a file below {ready.dataset.folder}"
-                self._work.note(ready, StorageError(f"{place} cannot be written: {error.strerror}"))
-            except BaseException:
-                shared.end(InterruptedBuildError("the sweep ended with the error of one of its jobs"))
-                raise
+        except InterruptedBuildError:
+            raise
+        except (DistillError, OSError) as error:
+            self._work.note(ready, of_folder(ready, error))
+        except BaseException:
+            shared.end(InterruptedBuildError("the sweep ended with the error of one of its jobs"))
+            raise
+
+    @asynccontextmanager
+    async def _turn(self, ready: Ready, shared: Shared) -> AsyncIterator[None]:
+        """Holds the job's lock, and a place among the jobs at once.
+
+        Where another process has the lock, other jobs take the place meanwhile, and an interruption ends the waiting.
+        """
+        told = False
+        while True:
+            async with self._room:
+                shared.refuse_if_ended()
+                with ExitStack() as held:
+                    try:
+                        held.enter_context(only_run_at_once(ready.dataset, self._run_id))
+                    except LockHeldError as holder:
+                        if not told:
+                            self._console.note(f"{ready.job.words}: waiting for {holder} of {ready.dataset.folder}")
+                        told = True
+                    else:
+                        yield
+                        return
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _run(self, planned: Planned, shared: Shared) -> Report:
         session, options, started = planned.ready.session, self._options, time.monotonic()
         dataset = session.dataset
-        async with self._turn(planned.ready, shared):
-            ledger = Ledger(dataset.runs, self._run_id)
-            with closing(ledger), new_files(dataset, self._run_id) as new:
-                register(session)
-                basis = basis_of(session, options)
-                asking = Asking(session, options, self._store, ledger, basis, shared, planned.ready.job.name)
-                ledger.write("plan", target=asking.target, **planned.plan.row())
-                for tally in (self._tally, self._work.tally):  # of these jobs, and of all batches
-                    tally.add(asking.tally)
-                rows = LeafRows(new, basis.kept)
-                try:
-                    root = await asking.walk(rows)
-                finally:
-                    learn(asking)
-                finish = Finish(session, options, ledger, asking, rows)
-                async with self._ending:  # in a thread: what comes for other jobs is stored meanwhile
-                    return await asyncio.to_thread(finish.report, root, time.monotonic() - started)
-
-    @asynccontextmanager
-    async def _turn(self, ready: Ready, shared: Shared) -> AsyncIterator[None]:
-        """Holds the job's lock. Where another process has it, the other jobs go on, and an interruption ends this."""
-        with ExitStack() as held:
-            told = False
-            while True:
-                shared.refuse_if_ended()
-                try:
-                    held.enter_context(only_run_at_once(ready.dataset, self._run_id))
-                    break
-                except LockHeldError as holder:
-                    if not told:
-                        self._console.note(f"{ready.job.words}: waiting for {holder} of {ready.dataset.folder}")
-                    told = True
-                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
-            yield
+        ledger = Ledger(dataset.runs, self._run_id)
+        with closing(ledger), new_files(dataset, self._run_id) as new:
+            register(session)
+            basis = basis_of(session, options)
+            asking = Asking(session, options, self._store, ledger, basis, shared, planned.ready.job.name)
+            ledger.write("plan", target=asking.target, **planned.plan.row())
+            for tally in (self._tally, self._work.tally):  # of these jobs, and of all batches
+                tally.add(asking.tally)
+            rows = LeafRows(new, basis.kept)
+            try:
+                root = await asking.walk(rows)
+            finally:
+                learn(asking)
+            finish = Finish(session, options, ledger, asking, rows)
+            async with self._ending:  # in a thread: what comes for other jobs is stored meanwhile
+                return await asyncio.to_thread(finish.report, root, time.monotonic() - started)
 
 
 def check_models(planned: Sequence[Planned]) -> None:

@@ -21,7 +21,7 @@ from distill_build.errors import ConfigurationError, DistillError, UsageError
 from distill_build.free_text import unescape_interpolations
 from distill_build.resolution import plain_data, resolved, settings_from
 from distill_build.sweeps.jobs import refuse_swept
-from distill_build.sweeps.variants import Choice, Variant, told_with
+from distill_build.sweeps.variants import Choice, Variant, is_of_all, told_with
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -34,6 +34,7 @@ OURS = {
     "sweeper": "hydra_plugins.distill_build_union.UnionSweeper",
 }
 """The plugins that conf/hydra/ names."""
+BATCH_SIZE = "max_batch_size"
 FOLDERS = re.compile(r"\+*hydra\.sweep\.(dir|subdir)=")
 NESTED = re.compile(r"\$\{[^}]*\$\{")
 """An interpolation whose name is made by another one: it may refer to anything."""
@@ -53,7 +54,7 @@ class ComposedSweep:
     def is_plain(self) -> bool:
         """Whether the sweeper and the launcher are ours, and nobody else is to be told of jobs."""
         hydra = self.master.hydra
-        more = hydra.callbacks or hydra.job.env_set or hydra.job.chdir or hydra.sweeper.get("max_batch_size")
+        more = hydra.callbacks or hydra.job.env_set or hydra.job.chdir or hydra.sweeper.get(BATCH_SIZE)
         return not more and all(hydra[kind].get("_target_") == target for kind, target in OURS.items())
 
     def variants(self) -> list[Variant]:
@@ -66,7 +67,10 @@ class ComposedSweep:
 
 
 def compose_sweep(loader: Any, primary: str, overrides: list[str]) -> ComposedSweep:
-    """What Hydra composes before it looks at the jobs. Raises what it raises, and UsageError for folders of its own."""
+    """What Hydra composes before it looks at the jobs.
+
+    Raises what it raises, UsageError for folders of its own, and ConfigurationError for batches of no size.
+    """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import OmegaConf
@@ -77,10 +81,19 @@ def compose_sweep(loader: Any, primary: str, overrides: list[str]) -> ComposedSw
         )
     overrides = [*overrides, "hydra.mode=MULTIRUN"]
     master = loader.load_configuration(primary, overrides, run_mode=RunMode.MULTIRUN)
+    refuse_batches_of(master.hydra.sweeper.get(BATCH_SIZE))
     HydraConfig.instance().set_config(master)
     OmegaConf.set_readonly(master.hydra, None)  # plugins are set up in it
     words: Any = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
     return ComposedSweep(loader, master, words)
+
+
+def refuse_batches_of(size: object) -> None:
+    """Raises ConfigurationError for a size that no batch of jobs has; None stands for all jobs in one."""
+    if size is not None and (type(size) is not int or size < 1):
+        raise ConfigurationError(
+            f"hydra.sweeper.{BATCH_SIZE}={size}: expected a whole number from 1, or null for all jobs at once"
+        )
 
 
 def parsed(loader: Any, words: Sequence[str]) -> "list[Override]":
@@ -93,16 +106,25 @@ def parsed(loader: Any, words: Sequence[str]) -> "list[Override]":
 def combinations(loader: Any, params: Mapping[str, Any] | None, words: Sequence[str]) -> list[list[str]]:
     """Every combination of the values in `params` and `words`, the last setting changing fastest.
 
-    Raises ConfigurationError for a word that cannot be read, or whose values cannot be listed.
+    Raises ConfigurationError for a word that cannot be read, whose values cannot be listed, or that has none.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     extra = [f"{key}={value}" for key, value in (params or {}).items()]
     try:
-        (jobs,) = BasicSweeper.split_arguments(parsed(loader, [*extra, *words]), None)
+        overrides = parsed(loader, [*extra, *words])
+        (jobs,) = BasicSweeper.split_arguments(overrides, None)
     except Exception as error:
         raise translate(error) from error
+    if not jobs:
+        raise without_values(overrides)
     return jobs
+
+
+def without_values(overrides: "Iterable[Override]") -> ConfigurationError:
+    """The sentence for a word, one of several, that leaves no job: range(3,1), or a glob that matches nothing."""
+    empty = next(each for each in overrides if each.is_sweep_override() and not any(each.sweep_string_iterator()))
+    return ConfigurationError(f"{empty.input_line} has no values, so there is no job: list some, as in seed=1,2")
 
 
 def variants_of(
@@ -146,16 +168,9 @@ class _Composer:
         try:
             return self._variant(words)
         except DistillError as error:
-            if words is self._jobs[0] and self._mistake(self._jobs[-1]) == str(error):  # nothing that is swept
+            if words is self._jobs[0] and is_of_all(error, lambda: self._variant(self._jobs[-1])):
                 raise
             raise told_with(self._choices(words), error) from error
-
-    def _mistake(self, words: Sequence[str]) -> str | None:
-        try:
-            self._variant(words)
-        except DistillError as error:
-            return str(error)
-        return None
 
     def _variant(self, words: Sequence[str]) -> Variant:
         try:

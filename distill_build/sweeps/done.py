@@ -7,7 +7,7 @@ from distill_build.errors import DistillError, StoppedError
 from distill_build.stages.report import Report
 from distill_build.stages.tally import Tally
 from distill_build.sweeps.jobs import Sweep
-from distill_build.sweeps.results import Results, read_results, results_of, write_results
+from distill_build.sweeps.results import Results, read_results, results_of, state_of, write_results
 from distill_build.sweeps.work import Work
 
 SOMETHING_MISSING = 1
@@ -63,6 +63,12 @@ def conclude(sweep: Sweep, work: Work, seconds: float) -> Done:
     if work.reports or not work.errors or done.status not in REPLACES_NOTHING:
         write_results(sweep.folder, done.results)
     return done
+
+
+def conclude_interrupted(sweep: Sweep, work: Work) -> None:
+    """Brings sweep.jsonl up to date where a sweep was ended before its time: finished jobs have new files."""
+    if any(state_of(job) is not None for job in sweep.jobs):
+        conclude(sweep, work, 0.0)
 
 
 def status_of(errors: Sequence[DistillError], *, built: int, missing: bool, stopped: Sequence[int]) -> int:

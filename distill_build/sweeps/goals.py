@@ -1,7 +1,7 @@
 """Which jobs of a sweep are the best, by the numbers that its sweeper looks at. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from operator import le
 from typing import Literal
@@ -51,11 +51,14 @@ def _direction(said: object) -> Direction | None:
             return None
 
 
-def best_of(rows: Sequence[Row], goals: Sequence[Goal]) -> frozenset[int]:
-    """The numbers of the jobs that no other one beats, which is to be as good in all goals and better in one."""
+def best_of(rows: Sequence[Row], goals: Sequence[Goal], cut_short: Container[str] = ()) -> frozenset[int]:
+    """The numbers of the jobs that no other one beats, which is to be as good in all goals and better in one.
+
+    Jobs that a cap has `cut_short`, by name, are left out: what is missing would make them cheap.
+    """
     if not goals or None in [goal.direction for goal in goals]:
         return frozenset()
-    losses = [tuple(goal.loss(row) for goal in goals) for row in rows]
+    losses = [tuple(math.inf if row.job in cut_short else goal.loss(row) for goal in goals) for row in rows]
     distinct = {loss for loss in losses if math.inf not in loss}
     best = {one for one in distinct if not any(other != one and all(map(le, other, one)) for other in distinct)}
     return frozenset(number for number, loss in enumerate(losses) if loss in best)

@@ -16,20 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from distill_build.engine.manifest import digest
-from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, StoppedError, UsageError
+from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, StoppedError
 from distill_build.free_text import quote
-from distill_build.naming import dataset_name
 from distill_build.options import Options
-from distill_build.resolution import plain_data, settings_of
-from distill_build.settings import Objective
-from distill_build.settings_checks import objective_names
+from distill_build.resolution import settings_of
 from distill_build.stages.report import Report
-from distill_build.sweeps.composing import OURS, ComposedSweep, in_common, parsed, variants_of
+from distill_build.sweeps.composing import OURS, ComposedSweep, variants_of
 from distill_build.sweeps.goals import Goal, goals_of
-from distill_build.sweeps.jobs import ID_DIGITS, NOT_CONTENT, SWEEPS, Job, sweep_of
-from distill_build.sweeps.objectives import check_prices, values_of
+from distill_build.sweeps.jobs import Job
+from distill_build.sweeps.objectives import check_objectives, values_of
 from distill_build.sweeps.results import Row
+from distill_build.sweeps.scope import Scope, scope_of
 from distill_build.sweeps.variants import Variant
 
 if TYPE_CHECKING:
@@ -40,8 +37,6 @@ if TYPE_CHECKING:
 
 Launch = Callable[[Sequence[tuple[int, Job]]], list[Report | DistillError]]
 """Runs jobs, each with its number in the batch."""
-ENUMERATING = (OURS["sweeper"], "hydra._internal.core_plugins.basic_sweeper.BasicSweeper")
-"""Sweepers that try every combination: what they will ask for is known beforehand."""
 
 
 class JobBugError(Exception):
@@ -114,16 +109,13 @@ class LaunchedJob:
 class Handout:
     """What Hydra takes for the task: it hands the jobs out.
 
-    `fixed` are the words that all jobs have in common, `objectives` the numbers that the sweeper wants of each. One
-    that wants none is not told of jobs that failed: it would leave out those that come after.
+    A sweeper that wants no numbers is not told of jobs that failed: it would leave out those that come after.
     """
 
     job: LaunchedJob
-    folder: Path
     batches: Batches
     sweep: ComposedSweep
-    fixed: frozenset[str]
-    objectives: tuple[Objective, ...]
+    scope: Scope
 
     def __call__(self, composed: "DictConfig") -> Any:  # noqa: ARG002 - as Hydra calls a task
         """Hydra's launchers call `job`; only our own gets this."""
@@ -152,22 +144,23 @@ class Handout:
             assert launcher is not None  # noqa: S101 - not given away otherwise
             return results_of(launcher, [[*all_words[number], *self._place(job)] for number, job in jobs], first)
 
-        variants = variants_of(self.sweep.loader, self.sweep.master, all_words, self.fixed)
-        check_prices(self.objectives, variants[0].settings)
+        objectives = self.scope.objectives
+        variants = variants_of(self.sweep.loader, self.sweep.master, all_words, self.scope.fixed)
+        check_objectives(objectives, [variant.settings for variant in variants], self.job.options.until)
         returns = []
         for words, job in zip(all_words, self.batches.add(variants, launch if launcher else None), strict=True):
-            if self.objectives and (cap := self.batches.cap(job)) is not None:
+            if objectives and (cap := self.batches.cap(job)) is not None:
                 raise StoppedError(cap)  # numbers of a job that was cut short say nothing of its values
-            error = self.batches.errors.get(job.name) if self.objectives else None
+            error = self.batches.errors.get(job.name) if objectives else None
             status = JobStatus.FAILED if error else JobStatus.COMPLETED
-            value = error or (values_of(self.batches.row(job), self.objectives) if self.objectives else None)
+            value = error or (values_of(self.batches.row(job), objectives) if objectives else None)
             returns.append(JobReturn(overrides=words, status=status, _return_value=value))
         return returns
 
     def _place(self, job: Job) -> tuple[str, str]:
         """The words that tell Hydra, and so `LaunchedJob`, where a job's folder is."""
         return (
-            f"hydra.sweep.dir={quote(str(self.folder.absolute()))}",
+            f"hydra.sweep.dir={quote(str(self.scope.folder.absolute()))}",
             f"hydra.sweep.subdir={quote(job.name)}",
         )
 
@@ -204,16 +197,17 @@ def hand_out(sweep: ComposedSweep, job: LaunchedJob) -> int:
     from hydra.core.plugins import Plugins
     from hydra.types import HydraContext
 
-    master, handout = sweep.master, handout_of(sweep, job)
-    prepare(master, handout.folder)
+    master, scope = sweep.master, scope_of(sweep)
+    batches = job.open(scope.folder)
+    handout = Handout(job, batches, sweep, scope)
+    prepare(master, scope.folder)
     callbacks = Callbacks(master)
     callbacks.on_multirun_start(config=master, config_name=master.hydra.job.config_name)
     context = HydraContext(config_loader=sweep.loader, callbacks=callbacks)
     sweeper = Plugins.instance().instantiate_sweeper(config=master, hydra_context=context, task_function=handout)
     error = swept(sweeper, sweep)
-    goals = goals_of(handout.objectives, master.hydra.sweeper.get("direction"))
-    batches = handout.batches
-    status = batches.finish(goals) if error is None else batches.stop(error, way_on(master), goals)
+    goals = goals_of(scope.objectives, master.hydra.sweeper.get("direction"))
+    status = batches.finish(goals) if error is None else batches.stop(error, way_on(master, error), goals)
     callbacks.on_multirun_end(config=master, config_name=master.hydra.job.config_name)
     return status
 
@@ -236,8 +230,10 @@ def swept(sweeper: "Sweeper", sweep: ComposedSweep) -> DistillError | None:
     return None
 
 
-def way_on(master: "DictConfig") -> str:
-    """What to do where a sweeper has stopped for a job that failed."""
+def way_on(master: "DictConfig", error: DistillError) -> str:
+    """What to do where a sweeper has stopped for a cap, or for a job that failed."""
+    if isinstance(error, StoppedError):
+        return "raise or leave out the cap (budget.*, -k), and run the sweep again to go on"
     patient = "max_failure_rate" in master.hydra.sweeper
     past = "; hydra.sweeper.max_failure_rate=1 goes on past jobs that fail" if patient else ""
     return f"mend what failed and run the sweep again to go on{past}"
@@ -246,32 +242,6 @@ def way_on(master: "DictConfig") -> str:
 def first_line(error: Exception) -> str:
     """What an error says before it goes into detail."""
     return str(error).strip().partition("\n")[0].rstrip(".")
-
-
-def handout_of(sweep: ComposedSweep, job: LaunchedJob) -> Handout:
-    """Where a sweep lies, and what its jobs have in common."""
-    if enumerates(sweep.master):
-        jobs = sweep.combinations()
-        folder = sweep_of(variants_of(sweep.loader, sweep.master, jobs)).folder
-        return Handout(job, folder, job.open(folder), sweep, in_common(jobs), ())
-    objectives = objective_names(plain_data(sweep.master, sweep.master.hydra.runtime.choices)["objective"])
-    folder = folder_for(sweep)
-    return Handout(job, folder, job.open(folder), sweep, fixed_words(sweep), objectives)
-
-
-def enumerates(master: "DictConfig") -> bool:
-    """Whether the sweeper tries every combination of values that are given."""
-    return master.hydra.sweeper.get("_target_") in ENUMERATING
-
-
-def refuse_search(master: "DictConfig") -> None:
-    """Raises UsageError where a sweeper would choose values by what came of other jobs, and there is no build."""
-    if not enumerates(master):
-        sweeper = str(master.hydra.sweeper.get("_target_")).rpartition(".")[2]
-        raise UsageError(
-            f"{sweeper} chooses values by what came of others, so there is nothing to say before a build: list the "
-            "values, and leave out hydra/sweeper"
-        )
 
 
 def prepare(master: "DictConfig", folder: Path) -> None:
@@ -283,26 +253,3 @@ def prepare(master: "DictConfig", folder: Path) -> None:
         master.hydra.sweep.dir = str(folder.absolute())
         if launcher.get("_target_") != OURS["launcher"]:
             master.hydra.launcher = {"_target_": OURS["launcher"], "_recursive_": False, "launcher": launcher}
-
-
-def fixed_words(sweep: ComposedSweep) -> frozenset[str]:
-    """The words without several values, spelled as sweepers pass them on."""
-    return frozenset(
-        f"{override.get_key_element()}={override.get_value_element_as_str()}"
-        for override in parsed(sweep.loader, sweep.words)
-        if not override.is_sweep_override()
-    )
-
-
-def folder_for(sweep: ComposedSweep) -> Path:
-    """The folder of a sweep whose jobs nobody knows yet: named by the words that say what is searched."""
-    data, overrides = plain_data(sweep.master, sweep.master.hydra.runtime.choices), parsed(sweep.loader, sweep.words)
-    params = {str(key): str(value) for key, value in (sweep.master.hydra.sweeper.get("params") or {}).items()}
-    varied = {override.key_or_group for override in overrides if override.is_sweep_override()} | set(params)
-    content = sorted(
-        str(word.input_line) for word in overrides if word.key_or_group.partition(".")[0] not in NOT_CONTENT
-    )
-    place = Path(data["output_dir"])
-    if data["topic"] is not None and not varied & {"topic", "name"}:
-        place /= data["name"] or dataset_name(str(data["topic"]))
-    return place / SWEEPS / digest([content, sorted(params.items()), data["objective"]])[:ID_DIGITS]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from distill_build.errors import ConfigurationError
+from distill_build.options import Until
 from distill_build.settings import ROLE_OF_STAGE, Objective, Settings
 from distill_build.sweeps.results import Row
 
@@ -25,13 +26,24 @@ OBJECTIVES: Mapping[Objective, Callable[[Row], float | None]] = {
     "usd": lambda row: row.usd,
 }
 """As in sweep.jsonl. None: the job has no such number."""
+OF_QUESTIONS: frozenset[Objective] = frozenset({"repeats", "unique", "near_duplicates"})
 
 
-def check_prices(names: Sequence[Objective], settings: Settings) -> None:
-    """Raises ConfigurationError where costs are an objective and nobody knows them."""
+def check_objectives(names: Sequence[Objective], all_settings: Sequence[Settings], until: Until) -> None:
+    """Raises ConfigurationError for an objective that a build of one of these jobs up to `until` could not have."""
+    for name in names:
+        if until == "tags" and name in OF_QUESTIONS:
+            raise ConfigurationError(f"objective={name} needs questions: leave out --until tags")
+    if "usd" in names:
+        for settings in all_settings:
+            check_prices(settings)
+
+
+def check_prices(settings: Settings) -> None:
+    """Raises ConfigurationError where nobody knows what a job will cost."""
     for role in ROLE_OF_STAGE.values():
         prices = getattr(settings, role).prices
-        if "usd" in names and None in (prices.prompt, prices.completion):
+        if None in (prices.prompt, prices.completion):
             raise ConfigurationError(
                 f"objective=usd needs prices: set {role}.prices.prompt and {role}.prices.completion, or model.prices.* "
                 "for all roles that follow it"
@@ -44,8 +56,7 @@ def values_of(row: Row, names: Sequence[Objective]) -> float | list[float]:
     for name in names:
         value = OBJECTIVES[name](row)
         if value is None:
-            raise ConfigurationError(
-                f"objective={name}: {row.job} has no questions, and so no such number: leave out --until"
-            )
+            why = "has no questions" if name in OF_QUESTIONS else "rests on responses without a known price"
+            raise ConfigurationError(f"objective={name}: {row.job} {why}, and so has no such number: take another one")
         values.append(float(value))
     return values if len(names) > 1 else values[0]

@@ -14,7 +14,7 @@ from distill_build.stages.prompts import Prompts
 from distill_build.stages.replacement import finish_moves
 from distill_build.stages.session import Session, prompts_of
 from distill_build.sweeps.jobs import Job, Sweep
-from distill_build.sweeps.variants import told_with
+from distill_build.sweeps.variants import is_of_all, told_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,18 @@ def make_ready(sweep: Sweep, options: Options) -> list[Ready]:
         try:
             session = session_of(job, options, prompts)
         except DistillError as error:
-            if number == 0 and _mistake(sweep.jobs[-1], options) == str(error):  # nothing that is swept
+            if number == 0 and is_of_all(error, lambda: session_of(sweep.jobs[-1], options, {})):
                 raise
             raise told_with(job.choices, error) from error
-        ready.append(Ready(number, job, session, current_state(session, options.until)))
+        ready.append(Ready(number, job, session, _state(session, options.until)))
     return ready
 
 
-def _mistake(job: Job, options: Options) -> str | None:
+def _state(session: Session, until: str) -> State | None:
     try:
-        session_of(job, options, {})
-    except DistillError as error:
-        return str(error)
-    return None
+        return current_state(session, until)
+    except OSError:  # whoever comes to build the job tells of it, with the job
+        return None
 
 
 def session_of(job: Job, options: Options, prompts: dict[tuple[str, str], Prompts]) -> Session:

@@ -48,7 +48,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     `unique`, `near_duplicates` (of the questions) and `leaf_coverage` are shares from 0 to 1. `calls`, `tokens` and
     `usd` are those of all requests behind the job, whenever they were sent; `share_usd` is its part of what all jobs
-    together cost. `usd` is None without prices. `error` says why there is no version.
+    together cost. `usd` is None without prices. `error` says what has ended the last build; `version`
+    is from before it then, and None where nothing is there.
     """
 
     job: str
@@ -124,7 +125,7 @@ def results_of(
     `paid` is what is known of responses' costs; the rest is read from the cache. What `before` says of the same version
     is taken over.
     """
-    built = [None if job.name in errors else Dataset(job.folder).state() for job in jobs]
+    built = [state_of(job) for job in jobs]
     behind = [sources_behind(job, state) for job, state in zip(jobs, built, strict=True)]
     users = by_jobs(enumerate(behind))
     costs = complete(paid, users, Path(jobs[0].settings.cache.dir))
@@ -135,9 +136,32 @@ def results_of(
             rows.append(Row(**_names(job), error=str(errors.get(job.name, NOT_BUILT))))
         else:
             row = row_of(job, state, known.get(job.name))
-            rows.append(msgspec.structs.replace(row, **costs_of(sources, users, costs)))
+            error = str(errors[job.name]) if job.name in errors else None
+            rows.append(msgspec.structs.replace(row, error=error, **costs_of(sources, users, costs)))
     usd = total(costs[source].usd for source in users)
     return Results(rows, Union(len(users), tokens_of(users, costs), in_full(usd)))
+
+
+def state_of(job: Job) -> State | None:
+    """The state of what a job's folder holds; None where that is nothing, or cannot be read."""
+    try:
+        return Dataset(job.folder).state()
+    except OSError:  # what is wrong with it is told by whoever wants to build there
+        return None
+
+
+def calls_behind(jobs: Iterable[Job]) -> dict[Stage, int]:
+    """Distinct calls that jobs were made from, by stage."""
+    keys: dict[Stage, set[str]] = {stage: set() for stage in STAGES}
+    for job in jobs:
+        if state_of(job) is None:
+            continue
+        dataset = Dataset(job.folder)
+        leaves = {row.id for row in read_rows(dataset.artefact("tags.jsonl"), TagRow) if row.leaf}
+        for row in dataset.sources():
+            keys["questions" if row.id in leaves else "tags"].update(key for key, _ in row.requests)
+            keys["answers"].update(key for key, _ in row.answers)
+    return {stage: len(each) for stage, each in keys.items()}
 
 
 def sources_behind(job: Job, state: State | None) -> list[Source]:
@@ -206,8 +230,8 @@ def row_of(job: Job, state: State, before: Row | None) -> Row:
 
 
 def _is_of(row: Row, job: Job) -> bool:
-    state = Dataset(job.folder).state()
-    named = all(getattr(row, field) == value for field, value in _names(job).items())
+    state = state_of(job)
+    named = row.error is None and all(getattr(row, field) == value for field, value in _names(job).items())
     return named and state is not None and (row.version, row.until) == (state.version, state.until)
 
 

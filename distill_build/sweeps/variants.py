@@ -1,6 +1,6 @@
 """One job of a sweep as it is composed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from distill_build.errors import DistillError
@@ -32,3 +32,12 @@ def told_with(choices: Sequence[Choice], error: DistillError) -> DistillError:
     if any(str(error).startswith((f"{word}:", f"{word} ")) for word in words):
         return error
     return type(error)(f"{' '.join(words)}: {error}")
+
+
+def is_of_all(error: DistillError, last: Callable[[], object]) -> bool:
+    """Whether the first job's `error` is of nothing that is swept: the last job, made by `last`, has the same."""
+    try:
+        last()
+    except DistillError as other:
+        return str(other) == str(error)
+    return False

@@ -1,4 +1,4 @@
-"""Which versions a policy of `cache gc` keeps: the last ones of each dataset, and what is a dataset is as in histories."""
+"""A policy of `cache gc` keeps the last versions of each dataset; what a dataset is, is as in histories."""
 
 from pathlib import Path
 

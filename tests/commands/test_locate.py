@@ -50,6 +50,14 @@ def test_a_name_that_does_not_exist_is_told_with_the_nearest() -> None:
         find_dataset(Options(), "sprots")
 
 
+@pytest.mark.parametrize("wanted", ["sweeps", "outputs/sports/sweeps", "outputs/sports/sweeps/0a1b", "sweeps/0a1b"])
+def test_for_a_sweep_one_of_its_jobs_is_named(wanted: str) -> None:
+    write_dataset(OUTPUTS / "sports")
+    job = write_dataset(OUTPUTS / "sports/sweeps/0a1b/seed=1").folder
+    with pytest.raises(UsageError, match=f"no dataset '{wanted}': name the folder of a sweep's job, as in -o {job}$"):
+        find_dataset(Options(dataset=wanted))
+
+
 def test_a_dataset_is_not_named_twice() -> None:
     write_dataset(OUTPUTS / "sports")
     with pytest.raises(UsageError, match="named twice"):

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from distill_build.console import open_console
 from distill_build.console.job_names import short_names
 from distill_build.console.outcome import Line
 from distill_build.console.sweep_table import SweepTable
-from distill_build.console.sweeps import ending, plan_footnotes, plan_lines, plan_table, report_table
+from distill_build.console.sweeps import ending, plan_footnotes, plan_lines, plan_table, report_table, troubles
 from distill_build.console.wrapping import cells
-from distill_build.errors import EndpointError
+from distill_build.errors import DifferenceError, EndpointError
 from distill_build.settings import Budget
 from distill_build.stages.plan import Plan
 from distill_build.sweeps.done import Done
@@ -82,10 +84,12 @@ def test_a_row_says_what_a_job_holds_how_varied_it_is_and_what_that_cost() -> No
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_columns_that_say_nothing_go_first_and_the_version_stays(width: int) -> None:
-    free = shown(report_table(done(breadths(2, 3), usd=0.0, share_usd=0.0)), width)
-    assert all(head in free[0] for head in ("answers", "unique", "near-dup", "leaves", "tokens", "version"))
-    assert "cost alone, its share" in free[-1]
-    assert free[-1].endswith(": see -v, or sweep.jsonl in the sweep's folder")
+    heads, *_, note = shown(report_table(done(breadths(2, 3), usd=0.0, share_usd=0.0)), width)
+    assert all(head in heads for head in ("answers", "unique", "near-dup", "leaves", "tokens", "version"))
+    assert "cost alone" not in heads + note, "there is nothing to see"
+    *_, note = shown(report_table(done(breadths(2, 3))), 60)
+    assert "its share" in note
+    assert note.endswith(": see -v, or sweep.jsonl in the sweep's folder")
     bad = shown(report_table(done(breadths(2, 3), usd=None, share_usd=None, failures=4)), width)
     assert "failed" in bad[0]
     assert "cost alone" not in bad[0]
@@ -161,6 +165,41 @@ def test_the_end_says_what_jobs_have_in_common_only_where_they_have() -> None:
     assert "0 requests answered; the jobs rest on 20 together, 30 one by one" in sent
     apart = Results(told.results.rows, Union(30, Tokens(), None))
     assert "0 requests answered\n" in texts(list(ending(Done(told.sweep, apart, work, 3.0))))
+
+
+def test_a_cause_is_said_once_and_of_many_causes_the_first() -> None:
+    told = done(breadths(*range(1, 7)))
+
+    def said(sentence: str) -> list[str]:
+        errors = {job.name: DifferenceError(sentence.format(job=job)) for job in told.sweep.jobs}
+        return [line.text for line in troubles(Done(told.sweep, told.results, Work({}, dict(errors)), 3.0))]
+
+    names = [f"breadth={number}" for number in range(1, 7)]
+    assert said("there is no {job.folder}/distill.lock") == [
+        f"failed: {', '.join(names)}: there is no {FOLDER}/*/distill.lock"
+    ]
+    *shown, rest = said("{job.folder} is not {job.words}")
+    assert shown == [f"failed: {name}: {FOLDER}/{name} is not {name}" for name in names[:3]]
+    assert rest == f"failed: {', '.join(names[3:])}: --json says why"
+
+
+def test_a_job_that_a_cap_has_cut_short_is_not_the_best() -> None:
+    told = done(breadths(2, 3))
+    told.results.rows[0] = msgspec.structs.replace(told.results.rows[0], calls=1)
+    goals = [Goal("calls", "minimize")]
+    assert report_table(told, goals).best == {0}
+    told.work.reports[told.sweep.jobs[0].name] = examples.report(stopped="budget.calls is reached")
+    assert report_table(told, goals).best == {1}
+
+
+def test_where_nothing_is_built_there_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    for error in (None, "gone"):
+        told = done(breadths(2, 3), error=error)
+        work = Work({}, {"breadth=2": EndpointError("gone"), "breadth=3": EndpointError("gone")})
+        open_console(quiet=False, verbose=False, json=False).sweep_report(Done(told.sweep, told.results, work, 3.0))
+        shows = capsys.readouterr().err
+        assert "failed: breadth=2, breadth=3: gone\n" in shows
+        assert ("together " in shows) == (error is None), "older versions say nothing of this build"
 
 
 def test_a_plan_names_the_caps_that_would_stop_it() -> None:

@@ -91,6 +91,17 @@ def test_an_up_to_date_build_draws_nothing_and_needs_no_rich() -> None:
     assert shown.count("\n") == 1
 
 
+@pytest.mark.parametrize(("said", "width"), [("50", 50), ("0", 70), ("-1", 70), ("wide", 70)])
+def test_a_width_that_is_no_number_above_0_is_not_gone_by(said: str, width: int) -> None:
+    code = (
+        "import sys\nfrom distill_build.console.live import LiveScreen\n"
+        "from distill_build.console.page import ColourPage\n"
+        "from distill_build.console.stream import Stream\nstream = Stream(sys.stderr, tolerant=False)\n"
+        "ColourPage(stream).line(('a sentence', 'plain'))\nprint(stream.width, LiveScreen(stream).width)"
+    )
+    assert on_terminal(code, 70, {"COLUMNS": said}) == (f"{width} {width}\n", "a sentence\n")
+
+
 def test_a_note_stands_above_the_bars() -> None:
     code = (
         "from tests.console.test_console import *\nconsole = plain_console()\n"

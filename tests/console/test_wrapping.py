@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from distill_build.console.wrapping import cells, cut, wrapped
+from distill_build.console.wrapping import cells, cut, shortened, wrapped
 
 SENTENCE = "  outputs/sports holds version 2160983bd608 again: 3 tags, 6 questions"
 
@@ -25,7 +25,14 @@ def test_a_line_that_fits_or_that_programs_read_stays_as_it_is() -> None:
 
 def test_what_can_be_copied_is_never_broken() -> None:
     digest = 64 * "7"
-    assert wrapped(f"call {digest} is gone", 20) == ["call", f"  {digest}", "  is gone"]
+    assert wrapped(f"call {digest} is gone", 20) == ["call", digest, "  is gone"]
+
+
+def test_a_row_begins_further_to_the_left_where_a_word_has_no_room_otherwise() -> None:
+    assert wrapped("    the files of outputs/games-of-all-kinds", 26) == [
+        "    the files of",
+        "outputs/games-of-all-kinds",
+    ]
 
 
 def test_chinese_is_broken_between_characters_and_counted_by_its_width() -> None:
@@ -41,3 +48,9 @@ def test_chinese_is_broken_between_characters_and_counted_by_its_width() -> None
 )
 def test_a_text_is_cut_to_its_cells(text: str, width: int, shown: str) -> None:
     assert cut(text, width) == shown
+
+
+def test_what_is_cut_off_costs_nothing_however_long_it_is() -> None:
+    text = 200_000 * "球"  # looked at again with each character that goes, it would take half an hour
+    assert [cut(text, width) for width in (-1, 6)] == ["…", "球球…"]
+    assert [shortened(text, width) for width in (1, 2, 6)] == ["…", "…", "球…球"]

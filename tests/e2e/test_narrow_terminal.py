@@ -32,6 +32,7 @@ SCREENS = (
     "cache stats",
     "cache gc --keep-last 1 --dry-run",
     "cache fsck",
+    "explain name=games topic=games depth=1",
     "cache --help",
     "cache gc --help",
     "--help",

@@ -134,3 +134,63 @@ def test_a_sweep_held_to_locks_that_are_not_there_is_told_of_a_missing_key_first
     assert (done.status, server.count) == (2, 0)
     assert "NO_SUCH_KEY" in done.stderr
     assert "there is no" in workspace.run(*SWEEP, "--locked").stderr
+
+
+def test_a_job_whose_folder_cannot_be_used_leaves_the_others_alone(workspace: Workspace) -> None:
+    assert workspace.run(*SWEEP, "--until", "tags").status == 0
+    folder = sweep_folder(workspace)
+    shutil.rmtree(folder / "breadth=1")
+    (folder / "breadth=1").write_text("mine")
+    done = workspace.run(*SWEEP)
+    assert done.status == 5
+    assert "breadth=1" in done.stderr
+    assert "move away what is there" in done.stderr
+    assert (folder / "breadth=2/answers.jsonl").exists()
+    assert (folder / "breadth=1").read_text() == "mine"
+    refused, built = rows(folder)
+    assert (refused["version"], built["error"], built["until"]) == (None, None, "dataset")
+    plan = workspace.run("plan", *SWEEP)
+    assert (plan.status, "breadth=1: " in plan.stderr) == (5, True)
+    (folder / "breadth=1").unlink()
+    assert workspace.run(*SWEEP).status == 0
+
+
+def test_the_version_of_a_job_that_failed_again_is_still_told(workspace: Workspace, server: ScriptedServer) -> None:
+    """One job is built anew, the other one cannot be: what lies in its folder is as it was."""
+    words = ("-m", *SMALL, "breadth=1", "teacher.name=one,gone")
+    assert workspace.run(*words).status == 0
+    folder = sweep_folder(workspace)
+    before = {row["job"]: row["version"] for row in rows(folder)}
+    edit_prompt(workspace)
+    server.plan = lambda _, body: error(404, "no such model") if body["model"] == "gone" else None
+    assert workspace.run(*words).status == 1
+    one, gone = rows(folder)
+    assert (one["version"] != before["teacher.name=one"], one["error"]) == (True, None)
+    assert (gone["version"], "gone" in gone["error"]) == (before["teacher.name=gone"], True)
+
+
+@pytest.mark.parametrize("launcher", ["hydra/launcher=basic", "hydra.sweeper.max_batch_size=1"])
+def test_an_interrupted_sweep_tells_of_finished_jobs_whoever_runs_them(
+    workspace: Workspace, server: ScriptedServer, launcher: str
+) -> None:
+    assert workspace.run(*SMALL, "breadth=1").status == 0
+    sent = server.count
+    server.hold()
+    with workspace.start(*SWEEP, launcher, *workspace.settings()) as process:
+        server.wait_for(sent + 1)
+        interrupt_and_release(process, server)
+    assert process.returncode == 130
+    finished = rows(sweep_folder(workspace))
+    assert finished[0]["version"] is not None
+    assert workspace.run(*SWEEP).status == 0
+
+
+@pytest.mark.parametrize("words", [(), ("hydra/launcher=basic",), ("hydra.sweeper.max_batch_size=1",)])
+def test_what_the_cache_answered_is_counted_once_for_all_jobs(workspace: Workspace, words: tuple[str, ...]) -> None:
+    def cached() -> int:
+        stages = workspace.run(*SWEEP, *words, "--json").document["stages"]
+        return sum(stage["cached"] for stage in stages.values())
+
+    assert workspace.run(*SMALL, "breadth=2").status == 0
+    calls = 1 + 2 + 2
+    assert [cached(), cached()] == [calls, calls]

@@ -4,14 +4,17 @@ import json
 import os
 import random
 import select
+import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from distill_build.engine.reading import ReadOnlyStore
 from tests.e2e.workspace import Finished, Workspace, start
-from tests.server import Body, Fault, Request, ScriptedServer, classify, content, hang
+from tests.server import Body, Fault, Request, ScriptedServer, classify, content, hang, status
 
 SMALL = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2")
 CALLS = 31
@@ -109,29 +112,85 @@ def test_two_builds_with_the_same_calls_send_each_once_and_agree(workspace: Work
     assert workspace.data("one") == workspace.data("two")
 
 
+@contextmanager
+def stuck_at_its_fifth_request(
+    workspace: Workspace, server: ScriptedServer, fault: Fault | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """A build whose fifth request hangs, or meets `fault`; all others of the server are answered."""
+    server.plan = lambda index, _: (fault or hang()) if index == 4 else None
+    with start(workspace, *SMALL, "name=one", "limits.concurrency=1") as one:
+        server.wait_for(5)
+        yield one
+
+
+WAITING = "another build on this cache is asking"
+
+
 def test_a_build_asks_for_what_another_was_asking_for_when_it_was_killed(
     workspace: Workspace, server: ScriptedServer
 ) -> None:
-    server.plan = lambda index, _: hang() if index == 4 else None
-    with start(workspace, *SMALL, "name=one", "limits.concurrency=1") as one:
-        server.wait_for(5)
-        with start(workspace, *SMALL, "name=two", "limits.concurrency=1") as two:
-            read_until(two, "about ")
-            one.kill()
-            ended = finish(two)
+    with (
+        stuck_at_its_fifth_request(workspace, server) as one,
+        start(workspace, *SMALL, "name=two", "limits.concurrency=1") as two,
+    ):
+        read_until(two, WAITING)
+        one.kill()
+        ended = finish(two)
     assert ended.status == 0
     assert (server.count, most_sent(server)) == (CALLS + 1, 2)
 
 
-def test_nobody_waits_longer_for_another_build_than_a_request_may_take(
+def test_nobody_waits_for_another_build_longer_than_a_request_may_take_or_until_a_third_was_answered(
     workspace: Workspace, server: ScriptedServer
 ) -> None:
-    server.plan = lambda index, _: hang() if index == 4 else None
-    with start(workspace, *SMALL, "name=one", "limits.concurrency=1") as one:
-        server.wait_for(5)
-        assert workspace.run(*SMALL, "name=two", "limits.timeout_s=0.5").status == 0
-        assert one.poll() is None
+    """The second one may wait for ten minutes, the third for half a second."""
+    with (
+        stuck_at_its_fifth_request(workspace, server) as one,
+        start(workspace, *SMALL, "name=two", "limits.concurrency=1") as two,
+    ):
+        said = read_until(two, WAITING)
+        assert workspace.run(*SMALL, "name=three", "limits.timeout_s=0.5").status == 0
+        ended = finish(two)
+        assert (ended.status, one.poll()) == (0, None)
+    assert (said + ended.stderr).count(WAITING) == 1, "it is told once"
     assert (server.count, most_sent(server)) == (CALLS + 1, 2)
+    assert workspace.data("two") == workspace.data("three")
+
+
+def test_nobody_waits_for_a_build_that_was_told_to_wait(workspace: Workspace, server: ScriptedServer) -> None:
+    with (
+        ScriptedServer() as other,
+        stuck_at_its_fifth_request(workspace, server, status(429, retry_after=600)) as one,
+    ):
+        assert Workspace(workspace.root, other).run(*SMALL, "name=two").status == 0
+        assert one.poll() is None
+    assert (server.count, other.count) == (5, CALLS - 4)
+
+
+def test_a_build_that_waits_for_anothers_answer_can_be_interrupted(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    with (
+        stuck_at_its_fifth_request(workspace, server) as one,
+        start(workspace, *SMALL, "name=two", "limits.concurrency=1") as two,
+    ):
+        read_until(two, WAITING)
+        two.send_signal(signal.SIGINT)
+        ended = finish(two)
+        assert one.poll() is None
+    assert ended.status == 130
+    assert "Traceback" not in ended.stderr
+    assert most_sent(server) == 1
+
+
+def test_a_build_that_waits_for_anothers_answer_ends_where_its_budget_does(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    with stuck_at_its_fifth_request(workspace, server) as one:
+        ended = workspace.run(*SMALL, "name=two", "limits.concurrency=2", "budget.calls=3")
+        assert one.poll() is None
+    assert ended.status == 3
+    assert (server.count, most_sent(server)) == (5 + 3, 1)
 
 
 LEAF = ("topic=sports", "depth=1", "breadth=1", "questions_per_tag=6", "per_request.questions=6")

@@ -54,7 +54,8 @@ def test_a_budget_ends_a_search_as_it_ends_a_build(workspace: Workspace, server:
     done = workspace.run(*SEARCH, "hydra.sweeper.n_jobs=1", "budget.calls=2")
     assert (done.status, server.count) == (3, 2)
     assert "budget.calls is reached" in done.stderr
-    assert "the sweeper stopped after 1 job" in done.stderr
+    assert "the sweeper stopped after 1 job: raise or leave out the cap (budget.*, -k), and run" in done.stderr
+    assert "max_failure_rate" not in done.stderr, "it is for jobs that fail"
 
 
 STOPS = [
@@ -81,6 +82,7 @@ def test_what_cannot_be_searched_is_a_sentence(workspace: Workspace, server: Scr
     for words, said in (
         (("objective=uniq",), "objective=uniq: did you mean 'unique'?"),
         (("objective=usd",), "objective=usd needs prices"),
+        (("objective=unique", "--until=tags"), "objective=unique needs questions"),
         (("teacher.temperature=interval(0,1)",), "OptunaSweeper gave up (ValueError: GridSampler only supports"),
     ):
         done = workspace.run(*SEARCH, *words)

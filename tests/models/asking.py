@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 from distill_build.models.base import ChatResponse, Limits, Model, ModelSettings
@@ -32,7 +33,7 @@ async def ask(model: Model, times: int = 1, body: Any = BODY) -> list[ChatRespon
     async def keep(response: ChatResponse) -> None:
         kept.append(response)
 
-    await asyncio.gather(*(model.complete(body, permit=lambda: None, keep=keep) for _ in range(times)))
+    await asyncio.gather(*(model.complete(body, permit=nullcontext, keep=keep) for _ in range(times)))
     return kept
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -160,7 +161,7 @@ def test_the_slot_is_held_until_the_response_is_kept() -> None:
             storing.set()
             await stored.wait()
 
-        first = asyncio.create_task(model.complete(BODY, permit=lambda: None, keep=keep))
+        first = asyncio.create_task(model.complete(BODY, permit=nullcontext, keep=keep))
         second = asyncio.create_task(ask(model))
         await asyncio.wait_for(storing.wait(), 5)
         assert (gate.in_flight, model.in_flight, server.count) == (1, 0, 1)
@@ -232,10 +233,11 @@ def test_never_more_in_flight_than_the_gate_lets_in() -> None:
 def test_permission_is_asked_before_every_request_and_may_be_refused() -> None:
     asked: list[int] = []
 
-    def permit() -> None:
+    def permit() -> AbstractContextManager[None]:
         asked.append(1)
         if len(asked) == 2:
             raise BudgetExceededError("budget.calls=1 is spent")
+        return nullcontext()
 
     async def keep(_response: ChatResponse) -> None:
         raise AssertionError("nothing was to come")
@@ -247,6 +249,47 @@ def test_permission_is_asked_before_every_request_and_may_be_refused() -> None:
                 lambda model: model.complete(BODY, permit=permit, keep=keep),
             )
         assert server.count == 1
+
+
+def test_a_request_that_is_not_permitted_takes_no_place_in_the_pace() -> None:
+    """At one a minute, each place that was taken would be a minute's wait."""
+
+    def refuse() -> AbstractContextManager[None]:
+        raise BudgetExceededError("it is spent")
+
+    async def keep(_response: ChatResponse) -> None:
+        raise AssertionError("nothing was to come")
+
+    async def use(model: Model) -> None:
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                with pytest.raises(BudgetExceededError):
+                    await model.complete(BODY, permit=refuse, keep=keep)
+            assert len(await ask(model)) == 1
+
+    with ScriptedServer() as server:
+        with_model(lambda: endpoint(server.base_url, Gate(rpm=1, tpm=1)), use)
+
+
+def test_permission_lasts_until_the_response_is_kept_or_the_request_has_failed() -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def permit() -> Iterator[None]:
+        told.append("entered")
+        try:
+            yield
+        finally:
+            told.append("left")
+
+    async def keep(_response: ChatResponse) -> None:
+        told.append("kept")
+
+    with ScriptedServer(plan=[scripted.status(500)]) as server:
+        with_model(
+            lambda: endpoint(server.base_url, Gate(1)), lambda model: model.complete(BODY, permit=permit, keep=keep)
+        )
+    assert told == ["entered", "left", "entered", "kept", "left"]
 
 
 def test_a_cancelled_request_frees_its_slot() -> None:

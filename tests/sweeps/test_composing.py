@@ -1,5 +1,6 @@
 """Values put into a composed configuration give what a composition of its own gives."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,6 +95,7 @@ def test_the_job_with_a_mistake_is_named() -> None:
     for words, said in (
         (["model=local,vllm,gpt5"], "^model=gpt5: unknown model 'gpt5'"),
         (["model=local,gpt5", "depth=1,2"], "^depth=1 model=gpt5: unknown model 'gpt5'"),
+        (["model=gpt5,local", "depth=1,2"], "^depth=1 model=gpt5: unknown model 'gpt5'"),
         (["seed=0,1", "depth=1,0"], "^depth=0: expected a whole number"),
         (["breadth=1,[1,2]", "depth=1"], r"^breadth=\[1,2\] has 2 numbers for depth=1"),
     ):
@@ -104,3 +106,16 @@ def test_the_job_with_a_mistake_is_named() -> None:
 def test_a_mistake_that_nothing_swept_has_made_names_no_job() -> None:
     with pytest.raises(ConfigurationError, match=r"^seed=x: expected"):
         swept("depth=1,2", "seed=x")
+
+
+@pytest.mark.parametrize("word", ["breadth=range(3,1)", "breadth=glob(*)", "model=glob(nosuch*)"])
+@pytest.mark.parametrize("how", [(), ("hydra/launcher=basic",)], ids=" ".join)
+def test_a_word_without_values_is_named(word: str, how: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(word)} has no values"):
+        swept("seed=1,2", word, *how)
+
+
+@pytest.mark.parametrize("size", ["-1", "0", "x", "true", "1.5"])
+def test_batches_have_a_size(size: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^hydra\.sweeper.max_batch_size=.*: expected a whole number from 1"):
+        swept("seed=1,2", f"hydra.sweeper.max_batch_size={size}")

@@ -16,6 +16,7 @@ def test_the_best_are_those_that_nothing_beats_in_every_way() -> None:
     assert best_of(rows, [few]) == {4}
     assert best_of(rows, [varied]) == {0}
     assert best_of(rows, [few, varied]) == {0, 1, 3}, "who has no questions has no such number"
+    assert best_of([*rows, Row(job="cut", choices={}, calls=0)], [few], {"cut"}) == {4}, "a cap has cut it short"
     assert best_of(rows, [Goal("calls")]) == best_of(rows, []) == set()
 
 

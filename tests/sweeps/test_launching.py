@@ -8,8 +8,9 @@ import pytest
 from distill_build import config
 from distill_build.errors import DistillError
 from distill_build.options import Options
+from distill_build.sweeps.goals import Goal
 from distill_build.sweeps.jobs import Job
-from distill_build.sweeps.launching import Launch, LaunchedJob
+from distill_build.sweeps.launching import Batches, Launch, LaunchedJob
 from distill_build.sweeps.results import Row
 from distill_build.sweeps.variants import Variant
 
@@ -25,14 +26,17 @@ class Faulty:
     def row(self, job: Job) -> Row:
         raise AssertionError(job)
 
-    def finish(self) -> int:
-        raise AssertionError
+    def cap(self, job: Job) -> str | None:
+        raise AssertionError(job)
 
-    def stop(self, error: DistillError, way_on: str) -> int:
-        raise AssertionError(way_on) from error
+    def finish(self, goals: Sequence[Goal]) -> int:
+        raise AssertionError(goals)
+
+    def stop(self, error: DistillError, way_on: str, goals: Sequence[Goal]) -> int:
+        raise AssertionError(way_on, goals) from error
 
 
-def open_sweep(folder: Path, options: Options) -> Faulty:  # noqa: ARG001 - as a command's
+def open_sweep(folder: Path, options: Options) -> Batches:  # noqa: ARG001 - as a command's
     return Faulty()
 
 

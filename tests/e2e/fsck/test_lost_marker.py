@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from tests.e2e.fsck.checked import CALLS, PRICES, TREE, assert_sound, fsck_here,
 from tests.e2e.fsck.damage import overwritten_header
 from tests.e2e.test_disk import assert_sentence
 from tests.e2e.test_only_what_is_affected import InProcess
-from tests.e2e.workspace import Finished, Workspace
+from tests.e2e.workspace import Finished, Workspace, variables
 
 MARKER = "distill-cache.json"
 SAME = (*TREE, *PRICES)
@@ -46,6 +48,15 @@ def cache_verbs(project: InProcess, *flags: str) -> list[Finished]:
     """The verbs of `cache` that carry it elsewhere, or fill it."""
     words = [[word.format(project.root) for word in each] for each in CARRYING]
     return [project.raw("cache", *each, *flags) for each in words]
+
+
+COUNTING = """
+import sys
+from distill_build.cli import main
+opened = []
+sys.addaudithook(lambda event, given: opened.append(given[0]) if event == "open" else None)
+print(main(["cache", "stats"]), sum(str(path).endswith("cache.db") for path in opened))
+"""
 
 
 def test_every_command_names_the_way_out_and_it_leads_out(project: Workspace) -> None:
@@ -190,3 +201,17 @@ def test_what_looks_like_a_cache_and_is_none_of_ours_is_not_touched(
     for refused in (importing, pulling, here.run(*SAME, "cache.dir=theirs", "name=again")):
         assert_sentence(refused, "is not a cache of distill-build, and not empty")
     assert contents(theirs) == before
+
+
+def test_a_large_database_is_looked_through_once_for_a_refusal(project: Workspace) -> None:
+    lose_marker(project)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTING],
+        cwd=project.root,
+        env=variables(None),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "5 1\n"
+    assert f"lost its {MARKER}" in done.stderr
