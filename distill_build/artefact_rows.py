@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from distill_build.engine.artefacts import open_file
 from distill_build.errors import StorageError
 from distill_build.records import Source
 
@@ -117,7 +118,7 @@ def read_rows_with_lines(path: Path, kind: type[Row]) -> Iterator[tuple[Row, byt
     if not path.exists():
         return
     decode = msgspec.json.Decoder(kind).decode
-    with path.open("rb") as lines:
+    with open_file(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.isspace():
                 continue

@@ -8,9 +8,11 @@ import difflib
 import re
 import shlex
 import traceback
+from pathlib import Path
 
 from distill_build.errors import ConfigurationError, UsageError
 from distill_build.free_text import quote
+from distill_build.versions.lockfile import CONFLICT
 
 THEIRS = ("hydra.", "omegaconf.", "yaml.", "antlr4.")
 PLUGINS = {
@@ -96,6 +98,8 @@ def unreadable(error: BaseException) -> ConfigurationError:
     """The sentence for a file that is no configuration. Errors of the YAML reader name it, others do not."""
     if isinstance(error, UnicodeError):
         return ConfigurationError(f"{being_read(error)} is not UTF-8 text")
+    if line := conflict_in(Path(being_read(error))):
+        return ConfigurationError(f"{being_read(error)} holds a merge conflict (line {line}): resolve it")
     if kind := re.match(r"Invalid loaded object type: (\w+)", str(error)):
         return ConfigurationError(f"{being_read(error)} is one {kind[1]}: settings have names, as in 'depth: 3'")
     said = re.sub(r" full_key: (\S+) object_type=\S+", r" (in \1)", one_line(error))
@@ -103,9 +107,20 @@ def unreadable(error: BaseException) -> ConfigurationError:
 
 
 def being_read(error: BaseException) -> str:
-    """The file that Hydra was at when it was raised: a variable of its `FileConfigSource.load_config`."""
+    """The file that Hydra was at when it was raised: a variable of its `FileConfigSource.load_config`.
+
+    One below the working directory is named as seen from there.
+    """
     frames = (frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__))
-    return next((names["full_path"] for names in frames if "full_path" in names), "a file of the configuration")
+    file = next((names["full_path"] for names in frames if "full_path" in names), "a file of the configuration")
+    return file.removeprefix(f"{Path.cwd()}/")
+
+
+def conflict_in(file: Path) -> int | None:
+    """The line where git's first mark of a conflict stands in a file; None where there is none."""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    mark = CONFLICT.search(text)
+    return text.count("\n", 0, mark.start()) + 1 if mark else None
 
 
 def missing_file(error: Exception) -> ConfigurationError:

@@ -85,5 +85,7 @@ class InterruptedBuildError(DistillError):
 
 def unusable(error: OSError, otherwise: Path | str) -> str:
     """What is said of a file that cannot be used; `otherwise` stands for one that the error does not name."""
+    if error.errno == errno.EISDIR:
+        return f"{error.filename or otherwise} is a folder, and a file belongs there: move it away"
     way = "written" if error.errno in NO_ROOM else "read or written"
     return f"{error.filename or otherwise} cannot be {way}: {error.strerror or error}"

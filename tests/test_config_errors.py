@@ -170,6 +170,16 @@ def test_a_mistake_in_a_model_file_gets_a_sentence(elsewhere: Path, group: str, 
     assert said.format(group if "chooses" in said else node) in sentence("topic=a", f"{group}=mine")
 
 
+def test_a_merge_conflict_in_a_file_is_told_with_its_place(elsewhere: Path) -> None:
+    conflict = "<<<<<<< HEAD\ndepth: 3\n=======\ndepth: 4\n>>>>>>> theirs\n"
+    for name, words in (("distill", ()), ("model/mine", ("model=mine",)), ("distill", ("-m", "seed=1,2"))):
+        file = elsewhere / f"conf/{name}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"defaults: [base, _self_]\n{conflict}", encoding="utf-8")
+        assert sentence("topic=a", *words) == f"conf/{name}.yaml holds a merge conflict (line 2): resolve it"
+        file.unlink()
+
+
 def test_a_model_file_that_lacks_settings_is_named_in_a_sweep(elsewhere: Path) -> None:
     (elsewhere / "conf/model").mkdir(parents=True)
     (elsewhere / "conf/model/mine.yaml").touch()

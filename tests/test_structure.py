@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "versions": {"artefact_rows", "engine", "errors", "records"},
     "cache": {"engine", "errors", "records", "versions", "stages", "replies", "artefact_rows", "models"},
     "settings": {"models"},
-    "artefact_rows": {"errors", "records"},
+    "artefact_rows": {"engine", "errors", "records"},
     "export": {"artefact_rows", "errors", "records", "settings"},
     "stages": {
         "engine",

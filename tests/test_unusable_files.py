@@ -19,4 +19,4 @@ def test_a_file_that_cannot_be_read_is_named_with_exit_5(
     state.mkdir(parents=True)  # a folder in a file's place: like a file of somebody else's, but for root too
     (state.parents[1] / "tags.jsonl").touch()
     assert main(words) == StorageError.exit_code
-    assert f"{state} cannot be read or written: Is a directory" in capsys.readouterr().err
+    assert f"{state} is a folder, and a file belongs there: move it away" in capsys.readouterr().err

@@ -110,6 +110,8 @@ class VersionsCheck:
         for digest in sorted(missing - known):
             self.findings.damage.append(Damage("object", digest, f"object {digest[:12]} is gone", gone=True))
         lost = missing | self._bad
+        files = (file for version in self.records.values() for file in version.files.values())
+        self.findings.lists_lost = any(file.chunks in lost for file in files)
         if self.quarantine is not None and lost:
             for root in roots.values():
                 self._restore(root, lost)

@@ -52,6 +52,7 @@ class Lacking:
 class Findings:
     """`checked` counts what was looked at, by kind. `saved` and `expected` calls are those of a damaged database.
 
+    `lists_lost` says that lists of files' pieces were lost, so more objects may be gone than were found to be.
     `lacking` versions have responses that are not here, the newest first. `restored` objects are back, made anew from
     the datasets' own files; the marker is too where it was made anew. `other_scheme` calls were written by another
     version of this program, and left alone. `usd` is about what asking again would cost, None where no price is known.
@@ -64,6 +65,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     saved: int | None = None
     expected: int | None = None
+    lists_lost: bool = False
     restored: set[str] = field(default_factory=set)
     other_scheme: int = 0
     usd: float | None = None

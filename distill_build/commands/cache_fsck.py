@@ -97,7 +97,8 @@ def _summary(findings: Findings) -> str:
 
 def _counted(kind: str, findings: Findings) -> str:
     number = len([damage for damage in findings.damage if damage.kind == kind])
-    return number_of(number, NAMES[kind]) if kind in NAMES else f"the {kind}"
+    least = "at least " if kind == "object" and findings.lists_lost else ""
+    return f"{least}{number_of(number, NAMES[kind])}" if kind in NAMES else f"the {kind}"
 
 
 def _salvaged(findings: Findings, *, done: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from distill_build.commands.locate import find_cache, find_dataset
-from distill_build.commands.notes import notes
+from distill_build.commands.notes import notes, say
 from distill_build.console.page import print_lines
 from distill_build.errors import DifferenceError, DistillError
 from distill_build.options import Options
@@ -21,6 +21,8 @@ def run(options: Options) -> int:
     dataset = find_dataset(options, *options.arguments)
     verdict = verify(dataset, notes(quiet=options.quiet))
     responses = look_in_cache(options, dataset)
+    if options.quiet and _lacks(responses):
+        say(_of_responses(responses))
     if options.json:
         print(json.dumps(document(dataset, verdict, responses), ensure_ascii=False, indent=2))
     print_lines(text(dataset, verdict, responses, options), sys.stderr if options.json else sys.stdout)
@@ -29,7 +31,7 @@ def run(options: Options) -> int:
 
 def look_in_cache(options: Options, dataset: Dataset) -> ResponseCounts | str:
     """The responses behind the rows in the cache; or why they were not looked for, which is no fault of the dataset."""
-    if not dataset.artefact(SOURCES).exists():
+    if not dataset.artefact(SOURCES).is_file():
         return f"the responses were not looked for: {dataset.artefact(SOURCES)}, which names them, is not here"
     try:
         return stored_responses(dataset, find_cache(options, dataset))
@@ -51,7 +53,7 @@ def document(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str
 
 
 def text(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str, options: Options) -> Iterator[str]:
-    """The verdict for people: `quiet` leaves what is wrong."""
+    """The verdict for people: `quiet` leaves what is wrong with the files."""
     if options.verbose:
         yield from (f"{digest}  {name}" for name, digest in verdict.checked.items())
     if not verdict.findings:
@@ -62,7 +64,7 @@ def text(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str, op
         if not all(finding.foreign for finding in verdict.findings):
             yield _way_out(options, dataset, verdict)
     if not options.quiet:
-        yield responses if isinstance(responses, str) else _stored(responses)
+        yield _of_responses(responses)
 
 
 def _good(dataset: Dataset, verdict: Verdict) -> str:
@@ -97,12 +99,18 @@ def _is_kept(options: Options, dataset: Dataset, version: str) -> bool:
         return False
 
 
-def _stored(found: ResponseCounts) -> str:
-    absent = found.lacking + found.damaged
-    if not absent:
+def _lacks(found: ResponseCounts | str) -> bool:
+    """Whether it is not known that all responses are there: said under -q too, since the exit code is silent of it."""
+    return isinstance(found, str) or found.absent > 0
+
+
+def _of_responses(found: ResponseCounts | str) -> str:
+    if isinstance(found, str):
+        return found
+    if not found.absent:
         return f"the cache holds all {number_of(found.named, 'responses')} behind it"
     damaged = f" ({found.damaged:,} of them damaged)" if found.damaged else ""
     return (
-        f"the cache lacks {absent:,} of the {number_of(found.named, 'responses')} behind it{damaged}: the files need "
-        "none of them; cache import or cache pull brings them"
+        f"the cache lacks {found.absent:,} of the {number_of(found.named, 'responses')} behind it{damaged}: the files "
+        "need none of them; cache import or cache pull brings them"
     )

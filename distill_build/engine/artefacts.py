@@ -5,11 +5,14 @@ made, and who finds a journal finishes it. So a kill between two moves leaves no
 next build.
 """
 
+import errno
 import hashlib
+import io
 import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +52,20 @@ class FileState:
         return self.untouched(path) or (path.is_file() and file_sha256(path) == self.sha256)
 
 
+def open_file(path: Path) -> io.BufferedReader:
+    """A file, opened for reading. Raises OSError where something else is there: for a pipe one would wait for ever."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return file
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -19,7 +19,8 @@ from distill_build.engine.manifest import SCHEME
 from distill_build.errors import CorruptEntryError, StorageError
 
 MARKER = "distill-cache.json"
-OWN_FILES = (MARKER, "weights.json")
+IGNORE = ".gitignore"
+OWN_FILES = (MARKER, "weights.json", IGNORE)
 """What may lie in a cache before its marker does: another process's marker, and the memo of weights' digests."""
 NETWORK_FILE_SYSTEMS = frozenset(
     [
@@ -136,6 +137,7 @@ class CacheDirectory:
             raise StorageError(
                 f"{self.path} is not a cache of distill-build, and not empty: set cache.dir to a folder of its own"
             )
+        (self.path / IGNORE).write_text("*\n")  # git would put an old database back with another branch
         self._write_marker()
 
     def _read(self) -> _Marker:

@@ -120,7 +120,7 @@ def write_leaves(
     outcomes = []
     with ExitStack() as stack:
         questions, answers, sources = (stack.enter_context(ArtefactWriter(path)) for path in new)
-        kept = [stack.enter_context(path.open("rb")) if path.exists() else None for path in old]
+        kept = [stack.enter_context(path.open("rb")) if path.is_file() else None for path in old]
         spools = (rows.questions.reader(), rows.answers.reader(), rows.sources.reader())
         for node in (root, *walk(root)):
             if (leaf := node.leaf) is not None:

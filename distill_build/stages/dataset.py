@@ -20,7 +20,7 @@ from typing import TypeVar
 import msgspec
 
 from distill_build.artefact_rows import SourcesRow, read_rows
-from distill_build.engine.artefacts import FileState, sync
+from distill_build.engine.artefacts import FileState, open_file, sync
 from distill_build.engine.manifest import digest
 from distill_build.records import JsonObject
 from distill_build.stages.tree import LeafOutcome, Rows
@@ -135,7 +135,8 @@ def read_state(path: Path) -> State | None:
 def _read(path: Path, kind: type[Note]) -> Note | None:
     """A note under runs/, None where it is missing or damaged: a build comes to the same end without any."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        with open_file(path) as file:
+            return msgspec.json.decode(file.read(), type=kind)
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 

@@ -46,6 +46,11 @@ class ResponseCounts:
     lacking: int = 0
     damaged: int = 0
 
+    @property
+    def absent(self) -> int:
+        """Those that nothing can be read from."""
+        return self.lacking + self.damaged
+
 
 def verify(dataset: Dataset, note: Callable[[str], None]) -> Verdict:
     """Compares the files of `dataset` with its lock and with each other; again where a run replaces them meanwhile.
@@ -79,6 +84,8 @@ def _compared(dataset: Dataset) -> Verdict:
     findings += [Finding(file, problem) for file, problem in rows.problems()]
     if lock is not None:
         findings += [*_against_lock(lock, checked), *_unknown(dataset, lock, checked), *_counted(lock, rows.counts)]
+    in_the_way = {finding.file: finding for finding in _in_the_way(dataset, lock)}  # all there is to say of them
+    findings = [*(finding for finding in findings if finding.file not in in_the_way), *in_the_way.values()]
     findings.sort(key=lambda finding: finding.file)
     return Verdict(
         version_of(checked), lock.version if lock is not None else None, checked, rows.counts, tuple(findings)
@@ -117,6 +124,19 @@ def _lock(dataset: Dataset, findings: list[Finding]) -> Lock | None:
     return lock
 
 
+def _in_the_way(dataset: Dataset, lock: Lock | None) -> Iterator[Finding]:
+    """Folders in the place of files, and a file in that of the exports: neither a build nor a checkout removes them.
+
+    Where there has to be a file, it is missing too; elsewhere all is well once the folder is moved away.
+    """
+    wanted = {LOCK, *(_wanted(lock) if lock is not None else ())}
+    for name in {*wanted, *ARTEFACTS, FAILURES, SOURCES}:
+        if dataset.artefact(name).is_dir():
+            yield Finding(name, "it is a folder: move it away", foreign=name not in wanted)
+    if dataset.artefact(EXPORTS).is_file():
+        yield Finding(EXPORTS, "it is no folder: move it away", foreign=True)
+
+
 def _against_lock(lock: Lock, checked: Mapping[str, str]) -> Iterator[Finding]:
     for name, digest in _named(lock).items():
         if name not in checked:
@@ -134,12 +154,16 @@ def _named(lock: Lock) -> dict[str, str]:
     return lock.artefacts | {f"{EXPORTS}/{name}": digest for name, digest in lock.exports.items()}
 
 
+def _wanted(lock: Lock) -> set[str]:
+    """The files that have to be there."""
+    return {*_named(lock), *([FAILURES] if lock.missing else [])}
+
+
 def _unknown(dataset: Dataset, lock: Lock, checked: Mapping[str, str]) -> Iterator[Finding]:
     """Files that the lock does not name. Builds and checkouts remove those that they wrote, and touch no other."""
     state = dataset.state()
     written = state.outputs if state is not None else {}
-    expected = {*_named(lock), SOURCES, *([FAILURES] if lock.missing else [])}
-    for name in checked.keys() - expected:
+    for name in checked.keys() - _wanted(lock) - {SOURCES}:
         problem = "the lock says that nothing is missing" if name == FAILURES else "the lock does not know it"
         if name in written:
             yield Finding(name, problem)

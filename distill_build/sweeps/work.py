@@ -1,5 +1,6 @@
 """What came of the jobs that were not up to date, whoever ran them."""
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -61,7 +62,8 @@ def of_folder(ready: Ready, error: DistillError | OSError) -> DistillError:
     """The error of a job whose folder cannot be used."""
     if isinstance(error, DistillError):
         return error
-    return StorageError(f"{unusable(error, ready.dataset.folder)}; move away what is there")
+    way_out = "" if error.errno == errno.EISDIR else "; move away what is there"  # else it says so itself
+    return StorageError(f"{unusable(error, ready.dataset.folder)}{way_out}")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from distill_build.engine.artefacts import open_file
 from distill_build.engine.objects import Objects
 from distill_build.errors import StorageError
 from distill_build.versions.snapshot import FileSnapshot, chunked, chunks_of
@@ -79,7 +80,7 @@ class FolderContent:
 
     def get(self, file: str, chunk: str) -> bytes:
         start, length = self._places[file][chunk]
-        with (self._folder / file).open("rb") as rows:
+        with open_file(self._folder / file) as rows:
             rows.seek(start)
             data = rows.read(length)
         if hashlib.sha256(data).hexdigest() != chunk:

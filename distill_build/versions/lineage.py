@@ -129,16 +129,25 @@ def _history(relatives: Relatives, folder: Path, name: str) -> ByDigest:
         names = {record.name for record in own.values()}
         return own | of_origins(relatives.loose(names), origins_of(own))
     lock = sound_lock(folder / LOCK)
-    if lock is not None and (origins := relatives.origins(lock.version)):
-        return of_origins(relatives.named(lock.name), origins)  # the folder may have been renamed
+    if lock is not None and (own := _dataset_of(relatives, lock.name, lock.version)):
+        return own  # by the lock's name: the folder may have been renamed
     return relatives.named(name)
+
+
+def _dataset_of(relatives: Relatives, name: str, version: str) -> ByDigest:
+    """The versions of the dataset that a folder without a list held as `version`.
+
+    Those of a folder that is gone and had it, which was moved here; else all that go back to the same origin.
+    """
+    origins, moved = relatives.origins(version), relatives.moved(version)
+    return of_origins(relatives.loose({name}) | moved if moved else relatives.named(name), origins)
 
 
 def _inherited(relatives: Relatives, folder: Path, name: str, version: str, before: str | None) -> ByDigest:
     """What a folder without a list takes over as `version` is built there, where `before` lay."""
-    if before is not None and (origins := relatives.origins(before)):
-        lock = sound_lock(folder / LOCK)
-        return of_origins(relatives.named(lock.name if lock is not None else name), origins)
+    lock = sound_lock(folder / LOCK)
+    if before is not None and (own := _dataset_of(relatives, lock.name if lock is not None else name, before)):
+        return own
     homeless = relatives.homeless(name)
     made = {digest: each for digest, each in homeless.items() if each.version == version}
     return of_origins(homeless, origins_of(made))

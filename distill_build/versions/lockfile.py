@@ -12,9 +12,11 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from distill_build.engine.artefacts import open_file
 from distill_build.errors import DifferenceError
 from distill_build.records import JsonObject
 
@@ -73,7 +75,9 @@ class Lock:
 def read_lock(path: Path) -> Lock | None:
     """The lock at `path`, None where there is none. Raises DifferenceError as `parse_lock` does."""
     try:
-        return parse_lock(path.read_text(encoding="utf-8"), str(path))
+        with open_file(path) as file:
+            text = TextIOWrapper(file, encoding="utf-8").read()  # whatever git has made of line ends
+        return parse_lock(text, str(path))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

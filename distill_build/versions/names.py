@@ -39,7 +39,7 @@ class Names:
         StorageError where a record that cannot be read may be that of the version.
         """
         if match := LATEST.fullmatch(wanted):
-            return self._latest(int(match[1] or 0))
+            return self._latest(int(match[1] or 0), wanted)
         lock = lock_named(wanted, self.folder)
         digest = lock.version if lock is not None else digest_named(wanted)
         if digest is None:
@@ -47,17 +47,20 @@ class Names:
         return self._kept(digest, wanted)
 
     def find(self, digest: str) -> Version | None:
-        """The version whose digest begins with `digest`, of this dataset rather than of another one."""
-        return self.archive.find(digest, self.name) or self.archive.find(digest)
+        """The version whose digest begins with `digest`: this dataset's own record of it rather than another one's."""
+        newest_first = reversed(self.archive.history(self.folder, self.name))
+        own = next((each for each in newest_first if each.version.startswith(digest)), None)
+        return own or self.archive.find(digest, self.name) or self.archive.find(digest)
 
-    def _latest(self, before: int) -> Version:
+    def _latest(self, before: int, wanted: str) -> Version:
         root = self.archive.root(self.folder)
         for digest in root.versions[-1 - before :] if root is not None else ():
             self.archive.record(digest)  # one that cannot be read would be counted past
         versions = self.archive.history(self.folder, self.name)
         if before >= len(versions):
             number = number_of(len(versions), "versions")
-            raise UsageError(f"{self.name} has {number} in {self.archive.directory}: `history` lists them")
+            oldest = f", the oldest is latest~{len(versions) - 1}" if len(versions) > 1 else ""
+            raise UsageError(f"there is no {wanted}: {self.name} has {number} in {self.archive.directory}{oldest}")
         return versions[-1 - before]
 
     def _kept(self, digest: str, wanted: str) -> Version:

@@ -36,6 +36,12 @@ class Relatives:
         """The versions of datasets called `name` that no folder lists which is there: its own may have been moved."""
         return self._not_listed_by(tuple(root for root in self.roots if _is_there(root.folder)), {name})
 
+    def moved(self, version: str) -> ByDigest:
+        """The versions that folders list which are gone, and had `version`."""
+        gone = [{*root.versions} & self.records.keys() for root in self.roots if not _is_there(root.folder)]
+        had = [digests for digests in gone if any(self.records[digest].version == version for digest in digests)]
+        return {digest: record for digest, record in self.records.items() if any(digest in digests for digests in had)}
+
     def named(self, name: str) -> ByDigest:
         """The versions of all datasets called `name`."""
         return {digest: record for digest, record in self.records.items() if record.name == name}

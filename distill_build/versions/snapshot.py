@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.engine.artefacts import ArtefactWriter
+from distill_build.engine.artefacts import ArtefactWriter, open_file
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError
 
@@ -50,7 +50,7 @@ def chunked(path: Path) -> Iterator[tuple[bytes, int]]:
     """The chunks of a file, with the number of lines in each."""
     chunk: list[bytes] = []
     size = 0
-    with path.open("rb") as file:
+    with open_file(path) as file:
         for line in file:
             chunk.append(line)
             size += len(line)

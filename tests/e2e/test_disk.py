@@ -200,7 +200,7 @@ def test_a_note_that_cannot_be_read_is_not_said_to_be_one_that_cannot_be_written
     state.unlink()
     state.mkdir()
     for command in ("build", "plan", "explain", "export"):
-        assert_sentence(workspace.run(command, *SMALL), "state.json cannot be read or written: Is a directory")
+        assert_sentence(workspace.run(command, *SMALL), "state.json is a folder, and a file belongs there")
 
 
 # A cache that is not ours, or not as we left it

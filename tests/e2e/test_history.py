@@ -214,3 +214,36 @@ def test_a_version_of_an_older_release_claims_nothing_of_what_it_replaced(worksp
     build(workspace, ["questions_per_tag=2"])
     assert steps(workspace)[1] == (["questions_per_tag"], None)
     assert digests(workspace)[0] == record.version
+
+
+def neighbour(workspace: Workspace, name: str) -> InProcess:
+    """Another project that shares the cache of `workspace`."""
+    assert workspace.server is not None
+    (workspace.root / name).mkdir()
+    return InProcess(workspace.root / name, workspace.server)
+
+
+def test_a_digest_names_ones_own_record_of_a_version_that_another_project_built_too(workspace: Workspace) -> None:
+    shared = [f"cache.dir={workspace.root}/.distill-cache"]
+    build(workspace, [], ["questions_per_tag=2"])
+    build(neighbour(workspace, "other"), shared)
+    before = workspace.raw("history", "--json").document["versions"]
+    assert workspace.raw("checkout", before[1]["version"]).status == 0
+    after = workspace.raw("history", "--json").document["versions"]
+    assert [row | {"current": None} for row in after] == [row | {"current": None} for row in before]
+    assert [row["current"] for row in after] == [False, True]
+
+
+def test_a_project_that_was_moved_has_its_own_history_and_not_that_of_its_clone(workspace: Workspace) -> None:
+    shared = [f"cache.dir={workspace.root}/.distill-cache"]
+    build(workspace, [], ["questions_per_tag=2"])
+    made = digests(workspace)
+    clone = neighbour(workspace, "clone")
+    clone.folder().mkdir(parents=True)
+    shutil.copy(workspace.folder() / "distill.lock", clone.folder())
+    build(clone, [*shared, "questions_per_tag=3"])
+    (workspace.root / "moved").mkdir()
+    shutil.move(workspace.root / "outputs", workspace.root / "moved/outputs")
+    moved = InProcess(workspace.root / "moved", workspace.server)
+    assert digests(moved, "--cache-dir", str(workspace.root / ".distill-cache")) == made
+    assert len(digests(clone)) == 3

@@ -1,13 +1,11 @@
 """`verify`: every digest, every row, and nothing that the lock does not know."""
 
-import errno
 import json
-import os
+import re
 import shutil
 import sqlite3
-import time
+import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -51,31 +49,20 @@ def test_what_a_build_left_is_good_and_nothing_is_changed_by_looking(project: In
 
 
 def test_files_that_are_replaced_while_they_are_read_are_no_difference(project: InProcess, built: TwoVersions) -> None:
-    """A pipe in the lock's place tells when verify reads it, and keeps it there while a checkout replaces all files."""
-    lock = project.folder() / "distill.lock"
-    lock.unlink()
-    os.mkfifo(lock)
-    with ThreadPoolExecutor() as pool:
-        verdict = pool.submit(Workspace(project.root).raw, "verify", "--json")
-        with os.fdopen(open_to(lock, verdict), "wb") as pipe:
-            lock.unlink()
-            lock.write_bytes(built.new["distill.lock"])
-            assert project.raw("checkout", built.old_version, "-q").status == 0
-            pipe.write(built.new["distill.lock"])
-    done = verdict.result()
+    """A checkout by another process comes between the lock, which was read, and the answers, which are about to be."""
+    meanwhile: list[Finished] = []
+    waiting = [True]
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and waiting and str(arguments[0]).endswith("outputs/sports/answers.jsonl"):
+            waiting.clear()
+            meanwhile.append(Workspace(project.root).raw("checkout", built.old_version, "-q"))
+
+    sys.addaudithook(hook)
+    done = project.raw("verify", "--json")
+    assert [each.status for each in meanwhile] == [0]
     assert (done.status, done.document["findings"]) == (0, [])
     assert done.document["version"].startswith(built.old_version)
-
-
-def open_to(pipe: Path, reader: Future[Finished]) -> int:
-    """The pipe, once `reader` has opened it."""
-    while True:
-        try:
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.ENXIO or reader.done():
-                raise
-            time.sleep(0.005)
 
 
 def cut(path: Path) -> None:
@@ -237,7 +224,44 @@ def test_what_the_cache_lacks_is_told_and_no_difference(project: InProcess) -> N
         database.execute("UPDATE Cache SET value = x'00' WHERE key = ?", rows[-1]["answers"][0][:1])
     done = project.raw("verify", "--json", "--cache-dir", ".distill-cache")
     assert (done.status, done.document["responses"]) == (0, {"named": 4, "lacking": 1, "damaged": 1})
-    assert "the cache lacks 2 of the 4 responses behind it (1 of them damaged)" in done.stderr
+    told = "the cache lacks 2 of the 4 responses behind it (1 of them damaged)"
+    assert told in done.stderr
+    assert told in project.raw("verify", "-q").stderr
+
+
+def test_a_note_on_the_responses_survives_quiet(project: InProcess) -> None:
+    assert project.raw("verify", "-q").stderr == ""
+    unknown = project.raw("verify", "-q", "--cache-dir", "nowhere")
+    (project.folder() / "runs/sources.jsonl").unlink()
+    unnamed = project.raw("verify", "-q")
+    for done in (unknown, unnamed):
+        assert (done.status, done.stdout) == (0, "")
+        assert done.stderr.startswith("distill-build: the responses were not looked for: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["distill.lock", "answers.jsonl", "dataset/train.messages.jsonl", "failures.jsonl", "runs/sources.jsonl"]
+)
+def test_a_folder_in_a_files_place_is_to_be_moved_away_as_a_build_says_too(
+    project: InProcess, built: TwoVersions, name: str
+) -> None:
+    place = project.folder() / name
+    place.unlink(missing_ok=True)
+    place.mkdir()
+    assert (name, "it is a folder: move it away") in findings(project)
+    refused = project.run(*NEW)
+    assert refused.status == 5
+    assert re.search(rf"{name} is a folder, and .*: move it away", refused.stderr)
+    place.rmdir()
+    assert project.run(*NEW, "-q").status == 0
+    assert findings(project) == []
+    assert everything(project) == built.new
+
+
+def test_a_file_in_the_place_of_the_exports_is_to_be_moved_away(project: InProcess) -> None:
+    shutil.rmtree(project.folder() / "dataset")
+    (project.folder() / "dataset").touch()
+    assert ("dataset", "it is no folder: move it away") in findings(project)
 
 
 def test_export_keeps_the_lock_in_line(project: InProcess, built: TwoVersions) -> None:

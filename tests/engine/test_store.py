@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import pickle
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -359,3 +360,11 @@ def test_a_disk_that_cannot_be_written_is_opened_for_reading_alone(place: Path, 
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         open_store(tmp_path / "file" / "below")
+
+
+def test_git_leaves_a_cache_alone(tmp_path: Path) -> None:
+    """It would put an old database back with another branch."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    open_store(tmp_path / "cache").close()
+    told = subprocess.run(["git", "-C", str(tmp_path), "status", "--short"], check=True, capture_output=True, text=True)
+    assert told.stdout == ""

@@ -1,5 +1,7 @@
 """What `cache fsck` finds in versions: pieces, records, and the lists of datasets."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import chunks_of
 from tests.e2e.caches import CACHE, flipped
-from tests.e2e.fsck.checked import PRICES, TREE, assert_sound, fsck, quarantined
+from tests.e2e.fsck.checked import PRICES, TREE, assert_sound, fsck, fsck_here, quarantined
 from tests.e2e.workspace import Workspace
 
 
@@ -55,6 +57,11 @@ def test_objects_of_the_dataset_as_it_is_are_made_anew_from_its_files(project: W
     assert found.status == 5
     assert found.stdout.count("made anew") == len(places)
     assert_sound(project)
+
+
+def test_pieces_that_were_lost_with_their_lists_are_not_said_to_be_all_counted(project: Workspace) -> None:
+    shutil.rmtree(project.root / CACHE / "objects")
+    assert re.search(r"damaged or gone: at least \d+ objects \(", fsck_here(project)[1])
 
 
 def test_a_damaged_record_is_set_aside_and_the_other_versions_are_listed_as_before(project: Workspace) -> None:
