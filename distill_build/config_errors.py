@@ -12,7 +12,6 @@ from pathlib import Path
 
 from distill_build.errors import ConfigurationError, UsageError
 from distill_build.free_text import quote
-from distill_build.versions.lockfile import CONFLICT
 
 THEIRS = ("hydra.", "omegaconf.", "yaml.", "antlr4.")
 PLUGINS = {
@@ -118,6 +117,8 @@ def being_read(error: BaseException) -> str:
 
 def conflict_in(file: Path) -> int | None:
     """The line where git's first mark of a conflict stands in a file; None where there is none."""
+    from distill_build.versions.lockfile import CONFLICT  # wanted for a mistake alone
+
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     mark = CONFLICT.search(text)
     return text.count("\n", 0, mark.start()) + 1 if mark else None
