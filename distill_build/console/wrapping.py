@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60"
 CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff1a\uff1b\uff1f"
-WORD = re.compile(rf"\s*(?:[{WIDE}][{CLOSING}]*|[^\s{WIDE}]+)")
-"""What no row ends within: a word, or a character of a script that is written without spaces. A path is a word."""
+WORD = rf"\s*(?:[{WIDE}][{CLOSING}]*|[^\s{WIDE}]+)"
+"""What no row ends within: a word, or a character of a script that is written without spaces. A path is a word.
+
+A pattern that is compiled where a line is broken: that takes longer than all else here, and most streams are wide.
+"""
 INDENT = 2
 CUT = "…"
 
@@ -41,7 +44,7 @@ def rows(text: str, width: int, hang: int | None = None) -> Iterator[tuple[str, 
     if hang is None:
         hang = len(text) - len(text.lstrip()) + INDENT
     margin, start, end = "", 0, 0
-    for word in WORD.finditer(text):
+    for word in re.finditer(WORD, text):
         if start < end and cells(margin + text[start : word.end()]) > width:
             yield margin, start, end
             start = word.end() - len(word[0].lstrip())
