@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from distill_build.commands.lookup import Found
 from distill_build.console.page import HANG, Line, Span
 from distill_build.console.words import duration, money
+from distill_build.console.wrapping import visible
 from distill_build.engine.entry import Attempt
 from distill_build.records import JsonObject, number_of, short
 from distill_build.replies.reply import Rejection, read_reply
@@ -137,7 +138,7 @@ def _text(name: str, text: str, *, whole: bool) -> Iterator[Line]:
         yield _fact(name, _line(text))
         return
     yield ((f"{name}:", "plain"),)
-    yield from ((INDENT, HANG, (_printable(line), "plain")) if line else () for line in text.splitlines())
+    yield from ((INDENT, HANG, (visible(line), "plain")) if line else () for line in text.splitlines())
 
 
 def _line(text: str) -> str:
@@ -145,12 +146,7 @@ def _line(text: str) -> str:
     line = " ".join(text.split())
     if len(line) > HEAD + TAIL:
         line = f"{line[:HEAD].rstrip()} … {len(line) - HEAD - TAIL:,} characters … {line[-TAIL:].lstrip()}"
-    return _printable(line)
-
-
-def _printable(text: str) -> str:
-    """`text` without what a terminal would obey: a model's words may be in it."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return visible(line)
 
 
 def _time(at: str) -> str:

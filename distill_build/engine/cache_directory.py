@@ -137,7 +137,9 @@ class CacheDirectory:
             raise StorageError(
                 f"{self.path} is not a cache of distill-build, and not empty: set cache.dir to a folder of its own"
             )
-        (self.path / IGNORE).write_text("*\n")  # git would put an old database back with another branch
+        ignore = self.path / IGNORE  # git would put an old database back with another branch
+        if not ignore.exists():
+            ignore.write_text("*\n")
         self._write_marker()
 
     def _read(self) -> _Marker:

@@ -12,6 +12,7 @@ Records and lists of other datasets that cannot be read are passed over: a build
 refused, for what is somebody else's. `cache fsck` says what is damaged.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +36,8 @@ class Lineage:
 
     def inherit(self, folder: Path, name: str, version: str, before: str | None) -> None:
         """Has a folder without a list take over its dataset's, as `version` is built where `before` lay."""
-        relatives = self._relatives()
-        if not relatives.has_list(folder):
-            inherited = _inherited(relatives, folder, name, version, before)
+        if not self.registry.versions_in(folder):
+            inherited = _inherited(self._relatives(), folder, name, version, before)
             self.registry.register(folder, name, oldest_first(inherited))
 
     def is_news(self, folder: Path, version: str, before: str | None) -> bool:
@@ -45,7 +45,7 @@ class Lineage:
 
         It does not where that is the same one, or the newest one is, or one of the list comes where nothing was.
         """
-        listed = self._relatives().listed(folder).values()
+        listed = list(self._listed(folder))
         newest = max(listed, key=built_at, default=None)
         if newest is not None and newest.version == version:
             return False
@@ -69,12 +69,7 @@ class Lineage:
 
     def newest(self, folder: Path, version: str) -> Version | None:
         """The newest record of a version that a folder lists and that can be read."""
-        for digest in reversed(self.registry.versions_in(folder)):
-            with suppress(StorageError):
-                record = self.records.record(digest)
-                if record.version == version:
-                    return record
-        return None
+        return next((record for record in self._listed(folder) if record.version == version), None)
 
     def history(self, folder: Path, name: str) -> list[Version]:
         """The versions of a dataset that can be read, oldest first."""
@@ -118,6 +113,12 @@ class Lineage:
         }
         mine = [each for each in (*self.registry.versions_in(folder), *self.records.digests()) if each not in others]
         return next((damage for damage in map(self.records.damage, mine) if damage is not None), None)
+
+    def _listed(self, folder: Path) -> Iterator[Version]:
+        """The versions that a folder lists and that can be read, the newest first: no others are looked at."""
+        for digest in reversed(self.registry.versions_in(folder)):
+            with suppress(StorageError):
+                yield self.records.record(digest)
 
     def _relatives(self) -> Relatives:
         return Relatives(dict(self.records.readable()), tuple(self.registry.readable()))

@@ -126,14 +126,22 @@ def stuck_at_its_fifth_request(
 WAITING = "another build on this cache is asking"
 
 
-def test_a_build_asks_for_what_another_was_asking_for_when_it_was_killed(
+@contextmanager
+def one_waits_for_another(
     workspace: Workspace, server: ScriptedServer
-) -> None:
+) -> Iterator[tuple["subprocess.Popen[str]", "subprocess.Popen[str]", str]]:
+    """A build whose fifth request hangs, another one that has come to wait for it, and what that has said so far."""
     with (
         stuck_at_its_fifth_request(workspace, server) as one,
         start(workspace, *SMALL, "name=two", "limits.concurrency=1") as two,
     ):
-        read_until(two, WAITING)
+        yield one, two, read_until(two, WAITING)
+
+
+def test_a_build_asks_for_what_another_was_asking_for_when_it_was_killed(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    with one_waits_for_another(workspace, server) as (one, two, _):
         one.kill()
         ended = finish(two)
     assert ended.status == 0
@@ -144,11 +152,7 @@ def test_nobody_waits_for_another_build_longer_than_a_request_may_take_or_until_
     workspace: Workspace, server: ScriptedServer
 ) -> None:
     """The second one may wait for ten minutes, the third for half a second."""
-    with (
-        stuck_at_its_fifth_request(workspace, server) as one,
-        start(workspace, *SMALL, "name=two", "limits.concurrency=1") as two,
-    ):
-        said = read_until(two, WAITING)
+    with one_waits_for_another(workspace, server) as (one, two, said):
         assert workspace.run(*SMALL, "name=three", "limits.timeout_s=0.5").status == 0
         ended = finish(two)
         assert (ended.status, one.poll()) == (0, None)
@@ -170,11 +174,7 @@ def test_nobody_waits_for_a_build_that_was_told_to_wait(workspace: Workspace, se
 def test_a_build_that_waits_for_anothers_answer_can_be_interrupted(
     workspace: Workspace, server: ScriptedServer
 ) -> None:
-    with (
-        stuck_at_its_fifth_request(workspace, server) as one,
-        start(workspace, *SMALL, "name=two", "limits.concurrency=1") as two,
-    ):
-        read_until(two, WAITING)
+    with one_waits_for_another(workspace, server) as (one, two, _):
         two.send_signal(signal.SIGINT)
         ended = finish(two)
         assert one.poll() is None

@@ -368,3 +368,7 @@ def test_git_leaves_a_cache_alone(tmp_path: Path) -> None:
     open_store(tmp_path / "cache").close()
     told = subprocess.run(["git", "-C", str(tmp_path), "status", "--short"], check=True, capture_output=True, text=True)
     assert told.stdout == ""
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/.gitignore").write_text("*\n!.gitignore\n")
+    open_store(tmp_path / "kept").close()
+    assert (tmp_path / "kept/.gitignore").read_text() == "*\n!.gitignore\n", "it is somebody's own"
