@@ -77,21 +77,25 @@ class AnswerRow(msgspec.Struct, frozen=True, gc=False):
 class SourcesRow(msgspec.Struct, frozen=True, gc=False):
     """A line of runs/sources.jsonl: a tag (or the topic, by its text) with the responses behind what is below it.
 
-    `requests` brought its tags or questions, `answers` the answers of a leaf in the order of their rows.
+    `calls` are by stage: those that brought a list below it in their order, and those that rows below it were read
+    from in the order of the rows.
     """
 
     id: str
-    requests: tuple[Source, ...]
-    answers: tuple[Source, ...]
+    calls: dict[str, tuple[Source, ...]]
 
     @property
     def responses(self) -> tuple[Source, ...]:
         """All of them: key of the call and digest of the response."""
-        return (*self.requests, *self.answers)
+        return tuple(source for sources in self.calls.values() for source in sources)
+
+    def of(self, stage: str) -> tuple[Source, ...]:
+        """Those of one stage."""
+        return self.calls.get(stage, ())
 
 
 class FailureRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A line of failures.jsonl. `question_id` is set where one answer is missing."""
+    """A line of failures.jsonl. `question_id` or `parent` is set where one result for a row is missing."""
 
     stage: str
     path: tuple[str, ...]
@@ -100,6 +104,12 @@ class FailureRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     attempts: int
     detail: str
     question_id: str | None = None
+    parent: str | None = None
+
+    @property
+    def row(self) -> str | None:
+        """The id of the row that lacks a result; None for a list that is short."""
+        return self.question_id or self.parent
 
 
 Row = TypeVar("Row")

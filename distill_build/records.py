@@ -18,9 +18,10 @@ ID_HEX_DIGITS = 16
 SHOWN_DIGITS = 12
 
 
-def _identify(kind: str, *parts: str | int) -> str:
-    text = json.dumps([kind, *parts], ensure_ascii=False, separators=(",", ":"))
-    return f"{kind[0]}_{hashlib.sha256(text.encode()).hexdigest()[:ID_HEX_DIGITS]}"
+def row_id(prefix: str, *parts: str | int) -> str:
+    """The id of a row: `prefix` is its stage's, `parts` are the id of what it lies below, and what it is there."""
+    text = json.dumps([prefix, *parts], ensure_ascii=False, separators=(",", ":"))
+    return f"{prefix}_{hashlib.sha256(text.encode()).hexdigest()[:ID_HEX_DIGITS]}"
 
 
 def number_of(amount: int, plural: str) -> str:
@@ -35,17 +36,17 @@ def short(digest: str) -> str:
 
 def tag_id(parent: str, label: str) -> str:
     """The id of a tag; `parent` is the parent tag's id, or the topic's text on level 1."""
-    return _identify("tag", parent, label)
+    return row_id("t", parent, label)
 
 
 def question_id(tag: str, question: str) -> str:
     """The id of a question below the leaf tag with id `tag`."""
-    return _identify("question", tag, question)
+    return row_id("q", tag, question)
 
 
 def answer_id(question: str, sample: int) -> str:
     """The id of answer number `sample` (from 0) to the question with id `question`."""
-    return _identify("answer", question, sample)
+    return row_id("a", question, sample)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from distill_build.records import Answer, Failure, JsonObject, Question, Tag, Us
 from distill_build.settings import Settings
 from distill_build.stages.assembly import encode_rows, failure_rows
 from distill_build.stages.dataset import Dataset, State
+from distill_build.stages.default import DEFAULT
 from distill_build.stages.session import ROWS_VERSION
 from distill_build.stages.tree import Node, topic_node, walk
 
@@ -96,6 +97,7 @@ def write_state(dataset: Dataset, recipe: JsonObject, *, until: str = "dataset",
         duplicates=0,
         outputs=outputs,
         recipe=recipe,
+        stages=DEFAULT.described(),
     )
     dataset.runs.mkdir(exist_ok=True)
     dataset.write_state(state)

@@ -10,11 +10,12 @@ PACKAGE = Path(__file__).parent.parent / "distill_build"
 MAY_IMPORT = {
     "errors": set(),
     "records": set(),
+    "graph": {"errors"},
     "options": set(),
     "models": {"errors", "records"},
     "replies": {"records"},
     "engine": {"errors"},
-    "versions": {"artefact_rows", "engine", "errors", "records"},
+    "versions": {"graph", "artefact_rows", "engine", "errors", "records"},
     "cache": {"engine", "errors", "records", "versions", "stages", "replies", "artefact_rows", "models"},
     "settings": {"models"},
     "artefact_rows": {"engine", "errors", "records"},
@@ -30,6 +31,7 @@ MAY_IMPORT = {
         "export",
         "artefact_rows",
         "versions",
+        "graph",
     },
     "console": {"stages", "sweeps", "settings", "errors", "records"},
     "sweeps": {

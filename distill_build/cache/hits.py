@@ -77,9 +77,9 @@ def _hits_in(archive: Archive, version: Version, keys: set[str]) -> Iterator[Hit
     for row in rows:
         tag = tags.get(row.id)  # the topic has no row, and its text for an id
         path = (row.id,) if tag is None else tag.path
-        stage = "questions" if tag is not None and tag.leaf else "tags"
-        items = [(key, stage, row.id) for key, _ in row.requests]
-        items += [(key, "answers", item) for (key, _), item in zip(row.answers, answers.get(row.id, ()), strict=False)]
+        items = [(key, stage, row.id) for stage in ("tags", "questions") for key, _ in row.of(stage)]
+        below = zip(row.of("answers"), answers.get(row.id, ()), strict=False)
+        items += [(key, "answers", item) for (key, _), item in below]
         for key, stage_of_item, item in items:
             if key in keys:
                 yield Hit(key, stage_of_item, version.name, version.version, path, item, 1)

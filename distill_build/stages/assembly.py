@@ -7,7 +7,7 @@ A leaf's rows are spooled when it ends, or lie in the last build's artefacts whe
 the tree is walked once and the rows are copied together.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,7 +73,10 @@ class LeafRows:
             memo=None if failures else self._kept.memo(leaf.node),
             questions=self._spool(self.questions, [question.row() for question in questions]),
             answers=self._spool(self.answers, [answer.row() for answer in answers]),
-            sources=self._spool(self.sources, [sources_row(leaf.node.id, leaf.chain.sources, leaf.sorted_sources())]),
+            sources=self._spool(
+                self.sources,
+                [sources_row(leaf.node.id, {"questions": leaf.chain.sources, "answers": leaf.sorted_sources()})],
+            ),
             requests=(leaf.chain.requests, leaf.answer_requests),
             failures=tuple(failure.row() for failure in failures),
         )
@@ -92,9 +95,9 @@ def write_tags(root: Node, depth: int, target: Path) -> ArtefactWriter:
     return writer
 
 
-def sources_row(item: str, requests: Sequence[Source], answers: Sequence[Source] = ()) -> JsonObject:
-    """The line of a tag in the file of sources; `item` is its id, or the topic's text."""
-    return {"id": item, "requests": requests, "answers": answers}
+def sources_row(item: str, calls: Mapping[str, Sequence[Source]]) -> JsonObject:
+    """The line of a tag in the file of sources; `item` is its id, or the topic's text; `calls` are by stage."""
+    return {"id": item, "calls": {stage: sources for stage, sources in calls.items() if sources}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ def write_leaves(
                 )
                 outcomes.append(moved)
             elif node.chain is not None:
-                sources.write(encode_rows([sources_row(node.id, node.chain.sources)]))
+                sources.write(encode_rows([sources_row(node.id, {"tags": node.chain.sources})]))
     return (questions, answers, sources), outcomes
 
 

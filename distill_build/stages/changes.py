@@ -55,6 +55,6 @@ def _then_and_now(session: Session, stage: Stage, row: JsonObject) -> tuple[str,
 
 def _first_call(session: Session, parent: str) -> str:
     for row in session.dataset.sources():
-        if row.id == parent and row.requests:
-            return row.requests[0][0]
+        if row.id == parent and (requests := row.of("tags") or row.of("questions")):
+            return requests[0][0]
     raise UsageError(f"{session.dataset.runs} does not say any more which request that was: build again")

@@ -13,7 +13,7 @@ walks the cache once more and comes to the same bytes.
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,11 +22,14 @@ import msgspec
 from distill_build.artefact_rows import SourcesRow, read_rows
 from distill_build.engine.artefacts import FileState, open_file, sync
 from distill_build.engine.manifest import digest
+from distill_build.graph import Graph
 from distill_build.records import JsonObject
 from distill_build.stages.tree import LeafOutcome, Rows
+from distill_build.versions.lockfile import LOCK, sound_lock
 
 ARTEFACTS = ("tags.jsonl", "questions.jsonl", "answers.jsonl")
 FAILURES = "failures.jsonl"
+NO_ARTEFACTS = frozenset({FAILURES, "checks.jsonl"})
 EXPORTS = "dataset"
 SOURCES = "runs/sources.jsonl"
 STATE = "runs/state.json"
@@ -35,7 +38,7 @@ LEAF_FILES = ("questions.jsonl", "answers.jsonl", SOURCES)
 """The files with the rows of leaves, which a later build copies."""
 KEPT = (*ARTEFACTS, FAILURES, SOURCES)
 """The files that a version is kept with. Exports are made again from them."""
-STATE_SCHEME = 2
+STATE_SCHEME = 3
 Note = TypeVar("Note")
 LeafRow = tuple[str, int, int, int, int, int, int, int, int, int, int, int]
 """A line of leaves.json: memo, then start, length and count of its questions, answers and sources, then requests."""
@@ -50,6 +53,7 @@ class State:
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
+    `stages` describes the graph.
     """
 
     build: str
@@ -67,7 +71,13 @@ class State:
     failed: tuple[str, ...] = ()
     rebuilding: tuple[str, ...] = ()
     rebuilding_since: str = ""
+    stages: dict[str, str] = field(default_factory=dict)
     scheme: int = STATE_SCHEME
+
+    @property
+    def graph(self) -> Graph:
+        """The stages that the build had."""
+        return Graph.parse(self.stages)
 
     def files(self, dataset: "Dataset") -> tuple[Path, ...]:
         """The files for the user."""
@@ -104,6 +114,13 @@ class Dataset:
 
     def artefact(self, name: str) -> Path:
         return self.folder / name
+
+    def graph(self) -> Graph | None:
+        """The stages that the files here are of, by the state, else by the lock; None where neither tells."""
+        if (state := self.state()) is not None:
+            return state.graph
+        lock = sound_lock(self.artefact(LOCK))
+        return lock.graph if lock is not None else None
 
     def state(self) -> State | None:
         """The state of the last build, None where there is none to go by."""
@@ -163,5 +180,13 @@ def _leaf(row: LeafRow) -> LeafOutcome:
 
 
 def version_of(sha256: dict[str, str]) -> str:
-    """The version of a dataset: a digest over the digests of its three artefacts, absent ones as null."""
-    return digest({name: sha256.get(name) for name in ARTEFACTS})
+    """The version of a dataset: a digest over the digests of its artefacts, as far as there are any.
+
+    `sha256` may hold those of other files too: their names are not artefacts' (see `is_artefact`).
+    """
+    return digest({name: digest for name, digest in sha256.items() if is_artefact(name)})
+
+
+def is_artefact(name: str) -> bool:
+    """Whether a file of a dataset, by its name within the folder, holds the rows of a stage."""
+    return name.endswith(".jsonl") and "/" not in name and name not in NO_ARTEFACTS

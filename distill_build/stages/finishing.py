@@ -29,6 +29,7 @@ from distill_build.stages.dataset import (
     encode_leaves,
     version_of,
 )
+from distill_build.stages.default import DEFAULT
 from distill_build.stages.locked import Locked
 from distill_build.stages.replacement import Replacement
 from distill_build.stages.report import Report, expected_items
@@ -190,6 +191,7 @@ class Finish:
             duplicates=duplicates,
             outputs=outputs,
             recipe=session.identity,
+            stages=DEFAULT.described(),
             holds_others=basis.held.differ(self.asking.store),
             failed=tuple(sorted(self.asking.caller.failed)),
             rebuilding=unfinished.rebuilding if unfinished is not None else (),

@@ -192,8 +192,8 @@ def _damage(session: Session, lock: Lock) -> CorruptEntryError | None:
 
 def _answered_otherwise(then: SourcesRow, now: SourcesRow) -> bool:
     """Whether a request that both name has another response."""
-    before = dict([*then.requests, *then.answers])
-    return any(before.get(key, response) != response for key, response in [*now.requests, *now.answers])
+    before = dict(then.responses)
+    return any(before.get(key, response) != response for key, response in now.responses)
 
 
 def _failed_item(row: JsonObject) -> JsonObject:

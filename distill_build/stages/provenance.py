@@ -93,11 +93,11 @@ def chain_of(dataset: Dataset, row: JsonObject, store: Responses) -> Iterator[Li
         ids.append(tag_id(ids[-1], label))
     sources = sources_behind(dataset, ids)
     for level, label in enumerate(path[1:], start=1):
-        yield _brought("tags", label, path[:level], sources[ids[level - 1]].requests, store)
+        yield _brought("tags", label, path[:level], sources[ids[level - 1]].of("tags"), store)
     if "question" in row:
-        yield _brought("questions", row["question"], path, sources[ids[-1]].requests, store)
+        yield _brought("questions", row["question"], path, sources[ids[-1]].of("questions"), store)
     if "answer" in row:
-        yield _answered(row["call"], path, sources[ids[-1]].answers, store)
+        yield _answered(row["call"], path, sources[ids[-1]].of("answers"), store)
 
 
 def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
@@ -111,7 +111,7 @@ def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
             f"there is no {SOURCES} beside the rows, which says from which responses they were read: build the dataset "
             "again, which asks for nothing that is in the cache"
         )
-    rows = {key: SourcesRow(key, (), ()) for key in ids}
+    rows = {key: SourcesRow(key, {}) for key in ids}
     for found, line in read_rows_with_lines(file, Identified):
         if found.id in rows:
             rows[found.id] = msgspec.json.decode(line, type=SourcesRow)

@@ -120,6 +120,7 @@ def lock_of_version(
         artefacts={name: version.files[name].sha256 for name in ARTEFACTS if name in new},
         exports={path.name: file_sha256(path) for _, path in sorted(exports.items())},
         recipe=facts_of(recipe),
+        stages=version.stages,
     )
 
 
@@ -150,4 +151,5 @@ def _state(version: Version, until: str, recipe: JsonObject, archive: Archive, d
         duplicates=0,
         outputs={},
         recipe=recipe,
+        stages=version.stages,
     )

@@ -32,6 +32,7 @@ def lock_of(state: State, settings: Settings) -> Lock:
         artefacts=artefacts,
         exports=exports,
         recipe=facts_of(state.recipe),
+        stages=state.stages,
     )
 
 
@@ -88,6 +89,7 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
         missing=missing_items(state, session.settings),
         spent=Spent(tally.asked, prompt, completion, tally.usd, round(seconds, 3)),
         recipe=archive.objects.put(canonical(state.recipe)),
+        stages=state.stages,
         files={name: take_snapshot(archive.objects, files[name]) for name in KEPT if name in files},
     )
     archive.add(folder, version, _as_predecessor(session, archive, before))

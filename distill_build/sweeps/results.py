@@ -157,10 +157,9 @@ def calls_behind(jobs: Iterable[Job]) -> dict[Stage, int]:
         if state_of(job) is None:
             continue
         dataset = Dataset(job.folder)
-        leaves = {row.id for row in read_rows(dataset.artefact("tags.jsonl"), TagRow) if row.leaf}
         for row in dataset.sources():
-            keys["questions" if row.id in leaves else "tags"].update(key for key, _ in row.requests)
-            keys["answers"].update(key for key, _ in row.answers)
+            for stage, own in keys.items():
+                own.update(key for key, _ in row.of(stage))
     return {stage: len(each) for stage, each in keys.items()}
 
 

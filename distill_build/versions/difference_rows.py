@@ -5,8 +5,6 @@
 
 import msgspec
 
-from distill_build.records import Source
-
 TAGS, QUESTIONS, ANSWERS = "tags.jsonl", "questions.jsonl", "answers.jsonl"
 FAILURES, SOURCES = "failures.jsonl", "runs/sources.jsonl"
 
@@ -31,13 +29,6 @@ class AnswerRow(msgspec.Struct, frozen=True, gc=False):
     reasoning: str | None
     answer: str
     call: str
-
-
-class RequestsRow(msgspec.Struct, frozen=True, gc=False):
-    """A line of runs/sources.jsonl: a tag (or the topic, by its text) and the responses that its list came from."""
-
-    id: str
-    requests: tuple[Source, ...]
 
 
 class FailureRow(msgspec.Struct, frozen=True, gc=False):

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
+from distill_build.artefact_rows import SourcesRow
 from distill_build.records import Path, Source
 from distill_build.versions.content import Content, rows_in, shared_chunks
-from distill_build.versions.difference_rows import FAILURES, SOURCES, FailureRow, RequestsRow
+from distill_build.versions.difference_rows import FAILURES, SOURCES, FailureRow
 
 
 class Fork(Enum):
@@ -46,7 +47,9 @@ def _evidence(content: Content, shared: Collection[str]) -> Evidence:
     failures = list(rows_in(content, FAILURES, FailureRow))
     return Evidence(
         known=content.has(SOURCES),
-        requests={row.id: row.requests for row in rows_in(content, SOURCES, RequestsRow, shared)},
+        requests={
+            row.id: row.of("tags") or row.of("questions") for row in rows_in(content, SOURCES, SourcesRow, shared)
+        },
         short=frozenset((row.stage, row.path) for row in failures if row.question_id is None),
         unanswered=frozenset(row.question_id for row in failures if row.question_id is not None),
     )

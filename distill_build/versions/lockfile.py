@@ -18,10 +18,11 @@ from typing import Any
 
 from distill_build.engine.artefacts import open_file
 from distill_build.errors import DifferenceError
+from distill_build.graph import Graph
 from distill_build.records import JsonObject
 
 LOCK = "distill.lock"
-LOCK_SCHEME = 1
+LOCK_SCHEME = 2
 HEADING = "# What this version of the dataset is. Written by distill-build to be committed; not to be edited by hand.\n"
 BEGINNING = 4096
 """Bytes of a file in which the heading is looked for."""
@@ -38,7 +39,7 @@ Facts = dict[Place, Any]
 class Lock:
     """What a lock says. `missing` counts items by stage; `artefacts` and `exports` map file names to SHA-256 in hex.
 
-    `recipe` are the facts of all settings and prompts, by stage: see `facts_of`.
+    `recipe` are the facts of all settings and prompts, by stage: see `facts_of`. `stages` describes the graph.
     """
 
     version: str
@@ -49,6 +50,12 @@ class Lock:
     artefacts: dict[str, str]
     exports: dict[str, str]
     recipe: Facts
+    stages: dict[str, str]
+
+    @property
+    def graph(self) -> Graph:
+        """The stages of the dataset."""
+        return Graph.parse(self.stages)
 
     def encode(self) -> str:
         """The text of the file."""
@@ -57,6 +64,7 @@ class Lock:
             "version": self.version,
             "name": self.name,
             "until": self.until,
+            "stages": self.stages,
             "counts": self.counts,
             "missing": self.missing,
             "artefacts": self.artefacts,
@@ -134,6 +142,7 @@ def parse_lock(text: str, whence: str) -> Lock:
         artefacts=table.get("artefacts", {}),
         exports=table.get("exports", {}),
         recipe=_flat(table.get("recipe", {})),
+        stages=table.get("stages", {}),
     )
 
 

@@ -15,9 +15,10 @@ import msgspec
 
 from distill_build.engine.artefacts import replace_file
 from distill_build.errors import CorruptEntryError, StorageError
+from distill_build.graph import Graph
 from distill_build.versions.snapshot import FileSnapshot
 
-RECORD_SCHEME = 1
+RECORD_SCHEME = 2
 UNREADABLE = (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What reading a small file of somebody else may raise."""
 
@@ -48,6 +49,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     `recipe` is the digest of the object with all settings and prompts, by stage; `files` maps artefacts, failures and
     sources (see `stages.assembly`) to what they hold. `counts` and `missing` are items by stage. `origin` is the first
     version of the dataset: versions of another origin are those of another dataset, whatever its name.
+    `stages` describes the graph.
     """
 
     version: str
@@ -62,11 +64,17 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, FileSnapshot]
     predecessor: Predecessor | None = None
     origin: str = ""
+    stages: dict[str, str] = {}
     scheme: int = RECORD_SCHEME
 
     @property
     def complete(self) -> bool:
         return not self.missing
+
+    @property
+    def graph(self) -> Graph:
+        """The stages of the dataset."""
+        return Graph.parse(self.stages)
 
     @property
     def recipes(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
 
 EXPORT = {"formats": ["sft"], "reasoning": "think", "metadata": True, "system_prompt": None}
-SOURCES = b'{"id":"t","requests":[["k","d"]],"answers":[]}\n'
+SOURCES = b'{"id":"t","calls":{"tags":[["k","d"]]}}\n'
 
 
 def made(

@@ -109,7 +109,7 @@ def test_what_versions_need_is_counted_apart_and_damage_that_hides_it_is_told(
     fill(*(entry(key, "tags", "small", attempts=1, accepted=True, usd=1.0) for key in "ab"))
     archive = Archive(CACHE)
     sources = Path("sources.jsonl")
-    sources.write_text('{"id":"sports","requests":[["a","0123456789abcdef"]],"answers":[]}\n')
+    sources.write_text('{"id":"sports","calls":{"tags":[["a","0123456789abcdef"]]}}\n')
     archive.add(Path("gone"), version(archive, sources))
     document = figures(capsys)
     assert isinstance(document, dict)

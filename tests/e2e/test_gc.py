@@ -354,7 +354,7 @@ def test_where_damage_hides_what_is_needed_nothing_goes(project: Workspace) -> N
 def test_a_line_of_a_version_that_is_none_of_ours_hides_what_is_needed_too(project: Workspace) -> None:
     """Its digests are right: somebody else has written it."""
     archive, line = Archive(project.root / CACHE), project.root / "sources.jsonl"
-    line.write_text('{"id":"sports","requests":7}\n')
+    line.write_text('{"id":"sports","calls":7}\n')
     newest = archive.history(project.folder(), "sports")[-1]
     files = newest.files | {"runs/sources.jsonl": take_snapshot(archive.objects, line)}
     archive.add(project.folder(), replace(newest, files=files, at="2036-01-01T00:00:00+00:00"))

@@ -217,11 +217,11 @@ def test_what_the_cache_lacks_is_told_and_no_difference(project: InProcess) -> N
     assert (missing.status, "no cache at nowhere" in missing.stdout) == (0, True)
     sources = project.folder() / "runs/sources.jsonl"
     rows = [json.loads(line) for line in sources.read_text().splitlines()]
-    rows[0]["requests"][0][0] = "0" * 64
+    rows[0]["calls"]["tags"][0][0] = "0" * 64
     (project.folder() / "runs/state.json").unlink()
     sources.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with closing(sqlite3.connect(project.root / ".distill-cache/cache.db")) as database, database:
-        database.execute("UPDATE Cache SET value = x'00' WHERE key = ?", rows[-1]["answers"][0][:1])
+        database.execute("UPDATE Cache SET value = x'00' WHERE key = ?", rows[-1]["calls"]["answers"][0][:1])
     done = project.raw("verify", "--json", "--cache-dir", ".distill-cache")
     assert (done.status, done.document["responses"]) == (0, {"named": 4, "lacking": 1, "damaged": 1})
     told = "the cache lacks 2 of the 4 responses behind it (1 of them damaged)"
