@@ -104,6 +104,10 @@ class Graph:
         """Whether a build up to `until` fills `stage`."""
         return stage in self and stage in self.reached(until)
 
+    def is_before(self, first: str, second: str) -> bool:
+        """Whether one stage stands before another one."""
+        return self.names.index(first) < self.names.index(second)
+
     def up_to(self, until: str) -> "Graph":
         """The part that a build up to `until` fills."""
         return Graph(tuple(self[name] for name in self.reached(until)))

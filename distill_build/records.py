@@ -1,4 +1,4 @@
-"""What a dataset is made of: tags, questions, answers, and what could not be made. Pure and frozen.
+"""What all rooms speak of: ids, tokens, sources, and what could not be made. Pure and frozen.
 
 Ids come from place and content, so the same item has the same id in every build and on every machine. 64 bits
 of SHA-256: among a million items a collision has a chance of about one in 10^7.
@@ -6,7 +6,8 @@ of SHA-256: among a million items a collision has a chance of about one in 10^7.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 Path = tuple[str, ...]
@@ -34,67 +35,6 @@ def short(digest: str) -> str:
     return digest[:SHOWN_DIGITS]
 
 
-def tag_id(parent: str, label: str) -> str:
-    """The id of a tag; `parent` is the parent tag's id, or the topic's text on level 1."""
-    return row_id("t", parent, label)
-
-
-def question_id(tag: str, question: str) -> str:
-    """The id of a question below the leaf tag with id `tag`."""
-    return row_id("q", tag, question)
-
-
-def answer_id(question: str, sample: int) -> str:
-    """The id of answer number `sample` (from 0) to the question with id `question`."""
-    return row_id("a", question, sample)
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """`path` starts with the topic; `level` 1 is below the topic; `number` is for people and in no prompt."""
-
-    id: str
-    path: Path
-    number: str
-    label: str
-    parent: str | None
-    level: int
-    leaf: bool
-
-    def row(self) -> JsonObject:
-        """The line of tags.jsonl."""
-        return {
-            "id": self.id,
-            "path": list(self.path),
-            "number": self.number,
-            "label": self.label,
-            "parent": self.parent,
-            "level": self.level,
-            "leaf": self.leaf,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question of the leaf tag `tag`, whose path is `path`; `index` counts from 0 within the leaf."""
-
-    id: str
-    tag: str
-    path: Path
-    index: int
-    question: str
-
-    def row(self) -> JsonObject:
-        """The line of questions.jsonl."""
-        return {
-            "id": self.id,
-            "tag": self.tag,
-            "path": list(self.path),
-            "index": self.index,
-            "question": self.question,
-        }
-
-
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one response, as the endpoint counts them; reasoning tokens are part of the completion's."""
@@ -104,46 +44,11 @@ class Usage:
     reasoning_tokens: int = 0
 
     def row(self) -> JsonObject:
-        """The `usage` of a line of answers.jsonl."""
+        """The `usage` of a row."""
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "reasoning_tokens": self.reasoning_tokens,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Answer number `sample` to a question; `call` is the key of the cached call that holds the response."""
-
-    question: Question
-    sample: int
-    reasoning: str | None
-    answer: str
-    model: str
-    finish_reason: str | None
-    usage: Usage
-    call: str
-
-    @property
-    def id(self) -> str:
-        return answer_id(self.question.id, self.sample)
-
-    def row(self) -> JsonObject:
-        """The line of answers.jsonl."""
-        return {
-            "id": self.id,
-            "question_id": self.question.id,
-            "tag": self.question.tag,
-            "path": list(self.question.path),
-            "sample": self.sample,
-            "question": self.question.question,
-            "reasoning": self.reasoning,
-            "answer": self.answer,
-            "model": self.model,
-            "finish_reason": self.finish_reason,
-            "usage": self.usage.row(),
-            "call": self.call,
         }
 
 
@@ -153,7 +58,8 @@ class Failure:
 
     A retry after a fault of the network is no attempt of its own.
 
-    One for each answer (then `question_id` is set), and one for each parent that is short of tags or questions.
+    One for each result (then `row_without` is the column with the id of the row that lacks it), and one for each list
+    that is short.
     """
 
     stage: str
@@ -162,13 +68,11 @@ class Failure:
     cause: str
     attempts: int
     detail: str
-    question_id: str | None = None
+    row_without: Mapping[str, str] = field(default_factory=dict)
 
     def row(self) -> JsonObject:
         """The line of failures.jsonl."""
-        place: JsonObject = {"path": list(self.path)}
-        if self.question_id is not None:
-            place["question_id"] = self.question_id
+        place: JsonObject = {"path": list(self.path), **self.row_without}
         return {
             "stage": self.stage,
             **place,

@@ -125,10 +125,22 @@ class ArtefactWriter:
 class Spool:
     """Rows written in the order in which they come, to be read back in another. Not synced: it ends with the run."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file: BinaryIO = path.open("w+b", buffering=COPY_BYTES)
+    def __init__(self, path: Path | None) -> None:
+        """None keeps them in memory."""
+        if path is None:
+            self.file: BinaryIO = io.BytesIO()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = path.open("w+b", buffering=COPY_BYTES)
         self._end = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.close()
 
     def append(self, data: bytes) -> int:
         """The place (in bytes) at which `data` begins."""
@@ -136,6 +148,13 @@ class Spool:
         self.file.write(data)
         self._end += len(data)
         return start
+
+    def read(self, start: int, length: int) -> bytes:
+        """What was appended at `start`."""
+        self.file.seek(start)
+        data = self.file.read(length)
+        self.file.seek(self._end)
+        return data
 
     def reader(self) -> BinaryIO:
         """The file, with all that was appended readable."""

@@ -1,23 +1,29 @@
-"""From leaves that end in any order to artefacts in tree order, with memory for neither.
+"""From units that end in any order to artefacts in tree order, with memory for neither.
 
-Three files hold the rows of leaves: questions, answers, and the sources, which name the responses that all rows were
-read from.
-
-A leaf's rows are spooled when it ends, or lie in the last build's artefacts where nothing of it changed. At the end
-the tree is walked once and the rows are copied together.
+A unit's rows are spooled when a segment of it ends, or lie in the last build's artefacts where nothing of it changed. At
+the end the tree is walked once and the rows are copied together.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 import msgspec
 
+from distill_build.builds.nodes import Node, Outcome, Rows, Unit, walk
+from distill_build.dataset.unit import DROPPED_BEFORE
 from distill_build.engine.artefacts import ArtefactWriter, Spool
+from distill_build.graph import Graph
 from distill_build.records import JsonObject, Source
-from distill_build.stages.tree import Leaf, LeafOutcome, Node, Rows, walk
+from distill_build.stages.course import Segment
+from distill_build.stages.dataset import SOURCES, Dataset
+
+SPOOL = ".spool"
+Memo = Callable[[Unit, int, str], str]
+"""A unit, the number of a segment, and a digest of verdicts → the digest of all that goes in, responses aside."""
 
 
 def encode_rows(rows: Sequence[JsonObject]) -> bytes:
@@ -29,132 +35,175 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class Kept:
-    """The leaves of the last build, by the digest of all that went into them."""
+    """What the last build made of units, by the digest of all that went into it, and the files where it lies."""
 
     def __init__(
-        self,
-        leaves: dict[str, LeafOutcome],
-        memo: Callable[[Node], str],
-        asked_anew: Callable[[tuple[str, ...]], bool],
+        self, dataset: Dataset, outcomes: dict[str, Outcome], memo: Memo, asked_anew: Callable[[tuple[str, ...]], bool]
     ) -> None:
-        """`memo` digests what goes into a leaf; `asked_anew` says of a path whether --rebuild names it.
+        """`asked_anew` says of a path whether --rebuild names it.
 
-        `stale` are the ids of leaves whose rows hold a reply that has been displaced since.
+        `stale` are the ids of tags below which a row holds a reply that has been displaced since.
         """
+        self.dataset = dataset
         self.memo = memo
         self.stale: set[str] = set()
-        self._leaves = leaves
+        self._outcomes = outcomes
         self._asked_anew = asked_anew
 
-    def recall(self, node: Node) -> LeafOutcome | None:
-        """What was made of a leaf, unless something that goes into it changed or it is asked anew."""
-        if not self._leaves or node.id in self.stale or self._asked_anew(node.path):
+    def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
+        """What was made of a segment, unless something that goes into it changed or it is asked anew."""
+        if not self._outcomes or unit.node.id in self.stale or self._asked_anew(unit.node.path):
             return None
-        return self._leaves.get(self.memo(node))
+        return self._outcomes.get(self.memo(unit, segment, verdicts))
 
 
-class LeafRows:
-    """The sink of a build: recalls the leaves that did not change, and spools those that end."""
+class UnitRows:
+    """Takes the rows of units as they end, and gives them back. Its files are closed with its context."""
 
-    def __init__(self, folder: Path, kept: Kept) -> None:
-        """`folder` takes the spools, and is where the run's other new files lie."""
+    def __init__(self, graph: Graph, kept: Kept, folder: Path | None, wanted: frozenset[str] | None = None) -> None:
+        """`folder` takes the spools, and is where the run's other new files lie; None keeps them in memory.
+
+        `wanted` are the stages whose rows are written at all; None is all.
+        """
         self.folder = folder
-        self.questions = Spool(folder / "questions.spool")
-        self.answers = Spool(folder / "answers.spool")
-        self.sources = Spool(folder / "sources.spool")
-        self._kept = kept
+        self.kept = kept
+        self._graph = graph
+        self._wanted = frozenset(graph.names) | {SOURCES} if wanted is None else wanted
+        self._spools: dict[str, Spool] = {}
+        self._old: dict[str, BinaryIO] = {}
+        self._files = ExitStack()
 
-    def recall(self, node: Node) -> LeafOutcome | None:
-        return self._kept.recall(node)
+    def __enter__(self) -> Self:
+        return self
 
-    def take(self, leaf: Leaf) -> LeafOutcome:
-        questions, answers, failures = leaf.questions, leaf.sorted_answers(), leaf.all_failures()
-        return LeafOutcome(
-            memo=None if failures else self._kept.memo(leaf.node),
-            questions=self._spool(self.questions, [question.row() for question in questions]),
-            answers=self._spool(self.answers, [answer.row() for answer in answers]),
-            sources=self._spool(
-                self.sources,
-                [sources_row(leaf.node.id, {"questions": leaf.chain.sources, "answers": leaf.sorted_sources()})],
-            ),
-            requests=(leaf.chain.requests, leaf.answer_requests),
-            failures=tuple(failure.row() for failure in failures),
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
+        return self.kept.recall(unit, segment, verdicts)
+
+    def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
+        complete = not unit.incomplete and all(outcome.memo is not None for outcome in unit.outcomes)
+        calls = {name: sources for name in segment.stages if (sources := unit.sorted_sources(name))}
+        return Outcome(
+            memo=self.kept.memo(unit, number, verdicts) if complete else None,
+            rows={name: self._spool(name, self._rows_of(unit, name)) for name in segment.stages},
+            sources=self._spool(SOURCES, [sources_row(unit.node.id, calls)] if calls else []),
+            requests=dict(unit.requests),
+            spared=dict(unit.spared),
+            dropped={name: dict(reasons) for name, reasons in unit.dropped.items()},
+            failures=tuple(unit.failures[place].row() for place in sorted(unit.failures)),
         )
 
-    @staticmethod
-    def _spool(spool: Spool, rows: list[JsonObject]) -> Rows:
+    def take_verdicts(self, transform: str, lines: Sequence[JsonObject]) -> Rows:
+        return self._spool(transform, lines)
+
+    def lines(self, stage: str, rows: Rows) -> Iterator[JsonObject]:
+        if rows.kept:
+            if stage not in self._old:
+                place = self.kept.dataset.artefact(self._graph[stage].file)
+                self._old[stage] = self._files.enter_context(place.open("rb"))
+            self._old[stage].seek(rows.start)
+            data = self._old[stage].read(rows.length)
+        else:
+            data = self._spools[stage].read(rows.start, rows.length) if rows.length else b""
+        return map(msgspec.json.decode, data.splitlines())
+
+    def spool(self, name: str) -> Spool | None:
+        """The rows of this run; None where there are none."""
+        return self._spools.get(name)
+
+    def _rows_of(self, unit: Unit, stage: str) -> list[JsonObject]:
+        shape = self._graph[stage]
+        if shape.kind != "transform":
+            return [row.line for row in unit.sorted(stage)]
+        judged = [unit.tag] if shape.after == self._graph.tree.name else unit.sorted(shape.after or "")
+        said = ((row.id, row.verdicts.get(stage)) for row in judged)
+        return [verdict.line(key) for key, verdict in said if verdict not in (None, DROPPED_BEFORE)]
+
+    def _spool(self, name: str, rows: Sequence[JsonObject]) -> Rows:
+        if not rows or name not in self._wanted:
+            return Rows(False, 0, 0, len(rows))
+        if name not in self._spools:
+            place = None if self.folder is None else self.folder / f"{name.replace('/', '-')}{SPOOL}"
+            self._spools[name] = self._files.enter_context(Spool(place))
         data = encode_rows(rows)
-        return Rows(False, spool.append(data), len(data), len(rows))
-
-
-def write_tags(root: Node, depth: int, target: Path) -> ArtefactWriter:
-    """tags.jsonl."""
-    with ArtefactWriter(target) as writer:
-        for node in walk(root):
-            writer.write(encode_rows([node.tag(depth).row()]))
-    return writer
+        return Rows(False, self._spools[name].append(data), len(data), len(rows))
 
 
 def sources_row(item: str, calls: Mapping[str, Sequence[Source]]) -> JsonObject:
-    """The line of a tag in the file of sources; `item` is its id, or the topic's text; `calls` are by stage."""
-    return {"id": item, "calls": {stage: sources for stage, sources in calls.items() if sources}}
+    """A line of a tag in the file of sources; `item` is its id, or the topic's text; `calls` are by stage."""
+    return {"id": item, "calls": calls}
 
 
-@dataclass(frozen=True, slots=True)
-class LeafFiles:
-    """The three files with the rows of leaves: those of the last build, or those that are being written."""
+def write_artefacts(
+    root: Node, graph: Graph, rows: UnitRows, folder: Path
+) -> tuple[dict[str, ArtefactWriter], list[Outcome]]:
+    """Writes the artefacts of the stages of `graph`, and the sources, in one walk; `folder` takes them.
 
-    questions: Path
-    answers: Path
-    sources: Path
-
-    def __iter__(self) -> Iterator[Path]:
-        return iter((self.questions, self.answers, self.sources))
-
-
-def write_leaves(
-    root: Node, rows: LeafRows, old: LeafFiles, new: LeafFiles
-) -> tuple[tuple[ArtefactWriter, ArtefactWriter, ArtefactWriter], list[LeafOutcome]]:
-    """Writes the `new` files from the spools and the `old` files, in one walk.
-
-    Returns their writers, questions first, and the outcomes of the leaves with their new places. The file of sources
-    has a line for every tag that was asked for something, the topic first.
+    Returns the writers by the files' names, and what the units came to with the new places of their rows. The file of
+    sources has lines for every tag that was asked for something, the topic first.
     """
-    outcomes = []
+    outcomes: list[Outcome] = []
+    files = {shape.name: shape.file for shape in graph} | {SOURCES: SOURCES}
     with ExitStack() as stack:
-        questions, answers, sources = (stack.enter_context(ArtefactWriter(path)) for path in new)
-        kept = [stack.enter_context(path.open("rb")) if path.is_file() else None for path in old]
-        spools = (rows.questions.reader(), rows.answers.reader(), rows.sources.reader())
-        for node in (root, *walk(root)):
-            if (leaf := node.leaf) is not None:
-                moved = replace(
-                    leaf,
-                    questions=_copy(leaf.questions, (spools[0], kept[0]), questions),
-                    answers=_copy(leaf.answers, (spools[1], kept[1]), answers),
-                    sources=_copy(leaf.sources, (spools[2], kept[2]), sources),
-                )
-                outcomes.append(moved)
-            elif node.chain is not None:
-                sources.write(encode_rows([sources_row(node.id, {"tags": node.chain.sources})]))
-    return (questions, answers, sources), outcomes
+        writers = {name: stack.enter_context(ArtefactWriter(folder / file)) for name, file in files.items()}
+        copies = {name: _Copy(rows.spool(name), rows.kept.dataset.artefact(files[name]), stack) for name in files}
+        tree = graph.tree.name
+        _write_tree_sources(root, tree, writers[SOURCES])
+        for node, above in walk(root):
+            leaf = node.unit.leaf if node.unit is not None else node.chain is None
+            writers[tree].write(encode_rows([node.line(above.id if above.level else None, leaf=leaf)]))
+            _write_tree_sources(node, tree, writers[SOURCES])
+            if node.unit is not None:
+                for outcome in node.unit.outcomes:
+                    moved = {name: copies[name].to(writers[name], place) for name, place in outcome.rows.items()}
+                    sources = copies[SOURCES].to(writers[SOURCES], outcome.sources)
+                    outcomes.append(replace(outcome, rows=moved, sources=sources))
+                for name, place in node.unit.judged.items():
+                    copies[name].to(writers[name], place)
+    return {files[name]: writer for name, writer in writers.items()}, outcomes
 
 
-def _copy(rows: Rows, sources: tuple[BinaryIO, BinaryIO | None], writer: ArtefactWriter) -> Rows:
-    spooled, kept = sources
-    start = writer.size
-    if rows.length:
-        source = kept if rows.kept else spooled
-        assert source is not None, "rows are kept only in a file that was there when the build began"  # noqa: S101
-        writer.copy(source, rows.start, rows.length)
-    return Rows(True, start, rows.length, rows.count)
+def _write_tree_sources(node: Node, tree: str, writer: ArtefactWriter) -> None:
+    if node.chain is not None and node.chain.sources:
+        writer.write(encode_rows([sources_row(node.id, {tree: node.chain.sources})]))
+
+
+class _Copy:
+    """Where the rows of one file are copied from."""
+
+    def __init__(self, spool: Spool | None, old: Path, stack: ExitStack) -> None:
+        self._spool = spool
+        self._old = old
+        self._stack = stack
+        self._kept: BinaryIO | None = None
+
+    def to(self, writer: ArtefactWriter, rows: Rows) -> Rows:
+        """Copies rows behind what is written; returns where they lie now."""
+        start = writer.size
+        if rows.length:
+            writer.copy(self._source(kept=rows.kept), rows.start, rows.length)
+        return Rows(True, start, rows.length, rows.count)
+
+    def _source(self, *, kept: bool) -> BinaryIO:
+        if not kept:
+            assert self._spool is not None, "rows that are not kept were spooled"  # noqa: S101
+            return self._spool.reader()
+        if self._kept is None:
+            self._kept = self._stack.enter_context(self._old.open("rb"))
+        return self._kept
 
 
 def failure_rows(root: Node) -> Iterator[JsonObject]:
     """The lines of failures.jsonl in tree order: a parent's own shortage before what is below it."""
     if root.failure is not None:
         yield root.failure.row()
-    for node in walk(root):
-        if node.leaf is not None:
-            yield from node.leaf.failures
-        elif node.failure is not None:
+    for node, _ in walk(root):
+        if node.failure is not None:
             yield node.failure.row()
+        if node.unit is not None:
+            for outcome in node.unit.outcomes:
+                yield from outcome.failures

@@ -1,85 +1,87 @@
 """What a build goes by as it finds its folder: the lock that it is held to, responses, and rows to take over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from distill_build.artefact_rows import TagRow, read_rows
+from distill_build.builds.nodes import Outcome
 from distill_build.errors import CorruptEntryError
-from distill_build.options import Options, Until
+from distill_build.graph import Graph
+from distill_build.options import Options
 from distill_build.stages.assembly import Kept
-from distill_build.stages.dataset import ARTEFACTS, LEAF_FILES, SOURCES, Dataset, State
+from distill_build.stages.dataset import SOURCES, Dataset, State
 from distill_build.stages.held_responses import HeldResponses
 from distill_build.stages.locked import Locked, locked_of
-from distill_build.stages.session import Session, matching_globs
-from distill_build.stages.tree import LeafOutcome
+from distill_build.stages.session import Rebuild, Session
 from distill_build.stages.used_responses import Sources, sources_of
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import KeptContent, rows_in
 from distill_build.versions.lockfile import LOCK, sound_lock
 
-TAGS = ARTEFACTS[0]
+Renewed = Mapping[str, frozenset[str]]
+"""Id of a tag, or the topic's text → the stages whose calls below it a --rebuild was asking anew."""
 
 
 @dataclass(slots=True)
 class Basis:
-    """`locked` is None for a build that is held to nothing; `generation` is the cache's before any row is read."""
+    """`locked` is None for a build that is held to nothing; `generation` is the cache's before any row is read.
+
+    `state` is that of the last build as it was found.
+    """
 
     locked: Locked | None
     held: HeldResponses
     kept: Kept
     generation: str
+    state: State | None
 
 
 def basis_of(session: Session, options: Options) -> Basis:
     """What a build goes by now. Raises DifferenceError for a lock that cannot be gone by."""
-    locked, generation = locked_of(session.dataset, options), session.directory.generation()
+    locked, generation, state = locked_of(session.dataset, options), session.directory.generation(), session.dataset.state()
     version = locked.lock.version if locked is not None else None
-    held = _held_by_folder(session) if version is None else _held_by_version(session.cache_dir, version)
-    # A recalled leaf is not looked up, so nobody would learn that it holds others.
-    leaves = {} if held.responses else _leaves(session, options.until, generation)
-    return Basis(locked, held, Kept(leaves, session.leaf_memo(), session.asked_anew), generation)
+    held = _held_by_folder(session, state) if version is None else _held_by_version(session, version)
+    # What is recalled is not looked up, so nobody would learn that it holds others.
+    outcomes = {} if held.responses else _outcomes(session, state, generation)
+    kept = Kept(session.dataset, outcomes, session.unit_memo(options.until), session.rebuild.names)
+    return Basis(locked, held, kept, generation, state)
 
 
-def _leaves(session: Session, until: Until, generation: str) -> dict[str, LeafOutcome]:
-    """The leaves of the last build that a build may take over: none where its files or the cache are not as then."""
-    dataset, state = session.dataset, session.dataset.state()
-    usable = (
-        state is not None
-        and state.generation == generation
-        and until in ("answers", "dataset")
-        and all(name in state.outputs and state.outputs[name].holds(dataset.artefact(name)) for name in LEAF_FILES)
-    )
-    return dataset.leaves() if usable else {}
+def _outcomes(session: Session, state: State | None, generation: str) -> dict[str, Outcome]:
+    """What a build may take over of the last one: nothing where its files or the cache are not as then."""
+    if state is None or state.generation != generation:
+        return {}
+    files = [name for name in (*state.graph.files, SOURCES) if name != state.graph.tree.file]
+    sound = all(name in state.outputs and state.outputs[name].holds(session.dataset.artefact(name)) for name in files)
+    return session.dataset.outcomes() if sound else {}
 
 
-def _held_by_version(cache: Path, version: str) -> HeldResponses:
+def _held_by_version(session: Session, version: str) -> HeldResponses:
     """What `version` was made from; nothing where the cache does not know it, or its sources are damaged.
 
     What stands by now may give the same version then. A build that is held to the lock compares, and tells of the
     damage.
     """
-    archive, held = Archive(cache), HeldResponses()
+    archive, held = Archive(session.cache_dir), HeldResponses()
     if (record := archive.find(version)) is not None:
         with suppress(CorruptEntryError):
             held.add(sources_of(archive, record))
     return held
 
 
-def _held_by_folder(session: Session) -> HeldResponses:
+def _held_by_folder(session: Session, state: State | None) -> HeldResponses:
     """What the dataset was made from, where that may be other responses than stand; else nothing.
 
     Its files come first, then the versions that it has been: a build that reaches less, or other settings for a while,
     make it forget nothing.
     """
-    dataset, state = session.dataset, session.dataset.state()
-    held = HeldResponses()
+    dataset, held = session.dataset, HeldResponses()
     if state is not None and not state.holds_others and state.generation == session.directory.generation():
         return held
-    archive, renewed = Archive(session.cache_dir), set[str]()
+    archive, renewed = Archive(session.cache_dir), dict[str, frozenset[str]]()
     if state is not None:
-        held.since, renewed = state.rebuilding_since, _tags_named(dataset, state, archive)
+        held.since, renewed = state.rebuilding_since, _renewed(dataset, state, archive)
         if SOURCES in state.outputs and state.outputs[SOURCES].holds(dataset.artefact(SOURCES)):
             held.add(dataset.sources(), renewed)
     sources = Sources(archive)
@@ -98,19 +100,22 @@ def _versions_of(dataset: Dataset, archive: Archive) -> list[Version]:
     return own if named is None else [named, *(version for version in own if version.version != named.version)]
 
 
-def _tags_named(dataset: Dataset, state: State, archive: Archive) -> set[str]:
-    """Ids of the tags that an unfinished --rebuild names, with the topic's text where it names the topic."""
+def _renewed(dataset: Dataset, state: State, archive: Archive) -> dict[str, frozenset[str]]:
+    """What an unfinished --rebuild names."""
     if not state.rebuilding:
-        return set()
-    topic = str(state.recipe["tree"]["topic"])
-    topics = {topic} if matching_globs(state.rebuilding, (topic,)) else set()
-    return topics | {row.id for row in _tags(dataset, state, archive) if matching_globs(state.rebuilding, row.path)}
+        return {}
+    graph = state.graph
+    rebuild, topic = Rebuild(state.rebuilding, graph.names), str(state.recipe["tree"]["topic"])
+    paths = {topic: (topic,)} | {row.id: row.path for row in _tags(dataset, state, graph, archive)}
+    named = {key: frozenset(name for name in graph.names if rebuild.names(path, name)) for key, path in paths.items()}
+    return {key: stages for key, stages in named.items() if stages}
 
 
-def _tags(dataset: Dataset, state: State, archive: Archive) -> Iterator[TagRow]:
+def _tags(dataset: Dataset, state: State, graph: Graph, archive: Archive) -> Iterator[TagRow]:
     """The tags as the last build left them, from the cache where the folder's file was edited or is gone."""
-    if TAGS in state.outputs and state.outputs[TAGS].holds(dataset.artefact(TAGS)):
-        yield from read_rows(dataset.artefact(TAGS), TagRow)
+    file = graph.tree.file
+    if file in state.outputs and state.outputs[file].holds(dataset.artefact(file)):
+        yield from read_rows(dataset.artefact(file), TagRow)
     elif (version := archive.find(state.version)) is not None:
         with suppress(CorruptEntryError):
-            yield from rows_in(KeptContent(archive.objects, version.files), TAGS, TagRow)
+            yield from rows_in(KeptContent(archive.objects, version.files), file, TagRow)

@@ -1,8 +1,8 @@
 """The folder of one dataset: names of its files, and the state that the last build left.
 
-    <folder>/tags.jsonl questions.jsonl answers.jsonl dataset/ failures.jsonl distill.lock    for the user
+    <folder>/<stage>.jsonl …, dataset/, failures.jsonl, distill.lock    for the user
     <folder>/runs/state.json     what the last build saw and wrote: a build that finds it unchanged has nothing to do
-    <folder>/runs/leaves.json    for each leaf: digest of all that went in, and where its rows lie
+    <folder>/runs/units.json     for each segment of a unit: digest of all that went in, and where its rows lie
     <folder>/runs/sources.jsonl  for each tag, the responses that what is directly below it was read from
     <folder>/runs/lock, runs/<run id>/
 
@@ -24,32 +24,38 @@ from distill_build.engine.artefacts import FileState, open_file, sync
 from distill_build.engine.manifest import digest
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
-from distill_build.stages.tree import LeafOutcome, Rows
+from distill_build.builds.nodes import Outcome, Rows
 from distill_build.versions.lockfile import LOCK, sound_lock
 
-ARTEFACTS = ("tags.jsonl", "questions.jsonl", "answers.jsonl")
 FAILURES = "failures.jsonl"
 NO_ARTEFACTS = frozenset({FAILURES, "checks.jsonl"})
 EXPORTS = "dataset"
 SOURCES = "runs/sources.jsonl"
 STATE = "runs/state.json"
-LEAVES = "runs/leaves.json"
-LEAF_FILES = ("questions.jsonl", "answers.jsonl", SOURCES)
-"""The files with the rows of leaves, which a later build copies."""
-KEPT = (*ARTEFACTS, FAILURES, SOURCES)
-"""The files that a version is kept with. Exports are made again from them."""
+UNITS = "runs/units.json"
 STATE_SCHEME = 3
 Note = TypeVar("Note")
-LeafRow = tuple[str, int, int, int, int, int, int, int, int, int, int, int]
-"""A line of leaves.json: memo, then start, length and count of its questions, answers and sources, then requests."""
+Span = tuple[int, int, int]
+"""Start, length and count of rows in a file."""
+
+
+class _UnitNote(msgspec.Struct, array_like=True, frozen=True):
+    """An item of units.json: what `Outcome` says, with places in the artefacts."""
+
+    memo: str
+    rows: dict[str, Span]
+    sources: Span
+    requests: dict[str, int]
+    spared: dict[str, int] = {}
+    dropped: dict[str, dict[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """What the last build left. `build` is the digest of all that went in; `recipe` is what it was, by stage.
 
-    `complete` says that nothing was missing; `requests` counts those behind the rows, by stage; `duplicates` the
-    questions that stand under an earlier parent too; `outputs` maps relative paths to files as they were written.
+    `complete` says that nothing was missing; `requests` counts those behind the rows, by stage; `spared` the rows that
+    were not to be made since what they would hang on was dropped; `dropped` counts by transform and reason; `outputs` maps relative paths to files as they were written.
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
@@ -64,7 +70,8 @@ class State:
     cache_dir: str
     counts: dict[str, int]
     requests: dict[str, int]
-    duplicates: int
+    spared: dict[str, int]
+    dropped: dict[str, dict[str, int]]
     outputs: dict[str, FileState]
     recipe: JsonObject
     holds_others: bool = False
@@ -137,10 +144,9 @@ class Dataset:
         """The tags with the responses behind what is directly below them, in tree order; the topic's text is first."""
         return read_rows(self.artefact(SOURCES), SourcesRow)
 
-    def leaves(self) -> dict[str, LeafOutcome]:
-        """Memo → outcome of each complete leaf of the last build, its rows marked as kept."""
-        rows = _read(self.artefact(LEAVES), list[LeafRow]) or []
-        return {row[0]: _leaf(row) for row in rows}
+    def outcomes(self) -> dict[str, Outcome]:
+        """Memo → outcome of each complete segment of a unit of the last build, its rows marked as kept."""
+        return {note.memo: _outcome(note) for note in _read(self.artefact(UNITS), list[_UnitNote]) or []}
 
 
 def read_state(path: Path) -> State | None:
@@ -158,25 +164,36 @@ def _read(path: Path, kind: type[Note]) -> Note | None:
         return None
 
 
-def encode_leaves(leaves: list[LeafOutcome]) -> bytes:
-    """The complete leaves, with places in the artefacts as they were just written."""
-    return json.dumps(
-        [
-            [leaf.memo, *_rows(leaf.questions), *_rows(leaf.answers), *_rows(leaf.sources), *leaf.requests]
-            for leaf in leaves
-        ],
-        separators=(",", ":"),
-    ).encode()
+def encode_outcomes(outcomes: list[Outcome]) -> bytes:
+    """The complete ones, with places in the artefacts as they were just written."""
+    notes = [
+        _UnitNote(
+            each.memo,
+            {name: _span(rows) for name, rows in each.rows.items()},
+            _span(each.sources),
+            each.requests,
+            each.spared,
+            each.dropped,
+        )
+        for each in outcomes
+        if each.memo is not None
+    ]
+    return msgspec.json.encode(notes)
 
 
-def _rows(rows: Rows) -> list[int]:
-    return [rows.start, rows.length, rows.count]
+def _span(rows: Rows) -> Span:
+    return rows.start, rows.length, rows.count
 
 
-def _leaf(row: LeafRow) -> LeafOutcome:
-    memo, *places, question_requests, answer_requests = row
-    questions, answers, sources = (Rows(True, *places[start : start + 3]) for start in (0, 3, 6))
-    return LeafOutcome(memo, questions, answers, sources, (question_requests, answer_requests))
+def _outcome(note: _UnitNote) -> Outcome:
+    return Outcome(
+        note.memo,
+        {name: Rows(True, *span) for name, span in note.rows.items()},
+        Rows(True, *note.sources),
+        note.requests,
+        note.spared,
+        note.dropped,
+    )
 
 
 def version_of(sha256: dict[str, str]) -> str:

@@ -1,23 +1,23 @@
 """What a build would ask for and what that would cost: exact where the cache can tell, estimated beyond.
 
-A plan walks the same pipeline as a build; `PlanAsk` looks calls up and asks nobody. Where a chain of requests
-breaks off, what lies behind it is worked out from the shape of the tree.
+A plan walks as a build does; `PlanAsk` looks calls up and asks nobody. Where a request is not answered, what lies behind
+it is worked out from the shape of the tree and of the graph: that transforms drop nothing there is assumed.
 """
 
 import math
 from collections.abc import Callable
 from typing import Protocol
 
+from distill_build.builds.nodes import Node
 from distill_build.engine.reading import Responses
-from distill_build.options import Until
-from distill_build.settings import Settings, Stage
-from distill_build.stages.call import Made, Result, Unasked, look_up, standing
+from distill_build.graph import Graph
+from distill_build.stages.all import Stages
+from distill_build.stages.base import Asking, ListStage, MapStage
+from distill_build.stages.call import Call, Made, Result, Unasked, look_up, standing
 from distill_build.stages.chain import Chain
 from distill_build.stages.figures import estimated_tokens
 from distill_build.stages.held_responses import HeldResponses
 from distill_build.stages.plan import StagePlan
-from distill_build.stages.recipe import Call
-from distill_build.stages.tree import Node
 
 Corner = tuple[str, ...]
 """Where something unknown begins: a place in the tree, and the items of its list that are there."""
@@ -26,13 +26,13 @@ Corner = tuple[str, ...]
 class Needs(Protocol):
     """Told what a plan is made of: a plan of several builds finds out what they have in common."""
 
-    def asked(self, stage: Stage, key: str) -> None:
+    def asked(self, stage: str, key: str) -> None:
         """One request to be asked, by the key of its call."""
 
-    def answered(self, stage: Stage, key: bytes) -> None:
+    def answered(self, stage: str, key: bytes) -> None:
         """One call that the cache answers; told again for each place that needs it."""
 
-    def unknown(self, stage: Stage, corner: Corner, box: tuple[int, ...]) -> None:
+    def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:
         """As many requests as the product of `box` says, which nobody knows yet.
 
         Those of another build with the same corner are the same ones, as far as its box reaches.
@@ -42,13 +42,13 @@ class Needs(Protocol):
 class NoNeeds:
     """Nobody wants to know."""
 
-    def asked(self, stage: Stage, key: str) -> None:
+    def asked(self, stage: str, key: str) -> None:
         """Nothing."""
 
-    def answered(self, stage: Stage, key: bytes) -> None:
+    def answered(self, stage: str, key: bytes) -> None:
         """Nothing."""
 
-    def unknown(self, stage: Stage, corner: Corner, box: tuple[int, ...]) -> None:
+    def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:
         """Nothing."""
 
 
@@ -59,7 +59,7 @@ class PlanAsk:
         self,
         store: Responses | None,
         held: HeldResponses,
-        stages: dict[Stage, StagePlan],
+        stages: dict[str, StagePlan],
         anew: Callable[[Call], bool],
         needs: Needs,
     ) -> None:
@@ -96,39 +96,64 @@ class PlanAsk:
 class Estimate:
     """The outlook of a plan: how many requests lie behind one that is not answered."""
 
-    def __init__(self, settings: Settings, stages: dict[Stage, StagePlan], until: Until, needs: Needs) -> None:
-        self._needs = needs
-        self._settings = settings
+    def __init__(self, stages: Stages, graph: Graph, plans: dict[str, StagePlan], needs: Needs) -> None:
+        """`graph` holds the stages that the build reaches."""
         self._stages = stages
-        self._until = until
+        self._graph = graph
+        self._plans = plans
+        self._needs = needs
 
-    def chain_unknown(self, stage: Stage, node: Node, chain: Chain) -> None:
-        """The chain's own further requests, and all below the items that it is short of."""
-        self._stages[stage].open_chains += 1
-        per_request = getattr(self._settings.per_request, stage)
-        corner = (stage, *node.path, str(chain.requests), *chain.items)
-        self._add(stage, (*corner, "more"), max(0, math.ceil(chain.missing / per_request) - 1))
-        if stage == "tags":
-            self._below(corner, node.level + 1, chain.missing)
+    def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
+        """The list's own further requests, and all below the items that it is short of."""
+        self._plans[stage.name].open_chains += 1
+        corner = (stage.name, *node.path, str(chain.requests), *chain.items)
+        self._add(stage.name, (*corner, "more"), max(0, math.ceil(chain.missing / stage.results) - 1))
+        if stage is self._stages.tree:
+            self._below_level(corner, node.level + 1, chain.missing)
         else:
-            self._answers(corner, chain.missing)
+            self._below(stage.name, corner, chain.missing)
 
-    def _below(self, corner: Corner, level: int, *tags: int) -> None:
-        """All requests below tags on `level`: so many on the level of the chain, so many below each of them, …"""
-        settings = self._settings
-        if level < settings.depth:
-            breadth = settings.breadth_at(level + 1)
-            self._add("tags", (*corner, str(level)), *tags, math.ceil(breadth / settings.per_request.tags))
-            self._below(corner, level + 1, *tags, breadth)
-        elif self._until != "tags":
-            wanted = settings.questions_per_tag
-            self._add("questions", (*corner, str(level)), *tags, math.ceil(wanted / settings.per_request.questions))
-            self._answers((*corner, str(level)), *tags, wanted)
+    def undecided(self, stage: Asking, row: str) -> None:
+        """All requests of `stage` for one row, and all below what they bring."""
+        corner, rows, requests = (stage.name, row), stage.results, stage.results
+        if isinstance(stage, ListStage):
+            rows = stage.wanted(self._stages.settings.depth)
+            requests = math.ceil(rows / stage.results)
+        self._add(stage.name, corner, requests)
+        self._below(stage.name, corner, rows)
 
-    def _answers(self, corner: Corner, *questions: int) -> None:
-        if self._until != "questions":
-            self._add("answers", corner, *questions, self._settings.answers_per_question)
+    def below_unknown(self, stage: MapStage, row: str) -> None:
+        """All below one result of a row."""
+        if any(shape.parent == stage.name for shape in self._graph):
+            self._below(stage.name, (stage.name, row, "result"), 1)
 
-    def _add(self, stage: Stage, corner: Corner, *box: int) -> None:
-        self._stages[stage].unknown += math.prod(box)
+    def _below_level(self, corner: Corner, level: int, *tags: int) -> None:
+        """All requests below tags on `level`: so many on the level of the list, so many below each of them, …"""
+        depth, tree = self._stages.settings.depth, self._stages.tree
+        here = (*corner, str(level))
+        self._below(tree.name, here, *tags, leaf=level == depth)
+        if level < depth:
+            wanted = tree.wanted(level)
+            self._add(tree.name, here, *tags, math.ceil(wanted / tree.results))
+            self._below_level(corner, level + 1, *tags, wanted)
+
+    def _below(self, stage: str, corner: Corner, *rows: int, leaf: bool = True) -> None:
+        """All requests for what is made of so many rows of `stage`."""
+        for shape in self._graph:
+            if shape.parent != stage or shape.kind == "transform":
+                continue
+            below = self._stages[shape.name]
+            if isinstance(below, ListStage):
+                if leaf:
+                    wanted = below.wanted(self._stages.settings.depth)
+                    self._add(shape.name, corner, *rows, math.ceil(wanted / below.results))
+                    self._below(shape.name, corner, *rows, wanted)
+            elif isinstance(below, MapStage):
+                self._add(shape.name, corner, *rows, below.results)
+                self._below(shape.name, corner, *rows, below.results)
+            else:
+                self._below(shape.name, corner, *rows)
+
+    def _add(self, stage: str, corner: Corner, *box: int) -> None:
+        self._plans[stage].unknown += math.prod(box)
         self._needs.unknown(stage, corner, box)

@@ -1,14 +1,16 @@
 """A plan: how many requests a build would send, and what they would cost. Pure; `outlook` is how it comes about."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
-from distill_build.settings import Settings, Stage
+from distill_build.settings import Settings
+from distill_build.stages.all import Stages
+from distill_build.stages.base import Asking, ListStage
 from distill_build.stages.figures import Figures
-from distill_build.stages.tally import STAGES, price_of
+from distill_build.stages.tally import price_of
 
 
 @dataclass(slots=True)
@@ -45,10 +47,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a build would do. `exact` says that no number of requests is estimated."""
+    """What a build would do, by stages that ask. `exact` says that no number of requests is estimated.
 
-    stages: dict[Stage, StagePlan]
-    costs: dict[Stage, Cost]
+    `dropped` counts by transform the rows that it would drop, of those that are known.
+    """
+
+    stages: dict[str, StagePlan]
+    costs: dict[str, Cost]
+    dropped: dict[str, int] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -59,9 +65,9 @@ class Plan:
         return not any(stage.unknown or stage.open_chains for stage in self.stages.values())
 
     @property
-    def first(self) -> tuple[Stage, Path]:
+    def first(self) -> tuple[str, Path]:
         """Stage and place of a first request to be sent; to be asked for only where there is one."""
-        return next((stage, first) for stage in STAGES if (first := self.stages[stage].first) is not None)
+        return next((name, stage.first) for name, stage in self.stages.items() if stage.first is not None)
 
     @property
     def cost(self) -> Cost:
@@ -78,7 +84,7 @@ class Plan:
     def of_cache(self) -> "Plan":
         """This plan for a build that takes what is stored and asks nothing."""
         stages = {name: StagePlan(cached=stage.cached) for name, stage in self.stages.items()}
-        return Plan(stages, {name: Cost(0, 0, 0.0, 0.0) for name in self.costs})
+        return Plan(stages, {name: Cost(0, 0, 0.0, 0.0) for name in self.costs}, self.dropped)
 
     def row(self) -> JsonObject:
         """The document of `plan --json`."""
@@ -93,31 +99,37 @@ class Plan:
             "tokens": {"prompt": cost.prompt_tokens, "completion": cost.completion_tokens},
             "usd": cost.usd,
             "seconds": round(cost.seconds, 1),
+            "dropped": self.dropped,
         }
 
 
 def price(
-    settings: Settings, stages: dict[Stage, StagePlan], figures: Figures, typical: Callable[[Stage], float]
+    stages: Stages,
+    plans: dict[str, StagePlan],
+    figures: Figures,
+    typical: Callable[[str], float],
+    dropped: Mapping[str, int],
 ) -> Plan:
     """A plan with its cost. `typical` gives the prompt tokens of a request that cannot be rendered yet."""
     costs = {}
-    for stage in STAGES:
-        counts, model = stages[stage], settings.role(stage)
-        per_call = figures.expect(stage, model, _items(settings, stage))
-        prompt_each = counts.prompt_tokens / counts.ask if counts.ask else typical(stage)
+    for stage in stages.asking:
+        counts, model = plans[stage.name], stages.settings.models[stage.first]
+        per_call = figures.expect(stage, model)
+        prompt_each = counts.prompt_tokens / counts.ask if counts.ask else typical(stage.name)
         prompt = counts.prompt_tokens + counts.unknown * prompt_each
         completion = counts.calls * per_call.completion_tokens
-        costs[stage] = Cost(
+        costs[stage.name] = Cost(
             round(prompt),
             round(completion),
             price_of(prompt, completion, model.prices) if counts.calls else 0.0,
-            _seconds(settings, model, counts.calls, per_call.seconds),
+            _seconds(stages.settings, model, counts.calls, per_call.seconds),
         )
-    return Plan(stages, costs)
+    return Plan(plans, costs, dict(dropped))
 
 
-def _items(settings: Settings, stage: Stage) -> int:
-    return 1 if stage == "answers" else int(getattr(settings.per_request, stage))
+def items_of(stage: Asking) -> int:
+    """Items that one request asks for."""
+    return stage.results if isinstance(stage, ListStage) else 1
 
 
 def _seconds(settings: Settings, model: ModelSettings, calls: int, each: float) -> float:

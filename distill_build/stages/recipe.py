@@ -1,4 +1,4 @@
-"""What all requests of one stage share, and what of it is identity.
+"""What all requests of one stage to one model share, and what of a model's settings is identity.
 
 Whatever is sent is what is hashed: the manifest of a call holds the request's body itself, so an ingredient that
 reaches the model cannot be forgotten in the key. Knows nothing of stores, schedulers or HTTP.
@@ -6,17 +6,15 @@ reaches the model cannot be forgotten in the key. Knows nothing of stores, sched
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
-from distill_build.settings import Settings, Stage
+from distill_build.stages.call import Call
 
 if TYPE_CHECKING:
     from distill_build.replies.parse import Rejection
-    from distill_build.stages.prompts import Prompts  # brings jinja2
 
 IDENTITY = {
     "name": "the model that answers; `model` in the body",
@@ -45,37 +43,17 @@ NOT_IDENTITY = {
 """The settings of a model that change no request, each with the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request to a model, ready to be looked up or sent.
-
-    `path` is the place it works for, topic first. `read` turns a raw response into a JSON value to keep, or says
-    why it cannot stand. `body` is what attempt 0 sends.
-    """
-
-    stage: Stage
-    path: Path
-    key: str
-    manifest: JsonObject
-    read: Callable[[Any], "Rejection | Any"]
-
-    @property
-    def body(self) -> JsonObject:
-        body: JsonObject = self.manifest["body"]
-        return body
-
-
 class Recipe:
-    """Makes the calls of one stage from what differs among them: messages, sample index, output schema."""
+    """Makes the calls of one stage to one model from what differs among them: messages, sample, output schema."""
 
-    def __init__(self, stage: Stage, settings: Settings, prompts: "Prompts", weights: str | None) -> None:
+    def __init__(self, stage: str, role: str, model: ModelSettings, seed: int, weights: str | None) -> None:
         """`weights` is the digest of the model's weights file, None for a model behind an address."""
         self.stage = stage
-        self.model: ModelSettings = settings.role(stage)
-        self.prompts = prompts
-        self._settings = settings
+        self.role = role
+        self.model = model
+        self._seed = seed
         self._weights = weights
-        self._sampling = _sampling(self.model)
+        self._sampling = sampling_of(model)
 
     def call(
         self,
@@ -90,7 +68,7 @@ class Recipe:
         if response_format is not None:
             body["response_format"] = response_format
         if self.model.send_seed:
-            body["seed"] = derived_seed(self._settings.seed, sample, 0)
+            body["seed"] = derived_seed(self._seed, sample, 0)
         body.update(self.model.extra_body)
         manifest = {
             "scheme": SCHEME,
@@ -98,20 +76,19 @@ class Recipe:
             "body": body,
             "revision": self.model.revision,
             "weights": self._weights,
-            "seed": self._settings.seed,
+            "seed": self._seed,
             "sample": sample,
         }
-        return Call(self.stage, path, digest(manifest), manifest, read)
+        return Call(self.stage, self.role, path, digest(manifest), manifest, read)
 
     def identity(self) -> JsonObject:
-        """All that a request of this stage can depend on besides its place in the tree.
+        """All of the model that a request can depend on.
 
-        Finer than the keys: an edited comment in a template changes it and no key. It serves to skip work that
-        cannot have changed, and to explain what did; that a request is needed is for its key alone to say.
+        Finer than the keys: it serves to skip work that cannot have changed, and to explain what did; that a request
+        is needed is for its key alone to say.
         """
-        settings, model = self._settings, self.model
+        model = self.model
         return {
-            "scheme": SCHEME,
             "model": model.name,
             "revision": model.revision,
             "weights": self._weights,
@@ -120,10 +97,6 @@ class Recipe:
             "examples": model.examples,
             "send_seed": model.send_seed,
             "extra_body": model.extra_body,
-            "seed": settings.seed,
-            "language": settings.language,
-            "prompt": self.prompts.sources(self.stage),
-            **_own_settings(self.stage, settings),
         }
 
 
@@ -132,7 +105,7 @@ def derived_seed(seed: int, sample: int, attempt: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{sample}:{attempt}".encode()).digest()[:4], "big") >> 1
 
 
-def _sampling(model: ModelSettings) -> JsonObject:
+def sampling_of(model: ModelSettings) -> JsonObject:
     """Sampling parameters as they are sent; what is null is not."""
     named = {
         "temperature": model.temperature,
@@ -140,13 +113,3 @@ def _sampling(model: ModelSettings) -> JsonObject:
         model.max_tokens_field: model.max_tokens,
     }
     return {name: value for name, value in named.items() if value is not None}
-
-
-def _own_settings(stage: Stage, settings: Settings) -> JsonObject:
-    match stage:
-        case "tags":
-            return {"per_request": settings.per_request.tags}
-        case "questions":
-            return {"per_request": settings.per_request.questions}
-        case "answers":
-            return {"system_prompt": settings.system_prompt}

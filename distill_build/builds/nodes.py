@@ -1,0 +1,153 @@
+"""The tree while it grows, and what hangs on each tag of it while stages are at work."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from distill_build.dataset.unit import Row, Verdict
+from distill_build.records import Failure, JsonObject, Path, Source, row_id
+from distill_build.stages.base import Place
+
+if TYPE_CHECKING:  # it knows what makes two items the same, which a build with nothing to do need not load
+    from distill_build.stages.chain import Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Lines of one file that belong to one unit: where they lie, and how many.
+
+    `kept` says that they lie in the file of the last build, else in this run's spool. `start` and `length` are in
+    bytes.
+    """
+
+    kept: bool
+    start: int
+    length: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one segment of a unit.
+
+    `memo` is the digest of all that went in, None where something is missing. `rows` are by stage; `sources` is the
+    line that names the responses behind them. `requests` and `spared` are numbers by stage: calls, and rows that were
+    not to be made since what they would hang on was dropped. `dropped` counts by transform and reason.
+    """
+
+    memo: str | None
+    rows: dict[str, Rows]
+    sources: Rows
+    requests: dict[str, int]
+    spared: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
+    failures: tuple[JsonObject, ...] = ()
+
+
+@dataclass(slots=True)
+class Node:
+    """A tag, or the topic itself (`place` is empty). `place` holds the index among the siblings at each level."""
+
+    path: Path
+    place: tuple[int, ...]
+    id: str
+    children: "list[Node]" = field(default_factory=list)
+    chain: "Chain | None" = None
+    failure: Failure | None = None
+    unit: "Unit | None" = None
+
+    @property
+    def level(self) -> int:
+        return len(self.place)
+
+    def child(self, label: str, index: int, prefix: str) -> "Node":
+        """A new tag below this one; `prefix` begins its id."""
+        child = Node((*self.path, label), (*self.place, index), row_id(prefix, self.id, label))
+        self.children.append(child)
+        return child
+
+    def line(self, parent: str | None, *, leaf: bool) -> JsonObject:
+        """The line of the tree's artefact; `parent` is the id of the tag above, None on level 1."""
+        return {
+            "id": self.id,
+            "path": list(self.path),
+            "number": ".".join(str(index + 1) for index in self.place),
+            "label": self.path[-1],
+            "parent": parent,
+            "level": self.level,
+            "leaf": leaf,
+        }
+
+
+def topic_node(topic: str) -> Node:
+    """The root. It has no row and no id of its own; level 1 takes the topic's text in the place of one."""
+    return Node((topic,), (), topic)
+
+
+def walk(node: Node) -> Iterator[tuple[Node, Node]]:
+    """(tag, what is above it) of all tags below `node` in tree order, parents first."""
+    for child in node.children:
+        yield child, node
+        yield from walk(child)
+
+
+@dataclass(slots=True)
+class Unit:
+    """A tag at work in one segment: the rows that hang on it, and what is still out.
+
+    `tag` is the tag's own row. `rows` are those in memory by stage, `made` the stages whose rows are of this segment.
+    `chains` are lists that grow, by stage; `sources` the calls behind results, by stage and place; `failures` are by
+    place in the order of stages. `measures` is what the transform behind the segment goes by: id and measure of every
+    row that it judges, by place; `verdicts` what such transforms have said, by transform and row, where it is not just
+    that the row is kept. `outcomes` are those of the segments that have ended.
+    """
+
+    node: Node
+    tag: Row
+    leaf: bool
+    segment: int = 0
+    phase: int = 0
+    pending: int = 0
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    chains: "dict[str, Chain]" = field(default_factory=dict)
+    sources: dict[str, dict[tuple[int, ...], Source]] = field(default_factory=dict)
+    failures: dict[tuple[int, ...], Failure] = field(default_factory=dict)
+    requests: Counter[str] = field(default_factory=Counter)
+    spared: Counter[str] = field(default_factory=Counter)
+    dropped: dict[str, Counter[str]] = field(default_factory=dict)
+    incomplete: bool = False
+    measures: list[tuple[tuple[int, ...], str, Any]] = field(default_factory=list)
+    verdicts: dict[str, dict[str, Verdict]] = field(default_factory=dict)
+    judged: dict[str, Rows] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def place(self) -> Place:
+        """Where its rows lie."""
+        return Place(self.node.path, self.node.id)
+
+    def add(self, row: Row) -> None:
+        """Takes a row in."""
+        self.rows.setdefault(row.stage, []).append(row)
+
+    def sorted(self, stage: str) -> list[Row]:
+        """The rows of a stage in their order."""
+        return sorted(self.rows.get(stage, ()), key=lambda row: row.place)
+
+    def sorted_sources(self, stage: str) -> list[Source]:
+        """The calls behind the rows of a stage: of a list in the order of the requests, else in that of the rows."""
+        if (chain := self.chains.get(stage)) is not None:
+            return chain.sources
+        own = self.sources.get(stage, {})
+        return [own[place] for place in sorted(own)]
+
+    def leave(self) -> int:
+        """Lets go of what a segment had in memory; returns how many rows that were."""
+        held = sum(map(len, self.rows.values()))
+        self.rows, self.chains, self.sources, self.failures = {}, {}, {}, {}
+        self.requests, self.spared, self.dropped = Counter(), Counter(), {}
+        self.tag.below.clear()
+        self.tag.lacking.clear()
+        self.incomplete = False
+        return held

@@ -1,0 +1,562 @@
+"""The recipe, top to bottom: a tree grows level by level, and at its tags stage after stage makes rows of rows.
+
+    tree      each request brings more children of a tag; a tag that is there goes on by itself
+    unit      what hangs on a tag works through the segments of the course (see `stages.course`):
+                a list grows request by request, a map asks for results of a row as soon as that is there,
+                transforms and groups are worked out when all that they look at has come
+    barrier   where a transform looks at all units, it judges when the last of them has come, and they go on
+
+Each step makes one call and submits the steps which its result makes ready. `plan` and `build` run this same code;
+they differ in who is asked.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from distill_build.builds.nodes import Node, Outcome, Rows, Unit, topic_node, walk
+from distill_build.dataset.unit import DROPPED_BEFORE, KEPT, Row, Sight, Verdict, View
+from distill_build.engine.manifest import digest
+from distill_build.engine.scheduler import Scheduler, Step
+from distill_build.graph import Shape
+from distill_build.prompting.expressions import EvaluationError
+from distill_build.records import Failure, JsonObject
+from distill_build.stages.all import Stages
+from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage, Stage, TransformStage
+from distill_build.stages.budget import FailureCap
+from distill_build.stages.call import Ask, Failed, Made, Unasked
+from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
+from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
+from distill_build.stages.tally import Tally
+
+MOST_ROWS_HELD = 20_000
+"""Rows in memory from which on what is nearest to its end goes first. One takes 1 to 5 kB with its texts."""
+
+
+class Outlook(Protocol):
+    """Told what cannot be known before a request is answered; a plan estimates it."""
+
+    def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
+        """`chain` of `node` ends here, short of `chain.missing` items, since its next request is not answered."""
+
+    def undecided(self, stage: Asking, row: str) -> None:
+        """Nothing of `stage` can be asked for a row yet, since what decides on the row is not there."""
+
+    def below_unknown(self, stage: MapStage, row: str) -> None:
+        """A result is to be asked for; what is made from it cannot be yet."""
+
+
+class Sink(Protocol):
+    """Takes what units come to, in any order, and gives it back."""
+
+    def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
+        """What the last build made of a segment, where nothing that went in has changed.
+
+        `verdicts` is a digest of what transforms over all units have said of its rows.
+        """
+
+    def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
+        """Writes the rows of a segment away."""
+
+    def take_verdicts(self, transform: str, lines: Sequence[JsonObject]) -> Rows:
+        """Writes away what a transform over all units has said of the rows of one."""
+
+    def lines(self, stage: str, rows: Rows) -> Iterator[JsonObject]:
+        """Rows that were written away."""
+
+
+class Walk:
+    """One walk over the tree of one dataset."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        until: str,
+        lanes: Mapping[str, str],
+        scheduler: Callable[[Callable[[], bool]], Scheduler],
+        ask: Ask,
+        sink: Sink,
+        outlook: Outlook,
+        tally: Tally,
+        cap: FailureCap,
+    ) -> None:
+        """`lanes` names each role's lane in the scheduler: roles that share an endpoint and model share one.
+
+        `scheduler` makes the scheduler, given a function that says whether too much is held in memory.
+        """
+        self._stages = stages
+        self._graph = stages.graph.up_to(until)
+        self._lanes = lanes
+        self._ask = ask
+        self._sink = sink
+        self._outlook = outlook
+        self._tally = tally
+        self._cap = cap
+        self.course = course_of(stages, until)
+        self._view = View(self._graph)
+        self._order = {name: place for place, name in enumerate(self._graph.names)}
+        self._lengths = ChainLengths(stages, self.course)
+        self._below_tags = any(shape.after == self._tree and shape.kind != "list" for shape in self._graph)
+        self._growing = 0
+        self._at = 0
+        self._open = [0] * len(self.course)
+        self._held = 0
+        self.most_held = 0
+        self.scheduler = scheduler(lambda: self._held > MOST_ROWS_HELD)
+        self.root = topic_node(stages.settings.topic)
+
+    @property
+    def _tree(self) -> str:
+        return self._graph.tree.name
+
+    def start(self) -> None:
+        """Submits the first step. When the scheduler has run, `root` holds what there is."""
+        self._grow(self.root)
+
+    # The tree
+
+    def _grow(self, node: Node) -> None:
+        node.chain = Chain(self._stages.tree.wanted(node.level))
+        for label in node.path:
+            node.chain.exclude(label)
+        self._growing += 1
+        self._submit_growing(node, node.chain)
+
+    def _submit_growing(self, node: Node, chain: Chain) -> None:
+        length = self._lengths.tree(node.level, chain.missing)
+        self._submit(self._stages.tree.first, length, node.place, partial(self._ask_children, node, chain))
+
+    async def _ask_children(self, node: Node, chain: Chain) -> None:
+        """One request for more tags below `node`."""
+        tree = self._stages.tree
+        call = tree.request(node.path, chain.items, chain.requests)
+        match await self._ask(call):
+            case Made(value, response, asked):
+                for index in chain.take(value, source=(call.key, response), asked=asked):
+                    self._tag_made(node.child(chain.items[index], index, tree.shape.prefix), node)
+                self._cap.succeeded(tree.name)
+                if not chain.complete and not chain.given_up:
+                    self._submit_growing(node, chain)
+                    return
+                node.failure = self._short(tree.name, node, chain, NOTHING_NEW)
+            case Failed() as failed:
+                node.failure = self._short(tree.name, node, chain, failed)
+            case Unasked():
+                self._outlook.list_unknown(tree, node, chain)
+        self._growing -= 1
+        self._pass_barriers()
+
+    def _tag_made(self, node: Node, above: Node) -> None:
+        self._tally.stages[self._tree].made += 1
+        leaf = node.level == self._stages.settings.depth
+        if self.course and (leaf or self._below_tags):
+            parent = above.id if above.level else None
+            unit = node.unit = Unit(node, Row(self._tree, node.line(parent, leaf=leaf), ()), leaf)
+            if above.unit is not None:
+                dropped = [name for name, verdict in above.unit.tag.verdicts.items() if not verdict.kept]
+                unit.tag.verdicts.update(dict.fromkeys(dropped, DROPPED_BEFORE))
+            self._open[0] += 1
+            self._start_segment(unit)
+        if not leaf:
+            self._grow(node)
+
+    # Segments of a unit
+
+    def _start_segment(self, unit: Unit) -> None:
+        """Goes on with the next segment: recalled, or step by step."""
+        segment = self.course[unit.segment]
+        if all(outcome.memo is not None for outcome in unit.outcomes):
+            recalled = self._sink.recall(unit, unit.segment, self._verdicts_digest(unit))
+            if recalled is not None:
+                self._count_recalled(recalled)
+                self._end_segment(unit, recalled)
+                return
+        asking = [stage for name in segment.stages if isinstance(stage := self._stages[name], Asking)]
+        if not segment.loaded or not asking:
+            self._run_segment(unit)
+        else:  # its rows are read when its turn comes, not all at once
+            unit.pending += 1
+            length = self._lengths.segment(unit.segment) + 1
+            self._submit(asking[0].first, length, unit.node.place, partial(self._run_later, unit))
+
+    async def _run_later(self, unit: Unit) -> None:
+        unit.pending -= 1
+        self._run_segment(unit)
+
+    def _run_segment(self, unit: Unit) -> None:
+        self._load(unit, self.course[unit.segment].loaded)
+        unit.phase = 0
+        self._run_phases(unit)
+
+    def _run_phases(self, unit: Unit) -> None:
+        """Opens phase after phase, until one has something to wait for or the segment is at its end."""
+        segment = self.course[unit.segment]
+        while unit.phase < len(segment.phases):
+            phase = segment.phases[unit.phase]
+            unit.pending += 1  # until all of the phase is submitted
+            self._open_phase(unit, phase)
+            unit.pending -= 1
+            if unit.pending:
+                return
+            self._close_phase(unit, phase)
+            unit.phase += 1
+        outcome = self._sink.take(unit, unit.segment, segment, self._verdicts_digest(unit))
+        if segment.judged is not None:
+            self._measure(unit, segment.judged)
+        self._held -= unit.leave()
+        self._end_segment(unit, outcome)
+
+    def _step_done(self, unit: Unit) -> None:
+        """One of the steps of a unit has come to its end."""
+        unit.pending -= 1
+        if unit.pending == 0:
+            self._close_phase(unit, self.course[unit.segment].phases[unit.phase])
+            unit.phase += 1
+            self._run_phases(unit)
+
+    def _open_phase(self, unit: Unit, phase: Phase) -> None:
+        for name in phase.immediate:
+            for row in self._rows(unit, self._after(name)):
+                self._judge(unit, name, row)
+        for name in phase.asking:
+            stage = self._stages[name]
+            if isinstance(stage, ListStage) and unit.leaf:
+                self._start_list(unit, stage)
+            elif isinstance(stage, MapStage):
+                for row in self._rows(unit, self._after(name)):
+                    self._start_results(unit, stage, row)
+
+    def _close_phase(self, unit: Unit, phase: Phase) -> None:
+        for name in phase.closing:
+            stage = self._stages[name]
+            if isinstance(stage, TransformStage):
+                for row in self._rows(unit, self._after(name)):
+                    self._judge(unit, name, row)
+            elif isinstance(stage, GroupStage) and stage.shape.by is not None:
+                for row in self._rows(unit, stage.shape.by):
+                    self._make_group(unit, stage, row)
+
+    def _end_segment(self, unit: Unit, outcome: Outcome) -> None:
+        unit.outcomes.append(outcome)
+        self._open[unit.segment] -= 1
+        unit.segment += 1
+        self._pass_barriers()
+
+    # Barriers
+
+    def _pass_barriers(self) -> None:
+        """Judges where all units have come to a barrier, and has them go on."""
+        while not self._growing and self._at + 1 < len(self.course) and not self._open[self._at]:
+            judged = self.course[self._at].judged
+            assert judged is not None, "only the last segment ends without a judge"  # noqa: S101
+            self._at += 1
+            units = [node.unit for node, _ in walk(self.root) if node.unit is not None]
+            self._open[self._at] = len(units)
+            self._judge_all(units, judged)
+            for unit in units:
+                self._start_segment(unit)
+
+    def _judge_all(self, units: Sequence[Unit], name: str) -> None:
+        transform, counts = self._transform(name), self._tally.stages[name]
+        for unit in units:
+            if not unit.measures:  # recalled
+                self._load(unit, self._graph.lineage(name))
+                self._measure(unit, name)
+                self._held -= unit.leave()
+        judge = transform.judge()
+        found: list[dict[str, Verdict]] = [{} for _ in units]
+        ranked = ((place, number, key, measure) for number, unit in enumerate(units) for place, key, measure in unit.measures)
+        for _, number, key, measure in sorted(ranked, key=lambda each: each[:2]):
+            verdict = judge.verdict(key, measure)
+            if verdict != KEPT:
+                found[number][key] = verdict
+                self._count_dropped(name, verdict)
+        for unit, verdicts in zip(units, found, strict=True):
+            counts.judged += len(unit.measures)
+            counts.made += len(unit.measures)
+            lines = [verdicts.get(key, KEPT).line(key) for _, key, _ in unit.measures]
+            unit.verdicts[name] = verdicts
+            unit.judged[name] = self._sink.take_verdicts(name, lines)
+            unit.measures = []
+
+    def _measure(self, unit: Unit, name: str) -> None:
+        """Notes what the rows go by that the transform is to judge, in their order."""
+        transform = self._transform(name)
+        for row in self._rows(unit, self._after(name)):
+            if self._view.sight(row, name) is Sight.SEEN:
+                unit.measures.append((row.place, row.id, transform.measure(row.line)))
+
+    def _verdicts_digest(self, unit: Unit) -> str:
+        """What transforms over all units have said of a unit's rows so far."""
+        told = {name: [each.line(key) for key, each in found.items()] for name, found in unit.verdicts.items() if found}
+        return digest(told) if told else ""
+
+    # Rows that were written away
+
+    def _load(self, unit: Unit, names: Sequence[str]) -> None:
+        """Has rows of the segments before in memory again, with the verdicts on them."""
+        by_id = {unit.tag.id: unit.tag}
+        for shape in self._graph:
+            if shape.name not in names or shape.name == self._tree:
+                continue
+            stage = self._stages[shape.name]
+            if shape.kind == "transform":
+                self._load_verdicts(unit, shape)
+                continue
+            for line in self._lines(unit, shape.name):
+                above = by_id[line[stage.above_column]]
+                row = Row(shape.name, line, (*above.place, stage.number(line)), above)
+                by_id[row.id] = row
+                above.hang(row)
+                unit.add(row)
+                self._hold()
+
+    def _load_verdicts(self, unit: Unit, shape: Shape) -> None:
+        name, rows = shape.name, self._rows(unit, self._after(shape.name))
+        if name in unit.verdicts:
+            said = {row.id: unit.verdicts[name].get(row.id, KEPT) for row in rows}
+        else:
+            said = {line["id"]: verdict_of(line) for line in self._lines(unit, name)}
+        for row in rows:
+            if self._view.sight(row, name) is Sight.DROPPED:
+                row.verdicts[name] = DROPPED_BEFORE
+            elif row.id in said:
+                row.verdicts[name] = said[row.id]
+
+    def _lines(self, unit: Unit, stage: str) -> Iterator[JsonObject]:
+        for outcome in unit.outcomes:
+            if stage in outcome.rows:
+                yield from self._sink.lines(stage, outcome.rows[stage])
+
+    def _hold(self) -> None:
+        self._held += 1
+        self.most_held = max(self.most_held, self._held)
+
+    # Lists
+
+    def _start_list(self, unit: Unit, stage: ListStage) -> None:
+        wanted = stage.wanted(unit.node.level)
+        match self._view.sight(unit.tag, stage.name):
+            case Sight.DROPPED:
+                self._spare(unit, stage.shape, wanted)
+            case Sight.UNDECIDED:
+                self._outlook.undecided(stage, unit.tag.id)
+                self._leave_out(unit, unit.tag, stage.name)
+            case Sight.SEEN:
+                chain = unit.chains[stage.name] = Chain(wanted)
+                unit.pending += 1
+                self._submit_list(unit, stage, chain)
+
+    def _submit_list(self, unit: Unit, stage: ListStage, chain: Chain) -> None:
+        length = self._lengths.step(unit.segment, stage.name, chain.missing)
+        self._submit(stage.first, length, unit.node.place, partial(self._ask_items, unit, stage, chain))
+
+    async def _ask_items(self, unit: Unit, stage: ListStage, chain: Chain) -> None:
+        """One request for more items of a list."""
+        node = unit.node
+        call = stage.request(node.path, chain.items, chain.requests)
+        match await self._ask(call):
+            case Made(value, response, asked):
+                for index in chain.take(value, source=(call.key, response), asked=asked):
+                    line = stage.line(unit.place, index, chain.items[index])
+                    self._row_made(unit, Row(stage.name, line, (index,), unit.tag))
+                self._cap.succeeded(stage.name)
+                if not chain.complete and not chain.given_up:
+                    self._submit_list(unit, stage, chain)
+                    return
+                failure = self._short(stage.name, node, chain, NOTHING_NEW)
+            case Failed() as failed:
+                failure = self._short(stage.name, node, chain, failed)
+            case Unasked():
+                failure = None
+                self._outlook.list_unknown(stage, node, chain)
+                self._leave_out(unit, unit.tag, stage.name)
+        if failure is not None:
+            self._leave_out(unit, unit.tag, stage.name)
+            unit.failures[self._order[stage.name],] = failure
+        unit.requests[stage.name] = chain.requests
+        self._step_done(unit)
+
+    # Results for rows
+
+    def _start_results(self, unit: Unit, stage: MapStage, row: Row) -> None:
+        match self._view.sight(row, stage.name):
+            case Sight.DROPPED:
+                self._spare(unit, stage.shape, stage.results)
+            case Sight.SEEN if self._others(row, stage) is not None:
+                unit.pending += stage.results
+                length = self._lengths.step(unit.segment, stage.name, 1)
+                for number in range(stage.results):
+                    step = partial(self._ask_result, unit, stage, row, number)
+                    self._submit(stage.role_of(number), length, (*unit.node.place, *row.place, number), step)
+            case _:
+                self._outlook.undecided(stage, row.id)
+                self._leave_out(unit, row, stage.name)
+
+    async def _ask_result(self, unit: Unit, stage: MapStage, row: Row, number: int) -> None:
+        """One result for one row."""
+        others = self._others(row, stage)
+        assert others is not None, "what is there does not go away"  # noqa: S101
+        call = stage.request(unit.place, row.line, others, number)
+        place = (*row.place, number)
+        match await self._ask(call):
+            case Made(value, response, _):
+                line = stage.line(unit.place, row.line, number, call.key, value)
+                unit.sources.setdefault(stage.name, {})[place] = (call.key, response)
+                self._cap.succeeded(stage.name)
+                self._row_made(unit, Row(stage.name, line, place, row))
+            case Failed() as failed:
+                self._failed_for(unit, stage.name, row, place, failed)
+            case Unasked():
+                self._outlook.below_unknown(stage, row.id)
+                self._leave_out(unit, row, stage.name)
+        unit.requests[stage.name] += 1
+        self._step_done(unit)
+
+    def _row_made(self, unit: Unit, row: Row) -> None:
+        """Takes a new row in, and starts what can be made from it."""
+        assert row.above is not None, "a row hangs on another one"  # noqa: S101
+        row.above.hang(row)
+        unit.add(row)
+        self._hold()
+        self._tally.stages[row.stage].made += 1
+        phase = self.course[unit.segment].phases[unit.phase]
+        for name in phase.immediate:
+            if self._after(name) == row.stage:
+                self._judge(unit, name, row)
+        for name in phase.asking:
+            stage = self._stages[name]
+            if isinstance(stage, MapStage) and stage.shape.after == row.stage:
+                self._start_results(unit, stage, row)
+
+    # Verdicts and groups
+
+    def _judge(self, unit: Unit, name: str, row: Row) -> None:
+        """Has a transform that goes by single rows judge one."""
+        transform, counts = self._transform(name), self._tally.stages[name]
+        sight = self._view.sight(row, name)
+        if sight is Sight.DROPPED:
+            row.verdicts[name] = DROPPED_BEFORE
+            self._spare(unit, transform.shape, 1, deeper=False)
+            return
+        others = self._others(row, transform) if sight is Sight.SEEN else None
+        if others is None:
+            unit.incomplete = True
+            return
+        try:
+            verdict = transform.verdict(unit.place, row.line, others)
+        except EvaluationError as error:
+            self._failed_for(unit, name, row, row.place, Failed("expression", 0, str(error)))
+            return
+        row.verdicts[name] = verdict
+        counts.judged += 1
+        counts.made += 1
+        if not verdict.kept:
+            self._count_dropped(name, verdict)
+            unit.dropped.setdefault(name, Counter()).update(verdict.why)
+
+    def _make_group(self, unit: Unit, stage: GroupStage, row: Row) -> None:
+        sight = self._view.sight(row, stage.name)
+        if sight is Sight.DROPPED:
+            self._spare(unit, stage.shape, 1)
+            return
+        others = self._others(row, stage) if sight is Sight.SEEN else None
+        if others is None:
+            self._leave_out(unit, row, stage.name)
+            return
+        try:
+            line = stage.line(unit.place, row.line, others)
+        except EvaluationError as error:
+            self._failed_for(unit, stage.name, row, row.place, Failed("expression", 0, str(error)))
+            return
+        self._row_made(unit, Row(stage.name, line, (*row.place, 0), row))
+
+    def _others(self, row: Row, stage: Stage) -> JsonObject | None:
+        return self._view.others(row, stage.refers_to, stage.name)
+
+    # Counts
+
+    def _spare(self, unit: Unit, shape: Shape, rows: int, *, deeper: bool = True) -> None:
+        """Counts rows that are not made since what they would hang on was dropped, and all that would follow."""
+        unit.spared[shape.name] += rows
+        self._tally.stages[shape.name].spared += rows
+        for below in self._graph if deeper else ():
+            if below.parent == shape.name:
+                stage = self._stages[below.name]
+                each = stage.results if isinstance(stage, MapStage) else 1
+                self._spare(unit, below, rows * each)
+
+    def _count_dropped(self, name: str, verdict: Verdict) -> None:
+        if not verdict.kept:
+            counts = self._tally.stages[name]
+            counts.dropped += 1
+            counts.why.update(verdict.why)
+
+    def _count_recalled(self, outcome: Outcome) -> None:
+        for name, rows in outcome.rows.items():
+            tally = self._tally.stages[name]
+            tally.made += rows.count
+            if self._graph[name].kind == "transform":
+                tally.judged += rows.count
+            elif rows.count:
+                self._cap.succeeded(name)
+        for name, requests in outcome.requests.items():
+            self._tally.stages[name].found += requests
+        for name, rows_spared in outcome.spared.items():
+            self._tally.stages[name].spared += rows_spared
+        for name, reasons in outcome.dropped.items():
+            self._tally.stages[name].dropped += sum(reasons.values())
+            self._tally.stages[name].why.update(reasons)
+
+    def _short(self, stage: str, node: Node, chain: Chain, failed: Failed) -> Failure | None:
+        """What is to be said of a list that has come to its end; None where it has all that it wanted."""
+        if chain.complete:
+            return None
+        self._failed(stage, chain.missing, failed)
+        return Failure(stage, node.path, chain.missing, failed.cause, failed.attempts, failed.detail)
+
+    def _failed_for(self, unit: Unit, stage: str, row: Row, place: tuple[int, ...], failed: Failed) -> None:
+        """Notes that a row lacks a result."""
+        self._leave_out(unit, row, stage)
+        self._failed(stage, 1, failed)
+        column = {self._stages[stage].above_column: row.id}
+        unit.failures[self._order[stage], *place] = Failure(
+            stage, unit.node.path, 1, failed.cause, failed.attempts, failed.detail, column
+        )
+
+    def _failed(self, stage: str, missing: int, failed: Failed) -> None:
+        self._tally.stages[stage].missing += missing
+        self._cap.failed(stage, failed.cause, failed.detail)
+
+    def _leave_out(self, unit: Unit, row: Row, stage: str) -> None:
+        """Notes that a row lacks what `stage` was to make of it."""
+        row.lacking.add(stage)
+        unit.incomplete = True
+
+    # Names
+
+    def _rows(self, unit: Unit, stage: str) -> list[Row]:
+        return [unit.tag] if stage == self._tree else unit.sorted(stage)
+
+    def _after(self, name: str) -> str:
+        after = self._graph[name].after
+        assert after is not None, "only the tree has no stage above it"  # noqa: S101
+        return after
+
+    def _transform(self, name: str) -> TransformStage:
+        stage = self._stages[name]
+        assert isinstance(stage, TransformStage), f"{name} judges rows"  # noqa: S101
+        return stage
+
+    def _submit(self, role: str, length: int, place: tuple[int, ...], step: Step) -> None:
+        self.scheduler.submit(self._lanes[role], length, place, step)
+
+
+def verdict_of(line: JsonObject) -> Verdict:
+    """The verdict on a line of a transform's artefact."""
+    columns = {name: value for name, value in line.items() if name not in ("id", "kept", "why")}
+    return Verdict(line["kept"], tuple(line["why"]), columns)
+
+
+NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")

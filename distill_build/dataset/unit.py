@@ -1,0 +1,203 @@
+"""The rows that hang on one tag, and which of them a stage sees. Pure.
+
+A unit holds the tag's own row and all that lies below it: questions, their answers, what was made of these. A stage
+sees the verdicts of the transforms that stand before it. A row is out of its sight where it was dropped, where what it
+hangs on was, or where all judged rows below it were; and as long as a verdict is missing that could decide it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from distill_build.graph import Graph
+from distill_build.records import JsonObject
+
+
+class Sight(Enum):
+    """How a stage sees a row."""
+
+    SEEN = "seen"
+    DROPPED = "dropped"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a transform says of a row; `why` it is not kept, and columns of its own."""
+
+    kept: bool
+    why: tuple[str, ...] = ()
+    columns: JsonObject = field(default_factory=dict)
+
+    def line(self, judged: str) -> JsonObject:
+        """The line of the transform's artefact; `judged` is the row's id."""
+        return {"id": judged, "kept": self.kept, "why": list(self.why), **self.columns}
+
+
+KEPT = Verdict(kept=True)
+DROPPED_BEFORE = Verdict(kept=False)
+"""Of a row that a transform did not judge, since one before it had dropped the row."""
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A row at work. `line` is that of its artefact, `place` orders the rows of a stage within their unit.
+
+    `above` is the row that it hangs on, `below` are the rows that hang on it, by stage, in order. `verdicts` are by
+    transform, `lacking` the stages that could not make all their results for it.
+    """
+
+    stage: str
+    line: JsonObject
+    place: tuple[int, ...]
+    above: "Row | None" = None
+    below: "dict[str, list[Row]]" = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    lacking: set[str] = field(default_factory=set)
+
+    @property
+    def id(self) -> str:
+        key: str = self.line["id"]
+        return key
+
+    def hang(self, below: "Row") -> None:
+        """Takes a row below itself, in its place among the others."""
+        siblings = self.below.setdefault(below.stage, [])
+        siblings.append(below)
+        if len(siblings) > 1 and siblings[-2].place > below.place:
+            siblings.sort(key=lambda row: row.place)
+
+    def at(self, stage: str) -> "Row":
+        """Itself or the row above that is of `stage`."""
+        row = self
+        while row.stage != stage:
+            assert row.above is not None, f"{stage} does not lie above {self.stage}"  # noqa: S101
+            row = row.above
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A transform that a row's sight depends on: its verdict on the row at `common`, or on those `below` that one."""
+
+    transform: str
+    common: str
+    below: tuple[str, ...]
+
+
+class View:
+    """What a stage sees of the rows of others."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._checks: dict[tuple[str, str], tuple[_Check, ...]] = {}
+
+    def sight(self, row: Row, stage: str) -> Sight:
+        """How `stage` sees a row; END for all transforms there are."""
+        checks = self._checks.get((row.stage, stage))
+        if checks is None:
+            checks = self._checks[row.stage, stage] = tuple(self._checks_of(row.stage, stage))
+        for check in checks:
+            seen = _seen_by(check, row.at(check.common))
+            if seen is not Sight.SEEN:
+                return seen
+        return Sight.SEEN
+
+    def others(self, row: Row, names: Iterable[str], stage: str) -> JsonObject | None:
+        """The rows that `stage` can name beside `row`: a line for a stage above, a list of lines for any other.
+
+        None where one of them is not decided, or is missing.
+        """
+        found: JsonObject = {}
+        for name in names:
+            line = self._other(row, name, stage)
+            if line is None:
+                return None
+            found[name] = line
+        return found
+
+    def _other(self, row: Row, name: str, stage: str) -> JsonObject | list[JsonObject] | None:
+        shape = self._graph[name]
+        if shape.kind == "transform":
+            return self._verdicts(row, name, stage)
+        common, below = self.way(row.stage, name)
+        top = row.at(common)
+        if not below:
+            return top.line
+        rows = self._decided(top, below, stage)
+        return None if rows is None else [each.line for each in rows]
+
+    def _verdicts(self, row: Row, transform: str, stage: str) -> JsonObject | list[JsonObject] | None:
+        after = self._graph[transform].after
+        assert after is not None, "a transform judges the rows of a stage"  # noqa: S101
+        common, below = self.way(row.stage, after)
+        top = row.at(common)
+        if not below:
+            verdict = top.verdicts.get(transform)
+            return None if verdict is None else verdict.line(top.id)
+        rows = list(descendants(top, below))
+        if any(transform not in each.verdicts for each in rows) or lacks(top, below):
+            return None
+        return [each.verdicts[transform].line(each.id) for each in rows]
+
+    def _decided(self, top: Row, below: tuple[str, ...], stage: str) -> list[Row] | None:
+        if lacks(top, below):
+            return None
+        seen = []
+        for each in descendants(top, below):
+            sight = self.sight(each, stage)
+            if sight is Sight.UNDECIDED:
+                return None
+            if sight is Sight.SEEN:
+                seen.append(each)
+        return seen
+
+    def way(self, start: str, end: str) -> tuple[str, tuple[str, ...]]:
+        """The deepest stage that lies above both, or is one of them, and the stages from there down to `end`."""
+        above, lineage = self._graph.lineage(start), self._graph.lineage(end)
+        shared = sum(1 for one, other in zip(above, lineage, strict=False) if one == other)
+        return lineage[shared - 1], lineage[shared:]
+
+    def _checks_of(self, stage: str, seer: str) -> Iterator[_Check]:
+        for shape in self._graph:
+            if shape.name == seer:
+                return
+            if shape.kind == "transform" and shape.after is not None:
+                yield _Check(shape.name, *self.way(stage, shape.after))
+
+
+def _seen_by(check: _Check, row: Row) -> Sight:
+    if not check.below:
+        verdict = row.verdicts.get(check.transform)
+        if verdict is None:
+            return Sight.UNDECIDED
+        return Sight.SEEN if verdict.kept else Sight.DROPPED
+    judged = missing = False
+    for each in descendants(row, check.below):
+        verdict = each.verdicts.get(check.transform)
+        if verdict is None:
+            missing = True
+        elif verdict.kept:
+            return Sight.SEEN
+        judged = True
+    if missing or not judged or lacks(row, check.below):
+        return Sight.UNDECIDED
+    return Sight.DROPPED
+
+
+def descendants(row: Row, stages: tuple[str, ...]) -> Iterator[Row]:
+    """The rows of the last of `stages` below `row`, by way of the others, in order."""
+    if not stages:
+        yield row
+        return
+    for child in row.below.get(stages[0], ()):
+        yield from descendants(child, stages[1:])
+
+
+def lacks(row: Row, stages: tuple[str, ...]) -> bool:
+    """Whether a result is missing anywhere on the way from `row` down `stages`."""
+    if not stages:
+        return False
+    if stages[0] in row.lacking:
+        return True
+    return any(lacks(child, stages[1:]) for child in row.below.get(stages[0], ()))

@@ -1,0 +1,416 @@
+"""What a stage is: a value that says what is asked for, how a reply is read, and which rows come of it.
+
+Four kinds, for ours and for a user's own alike. Ours are modules in `builtin/`, each a class with what is special to
+it; a user's own is the class of its kind with the settings of one YAML file. Nothing here knows who is asked when.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from distill_build.dataset.unit import Verdict
+from distill_build.engine.manifest import SCHEME
+from distill_build.graph import Shape
+from distill_build.models.base import ModelSettings
+from distill_build.records import JsonObject, Path, row_id
+from distill_build.settings import Settings, StageSettings
+from distill_build.stages.recipe import Recipe
+
+if TYPE_CHECKING:  # a build with nothing to do reads no reply and renders no prompt
+    from distill_build.prompting.expressions import Expression
+    from distill_build.prompting.prompts import Prompts
+    from distill_build.replies.lists import ListReading
+    from distill_build.replies.parse import Rejection
+    from distill_build.stages.call import Call
+
+Weights = Callable[[str, ModelSettings], str | None]
+"""A role and its model → the digest of its weights file, None for a model behind an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row lies: the tag's path, topic first, and its id."""
+
+    path: Path
+    tag: str
+
+
+class Stage:
+    """One stage of a dataset, whatever its kind. `expressions` are those of its file by setting."""
+
+    above_column: ClassVar[str] = "parent"
+    """The column that holds the id of the row above."""
+    tokens_per_item: ClassVar[float] = 300.0
+    """Completion tokens of one result, before experience says better."""
+
+    def __init__(self, shape: Shape, settings: StageSettings, build: Settings) -> None:
+        self.shape = shape
+        self.settings = settings
+        self.build = build
+
+    @property
+    def name(self) -> str:
+        return self.shape.name
+
+    @property
+    def refers_to(self) -> frozenset[str]:
+        """The stages whose rows its prompt or expressions name."""
+        return frozenset()
+
+    def number(self, line: JsonObject) -> int:  # noqa: ARG002 - for stages with several rows below one
+        """Which one a row is among those below the same row."""
+        return 0
+
+    def identity(self) -> JsonObject:
+        """All that its rows can depend on besides those that they are made from, by the names that `causes` knows."""
+        names = {key: name for key, name in self.settings.names.items()}
+        return {"names": names} if names else {}
+
+    def counts(self) -> dict[str, Any]:
+        """The settings that say how many rows there are below one above, by the names that users know."""
+        return {}
+
+    def own(self, *keys: str) -> JsonObject:
+        """Settings of its file that are identity, as far as they are set."""
+        return {key: value for key in keys if (value := getattr(self.settings, key)) not in (None, {}, ())}
+
+
+class Asking(Stage):
+    """A stage whose rows a model is asked for."""
+
+    def __init__(
+        self, shape: Shape, settings: StageSettings, build: Settings, prompts: "Prompts", weights: Weights
+    ) -> None:
+        super().__init__(shape, settings, build)
+        self.prompts = prompts
+        self.recipes: dict[str, Recipe] = {}
+        for role in settings.roles:
+            model = build.models[role]
+            self.recipes[role] = Recipe(shape.name, role, model, build.seed, weights(role, model))
+
+    @property
+    def template(self) -> str:
+        """The prompt's name."""
+        return self.settings.prompt or self.name
+
+    @property
+    def refers_to(self) -> frozenset[str]:
+        return self.prompts.referenced_rows(self.template)
+
+    @property
+    def first(self) -> str:
+        """The first of its roles."""
+        return next(iter(self.recipes))
+
+    @property
+    def results(self) -> int:
+        """How many results one row above has (map), or how many items one request asks for (list)."""
+        raise NotImplementedError
+
+    def typical_call(self) -> "Call":
+        """A request as those for places that are not known yet will be: its length serves estimates alone."""
+        raise NotImplementedError
+
+    def identity(self) -> JsonObject:
+        return {
+            **super().identity(),
+            "scheme": SCHEME,
+            "role": list(self.settings.roles),
+            "models": {role: recipe.identity() for role, recipe in self.recipes.items()},
+            "seed": self.build.seed,
+            "language": self.build.language,
+            "prompt": self.prompts.sources(self.template),
+        }
+
+
+class ListStage(Asking):
+    """A list that grows below each unit, request by request: each request is shown the items so far.
+
+    What a request asks for never depends on how many items are wanted in the end.
+    """
+
+    reading: ClassVar["Callable[[], ListReading]"]
+    """Makes what reading a reply takes; a function, since a build with nothing to do reads none."""
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.recipes[self.first]
+
+    @property
+    def results(self) -> int:
+        return self.settings.per_request or 1
+
+    def wanted(self, level: int) -> int:
+        """Items below a unit on `level`, where the topic is level 0."""
+        wanted = self.settings.wanted
+        assert wanted is not None, "a list says how many items it wants"  # noqa: S101
+        return wanted[level] if isinstance(wanted, list) else wanted
+
+    def number(self, line: JsonObject) -> int:
+        index: int = line["index"]
+        return index
+
+    def line(self, place: Place, index: int, item: str) -> JsonObject:
+        """The line of item number `index` below the tag at `place`; for a stage that does not grow the tree."""
+        raise NotImplementedError
+
+    def variables(self, path: Path) -> JsonObject:
+        """What a template has besides `topic`, `path`, `existing`, `count`, `structured` and `examples`."""
+        raise NotImplementedError
+
+    def request(self, path: Path, existing: Sequence[str], ordinal: int) -> "Call":
+        """Asks for `per_request` more items below `path`, given those so far; `ordinal` requests came before."""
+        from distill_build.replies.parse import response_format
+
+        count, model, reading = self.results, self.recipe.model, self.list_reading
+        messages = self.prompts.render(
+            self.template,
+            topic=path[0],
+            path=list(path),
+            existing=existing,
+            count=count,
+            structured=model.structured,
+            examples=model.examples,
+            **self.variables(path),
+        )
+        schema = response_format(reading, count, model.structured)
+        return self.recipe.call(path, messages, ordinal, self.read, schema)
+
+    def read(self, raw: Any) -> "Rejection | Any":
+        """The items in a reply, or why it cannot stand."""
+        from distill_build.replies.parse import parse_items
+
+        return parse_items(raw, self.list_reading)
+
+    @property
+    def list_reading(self) -> "ListReading":
+        return type(self).reading()
+
+    def typical_call(self) -> "Call":
+        topic = self.build.topic
+        return self.request((topic,) * (self.build.depth + 1), [], 0)
+
+    def identity(self) -> JsonObject:
+        return super().identity() | self.own("per_request") | {"counted_by": self.counted_by}
+
+    @property
+    def counted_by(self) -> str:
+        """The setting that says how many items are wanted."""
+        return self.settings.names.get("wanted", f"stage.{self.name}.wanted")
+
+    def counts(self) -> dict[str, Any]:
+        return {} if self.shape.after is None else {self.counted_by: self.settings.wanted}
+
+
+class MapStage(Asking):
+    """Results for each row of the stage above: `samples` of them from each role."""
+
+    reading_keys: ClassVar[tuple[str, ...]] = ("schema", "system_prompt")
+
+    @property
+    def results(self) -> int:
+        return self.settings.samples * len(self.recipes)
+
+    def variables(self, row: JsonObject) -> JsonObject:  # noqa: ARG002 - for those of ours that have more
+        """What a template has besides `topic`, `path`, `row`, `rows`, `system_prompt`, `schema` and the model's."""
+        return {}
+
+    def request(self, place: Place, row: JsonObject, others: JsonObject, number: int) -> "Call":
+        """Asks for result `number` of `row`, a line of the stage above; `others` are the rows that the prompt names."""
+        role, sample = self.role_of(number), number % self.settings.samples
+        return self._call(place.path, self._messages(place.path, row, others, role), sample, role)
+
+    def role_of(self, number: int) -> str:
+        """Who is asked for result `number` of a row."""
+        return list(self.recipes)[number // self.settings.samples]
+
+    def number(self, line: JsonObject) -> int:
+        role = list(self.recipes).index(line["role"]) if "role" in line else 0
+        sample: int = line["sample"]
+        return role * self.settings.samples + sample
+
+    def _messages(self, path: Path, row: JsonObject, others: JsonObject, role: str) -> list[dict[str, str]]:
+        model = self.recipes[role].model
+        return self.prompts.render(
+            self.template,
+            topic=path[0],
+            path=list(path),
+            row=row,
+            rows=others,
+            system_prompt=self.settings.system_prompt,
+            schema=self.settings.schema,
+            structured=model.structured,
+            examples=model.examples,
+            **self.variables(row),
+        )
+
+    def _call(self, path: Path, messages: list[dict[str, str]], sample: int, role: str) -> "Call":
+        recipe, schema = self.recipes[role], self.settings.schema
+        if schema is None:
+            return recipe.call(path, messages, sample, self.read)
+        from distill_build.replies.objects import object_format
+
+        return recipe.call(path, messages, sample, self.read, object_format(self.name, schema, recipe.model.structured))
+
+    def read(self, raw: Any) -> "Rejection | JsonObject":
+        """What is kept of a reply: its fields, and how it ended."""
+        from distill_build.replies.parse import Rejection, parse_answer
+
+        if self.settings.schema is not None:
+            from distill_build.replies.objects import parse_object
+
+            found = parse_object(raw, self.settings.schema)
+            if isinstance(found, Rejection):
+                return found
+            return {**found.value, "finish_reason": found.finish_reason, "usage": found.usage.row()}
+        parsed = parse_answer(raw)
+        if isinstance(parsed, Rejection):
+            return parsed
+        return {
+            "reasoning": parsed.reasoning,
+            "answer": parsed.answer,
+            "finish_reason": parsed.finish_reason,
+            "usage": parsed.usage.row(),
+        }
+
+    def row_id(self, parent: str, number: int) -> str:
+        """The id of a result."""
+        samples = self.settings.samples
+        if isinstance(self.settings.role, list):
+            return row_id(self.shape.prefix, parent, self.settings.role[number // samples], number % samples)
+        return row_id(self.shape.prefix, parent, number)
+
+    def line(self, place: Place, above: JsonObject, number: int, call: str, kept: JsonObject) -> JsonObject:
+        """The line of the artefact. `above` is the row that it is for, `call` the key of the call it was read from."""
+        fields, role, sample = dict(kept), self.role_of(number), number % self.settings.samples
+        finish_reason, usage = fields.pop("finish_reason"), fields.pop("usage")
+        return {
+            "id": self.row_id(above["id"], number),
+            **self.head(place, above),
+            "sample": sample,
+            **({"role": role} if isinstance(self.settings.role, list) else {}),
+            **self.carried(above),
+            **fields,
+            "model": self.recipes[role].model.name,
+            "finish_reason": finish_reason,
+            "usage": usage,
+            "call": call,
+        }
+
+    def head(self, place: Place, above: JsonObject) -> JsonObject:
+        """The columns that say where the row hangs."""
+        return {self.above_column: above["id"], "path": list(place.path)}
+
+    def carried(self, above: JsonObject) -> JsonObject:  # noqa: ARG002 - for those of ours that have some
+        """Columns that are taken over from the row above."""
+        return {}
+
+    def typical_call(self) -> "Call":
+        path = (self.build.topic,) * (self.build.depth + 1)
+        return self._call(path, [{"role": "user", "content": "What is " + " ".join(["word"] * 15) + "?"}], 0, self.first)
+
+    def identity(self) -> JsonObject:
+        return super().identity() | self.own(*self.reading_keys) | {"after": self.shape.after, "counted_by": self.counted_by}
+
+    @property
+    def counted_by(self) -> str:
+        """The setting that says how many samples are wanted."""
+        return self.settings.names.get("samples", f"stage.{self.name}.samples")
+
+    def counts(self) -> dict[str, Any]:
+        return {self.counted_by: self.settings.samples}
+
+
+Scope = Literal["row", "dataset"]
+
+
+class TransformStage(Stage):
+    """Judges the rows of the stage above. By an expression, row by row; one of ours may look at all rows.
+
+    A transform of scope `dataset` says of each row by itself what it goes by (`measure`: a small value), and judges
+    these values together. Rows come in rank order: by their number within their tag first, then by place in the tree.
+    """
+
+    scope: ClassVar[Scope] = "row"
+
+    def __init__(self, shape: Shape, settings: StageSettings, build: Settings, rows: Iterable[str]) -> None:
+        """`rows` are the stages that expressions may name."""
+        super().__init__(shape, settings, build)
+        self.where = _compiled(settings.where, f"stage.{shape.name}.where", rows, shape.after)
+        self.columns = _all_compiled(settings.columns, f"stage.{shape.name}.columns", rows, shape.after)
+
+    @property
+    def refers_to(self) -> frozenset[str]:
+        own = [self.where] if self.where is not None else []
+        return frozenset().union(*(expression.rows for expression in (*own, *self.columns.values())))
+
+    def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:
+        """What is said of one row by itself. Raises EvaluationError."""
+        columns = evaluated(self.columns, place, row, others)
+        if self.where is None or self.where.evaluate(row, others, place.path[0], list(place.path)):
+            return Verdict(kept=True, columns=columns)
+        return Verdict(kept=False, why=(f"not {self.settings.where}",), columns=columns)
+
+    def measure(self, row: JsonObject) -> Any:
+        """What the row is judged by, where all are judged together."""
+        raise NotImplementedError
+
+    def judge(self) -> "Judge":
+        """A new judge of all rows."""
+        raise NotImplementedError
+
+    def identity(self) -> JsonObject:
+        return super().identity() | {"after": self.shape.after} | self.own("builtin", "where", "columns")
+
+
+class Judge:
+    """Judges the rows of a dataset one after the other, in rank order."""
+
+    def verdict(self, key: str, measure: Any) -> Verdict:
+        """What is said of the row with the id `key`, given all before it."""
+        raise NotImplementedError
+
+
+class GroupStage(Stage):
+    """One row for each row of `by`, made from those of `after` below it."""
+
+    def __init__(self, shape: Shape, settings: StageSettings, build: Settings, rows: Iterable[str]) -> None:
+        super().__init__(shape, settings, build)
+        self.columns = _all_compiled(settings.columns, f"stage.{shape.name}.columns", rows, shape.by)
+
+    @property
+    def refers_to(self) -> frozenset[str]:
+        after = {self.shape.after} if self.shape.after is not None else set()
+        return frozenset(after).union(*(expression.rows for expression in self.columns.values()))
+
+    def line(self, place: Place, row: JsonObject, others: JsonObject) -> JsonObject:
+        """The line of the artefact for `row`, a line of `by`. Raises EvaluationError."""
+        columns = evaluated(self.columns, place, row, others)
+        return {"id": row_id(self.shape.prefix, row["id"]), "parent": row["id"], "path": list(place.path), **columns}
+
+    def identity(self) -> JsonObject:
+        return super().identity() | {"after": self.shape.after, "by": self.shape.by} | self.own("builtin", "columns")
+
+
+def evaluated(
+    expressions: "Mapping[str, Expression]", place: Place, row: JsonObject, others: JsonObject
+) -> JsonObject:
+    """The values of expressions by name. Raises EvaluationError."""
+    topic, path = place.path[0], list(place.path)
+    return {name: expression.evaluate(row, others, topic, path) for name, expression in expressions.items()}
+
+
+def _compiled(source: str | None, name: str, rows: Iterable[str], own: str | None) -> "Expression | None":
+    if source is None:
+        return None
+    from distill_build.prompting.expressions import compile_expression
+
+    return compile_expression(source, name, list(rows), own)
+
+
+def _all_compiled(
+    sources: Mapping[str, str], name: str, rows: Iterable[str], own: str | None
+) -> "dict[str, Expression]":
+    names = list(rows)
+    found = {key: _compiled(source, f"{name}.{key}", names, own) for key, source in sources.items()}
+    return {key: expression for key, expression in found.items() if expression is not None}

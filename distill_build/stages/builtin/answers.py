@@ -1,0 +1,18 @@
+"""Answers: the teacher's reply to each question, with its chain of thought."""
+
+from distill_build.records import JsonObject
+from distill_build.stages.base import MapStage, Place
+
+
+class Builtin(MapStage):
+    tokens_per_item = 800.0
+    above_column = "question_id"
+
+    def variables(self, row: JsonObject) -> JsonObject:
+        return {"question": row["question"]}
+
+    def head(self, place: Place, above: JsonObject) -> JsonObject:
+        return {"question_id": above["id"], "tag": place.tag, "path": list(place.path)}
+
+    def carried(self, above: JsonObject) -> JsonObject:
+        return {"question": above["question"]}
