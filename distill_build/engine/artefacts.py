@@ -123,24 +123,36 @@ class ArtefactWriter:
 
 
 class Spool:
-    """Rows written in the order in which they come, to be read back in another. Not synced: it ends with the run."""
+    """Rows written in the order in which they come, to be read back in another. Not synced: it ends with the run.
+
+    No file is open between calls: many builds at once have many spools, and a process may have few files.
+    """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file: BinaryIO = path.open("w+b", buffering=COPY_BYTES)
+        self._path = path
+        self._waiting = bytearray()
         self._end = 0
 
     def append(self, data: bytes) -> int:
-        """The place (in bytes) at which `data` begins."""
+        """The place (in bytes) at which `data` begins. What was appended is written a good deal at a time."""
         start = self._end
-        self.file.write(data)
+        self._waiting += data
         self._end += len(data)
+        if len(self._waiting) >= COPY_BYTES:
+            self._write()
         return start
 
     def reader(self) -> BinaryIO:
-        """The file, with all that was appended readable."""
-        self.file.flush()
-        return self.file
+        """A file from which all that was appended can be read; the caller closes it."""
+        self._write()
+        return self._path.open("rb")
+
+    def _write(self) -> None:
+        first = self._end == len(self._waiting)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("wb" if first else "ab") as file:
+            file.write(self._waiting)
+        self._waiting.clear()
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -124,7 +124,7 @@ def write_leaves(
     with ExitStack() as stack:
         questions, answers, sources = (stack.enter_context(ArtefactWriter(path)) for path in new)
         kept = [stack.enter_context(path.open("rb")) if path.is_file() else None for path in old]
-        spools = (rows.questions.reader(), rows.answers.reader(), rows.sources.reader())
+        spools = [stack.enter_context(spool.reader()) for spool in (rows.questions, rows.answers, rows.sources)]
         for node in (root, *walk(root)):
             if (leaf := node.leaf) is not None:
                 moved = replace(

@@ -72,6 +72,7 @@ class Finish:
         report = Report(
             name=self.session.settings.name,
             folder=dataset.folder,
+            graph=state.graph,
             version=state.version,
             run_id=self.ledger.run_id,
             until=self.options.until,
@@ -192,6 +193,8 @@ class Finish:
             outputs=outputs,
             recipe=session.identity,
             stages=DEFAULT.described(),
+            dropped={stage: counts.dropped for stage, counts in tally.items() if counts.dropped},
+            spared={stage: counts.spared for stage, counts in tally.items() if counts.spared},
             holds_others=basis.held.differ(self.asking.store),
             failed=tuple(sorted(self.asking.caller.failed)),
             rebuilding=unfinished.rebuilding if unfinished is not None else (),

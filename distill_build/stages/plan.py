@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
-from distill_build.settings import Settings, Stage
+from distill_build.settings import Settings
+from distill_build.stages.declared import declared
 from distill_build.stages.figures import Figures
-from distill_build.stages.tally import STAGES, price_of
+from distill_build.stages.tally import price_of
 
 
 @dataclass(slots=True)
@@ -47,8 +48,8 @@ class Cost:
 class Plan:
     """What a build would do. `exact` says that no number of requests is estimated."""
 
-    stages: dict[Stage, StagePlan]
-    costs: dict[Stage, Cost]
+    stages: dict[str, StagePlan]
+    costs: dict[str, Cost]
 
     @property
     def calls(self) -> int:
@@ -59,9 +60,9 @@ class Plan:
         return not any(stage.unknown or stage.open_chains for stage in self.stages.values())
 
     @property
-    def first(self) -> tuple[Stage, Path]:
+    def first(self) -> tuple[str, Path]:
         """Stage and place of a first request to be sent; to be asked for only where there is one."""
-        return next((stage, first) for stage in STAGES if (first := self.stages[stage].first) is not None)
+        return next((stage, plan.first) for stage, plan in self.stages.items() if plan.first is not None)
 
     @property
     def cost(self) -> Cost:
@@ -96,14 +97,12 @@ class Plan:
         }
 
 
-def price(
-    settings: Settings, stages: dict[Stage, StagePlan], figures: Figures, typical: Callable[[Stage], float]
-) -> Plan:
+def price(settings: Settings, stages: dict[str, StagePlan], figures: Figures, typical: Callable[[str], float]) -> Plan:
     """A plan with its cost. `typical` gives the prompt tokens of a request that cannot be rendered yet."""
-    costs = {}
-    for stage in STAGES:
+    costs, per_request = dict.fromkeys(stages, Cost(0, 0, 0.0, 0.0)), declared(settings).per_request
+    for stage in (each for each in stages if each in per_request):  # nobody is asked for the others
         counts, model = stages[stage], settings.role(stage)
-        per_call = figures.expect(stage, model, _items(settings, stage))
+        per_call = figures.expect(stage, model, per_request[stage])
         prompt_each = counts.prompt_tokens / counts.ask if counts.ask else typical(stage)
         prompt = counts.prompt_tokens + counts.unknown * prompt_each
         completion = counts.calls * per_call.completion_tokens
@@ -114,10 +113,6 @@ def price(
             _seconds(settings, model, counts.calls, per_call.seconds),
         )
     return Plan(stages, costs)
-
-
-def _items(settings: Settings, stage: Stage) -> int:
-    return 1 if stage == "answers" else int(getattr(settings.per_request, stage))
 
 
 def _seconds(settings: Settings, model: ModelSettings, calls: int, each: float) -> float:

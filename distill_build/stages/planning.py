@@ -24,11 +24,15 @@ NO_ROWS = Rows(False, 0, 0, 0)
 class NoRows:
     """The sink of a walk that is not written: recalls what a build would recall."""
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: Kept, needs: Needs | None = None) -> None:
         self._kept = kept
+        self._needs = needs or NoNeeds()
 
     def recall(self, node: Node) -> LeafOutcome | None:
-        return self._kept.recall(node)
+        outcome = self._kept.recall(node)
+        if outcome is not None:
+            self._needs.recalled(node.id)
+        return outcome
 
     def take(self, leaf: Leaf) -> LeafOutcome:
         return LeafOutcome(None, NO_ROWS, NO_ROWS, NO_ROWS, (leaf.chain.requests, leaf.answer_requests))
@@ -45,7 +49,7 @@ async def make_plan(
 ) -> Plan:
     """What a build of these settings would ask for; `needs` is told of every request. Sends nothing, writes nothing."""
     needs = needs or NoNeeds()
-    tally = Tally()
+    tally = Tally.of(STAGES)
     stages = {stage: StagePlan() for stage in STAGES}
     scheduler = Scheduler({ONE_LANE: 1})
     pipeline = Pipeline(
@@ -54,7 +58,7 @@ async def make_plan(
         dict.fromkeys(STAGES, ONE_LANE),
         scheduler,
         PlanAsk(store, basis.held, stages, lambda call: session.asked_anew(call.path), needs),
-        NoRows(basis.kept),
+        NoRows(basis.kept, needs),
         Estimate(session.settings, stages, until, needs),
         tally,
         FailureCap(0, Halt(lambda: None), session.dataset.artefact(FAILURES)),
