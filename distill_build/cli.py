@@ -6,13 +6,15 @@ interruption, and 70 (EX_SOFTWARE of sysexits.h) for a bug of ours.
 
 import errno
 import importlib
+import io
 import json
 import os
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from distill_build.command_line import COMMANDS, CommandLine, parse
 from distill_build.errors import DistillError, InterruptedBuildError, StorageError, UsageError, unusable
@@ -23,32 +25,62 @@ if TYPE_CHECKING:
     from distill_build.sweeps.variants import Variant
 
 
-UNWRITABLE = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a standard output that takes no more answers. Commands translate the errors of their own files."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv`, by default the process's own, and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    stand_in_for_closed_streams()
+    for name in ("stdout", "stderr"):
+        setattr(sys, name, lasting(getattr(sys, name)))
     try:
         status = run(words)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has had enough of it
-        forget_stdout()
-        return 0
     except OSError as error:  # what was printed could not be written: a full disk, most often
         forget_stdout()
         return tell(StorageError(f"the output cannot be written: {error.strerror}"), as_json=False)
     return status
 
 
-def stand_in_for_closed_streams() -> None:
-    """Whoever started us may have closed them; then what is said goes nowhere, and nothing fails for it."""
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the process lives
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - as above
+class Pipe(io.FileIO):
+    """A pipe whose reader may have had enough: what is written from then on goes nowhere.
+
+    So a command comes to its own end, and to its own exit code, whoever reads along.
+    """
+
+    def write(self, data: Any, /) -> int:
+        """Writes `data`, and says that all of it is written where nobody reads it any more."""
+        try:
+            return super().write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return memoryview(data).nbytes
+
+
+def lasting(stream: TextIO | None) -> TextIO:
+    """A standard stream that fails for no reader. Whoever started us may have closed it: then it leads nowhere."""
+    if stream is None:
+        return open(os.devnull, "w")  # noqa: PTH123 - for as long as the process lives
+    if not isinstance(stream, io.TextIOWrapper) or not is_pipe(stream):
+        return stream
+    pipe = Pipe(stream.fileno(), "wb", closefd=False)
+    raw = isinstance(stream.buffer, io.RawIOBase)  # PYTHONUNBUFFERED
+    return io.TextIOWrapper(
+        cast(BinaryIO, pipe) if raw else io.BufferedWriter(pipe),
+        stream.encoding,
+        stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def is_pipe(stream: TextIO) -> bool:
+    """Whether a stream has a reader that can go away: a pipe, or a socket."""
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):  # closed, or of no file
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def forget_stdout() -> None:

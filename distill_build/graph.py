@@ -6,7 +6,7 @@ that compose no configuration know it too.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -126,6 +126,18 @@ class Graph:
         """The stage whose row an id is, or begins to be."""
         prefix = key.rpartition("_")[0]
         return next((shape for shape in self.shapes if shape.kind != "transform" and shape.prefix == prefix), None)
+
+
+def in_order(orders: Iterable[Iterable[str]]) -> list[str]:
+    """The stages of several graphs, each once: as in the first, and others behind what they follow."""
+    names: list[str] = []
+    for order in orders:
+        place = 0
+        for name in order:
+            if name not in names:
+                names.insert(place, name)
+            place = names.index(name) + 1
+    return names
 
 
 def _parsed(name: str, text: str) -> Shape:

@@ -26,8 +26,9 @@ def row_id(prefix: str, *parts: str | int) -> str:
 
 
 def number_of(amount: int, plural: str) -> str:
-    """`amount` of something: "11 tags", "1 tag". The noun is a plural with s."""
-    return f"{amount:,} {plural.removesuffix('s') if amount == 1 else plural}"
+    """`amount` of something: "11 tags", "1 tag". The noun is a plural with s, or the name of a stage."""
+    singular = plural if plural.endswith("ss") else plural.removesuffix("s")
+    return f"{amount:,} {singular if amount == 1 else plural}"
 
 
 def short(digest: str) -> str:

@@ -6,6 +6,7 @@ from distill_build.console import open_console
 from distill_build.engine.ledger import Ledger, new_run_id
 from distill_build.errors import StoppedError, StorageError, UsageError, unusable
 from distill_build.export.formats import check_formats
+from distill_build.graph import Shape
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
@@ -14,7 +15,7 @@ from distill_build.stages.freshness import current_state, settle
 from distill_build.stages.replacement import only_run
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session, dataset_of
-from distill_build.stages.tally import STAGES, StageTally, Tally
+from distill_build.stages.tally import StageTally, Tally
 
 MISSING_ITEMS = 1
 
@@ -79,12 +80,13 @@ def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
     return Report(
         name=session.settings.name,
         folder=session.dataset.folder,
+        graph=state.graph,
         version=state.version,
         run_id=None,
         until=options.until,
         up_to_date=True,
         seconds=0.0,
-        tally=Tally({stage: StageTally(state.requests[stage], made=state.counts[stage]) for stage in STAGES}),
+        tally=Tally({shape.name: _tally_of(state, shape) for shape in state.graph}),
         expected=expected_items(session.settings),
         counts=state.counts,
         failures=0,
@@ -92,6 +94,18 @@ def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
         files=state.files(session.dataset),
         duplicates=state.duplicates,
         edited=(),
+    )
+
+
+def _tally_of(state: State, shape: Shape) -> StageTally:
+    """What the last build knows of a stage, where this one has asked for nothing."""
+    stage, rows = shape.name, state.counts.get(shape.name, 0)
+    return StageTally(
+        found=state.requests.get(stage, 0),
+        made=rows,
+        judged=rows if shape.kind == "transform" else 0,
+        dropped=state.dropped.get(stage, 0),
+        spared=state.spared.get(stage, 0),
     )
 
 
@@ -112,6 +126,7 @@ def document(report: Report) -> JsonObject:
         "seconds": round(report.seconds, 3),
         "counts": report.counts,
         "missing": {stage: report.missing(stage) for stage in report.stages},
+        "dropped": {stage: tally.dropped for stage, tally in report.transforms.items()},
         "duplicates": report.duplicates,
         "folder": str(report.folder),
         "stopped": report.stopped,

@@ -18,14 +18,20 @@ from distill_build.options import Options
 from distill_build.records import number_of
 from distill_build.settings import Settings
 from distill_build.stages.report import Report
-from distill_build.sweeps.done import Done, conclude, conclude_interrupted
-from distill_build.sweeps.goals import Goal
 from distill_build.sweeps.jobs import Job, Sweep, jobs_in, refuse_several, settings_key
 from distill_build.sweeps.launching import Launch
-from distill_build.sweeps.ready import Ready, make_ready, session_of
+from distill_build.sweeps.objectives import Target
+from distill_build.sweeps.outcome import (
+    JobOutcomes,
+    SweepReport,
+    build_outdated,
+    conclude,
+    conclude_interrupted,
+    only_sweep_run,
+)
+from distill_build.sweeps.prepared import PreparedJob, prepare, session_of
 from distill_build.sweeps.results import Row, results_of
 from distill_build.sweeps.variants import Choice, Variant
-from distill_build.sweeps.work import Work, alone, work_on
 
 FOUND = "optimization_results.yaml"
 """Hydra's sweepers for Optuna, Ax and Nevergrad write it when they have come to an end."""
@@ -37,7 +43,8 @@ def run_job(settings: Settings, folder: Path, options: Options) -> Report:
     job = Job((), settings, folder)
     console = job_console(job.name, quiet=options.quiet, verbose=options.verbose)
     report = build.bring_up_to_date(session_of(job, options, {}), options, console)
-    items = ", ".join(number_of(report.count(stage), stage) for stage in report.stages)
+    made = [stage for stage in report.stages if stage not in report.transforms]
+    items = ", ".join(number_of(report.count(stage), stage) for stage in made)
     console.note(f"{items}; {number_of(report.tally.asked, 'requests')} answered")
     return report
 
@@ -58,7 +65,7 @@ class LaunchedSweep:
         self._run_id, self._started = new_run_id(), time.monotonic()
         self._first: Settings | None = None
         self._jobs: dict[bytes, Job] = {}
-        self._work = Work()
+        self._outcomes = JobOutcomes()
 
     def add(self, variants: Sequence[Variant], launch: Launch | None) -> list[Job]:
         """Builds more jobs, together or as `launch` does; the job of each variant.
@@ -87,64 +94,64 @@ class LaunchedSweep:
     @property
     def errors(self) -> dict[str, DistillError]:
         """Those that ended jobs, by the jobs' names."""
-        return self._work.errors
+        return self._outcomes.errors
 
     def row(self, job: Job) -> Row:
         """What a job that was built holds."""
-        return results_of([job], {}, self._work.paid, None).rows[0]
+        return results_of([job], {}, self._outcomes.paid, None).rows[0]
 
     def cap(self, job: Job) -> str | None:
         """The sentence of the cap that has cut a job short, if one has."""
-        report = self._work.reports.get(job.name)
+        report = self._outcomes.reports.get(job.name)
         return report.stopped if report is not None else None
 
-    def finish(self, goals: Sequence[Goal]) -> int:
+    def finish(self, targets: Sequence[Target]) -> int:
         """Compares all jobs, says what came of them, and returns the exit code."""
-        status = build_sweep.tell(self._compared(), self._options, self._console, goals)
+        status = build_sweep.tell(self._compared(), self._options, self._console, targets)
         found = self._folder / FOUND
         if found.exists() and not self.errors:
             self._console.note(f"what the sweeper has found: {found}")
         return status
 
-    def stop(self, error: DistillError, way_on: str, goals: Sequence[Goal]) -> int:
+    def stop(self, error: DistillError, way_on: str, targets: Sequence[Target]) -> int:
         """As `finish` where `error` has ended the sweep before its time. Raises it, unless a job or a cap ended so."""
         stopped = f"the sweeper stopped after {number_of(len(self._jobs), 'jobs')}"
         if error in self.errors.values() or isinstance(error, StoppedError):
-            status = self.finish(goals)
+            status = self.finish(targets)
             say(f"{stopped}: {way_on}")
             return status
-        if self._work.reports:
-            self._console.sweep_report(self._compared(), goals)  # the document is that of the error
+        if self._outcomes.reports:
+            self._console.sweep_report(self._compared(), targets)  # the document is that of the error
             say(stopped)
         raise error
 
-    def _compared(self) -> Done:
-        with alone(self._folder, self._run_id, self._console.note):
+    def _compared(self) -> SweepReport:
+        with only_sweep_run(self._folder, self._run_id, self._console.note):
             return self._conclude()
 
-    def _conclude(self) -> Done:
-        return conclude(self._sweep(self._jobs.values()), self._work, time.monotonic() - self._started)
+    def _conclude(self) -> SweepReport:
+        return conclude(self._sweep(self._jobs.values()), self._outcomes, time.monotonic() - self._started)
 
     def _sweep(self, jobs: Iterable[Job]) -> Sweep:
         return Sweep(self._folder.name, self._folder, tuple(jobs))
 
     def _build(self, batch: Sweep, numbers: Mapping[str, int], launch: Launch | None) -> None:
-        def build(stale: Sequence[Ready]) -> None:
+        def build(stale: Sequence[PreparedJob]) -> None:
             from distill_build.sweeps.building import build_together  # nothing to do needs no models, no store
 
             if launch is None:
-                build_together(self._folder, stale, self._options, self._console, self._run_id, self._work)
+                build_together(self._folder, stale, self._options, self._console, self._run_id, self._outcomes)
                 return
-            results = launch([(numbers[ready.job.name], ready.job) for ready in stale])
-            for ready, result in zip(stale, results, strict=True):
-                self._work.note(ready, result)
+            results = launch([(numbers[prepared.job.name], prepared.job) for prepared in stale])
+            for prepared, result in zip(stale, results, strict=True):
+                self._outcomes.note(prepared, result)
                 if isinstance(result, Report):
-                    self._work.tally.add(result.tally)
+                    self._outcomes.tally.add(result.tally)
 
-        jobs = make_ready(batch, self._options)
-        with alone(self._folder, self._run_id, self._console.note):
+        jobs = prepare(batch, self._options)
+        with only_sweep_run(self._folder, self._run_id, self._console.note):
             try:
-                work_on(self._work, jobs, self._options.until, self._console.note, build)
+                build_outdated(self._outcomes, jobs, self._options.until, self._console.note, build)
             except (InterruptedBuildError, KeyboardInterrupt):  # a launcher's own way to end
-                conclude_interrupted(self._sweep(self._jobs.values()), self._work)
+                conclude_interrupted(self._sweep(self._jobs.values()), self._outcomes)
                 raise

@@ -15,8 +15,8 @@ from distill_build.commands.cache_access import cache_to_carry
 from distill_build.commands.columns import volume
 from distill_build.commands.locate import find_cache
 from distill_build.commands.notes import say
+from distill_build.console import watched
 from distill_build.console.page import print_lines
-from distill_build.console.watching import watched
 from distill_build.errors import StorageError, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of

@@ -12,8 +12,8 @@ from distill_build.commands.cache_access import cache_to_fill
 from distill_build.commands.cache_gains import incomplete, text
 from distill_build.commands.locate import place_for_cache
 from distill_build.commands.notes import say
+from distill_build.console import watched
 from distill_build.console.page import print_lines
-from distill_build.console.watching import watched
 from distill_build.errors import CorruptEntryError, StorageError, UsageError
 from distill_build.options import Options
 from distill_build.records import number_of

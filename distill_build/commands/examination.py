@@ -5,7 +5,8 @@ five are sent: a word, a list as it is configured, the other response format whe
 word again, log probabilities. Knows nothing of HTTP. What replies mean is in `findings`.
 """
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,12 +25,13 @@ from distill_build.commands.findings import (
 from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome, Probe
 from distill_build.replies.parse import read_usage, response_format
-from distill_build.settings import ROLE_OF_STAGE, Role, Settings, Stage
+from distill_build.settings import Settings
+from distill_build.stages.declared import graph_of, model_of, replies_in_json, roles_in_use
 from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Recipe
 
 WORD = "Write one English word of your choice, and nothing else."
-LIST = 'Name 2 drinks. Reply with a JSON object and nothing else: {"tags": ["…", "…"]}'
+LIST = 'Name 2 drinks. Reply with a JSON object and nothing else: {"%s": ["…", "…"]}'
 LISTED = 2
 OTHER: dict[str, Literal["json_schema", "json_object"]] = {"json_schema": "json_object", "json_object": "json_schema"}
 
@@ -37,15 +39,19 @@ OTHER: dict[str, Literal["json_schema", "json_object"]] = {"json_schema": "json_
 class Examination:
     """One model as some of the roles use it, what was found so far, and what that took."""
 
-    def __init__(self, settings: Settings, roles: tuple[Role, ...]) -> None:
-        stage: Stage = next(stage for stage, role in ROLE_OF_STAGE.items() if role in roles)
+    def __init__(self, settings: Settings, roles: tuple[str, ...]) -> None:
+        """`roles` are some of those in use, all played by one model."""
+        in_use = roles_in_use(settings)
         self.roles = roles
-        self.model: ModelSettings = settings.role(stage)
+        self.model: ModelSettings = model_of(settings, roles[0])
+        self.needs_json = needs_json(settings, roles)
+        self._list: Any = graph_of(settings).tree.name
+        self._plays_all = len(roles) == len(in_use)
         self.findings: list[Finding] = []
         self.prompt_tokens = self.completion_tokens = 0
         self.limit_headers: dict[str, str] = {}
         self._probe = Probe(self.model, settings.limits_for(self.model))
-        self._recipe = Recipe(stage, settings, Prompts(settings.language), None)
+        self._recipe = Recipe(in_use[roles[0]][0].name, settings, Prompts(settings.language), None)
 
     @property
     def works(self) -> bool:
@@ -73,8 +79,8 @@ class Examination:
         if first.raw is None:
             return
         self.findings += [streaming(first, self.model), reasoning(first.raw)]
-        if {"tagger", "student"}.isdisjoint(self.roles):
-            self._find("structured", "no", "not asked: the teacher needs none")
+        if not self.needs_json:
+            self._find("structured", "no", f"not asked: {' and '.join(self.roles)} can do without")
         elif not await self._ask_list():
             return
         if await self._ask_seed(first.raw):
@@ -83,14 +89,14 @@ class Examination:
     async def _ask_list(self) -> bool:
         """Whether there is sense in asking on."""
         kind = self.model.structured
-        outcome = await self._ask(self._body(LIST, kind))
+        outcome = await self._ask(self._body(LIST % self._list, kind))
         if outcome.raw is not None:
-            self._find("structured", "ok", f"{kind}: {judged_list(outcome.raw)}")
+            self._find("structured", "ok", f"{kind}: {judged_list(outcome.raw, self._list)}")
             return True
         if outcome.passing or kind == "none":
             self._find("structured", "fails", outcome.refusal)
             return False
-        other = await self._ask(self._body(LIST, OTHER[kind]))
+        other = await self._ask(self._body(LIST % self._list, OTHER[kind]))
         instead = OTHER[kind] if other.raw is not None else "none"
         settings = " ".join(self.setting(f"structured={instead}"))
         self._find("structured", "fails", f"{kind} is refused; set {settings} ({said(outcome.refusal)})")
@@ -128,25 +134,31 @@ class Examination:
 
     def _body(self, text: str, structured: Literal["json_schema", "json_object", "none"] = "none") -> JsonObject:
         """What a build would send, but for the length. A limit that is null stays unsaid, as in a build."""
-        schema = response_format("tags", LISTED, structured)
+        schema = response_format(self._list, LISTED, structured)
         body = self._recipe.call((), [{"role": "user", "content": text}], 0, lambda raw: raw, schema).body
         field = self.model.max_tokens_field
         return {**body, field: min(body[field], TINY)} if isinstance(body.get(field), int) else body
 
     def setting(self, assignment: str) -> list[str]:
         """`assignment` for the roles that use this model: of `model`, where that is all of them."""
-        nodes = ("model",) if len(self.roles) == len(ROLE_OF_STAGE) else self.roles
+        nodes = ("model",) if self._plays_all else self.roles
         return [f"{node}.{assignment}" for node in nodes]
 
     def _find(self, name: str, state: State, detail: str) -> None:
         self.findings.append(Finding(name, state, detail))
 
 
-def distinct(settings: Settings) -> dict[bytes, tuple[Role, ...]]:
-    """The roles, those together whose requests go to one place and look alike, by what is alike."""
-    groups: dict[bytes, tuple[Role, ...]] = {}
-    for role in ROLE_OF_STAGE.values():
-        alike = msgspec.json.encode(tiny(getattr(settings, role)))
+def needs_json(settings: Settings, roles: Iterable[str]) -> bool:
+    """Whether any stage that one of the roles works for wants replies with a schema."""
+    in_use = roles_in_use(settings)
+    return any(replies_in_json(settings, shape) for role in roles for shape in in_use[role])
+
+
+def distinct(settings: Settings) -> dict[bytes, tuple[str, ...]]:
+    """The roles in use, those together whose requests go to one place and look alike, by what is alike."""
+    groups: dict[bytes, tuple[str, ...]] = {}
+    for role in roles_in_use(settings):
+        alike = msgspec.json.encode(tiny(model_of(settings, role)))
         groups[alike] = (*groups.get(alike, ()), role)
     return groups
 

@@ -9,7 +9,7 @@ from distill_build.console.page import print_lines
 from distill_build.errors import UsageError
 from distill_build.options import Options
 from distill_build.sweeps.jobs import in_row
-from distill_build.sweeps.ready import make_ready
+from distill_build.sweeps.prepared import prepare
 from distill_build.sweeps.variants import Variant
 
 
@@ -18,7 +18,7 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     if options.arguments:
         raise UsageError(f"explain {options.arguments[0]} is for one configuration: leave out -m")
     sweep = checked_sweep(variants, options)
-    jobs = [(ready.job, explain(ready.session, options)) for ready in make_ready(sweep, options)]
+    jobs = [(prepared.job, explain(prepared.session, options)) for prepared in prepare(sweep, options)]
     if options.json:
         rows = [{"job": job.name, "choices": in_row(job.choices), **each.row()} for job, each in jobs]
         document = {"sweep": sweep.id, "folder": str(sweep.folder), "jobs": rows}

@@ -74,9 +74,9 @@ def reasoning(raw: JsonObject) -> Finding:
     return Finding("reasoning", "no", f"{number_of(kept, 'tokens')} of it, not shown" if kept else "none was seen")
 
 
-def judged_list(raw: JsonObject) -> str:
-    """Whether the list that was asked for came."""
-    items = parse_items(raw, "tags")
+def judged_list(raw: JsonObject, name: Any) -> str:
+    """Whether the list that was asked for came, under its name."""
+    items = parse_items(raw, name)
     if not isinstance(items, Rejection):
         return "taken, and the list came"
     if items.cause == "length":

@@ -11,7 +11,6 @@ from distill_build.settings import Settings
 from distill_build.stages.freshness import current_state
 from distill_build.stages.plan import Plan, StagePlan, price
 from distill_build.stages.session import Session
-from distill_build.stages.tally import STAGES
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -43,7 +42,7 @@ def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> 
 
     state = current_state(session, options.until)
     if state is not None:
-        stages = {stage: StagePlan(cached=state.requests[stage]) for stage in STAGES}
+        stages = {stage: StagePlan(cached=state.requests.get(stage, 0)) for stage in state.graph.names}
         return price(session.settings, stages, Figures(session.cache_dir), lambda _: 0.0)
     return asyncio.run(_walk(session, options, note))
 

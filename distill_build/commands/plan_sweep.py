@@ -10,10 +10,10 @@ from distill_build.errors import DistillError
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.sweeps.jobs import Sweep, in_row
+from distill_build.sweeps.outcome import folder_error
 from distill_build.sweeps.planning import Planning, SweepPlan
-from distill_build.sweeps.ready import Ready, make_ready, of_job
+from distill_build.sweeps.prepared import PreparedJob, of_job, prepare
 from distill_build.sweeps.variants import Variant
-from distill_build.sweeps.work import of_folder
 
 
 def run(variants: Sequence[Variant], options: Options) -> int:
@@ -21,7 +21,7 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     sweep = checked_sweep(variants, options)
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
     tell_same(sweep, console)
-    jobs = make_ready(sweep, options)
+    jobs = prepare(sweep, options)
     plan = asyncio.run(plan_of(jobs, options, console.note))
     if options.asks_nothing:
         refuse_what_builds_would(jobs, plan, options)
@@ -32,30 +32,30 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     return 0
 
 
-def refuse_what_builds_would(jobs: Sequence[Ready], plan: SweepPlan, options: Options) -> None:
+def refuse_what_builds_would(jobs: Sequence[PreparedJob], plan: SweepPlan, options: Options) -> None:
     """Raises DifferenceError where the build of a job with --offline, --locked or --frozen would, with the job."""
     from distill_build.stages.rehearsal import rehearse  # most plans need no more than a plan
 
-    for ready, each in zip(jobs, plan.jobs, strict=True):
+    for prepared, each in zip(jobs, plan.jobs, strict=True):
         try:
-            if ready.state is None:
-                rehearse(ready.session, options, each)
+            if prepared.state is None:
+                rehearse(prepared.session, options, each)
         except DistillError as error:
-            raise of_job(ready.job, len(jobs))(error) from error
+            raise of_job(prepared.job, len(jobs))(error) from error
 
 
-async def plan_of(jobs: Sequence[Ready], options: Options, note: Callable[[str], None]) -> SweepPlan:
+async def plan_of(jobs: Sequence[PreparedJob], options: Options, note: Callable[[str], None]) -> SweepPlan:
     """The plans of all jobs; `note` takes what is to be said of one."""
     from distill_build.stages.planning import existing_store
 
     store = existing_store(jobs[0].session)
     planning = Planning(store, options, note)
     try:
-        for ready in jobs:
+        for prepared in jobs:
             try:
-                await planning.add(ready)
+                await planning.add(prepared)
             except (DistillError, OSError) as error:
-                raise of_job(ready.job, len(jobs))(of_folder(ready, error)) from error
+                raise of_job(prepared.job, len(jobs))(folder_error(prepared, error)) from error
     finally:
         if store is not None:
             store.close()

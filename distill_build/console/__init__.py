@@ -1,19 +1,21 @@
 """What a person sees of a build: one line of plan, progress, a table at the end. All of it goes to standard error.
 
-    outcome, forecast, planned, grid, pace, words    what is said: pure
-    conversation                                     when it is said
-    page                                             the lines of commands that build nothing
-    wrapping                                         what is done with lines that a terminal has no room for
-    plain, live                                      how it is shown: as lines, or drawn on a terminal by rich
-    stream                                           where it goes, and what if that is gone
+    forecast, outcome, sweeps    what is said before a build, after it, and of a sweep: pure
+    pace, words, word_diff       how far a build is, amounts and times, what differs between two texts: pure
+    grid, sweep_table            tables, as wide as there is room for: pure
+    conversation                 when it is said
+    page                         the lines of commands that build nothing
+    wrapping                     what is done with lines that a terminal has no room for
+    plain, live                  how it is shown: as lines, or drawn on a terminal by rich
+    stream                       where it goes, and what if that is gone
 
 Standard output is for what was asked for: the one thing here that writes to it is `plan_table`. Knows nothing of how
 a build works; reads its tally.
 """
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,14 +26,14 @@ if TYPE_CHECKING:
     from distill_build.console.plain import PlainScreen
     from distill_build.settings import Settings
     from distill_build.stages.plan import Plan
-    from distill_build.stages.report import Expected, Report
+    from distill_build.stages.report import Report
     from distill_build.stages.tally import Tally
-    from distill_build.sweeps.done import Done
-    from distill_build.sweeps.goals import Goal
     from distill_build.sweeps.jobs import Sweep
+    from distill_build.sweeps.objectives import Target
+    from distill_build.sweeps.outcome import SweepReport
     from distill_build.sweeps.planning import SweepPlan
 
-__all__ = ["Console", "job_console", "open_console", "plan_table", "sweep_plan_table"]
+__all__ = ["Console", "job_console", "open_console", "plan_table", "sweep_plan_table", "watched"]
 
 
 class Console(Protocol):
@@ -44,7 +46,7 @@ class Console(Protocol):
         """The plan in one line, before the first request; smaller settings where it would take hours."""
 
     def progress(
-        self, tally: "Tally", expected: "Expected", in_flight: Callable[[], int]
+        self, tally: "Tally", expected: Mapping[str, int], in_flight: Callable[[], int]
     ) -> AbstractContextManager[None]:
         """Shows how `tally` grows while the context is open. A terminal that goes away ends the showing alone."""
 
@@ -54,8 +56,8 @@ class Console(Protocol):
     def sweep_plan(self, plan: "SweepPlan", settings: "Settings") -> None:
         """As `plan`, for all jobs of a sweep; `settings` are those of one of them."""
 
-    def sweep_report(self, done: "Done", goals: Sequence["Goal"] = ()) -> None:
-        """The end of a sweep: a row for each job, what is missing, the folder. `goals` say which jobs are the best."""
+    def sweep_report(self, report: "SweepReport", targets: Sequence["Target"] = ()) -> None:
+        """The end of a sweep: a row for each job, what is missing, the folder; the best are marked by `targets`."""
 
 
 def open_console(*, quiet: bool, verbose: bool, json: bool) -> Console:  # noqa: ARG001 - see below
@@ -86,8 +88,8 @@ def job_console(job: str, *, quiet: bool, verbose: bool) -> Console:
 
 def plan_table(plan: "Plan", settings: "Settings") -> None:
     """Prints what a build would do on standard output, for the `plan` command."""
+    from distill_build.console.conversation import show_plan
     from distill_build.console.plain import PlainScreen
-    from distill_build.console.planned import show_plan
 
     stream = Stream(sys.stdout, tolerant=False)
     screen = _richest(stream, PlainScreen(stream))
@@ -105,6 +107,19 @@ def sweep_plan_table(sweep: "Sweep", plan: "SweepPlan", *, verbose: bool = False
     show_jobs(screen, sweeps.plan_table(sweep, plan), verbose=verbose)
     for line in sweeps.plan_footnotes(plan, sweep.jobs[0].settings.budget):
         screen.line(line)
+
+
+def watched(look: Callable[[], str], *, quiet: bool) -> AbstractContextManager[None]:
+    """One line on a terminal with what `look` says, a few times a second, while the context is open.
+
+    For commands that build nothing; there is none where there is no terminal. `look` is called in another thread.
+    """
+    stream = Stream(sys.stderr, tolerant=True)
+    if quiet or not stream.can_move:
+        return nullcontext()
+    from distill_build.console.live import LiveScreen
+
+    return LiveScreen(stream).words(look)
 
 
 def _richest(stream: Stream, plain: "PlainScreen") -> "Screen":

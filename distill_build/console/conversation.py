@@ -1,24 +1,25 @@
 """What is said to the person at which moment of a build, on whichever screen there is."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from distill_build.console import forecast, outcome
-from distill_build.console.grid import Grid, report_grid
+from distill_build.console.grid import Grid
 from distill_build.console.outcome import Line
 from distill_build.console.pace import Forecast, Pace
 from distill_build.console.wrapping import visible
 from distill_build.settings import Settings
-from distill_build.stages.report import Expected, Report
+from distill_build.stages.declared import declared
+from distill_build.stages.report import Report
 from distill_build.stages.tally import Tally
 
 if TYPE_CHECKING:
     from distill_build.console.sweep_table import SweepTable
     from distill_build.stages.plan import Plan
-    from distill_build.sweeps.done import Done
-    from distill_build.sweeps.goals import Goal
+    from distill_build.sweeps.objectives import Target
+    from distill_build.sweeps.outcome import SweepReport
     from distill_build.sweeps.planning import SweepPlan
 
 
@@ -54,7 +55,9 @@ class Conversation:
             self._screen = self._rich_screen()
         self._say(forecast.plan_lines(plan, settings))
 
-    def progress(self, tally: Tally, expected: Expected, in_flight: Callable[[], int]) -> AbstractContextManager[None]:
+    def progress(
+        self, tally: Tally, expected: Mapping[str, int], in_flight: Callable[[], int]
+    ) -> AbstractContextManager[None]:
         self._screen = self._rich_screen()
         return self._screen.progress(Pace(tally, expected, in_flight, self._forecast, time.monotonic))
 
@@ -63,7 +66,8 @@ class Conversation:
             self._say([outcome.up_to_date(report)])
             return
         self._screen = self._rich_screen()
-        self._screen.table(report_grid(report))
+        self._screen.table(outcome.report_grid(report))
+        self._say(outcome.verdicts(report))
         if self._verbose:
             self._say(outcome.details(report))
         self._say(outcome.ending(report))
@@ -75,17 +79,17 @@ class Conversation:
         self._screen = self._rich_screen()
         self._say(sweeps.plan_lines(plan, settings.budget))
 
-    def sweep_report(self, done: "Done", goals: Sequence["Goal"] = ()) -> None:
+    def sweep_report(self, report: "SweepReport", targets: Sequence["Target"] = ()) -> None:
         from distill_build.console import sweeps  # as above
 
-        if done.reports or done.errors:
+        if report.reports or report.errors:
             self._screen = self._rich_screen()
-        if any(row.error is None for row in done.results.rows):  # else there is nothing to compare
-            table = sweeps.report_table(done, goals)
+        if any(row.error is None for row in report.results.rows):  # else there is nothing to compare
+            table = sweeps.report_table(report, targets)
             show_jobs(self._screen, table, verbose=self._verbose)
             if table.best:
-                self._say([sweeps.marked(goals)])
-        self._say(sweeps.ending(done))
+                self._say([sweeps.marked(targets)])
+        self._say(sweeps.ending(report))
 
     def _say(self, lines: Iterable[Line]) -> None:
         for line in lines:
@@ -107,7 +111,7 @@ class QuietConversation:
     def progress(
         self,
         tally: Tally,  # noqa: ARG002 - the protocol's
-        expected: Expected,  # noqa: ARG002 - the protocol's
+        expected: Mapping[str, int],  # noqa: ARG002 - the protocol's
         in_flight: Callable[[], int],  # noqa: ARG002 - the protocol's
     ) -> AbstractContextManager[None]:
         return nullcontext()
@@ -119,11 +123,19 @@ class QuietConversation:
     def sweep_plan(self, plan: "SweepPlan", settings: Settings) -> None:
         """Nothing."""
 
-    def sweep_report(self, done: "Done", goals: Sequence["Goal"] = ()) -> None:  # noqa: ARG002 - the protocol's
+    def sweep_report(self, report: "SweepReport", targets: Sequence["Target"] = ()) -> None:  # noqa: ARG002 - the protocol's
         from distill_build.console import sweeps  # as above
 
-        for line in sweeps.troubles(done):
+        for line in sweeps.troubles(report):
             self._screen.line(printable(line))
+
+
+def show_plan(screen: Screen, plan: "Plan", settings: Settings) -> None:
+    """Shows `plan` of `settings` on `screen`."""
+    screen.line(printable(Line(f"{settings.name}: {forecast.shape(settings)}")))
+    screen.table(forecast.plan_grid(plan, list(declared(settings).requests())))
+    for line in forecast.footnotes(plan, settings):
+        screen.line(line)
 
 
 def show_jobs(screen: Screen, table: "SweepTable", *, verbose: bool) -> None:

@@ -1,24 +1,22 @@
-"""What a build will do, in a sentence, and smaller settings where that is much. Pure.
+"""What a build will do, in a sentence and as a table, and smaller settings where that is much. Pure.
 
 The smaller settings come from the shape of the tree and the plan's own figures: so many requests of a stage, less those
 that the cache answers, each as long and as dear as the plan says of that stage.
 """
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from distill_build.console.grid import Grid
 from distill_build.console.outcome import Line
-from distill_build.console.words import rough_duration, rough_money, tokens
+from distill_build.console.words import UNKNOWN, rough_duration, rough_money, tokens
 from distill_build.records import number_of
-from distill_build.settings import Budget, Settings, Stage
-from distill_build.stages.tally import STAGES
+from distill_build.settings import Budget, Settings
+from distill_build.stages.declared import Declared, declared
 
 if TYPE_CHECKING:
-    from distill_build.stages.plan import Plan
+    from distill_build.stages.plan import Cost, Plan, StagePlan
 
 MUCH_SECONDS, MUCH_USD = 3_600, 20.0
 """From here on smaller settings are named…"""
@@ -80,102 +78,146 @@ def advise(plan: "Plan", settings: Settings) -> str | None:
     offers = [
         f"{smaller.words} would take about {rough_duration(smaller.seconds)}"
         + (f" and {rough_money(smaller.usd)}" if smaller.usd else "")
-        for smaller in smaller_settings(plan, settings)
+        for smaller in smaller_settings(plan, declared(settings))
     ]
     if not offers:
         return None
     return f"to start smaller: {', or '.join(offers)}; growing later keeps all that is there"
 
 
-def smaller_settings(plan: "Plan", settings: Settings) -> list[Smaller]:
+def smaller_settings(plan: "Plan", whole: Declared) -> list[Smaller]:
     """For each of a few settings the largest value below the present one with which a build is not much."""
     fitting: list[Smaller] = []
-    for candidates in (_breadths(settings), _numbers(settings), _depths(settings), _everything(settings)):
-        sized = (_sized(plan, settings, changes) for changes in candidates)
+    for candidates in (_breadths(whole), _numbers(whole), _depths(whole), _everything(whole)):
+        sized = (_sized(plan, less, words) for less, words in candidates)
         fit = next((smaller for smaller in sized if _is_comfortable(smaller)), None)
         if fit is not None and all(fit.words != other.words for other in fitting):
             fitting.append(fit)
     return fitting[:SUGGESTIONS]
 
 
-def requests_of(settings: Settings) -> dict[Stage, int]:
-    """The requests of a build from nothing, when each brings what it was asked for."""
-    tags, parents = 0, 1
-    for level in range(1, settings.depth + 1):
-        tags += parents * math.ceil(settings.breadth_at(level) / settings.per_request.tags)
-        parents *= settings.breadth_at(level)
-    questions = parents * math.ceil(settings.questions_per_tag / settings.per_request.questions)
-    answers = parents * settings.questions_per_tag * settings.answers_per_question
-    return {"tags": tags, "questions": questions, "answers": answers}
+Candidates = Iterator[tuple[Declared, str]]
+"""What smaller settings declare, with those settings as typed, largest first."""
 
 
-Changes = dict[str, int | list[int]]
-
-
-def _sized(plan: "Plan", settings: Settings, changes: Changes) -> Smaller:
-    """What a build takes with `changes`, where what is cached now is taken to be part of it."""
-    wanted = requests_of(msgspec.structs.replace(settings, **changes))
+def _sized(plan: "Plan", less: Declared, words: str) -> Smaller:
+    """What a build of `less` takes, where what is cached now is taken to be part of it."""
     seconds, usd = 0.0, 0.0
-    for stage in STAGES:
+    for stage, requests in less.requests().items():
         planned, cost = plan.stages[stage], plan.costs[stage]
         if planned.calls:
-            share = max(0, wanted[stage] - planned.cached) / planned.calls
+            share = max(0, requests - planned.cached) / planned.calls
             seconds += share * cost.seconds
             usd += share * (cost.usd or 0.0)
-    words = " ".join(f"{key}={value}".replace(" ", "") for key, value in changes.items())
     return Smaller(words, seconds, None if plan.cost.usd is None else usd)
 
 
-def _breadths(settings: Settings) -> Iterator[Changes]:
-    breadth = settings.breadth
-    if isinstance(breadth, int):
-        yield from _below(breadth, "breadth")
-        return
-    for most in FEW:
-        if 1 < most < max(breadth):
-            yield {"breadth": [min(most, value) for value in breadth]}
+def _breadths(whole: Declared) -> Candidates:
+    breadth = whole.breadth
+    for few in FEW:
+        if isinstance(breadth, int) and few < breadth:
+            yield replace(whole, breadth=few), f"breadth={few}"
+        elif isinstance(breadth, list) and 1 < few < max(breadth):
+            narrow = [min(few, value) for value in breadth]
+            yield replace(whole, breadth=narrow), f"breadth={typed(narrow)}"
 
 
-def _numbers(settings: Settings) -> Iterator[Changes]:
-    """Fewer answers for each question, then fewer questions."""
-    yield from _below(settings.answers_per_question, "answers_per_question")
-    yield from _below(settings.questions_per_tag, "questions_per_tag")
+def _numbers(whole: Declared) -> Candidates:
+    """Fewer rows for each row above, of the last stage first: fewer answers, then fewer questions."""
+    for stage, each in reversed(list(whole.each.items())):
+        yield from ((_with_each(whole, stage, few), f"{whole.keys[stage]}={few}") for few in FEW if few < each)
 
 
-def _below(present: int, key: str) -> Iterator[Changes]:
-    for value in FEW:
-        if value < present:
-            yield {key: value}
+def _with_each(whole: Declared, stage: str, few: int) -> Declared:
+    return replace(whole, each={**whole.each, stage: min(few, whole.each[stage])})
 
 
-def _depths(settings: Settings) -> Iterator[Changes]:
-    for depth in range(settings.depth - 1, 0, -1):
-        yield _with_depth(settings, depth)
+def _depths(whole: Declared) -> Candidates:
+    for depth in range(whole.depth - 1, 0, -1):
+        if isinstance(whole.breadth, int):
+            yield replace(whole, depth=depth), f"depth={depth}"
+        else:
+            breadth = whole.breadth[:depth]
+            yield replace(whole, depth=depth, breadth=breadth), f"depth={depth} breadth={typed(breadth)}"
 
 
-def _everything(settings: Settings) -> Iterator[Changes]:
+def _everything(whole: Declared) -> Candidates:
     """All of it small, for what no single setting makes small."""
-    for depth in range(min(settings.depth, 3), 0, -1):
+    lists = [shape.name for shape in whole.graph if shape.kind == "list" and shape.name in whole.each]
+    for depth in range(min(whole.depth, 3), 0, -1):
         for few in (5, 3, 2):
-            breadth = settings.breadth if isinstance(settings.breadth, list) else [settings.breadth] * depth
-            narrow: list[int] = [min(few, value) for value in breadth[:depth]]
-            yield {
-                "depth": depth,
-                "breadth": narrow if isinstance(settings.breadth, list) else narrow[0],
-                "questions_per_tag": min(few, settings.questions_per_tag),
-            }
-
-
-def _with_depth(settings: Settings, depth: int) -> Changes:
-    if isinstance(settings.breadth, list):
-        return {"depth": depth, "breadth": settings.breadth[:depth]}
-    return {"depth": depth}
+            narrow = [min(few, value) for value in whole.breadths[:depth]]
+            breadth = narrow if isinstance(whole.breadth, list) else narrow[0]
+            less = replace(whole, depth=depth, breadth=breadth)
+            for stage in lists:
+                less = _with_each(less, stage, few)
+            numbers = [f"{less.keys[stage]}={less.each[stage]}" for stage in lists]
+            yield less, " ".join([f"depth={depth}", f"breadth={typed(breadth)}", *numbers])
 
 
 def _is_comfortable(smaller: Smaller) -> bool:
     return smaller.seconds <= COMFORTABLE_SECONDS and (smaller.usd or 0.0) <= COMFORTABLE_USD
 
 
+def typed(breadth: int | list[int]) -> str:
+    """A breadth as typed: without spaces, which a shell would take apart."""
+    return str(breadth).replace(" ", "")
+
+
 def _by_stage(plan: "Plan") -> str:
     """ "1 for tags, 3 for questions, 60 for answers"."""
-    return ", ".join(f"{plan.stages[stage].calls:,} for {stage}" for stage in STAGES if plan.stages[stage].calls)
+    return ", ".join(f"{planned.calls:,} for {stage}" for stage, planned in plan.stages.items() if planned.calls)
+
+
+def shape(settings: Settings) -> str:
+    """The settings that decide how many requests there are, as typed."""
+    whole = declared(settings)
+    numbers = [
+        f"{key}={whole.each[stage]}"
+        for stage, key in whole.keys.items()
+        if "." not in key or whole.each[stage] > 1  # a stage of the user's own mostly makes one row
+    ]
+    return " ".join([f"depth={whole.depth}", f"breadth={typed(whole.breadth)}", *numbers])
+
+
+def plan_grid(plan: "Plan", asking: Sequence[str]) -> Grid:
+    """The stages that ask, with the requests that a build would make, and what they would take."""
+    rows = [(stage, *_figures([plan.stages[stage]], plan.costs[stage])) for stage in asking]
+    total = ("total", *_figures(plan.stages.values(), plan.cost))
+    heads = ("stage", "cached", "to ask", "unknown", "tokens", "cost", "time")
+    return Grid(heads, (*rows, total), spare=("cached", "unknown", "tokens", "time"))
+
+
+def _figures(planned: "Iterable[StagePlan]", cost: "Cost") -> tuple[str, ...]:
+    counted = list(planned)
+    return (
+        f"{sum(stage.cached for stage in counted):,}",
+        f"{sum(stage.ask for stage in counted):,}",
+        f"{sum(stage.unknown for stage in counted):,}",
+        tokens(cost.prompt_tokens + cost.completion_tokens),
+        rough_money(cost.usd),
+        rough_duration(cost.seconds) if any(stage.calls for stage in counted) else "",
+    )
+
+
+def footnotes(plan: "Plan", settings: Settings) -> list[Line]:
+    """How sure the figures are, and what the words in the table mean."""
+    if not plan.calls:
+        return [Line("nothing to ask: every request is answered by the cache", "good")]
+    requests = number_of(plan.calls, "requests")
+    notes = [Line(f"{requests} exactly; tokens, cost and time are estimated", "quiet")]
+    if not plan.exact:
+        unknown = sum(stage.unknown for stage in plan.stages.values())
+        notes = [
+            Line(f"about {requests}; tokens, cost and time are estimated", "quiet"),
+            Line(
+                f"unknown: {unknown:,} that follow from replies which are not there yet; counted from the settings",
+                "quiet",
+            ),
+        ]
+    if plan.cost.usd is None:
+        notes.append(Line(f"{UNKNOWN}: the model has no prices, see model.prices in its configuration", "quiet"))
+    notes.extend(cap(plan, settings.budget))
+    if advice := advise(plan, settings):
+        notes.append(Line(advice, "warning"))
+    return notes

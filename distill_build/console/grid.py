@@ -1,18 +1,13 @@
-"""The tables of a plan and of a report, as data, and as plain text. Pure."""
+"""A table as data, as wide as there is room for, and as plain text. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
-from distill_build.console.words import duration, money, rough_duration, rough_money, tokens
-from distill_build.console.wrapping import cells
-from distill_build.stages.report import Report
-from distill_build.stages.tally import STAGES
-
-if TYPE_CHECKING:
-    from distill_build.stages.plan import Plan
+from distill_build.console.wrapping import cells, shortened
 
 GAP = 2
+SHORTEST_NAME = 8
+"""Cells that are left of the first column, however little room there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,68 +40,16 @@ class Grid:
         rows = tuple(_without(row, place) for row in self.rows)
         return Grid(_without(self.heads, place), rows, self.spare[1:], self.loud).fitted(width)
 
+    def within(self, width: int) -> "Grid":
+        """As `fitted`, and with a first column that is cut where that is still too wide."""
+        grid = self.fitted(width)
+        room = max(SHORTEST_NAME, grid.widths[0] - max(0, grid.width - width))
+        return replace(grid, rows=tuple((shortened(row[0], room), *row[1:]) for row in grid.rows))
+
     def lines(self) -> list[str]:
         """Plain text, the total below a rule."""
         body = [_aligned(row, self.widths) for row in (self.heads, *self.rows)]
         return [*body[:-1], "-" * max(map(cells, body)), body[-1]]
-
-
-def report_grid(report: Report) -> Grid:
-    """Stages with what was made, cached, failed, and what that took."""
-    rows = []
-    for stage in report.stages:
-        tally = report.tally.stages[stage]
-        made = f"{report.count(stage):,} of {report.expected.of(stage):,}"
-        spent = tally.prompt_tokens + tally.completion_tokens
-        rows.append(_report_row(stage, made, tally.missing, tally.asked, tally.cached, spent, tally.usd, tally.seconds))
-    tallies = [report.tally.stages[stage] for stage in report.stages]
-    total = _report_row(
-        "total",
-        "",
-        sum(tally.missing for tally in tallies),
-        sum(tally.asked for tally in tallies),
-        sum(tally.cached for tally in tallies),
-        sum(report.tally.tokens),
-        report.tally.usd,
-        sum(tally.seconds for tally in tallies),
-    )
-    heads = ("stage", "made", "failed", "asked", "cached", "tokens", "cost", "model time")
-    return Grid(heads, (*rows, total), spare=("asked", "model time"), loud=("failed",))
-
-
-def plan_grid(plan: "Plan") -> Grid:
-    """Stages with the requests that a build would make, and what they would take."""
-    rows = []
-    for stage in STAGES:
-        counts, cost = plan.stages[stage], plan.costs[stage]
-        spent = cost.prompt_tokens + cost.completion_tokens
-        rows.append(_plan_row(stage, counts.cached, counts.ask, counts.unknown, spent, cost.usd, cost.seconds))
-    counted, cost = plan.stages.values(), plan.cost
-    total = _plan_row(
-        "total",
-        sum(stage.cached for stage in counted),
-        sum(stage.ask for stage in counted),
-        sum(stage.unknown for stage in counted),
-        cost.prompt_tokens + cost.completion_tokens,
-        cost.usd,
-        cost.seconds,
-    )
-    heads = ("stage", "cached", "to ask", "unknown", "tokens", "cost", "time")
-    return Grid(heads, (*rows, total))
-
-
-def _report_row(
-    name: str, made: str, failed: int, asked: int, cached: int, spent: int, usd: float | None, seconds: float
-) -> tuple[str, ...]:
-    time = duration(seconds) if asked else ""
-    return name, made, f"{failed:,}", f"{asked:,}", f"{cached:,}", tokens(spent), money(usd), time
-
-
-def _plan_row(
-    name: str, cached: int, ask: int, unknown: int, spent: int, usd: float | None, seconds: float
-) -> tuple[str, ...]:
-    time = rough_duration(seconds) if ask + unknown else ""
-    return name, f"{cached:,}", f"{ask:,}", f"{unknown:,}", tokens(spent), rough_money(usd), time
 
 
 def _without(row: Sequence[str], place: int) -> tuple[str, ...]:

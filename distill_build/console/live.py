@@ -1,6 +1,6 @@
 """Bars and colours on a terminal that can move its cursor. The only place that knows rich."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, cast
 
@@ -16,7 +16,7 @@ from distill_build.console.grid import Grid
 from distill_build.console.outcome import Line, Tone
 from distill_build.console.pace import Pace, StageView, View
 from distill_build.console.stream import Stream
-from distill_build.console.wrapping import wrapped
+from distill_build.console.wrapping import shortened, wrapped
 
 STYLES: dict[Tone, str] = {
     "plain": "",
@@ -27,7 +27,8 @@ STYLES: dict[Tone, str] = {
 }
 REFRESHES_A_SECOND = 4
 SEPARATOR = " · "
-LONGEST_BAR = 40
+LONGEST_BAR, SHORTEST_BAR = 40, 6
+SHORTEST_NAME = 8
 
 
 class LiveScreen:
@@ -47,7 +48,7 @@ class LiveScreen:
             self._console.print(Text(row, STYLES[line.tone]), soft_wrap=True)
 
     def table(self, grid: Grid) -> None:
-        self._console.print(drawn(grid.fitted(self.width)))
+        self._console.print(drawn(grid.within(self.width)))
 
     @contextmanager
     def progress(self, pace: Pace) -> Iterator[None]:
@@ -84,15 +85,28 @@ def drawn(grid: Grid) -> Table:
 
 
 def bars(view: View, width: int) -> RenderableType:
-    """A bar for each stage, and below them the facts, as many to a line as there is room for."""
+    """A row for each stage, and below them the facts, as many to a line as there is room for.
+
+    Where a terminal is narrow or names are long, bars get shorter and names are cut; then there are no bars.
+    """
+    counts = [Text(f"{stage.made:,} of {stage.declared:,}") for stage in view.stages]
+    asides = [_aside(stage) for stage in view.stages]
+    room = width - _widest(counts) - _widest(asides) - 3  # spaces between columns
+    name = min(max((cell_len(stage.stage) for stage in view.stages), default=0), max(SHORTEST_NAME, room // 2))
+    bar = min(LONGEST_BAR, room - name)
     table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True)
-    table.add_column(width=max(6, min(LONGEST_BAR, width - 34)))
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(no_wrap=True)
-    for stage in view.stages:
-        table.add_row(*_bar(stage))
+    for place in range(4 if bar >= SHORTEST_BAR else 3):
+        table.add_column(
+            no_wrap=True, justify="right" if counts and place == (2 if bar >= SHORTEST_BAR else 1) else "left"
+        )
+    for stage, count, aside in zip(view.stages, counts, asides, strict=True):
+        drawn_bar = [_bar(stage, bar)] if bar >= SHORTEST_BAR else []
+        table.add_row(Text(shortened(stage.stage, name)), *drawn_bar, count, aside)
     return Group(table, *(Text(text, "dim") for text in filled(view.facts(), width)))
+
+
+def _widest(texts: Iterable[Text]) -> int:
+    return max((text.cell_len for text in texts), default=0)
 
 
 def filled(facts: list[str], width: int) -> list[str]:
@@ -106,16 +120,22 @@ def filled(facts: list[str], width: int) -> list[str]:
     return lines
 
 
-def _bar(stage: StageView) -> tuple[RenderableType, ...]:
+def _bar(stage: StageView, width: int) -> RenderableType:
     style = "yellow" if stage.missing else "green" if not stage.left else "cyan"
-    bar = ProgressBar(
+    return ProgressBar(
         total=max(1, stage.declared),
         completed=min(stage.made, stage.declared),
+        width=width,
         complete_style=style,
         finished_style=style,
     )
-    failed = Text(f"{stage.missing:,} failed" if stage.missing else "", "red")
-    return Text(stage.stage), bar, Text(f"{stage.made:,} of {stage.declared:,}"), failed
+
+
+def _aside(stage: StageView) -> Text:
+    """What has failed, or was dropped."""
+    if stage.missing:
+        return Text(f"{stage.missing:,} failed", "red")
+    return Text(f"{stage.dropped:,} dropped" if stage.dropped else "", "dim")
 
 
 def _styled(grid: Grid, row: tuple[str, ...]) -> list[Text]:

@@ -1,14 +1,15 @@
-"""What a build did, and the sentences that say it. Pure: where the sentences go is the screens' business."""
+"""What a build did: the table, and the sentences that say it. Pure: where they go is the screens' business."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from distill_build.console.words import duration, tokens
+from distill_build.console.grid import Grid
+from distill_build.console.words import duration, money, tokens
 from distill_build.records import number_of, short
-from distill_build.settings import Stage
 from distill_build.stages.report import Report
+from distill_build.stages.tally import StageTally
 
 Tone = Literal["plain", "quiet", "good", "warning", "bad"]
 
@@ -21,9 +22,70 @@ class Line:
     tone: Tone = "plain"
 
 
+REASONS_SHOWN = 3
+"""Of those for which a transform has dropped rows."""
+NO_FIGURES = ("",) * 6
+"""Of a stage that asks nobody."""
+
+
+def report_grid(report: Report) -> Grid:
+    """Stages with what was made, cached, failed, and what that took."""
+    rows = [
+        (stage, _made(report, stage), *(_figures([tally]) if report.graph[stage].asks else NO_FIGURES))
+        for stage, tally in report.stages.items()
+    ]
+    total = ("total", "", *_figures(report.stages.values()))
+    heads = ("stage", "made", "failed", "asked", "cached", "tokens", "cost", "model time")
+    spare = ("asked", "model time", "tokens", "cached", "cost")
+    return Grid(heads, (*rows, total), spare, loud=("failed",))
+
+
+def _made(report: Report, stage: str) -> str:
+    """Rows of those that are to be there; of a transform, those that stayed of those that went in."""
+    match report.graph[stage].kind:
+        case "transform":
+            tally = report.tally.stages[stage]
+            return f"{tally.judged - tally.dropped:,} of {tally.judged:,}"
+        case "group":
+            return f"{report.count(stage):,}"
+    return f"{report.count(stage):,} of {report.wanted(stage):,}"
+
+
+def _figures(tallies: Iterable[StageTally]) -> tuple[str, ...]:
+    """The cells of what stages failed at, asked for, found and took, added up."""
+    counted = list(tallies)
+    asked, prices = sum(tally.asked for tally in counted), [tally.usd for tally in counted]
+    return (
+        f"{sum(tally.missing for tally in counted):,}",
+        f"{asked:,}",
+        f"{sum(tally.cached for tally in counted):,}",
+        tokens(sum(tally.prompt_tokens + tally.completion_tokens for tally in counted)),
+        money(None if None in prices else sum(price or 0.0 for price in prices)),
+        duration(sum(tally.seconds for tally in counted)) if asked else "",
+    )
+
+
+def verdicts(report: Report) -> Iterator[Line]:
+    """What transforms dropped, and why, for below the table."""
+    for stage, tally in report.transforms.items():
+        if tally.dropped:
+            reasons = [f"{number:,} {reason}" for reason, number in tally.why.most_common(REASONS_SHOWN)]
+            reasons += ["…"] if len(tally.why) > REASONS_SHOWN else []
+            why = f": {', '.join(reasons)}" if reasons else ""
+            yield Line(f"{stage} dropped {number_of(tally.dropped, 'rows')}{why}", "quiet")
+
+
+def _dropped(report: Report, stage: str) -> str:
+    """ "dedup dropped 6 of 100 questions"."""
+    tally, judged = report.tally.stages[stage], report.graph[stage].after or "rows"
+    return f"{stage} dropped {tally.dropped:,} of {number_of(tally.judged, judged)}"
+
+
 def up_to_date(report: Report) -> Line:
     """The one line of a build that had nothing to do."""
-    items = ", ".join(number_of(report.count(stage), stage) for stage in report.stages)
+    items = ", ".join(
+        number_of(report.count(stage), stage) for stage in report.stages if stage not in report.transforms
+    )
     version = short(report.version)
     return Line(f"{report.name} is up to date: {items} (version {version}); nothing was asked", "good")
 
@@ -32,7 +94,9 @@ def ending(report: Report) -> Iterator[Line]:
     """What is said below the table: what came out, where it is, and what else is worth knowing."""
     yield from troubles(report)
     if report.complete:
-        yield Line(f"{report.name} is complete: {_found(report, report.stages)}", "good")
+        items = _found(report, [stage for stage in report.stages if stage not in report.transforms])
+        dropped = [_dropped(report, stage) for stage, tally in report.transforms.items() if tally.dropped]
+        yield Line(f"{report.name} is complete: {'; '.join([items, *dropped])}", "good")
     facts = [f"version {short(report.version)}"]
     facts += [f"run {report.run_id}"] if report.run_id else []
     yield Line(f"{report.folder} ({', '.join([*facts, duration(report.seconds)])})")
@@ -91,9 +155,16 @@ def _shortage(report: Report) -> str | None:
     return f"{_found(report, short)}; {missing} missing{causes}"
 
 
-def _found(report: Report, stages: tuple[Stage, ...] | list[Stage]) -> str:
-    """ "11 of 11 tags, 472 of 480 answers"."""
-    return ", ".join(f"{report.count(stage):,} of {number_of(report.expected.of(stage), stage)}" for stage in stages)
+def _found(report: Report, stages: Iterable[str]) -> str:
+    """ "11 of 11 tags, 472 of 480 answers"; what is whole and smaller than declared stands by itself: "94 answers"."""
+    return ", ".join(_of_wanted(report, stage) for stage in stages)
+
+
+def _of_wanted(report: Report, stage: str) -> str:
+    count, wanted = report.count(stage), report.wanted(stage)
+    if not report.missing(stage) and (count < report.expected[stage] or not report.graph[stage].asks):
+        return number_of(count, stage)
+    return f"{count:,} of {number_of(wanted, stage)}"
 
 
 def _inside(file: Path, folder: Path) -> Path:

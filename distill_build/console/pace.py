@@ -6,14 +6,14 @@ much as those before them. Downstream requests, which are the slow ones, so weig
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distill_build.console.words import elapsed, money, rate, rough_duration, tokens
-from distill_build.settings import Settings, Stage
-from distill_build.stages.report import Expected
-from distill_build.stages.tally import STAGES, Tally
+from distill_build.settings import Settings
+from distill_build.stages.declared import declared
+from distill_build.stages.tally import StageTally, Tally
 
 if TYPE_CHECKING:
     from distill_build.stages.plan import Plan
@@ -23,12 +23,13 @@ WINDOW_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class StageView:
-    """One bar: items made and given up of those declared."""
+    """One bar: items made and given up of those that are to be. A transform makes verdicts, some to drop a row."""
 
-    stage: Stage
+    stage: str
     made: int
     missing: int
     declared: int
+    dropped: int = 0
 
     @property
     def left(self) -> int:
@@ -73,10 +74,10 @@ class Forecast:
     plan: "Plan"
     settings: Settings
 
-    def per_request(self, stage: Stage) -> int:
-        return 1 if stage == "answers" else int(getattr(self.settings.per_request, stage))
+    def per_request(self, stage: str) -> int:
+        return declared(self.settings).per_request.get(stage, 1)
 
-    def takes_part(self, stage: Stage) -> bool:
+    def takes_part(self, stage: str) -> bool:
         planned = self.plan.stages[stage]
         return bool(planned.calls or planned.cached)
 
@@ -87,12 +88,12 @@ class Pace:
     def __init__(
         self,
         tally: Tally,
-        expected: Expected,
+        expected: Mapping[str, int],
         in_flight: Callable[[], int],
         forecast: Forecast | None,
         clock: Callable[[], float],
     ) -> None:
-        """`clock` gives seconds that only go up."""
+        """`expected` are items of a full tree, by stage; `clock` gives seconds that only go up."""
         self._tally = tally
         self._expected = expected
         self._in_flight = in_flight
@@ -122,11 +123,16 @@ class Pace:
 
     def _stages(self) -> list[StageView]:
         return [
-            StageView(stage, counts.made, counts.missing, self._expected.of(stage))
-            for stage in STAGES
-            if (counts := self._tally.stages[stage]).made
-            or (self._expected.of(stage) and (self._forecast is None or self._forecast.takes_part(stage)))
+            StageView(stage, counts.judged or counts.made, counts.missing, self._wanted(stage, counts), counts.dropped)
+            for stage, counts in self._tally.stages.items()
+            if counts.made
+            or counts.judged
+            or (self._expected[stage] and (self._forecast is None or self._forecast.takes_part(stage)))
         ]
+
+    def _wanted(self, stage: str, counts: StageTally) -> int:
+        """Items that there are to be: none that would hang on what was dropped."""
+        return max(0, self._expected[stage] - counts.spared)
 
     def _rate(self, now: float) -> float | None:
         """Requests per second over the last while; None before there is one."""
@@ -151,11 +157,13 @@ class Pace:
             work += self._requests_left(view) * (each or 0.0)
         return work * (now - self._first_request) / done
 
-    def _seconds_each(self, stage: Stage) -> float | None:
+    def _seconds_each(self, stage: str) -> float | None:
         """What a request of `stage` takes: as seen in this build, else as the plan says."""
         counts = self._tally.stages[stage]
         if counts.asked:
             return counts.seconds / counts.asked
+        if counts.judged:
+            return 0.0
         if self._forecast is None:
             return None
         planned, settings = self._forecast.plan, self._forecast.settings

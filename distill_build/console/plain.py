@@ -54,7 +54,7 @@ class PlainScreen:
         self._stream.flush()
 
     def table(self, grid: Grid) -> None:
-        for text in grid.fitted(self.width).lines():
+        for text in grid.within(self.width).lines():
             self.line(Line(text))
 
     @contextmanager
@@ -99,6 +99,9 @@ class JobScreen(PlainScreen):
 
 def progress_line(view: View) -> str:
     """ "tags 11/11, questions 40/60, answers 112/480; 32 in flight, 3.4 requests/s, …"."""
-    bars = ", ".join(f"{bar.stage} {bar.made}/{bar.declared}" for bar in view.stages)
+    bars = ", ".join(
+        f"{bar.stage} {bar.made}/{bar.declared}" + (f" ({bar.dropped:,} dropped)" if bar.dropped else "")
+        for bar in view.stages
+    )
     failed = [f"{number_of(view.missing, 'items')} failed"] if view.missing else []
     return f"{bars}; {', '.join([*failed, *view.facts()])}"

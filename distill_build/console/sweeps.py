@@ -6,19 +6,19 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from distill_build.console.forecast import cap
-from distill_build.console.job_names import called
 from distill_build.console.outcome import Line, edited
-from distill_build.console.sweep_table import NOTHING, Column, SweepTable
+from distill_build.console.sweep_table import NOTHING, Column, SweepTable, called
 from distill_build.console.words import duration, money, rough_duration, rough_money, tokens
+from distill_build.graph import in_order
 from distill_build.records import number_of, short
-from distill_build.settings import Budget, Stage
-from distill_build.stages.tally import STAGES
+from distill_build.settings import Budget
+from distill_build.stages.declared import graph_of
 
 if TYPE_CHECKING:
     from distill_build.stages.plan import Plan
-    from distill_build.sweeps.done import Done
-    from distill_build.sweeps.goals import Goal
     from distill_build.sweeps.jobs import Job, Sweep
+    from distill_build.sweeps.objectives import Target
+    from distill_build.sweeps.outcome import SweepReport
     from distill_build.sweeps.planning import SweepPlan
     from distill_build.sweeps.results import Row, Union
 
@@ -39,14 +39,15 @@ def plan_lines(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:
 def plan_table(sweep: "Sweep", plan: "SweepPlan") -> SweepTable:
     """A row for each job by itself, and what all of them take together."""
     usd = rough_money(plan.union.cost.usd)
-    requests: dict[str, Callable[[Plan], str]] = {stage: partial(_requests, stage) for stage in STAGES}
+    asking = [stage for stage, planned in plan.union.stages.items() if planned.calls or planned.cached]
+    requests: dict[str, Callable[[Plan], str]] = {stage: partial(_requests, stage) for stage in asking}
     counts = {"cached": _cached, **requests, "tokens": _tokens}
     columns = [
         *(Column(head, [count(each) for each in plan.jobs], count(plan.union)) for head, count in counts.items()),
         Column("cost alone", [rough_money(each.cost.usd) for each in plan.jobs], usd),
         Column("its share", [rough_money(share) for share in plan.shares], usd),
     ]
-    return SweepTable(sweep.jobs, columns, ("cached", "its share", "tags"), "see -v, or --json")
+    return SweepTable(sweep.jobs, columns, ("cached", "its share", *asking[:-1]), "see -v, or --json")
 
 
 def plan_footnotes(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:
@@ -60,7 +61,9 @@ def plan_footnotes(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:
         f"{about}{number_of(plan.union.calls, 'requests')} together, {plan.calls:,} one by one"
         f"{_saved(cost.usd, plan.usd)}; {rough_duration(cost.seconds)}"
     )
-    yield Line("tags, questions and answers count requests to ask; tokens, cost and time are estimated", "quiet")
+    asked = [stage for stage, planned in plan.union.stages.items() if planned.calls]
+    counts = f"{', '.join(asked[:-1])} and {asked[-1]} count" if len(asked) > 1 else f"{asked[0]} counts"
+    yield Line(f"{counts} requests to ask; tokens, cost and time are estimated", "quiet")
     yield from cap(plan.union, budget)
 
 
@@ -68,8 +71,8 @@ def _cached(plan: "Plan") -> str:
     return f"{sum(stage.cached for stage in plan.stages.values()):,}"
 
 
-def _requests(stage: Stage, plan: "Plan") -> str:
-    return f"{plan.stages[stage].calls:,}"
+def _requests(stage: str, plan: "Plan") -> str:
+    return f"{plan.stages[stage].calls:,}" if stage in plan.stages else NOTHING
 
 
 def _tokens(plan: "Plan") -> str:
@@ -93,17 +96,19 @@ SHOWN_AS: dict[str, str] = {
 """Objectives that have a column in any case."""
 
 
-def report_table(done: "Done", goals: Sequence["Goal"] = ()) -> SweepTable:
-    """A row for each job: what it holds, how varied it is, and what that has cost; the best marked as `goals` say."""
-    from distill_build.sweeps.goals import best_of  # builds by themselves need none of it
+def report_table(report: "SweepReport", targets: Sequence["Target"] = ()) -> SweepTable:
+    """A row for each job: what it holds, how varied it is, and what that has cost; the best marked as `targets` say."""
+    from distill_build.sweeps.objectives import pareto_optimal  # builds by themselves need none of it
     from distill_build.sweeps.results import RESULTS
 
-    rows, union = done.results.rows, done.results.union
+    rows, union = report.results.rows, report.results.union
     usd = money(union.usd)
-    sought = [goal for goal in goals if goal.objective not in SHOWN_AS]
+    sought = [target for target in targets if target.objective not in SHOWN_AS]
+    graphs = [graph_of(job.settings) for job in report.sweep.jobs]
+    stages = in_order([shape.name for shape in graph if shape.kind != "transform"] for graph in graphs)
     columns = [
-        *(_column(goal.objective, rows, partial(_sought, goal)) for goal in sought),
-        *(_column(stage, rows, partial(_count, stage)) for stage in STAGES),
+        *(_column(target.objective, rows, partial(_sought, target)) for target in sought),
+        *(_column(stage, rows, partial(_count, stage)) for stage in stages),
         _column("unique", rows, lambda row: _percent(row.unique)),
         _column("near-dup", rows, lambda row: _percent(row.near_duplicates)),
         _column("leaves", rows, lambda row: _percent(row.leaf_coverage)),
@@ -120,18 +125,21 @@ def report_table(done: "Done", goals: Sequence["Goal"] = ()) -> SweepTable:
     ]
     cheap = ("tokens",) if union.usd else ()  # they say no more than the price
     return SweepTable(
-        done.sweep.jobs,
+        report.sweep.jobs,
         columns,
-        (*cheap, "tags", "its share", "leaves", "tokens", "answers", "near-dup", "failed", "cost alone", "version"),
+        (
+            *(*cheap, *stages[:-2], "its share", "leaves", "tokens", *stages[-1:]),
+            *("near-dup", "failed", "cost alone", "version", *stages[-2:-1]),
+        ),
         f"see -v, or {RESULTS} in the sweep's folder",
-        kept=frozenset(SHOWN_AS[goal.objective] for goal in goals if goal.objective in SHOWN_AS),
-        best=best_of(rows, goals, {name for name, report in done.reports.items() if report.stopped}),
+        kept=frozenset(SHOWN_AS[target.objective] for target in targets if target.objective in SHOWN_AS),
+        best=pareto_optimal(rows, targets, {name for name, each in report.reports.items() if each.stopped}),
     )
 
 
-def marked(goals: Sequence["Goal"]) -> Line:
+def marked(targets: Sequence["Target"]) -> Line:
     """What the mark in the table means."""
-    sought = [f"{goal.objective} ({goal.direction})" for goal in goals]
+    sought = [f"{target.objective} ({target.direction})" for target in targets]
     together = f"; with {len(sought)} numbers, those that no other job beats in all of them" if len(sought) > 1 else ""
     return Line(f"* best by {' and '.join(sought)}{together}", "quiet")
 
@@ -141,15 +149,15 @@ def _column(head: str, rows: Sequence["Row"], cell: Callable[["Row"], str], tota
     return Column(head, [cell(row) if row.error is None else NOTHING for row in rows], total)
 
 
-def _count(stage: Stage, row: "Row") -> str:
+def _count(stage: str, row: "Row") -> str:
     return f"{row.counts[stage]:,}" if stage in row.counts else NOTHING
 
 
-def _sought(goal: "Goal", row: "Row") -> str:
-    value = goal.of(row)
+def _sought(target: "Target", row: "Row") -> str:
+    value = target.of(row)
     if value is None:
         return NOTHING
-    return f"{value:,.0f}" if goal.objective == "calls" else f"{value:.2%}"
+    return f"{value:,.0f}" if target.objective == "calls" else f"{value:.2%}"
 
 
 def _spent(of: "Row | Union") -> int:
@@ -164,45 +172,45 @@ def _percent(share: float | None) -> str:
     return f"{share:.2%}" if rounded in ("0%", "100%") and share not in (0, 1) else rounded
 
 
-def ending(done: "Done") -> Iterator[Line]:
+def ending(report: "SweepReport") -> Iterator[Line]:
     """What is said below the table and its notes."""
-    yield from troubles(done)
-    tally, jobs = done.tally, number_of(len(done.sweep.jobs), "jobs")
-    if not done.reports and not done.errors:
+    yield from troubles(report)
+    tally, jobs = report.tally, number_of(len(report.sweep.jobs), "jobs")
+    if not report.reports and not report.errors:
         yield Line(f"{jobs} up to date; nothing was asked", "good")
     else:
         price = "" if not tally.usd else f" for {money(tally.usd)}"
-        yield Line(f"{number_of(tally.asked, 'requests')} answered{price}{_behind(done)}")
-    yield Line(f"{done.sweep.folder} ({duration(done.seconds)})")
+        yield Line(f"{number_of(tally.asked, 'requests')} answered{price}{_behind(report)}")
+    yield Line(f"{report.sweep.folder} ({duration(report.seconds)})")
 
 
-def _behind(done: "Done") -> str:
-    together, alone = done.results.union.calls, sum(row.calls for row in done.results.rows)
+def _behind(report: "SweepReport") -> str:
+    together, alone = report.results.union.calls, sum(row.calls for row in report.results.rows)
     return f"; the jobs rest on {together:,} together, {alone:,} one by one" if alone > together else ""
 
 
-def troubles(done: "Done") -> Iterator[Line]:
+def troubles(report: "SweepReport") -> Iterator[Line]:
     """What nobody may miss: jobs that failed, a cap that was reached, missing items."""
-    yield from failed(done)
-    for sentence in dict.fromkeys(report.stopped for report in done.reports.values() if report.stopped):
+    yield from failed(report)
+    for sentence in dict.fromkeys(each.stopped for each in report.reports.values() if each.stopped):
         yield Line(sentence, "bad")
-    for report in done.reports.values():
-        for copy in report.edited_by_hand:
+    for each in report.reports.values():
+        for copy in each.edited_by_hand:
             yield edited(copy)
-    short = [called(job) for job, row in zip(done.sweep.jobs, done.results.rows, strict=True) if row.failures]
+    short = [called(job) for job, row in zip(report.sweep.jobs, report.results.rows, strict=True) if row.failures]
     if short:
-        place = done.sweep.folder / "*" / "failures.jsonl"
+        place = report.sweep.folder / "*" / "failures.jsonl"
         yield Line(f"items are missing in {', '.join(short)}: see {place}", "warning")
 
 
-def failed(done: "Done") -> Iterator[Line]:
+def failed(report: "SweepReport") -> Iterator[Line]:
     """Why jobs failed, a cause once; of many causes the first few."""
     causes: dict[str, list[Job]] = {}
-    for job in done.sweep.jobs:
-        if (error := done.errors.get(job.name)) is not None:
-            causes.setdefault(str(error).replace(str(job.folder), str(done.sweep.folder / "*")), []).append(job)
+    for job in report.sweep.jobs:
+        if (error := report.errors.get(job.name)) is not None:
+            causes.setdefault(str(error).replace(str(job.folder), str(report.sweep.folder / "*")), []).append(job)
     for sentence, jobs in islice(causes.items(), CAUSES_SHOWN):
-        said = sentence if len(jobs) > 1 else str(done.errors[jobs[0].name])
+        said = sentence if len(jobs) > 1 else str(report.errors[jobs[0].name])
         yield Line(f"failed: {', '.join(map(called, jobs))}: {said}", "bad")
     more = [called(job) for jobs in list(causes.values())[CAUSES_SHOWN:] for job in jobs]
     if more:

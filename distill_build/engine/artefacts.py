@@ -123,43 +123,48 @@ class ArtefactWriter:
 
 
 class Spool:
-    """Rows written in the order in which they come, to be read back in another. Not synced: it ends with the run."""
+    """Rows written in the order in which they come, to be read back in another. Not synced: it ends with the run.
+
+    No file is open between calls: many builds at once have many spools, and a process may have few files.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """None keeps them in memory."""
-        if path is None:
-            self.file: BinaryIO = io.BytesIO()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = path.open("w+b", buffering=COPY_BYTES)
+        self._path = path
+        self._waiting = bytearray()
         self._end = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.file.close()
-
     def append(self, data: bytes) -> int:
-        """The place (in bytes) at which `data` begins."""
+        """The place (in bytes) at which `data` begins. What was appended is written a good deal at a time."""
         start = self._end
-        self.file.write(data)
+        self._waiting += data
         self._end += len(data)
+        if self._path is not None and len(self._waiting) >= COPY_BYTES:
+            self._write(self._path)
         return start
 
     def read(self, start: int, length: int) -> bytes:
         """What was appended at `start`."""
-        self.file.seek(start)
-        data = self.file.read(length)
-        self.file.seek(self._end)
-        return data
+        written = self._end - len(self._waiting)
+        if start >= written:
+            return bytes(self._waiting[start - written : start - written + length])
+        with self.reader() as file:
+            file.seek(start)
+            return file.read(length)
 
     def reader(self) -> BinaryIO:
-        """The file, with all that was appended readable."""
-        self.file.flush()
-        return self.file
+        """A file from which all that was appended can be read; the caller closes it."""
+        if self._path is None:
+            return io.BytesIO(self._waiting)
+        self._write(self._path)
+        return self._path.open("rb")
+
+    def _write(self, path: Path) -> None:
+        first = self._end == len(self._waiting)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb" if first else "ab") as file:
+            file.write(self._waiting)
+        self._waiting.clear()
 
 
 def replace_file(path: Path, data: bytes) -> None:

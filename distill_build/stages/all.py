@@ -1,7 +1,6 @@
 """The stages of one build, from its settings: ours and the user's own, by name, in order."""
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -54,26 +53,6 @@ class Stages:
         """The roles that work, each once."""
         return tuple(dict.fromkeys(role for stage in self.asking for role in stage.recipes))
 
-    @cached_property
-    def expected(self) -> dict[str, int]:
-        """Rows of every stage of a full tree, as the settings declare it; a transform's are those that it judges."""
-        found: dict[str, int] = {}
-        for stage in self:
-            found[stage.name] = self._expected(stage, found)
-        return found
-
-    def _expected(self, stage: Stage, above: Mapping[str, int]) -> int:
-        depth, tree = self.settings.depth, self.tree
-        levels = [_product(tree.wanted(level) for level in range(below + 1)) for below in range(depth)]
-        match stage:
-            case ListStage() if stage is tree:
-                return sum(levels)
-            case ListStage():
-                return levels[-1] * stage.wanted(depth)
-            case MapStage():
-                return above[stage.shape.after or ""] * stage.results
-        return above[stage.shape.parent or ""]
-
     def exporting(self, until: str) -> Stage | None:
         """The stage that feeds the exports: the last that says how; None where a build up to `until` writes none."""
         if until != END:
@@ -95,10 +74,3 @@ def _made(shape: Shape, settings: Settings, before: list[str], prompts: "Prompts
     if issubclass(kind, (TransformStage, GroupStage)):
         return kind(shape, own, settings, before)
     raise AssertionError(f"{shape.name} is of no kind")
-
-
-def _product(numbers: Iterator[int]) -> int:
-    product = 1
-    for number in numbers:
-        product *= number
-    return product

@@ -61,7 +61,7 @@ class Asking:
         self.store = store
         self.ledger = ledger
         self.basis = basis
-        self.tally = Tally()
+        self.tally = Tally.of(STAGES)
         self.name = name
         roles, budget = roles_of(session.settings, name), session.settings.budget
         self.shared = shared or Shared(roles, budget, ledger.folder, note=note)

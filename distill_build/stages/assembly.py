@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import msgspec
 
@@ -58,7 +57,7 @@ class Kept:
 
 
 class UnitRows:
-    """Takes the rows of units as they end, and gives them back. Its files are closed with its context."""
+    """Takes the rows of units as they end, and gives them back."""
 
     def __init__(self, graph: Graph, kept: Kept, folder: Path | None, wanted: frozenset[str] | None = None) -> None:
         """`folder` takes the spools, and is where the run's other new files lie; None keeps them in memory.
@@ -70,16 +69,6 @@ class UnitRows:
         self._graph = graph
         self._wanted = frozenset(graph.names) | {SOURCES} if wanted is None else wanted
         self._spools: dict[str, Spool] = {}
-        self._old: dict[str, BinaryIO] = {}
-        self._files = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._files.close()
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
         return self.kept.recall(unit, segment, verdicts)
@@ -101,14 +90,14 @@ class UnitRows:
         return self._spool(transform, lines)
 
     def lines(self, stage: str, rows: Rows) -> Iterator[JsonObject]:
+        if not rows.length:
+            return iter(())
         if rows.kept:
-            if stage not in self._old:
-                place = self.kept.dataset.artefact(self._graph[stage].file)
-                self._old[stage] = self._files.enter_context(place.open("rb"))
-            self._old[stage].seek(rows.start)
-            data = self._old[stage].read(rows.length)
+            with self.kept.dataset.artefact(self._graph[stage].file).open("rb") as file:
+                file.seek(rows.start)
+                data = file.read(rows.length)
         else:
-            data = self._spools[stage].read(rows.start, rows.length) if rows.length else b""
+            data = self._spools[stage].read(rows.start, rows.length)
         return map(msgspec.json.decode, data.splitlines())
 
     def spool(self, name: str) -> Spool | None:
@@ -128,7 +117,7 @@ class UnitRows:
             return Rows(False, 0, 0, len(rows))
         if name not in self._spools:
             place = None if self.folder is None else self.folder / f"{name.replace('/', '-')}{SPOOL}"
-            self._spools[name] = self._files.enter_context(Spool(place))
+            self._spools[name] = Spool(place)
         data = encode_rows(rows)
         return Rows(False, self._spools[name].append(data), len(data), len(rows))
 
@@ -179,7 +168,7 @@ class _Copy:
         self._spool = spool
         self._old = old
         self._stack = stack
-        self._kept: BinaryIO | None = None
+        self._open: dict[bool, BinaryIO | None] = {True: None, False: None}
 
     def to(self, writer: ArtefactWriter, rows: Rows) -> Rows:
         """Copies rows behind what is written; returns where they lie now."""
@@ -189,12 +178,10 @@ class _Copy:
         return Rows(True, start, rows.length, rows.count)
 
     def _source(self, *, kept: bool) -> BinaryIO:
-        if not kept:
-            assert self._spool is not None, "rows that are not kept were spooled"  # noqa: S101
-            return self._spool.reader()
-        if self._kept is None:
-            self._kept = self._stack.enter_context(self._old.open("rb"))
-        return self._kept
+        if self._open[kept] is None:
+            assert kept or self._spool is not None, "rows that are not kept were spooled"  # noqa: S101
+            self._open[kept] = self._stack.enter_context(self._old.open("rb") if kept else self._spool.reader())
+        return self._open[kept]
 
 
 def failure_rows(root: Node) -> Iterator[JsonObject]:

@@ -29,7 +29,7 @@ from distill_build.stages.dataset import (
 )
 from distill_build.stages.locked import Locked
 from distill_build.stages.replacement import Replacement
-from distill_build.stages.report import Report
+from distill_build.stages.report import Report, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.versioning import keep_version, lock_of
 from distill_build.versions.lockfile import LOCK
@@ -70,11 +70,12 @@ class Finish:
             folder=dataset.folder,
             version=state.version,
             run_id=self.ledger.run_id,
-            graph=self._graph,
+            graph=state.graph,
+            until=self.options.until,
             up_to_date=False,
             seconds=seconds,
             tally=self.asking.tally,
-            expected=self.session.stages.expected,
+            expected=expected_items(self.session.settings),
             counts=state.counts,
             failures=made.failures,
             stopped=str(halt.reason) if halt.reason else None,

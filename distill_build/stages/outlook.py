@@ -32,6 +32,9 @@ class Needs(Protocol):
     def answered(self, stage: str, key: bytes) -> None:
         """One call that the cache answers; told again for each place that needs it."""
 
+    def recalled(self, item: str) -> None:
+        """What hangs on the tag with this id was taken over: its calls are those that the folder's sources name."""
+
     def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:
         """As many requests as the product of `box` says, which nobody knows yet.
 
@@ -46,6 +49,9 @@ class NoNeeds:
         """Nothing."""
 
     def answered(self, stage: str, key: bytes) -> None:
+        """Nothing."""
+
+    def recalled(self, item: str) -> None:
         """Nothing."""
 
     def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:

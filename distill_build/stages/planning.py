@@ -1,11 +1,13 @@
 """A plan: the stages walked with nobody to ask."""
 
+from distill_build.builds.nodes import Outcome, Unit
 from distill_build.builds.walk import Walk
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
 from distill_build.stages.assembly import UnitRows
 from distill_build.stages.basis import Basis
 from distill_build.stages.budget import FailureCap, Halt
+from distill_build.stages.course import course_of
 from distill_build.stages.dataset import FAILURES
 from distill_build.stages.figures import Figures, estimated_tokens
 from distill_build.stages.outlook import Estimate, Needs, NoNeeds, PlanAsk
@@ -29,34 +31,39 @@ async def make_plan(
     needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
     tally = Tally.of(session.stages.graph.names)
     plans = {stage.name: StagePlan() for stage in session.stages.asking}
-    with only_walked(session, basis, until) as rows:
-        walk = Walk(
-            session.stages,
-            until,
-            dict.fromkeys(session.stages.roles, ONE_LANE),
-            lambda crowded: Scheduler({ONE_LANE: 1}, crowded=crowded),
-            PlanAsk(store, basis.held, plans, session.asked_anew, needs),
-            rows,
-            Estimate(session.stages, graph, plans, needs),
-            tally,
-            FailureCap(0, Halt(lambda: None), session.dataset.artefact(FAILURES)),
-        )
-        walk.start()
-        await walk.scheduler.run()
+    walk = Walk(
+        session.stages,
+        until,
+        dict.fromkeys(session.stages.roles, ONE_LANE),
+        lambda crowded: Scheduler({ONE_LANE: 1}, crowded=crowded),
+        PlanAsk(store, basis.held, plans, session.asked_anew, needs),
+        PlanRows(session, basis, until, needs),
+        Estimate(session.stages, graph, plans, needs),
+        tally,
+        FailureCap(0, Halt(lambda: None), session.dataset.artefact(FAILURES)),
+    )
+    walk.start()
+    await walk.scheduler.run()
     for name, plan in plans.items():  # the requests behind what was recalled
         plan.cached += tally.stages[name].cached
     dropped = {shape.name: tally.stages[shape.name].dropped for shape in graph if shape.kind == "transform"}
     return price(session.stages, plans, Figures(session.cache_dir), lambda stage: typical(session, stage), dropped)
 
 
-def only_walked(session: Session, basis: Basis, until: str) -> UnitRows:
+class PlanRows(UnitRows):
     """Takes the rows of a walk of which nothing is written: what later segments need is held in memory."""
-    from distill_build.stages.course import course_of
 
-    loaded = {name for segment in course_of(session.stages, until) for name in segment.loaded}
-    judged = {segment.judged for segment in course_of(session.stages, until)}
-    wanted = frozenset(loaded | {session.stages.graph[name].after for name in judged if name is not None})
-    return UnitRows(session.stages.graph, basis.kept, None, frozenset(name for name in wanted if name is not None))
+    def __init__(self, session: Session, basis: Basis, until: str, needs: Needs) -> None:
+        graph, course = session.stages.graph, course_of(session.stages, until)
+        judged = {after for each in course if each.judged is not None and (after := graph[each.judged].after) is not None}
+        super().__init__(graph, basis.kept, None, frozenset(judged.union(*(each.loaded for each in course))))
+        self._needs = needs
+
+    def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
+        outcome = super().recall(unit, segment, verdicts)
+        if outcome is not None:
+            self._needs.recalled(unit.node.id)
+        return outcome
 
 
 def typical(session: Session, stage: str) -> float:

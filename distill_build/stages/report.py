@@ -1,58 +1,53 @@
 """What a build says of itself: while it runs to a `Watcher`, and at its end in a `Report`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from distill_build.settings import Settings, Stage, leaf_count
+from distill_build.graph import Graph
+from distill_build.settings import Settings
+from distill_build.stages.declared import declared
 from distill_build.stages.plan import Plan
-from distill_build.stages.tally import STAGES, Tally
+from distill_build.stages.tally import StageTally, Tally
 from distill_build.versions.lockfile import LOCK
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """Items of a full tree, as the settings declare it."""
-
-    tags: int
-    questions: int
-    answers: int
-
-    def of(self, stage: Stage) -> int:
-        """The items of `stage`."""
-        declared: int = getattr(self, stage)
-        return declared
+def expected_items(settings: Settings) -> dict[str, int]:
+    """Rows of a full tree by stage, as the settings declare it."""
+    return declared(settings).rows()
 
 
-def expected_items(settings: Settings) -> Expected:
-    """Tags, questions and answers of a full tree."""
-    breadths = [settings.breadth_at(level) for level in range(1, settings.depth + 1)]
-    leaves = leaf_count(breadths)
-    questions = leaves * settings.questions_per_tag
-    tags = sum(leaf_count(breadths[:level]) for level in range(1, settings.depth + 1))
-    return Expected(tags, questions, questions * settings.answers_per_question)
+def missing_items(graph: Graph, wanted: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
+    """Rows that are to be there and are not, by stage of `graph`; nothing for a stage that has all.
+
+    A stage that asks nobody takes the rows that there are: what those lack is missing above.
+    """
+    short = {shape.name: wanted[shape.name] - counts.get(shape.name, 0) for shape in graph if shape.asks}
+    return {stage: number for stage, number in short.items() if number > 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a build did.
 
-    `counts` are the rows of each artefact, `failures` the lines of failures.jsonl, `stopped` the sentence of a
-    cap that was reached, `duplicates` the questions that stand under an earlier parent too, `edited` the copies
-    of files that were not as last written here. `run_id` is None and `up_to_date` true where there was nothing to do.
+    `expected` are the rows of a full tree, `counts` those of each artefact, `failures` the lines of failures.jsonl,
+    `stopped` the sentence of a cap that was reached, `duplicates` the questions that stand under an earlier parent too,
+    `edited` the copies of files that were not as last written here. `run_id` is None and `up_to_date` true where there
+    was nothing to do.
     """
 
     name: str
     folder: Path
+    graph: Graph
     version: str
     run_id: str | None
     until: str
     up_to_date: bool
     seconds: float
     tally: Tally
-    expected: Expected
+    expected: dict[str, int]
     counts: dict[str, int]
     failures: int
     stopped: str | None
@@ -61,17 +56,27 @@ class Report:
     edited: tuple[Path, ...]
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
-        """The stages that this build was to reach."""
-        return STAGES[: STAGES.index(self.until) + 1] if self.until in STAGES else STAGES
+    def stages(self) -> dict[str, StageTally]:
+        """The stages that this build was to reach, with what it did for them, in graph order."""
+        return {stage: self.tally.stages[stage] for stage in self.graph.reached(self.until)}
 
-    def count(self, stage: Stage) -> int:
+    @property
+    def transforms(self) -> dict[str, StageTally]:
+        """Those among them that judge rows."""
+        return {stage: tally for stage, tally in self.stages.items() if self.graph[stage].kind == "transform"}
+
+    def count(self, stage: str) -> int:
         """Rows of `stage`."""
         return self.counts.get(stage, 0)
 
-    def missing(self, stage: Stage) -> int:
-        """Items of `stage` that were declared and are not there."""
-        return max(0, self.expected.of(stage) - self.count(stage))
+    def wanted(self, stage: str) -> int:
+        """Rows of `stage` that there are to be: what hangs on nothing, since that was dropped, is not wanted."""
+        return self.expected[stage] - self.tally.stages[stage].spared
+
+    def missing(self, stage: str) -> int:
+        """Rows of `stage` that are to be there and are not."""
+        wanted = {stage: self.wanted(stage) for stage in self.stages}
+        return missing_items(self.graph.up_to(self.until), wanted, self.counts).get(stage, 0)
 
     @property
     def edited_by_hand(self) -> tuple[Path, ...]:
@@ -97,5 +102,7 @@ class Watcher(Protocol):
     def plan(self, plan: Plan, settings: Settings) -> None:
         """What is about to be asked, before the first request."""
 
-    def progress(self, tally: Tally, expected: Expected, in_flight: Callable[[], int]) -> AbstractContextManager[None]:
+    def progress(
+        self, tally: Tally, expected: dict[str, int], in_flight: Callable[[], int]
+    ) -> AbstractContextManager[None]:
         """Shows `tally` as it grows, for as long as the context lasts."""

@@ -1,12 +1,16 @@
 """What a build has done so far, counted by stage. Commands and the console read it; nothing here decides."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from distill_build.models.base import Prices
 from distill_build.records import Usage
-from distill_build.settings import Stage
+from distill_build.stages.default import DEFAULT
 
-STAGES: tuple[Stage, ...] = ("tags", "questions", "answers")
+STAGES = DEFAULT.names
+"""For whoever has no graph at hand yet."""
 
 
 @dataclass(slots=True)
@@ -16,6 +20,10 @@ class StageTally:
     `found` counts calls that the cache answered, `answered` those that a model did, and `asked` its responses, re-asks
     among them; `made` and `missing` count items. `answered_before` are those of the answered that a walk which is not
     the first finds again. `seconds` adds up the time of the requests. `usd` is None without prices.
+
+    Of a transform, `judged` counts the rows that it looked at, `dropped` those that it did not keep, and `why` the
+    reasons, of which a row may have several. `spared` counts rows that are not made since what they would hang on was
+    dropped: they are not missing.
     """
 
     found: int = 0
@@ -28,6 +36,10 @@ class StageTally:
     completion_tokens: int = 0
     usd: float | None = 0.0
     seconds: float = 0.0
+    judged: int = 0
+    dropped: int = 0
+    spared: int = 0
+    why: Counter[str] = field(default_factory=Counter)
 
     @property
     def cached(self) -> int:
@@ -37,7 +49,15 @@ class StageTally:
     def count_anew(self) -> None:
         """Forgets what was found, and keeps what was asked: the tree is walked once more."""
         self.answered_before = self.answered
-        self.found = self.made = self.missing = 0
+        self.found = self.made = self.missing = self.judged = self.dropped = self.spared = 0
+        self.why.clear()
+
+    def judge(self, reasons: Iterable[str], *, kept: bool) -> None:
+        """Adds a transform's verdict on one row."""
+        self.judged += 1
+        self.dropped += not kept
+        if not kept:
+            self.why.update(reasons)
 
     def spend(self, usage: Usage, prices: Prices, seconds: float) -> None:
         """Adds one response of a model."""
@@ -51,9 +71,14 @@ class StageTally:
 
 @dataclass(slots=True)
 class Tally:
-    """All stages together."""
+    """All stages together, by name in graph order."""
 
-    stages: dict[Stage, StageTally] = field(default_factory=lambda: {stage: StageTally() for stage in STAGES})
+    stages: dict[str, StageTally] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stages: Iterable[str]) -> Self:
+        """A tally in which nothing has happened yet."""
+        return cls({stage: StageTally() for stage in stages})
 
     @property
     def asked(self) -> int:

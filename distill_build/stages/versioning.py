@@ -6,10 +6,10 @@ from pathlib import Path
 from distill_build.engine.manifest import canonical
 from distill_build.engine.reading import writable
 from distill_build.settings import Settings
+from distill_build.stages import report
 from distill_build.stages.dataset import ARTEFACTS, EXPORTS, KEPT, Dataset, State
-from distill_build.stages.report import expected_items
 from distill_build.stages.session import Session
-from distill_build.stages.tally import STAGES, Tally
+from distill_build.stages.tally import Tally
 from distill_build.versions.archive import Archive, Predecessor, Spent, Version
 from distill_build.versions.lockfile import LOCK, Lock, facts_of, sound_lock
 from distill_build.versions.snapshot import take_snapshot
@@ -38,10 +38,9 @@ def lock_of(state: State, settings: Settings) -> Lock:
 
 def missing_items(state: State, settings: Settings) -> dict[str, int]:
     """Items that were declared and are not there, by stage; nothing for a stage that has all, or was not reached."""
-    expected = expected_items(settings)
-    reached = STAGES[: STAGES.index(state.until) + 1] if state.until in STAGES else STAGES
-    short = {stage: expected.of(stage) - state.counts[stage] for stage in reached}
-    return {stage: number for stage, number in short.items() if number > 0}
+    expected = report.expected_items(settings)
+    wanted = {stage: rows - state.spared.get(stage, 0) for stage, rows in expected.items()}
+    return report.missing_items(state.graph.up_to(state.until), wanted, state.counts)
 
 
 def register(session: Session) -> None:

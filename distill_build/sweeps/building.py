@@ -20,6 +20,7 @@ from distill_build.engine.lock import LockHeldError
 from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store, open_store
 from distill_build.errors import DistillError, InterruptedBuildError
+from distill_build.graph import in_order
 from distill_build.models.factory import check
 from distill_build.options import Options
 from distill_build.settings import Budget, Settings
@@ -31,14 +32,12 @@ from distill_build.stages.finishing import Finish
 from distill_build.stages.locked import locked_of
 from distill_build.stages.plan import Plan
 from distill_build.stages.replacement import new_files, only_run_at_once
-from distill_build.stages.report import Expected, Report, Watcher, expected_items
+from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.sharing import Calls, Shared
-from distill_build.stages.tally import STAGES
 from distill_build.stages.versioning import register
+from distill_build.sweeps.outcome import JobOutcomes, SumOfTallies, folder_error
 from distill_build.sweeps.planning import Planning, SweepPlan
-from distill_build.sweeps.ready import Ready, of_job
-from distill_build.sweeps.tallies import SumOfTallies
-from distill_build.sweeps.work import Work, of_folder
+from distill_build.sweeps.prepared import PreparedJob, of_job
 
 JOBS_AT_ONCE = 32
 """Each has some files open, and steps that wait at the gates."""
@@ -57,15 +56,20 @@ class SweepWatcher(Watcher, Protocol):
 class Planned:
     """A job with something to do. `may_ask` says whether anything may be sent for it."""
 
-    ready: Ready
+    prepared: PreparedJob
     plan: Plan
     may_ask: bool
 
 
 def build_together(
-    folder: Path, stale: Sequence[Ready], options: Options, console: SweepWatcher, run_id: str, work: Work
+    folder: Path,
+    stale: Sequence[PreparedJob],
+    options: Options,
+    console: SweepWatcher,
+    run_id: str,
+    outcomes: JobOutcomes,
 ) -> None:
-    """Builds the jobs that are not up to date; `work` takes what comes of each, as it comes.
+    """Builds the jobs that are not up to date; `outcomes` takes what comes of each, as it comes.
 
     The caller holds the sweep's lock; `folder` is the sweep's. Raises ConfigurationError before anything is sent,
     InterruptedBuildError when what was in flight has come.
@@ -74,33 +78,39 @@ def build_together(
     with prepared_cache(session, console):
         store = open_store(session.cache_dir)
         try:
-            asyncio.run(_Together(folder, store, options, console, run_id, work).build(stale))
+            asyncio.run(_Together(folder, store, options, console, run_id, outcomes).build(stale))
         finally:
             store.close()
 
 
 class _Together:
     def __init__(
-        self, folder: Path, store: Responses, options: Options, console: SweepWatcher, run_id: str, work: Work
+        self,
+        folder: Path,
+        store: Responses,
+        options: Options,
+        console: SweepWatcher,
+        run_id: str,
+        outcomes: JobOutcomes,
     ) -> None:
         self._folder = folder
         self._store = store
         self._options = options
         self._console = console
         self._run_id = run_id
-        self._work = work
+        self._outcomes = outcomes
         self._tally = SumOfTallies()
         self._room = asyncio.Semaphore(JOBS_AT_ONCE)
         self._ending = asyncio.Lock()
 
-    async def build(self, stale: Sequence[Ready]) -> None:
+    async def build(self, stale: Sequence[PreparedJob]) -> None:
         planning = Planning(self._store, self._options, self._console.note)
         planned: list[Planned] = []
-        for ready in stale:
+        for prepared in stale:
             try:
-                planned.append(await self._plan(ready, planning))
+                planned.append(await self._plan(prepared, planning))
             except (DistillError, OSError) as error:
-                self._work.note(ready, of_folder(ready, error))
+                self._outcomes.note(prepared, folder_error(prepared, error))
         asking, together = [each for each in planned if each.may_ask], planning.together()
         check_models(asking)
         if asks := any(each.plan.calls for each in asking):
@@ -111,27 +121,27 @@ class _Together:
         finally:
             await shared.models.close()
 
-    async def _plan(self, ready: Ready, planning: Planning) -> Planned:
-        plan = await planning.add(ready)
-        locked = locked_of(ready.dataset, self._options)
+    async def _plan(self, prepared: PreparedJob, planning: Planning) -> Planned:
+        plan = await planning.add(prepared)
+        locked = locked_of(prepared.dataset, self._options)
         if locked is not None:
-            locked.refuse_requests(plan, ready.session)
+            locked.refuse_requests(plan, prepared.session)
         forbidden = locked is not None or self._options.offline or self._options.frozen
-        return Planned(ready, plan, not forbidden and isinstance(self._store, Store))
+        return Planned(prepared, plan, not forbidden and isinstance(self._store, Store))
 
     def _shared(self, planned: Sequence[Planned]) -> Shared:
         roles = {
             name: role
             for each in planned
-            for name, role in roles_of(each.ready.job.settings, each.ready.job.name).items()
+            for name, role in roles_of(each.prepared.job.settings, each.prepared.job.name).items()
         }
-        budget = planned[0].ready.job.settings.budget if planned else Budget()
+        budget = planned[0].prepared.job.settings.budget if planned else Budget()
         log_dir = self._folder / "runs" / self._run_id
-        calls, note = Calls(paid=self._work.paid), self._console.note
+        calls, note = Calls(paid=self._outcomes.paid), self._console.note
         return Shared(roles, budget, log_dir, builds=len(planned), calls=calls, note=note)
 
     async def _build_all(self, planned: Sequence[Planned], shared: Shared, *, shows_progress: bool) -> None:
-        expected = sum_of_expected([each.ready.job.settings for each in planned])
+        expected = sum_of_expected([each.prepared.job.settings for each in planned])
         progress = self._console.progress(self._tally, expected, lambda: shared.models.in_flight)
         with (
             interruptible(shared, self._console.note, "finished jobs have their files; run the sweep again to go on"),
@@ -143,20 +153,20 @@ class _Together:
             raise error  # a bug first: it has interrupted the others
 
     async def _build(self, planned: Planned, shared: Shared) -> None:
-        ready = planned.ready
+        prepared = planned.prepared
         try:
-            async with self._turn(ready, shared):
-                self._work.note(ready, await self._run(planned, shared))
+            async with self._turn(prepared, shared):
+                self._outcomes.note(prepared, await self._run(planned, shared))
         except InterruptedBuildError:
             raise
         except (DistillError, OSError) as error:
-            self._work.note(ready, of_folder(ready, error))
+            self._outcomes.note(prepared, folder_error(prepared, error))
         except BaseException:
             shared.end(InterruptedBuildError("the sweep ended with the error of one of its jobs"))
             raise
 
     @asynccontextmanager
-    async def _turn(self, ready: Ready, shared: Shared) -> AsyncIterator[None]:
+    async def _turn(self, prepared: PreparedJob, shared: Shared) -> AsyncIterator[None]:
         """Holds the job's lock, and a place among the jobs at once.
 
         Where another process has the lock, other jobs take the place meanwhile, and an interruption ends the waiting.
@@ -167,10 +177,12 @@ class _Together:
                 shared.refuse_if_ended()
                 with ExitStack() as held:
                     try:
-                        held.enter_context(only_run_at_once(ready.dataset, self._run_id))
+                        held.enter_context(only_run_at_once(prepared.dataset, self._run_id))
                     except LockHeldError as holder:
                         if not told:
-                            self._console.note(f"{ready.job.words}: waiting for {holder} of {ready.dataset.folder}")
+                            self._console.note(
+                                f"{prepared.job.words}: waiting for {holder} of {prepared.dataset.folder}"
+                            )
                         told = True
                     else:
                         yield
@@ -178,15 +190,15 @@ class _Together:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _run(self, planned: Planned, shared: Shared) -> Report:
-        session, options, started = planned.ready.session, self._options, time.monotonic()
+        session, options, started = planned.prepared.session, self._options, time.monotonic()
         dataset = session.dataset
         ledger = Ledger(dataset.runs, self._run_id)
         with closing(ledger), new_files(dataset, self._run_id) as new:
             register(session)
             basis = basis_of(session, options)
-            asking = Asking(session, options, self._store, ledger, basis, shared, planned.ready.job.name)
+            asking = Asking(session, options, self._store, ledger, basis, shared, planned.prepared.job.name)
             ledger.write("plan", target=asking.target, **planned.plan.row())
-            for tally in (self._tally, self._work.tally):  # of these jobs, and of all batches
+            for tally in (self._tally, self._outcomes.tally):  # of these jobs, and of all batches
                 tally.add(asking.tally)
             rows = LeafRows(new, basis.kept)
             try:
@@ -201,20 +213,16 @@ class _Together:
 def check_models(planned: Sequence[Planned]) -> None:
     """Raises ConfigurationError for a missing key or engine of any job before anything is sent."""
     for each in planned:
-        settings = each.ready.job.settings
-        for stage in STAGES:
-            if each.plan.stages[stage].calls:
+        settings = each.prepared.job.settings
+        for stage, planning in each.plan.stages.items():
+            if planning.calls:
                 try:
                     check(settings.role(stage))
                 except DistillError as error:
-                    raise of_job(each.ready.job, len(planned))(error) from error
+                    raise of_job(each.prepared.job, len(planned))(error) from error
 
 
-def sum_of_expected(all_settings: Sequence[Settings]) -> Expected:
+def sum_of_expected(all_settings: Sequence[Settings]) -> dict[str, int]:
     """Items of all full trees."""
     each = [expected_items(settings) for settings in all_settings]
-    return Expected(
-        sum(items.tags for items in each),
-        sum(items.questions for items in each),
-        sum(items.answers for items in each),
-    )
+    return {stage: sum(items.get(stage, 0) for items in each) for stage in in_order(each)}

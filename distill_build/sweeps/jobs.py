@@ -11,9 +11,11 @@ import msgspec
 
 from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError
+from distill_build.graph import in_order
 from distill_build.models.base import Limits
 from distill_build.records import JsonObject
-from distill_build.settings import ROLE_OF_STAGE, Settings
+from distill_build.settings import Settings
+from distill_build.stages.declared import model_of, roles_in_use
 from distill_build.stages.recipe import NOT_IDENTITY
 from distill_build.sweeps.variants import Choice, Variant
 
@@ -104,9 +106,12 @@ def refuse_several(all_settings: Sequence[Settings]) -> None:
     for key in ONE_FOR_ALL:
         if any(getattr(settings, key) != getattr(all_settings[0], key) for settings in all_settings):
             raise several(key)
-    for role in ROLE_OF_STAGE.values():
+    roles = [roles_in_use(settings) for settings in all_settings]
+    for role in in_order(roles):
         limits: dict[bytes, Limits] = {}
-        for model in (getattr(settings, role) for settings in all_settings):
+        for model in (
+            model_of(settings, role) for settings, own in zip(all_settings, roles, strict=True) if role in own
+        ):
             same = msgspec.json.encode(msgspec.structs.replace(model, limits=Limits()))
             if limits.setdefault(same, model.limits) != model.limits:
                 raise several(f"{role}.limits")
@@ -129,8 +134,9 @@ def several(key: str) -> ConfigurationError:
 def content(settings: Settings) -> JsonObject:
     """The settings that say which dataset comes out."""
     row: JsonObject = {key: value for key, value in msgspec.to_builtins(settings).items() if key not in NOT_CONTENT}
-    for role in ROLE_OF_STAGE.values():
-        row[role] = {key: value for key, value in row[role].items() if key not in NOT_IDENTITY}
+    for role in roles_in_use(settings):
+        model = msgspec.to_builtins(model_of(settings, role))
+        row[role] = {key: value for key, value in model.items() if key not in NOT_IDENTITY}
     return row
 
 

@@ -22,9 +22,8 @@ from distill_build.options import Options
 from distill_build.resolution import settings_of
 from distill_build.stages.report import Report
 from distill_build.sweeps.composing import OURS, ComposedSweep, variants_of
-from distill_build.sweeps.goals import Goal, goals_of
 from distill_build.sweeps.jobs import Job
-from distill_build.sweeps.objectives import check_objectives, values_of
+from distill_build.sweeps.objectives import Target, check_objectives, targets_of, values_of
 from distill_build.sweeps.results import Row
 from distill_build.sweeps.scope import Scope, scope_of
 from distill_build.sweeps.variants import Variant
@@ -59,10 +58,10 @@ class Batches(Protocol):
     def cap(self, job: Job) -> str | None:
         """The sentence of the cap that has cut a job short, if one has."""
 
-    def finish(self, goals: Sequence[Goal]) -> int:
-        """Compares all jobs, by `goals` where the sweeper has some, and returns the exit code."""
+    def finish(self, targets: Sequence[Target]) -> int:
+        """Compares all jobs, by `targets` where the sweeper has some, and returns the exit code."""
 
-    def stop(self, error: DistillError, way_on: str, goals: Sequence[Goal]) -> int:
+    def stop(self, error: DistillError, way_on: str, targets: Sequence[Target]) -> int:
         """As `finish` where `error` has ended the sweep before its time. Raises it, unless a job or a cap has ended so.
 
         `way_on` says what to do where it is.
@@ -206,8 +205,8 @@ def hand_out(sweep: ComposedSweep, job: LaunchedJob) -> int:
     context = HydraContext(config_loader=sweep.loader, callbacks=callbacks)
     sweeper = Plugins.instance().instantiate_sweeper(config=master, hydra_context=context, task_function=handout)
     error = swept(sweeper, sweep)
-    goals = goals_of(scope.objectives, master.hydra.sweeper.get("direction"))
-    status = batches.finish(goals) if error is None else batches.stop(error, way_on(master, error), goals)
+    targets = targets_of(scope.objectives, master.hydra.sweeper.get("direction"))
+    status = batches.finish(targets) if error is None else batches.stop(error, way_on(master, error), targets)
     callbacks.on_multirun_end(config=master, config_name=master.hydra.job.config_name)
     return status
 

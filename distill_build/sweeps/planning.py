@@ -1,63 +1,69 @@
 """What a sweep would ask for: each job by itself, and all of them together, where what they share is asked once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distill_build.engine.manifest import digest
 from distill_build.engine.reading import Responses
+from distill_build.graph import Graph, in_order
 from distill_build.options import Options
-from distill_build.settings import Stage
 from distill_build.stages.basis import basis_of
+from distill_build.stages.declared import graph_of
 from distill_build.stages.figures import Figures
 from distill_build.stages.outlook import Corner
 from distill_build.stages.plan import Cost, Plan, StagePlan, price
 from distill_build.stages.planning import make_plan
 from distill_build.stages.remarks import remarks
 from distill_build.stages.session import Session
-from distill_build.stages.tally import STAGES
-from distill_build.sweeps.answered import Answered
-from distill_build.sweeps.ready import Ready
+from distill_build.sweeps.prepared import PreparedJob
+from distill_build.sweeps.results import keys_behind
 from distill_build.sweeps.shares import Box, Jobs, by_jobs, cells, total
 
-Kind = tuple[Stage, Corner]
-Sharing = Mapping[Stage, "Counter[Jobs]"]
+Kind = tuple[str, Corner]
+Sharing = Mapping[str, "Counter[Jobs]"]
 """Numbers of requests by the jobs that need them."""
 
 
 class JobNeeds:
-    """What one job needs: keys of calls to be asked, and boxes of requests that nobody knows yet.
+    """What one job needs, by stage: calls to be asked, calls that the cache answers, and requests nobody knows yet.
 
-    `found` are keys of calls that the cache answers, and are forgotten when they have been added to those of others.
+    Those are boxes: so many in each direction from one corner, by what they are asked with.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.keys: dict[Stage, list[str]] = {stage: [] for stage in STAGES}
-        self.found: dict[Stage, list[bytes]] = {stage: [] for stage in STAGES}
+    def __init__(self, session: Session, graph: Graph) -> None:
+        self.asked_for: dict[str, list[str]] = {stage: [] for stage in graph.names}
+        self.found: dict[str, set[bytes]] = {stage: set() for stage in graph.names}
         self.boxes: dict[Kind, Box] = {}
-        digests = {stage: digest(session.identity[stage]) for stage in STAGES}
-        self._recipes = {
-            (first, last): tuple(digests[each] for each in STAGES[STAGES.index(first) : STAGES.index(last) + 1])
-            for first in STAGES
-            for last in STAGES
-        }
+        self._graph = graph
+        self._dataset = session.dataset
+        self._digests = {stage: digest(session.identity[stage]) for stage in graph.names}
+        self._recalled: set[str] = set()
 
-    def asked(self, stage: Stage, key: str) -> None:
+    def asked(self, stage: str, key: str) -> None:
         """See `stages.outlook.Needs`."""
-        self.keys[stage].append(key)
+        self.asked_for[stage].append(key)
 
-    def answered(self, stage: Stage, key: bytes) -> None:
+    def answered(self, stage: str, key: bytes) -> None:
         """See `stages.outlook.Needs`."""
-        self.found[stage].append(key)
+        self.found[stage].add(key)
 
-    def kind(self, topic: str, stage: Stage) -> tuple[str, ...]:
-        """What is the same for jobs that ask the same of the same models, from the tags of `topic` to `stage`."""
-        return (topic, *self._recipes["tags", stage])
+    def recalled(self, item: str) -> None:
+        """See `stages.outlook.Needs`."""
+        self._recalled.add(item)
 
-    def unknown(self, stage: Stage, corner: Corner, box: tuple[int, ...]) -> None:
-        """What lies behind a request depends on the recipes from its stage to the one that is asked for."""
-        begins: Stage = next(each for each in STAGES if each == corner[0])
-        self.boxes[stage, (*self._recipes[begins, stage], *corner)] = box
+    def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:
+        """What lies behind a request depends on what the stages are from its own to the one that is asked for."""
+        lineage = self._graph.lineage(stage)
+        begins = lineage.index(corner[0]) if corner[0] in lineage else 0
+        recipes = (self._digests[each] for each in lineage[begins:])
+        self.boxes[stage, (*recipes, *corner)] = box
+
+    def add_sources(self, *, all_of_them: bool) -> None:
+        """Adds the calls behind rows that were not looked at again: all that the folder has, or what was recalled."""
+        if all_of_them or self._recalled:
+            for stage, keys in keys_behind(self._dataset, None if all_of_them else self._recalled).items():
+                self.found.setdefault(stage, set()).update(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,72 +97,68 @@ class Planning:
     note: Callable[[str], None]
     plans: list[Plan] = field(default_factory=list)
     _needs: list[JobNeeds] = field(default_factory=list)
-    _answered: Answered = field(default_factory=Answered)
 
-    async def add(self, ready: Ready) -> Plan:
+    async def add(self, prepared: PreparedJob) -> Plan:
         """The plan of one more job by itself. Raises DifferenceError for a lock that cannot be gone by."""
-        session = ready.session
-        needs = JobNeeds(session)
-        if ready.state is not None:
-            stages = {stage: StagePlan(cached=ready.state.requests[stage]) for stage in STAGES}
+        session, graph = prepared.session, graph_of(prepared.session.settings)
+        needs = JobNeeds(session, graph)
+        if (state := prepared.state) is not None:
+            stages = {stage: StagePlan(cached=state.requests.get(stage, 0)) for stage in graph.names}
             plan = price(session.settings, stages, Figures(session.cache_dir), lambda _: 0.0)
         else:
             basis = basis_of(session, self.options)
             plan = await make_plan(session, self.store, basis, self.options.until, needs)
             for remark in remarks(session, self.options, basis, plan):
-                self.note(f"{ready.job.words}: {remark}")
+                self.note(f"{prepared.job.words}: {remark}")
+        needs.add_sources(all_of_them=state is not None)
         self.plans.append(plan)
         self._needs.append(needs)
-        self._note_answered(session.settings.topic, plan, needs)
         return plan
-
-    def _note_answered(self, topic: str, plan: Plan, needs: JobNeeds) -> None:
-        for stage in STAGES:
-            found = needs.found.pop(stage)
-            others = plan.stages[stage].cached - len(found)  # behind what was not looked at again
-            self._answered.add(stage, needs.kind(topic, stage), set(found), others)
 
     def together(self) -> SweepPlan:
         """All that were added."""
-        known, unknown = known_sharing(self._needs), unknown_sharing(self._needs)
-        union = union_of(self.plans, self._answered, known, unknown)
+        stages = in_order(plan.stages for plan in self.plans)
+        known, unknown = known_sharing(self._needs, stages), unknown_sharing(self._needs, stages)
+        found = {stage: set[bytes]().union(*(needs.found.get(stage, ()) for needs in self._needs)) for stage in stages}
+        union = Plan(
+            {
+                stage: StagePlan(
+                    cached=len(found[stage]),
+                    ask=known[stage].total(),
+                    unknown=unknown[stage].total(),
+                    open_chains=max((planned.open_chains for planned in self._of(stage)), default=0),
+                )
+                for stage in stages
+            },
+            {stage: union_cost(self.plans, stage, known[stage] + unknown[stage]) for stage in stages},
+        )
         return SweepPlan(self.plans, union, shares_of(self.plans, known, unknown))
 
+    def _of(self, stage: str) -> Iterator[StagePlan]:
+        return (plan.stages[stage] for plan in self.plans if stage in plan.stages)
 
-def known_sharing(needs: Sequence[JobNeeds]) -> Sharing:
+
+def known_sharing(needs: Sequence[JobNeeds], stages: Sequence[str]) -> Sharing:
     """The requests that are known, by the jobs that need them."""
     return {
-        stage: Counter(by_jobs((job, each.keys[stage]) for job, each in enumerate(needs)).values()) for stage in STAGES
+        stage: Counter(by_jobs((job, each.asked_for.get(stage, ())) for job, each in enumerate(needs)).values())
+        for stage in stages
     }
 
 
-def unknown_sharing(needs: Sequence[JobNeeds]) -> Sharing:
+def unknown_sharing(needs: Sequence[JobNeeds], stages: Sequence[str]) -> Sharing:
     """The requests behind those, as far as the shapes of the trees tell."""
     boxes: defaultdict[Kind, list[tuple[int, Box]]] = defaultdict(list)
     for job, each in enumerate(needs):
         for kind, box in each.boxes.items():
             boxes[kind].append((job, box))
-    sharing: dict[Stage, Counter[Jobs]] = {stage: Counter() for stage in STAGES}
+    sharing: dict[str, Counter[Jobs]] = {stage: Counter() for stage in stages}
     for (stage, _), alike in boxes.items():
         sharing[stage].update(cells(alike))
     return sharing
 
 
-def union_of(plans: Sequence[Plan], answered: Answered, known: Sharing, unknown: Sharing) -> Plan:
-    """One plan for all, in which every call counts once."""
-    stages = {
-        stage: StagePlan(
-            cached=answered.number(stage),
-            ask=known[stage].total(),
-            unknown=unknown[stage].total(),
-            open_chains=max((plan.stages[stage].open_chains for plan in plans), default=0),
-        )
-        for stage in STAGES
-    }
-    return Plan(stages, {stage: union_cost(plans, stage, known[stage] + unknown[stage]) for stage in STAGES})
-
-
-def union_cost(plans: Sequence[Plan], stage: Stage, sharing: "Counter[Jobs]") -> Cost:
+def union_cost(plans: Sequence[Plan], stage: str, sharing: "Counter[Jobs]") -> Cost:
     """What so many requests cost, each as the first job that needs it reckons."""
     parts = [(number, mean_cost(plans[min(jobs)], stage)) for jobs, number in sharing.items()]
     usd = total(None if each.usd is None else number * each.usd for number, each in parts)
@@ -171,8 +173,8 @@ def union_cost(plans: Sequence[Plan], stage: Stage, sharing: "Counter[Jobs]") ->
 def shares_of(plans: Sequence[Plan], known: Sharing, unknown: Sharing) -> list[float | None]:
     """Each job's part of the union's US dollars."""
     shares: list[list[float | None]] = [[] for _ in plans]
-    for stage in STAGES:
-        for jobs, number in (known[stage] + unknown[stage]).items():
+    for stage, sharing in known.items():
+        for jobs, number in (sharing + unknown[stage]).items():
             each = mean_cost(plans[min(jobs)], stage).usd
             for job in jobs:
                 shares[job].append(None if each is None else each * number / len(jobs))
@@ -189,7 +191,7 @@ class Mean:
     seconds: float
 
 
-def mean_cost(plan: Plan, stage: Stage) -> Mean:
+def mean_cost(plan: Plan, stage: str) -> Mean:
     """What one of the stage's requests costs in a plan that has some."""
     calls, cost = plan.stages[stage].calls, plan.costs[stage]
     usd = None if cost.usd is None else cost.usd / calls

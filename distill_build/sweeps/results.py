@@ -3,8 +3,8 @@
 The same responses give the same lines: nothing of a run is in them.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -12,16 +12,16 @@ from typing import Any
 
 import msgspec
 
-from distill_build.artefact_rows import FailureRow, OfTag, TagRow, read_rows
+from distill_build.artefact_rows import FailureRow, TagRow, read_rows
 from distill_build.engine.artefacts import replace_file
 from distill_build.engine.reading import ReadOnlyStore, holds_database
 from distill_build.errors import CorruptEntryError, DistillError
+from distill_build.graph import Graph, in_order
 from distill_build.records import Source
-from distill_build.settings import Settings, Stage, leaf_count
+from distill_build.settings import Settings, leaf_count
 from distill_build.stages.caller import paid_for
 from distill_build.stages.dataset import FAILURES, Dataset, State
 from distill_build.stages.sharing import Paid
-from distill_build.stages.tally import STAGES
 from distill_build.stages.versioning import missing_items
 from distill_build.sweeps.jobs import Job, in_row
 from distill_build.sweeps.shares import Jobs, by_jobs, total
@@ -46,7 +46,8 @@ class Tokens(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One job. `choices` are its swept settings as typed, `same` those of jobs that come to the same.
 
-    `unique`, `near_duplicates` (of the questions) and `leaf_coverage` are shares from 0 to 1. `calls`, `tokens` and
+    `counts`, `missing` and `dropped` are rows by stage. `unique`, `near_duplicates` (of the texts of the last list)
+    and `leaf_coverage` are shares from 0 to 1. `calls`, `tokens` and
     `usd` are those of all requests behind the job, whenever they were sent; `share_usd` is its part of what all jobs
     together cost. `usd` is None without prices. `error` says what has ended the last build; `version`
     is from before it then, and None where nothing is there.
@@ -59,6 +60,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     until: str | None = None
     counts: dict[str, int] = {}
     missing: dict[str, int] = {}
+    dropped: dict[str, int] = {}
     failures: int = 0
     unique: float | None = None
     near_duplicates: float | None = None
@@ -150,17 +152,23 @@ def state_of(job: Job) -> State | None:
         return None
 
 
-def calls_behind(jobs: Iterable[Job]) -> dict[Stage, int]:
+def calls_behind(jobs: Iterable[Job]) -> dict[str, int]:
     """Distinct calls that jobs were made from, by stage."""
-    keys: dict[Stage, set[str]] = {stage: set() for stage in STAGES}
-    for job in jobs:
-        if state_of(job) is None:
-            continue
-        dataset = Dataset(job.folder)
-        for row in dataset.sources():
-            for stage, own in keys.items():
-                own.update(key for key, _ in row.of(stage))
-    return {stage: len(each) for stage, each in keys.items()}
+    found = {
+        job.name: (state, keys_behind(Dataset(job.folder))) for job in jobs if (state := state_of(job)) is not None
+    }
+    names = in_order(state.graph.names for state, _ in found.values())
+    return {stage: len(set[bytes]().union(*(keys.get(stage, ()) for _, keys in found.values()))) for stage in names}
+
+
+def keys_behind(dataset: Dataset, items: Container[str] | None = None) -> dict[str, set[bytes]]:
+    """Keys of the calls that the rows in a folder were read from, by stage; with `items` those below these tags."""
+    keys: defaultdict[str, set[bytes]] = defaultdict(set)
+    for row in dataset.sources():
+        if items is None or row.id in items:
+            for stage, sources in row.calls.items():
+                keys[stage].update(bytes.fromhex(key) for key, _ in sources)
+    return keys
 
 
 def sources_behind(job: Job, state: State | None) -> list[Source]:
@@ -219,13 +227,19 @@ def row_of(job: Job, state: State, before: Row | None) -> Row:
     facts: dict[str, Any] = {
         "version": state.version,
         "until": state.until,
-        "counts": {stage: count for stage, count in state.counts.items() if stage in reached(state.until)},
+        "counts": {stage: state.counts.get(stage, 0) for stage in state.graph.reached(state.until)},
         "missing": missing_items(state, job.settings),
+        "dropped": state.dropped,
         "failures": sum(1 for _ in read_rows(dataset.artefact(FAILURES), FailureRow)),
     }
     if before is not None and (before.version, before.until) == (state.version, state.until):
         return msgspec.structs.replace(before, **_names(job), **facts)
-    return Row(**_names(job), **facts, **variety(dataset), leaf_coverage=leaf_coverage(dataset, state, job.settings))
+    return Row(
+        **_names(job),
+        **facts,
+        **variety(dataset, state.graph.up_to(state.until)),
+        leaf_coverage=leaf_coverage(dataset, state, job.settings),
+    )
 
 
 def _is_of(row: Row, job: Job) -> bool:
@@ -238,29 +252,20 @@ def _names(job: Job) -> dict[str, Any]:
     return {"job": job.name, "choices": in_row(job.choices), "same": [in_row(choices) for choices in job.same]}
 
 
-def reached(until: str) -> tuple[Stage, ...]:
-    """The stages that a build up to `until` fills."""
-    return STAGES[: STAGES.index(until) + 1] if until in STAGES else STAGES
+def variety(dataset: Dataset, graph: Graph) -> dict[str, Any]:
+    """How varied the texts are that `graph` lists; nothing where there are none."""
+    from distill_build.sweeps.variety import listed, variety_of  # the library is for results that are new
 
-
-def variety(dataset: Dataset) -> dict[str, Any]:
-    """How varied the questions are; nothing where there are none."""
-    from distill_build.sweeps.questions import variety_of  # the library is for results that are new
-
-    found = variety_of(dataset.artefact("questions.jsonl"))
+    stage = listed(graph)
+    found = None if stage is None else variety_of(dataset.artefact(stage.file))
     if found is None:
         return {"unique": None, "near_duplicates": None}
     return {"unique": round(found.unique, DIGITS), "near_duplicates": round(found.near_duplicates, DIGITS)}
 
 
 def leaf_coverage(dataset: Dataset, state: State, settings: Settings) -> float:
-    """The share of the declared leaves that have all that they were to get."""
+    """The share of the declared leaves that are there and lack nothing below."""
+    short = {row.path for row in read_rows(dataset.artefact(FAILURES), FailureRow)}
+    leaves = (row.path for row in read_rows(dataset.artefact(state.graph.tree.file), TagRow) if row.leaf)
     declared = leaf_count([settings.breadth_at(level) for level in range(1, settings.depth + 1)])
-    if state.until == "tags":
-        whole = sum(row.leaf for row in read_rows(dataset.artefact("tags.jsonl"), TagRow))
-    elif state.until == "questions":
-        held = Counter(row.tag for row in read_rows(dataset.artefact("questions.jsonl"), OfTag))
-        whole = sum(number == settings.questions_per_tag for number in held.values())
-    else:
-        whole = len(dataset.leaves())
-    return round(whole / declared, DIGITS)
+    return round(sum(path not in short for path in leaves) / declared, DIGITS)

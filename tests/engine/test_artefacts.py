@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from distill_build.engine.artefacts import (
+    COPY_BYTES,
     JOURNAL,
     ArtefactWriter,
     Spool,
@@ -186,10 +187,29 @@ def test_a_writer_knows_size_and_digest_of_what_it_wrote(tmp_path: Path) -> None
 def test_rows_come_back_from_a_spool_in_another_order(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     places = [(spool.append(data), len(data)) for data in (b"first", b"second", b"third")]
-    with ArtefactWriter(tmp_path / "file") as writer:
+    with ArtefactWriter(tmp_path / "file") as writer, spool.reader() as reader:
         for start, length in reversed(places):
-            writer.copy(spool.reader(), start, length)
+            writer.copy(reader, start, length)
     assert (tmp_path / "file").read_bytes() == b"thirdsecondfirst"
+
+
+def test_a_spool_goes_on_where_it_was_however_often_it_is_written_and_read(tmp_path: Path) -> None:
+    spool, piece = Spool(tmp_path / "new" / "spool"), b"x" * (COPY_BYTES // 2 + 1)
+    spool.reader().close()
+    for number in range(5):
+        assert spool.append(piece) == number * len(piece)
+        if number == 3:
+            spool.reader().close()
+    with spool.reader() as reader:
+        assert reader.read() == piece * 5
+
+
+def test_spools_hold_no_file_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    spools = [Spool(tmp_path / str(number)) for number in range(50)]
+    for spool in spools:
+        spool.append(b"x" * (COPY_BYTES + 1))
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_source_that_ends_early_is_a_sentence(tmp_path: Path) -> None:

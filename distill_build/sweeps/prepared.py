@@ -1,4 +1,4 @@
-"""The jobs of a sweep made ready to be planned or built: prompts read, folders named, what is up to date found out."""
+"""The jobs of a sweep prepared to be planned or built: prompts read, folders named, what is up to date found out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from distill_build.sweeps.variants import is_of_all, told_with
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class PreparedJob:
     """A job with its number in the sweep, from 0. `state` is that of the last build where nothing is to be done."""
 
     number: int
@@ -31,10 +31,10 @@ class Ready:
         return self.session.dataset
 
 
-def make_ready(sweep: Sweep, options: Options) -> list[Ready]:
+def prepare(sweep: Sweep, options: Options) -> list[PreparedJob]:
     """All jobs. Raises ConfigurationError, with the job, for prompts, weights or formats that cannot be used."""
     prompts: dict[tuple[str, str], Prompts] = {}
-    ready = []
+    prepared = []
     for number, job in enumerate(sweep.jobs):
         try:
             session = session_of(job, options, prompts)
@@ -42,8 +42,8 @@ def make_ready(sweep: Sweep, options: Options) -> list[Ready]:
             if number == 0 and is_of_all(error, lambda: session_of(sweep.jobs[-1], options, {})):
                 raise
             raise told_with(job.choices, error) from error
-        ready.append(Ready(number, job, session, _state(session, options.until)))
-    return ready
+        prepared.append(PreparedJob(number, job, session, _state(session, options.until)))
+    return prepared
 
 
 def _state(session: Session, until: str) -> State | None:
@@ -77,11 +77,11 @@ def of_job(job: Job, jobs: int) -> Callable[[DistillError], DistillError]:
     return lambda error: told_with(job.choices, error) if jobs > 1 else error
 
 
-def settled(ready: Ready, until: str, note: Callable[[str], None]) -> State | None:
+def settled(prepared: PreparedJob, until: str, note: Callable[[str], None]) -> State | None:
     """Finishes what a killed build of this job has left half done; the state where nothing is to be done then."""
-    dataset = ready.dataset
-    if ready.state is None or replacing(dataset.runs):
+    dataset = prepared.dataset
+    if prepared.state is None or replacing(dataset.runs):
         finish_moves(dataset, note)
-        return current_state(ready.session, until)
-    settle(ready.session, ready.state, note)
-    return ready.state
+        return current_state(prepared.session, until)
+    settle(prepared.session, prepared.state, note)
+    return prepared.state

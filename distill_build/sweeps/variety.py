@@ -1,10 +1,11 @@
-"""How varied the questions of a dataset are: how many are distinct, and how many nearly say another one again."""
+"""How varied the texts of a dataset's list are: how many are distinct, and how many nearly say another one again."""
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from distill_build.artefact_rows import QuestionText, read_rows
+from distill_build.graph import Graph, Shape
 
 SHINGLE = 3
 """Characters of a shingle: short enough for a question of ten Chinese characters."""
@@ -16,17 +17,22 @@ SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class Variety:
-    """Shares of all questions, 0 to 1: those that stand only once or for the first time, and near duplicates."""
+    """Shares of all texts, 0 to 1: those that stand only once or for the first time, and near duplicates."""
 
-    questions: int
+    texts: int
     unique: float
     near_duplicates: float
 
 
-def variety_of(path: Path) -> Variety | None:
-    """The variety of a questions.jsonl; None where there is no question.
+def listed(graph: Graph) -> Shape | None:
+    """The stage whose texts are compared: the last list that hangs on the tree. None where there is no such."""
+    return next((shape for shape in reversed(graph.shapes) if shape.kind == "list" and shape.after is not None), None)
 
-    A question that is not word for word another one, but close to one before it by MinHash (Broder 1997), is a near
+
+def variety_of(path: Path) -> Variety | None:
+    """The variety of a list's file; None where there is no row.
+
+    A text that is not word for word another one, but close to one before it by MinHash (Broder 1997), is a near
     duplicate. Word for word is by `normalise`, as where a build counts duplicates.
     """
     from rensa import RMinHashDeduplicator
