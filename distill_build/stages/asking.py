@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
@@ -13,23 +13,24 @@ from distill_build.engine.store import Store
 from distill_build.errors import InterruptedBuildError, StorageError
 from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelSettings
 from distill_build.models.factory import place_of
+from distill_build.builds.nodes import Node
+from distill_build.builds.walk import Sink, Walk
 from distill_build.options import Options
-from distill_build.settings import Settings, Stage
+from distill_build.settings import Settings
+from distill_build.stages import base
 from distill_build.stages.basis import Basis
+from distill_build.stages.chain import Chain
 from distill_build.stages.budget import FailureCap
 from distill_build.stages.call import Absent, Failed
 from distill_build.stages.caller import Caller
-from distill_build.stages.chain import Chain
 from distill_build.stages.dataset import FAILURES
 from distill_build.stages.locked import not_stored
-from distill_build.stages.pipeline import Pipeline, Sink
 from distill_build.stages.plan import Plan
 from distill_build.stages.recipe import Call
 from distill_build.stages.sending import Books, Seat
 from distill_build.stages.session import Session
 from distill_build.stages.sharing import Shared
-from distill_build.stages.tally import STAGES, Tally
-from distill_build.stages.tree import Node
+from distill_build.stages.tally import Tally
 
 WINDOW_FACTOR, WINDOW_EXTRA = 2, 8
 """Steps under way for each slot of a gate: some wait for a retry, or for their commit, outside it."""
@@ -61,9 +62,9 @@ class Asking:
         self.store = store
         self.ledger = ledger
         self.basis = basis
-        self.tally = Tally.of(STAGES)
+        self.tally = Tally.of(session.stages.graph.names)
         self.name = name
-        roles, budget = roles_of(session.settings, name), session.settings.budget
+        roles, budget = roles_of(session.settings, session.stages.roles, name), session.settings.budget
         self.shared = shared or Shared(roles, budget, ledger.folder, note=note)
         self.halt = self.shared.halt()
         self.caller = self._caller()
@@ -95,11 +96,10 @@ class Asking:
     async def walk(self, sink: Sink) -> Node:
         """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
         self.shared.refuse_if_ended()
-        scheduler = Scheduler(self._windows(), self._stop)
-        pipeline = self._pipeline(scheduler, sink)
-        pipeline.start()
-        await self.shared.run(scheduler)
-        return pipeline.root
+        walk = self._walk(sink)
+        walk.start()
+        await self.shared.run(walk.scheduler)
+        return walk.root
 
     def _stop(self) -> None:
         self.caller.end()
@@ -111,68 +111,68 @@ class Asking:
 
     def check_models(self, plan: Plan) -> None:
         """Raises ConfigurationError for a missing key or engine before anything is sent to anyone."""
-        for stage in STAGES:
-            if plan.stages[stage].calls:
-                self.shared.models.check(role_name(self.name, stage))
+        for stage in self.session.stages.asking:
+            if plan.stages[stage.name].calls:
+                for role in stage.recipes:
+                    self.shared.models.check(role_name(self.name, role))
 
     def _caller(self) -> Caller:
         session = self.session
         return Caller(
             Books(self.store, self.tally, self.shared.spending, self.ledger, self.shared.waiting),
             self.basis.held,
-            {stage: self._seat(stage) for stage in STAGES},
+            {role: self._seat(role) for role in session.stages.roles},
             calls=self.shared.calls,
-            anew=lambda call: session.asked_anew(call.path),
+            anew=session.asked_anew,
             absent=self.absent,
             halt=self.halt,
         )
 
-    def _pipeline(self, scheduler: Scheduler, sink: Sink) -> Pipeline:
-        session, settings = self.session, self.session.settings
-        return Pipeline(
-            settings,
-            session.recipes,
-            {stage: self._lane(stage) for stage in STAGES},
-            scheduler,
+    def _walk(self, sink: Sink) -> Walk:
+        session = self.session
+        return Walk(
+            session.stages,
+            self.options.until,
+            {role: self._lane(role) for role in session.stages.roles},
+            lambda crowded: Scheduler(self._windows(), self._stop, crowded),
             self.caller,
             sink,
             _NoOutlook(),
             self.tally,
             FailureCap(self.options.keep_going, self.halt, session.dataset.artefact(FAILURES)),
-            self.options.until,
         )
 
-    def _seat(self, stage: Stage) -> Seat:
+    def _seat(self, role: str) -> Seat:
         settings = self.session.settings
-        model = settings.role(stage)
+        model = settings.models[role]
         limits = settings.limits_for(model)
         reasks, timeout_s = limits.reasks or 0, limits.timeout_s or DEFAULT_TIMEOUT_S
-        asked = self.shared.models[role_name(self.name, stage)]
+        asked = self.shared.models[role_name(self.name, role)]
         return Seat(model.name, asked, model.prices, reasks, model.structured, self.session.prompts, timeout_s)
 
-    def _lane(self, stage: Stage) -> str:
-        """Stages whose roles share a gate share a lane."""
-        return repr(place_of(self.session.settings.role(stage)))
+    def _lane(self, role: str) -> str:
+        """Roles that share a gate share a lane."""
+        return repr(place_of(self.session.settings.models[role]))
 
     def _windows(self) -> dict[str, int]:
         windows: dict[str, int] = {}
-        for stage in STAGES:
-            settings = self.session.settings
-            slots = settings.limits_for(settings.role(stage)).concurrency or WIDEST
-            lane = self._lane(stage)
+        settings = self.session.settings
+        for role in self.session.stages.roles:
+            slots = settings.limits_for(settings.models[role]).concurrency or WIDEST
+            lane = self._lane(role)
             windows[lane] = max(windows.get(lane, 0), min(WIDEST, slots * WINDOW_FACTOR + WINDOW_EXTRA))
         return windows
 
 
-def roles_of(settings: Settings, name: str) -> dict[str, tuple[ModelSettings, Limits]]:
+def roles_of(settings: Settings, roles: Iterable[str], name: str) -> dict[str, tuple[ModelSettings, Limits]]:
     """The models of the build called `name`, as `Shared` takes them."""
-    models = {stage: settings.role(stage) for stage in STAGES}
-    return {role_name(name, stage): (model, settings.limits_for(model)) for stage, model in models.items()}
+    models = {role: settings.models[role] for role in roles}
+    return {role_name(name, role): (model, settings.limits_for(model)) for role, model in models.items()}
 
 
-def role_name(name: str, stage: Stage) -> str:
-    """A stage's model among those of builds side by side."""
-    return f"{name}/{stage}"
+def role_name(name: str, role: str) -> str:
+    """A role's model among those of builds side by side."""
+    return f"{name}/{role}"
 
 
 def _offline(call: Call) -> Failed:
@@ -180,10 +180,16 @@ def _offline(call: Call) -> Failed:
 
 
 class _NoOutlook:
-    """In a build every call has a result, so nothing is unknown."""
+    """In a build every call has a result. What is not decided is missing, and its cause stands in failures.jsonl."""
 
-    def chain_unknown(self, stage: Stage, node: Node, chain: Chain) -> None:
-        raise AssertionError(f"a build left {stage} of {node.path} unasked with {chain.missing} missing")
+    def list_unknown(self, stage: base.ListStage, node: Node, chain: Chain) -> None:
+        raise AssertionError(f"a build left {stage.name} of {node.path} unasked with {chain.missing} missing")
+
+    def undecided(self, stage: base.Asking, row: str) -> None:
+        """Nothing."""
+
+    def below_unknown(self, stage: base.MapStage, row: str) -> None:
+        raise AssertionError(f"a build left {stage.name} of {row} unasked")
 
 
 class interruptible:  # noqa: N801 - a context manager, named as one

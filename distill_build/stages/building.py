@@ -12,25 +12,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distill_build.artefact_rows import OfCall, read_rows
+from distill_build.builds.nodes import Node
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import ReadOnlyStore, writable
 from distill_build.engine.store import Store, open_store
 from distill_build.options import Options
 from distill_build.stages.asking import Asking, interruptible
-from distill_build.stages.assembly import LeafRows
+from distill_build.stages.assembly import UnitRows
 from distill_build.stages.basis import basis_of
 from distill_build.stages.figures import Figures
 from distill_build.stages.finishing import Finish
 from distill_build.stages.plan import Plan
-from distill_build.stages.planning import NoRows, make_plan
+from distill_build.stages.outlook import NoNeeds
+from distill_build.stages.planning import PlanRows, make_plan
 from distill_build.stages.remarks import remarks
 from distill_build.stages.replacement import new_files
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session
-from distill_build.stages.tally import STAGES
-from distill_build.stages.tree import Node
 from distill_build.stages.versioning import register
 
 
@@ -40,7 +39,7 @@ class Walked:
 
     root: Node
     asking: Asking
-    rows: LeafRows
+    rows: UnitRows
 
 
 def build(session: Session, options: Options, console: Watcher, ledger: Ledger) -> Report:
@@ -70,7 +69,7 @@ def _build(session: Session, options: Options, console: Watcher, ledger: Ledger,
     try:
         register(session)
         walked = asyncio.run(_walk(session, options, store, console, ledger, new))
-        finish = Finish(session, options, ledger, walked.asking, walked.rows)
+        finish = Finish(session, options, ledger, walked.asking, walked.rows, new)
         return finish.report(walked.root, time.monotonic() - started)
     finally:
         store.close()
@@ -89,11 +88,11 @@ async def _walk(
         console.plan(plan, session.settings)
     asking = Asking(session, options, store, ledger, basis, note=console.note)
     ledger.write("plan", target=asking.target, **plan.row())
-    rows = LeafRows(new, basis.kept)
+    rows = UnitRows(session.stages.graph, basis.kept, new)
     return Walked(await _ask(asking, plan, rows, console), asking, rows)
 
 
-async def _ask(asking: Asking, plan: Plan, rows: LeafRows, console: Watcher) -> Node:
+async def _ask(asking: Asking, plan: Plan, rows: UnitRows, console: Watcher) -> Node:
     settings = asking.session.settings
     try:
         if asking.absent is None:
@@ -113,14 +112,14 @@ async def _ask(asking: Asking, plan: Plan, rows: LeafRows, console: Watcher) -> 
 def learn(asking: Asking) -> None:
     """Remembers what requests took, for estimates."""
     if asking.tally.asked:
-        names = {stage: asking.session.settings.role(stage).name for stage in STAGES}
+        names = {stage.name: stage.recipes[stage.first].model.name for stage in asking.session.stages.asking}
         Figures(asking.session.cache_dir).learn(asking.tally, names)
 
 
 async def _renew(asking: Asking, console: Watcher) -> None:
     """Asks anew what --rebuild names, in a walk of its own that writes no rows.
 
-    The rows are read in the walk after it, when every reply that gives way has done so: two leaves with the same
+    The rows are read in the walk after it, when every reply that gives way has done so: two tags with the same
     question share a call, and would differ by who came first. The generation is renewed before, for whoever finds the
     cache after a crash, and again afterwards, for builds of other datasets that read it meanwhile.
     """
@@ -128,14 +127,15 @@ async def _renew(asking: Asking, console: Watcher) -> None:
     alone = session.directory.generation() == basis.generation
     during = session.directory.renew_generation()
     _note_rebuild(session)
-    await asking.walk(NoRows(kept))
+    await asking.walk(PlanRows(session, basis, asking.options.until, NoNeeds()))
     alone = alone and session.directory.generation() == during
     after = session.directory.renew_generation()
     basis.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds
     asking.caller.asks_no_more_anew()
-    calls, answers = asking.shared.calls, session.dataset.artefact("answers.jsonl")
-    if calls.displaced and answers.exists():
-        kept.stale |= {row.tag for row in read_rows(answers, OfCall) if row.call in calls.displaced}
+    calls = asking.shared.calls
+    if calls.displaced:
+        sources = session.dataset.sources()
+        kept.stale |= {row.id for row in sources if any(key in calls.displaced for key, _ in row.responses)}
     if calls.unrenewed:
         console.note(f"asked again in vain: {len(calls.unrenewed)}; what stood before still does")
     for counts in asking.tally.stages.values():
@@ -147,5 +147,5 @@ def _note_rebuild(session: Session) -> None:
     state = session.dataset.state()
     if state is not None:
         since = state.rebuilding_since or datetime.now(UTC).isoformat(timespec="milliseconds")
-        globs = (*state.rebuilding, *session.rebuild)
+        globs = (*state.rebuilding, *session.rebuild.typed)
         session.dataset.write_state(replace(state, rebuilding=globs, rebuilding_since=since))

@@ -59,8 +59,7 @@ class State:
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
-    `stages` describes the graph. `dropped` counts the rows that a transform did not keep, `spared` those that a stage
-    need not make for it: they are not missing.
+    `stages` describes the graph.
     """
 
     build: str
@@ -80,8 +79,6 @@ class State:
     rebuilding: tuple[str, ...] = ()
     rebuilding_since: str = ""
     stages: dict[str, str] = field(default_factory=dict)
-    dropped: dict[str, int] = field(default_factory=dict)
-    spared: dict[str, int] = field(default_factory=dict)
     scheme: int = STATE_SCHEME
 
     @property

@@ -6,6 +6,7 @@ DEFAULT = Graph.parse(
     {
         "tags": "t: list",
         "questions": "q: list of tags",
+        "dedup": "dedup: transform of questions",
         "answers": "a: map of questions",
     }
 )

@@ -12,7 +12,8 @@ from distill_build.engine.reading import Responses
 from distill_build.errors import StorageError, unusable
 from distill_build.options import Options
 from distill_build.stages.asking import Asking
-from distill_build.stages.assembly import LeafRows
+from distill_build.builds.nodes import Node
+from distill_build.stages.assembly import UnitRows
 from distill_build.stages.basis import basis_of
 from distill_build.stages.finishing import Finish
 from distill_build.stages.locked import locked_of, not_stored
@@ -20,7 +21,6 @@ from distill_build.stages.plan import Plan
 from distill_build.stages.planning import existing_store
 from distill_build.stages.replacement import NEW
 from distill_build.stages.session import Session
-from distill_build.stages.tree import Node
 
 
 def rehearse(session: Session, options: Options, plan: Plan) -> bool:
@@ -51,12 +51,13 @@ def rehearse(session: Session, options: Options, plan: Plan) -> bool:
 def _make(session: Session, options: Options, store: Responses, ledger: Ledger) -> None:
     basis = basis_of(session, options)
     asking = Asking(session, options, store, ledger, basis)
-    rows = LeafRows(ledger.folder / NEW, basis.kept)
+    folder = ledger.folder / NEW
+    rows = UnitRows(session.stages.graph, basis.kept, folder)
     root = asyncio.run(_walk(asking, rows))
-    Finish(session, options, ledger, asking, rows).make(root)
+    Finish(session, options, ledger, asking, rows, folder).make(root)
 
 
-async def _walk(asking: Asking, rows: LeafRows) -> Node:
+async def _walk(asking: Asking, rows: UnitRows) -> Node:
     try:
         return await asking.walk(rows)
     finally:

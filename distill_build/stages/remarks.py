@@ -12,7 +12,7 @@ from distill_build.stages.session import Session
 
 def remarks(session: Session, options: Options, basis: Basis, plan: Plan) -> Iterator[str]:
     """Sentences on the build that `plan` is of; `basis` is what that plan was made with."""
-    if plan.exact and session.unmatched:
+    if plan.exact and session.rebuild.unmatched:
         yield _unmatched(session)
     if (held := _other_topic(session)) is not None:
         yield (
@@ -35,7 +35,7 @@ def _other_topic(session: Session) -> str | None:
 
 
 def _unmatched(session: Session) -> str:
-    globs, example = " and ".join(sorted(session.unmatched)), f"{session.settings.topic}/*"
+    globs, example = " and ".join(sorted(session.rebuild.unmatched)), f"{session.settings.topic}/*"
     return f"--rebuild {globs} matches no path, so nothing is asked again for it; paths look like '{example}'"
 
 

@@ -25,7 +25,7 @@ from distill_build.models.factory import check
 from distill_build.options import Options
 from distill_build.settings import Budget, Settings
 from distill_build.stages.asking import Asking, interruptible, roles_of
-from distill_build.stages.assembly import LeafRows
+from distill_build.stages.assembly import UnitRows
 from distill_build.stages.basis import basis_of
 from distill_build.stages.building import learn, prepared_cache
 from distill_build.stages.finishing import Finish
@@ -133,7 +133,9 @@ class _Together:
         roles = {
             name: role
             for each in planned
-            for name, role in roles_of(each.prepared.job.settings, each.prepared.job.name).items()
+            for name, role in roles_of(
+                each.prepared.job.settings, each.prepared.session.stages.roles, each.prepared.job.name
+            ).items()
         }
         budget = planned[0].prepared.job.settings.budget if planned else Budget()
         log_dir = self._folder / "runs" / self._run_id
@@ -200,12 +202,12 @@ class _Together:
             ledger.write("plan", target=asking.target, **planned.plan.row())
             for tally in (self._tally, self._outcomes.tally):  # of these jobs, and of all batches
                 tally.add(asking.tally)
-            rows = LeafRows(new, basis.kept)
+            rows = UnitRows(session.stages.graph, basis.kept, new)
             try:
                 root = await asking.walk(rows)
             finally:
                 learn(asking)
-            finish = Finish(session, options, ledger, asking, rows)
+            finish = Finish(session, options, ledger, asking, rows, new)
             async with self._ending:  # in a thread: what comes for other jobs is stored meanwhile
                 return await asyncio.to_thread(finish.report, root, time.monotonic() - started)
 
@@ -213,13 +215,17 @@ class _Together:
 def check_models(planned: Sequence[Planned]) -> None:
     """Raises ConfigurationError for a missing key or engine of any job before anything is sent."""
     for each in planned:
-        settings = each.prepared.job.settings
-        for stage, planning in each.plan.stages.items():
-            if planning.calls:
-                try:
-                    check(settings.role(stage))
-                except DistillError as error:
-                    raise of_job(each.prepared.job, len(planned))(error) from error
+        roles = [
+            role
+            for stage in each.prepared.session.stages.asking
+            if each.plan.stages[stage.name].calls
+            for role in stage.recipes
+        ]
+        for role in dict.fromkeys(roles):
+            try:
+                check(each.prepared.job.settings.models[role])
+            except DistillError as error:
+                raise of_job(each.prepared.job, len(planned))(error) from error
 
 
 def sum_of_expected(all_settings: Sequence[Settings]) -> dict[str, int]:
