@@ -36,8 +36,6 @@ STATE = "runs/state.json"
 LEAVES = "runs/leaves.json"
 LEAF_FILES = ("questions.jsonl", "answers.jsonl", SOURCES)
 """The files with the rows of leaves, which a later build copies."""
-KEPT = (*ARTEFACTS, FAILURES, SOURCES)
-"""The files that a version is kept with. Exports are made again from them."""
 STATE_SCHEME = 3
 Note = TypeVar("Note")
 LeafRow = tuple[str, int, int, int, int, int, int, int, int, int, int, int]
@@ -185,6 +183,11 @@ def version_of(sha256: dict[str, str]) -> str:
     `sha256` may hold those of other files too: their names are not artefacts' (see `is_artefact`).
     """
     return digest({name: digest for name, digest in sha256.items() if is_artefact(name)})
+
+
+def kept_files(graph: Graph) -> tuple[str, ...]:
+    """The files that a version with the stages of `graph` is kept with. Exports are made again from them."""
+    return (*graph.files, FAILURES, SOURCES)
 
 
 def is_artefact(name: str) -> bool:

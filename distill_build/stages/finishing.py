@@ -15,7 +15,6 @@ from distill_build.engine.artefacts import (
 from distill_build.engine.ledger import Ledger
 from distill_build.errors import StorageError
 from distill_build.options import Options
-from distill_build.stages.aside import keep_edited
 from distill_build.stages.asking import Asking
 from distill_build.stages.assembly import LeafFiles, LeafRows, encode_rows, failure_rows, write_leaves, write_tags
 from distill_build.stages.dataset import (
@@ -31,10 +30,11 @@ from distill_build.stages.dataset import (
 )
 from distill_build.stages.default import DEFAULT
 from distill_build.stages.locked import Locked
-from distill_build.stages.replacement import Replacement
+from distill_build.stages.replacement import Replacement, keep_edited
 from distill_build.stages.report import Report, expected_items
 from distill_build.stages.session import Session
 from distill_build.stages.tally import STAGES
+from distill_build.stages.training_rows import training_rows
 from distill_build.stages.tree import LeafOutcome, Node, walk
 from distill_build.stages.versioning import keep_version, lock_of
 from distill_build.versions.lockfile import LOCK
@@ -166,8 +166,9 @@ class Finish:
     def _write_exports(self, writers: dict[str, ArtefactWriter]) -> dict[str, Path]:
         if self.options.until != "dataset":
             return {}
-        settings, answers = self.session.settings, writers["answers.jsonl"].path
-        return self._replacement.write_exports(answers, settings.formats, settings.format, settings.system_prompt)
+        settings = self.session.settings
+        rows = training_rows(lambda name: writers[name].path, DEFAULT, self.session.identity)
+        return self._replacement.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
 
     def _count_duplicates(self, writers: dict[str, ArtefactWriter]) -> int:
         questions = writers.get("questions.jsonl")
