@@ -12,11 +12,11 @@ import msgspec
 
 from distill_build.engine.artefacts import open_file
 from distill_build.errors import StorageError
-from distill_build.records import Source
+from distill_build.records import JsonObject, Source
 
 
 class Identified(msgspec.Struct, frozen=True, gc=False):
-    """Any line of tags.jsonl, questions.jsonl or answers.jsonl."""
+    """Any line with an id."""
 
     id: str
 
@@ -52,26 +52,30 @@ class OfCall(msgspec.Struct, frozen=True, gc=False):
     call: str
 
 
-class OfQuestion(msgspec.Struct, frozen=True, gc=False):
-    """A line of answers.jsonl: whose it is."""
+class Placed(msgspec.Struct, frozen=True, gc=False):
+    """A row of any stage but a transform: whose it is, and where in the tree.
+
+    One of `question_id`, `parent` and `tag` names the row above, in this order: none for what lies below the topic.
+    """
 
     id: str
-    tag: str
-    question_id: str
-
-
-class AnswerRow(msgspec.Struct, frozen=True, gc=False):
-    """A line of answers.jsonl: what a training row is made of."""
-
-    id: str
-    question_id: str
-    tag: str
     path: tuple[str, ...]
-    sample: int
-    question: str
-    reasoning: str | None
-    answer: str
-    model: str
+    question_id: str | None = None
+    parent: str | None = None
+    tag: str | None = None
+
+    @property
+    def above(self) -> str | None:
+        """The id of the row that it lies below."""
+        return self.question_id or self.parent or self.tag
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """A row of a transform, without the columns of its own: `id` is that of the row that it judges."""
+
+    id: str
+    kept: bool
+    why: tuple[str, ...]
 
 
 class SourcesRow(msgspec.Struct, frozen=True, gc=False):
@@ -110,6 +114,29 @@ class FailureRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def row(self) -> str | None:
         """The id of the row that lacks a result; None for a list that is short."""
         return self.question_id or self.parent
+
+
+BOOKKEEPING = frozenset(
+    (
+        "id", "question_id", "parent", "tag", "path", "sample", "index", "question", "number", "level", "leaf", "label",
+        "model", "finish_reason", "usage", "call", "role", "kept", "why", "renamed_from",
+    )
+)  # fmt: skip
+"""Columns that stand in rows of many stages: places, names, and facts of the call. All others are content."""
+LIST_PLACE = ("id", "tag", "path", "index")
+"""Columns of a list's row before its text."""
+
+
+def content_of(row: JsonObject) -> JsonObject:
+    """What a row says that no other one does: what may differ between two rows with one id."""
+    return {name: value for name, value in row.items() if name not in BOOKKEEPING}
+
+
+def list_text(row: JsonObject) -> str:
+    """The text of a row of a list, which its id is made of: a tag's own label, or the first column after its place."""
+    if "label" in row:
+        return str(row.get("renamed_from") or row["label"])
+    return str(next((value for name, value in row.items() if name not in LIST_PLACE), ""))
 
 
 Row = TypeVar("Row")

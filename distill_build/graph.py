@@ -41,6 +41,11 @@ class Shape:
         return f"{self.name}.jsonl"
 
     @property
+    def singular(self) -> str:
+        """One of its rows, in words: the stage's name without a plural's s."""
+        return self.name.removesuffix("s")
+
+    @property
     def asks(self) -> bool:
         """Whether a model is asked for its rows."""
         return self.kind in ("list", "map")
@@ -65,8 +70,11 @@ class Graph:
 
     @classmethod
     def parse(cls, described: Mapping[str, str]) -> "Graph":
-        """The graph that `described` was made from. Raises StorageError for what is none."""
-        return cls(tuple(_parsed(name, text) for name, text in described.items()))
+        """The graph that `described` was made from. Raises StorageError for what is none, whoever wrote it."""
+        graph = cls(tuple(_parsed(name, text) for name, text in described.items()))
+        if complaint := _complaint(graph):
+            raise StorageError(f"{complaint}: these are no stages of a dataset")
+        return graph
 
     def described(self) -> dict[str, str]:
         """Name → what it is, in order."""
@@ -122,6 +130,23 @@ class Graph:
             here = self[here].parent
         return tuple(reversed(above))
 
+    def rows_of(self, name: str) -> Shape:
+        """The stage whose rows a verdict of `name` is on; of any other stage itself."""
+        shape = self[name]
+        while shape.kind == "transform" and shape.after is not None:
+            shape = self[shape.after]
+        return shape
+
+    def judges(self, name: str) -> tuple[Shape, ...]:
+        """The transforms that judge rows of `name`, in order."""
+        transforms = (shape for shape in self.shapes if shape.kind == "transform")
+        return tuple(shape for shape in transforms if self.rows_of(shape.name).name == name)
+
+    def above(self, name: str) -> Shape | None:
+        """The stage with the rows that those of `name` lie below, or judge: none that judges. None for the topic."""
+        parent = self[name].parent
+        return None if parent is None else self.rows_of(parent)
+
     def of_id(self, key: str) -> Shape | None:
         """The stage whose row an id is, or begins to be."""
         prefix = key.rpartition("_")[0]
@@ -140,7 +165,26 @@ def in_order(orders: Iterable[Iterable[str]]) -> list[str]:
     return names
 
 
+def _complaint(graph: Graph) -> str | None:
+    """What is wrong with the order of stages: one grows the tree, and all others come after one before them."""
+    known: set[str] = set()
+    for shape in graph:
+        above = {place for place in (shape.after, shape.by) if place is not None}
+        if missing := above - known:
+            return f"stage {shape.name} comes after {', '.join(sorted(missing))}, which is not before it"
+        if (shape.kind == "group") != (shape.by is not None) or (shape.after is None and shape.kind != "list"):
+            return f"stage {shape.name} is told as {shape.described()!r}"
+        known.add(shape.name)
+    trees = [shape.name for shape in graph if shape.after is None]
+    prefixes = [shape.prefix for shape in graph if shape.kind != "transform"]
+    if len(trees) != 1:
+        return f"stages that grow the tree are there {len(trees)} times"
+    return "two stages have the same ids" if len(set(prefixes)) < len(prefixes) else None
+
+
 def _parsed(name: str, text: str) -> Shape:
+    if not name.replace("-", "").replace("_", "").isalnum():  # it is a file's name too, and leads into no other folder
+        raise StorageError(f"{name!r} is no name of a stage")
     match = DESCRIPTION.fullmatch(text)
     if match is None or (kind := next((each for each in KINDS if each == match["kind"]), None)) is None:
         raise StorageError(f"stage {name} is told as {text!r}, which this version of distill-build does not know")

@@ -5,14 +5,13 @@ import os
 import sys
 from collections.abc import Iterator
 
-from distill_build.commands.kept import find_place
+from distill_build.commands.locate import find_place
 from distill_build.commands.notes import notes
 from distill_build.console.page import HANG, Line, print_lines
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.restoring import Restored, Target, bring_back
-from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Version
 from distill_build.versions.lockfile import LOCK
 from distill_build.versions.names import LATEST, lock_named
@@ -53,7 +52,7 @@ def text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool)
     """What was done; `quiet` leaves what nobody may miss."""
     lock = restored.lock
     if not quiet:
-        counts = ", ".join(number_of(lock.counts[stage], stage) for stage in STAGES)
+        counts = ", ".join(number_of(lock.counts[stage], stage) for stage in version.graph.names)
         yield f"{dataset.folder} holds version {short(lock.version)} again: {counts}"
         files = "  ".join(str(path.relative_to(dataset.folder)) for path in restored.files)
         yield ("  ", "plain"), HANG, (files, "plain")

@@ -9,15 +9,14 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distill_build.commands.kept import find_kept
-from distill_build.commands.locate import OUTPUTS, settled
+from distill_build.commands.locate import OUTPUTS, find_kept, settled
 from distill_build.errors import DifferenceError, StorageError, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject, short
 from distill_build.stages.dataset import ARTEFACTS, Dataset, version_of
-from distill_build.stages.folder_version import folder_version
 from distill_build.stages.row_checks import RowChecks
 from distill_build.stages.tally import STAGES
+from distill_build.stages.verifying import folder_version
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import Content, FolderContent, KeptContent
 from distill_build.versions.lockfile import LOCK, Facts, Lock, facts_of, read_lock

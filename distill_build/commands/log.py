@@ -1,23 +1,34 @@
 """`log ID`: says where an item came from, from the topic down: prompts, settings, models, responses and costs.
 
-`show` prints what an item is; this prints how it came to be.
+`show` prints what an item is; this prints how it came to be: the item, the versions that hold it, then a paragraph for
+each request behind it, each verdict on a row above, and each row that was counted together.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import closing
 
-from distill_build.commands.item import find_item
+from distill_build.artefact_rows import content_of
 from distill_build.commands.locate import find_versions
-from distill_build.commands.log_text import item_text, same_texts
-from distill_build.commands.lookup import Found
-from distill_build.console.page import print_lines
+from distill_build.commands.lookup import Found, find_item
+from distill_build.commands.show import verdict_text
+from distill_build.console.page import HANG, Line, Span, print_lines
+from distill_build.console.words import duration, money
+from distill_build.console.wrapping import visible
+from distill_build.engine.entry import Attempt
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.options import Options
-from distill_build.records import JsonObject
-from distill_build.stages.provenance import Link, Tried, chain_of
-from distill_build.versions.archive import Archive, Version
+from distill_build.records import JsonObject, number_of, short
+from distill_build.replies.reply import Rejection, read_reply
+from distill_build.stages.provenance import Decided, Link, Origins, Tried, rows_above
+from distill_build.versions.archive import Archive
 from distill_build.versions.holding import Holding, Item, holdings
+
+HEAD, TAIL = 100, 60
+"""Characters of a text on the first screen, where it is cut: a prompt says at its end what it wants."""
+SHOWN_VERSIONS = 5
+SHOWN_ROWS = 5
+INDENT: Span = ("  ", "plain")
 
 
 def run(options: Options) -> int:
@@ -27,32 +38,39 @@ def run(options: Options) -> int:
     """
     wanted, *name = options.arguments
     dataset, names = find_versions(options, *name)
-    with find_item(options, dataset, wanted) as item, closing(ReadOnlyStore(names.archive.directory)) as store:
-        chain = list(chain_of(item.files, item.found.row, store))
-    versions = names.archive.history(names.folder, names.name)
-    held = list(_holdings(names.archive, versions, item.found))
+    archive = names.archive
+    with find_item(options, dataset, wanted) as found, closing(ReadOnlyStore(archive.directory)) as store:
+        origins = Origins(found.files, found.graph, _recipe(found, archive), store)
+        rows = rows_above(found.files, found.graph, found.stage, found.row)
+        chain = list(origins.chain(rows))
+    tags = [row["id"] for stage, row in rows if stage is found.graph.tree]
+    item = Item(found.stage, found.row["id"], tags[-1] if tags else found.row.get("tag"))
+    held = list(holdings(archive.objects, archive.history(names.folder, names.name)[::-1], item))
     if options.json:
-        shown = document(item.found, chain, held) | {"from_version": item.from_version}
+        shown = document(found, chain, held) | {"from_version": found.from_version}
         print(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
-        lines = item_text(item.found, chain, held, whole=options.verbose, quiet=options.quiet)
-        print_lines([*item.note(options, dataset), *lines])
+        lines = item_text(found, chain, held, whole=options.verbose, quiet=options.quiet)
+        print_lines([*found.note(options, dataset), *lines])
     return 0
 
 
-def _holdings(archive: Archive, versions: list[Version], found: Found) -> Iterator[Holding]:
-    """The versions, newest first, with what they hold of an item."""
-    tag = found.row["id"] if found.kind == "tag" else found.row["tag"]
-    item = Item(f"{found.kind}s.jsonl", found.row["id"], tag)
-    return holdings(archive.objects, versions[::-1], item)
+def _recipe(found: Found, archive: Archive) -> JsonObject:
+    """What the item was built with; nothing where that is not known."""
+    if found.version is not None:
+        return archive.recipe(found.version)
+    state = found.files.state()
+    return state.recipe if state is not None else {}
 
 
-def document(found: Found, chain: list[Link], held: list[Holding]) -> JsonObject:
+def document(found: Found, chain: list[Link | Decided], held: list[Holding]) -> JsonObject:
     """The document of `log --json`: the item's line, the links of its chain, and all versions of the dataset."""
+    kind = found.stage.singular
     return {
-        "kind": found.kind,
-        found.kind: found.row,
-        "chain": [link_row(link) for link in chain],
+        "stage": found.stage.name,
+        "kind": kind,
+        kind: found.row,
+        "chain": [decided_row(link) if isinstance(link, Decided) else link_row(link) for link in chain],
         "versions": [version_row(holding, found.row) for holding in held],
     }
 
@@ -62,7 +80,8 @@ def link_row(link: Link) -> JsonObject:
     sent, manifest = link.sent or {}, link.entry.manifest if link.entry is not None else {}
     key, response = link.source or (None, None)
     return {
-        "stage": link.stage,
+        "stage": link.stage.name,
+        "kind": link.stage.kind,
         "item": link.item or None,
         "above": list(link.above),
         "request": link.number,
@@ -75,6 +94,17 @@ def link_row(link: Link) -> JsonObject:
         "sent": sent or None,
         "attempts": [attempt_row(tried) for tried in link.tried],
         "lack": link.lack or None,
+    }
+
+
+def decided_row(link: Decided) -> JsonObject:
+    """A row that no model was asked for."""
+    return {
+        "stage": link.stage.name,
+        "kind": link.stage.kind,
+        "row": link.row,
+        "of": list(link.of),
+        "settings": link.settings,
     }
 
 
@@ -96,12 +126,167 @@ def attempt_row(tried: Tried) -> JsonObject:
 
 def version_row(holding: Holding, row: JsonObject) -> JsonObject:
     """One version. `held` and `same` (with the texts of now) are null where its files are damaged."""
-    texts, known = holding.texts, not holding.damage
+    content, known = holding.content, not holding.damage
     return {
         "name": holding.name,
         "version": holding.version.version,
         "at": holding.version.at,
-        "held": texts is not None if known else None,
-        "same": same_texts(texts, row) if known else None,
+        "held": content is not None if known else None,
+        "same": content == content_of(row) if known else None,
         "damage": holding.damage or None,
     }
+
+
+def item_text(
+    found: Found, chain: list[Link | Decided], held: list[Holding], *, whole: bool, quiet: bool
+) -> Iterator[str | Line]:
+    """All lines; texts in full where they are wanted `whole`, and none of a `quiet` log."""
+    row = found.row
+    yield _fact(found.stage.singular, row["id"])
+    yield _fact("path", " / ".join(row["path"]))
+    yield from (_fact(name, row[name]) for name in ("number", "index", "sample") if name in row)
+    yield from _versions(row, held, whole=whole)
+    for link in chain:
+        yield from ("", _heading(link))
+        if isinstance(link, Decided):
+            yield from ((INDENT, *line) for line in _decided(link, whole=whole))
+            continue
+        yield from ((INDENT, *line) for line in _link(link))
+        if not quiet:
+            yield from ((INDENT, *line) if line else line for line in _texts(link, whole=whole))
+    if not whole and not quiet and any(isinstance(link, Link) and link.entry is not None for link in chain):
+        yield from ("", "Long texts are cut: -v prints them whole, and the raw responses; --json prints all there is.")
+
+
+def _versions(row: JsonObject, held: list[Holding], *, whole: bool) -> Iterator[Line]:
+    """How many versions hold the item, and which."""
+    those = [holding for holding in held if holding.content is not None]
+    damaged = [holding for holding in held if holding.damage]
+    yield _fact("versions", f"in {len(those)} of {len(held)}" if held else "none is kept of this dataset")
+    shown = len(those) if whole else SHOWN_VERSIONS
+    yield from (_fact("", _version(row, holding)) for holding in those[:shown])
+    if len(those) > shown:
+        yield _fact("", f"and {len(those) - shown} more")
+    yield from (_fact("", f"{holding.name} cannot be read: {holding.damage}") for holding in damaged[:shown])
+
+
+def _version(row: JsonObject, holding: Holding) -> str:
+    other = "" if holding.content == content_of(row) else "  with another text"
+    return f"{short(holding.version.version)}  {_time(holding.version.at)}  {holding.name}{other}"
+
+
+def _heading(link: Link | Decided) -> str:
+    noun = link.stage.singular.title()
+    if isinstance(link, Decided):
+        return f"{noun} {link.row['id']}" if link.stage.kind == "group" else verdict_text(link.stage.name, link.row)
+    if not link.item:
+        return noun
+    among = f": request {link.number} of {link.requests} for {link.stage.name} of {' / '.join(link.above)}"
+    return f"{noun} “{_line(link.item)}”" + among * (link.number is not None)
+
+
+def _decided(link: Decided, *, whole: bool) -> Iterator[Line]:
+    """What a row was made of that no model was asked for, and by which settings."""
+    shown = link.of if whole else link.of[:SHOWN_ROWS]
+    more = f" and {len(link.of) - len(shown):,} more" if len(link.of) > len(shown) else ""
+    yield _fact("of", ", ".join(shown) + more)
+    if link.stage.kind == "group":
+        yield from (_fact(name, _line(_said(value))) for name, value in content_of(link.row).items())
+    settings = (f"{name} {_said(value)}" for name, value in link.settings.items() if value not in (None, [], {}))
+    yield _fact("settings", ", ".join(settings) or "none")
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _link(link: Link) -> Iterator[Line]:
+    """The request and its attempts, without what was said in them."""
+    if link.lack:
+        yield _fact("missing", link.lack)
+    if link.source is not None:
+        yield _fact("call", link.source[0])
+    if link.entry is None or link.sent is None:
+        return
+    manifest = link.entry.manifest
+    yield _fact("model", _model(link.sent["model"], manifest))
+    yield _fact("settings", ", ".join(_settings(link.sent)) or "the endpoint's own")
+    for number, tried in enumerate(link.tried, start=1):
+        yield _fact(f"attempt {number}" if len(link.tried) > 1 else "attempt", _attempt(tried))
+
+
+def _texts(link: Link, *, whole: bool) -> Iterator[Line]:
+    """What was sent and what came back."""
+    if link.entry is None or link.sent is None:
+        return
+    for message in link.sent["messages"]:
+        yield from _text(message["role"], message["content"], whole=whole)
+    if link.used is not None:
+        yield from _reply(link.used.attempt, whole=whole)
+    for number, tried in enumerate(link.tried if whole else (), start=1):
+        yield from _text(f"raw {number}" if len(link.tried) > 1 else "raw", _raw(tried.attempt), whole=whole)
+
+
+def _model(name: str, manifest: JsonObject) -> str:
+    revision = f", revision {manifest['revision']}" if manifest["revision"] else ""
+    weights = f", weights {short(manifest['weights'])}" if manifest["weights"] else ""
+    return f"{name}{revision}{weights}"
+
+
+def _settings(body: JsonObject) -> Iterator[str]:
+    """What was sent beside model and messages; of an output schema its kind."""
+    for name, value in body.items():
+        if name == "response_format":
+            yield f"{name} {value['type']}"
+        elif name not in ("model", "messages"):
+            yield f"{name} {json.dumps(value, ensure_ascii=False)}"
+
+
+def _attempt(tried: Tried) -> str:
+    attempt, usage = tried.attempt, tried.usage
+    verdict = f"{tried.verdict}: {_line(tried.detail)}" if tried.detail else tried.verdict
+    tokens = f"{usage.prompt_tokens:,} + {number_of(usage.completion_tokens, 'tokens')}"
+    cost = "no price" if attempt.usd is None else money(attempt.usd)
+    return f"{verdict} · {_time(attempt.at)} · {duration(attempt.seconds)} · {tokens} · {cost}"
+
+
+def _reply(attempt: Attempt, *, whole: bool) -> Iterator[Line]:
+    """The text of a response, with the reasoning that came beside it."""
+    reply = read_reply(attempt.response)
+    if isinstance(reply, Rejection):  # what could be read once, and now cannot
+        yield from _text("reply", _raw(attempt), whole=whole)
+        return
+    if reply.reasoning is not None:
+        yield from _text("thought", reply.reasoning, whole=whole)
+    yield from _text("reply", reply.content, whole=whole)
+
+
+def _raw(attempt: Attempt) -> str:
+    """A response as it came."""
+    return json.dumps(attempt.response, ensure_ascii=False)
+
+
+def _text(name: str, text: str, *, whole: bool) -> Iterator[Line]:
+    """A text under its name: all of it below, or its beginning beside."""
+    if not whole:
+        yield _fact(name, _line(text))
+        return
+    yield ((f"{name}:", "plain"),)
+    yield from ((INDENT, HANG, (visible(line), "plain")) if line else () for line in text.splitlines())
+
+
+def _line(text: str) -> str:
+    """A text on one line: of a long one its two ends, with the number of characters between them."""
+    line = " ".join(text.split())
+    if len(line) > HEAD + TAIL:
+        line = f"{line[:HEAD].rstrip()} … {len(line) - HEAD - TAIL:,} characters … {line[-TAIL:].lstrip()}"
+    return visible(line)
+
+
+def _time(at: str) -> str:
+    """A time in UTC, to the second."""
+    return f"{at[:19].replace('T', ' ')} UTC"
+
+
+def _fact(name: str, value: object) -> Line:
+    return ((f"{name:<9} ", "plain"), HANG, (str(value), "plain")) if value != "" else ((name, "plain"),)

@@ -1,4 +1,4 @@
-"""`show ID`: prints one tag, question or answer with everything recorded of it."""
+"""`show ID`: prints one row of any stage with everything recorded of it: what is above, below, and said of it."""
 
 import json
 from collections import Counter
@@ -6,131 +6,216 @@ from collections.abc import Iterator
 
 import msgspec
 
-from distill_build.artefact_rows import FailureRow, OfQuestion, OfTag, read_rows
-from distill_build.commands.item import find_item
+from distill_build.artefact_rows import (
+    BOOKKEEPING,
+    FailureRow,
+    Placed,
+    Verdict,
+    content_of,
+    list_text,
+    read_rows,
+    read_rows_with_lines,
+)
 from distill_build.commands.locate import find_dataset
-from distill_build.commands.lookup import Found, rows_where
-from distill_build.commands.tag_tree import load_tree
+from distill_build.commands.lookup import Found, find_item
+from distill_build.commands.tree import counts_in_words, load_tree
 from distill_build.console.page import HANG, Line, print_lines
+from distill_build.graph import Shape
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
-from distill_build.stages.dataset import FAILURES, Dataset
+from distill_build.stages.dataset import FAILURES
+from distill_build.stages.provenance import row_with, rows_above
+
+ABOVE = ("question_id", "parent", "tag")
+"""Columns that name rows above."""
+SHORTENED = {"finish_reason": "finish"}
+THOUGHT = "reasoning"
+"""The column that stands in <think> where it is printed, as in what a model learns from."""
 
 
 def run(options: Options) -> int:
     """Prints the item whose id, or the beginning of it, is the first of the arguments."""
     wanted, *name = options.arguments
     dataset = find_dataset(options, *name)
-    with find_item(options, dataset, wanted) as item:
-        shown = DOCUMENTS[item.found.kind](item.files, item.found)
+    with find_item(options, dataset, wanted) as found:
+        shown = document(found)
+        lines = [*found.note(options, dataset), *text(found, shown)]
     if options.json:
-        print(json.dumps({**shown, "from_version": item.from_version}, ensure_ascii=False, indent=2))
+        print(json.dumps({**shown, "from_version": found.from_version}, ensure_ascii=False, indent=2))
     else:
-        print_lines([*item.note(options, dataset), *TEXTS[item.found.kind](shown)])
+        print_lines(lines)
     return 0
 
 
-def tag_document(dataset: Dataset, found: Found) -> JsonObject:
-    """A tag's row, what is below it, and what is missing at its place."""
-    key = found.row["id"]
-    tree = load_tree(dataset)
+def document(found: Found) -> JsonObject:
+    """The document of `show --json`.
+
+    `above` are the rows above from the first tag down, `below` by stage those directly below, each with what is below
+    it in turn, in numbers; `verdicts` by transform. A tag has the counts and failures of all its place.
+    """
+    key, kind = found.row["id"], found.stage.singular
+    failures = (row for row in read_rows(found.files.artefact(FAILURES), FailureRow) if row.row == key)
+    shown: JsonObject = {
+        "stage": found.stage.name,
+        "kind": kind,
+        kind: found.row,
+        "above": [row for _, row in rows_above(found.files, found.graph, found.stage, found.row)[:-1]],
+        "verdicts": _verdicts(found, found.stage, key),
+        "below": _below(found),
+        "failures": msgspec.to_builtins(list(failures)),
+    }
+    if found.stage is not found.graph.tree:
+        return shown
+    tree = load_tree(found.files, found.graph)
     node = tree.nodes[key]
-    counts = {"tags": node.tags, "questions": node.questions, "answers": node.answers}
-    children = [child.tag for child in node.children if child.tag is not None]
-    answers = read_rows(dataset.artefact("answers.jsonl"), OfQuestion) if node.answers else iter(())
-    answered = Counter(row.question_id for row in answers if row.tag == key)
-    questions = rows_where(dataset, "question", OfTag, "tag", key) if node.questions else iter(())
-    return {
-        "kind": "tag",
-        "tag": found.row,
-        "counts": {name: counts[name] for name in tree.reached},
+    return shown | {
+        "counts": {shape.name: node.counts[shape.name] for shape in tree.reached},
         "missing": node.missing,
-        "children": [{"id": tag.id, "number": tag.number, "label": tag.label} for tag in children],
-        "questions": [
-            {"id": row["id"], "question": row["question"], "answers": answered[row["id"]]} for row in questions
-        ],
         "failures": msgspec.to_builtins(node.failures),
     }
 
 
-def question_document(dataset: Dataset, found: Found) -> JsonObject:
-    """A question's row, its answers, and why some are missing."""
-    key = found.row["id"]
-    failures = read_rows(dataset.artefact(FAILURES), FailureRow)
-    return {
-        "kind": "question",
-        "question": found.row,
-        "answers": list(rows_where(dataset, "answer", OfQuestion, "question_id", key)),
-        "failures": msgspec.to_builtins([row for row in failures if row.question_id == key]),
-    }
+def _verdicts(found: Found, stage: Shape, key: str) -> JsonObject:
+    """What each transform said of a row."""
+    rows = ((shape, row_with(found.files, shape, key)) for shape in found.graph.judges(stage.name))
+    return {shape.name: row for shape, row in rows if row is not None}
 
 
-def answer_document(dataset: Dataset, found: Found) -> JsonObject:  # noqa: ARG001 - as the other two are called
-    """An answer's row, which holds all that is recorded of it in the dataset."""
-    return {"kind": "answer", "answer": found.row}
+def _below(found: Found) -> JsonObject:
+    """The rows directly below, by stage, each with the numbers of those below it and who dropped it."""
+    graph, key = found.graph, found.row["id"]
+    below: JsonObject = {}
+    for shape in graph:
+        above = found.graph.tree if shape is graph.tree else graph.above(shape.name)
+        if shape.kind == "transform" or above is None or above.name != found.stage.name:
+            continue
+        lines = read_rows_with_lines(found.files.artefact(shape.file), Placed)
+        rows = [json.loads(line) for row, line in lines if row.above == key]
+        numbers, dropped = _numbers_below(found, shape, {row["id"] for row in rows}), _dropped(found, shape, rows)
+        below[shape.name] = [
+            {"row": row, "below": {name: number[row["id"]] for name, number in numbers.items()}}
+            | {"dropped": dropped.get(row["id"], {})}
+            for row in rows
+        ]
+    return {name: rows for name, rows in below.items() if rows}
 
 
-DOCUMENTS = {"tag": tag_document, "question": question_document, "answer": answer_document}
+def _numbers_below(found: Found, stage: Shape, ids: set[str]) -> dict[str, Counter[str]]:
+    """How many rows of each stage are directly below each of `ids`; a tag's own tags stand in its number."""
+    stages = [shape for shape in found.graph if shape.kind != "transform" and shape is not found.graph.tree]
+    numbers: dict[str, Counter[str]] = {}
+    for shape in stages:
+        above, file = found.graph.above(shape.name), found.files.artefact(shape.file)
+        if ids and above is not None and above.name == stage.name and file.exists():
+            numbers[shape.name] = Counter(row.above for row in read_rows(file, Placed) if row.above in ids)
+    return numbers
 
 
-def tag_text(shown: JsonObject) -> Iterator[str | Line]:
+def _dropped(found: Found, stage: Shape, rows: list[JsonObject]) -> dict[str, dict[str, list[str]]]:
+    """Id → transform → why, of those of `rows` that are dropped."""
+    ids, dropped = {row["id"] for row in rows}, dict[str, dict[str, list[str]]]()
+    for shape in found.graph.judges(stage.name) if ids else ():
+        for row in read_rows(found.files.artefact(shape.file), Verdict):
+            if row.id in ids and not row.kept:
+                dropped.setdefault(row.id, {})[shape.name] = list(row.why)
+    return dropped
+
+
+def text(found: Found, shown: JsonObject) -> Iterator[str | Line]:
     """For people."""
-    tag = shown["tag"]
-    counts = ", ".join(f"{count} {name}" for name, count in shown["counts"].items())
-    yield from _facts(tag=tag["id"], number=tag["number"], path=_path(tag), level=tag["level"], parent=tag["parent"])
-    yield from _facts(leaf="yes" if tag["leaf"] else "no", below=counts)
-    yield from _failures(shown)
-    if shown["children"]:
-        yield from ("", "Tags")
-    yield from (f"  {child['id']}  {child['number']} {child['label']}" for child in shown["children"])
-    if shown["questions"]:
-        yield from ("", "Questions, with the number of their answers")
-    yield from (f"  {row['id']}  {row['answers']:>3}  {_line(row['question'])}" for row in shown["questions"])
+    row, graph = found.row, found.graph
+    yield _fact(found.stage.singular, row["id"])
+    yield from _facts(found)
+    if "counts" in shown:
+        reached = tuple(shape for shape in graph if shape.name in shown["counts"])
+        yield _fact("below", ", ".join(counts_in_words(Counter(shown["counts"]), reached)))
+    for name, verdict in shown["verdicts"].items():
+        yield _fact("verdict", verdict_text(name, verdict))
+    for failure in shown["failures"]:
+        items, tries = number_of(failure["missing"], failure["stage"]), number_of(failure["attempts"], "attempts")
+        yield _fact("missing", f"{items} after {tries}: {failure['cause']}, {failure['detail']}")
+    yield from _texts_above(found, shown["above"])
+    yield from _own_texts(found)
+    for name, rows in shown["below"].items():
+        yield from _rows_below(graph[name], rows, whole=graph[name].kind != "list")
 
 
-def question_text(shown: JsonObject) -> Iterator[str | Line]:
-    """For people."""
-    question = shown["question"]
-    yield from _facts(question=question["id"], path=_path(question), tag=question["tag"], index=question["index"])
-    yield from _failures(shown)
-    yield from ("", question["question"])
-    for answer in shown["answers"]:
-        yield from ("", f"Answer {answer['sample']}  {answer['id']}", *_texts(answer))
+def verdict_text(transform: str, verdict: JsonObject) -> str:
+    """What a transform said of a row: "dropped by dedup: the same question as q_…"."""
+    said = [*verdict["why"], *(f"{name} {_plain(value)}" for name, value in content_of(verdict).items())]
+    return f"{'kept' if verdict['kept'] else 'dropped'} by {transform}" + (f": {'; '.join(said)}" if said else "")
 
 
-def answer_text(shown: JsonObject) -> Iterator[str | Line]:
-    """For people."""
-    answer = shown["answer"]
-    usage = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in answer["usage"].items())
-    yield from _facts(answer=answer["id"], path=_path(answer), tag=answer["tag"], question=answer["question_id"])
-    yield from _facts(sample=answer["sample"], model=answer["model"], finish=answer["finish_reason"], usage=usage)
-    yield from _facts(call=answer["call"])
-    yield from ("", "Question", "", answer["question"], *_texts(answer))
+def _facts(found: Found) -> Iterator[Line]:
+    """The columns that stand in many rows; texts come below."""
+    row = found.row
+    yield _fact("path", " / ".join(row["path"]))
+    for name, value in row.items():
+        if name in ("id", "path", "label", "question") or name not in BOOKKEEPING:
+            continue
+        if name in ABOVE and value is not None and found.stage is not found.graph.tree:
+            above = found.graph.of_id(value)
+            yield _fact(above.singular if above is not None else name, value)
+        elif name == "usage":
+            yield _fact(name, ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in value.items()))
+        else:
+            yield _fact(SHORTENED.get(name, name), _plain(value))
 
 
-TEXTS = {"tag": tag_text, "question": question_text, "answer": answer_text}
+def _texts_above(found: Found, above: list[JsonObject]) -> Iterator[str | Line]:
+    """The texts of the rows above that are no tags: their path is told."""
+    for row in above:
+        stage = found.graph.of_id(row["id"])
+        if stage is not None and stage is not found.graph.tree:
+            yield from ("", stage.singular.title())
+            yield from _texts(stage, row)
 
 
-def _texts(answer: JsonObject) -> list[str]:
-    if answer["reasoning"] is None:
-        return ["", answer["answer"]]
-    return ["", "<think>", answer["reasoning"], "</think>", "", answer["answer"]]
+def _own_texts(found: Found) -> Iterator[str]:
+    if found.stage is not found.graph.tree:
+        yield from _texts(found.stage, found.row)
 
 
-def _facts(**facts: object) -> Iterator[Line]:
-    for name, value in facts.items():
-        yield (f"{name:<9} ", "plain"), HANG, ("–" if value is None else str(value), "plain")
+def _texts(stage: Shape, row: JsonObject) -> Iterator[str]:
+    """What a row says: under the columns' names where there are several beside the reasoning."""
+    if stage.kind == "list":
+        yield from ("", list_text(row))
+        return
+    content = content_of(row)
+    if content.get(THOUGHT) is not None:
+        yield from ("", "<think>", _plain(content[THOUGHT]), "</think>")
+    others = {name: value for name, value in content.items() if name != THOUGHT}
+    for name, value in others.items():
+        yield from ("", *([f"{name}:"] if len(others) > 1 else []), _plain(value))
 
 
-def _failures(shown: JsonObject) -> Iterator[Line]:
-    for row in shown["failures"]:
-        items, tries = number_of(row["missing"], row["stage"]), number_of(row["attempts"], "attempts")
-        yield from _facts(missing=f"{items} after {tries}: {row['cause']}, {row['detail']}")
+def _rows_below(stage: Shape, rows: list[JsonObject], *, whole: bool) -> Iterator[str | Line]:
+    """Rows below: whole, or a line for each with the numbers of what is below it."""
+    if not whole:
+        names = list(dict.fromkeys(name for each in rows for name in each["below"]))
+        numbers = f", with the number of their {' and '.join(names)}" if names else ""
+        yield from ("", f"{stage.name.title()}{numbers}")
+    for each in rows:
+        row = each["row"]
+        dropped = "; ".join(f"dropped by {name}: {'; '.join(why)}" for name, why in each["dropped"].items())
+        if whole:
+            sample = f" {row['sample']}" if "sample" in row else ""
+            yield from ("", f"{stage.singular.title()}{sample}  {row['id']}" + (f"  {dropped}" if dropped else ""))
+            yield from _texts(stage, row)
+        else:
+            place = [row["number"]] if "number" in row else [f"{number:>3}" for number in each["below"].values()]
+            gap = " " if "number" in row else "  "
+            line = f"  {row['id']}  {'  '.join(place)}{gap}{' '.join(list_text(row).split())}"
+            yield line + (f"  ({dropped})" if dropped else "")
 
 
-def _path(row: JsonObject) -> str:
-    return " / ".join(row["path"])
+def _plain(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split())
+def _fact(name: str, value: object) -> Line:
+    return (f"{name:<9} ", "plain"), HANG, (str(value), "plain")

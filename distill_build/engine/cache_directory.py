@@ -208,16 +208,35 @@ class CacheDirectory:
             )
 
 
+MOUNTS = Path("/proc/self/mounts")
+MOUNT_POINT, FILE_SYSTEM = 1, 2
+"""Which fields of a line they are."""
+
+
 def _file_system(path: Path) -> str | None:
     """The type of the file system that holds `path`, where the system has /proc/self/mounts to tell it."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return None
-    target = os.path.realpath(path)
+    return file_system_in(MOUNTS.read_bytes(), path) if MOUNTS.exists() else None
+
+
+def file_system_in(mounts: bytes, path: Path) -> str | None:
+    """The type of the file system that holds `path`, by the lines of /proc/self/mounts; a later one covers others.
+
+    Names are bytes there, in no encoding, and end in blanks and line feeds alone: a text has other ends of lines too.
+    See proc_pid_mounts(5) and fstab(5).
+    """
+    target = os.fsencode(os.path.realpath(path))
     best, kind = -1, None
-    for line in mounts.read_text().splitlines():
-        _, mount_point, file_system, *_ = line.split(" ")
-        place = mount_point.encode().decode("unicode_escape")
-        if (target == place or target.startswith(place.rstrip("/") + "/")) and len(place) >= best:
-            best, kind = len(place), file_system
+    for line in mounts.split(b"\n"):
+        fields = line.split(b" ")
+        if len(fields) <= FILE_SYSTEM:
+            continue
+        place = _unescaped(fields[MOUNT_POINT])
+        if (target == place or target.startswith(place.rstrip(b"/") + b"/")) and len(place) >= best:
+            best, kind = len(place), os.fsdecode(fields[FILE_SYSTEM])
     return kind
+
+
+def _unescaped(name: bytes) -> bytes:
+    """A name as it is: the kernel writes blanks, line feeds and backslashes in octal, as `\\040`."""
+    first, *rest = name.split(b"\\")
+    return first + b"".join(bytes([int(part[:3], 8) & 0xFF]) + part[3:] for part in rest)

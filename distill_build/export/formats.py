@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from distill_build.errors import ConfigurationError
-from distill_build.export import alpaca, messages, sharegpt
-from distill_build.export.json_lines import json_lines
+from distill_build.export.json_lines import alpaca, json_lines, messages, sharegpt
 from distill_build.export.layout import Open
 from distill_build.export.parquet import open_parquet
-from distill_build.export.tabular_csv import open_csv
+from distill_build.export.tabular import open_csv
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +22,9 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "messages": Format("train.messages.jsonl", json_lines(messages.record)),
-    "alpaca": Format("train.alpaca.jsonl", json_lines(alpaca.record)),
-    "sharegpt": Format("train.sharegpt.jsonl", json_lines(sharegpt.record)),
+    "messages": Format("train.messages.jsonl", json_lines(messages)),
+    "alpaca": Format("train.alpaca.jsonl", json_lines(alpaca)),
+    "sharegpt": Format("train.sharegpt.jsonl", json_lines(sharegpt)),
     "csv": Format("train.csv", open_csv),
     "parquet": Format("train.parquet", open_parquet, needs="pyarrow", extra="parquet"),
 }

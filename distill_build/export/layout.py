@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from distill_build.artefact_rows import AnswerRow
+import msgspec
+
 from distill_build.records import JsonObject
 
 TAG = re.compile(r"<(/?)think>")
@@ -35,12 +36,29 @@ class Layout:
     system_prompt: str | None
 
 
-Write = Callable[[Sequence[AnswerRow]], None]
+class TrainingRow(msgspec.Struct, frozen=True, gc=False):
+    """What a model is to learn from one row of a dataset, whichever stage that is of.
+
+    `question_id` is the question's where there is a row for it; `tag` and `path` are the place in the tree.
+    """
+
+    id: str
+    question_id: str | None
+    tag: str | None
+    path: tuple[str, ...]
+    sample: int
+    question: str
+    reasoning: str | None
+    answer: str
+    model: str
+
+
+Write = Callable[[Sequence[TrainingRow]], None]
 Open = Callable[[Path, Layout], AbstractContextManager[Write]]
 """Opens a new file at a path, and gives a function that appends rows to it until the context ends."""
 
 
-def reply(row: AnswerRow, layout: Layout) -> str:
+def reply(row: TrainingRow, layout: Layout) -> str:
     """The text that a model is to learn to give."""
     return with_reasoning(row.reasoning, row.answer) if layout.reasoning == "think" else row.answer
 
@@ -53,7 +71,7 @@ def with_reasoning(reasoning: str | None, answer: str) -> str:
     return f"<think>\n{thought}\n</think>\n\n{answer}"
 
 
-def additions(row: AnswerRow, layout: Layout) -> JsonObject:
+def additions(row: TrainingRow, layout: Layout) -> JsonObject:
     """The `metadata` of a row of a JSON format, as an object to be merged into it; empty where it is switched off."""
     if not layout.metadata:
         return {}
@@ -62,7 +80,7 @@ def additions(row: AnswerRow, layout: Layout) -> JsonObject:
     }
 
 
-def reasoning_field(row: AnswerRow, layout: Layout) -> JsonObject:
+def reasoning_field(row: TrainingRow, layout: Layout) -> JsonObject:
     """The `reasoning` field of a row of a JSON format, as an object to be merged into it.
 
     "" where a row has none: readers that take a column's type from the first rows want text in all of them.

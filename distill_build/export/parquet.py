@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distill_build.artefact_rows import AnswerRow
-from distill_build.export.columns import cell, column_names
-from distill_build.export.layout import Layout, Write
+from distill_build.export.layout import Layout, TrainingRow, Write
+from distill_build.export.tabular import cell, column_names
 
 REPEATED = ("system", "tag", "path.list.element", "model")
 """Columns whose few values come again and again, so that a dictionary of them makes the file smaller."""
@@ -28,7 +27,7 @@ def open_parquet(path: Path, layout: Layout) -> Iterator[Write]:
         path, schema, version="2.6", compression="zstd", compression_level=3, use_dictionary=list(REPEATED)
     ) as writer:
 
-        def write(rows: Sequence[AnswerRow]) -> None:
+        def write(rows: Sequence[TrainingRow]) -> None:
             columns = [[cell(row, name, layout) for row in rows] for name in schema.names]
             arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
             writer.write_batch(pyarrow.record_batch(arrays, schema=schema))

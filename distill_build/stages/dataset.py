@@ -204,6 +204,11 @@ def version_of(sha256: dict[str, str]) -> str:
     return digest({name: digest for name, digest in sha256.items() if is_artefact(name)})
 
 
+def kept_files(graph: Graph) -> tuple[str, ...]:
+    """The files that a version with the stages of `graph` is kept with. Exports are made again from them."""
+    return (*graph.files, FAILURES, SOURCES)
+
+
 def is_artefact(name: str) -> bool:
     """Whether a file of a dataset, by its name within the folder, holds the rows of a stage."""
     return name.endswith(".jsonl") and "/" not in name and name not in NO_ARTEFACTS

@@ -1,6 +1,11 @@
 """The graph of a dataset of which nothing tells its own: files without a state and a lock."""
 
+from typing import TYPE_CHECKING
+
 from distill_build.graph import Graph
+
+if TYPE_CHECKING:
+    from distill_build.stages.dataset import Dataset
 
 DEFAULT = Graph.parse(
     {
@@ -10,3 +15,8 @@ DEFAULT = Graph.parse(
         "answers": "a: map of questions",
     }
 )
+
+
+def graph_of(dataset: "Dataset") -> Graph:
+    """The stages that the files of `dataset` are of. Raises StorageError where what tells them cannot be read."""
+    return dataset.graph() or DEFAULT

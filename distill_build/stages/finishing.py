@@ -13,7 +13,6 @@ from distill_build.engine.ledger import Ledger
 from distill_build.errors import StorageError
 from distill_build.graph import END, Graph
 from distill_build.options import Options
-from distill_build.stages.aside import keep_edited
 from distill_build.stages.asking import Asking
 from distill_build.stages.assembly import UnitRows, encode_rows, failure_rows, write_artefacts
 from distill_build.stages.dataset import (
@@ -24,13 +23,13 @@ from distill_build.stages.dataset import (
     Dataset,
     State,
     encode_outcomes,
-    is_artefact,
     version_of,
 )
 from distill_build.stages.locked import Locked
-from distill_build.stages.replacement import Replacement
+from distill_build.stages.replacement import Replacement, keep_edited
 from distill_build.stages.report import Report, expected_items
 from distill_build.stages.session import Session
+from distill_build.stages.training_rows import training_rows
 from distill_build.stages.versioning import keep_version, lock_of
 from distill_build.versions.lockfile import LOCK
 
@@ -158,7 +157,9 @@ class Finish:
     def _write_exports(self) -> dict[str, Path]:
         if self.options.until != END:
             return {}
-        return self._replacement.write_exports(Dataset(self.folder), self._graph, self.session.identity["export"])
+        settings, files = self.session.settings, Dataset(self.folder)
+        rows = training_rows(files.artefact, self._graph, self.session.identity)
+        return self._replacement.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
 
     def _state(self, outputs: Mapping[str, FileState], version: str, *, complete: bool) -> State:
         session, until, basis = self.session, self.options.until, self.asking.basis

@@ -12,12 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.engine.artefacts import ArtefactWriter, finish_replacing, replace_together, replacing, sync
+from distill_build.engine.artefacts import (
+    ArtefactWriter,
+    file_sha256,
+    finish_replacing,
+    replace_together,
+    replacing,
+    set_aside,
+    sync,
+)
 from distill_build.engine.ledger import new_run_id
 from distill_build.engine.lock import exclusive, exclusive_at_once
 from distill_build.engine.signals import undisturbed
 from distill_build.errors import StorageError, unusable
-from distill_build.export import write_exports
+from distill_build.export import TrainingRow, write_exports
 from distill_build.settings import FormatSettings
 from distill_build.stages.dataset import EXPORTS, Dataset
 
@@ -101,10 +109,10 @@ class Replacement:
         return writer.path
 
     def write_exports(
-        self, answers: Path, formats: Sequence[str], layout: FormatSettings, system_prompt: str | None
+        self, rows: Iterable[TrainingRow], formats: Sequence[str], layout: FormatSettings, system_prompt: str | None
     ) -> dict[str, Path]:
-        """The exports of `answers` by name, synced; errors are those of `export.write_exports`."""
-        paths = write_exports(answers, self.folder / EXPORTS, formats, layout, system_prompt)
+        """The exports of `rows` by name, synced; errors are those of `export.write_exports`."""
+        paths = write_exports(rows, self.folder / EXPORTS, formats, layout, system_prompt)
         for path in paths:
             sync(path)
         return {f"{EXPORTS}/{path.name}": path for path in paths}
@@ -140,3 +148,24 @@ def replacement(dataset: Dataset, again: str, note: Callable[[str], None]) -> It
             raise StorageError(
                 f"{unusable(error, dataset.folder)}. The old files are as they were; {again} when that is mended"
             ) from error
+
+
+def keep_edited(dataset: Dataset, new: Mapping[str, Path], old: Iterable[str], folder: Path) -> tuple[Path, ...]:
+    """Copies what is about to be replaced or removed, and is not as it was last written here, into `folder`.
+
+    `new` maps names to the new files; `old` are names that go where there is no new file. What is to be replaced by
+    the same bytes needs no copy.
+    """
+    state = dataset.state()
+    known = state.outputs if state is not None else {}
+    names = dict.fromkeys(name for name in (*new, *old) if not name.startswith("runs/"))
+    places = {name: dataset.artefact(name) for name in names}
+    there = {name: place for name, place in places.items() if place.is_file()}
+    edited = [name for name, place in there.items() if name not in known or not known[name].holds(place)]
+    lost = [name for name in edited if name not in new or not same_bytes(new[name], there[name])]
+    return tuple(set_aside(there[name], folder) for name in lost)
+
+
+def same_bytes(first: Path, second: Path) -> bool:
+    """Whether two files hold the same."""
+    return first.stat().st_size == second.stat().st_size and file_sha256(first) == file_sha256(second)

@@ -7,17 +7,18 @@ may tell of other exports, or of other settings that made the same items.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 from distill_build.engine.artefacts import file_sha256, file_state
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import writable
 from distill_build.errors import CorruptEntryError
+from distill_build.graph import END
 from distill_build.records import JsonObject, short
-from distill_build.settings import FormatSettings, Stage
-from distill_build.stages.aside import keep_edited
-from distill_build.stages.dataset import ARTEFACTS, KEPT, LEAVES, STATE, Dataset, State
-from distill_build.stages.replacement import Replacement, replacement
+from distill_build.settings import FormatSettings
+from distill_build.stages.dataset import LEAVES, STATE, Dataset, State, kept_files
+from distill_build.stages.default import graph_of
+from distill_build.stages.replacement import Replacement, keep_edited, replacement
+from distill_build.stages.training_rows import training_rows
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.lockfile import LOCK, Lock, facts_of
 from distill_build.versions.snapshot import restore
@@ -72,13 +73,13 @@ class _Restoring:
         until = named.until if named is not None else version.until
         recipe = with_exports_of(named, self.archive.recipe(version))
         new = self._artefacts()
-        exports = self._exports(recipe["export"], new) if until == "dataset" else {}
+        exports = self._exports(recipe, new) if until == END else {}
         lock = lock_of_version(version, until, recipe, new, exports)
         if as_named := named is not None and named.exports == lock.exports:
             lock = named
         new |= exports | {LOCK: self.beside.write(LOCK, lock.encode().encode())}
         before = dataset.state()
-        old = (*KEPT, LEAVES, *(before.outputs if before is not None else ()))
+        old = (*kept_files(graph_of(dataset)), LEAVES, *(before.outputs if before is not None else ()))
         edited = keep_edited(dataset, new, old, self.beside.aside)
         outputs = {name: file_state(path) for name, path in new.items()}
         state = replace(_state(version, until, recipe, self.archive, dataset), outputs=outputs)
@@ -90,14 +91,16 @@ class _Restoring:
     def _artefacts(self) -> dict[str, Path]:
         """The files that were kept. Only names that are ours: a version may have come from elsewhere."""
         kept = self.target.version.files
-        new = {name: self.beside.folder / name for name in KEPT if name in kept}
+        new = {name: self.beside.folder / name for name in kept_files(self.target.version.graph) if name in kept}
         for name, path in new.items():
             restore(self.archive.objects, kept[name], path)
         return new
 
-    def _exports(self, options: JsonObject, new: dict[str, Path]) -> dict[str, Path]:
+    def _exports(self, recipe: JsonObject, new: dict[str, Path]) -> dict[str, Path]:
+        options = recipe["export"]
         layout = FormatSettings(reasoning=options["reasoning"], metadata=options["metadata"])
-        return self.beside.write_exports(new["answers.jsonl"], options["formats"], layout, options["system_prompt"])
+        rows = training_rows(new.__getitem__, self.target.version.graph, recipe)
+        return self.beside.write_exports(rows, options["formats"], layout, options["system_prompt"])
 
     def _register(self, version: Version) -> None:
         """Makes the version one of this folder's own: the next build finds that it is there, and gc keeps it."""
@@ -115,9 +118,9 @@ def lock_of_version(
         version=version.version,
         name=version.name,
         until=until,
-        counts={stage: version.counts[stage] for stage in get_args(Stage)},
+        counts={stage: version.counts[stage] for stage in version.graph.names},
         missing=version.missing,
-        artefacts={name: version.files[name].sha256 for name in ARTEFACTS if name in new},
+        artefacts={name: version.files[name].sha256 for name in version.graph.files if name in new},
         exports={path.name: file_sha256(path) for _, path in sorted(exports.items())},
         recipe=facts_of(recipe),
         stages=version.stages,
@@ -147,7 +150,7 @@ def _state(version: Version, until: str, recipe: JsonObject, archive: Archive, d
         generation="",
         cache_dir=dataset.note_cache(archive.directory),
         counts=version.counts,
-        requests=dict.fromkeys(get_args(Stage), 0),
+        requests=dict.fromkeys(version.graph.names, 0),
         duplicates=0,
         outputs={},
         recipe=recipe,

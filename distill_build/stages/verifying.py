@@ -8,8 +8,19 @@ from pathlib import Path
 from distill_build.engine.artefacts import file_sha256, replacing
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError, DifferenceError
+from distill_build.graph import Graph
 from distill_build.records import short
-from distill_build.stages.dataset import ARTEFACTS, EXPORTS, FAILURES, SOURCES, STATE, Dataset, version_of
+from distill_build.stages.dataset import (
+    EXPORTS,
+    FAILURES,
+    SOURCES,
+    STATE,
+    Dataset,
+    is_artefact,
+    kept_files,
+    version_of,
+)
+from distill_build.stages.default import graph_of
 from distill_build.stages.replacement import finish_moves
 from distill_build.stages.row_checks import RowChecks
 from distill_build.versions.lockfile import LOCK, Lock, read_lock
@@ -75,21 +86,27 @@ def _last_replaced(dataset: Dataset) -> list[tuple[int, int]]:
 
 def _compared(dataset: Dataset) -> Verdict:
     findings: list[Finding] = []
-    lock = _lock(dataset, findings)
+    graph, lock = graph_of(dataset), _lock(dataset, findings)
     exports = sorted(path.name for path in dataset.artefact(EXPORTS).glob("*") if path.is_file())
-    names = [*ARTEFACTS, FAILURES, SOURCES, *(f"{EXPORTS}/{name}" for name in exports)]
+    names = [*_ours(graph, lock), *(f"{EXPORTS}/{name}" for name in exports)]
     checked = {name: file_sha256(path) for name in names if (path := dataset.artefact(name)).is_file()}
     findings += _against_state(dataset, lock, checked)
-    rows = RowChecks(dataset)
+    rows = RowChecks(dataset, graph)
     findings += [Finding(file, problem) for file, problem in rows.problems()]
     if lock is not None:
         findings += [*_against_lock(lock, checked), *_unknown(dataset, lock, checked), *_counted(lock, rows.counts)]
-    in_the_way = {finding.file: finding for finding in _in_the_way(dataset, lock)}  # all there is to say of them
+    in_the_way = {finding.file: finding for finding in _in_the_way(dataset, graph, lock)}  # all there is to say of them
     findings = [*(finding for finding in findings if finding.file not in in_the_way), *in_the_way.values()]
     findings.sort(key=lambda finding: finding.file)
     return Verdict(
         version_of(checked), lock.version if lock is not None else None, checked, rows.counts, tuple(findings)
     )
+
+
+def _ours(graph: Graph, lock: Lock | None) -> list[str]:
+    """The files that lie in a dataset's folder: by its stages, and by the lock, which may be of other ones."""
+    locked = lock.artefacts if lock is not None else {}
+    return list(dict.fromkeys([*kept_files(graph), *filter(is_artefact, locked)]))
 
 
 def stored_responses(dataset: Dataset, cache: Path) -> ResponseCounts:
@@ -124,13 +141,13 @@ def _lock(dataset: Dataset, findings: list[Finding]) -> Lock | None:
     return lock
 
 
-def _in_the_way(dataset: Dataset, lock: Lock | None) -> Iterator[Finding]:
+def _in_the_way(dataset: Dataset, graph: Graph, lock: Lock | None) -> Iterator[Finding]:
     """Folders in the place of files, and a file in that of the exports: neither a build nor a checkout removes them.
 
     Where there has to be a file, it is missing too; elsewhere all is well once the folder is moved away.
     """
     wanted = {LOCK, *(_wanted(lock) if lock is not None else ())}
-    for name in {*wanted, *ARTEFACTS, FAILURES, SOURCES}:
+    for name in {*wanted, *_ours(graph, lock)}:
         if dataset.artefact(name).is_dir():
             yield Finding(name, "it is a folder: move it away", foreign=name not in wanted)
     if dataset.artefact(EXPORTS).is_file():
@@ -186,3 +203,20 @@ def _against_state(dataset: Dataset, lock: Lock | None, checked: Mapping[str, st
     for name in (FAILURES, SOURCES):
         if name in checked and name in state.outputs and state.outputs[name].sha256 != checked[name]:
             yield Finding(name, "it is not as it was last written here")
+
+
+def folder_version(dataset: Dataset) -> str | None:
+    """The version that the artefacts of `dataset` make as they lie there, which the lock may not name; None for none.
+
+    One whose size and time are those of the last build or checkout is taken to be what that wrote; any other is read.
+    """
+    state = dataset.state()
+    written = state.outputs if state is not None else {}
+    sha256: dict[str, str] = {}
+    for name in graph_of(dataset).files:
+        place = dataset.artefact(name)
+        if name in written and written[name].untouched(place):
+            sha256[name] = written[name].sha256
+        elif place.is_file():
+            sha256[name] = file_sha256(place)
+    return version_of(sha256) if sha256 else None

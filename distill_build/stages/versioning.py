@@ -7,7 +7,7 @@ from distill_build.engine.manifest import canonical
 from distill_build.engine.reading import writable
 from distill_build.settings import Settings
 from distill_build.stages import report
-from distill_build.stages.dataset import ARTEFACTS, EXPORTS, KEPT, Dataset, State
+from distill_build.stages.dataset import EXPORTS, Dataset, State, kept_files
 from distill_build.stages.session import Session
 from distill_build.stages.tally import Tally
 from distill_build.versions.archive import Archive, Predecessor, Spent, Version
@@ -17,7 +17,7 @@ from distill_build.versions.snapshot import take_snapshot
 
 def lock_of(state: State, settings: Settings) -> Lock:
     """The lock of what a build with `settings` left."""
-    artefacts = {name: state.outputs[name].sha256 for name in ARTEFACTS if name in state.outputs}
+    artefacts = {name: state.outputs[name].sha256 for name in state.graph.files if name in state.outputs}
     exports = {
         name.removeprefix(f"{EXPORTS}/"): facts.sha256
         for name, facts in sorted(state.outputs.items())
@@ -89,7 +89,7 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
         spent=Spent(tally.asked, prompt, completion, tally.usd, round(seconds, 3)),
         recipe=archive.objects.put(canonical(state.recipe)),
         stages=state.stages,
-        files={name: take_snapshot(archive.objects, files[name]) for name in KEPT if name in files},
+        files={name: take_snapshot(archive.objects, files[name]) for name in kept_files(state.graph) if name in files},
     )
     archive.add(folder, version, _as_predecessor(session, archive, before))
 

@@ -34,14 +34,14 @@ def test_a_tag_is_shown_with_its_children(capsys: pytest.CaptureFixture[str]) ->
     shown = document(capsys, team.id)
     assert shown["tag"] == team.row()
     assert shown["counts"] == {"tags": 2, "questions": 4, "answers": 3}
-    assert [child["id"] for child in shown["children"]] == [football.id, handball.id]
-    assert (shown["questions"], shown["failures"], shown["missing"]) == ([], [], 1)
+    assert [child["row"] for child in shown["below"].pop("tags")] == [football.row(), handball.row()]
+    assert (shown["below"], shown["failures"], shown["missing"]) == ({}, [], 1)
 
 
 def test_a_leaf_is_shown_with_its_questions_and_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     handball = tags()[2]
     shown = document(capsys, handball.id)
-    assert [(row["id"], row["answers"]) for row in shown["questions"]] == [
+    assert [(each["row"]["id"], each["below"]["answers"]) for each in shown["below"]["questions"]] == [
         (question.id, 1 - question.index) for question in questions() if question.tag == handball.id
     ]
     assert [row["cause"] for row in shown["failures"]] == ["timeout"]
@@ -50,9 +50,12 @@ def test_a_leaf_is_shown_with_its_questions_and_what_is_missing(capsys: pytest.C
 def test_a_question_is_shown_with_its_answers(capsys: pytest.CaptureFixture[str]) -> None:
     question, answer = questions()[0], answers()[0]
     assert document(capsys, question.id) == {
+        "stage": "questions",
         "kind": "question",
         "question": question.row(),
-        "answers": [answer.row()],
+        "above": [tags()[0].row(), tags()[1].row()],
+        "below": {"answers": [{"row": answer.row(), "below": {}, "dropped": {}}]},
+        "verdicts": {},
         "failures": [],
         "from_version": None,
     }
@@ -65,12 +68,14 @@ def test_a_question_without_an_answer_says_why(capsys: pytest.CaptureFixture[str
 
 def test_an_answer_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     answer = answers()[0]
-    assert document(capsys, answer.id) == {"kind": "answer", "answer": answer.row(), "from_version": None}
+    shown = document(capsys, answer.id)
+    assert shown["answer"] == answer.row()
+    assert [row["id"] for row in shown["above"]] == [tags()[0].id, tags()[1].id, answer.question.id]
     assert text(capsys, answer.id) == (
         f"answer    {answer.id}\n"
         "path      sports / Team 团队 / Football\n"
-        f"tag       {answer.question.tag}\n"
         f"question  {answer.question.id}\n"
+        f"tag       {answer.question.tag}\n"
         "sample    0\n"
         "model     teacher-1\n"
         "finish    stop\n"

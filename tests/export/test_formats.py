@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from distill_build.errors import ConfigurationError, StorageError
-from distill_build.export import FORMATS, check_formats, write_exports
+from distill_build.export import FORMATS, TrainingRow, check_formats, write_exports
 from distill_build.records import Answer, Question, Usage
 from distill_build.settings import FormatSettings
 from distill_build.stages.assembly import encode_rows
+from distill_build.stages.default import DEFAULT
+from distill_build.stages.training_rows import training_rows
 
-IDS = '"id":"a_fc7b8472e2ec5b7c","question_id":"q_1","tag":"t_1","path":["体育","Foot, ball"]'
+IDS = '"id":"a_9c52c33dc6c32054","question_id":"q_1","tag":"t_1","path":["体育","Foot, ball"]'
 METADATA = f'"metadata":{{{IDS}}}'
 QUESTION = Question("q_1", "t_1", ("体育", "Foot, ball"), 0, 'Who said "goal",\nand why?')
 
@@ -32,7 +34,7 @@ def export(
     """The text of one format's file."""
     Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
     options = FormatSettings(reasoning=reasoning, metadata=metadata)  # type: ignore[arg-type]  # one of the three
-    (path,) = write_exports(Path("answers.jsonl"), Path("out"), [name], options, system_prompt)
+    (path,) = write_exports(training_rows(Path, DEFAULT, {}), Path("out"), [name], options, system_prompt)
     return path.read_bytes().decode()
 
 
@@ -86,9 +88,9 @@ def test_sharegpt_without_a_system_prompt_has_no_system() -> None:
 def test_csv_quotes_what_needs_it_and_ends_lines_with_crlf() -> None:
     assert export("csv", answer(), answer(text="=1+1", reasoning=None, sample=1)) == (
         "question,reasoning,answer,id,question_id,tag,path,sample,model\r\n"
-        '"Who said ""goal"",\nand why?",Let me see.,Nobody. 没有人,a_fc7b8472e2ec5b7c,q_1,t_1,'
+        '"Who said ""goal"",\nand why?",Let me see.,Nobody. 没有人,a_9c52c33dc6c32054,q_1,t_1,'
         '"体育 / Foot, ball",0,teacher-1\r\n'
-        '"Who said ""goal"",\nand why?",,=1+1,a_2fd50b6f3ddbbe37,q_1,t_1,'
+        '"Who said ""goal"",\nand why?",,=1+1,a_ee0917a07c2fe545,q_1,t_1,'
         '"体育 / Foot, ball",1,teacher-1\r\n'
     )
 
@@ -121,7 +123,7 @@ def test_parquet_has_typed_columns_and_the_path_as_a_list() -> None:
             "question": QUESTION.question,
             "reasoning": None,
             "answer": "Nobody. 没有人",
-            "id": "a_fc7b8472e2ec5b7c",
+            "id": "a_9c52c33dc6c32054",
             "question_id": "q_1",
             "tag": "t_1",
             "path": ["体育", "Foot, ball"],
@@ -134,7 +136,7 @@ def test_parquet_has_typed_columns_and_the_path_as_a_list() -> None:
 def export_bytes(name: str, *answers: Answer) -> bytes:
     """The bytes of one format's file, with the default options."""
     Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
-    (path,) = write_exports(Path("answers.jsonl"), Path("out"), [name], FormatSettings(), None)
+    (path,) = write_exports(training_rows(Path, DEFAULT, {}), Path("out"), [name], FormatSettings(), None)
     return path.read_bytes()
 
 
@@ -165,16 +167,23 @@ def test_a_dataset_without_answers_gives_a_file_without_rows(name: str) -> None:
 
 def test_one_pass_writes_all_formats_under_their_names() -> None:
     Path("answers.jsonl").write_bytes(encode_rows([answer().row()]))
-    files = write_exports(Path("answers.jsonl"), Path("out"), list(FORMATS), FormatSettings(), None)
+    files = write_exports(training_rows(Path, DEFAULT, {}), Path("out"), list(FORMATS), FormatSettings(), None)
     names = ["train.messages.jsonl", "train.alpaca.jsonl", "train.sharegpt.jsonl", "train.csv", "train.parquet"]
     assert [path.name for path in files] == names
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(names)
 
 
+def test_a_row_of_no_question_and_no_tag_is_written_too() -> None:
+    row = TrainingRow("x_1", None, None, ("sports",), 0, "Why?", None, "So.", "m")
+    files = write_exports([row], Path("out"), list(FORMATS), FormatSettings(), None)
+    assert '"question_id":null,"tag":null' in files[0].read_text()
+    assert files[3].read_text().splitlines()[1] == "Why?,,So.,x_1,,,sports,0,m"
+
+
 def test_a_damaged_line_is_told_with_its_number() -> None:
     Path("answers.jsonl").write_bytes(encode_rows([answer().row()]) + b'{"id": 3}\n')
     with pytest.raises(StorageError, match=r"answers\.jsonl, line 2, cannot be read"):
-        write_exports(Path("answers.jsonl"), Path("out"), ["messages"], FormatSettings(), None)
+        write_exports(training_rows(Path, DEFAULT, {}), Path("out"), ["messages"], FormatSettings(), None)
 
 
 def test_a_format_that_is_not_known_is_told_with_those_that_are() -> None:

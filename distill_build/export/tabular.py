@@ -1,0 +1,46 @@
+"""The tabular formats: their columns, and CSV. Reasoning and answer are columns of their own, unless it is dropped.
+
+CSV is that of RFC 4180: UTF-8 without a byte order mark, lines ended by CRLF, a header. Fields with commas, quotes or
+line breaks stand in quotes, so texts come back as they were. Nothing is put before a field that begins with `=`: that
+would change the data, and a spreadsheet is not what the file is for.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from distill_build.export.layout import Layout, TrainingRow, Write
+
+METADATA = ("id", "question_id", "tag", "path", "sample", "model")
+PATH_SEPARATOR = " / "
+
+
+def column_names(layout: Layout) -> tuple[str, ...]:
+    """The columns in their order; all but `system` are fields of a row."""
+    system = () if layout.system_prompt is None else ("system",)
+    reasoning = () if layout.reasoning == "drop" else ("reasoning",)
+    return (*system, "question", *reasoning, "answer", *(METADATA if layout.metadata else ()))
+
+
+def cell(row: TrainingRow, name: str, layout: Layout) -> object:
+    """What stands in column `name`: text, a whole number, a path, or None."""
+    return layout.system_prompt if name == "system" else getattr(row, name)
+
+
+@contextmanager
+def open_csv(path: Path, layout: Layout) -> Iterator[Write]:
+    """A new file with its header."""
+    names = column_names(layout)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+
+        def write(rows: Sequence[TrainingRow]) -> None:
+            writer.writerows([_flat(cell(row, name, layout)) for name in names] for row in rows)
+
+        yield write
+
+
+def _flat(value: object) -> object:
+    return PATH_SEPARATOR.join(value) if isinstance(value, tuple) else value
