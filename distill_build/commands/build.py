@@ -1,6 +1,7 @@
 """`build`: brings the dataset up to date."""
 
 import json
+from collections import Counter
 
 from distill_build.console import open_console
 from distill_build.engine.ledger import Ledger, new_run_id
@@ -92,7 +93,6 @@ def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
         failures=0,
         stopped=None,
         files=state.files(session.dataset),
-        duplicates=state.duplicates,
         edited=(),
     )
 
@@ -104,7 +104,8 @@ def _tally_of(state: State, shape: Shape) -> StageTally:
         found=state.requests.get(stage, 0),
         made=rows,
         judged=rows if shape.kind == "transform" else 0,
-        dropped=state.dropped.get(stage, 0),
+        dropped=sum(state.dropped.get(stage, {}).values()),
+        why=Counter(state.dropped.get(stage, {})),
         spared=state.spared.get(stage, 0),
     )
 
@@ -127,7 +128,6 @@ def document(report: Report) -> JsonObject:
         "counts": report.counts,
         "missing": {stage: report.missing(stage) for stage in report.stages},
         "dropped": {stage: tally.dropped for stage, tally in report.transforms.items()},
-        "duplicates": report.duplicates,
         "folder": str(report.folder),
         "stopped": report.stopped,
     }

@@ -102,9 +102,6 @@ def ending(report: Report) -> Iterator[Line]:
     yield Line(f"{report.folder} ({', '.join([*facts, duration(report.seconds)])})")
     if report.files:
         yield Line(f"  {'  '.join(str(_inside(file, report.folder)) for file in report.files)}", "quiet")
-    if report.duplicates:
-        subject = "1 question stands" if report.duplicates == 1 else f"{report.duplicates:,} questions stand"
-        yield Line(f"{subject} under more than one parent", "quiet")
 
 
 def troubles(report: Report) -> Iterator[Line]:

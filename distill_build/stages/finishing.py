@@ -174,7 +174,7 @@ class Finish:
             until=until,
             generation=basis.generation,
             cache_dir=session.dataset.note_cache(session.cache_dir),
-            counts={name: tally[name].made for name in graph.names},
+            counts={name: tally[name].made if name in graph else 0 for name in session.stages.graph.names},
             requests={stage.name: tally[stage.name].cached + tally[stage.name].answered for stage in session.stages.asking},
             spared={name: tally[name].spared for name in graph.names if tally[name].spared},
             dropped={name: dict(tally[name].why) for name in graph.names if tally[name].dropped},
@@ -184,7 +184,7 @@ class Finish:
             failed=tuple(sorted(self.asking.caller.failed)),
             rebuilding=unfinished.rebuilding if unfinished is not None else (),
             rebuilding_since=unfinished.rebuilding_since if unfinished is not None else "",
-            stages=graph.described(),
+            stages=session.stages.graph.described(),
         )
 
     def _write_notes(self, state: State, outcomes: list[Outcome]) -> dict[str, Path]:

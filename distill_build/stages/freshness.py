@@ -11,7 +11,7 @@ from pathlib import Path
 from distill_build.engine.artefacts import FileState, file_state
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import writable
-from distill_build.stages.dataset import ARTEFACTS, FAILURES, Dataset, State
+from distill_build.stages.dataset import FAILURES, Dataset, State
 from distill_build.stages.session import Session
 from distill_build.stages.versioning import is_kept, keep_again
 
@@ -42,7 +42,7 @@ def missing_files(dataset: Dataset, state: State) -> list[Path]:
 
 def stray_files(dataset: Dataset, state: State) -> list[Path]:
     """Files that are named like ours where the last build wrote none."""
-    places = (dataset.artefact(name) for name in (*ARTEFACTS, FAILURES) if name not in state.outputs)
+    places = (dataset.artefact(name) for name in (*state.graph.files, FAILURES) if name not in state.outputs)
     return [place for place in places if place.exists()]
 
 

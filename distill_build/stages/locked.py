@@ -9,9 +9,8 @@ import msgspec
 
 from distill_build.artefact_rows import SourcesRow, TagRow, read_rows
 from distill_build.errors import CorruptEntryError, DifferenceError, MissingCallError
-from distill_build.options import Options, Until
+from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
-from distill_build.settings import Stage
 from distill_build.stages.budget import NOT_ASKED
 from distill_build.stages.call import Failed
 from distill_build.stages.causes import causes_between, recipe_of, until_cause
@@ -20,7 +19,6 @@ from distill_build.stages.plan import Plan
 from distill_build.stages.recipe import Call
 from distill_build.stages.session import Session
 from distill_build.stages.setting_wording import listed, said
-from distill_build.stages.tally import STAGES
 from distill_build.stages.used_responses import sources_of
 from distill_build.stages.versioning import lock_of
 from distill_build.versions.archive import Archive
@@ -77,11 +75,11 @@ def foreign_lock(session: Session, plan: Plan) -> str | None:
     )
 
 
-def locked_weights(dataset: Dataset) -> dict[Stage, str]:
-    """The digests of weights files that the lock names."""
+def locked_weights(dataset: Dataset) -> dict[str, str]:
+    """The digests of weights files that the lock names, by role."""
     lock = read_lock(dataset.artefact(LOCK))
     recipe = lock.recipe if lock is not None else {}
-    return {stage: recipe[stage, "weights"] for stage in STAGES if (stage, "weights") in recipe}
+    return {place[2]: fact for place, fact in recipe.items() if place[1:2] == ("models",) and place[3:] == ("weights",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Locked:
     """The lock that a build up to `until` is held to."""
 
     lock: Lock
-    until: Until
+    until: str
 
     def absent(self, call: Call) -> Failed:
         """What becomes of a call that is not stored: nothing was there either where the lock has missing items."""
@@ -133,7 +131,7 @@ class Locked:
         """Raises DifferenceError where the files just made are not those of the lock; `new` maps names to them."""
         if state.version != self.lock.version:
             raise self._other(session, f"a build would give {short(state.version)}{self._where(session, new)}")
-        exports = lock_of(state, session.settings).exports
+        exports = lock_of(state, session).exports
         other = {
             name for name in exports.keys() | self.lock.exports if exports.get(name) != self.lock.exports.get(name)
         }
@@ -166,16 +164,17 @@ class Locked:
         except CorruptEntryError:  # that it is another version is known without
             return ""
         now = read_rows(new[SOURCES], SourcesRow)
-        other = {row.id for row in now if row.id in then and _answered_otherwise(then[row.id], row)}
+        other = {row.id for row in now if any(then.get(key, response) != response for key, response in row.responses)}
         paths = [session.settings.topic] if session.settings.topic in other else []
-        paths += [" / ".join(row.path) for row in read_rows(new["tags.jsonl"], TagRow) if row.id in other]
+        tags = read_rows(new[session.stages.graph.tree.file], TagRow)
+        paths += [" / ".join(row.path) for row in tags if row.id in other]
         return f", since other responses stand below {listed(paths, SHOWN)}" if paths else ""
 
 
-def _locked_sources(archive: Archive, lock: Lock) -> dict[str, SourcesRow]:
-    """The responses behind the locked version, by tag; none where it is not in the cache."""
+def _locked_sources(archive: Archive, lock: Lock) -> dict[str, str]:
+    """The responses behind the locked version, by call; none where it is not in the cache."""
     version = archive.find(lock.version)
-    return {row.id: row for row in sources_of(archive, version)} if version is not None else {}
+    return {} if version is None else dict(source for row in sources_of(archive, version) for source in row.responses)
 
 
 def _damage(session: Session, lock: Lock) -> CorruptEntryError | None:
@@ -190,18 +189,12 @@ def _damage(session: Session, lock: Lock) -> CorruptEntryError | None:
     return None
 
 
-def _answered_otherwise(then: SourcesRow, now: SourcesRow) -> bool:
-    """Whether a request that both name has another response."""
-    before = dict(then.responses)
-    return any(before.get(key, response) != response for key, response in now.responses)
-
-
 def _failed_item(row: JsonObject) -> JsonObject:
     """What a line of failures.jsonl speaks of, without why and how often."""
-    return {name: row.get(name) for name in ("stage", "path", "question_id", "missing")}
+    return {name: row.get(name) for name in ("stage", "path", "question_id", "parent", "missing")}
 
 
-def not_stored(flag: str, stage: Stage, path: tuple[str, ...]) -> MissingCallError:
+def not_stored(flag: str, stage: str, path: tuple[str, ...]) -> MissingCallError:
     """What to raise where `flag` lets nothing be asked, and the call for the place at `path` is not in the cache."""
     return MissingCallError(f"{flag}: {stage} for {' / '.join(path)} would need a request that is not in the cache")
 

@@ -15,8 +15,8 @@ from distill_build.versions.lockfile import LOCK, Lock, facts_of, sound_lock
 from distill_build.versions.snapshot import take_snapshot
 
 
-def lock_of(state: State, settings: Settings) -> Lock:
-    """The lock of what a build with `settings` left."""
+def lock_of(state: State, session: Session) -> Lock:
+    """The lock of what a build of `session` left."""
     artefacts = {name: state.outputs[name].sha256 for name in state.graph.files if name in state.outputs}
     exports = {
         name.removeprefix(f"{EXPORTS}/"): facts.sha256
@@ -25,10 +25,10 @@ def lock_of(state: State, settings: Settings) -> Lock:
     }
     return Lock(
         version=state.version,
-        name=settings.name,
+        name=session.settings.name,
         until=state.until,
         counts=state.counts,
-        missing=missing_items(state, settings),
+        missing=missing_items(state, session.settings),
         artefacts=artefacts,
         exports=exports,
         recipe=facts_of(state.recipe),
