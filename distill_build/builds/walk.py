@@ -16,7 +16,7 @@ from functools import partial
 from typing import Protocol
 
 from distill_build.builds.nodes import Node, Outcome, Rows, Unit, topic_node, walk
-from distill_build.dataset.unit import DROPPED_BEFORE, KEPT, Row, Sight, Verdict, View
+from distill_build.dataset.unit import DROPPED_BEFORE, KEPT, Row, Sight, Verdict, View, restored
 from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
 from distill_build.graph import Shape
@@ -296,35 +296,19 @@ class Walk:
 
     def _load(self, unit: Unit, names: Sequence[str]) -> None:
         """Has rows of the segments before in memory again, with the verdicts on them."""
-        by_id = {unit.tag.id: unit.tag}
-        for shape in self._graph:
-            if shape.name not in names or shape.name == self._tree:
-                continue
-            stage = self._stages[shape.name]
-            if shape.kind == "transform":
-                self._load_verdicts(unit, shape)
-                continue
-            for line in self._lines(unit, shape.name):
-                above = by_id[line[stage.above_column]]
-                row = Row(shape.name, line, (*above.place, stage.number(line)), above)
-                by_id[row.id] = row
-                above.hang(row)
-                unit.add(row)
-                self._hold()
-
-    def _load_verdicts(self, unit: Unit, shape: Shape) -> None:
-        name, rows = shape.name, self._rows(unit, self._after(shape.name))
-        if name in unit.verdicts:
-            said = {row.id: unit.verdicts[name].get(row.id, KEPT) for row in rows}
-        else:
-            said = {line["id"]: verdict_of(line) for line in self._lines(unit, name)}
+        rows = restored(
+            unit.tag,
+            self._graph,
+            {name: self._lines(unit, name) for name in names if name != self._tree},
+            lambda stage, line, _: self._stages[stage].number(line),
+        )
         for row in rows:
-            if self._view.sight(row, name) is Sight.DROPPED:
-                row.verdicts[name] = DROPPED_BEFORE
-            elif row.id in said:
-                row.verdicts[name] = said[row.id]
+            unit.add(row)
+            self._hold()
 
     def _lines(self, unit: Unit, stage: str) -> Iterator[JsonObject]:
+        if stage in unit.verdicts:
+            yield from self._sink.lines(stage, unit.judged[stage])
         for outcome in unit.outcomes:
             if stage in outcome.rows:
                 yield from self._sink.lines(stage, outcome.rows[stage])
@@ -551,12 +535,6 @@ class Walk:
 
     def _submit(self, role: str, length: int, place: tuple[int, ...], step: Step) -> None:
         self.scheduler.submit(self._lanes[role], length, place, step)
-
-
-def verdict_of(line: JsonObject) -> Verdict:
-    """The verdict on a line of a transform's artefact."""
-    columns = {name: value for name, value in line.items() if name not in ("id", "kept", "why")}
-    return Verdict(line["kept"], tuple(line["why"]), columns)
 
 
 NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")

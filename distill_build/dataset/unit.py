@@ -5,7 +5,7 @@ sees the verdicts of the transforms that stand before it. A row is out of its si
 hangs on was, or where all judged rows below it were; and as long as a verdict is missing that could decide it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -201,3 +201,47 @@ def lacks(row: Row, stages: tuple[str, ...]) -> bool:
     if stages[0] in row.lacking:
         return True
     return any(lacks(child, stages[1:]) for child in row.below.get(stages[0], ()))
+
+
+def above_of(line: JsonObject) -> str:
+    """The id of the row that a row hangs on."""
+    key: str = line.get("question_id") or line.get("parent") or line["tag"]
+    return key
+
+
+def verdict_of(line: JsonObject) -> Verdict:
+    """The verdict on a line of a transform's artefact."""
+    columns = {name: value for name, value in line.items() if name not in ("id", "kept", "why")}
+    return Verdict(line["kept"], tuple(line["why"]), columns)
+
+
+def restored(
+    tag: Row,
+    graph: Graph,
+    lines: Mapping[str, Iterable[JsonObject]],
+    number: Callable[[str, JsonObject, int], int],
+) -> list[Row]:
+    """The rows on `lines`, by stage, hung below `tag` with the verdicts on them.
+
+    `number` says which one a line is among those below the same row, given its stage and how many came before it.
+    """
+    by_id, rows, view = {tag.id: tag}, list[Row](), View(graph)
+    for shape in graph:
+        if shape.name not in lines or shape is graph.tree:
+            continue
+        if shape.kind == "transform":
+            said = {line["id"]: verdict_of(line) for line in lines[shape.name]}
+            for row in [row for row in (tag, *rows) if row.stage == shape.after]:
+                if view.sight(row, shape.name) is Sight.DROPPED:
+                    row.verdicts[shape.name] = DROPPED_BEFORE
+                elif row.id in said:
+                    row.verdicts[shape.name] = said[row.id]
+            continue
+        for line in lines[shape.name]:
+            above = by_id[above_of(line)]
+            before = len(above.below.get(shape.name, ()))
+            row = Row(shape.name, line, (*above.place, number(shape.name, line, before)), above)
+            by_id[row.id] = row
+            above.hang(row)
+            rows.append(row)
+    return rows

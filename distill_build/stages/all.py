@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from distill_build.graph import END, Graph, Shape
+from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, graph_of
 from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage, Stage, TransformStage, Weights
@@ -52,12 +52,6 @@ class Stages:
     def roles(self) -> tuple[str, ...]:
         """The roles that work, each once."""
         return tuple(dict.fromkeys(role for stage in self.asking for role in stage.recipes))
-
-    def exporting(self, until: str) -> Stage | None:
-        """The stage that feeds the exports: the last that says how; None where a build up to `until` writes none."""
-        if until != END:
-            return None
-        return next((stage for stage in reversed(list(self)) if stage.settings.export is not None), None)
 
     def identity(self) -> JsonObject:
         """The identities of all stages, by name."""

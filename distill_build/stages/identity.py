@@ -28,4 +28,13 @@ def export_identity(settings: Settings) -> JsonObject:
         "reasoning": settings.format.reasoning,
         "metadata": settings.format.metadata,
         "system_prompt": settings.system_prompt,
+        "rows": export_rows(settings),
     }
+
+
+def export_rows(settings: Settings) -> JsonObject:
+    """Which stage feeds the exports, and how its rows become training rows: the last one in force that says so."""
+    for name in reversed(settings.stages):
+        if (export := settings.stage[name].export) is not None:
+            return {"stage": name, **export}
+    return {}

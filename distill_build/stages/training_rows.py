@@ -1,17 +1,33 @@
-"""The rows that a dataset's exports are made of: the one place that says which stage they come from."""
+"""The rows that a dataset's exports are made of: those of the last stage that says how (`export`), as far as every
+transform behind it has kept them and what they come from.
 
-from collections.abc import Callable, Iterator
+What is needed is read from the artefacts tag by tag: all are in the order of the tree.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from distill_build.artefact_rows import read_rows
+from distill_build.dataset.unit import Row, Sight, View, restored
+from distill_build.errors import StorageError
 from distill_build.export import TrainingRow
-from distill_build.graph import Graph, Shape
+from distill_build.graph import END, Graph, Shape
+from distill_build.prompting.expressions import EvaluationError, Expression, compile_expression
 from distill_build.records import JsonObject
 
+COLUMN = re.compile(r"row\.(\w+)")
+"""An expression that is a column of the row itself: most are, and 100,000 of them are read without being evaluated."""
+COLUMNS = ("question", "reasoning", "answer")
 
-def exported_stage(graph: Graph, recipe: JsonObject) -> Shape | None:  # noqa: ARG001 - where a stage's own `export` is
+
+def exported_stage(graph: Graph, recipe: JsonObject) -> Shape | None:
     """The stage whose rows feed the exports; None where there is none, and nothing to export."""
-    return next((shape for shape in graph if shape.name == "answers"), None)
+    name = _export_of(recipe).get("stage")
+    return graph[name] if name in graph else None
 
 
 def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -> Iterator[TrainingRow]:
@@ -19,5 +35,122 @@ def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject
 
     Raises StorageError with the number of a line that cannot be read.
     """
-    stage = exported_stage(graph, recipe)
-    return iter(()) if stage is None else read_rows(place(stage.file), TrainingRow)
+    shape = exported_stage(graph, recipe)
+    if shape is None:
+        return iter(())
+    sources = {column: source for column in COLUMNS if (source := _export_of(recipe).get(column)) is not None}
+    own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
+    behind = [each for each in graph if each.kind == "transform" and graph.is_before(shape.name, each.name)]
+    if not behind and own.keys() == sources.keys():
+        return (_of_columns(line, own) for line in read_rows(place(shape.file), dict[str, Any]))
+    return _joined(place, graph, shape, sources)
+
+
+def _export_of(recipe: JsonObject) -> Mapping[str, str]:
+    rows: Mapping[str, str] = recipe.get("export", {}).get("rows", {})
+    return rows
+
+
+def _of_columns(line: JsonObject, columns: Mapping[str, str]) -> TrainingRow:
+    return _row(line, line.get("question_id"), line.get("tag"), {name: line.get(key) for name, key in columns.items()})
+
+
+def _row(line: JsonObject, question: str | None, tag: str | None, texts: Mapping[str, Any]) -> TrainingRow:
+    """One row. What is no text is told as JSON: a list of an answer's parts, say."""
+    return TrainingRow(
+        id=line["id"],
+        question_id=question,
+        tag=tag,
+        path=tuple(line["path"]),
+        sample=line.get("sample", 0),
+        question=_required(line, texts, "question"),
+        reasoning=None if (reasoning := texts.get("reasoning")) is None else _text(reasoning),
+        answer=_required(line, texts, "answer"),
+        model=line.get("model") or "",
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _required(line: JsonObject, texts: Mapping[str, Any], column: str) -> str:
+    """A text that every training row has. Raises StorageError for a row without it."""
+    if texts[column] is None:
+        raise StorageError(f"{line['id']} cannot be exported: its {column} is null. Set the stage's export right, and build")
+    return _text(texts[column])
+
+
+def _joined(place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str]) -> Iterator[TrainingRow]:
+    names = [each.name for each in graph if each.kind != "transform"]
+    expressions = {
+        column: compile_expression(source, f"stage.{shape.name}.export.{column}", list(graph.names), shape.name)
+        for column, source in sources.items()
+    }
+    wanted = {shape.name, *graph.lineage(shape.name)}.union(*(each.rows for each in expressions.values()))
+    transforms = [each for each in graph if each.kind == "transform"]
+    for each in transforms:
+        wanted |= {each.name, *graph.lineage(each.name)}
+    view = View(graph)
+    for tag, lines in units_in(place, graph, frozenset(wanted & {*names, *(each.name for each in transforms)})):
+        rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before)]
+        for row in rows:
+            if row.stage == shape.name and view.sight(row, END) is Sight.SEEN:
+                yield _evaluated(row, tag, view, expressions, graph)
+
+
+def _evaluated(row: Row, tag: Row, view: View, expressions: Mapping[str, Expression], graph: Graph) -> TrainingRow:
+    named = frozenset[str]().union(*(each.rows for each in expressions.values()))
+    others = view.others(row, named, END)
+    path = list(row.line["path"])
+    try:
+        texts = {name: each.evaluate(row.line, others or {}, path[0], path) for name, each in expressions.items()}
+    except EvaluationError as error:
+        raise StorageError(f"{row.id} cannot be exported: {error}. Set the stage's export right, and build") from error
+    lists = [name for name in graph.lineage(row.stage) if graph[name].kind == "list" and name != graph.tree.name]
+    return _row(row.line, row.at(lists[-1]).id if lists else None, tag.id, texts)
+
+
+def units_in(
+    place: Callable[[str], Path], graph: Graph, wanted: frozenset[str]
+) -> Iterator[tuple[Row, dict[str, list[JsonObject]]]]:
+    """Each tag, with the lines of the `wanted` stages that hang on it."""
+    readers = {shape.name: _Reader(place(shape.file), shape) for shape in graph if shape.name in wanted}
+    for line in read_rows(place(graph.tree.file), dict[str, Any]):
+        path, lines = tuple(line["path"]), dict[str, list[JsonObject]]()
+        for name, reader in readers.items():
+            if name == graph.tree.name:
+                continue
+            if reader.shape.kind == "transform":
+                judged = [line] if reader.shape.after == graph.tree.name else lines.get(reader.shape.after or "", [])
+                lines[name] = reader.of_ids({each["id"] for each in judged})
+            else:
+                lines[name] = reader.of_path(path)
+        yield Row(graph.tree.name, line, ()), lines
+
+
+class _Reader:
+    """Reads an artefact forward, tag by tag."""
+
+    def __init__(self, path: Path, shape: Shape) -> None:
+        self.shape = shape
+        self._lines = read_rows(path, dict[str, Any])
+        self._next: JsonObject | None = next(self._lines, None)
+
+    def of_path(self, path: tuple[str, ...]) -> list[JsonObject]:
+        found = []
+        while self._next is not None and tuple(self._next["path"]) == path:
+            found.append(self._take())
+        return found
+
+    def of_ids(self, ids: set[str]) -> list[JsonObject]:
+        found = []
+        while self._next is not None and self._next["id"] in ids:
+            found.append(self._take())
+        return found
+
+    def _take(self) -> JsonObject:
+        line = self._next
+        assert line is not None, "there is a line to take"  # noqa: S101
+        self._next = next(self._lines, None)
+        return line
