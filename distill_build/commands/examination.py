@@ -23,9 +23,9 @@ from distill_build.commands.findings import (
 )
 from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome, Probe
+from distill_build.prompting.prompts import Prompts
 from distill_build.replies.parse import read_usage, response_format
 from distill_build.settings import ROLE_OF_STAGE, Role, Settings, Stage
-from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Recipe
 
 WORD = "Write one English word of your choice, and nothing else."
@@ -45,7 +45,7 @@ class Examination:
         self.prompt_tokens = self.completion_tokens = 0
         self.limit_headers: dict[str, str] = {}
         self._probe = Probe(self.model, settings.limits_for(self.model))
-        self._recipe = Recipe(stage, settings, Prompts(settings.language), None)
+        self._recipe = Recipe(stage, settings, Prompts(settings.language, None, {}), None)
 
     @property
     def works(self) -> bool:

@@ -9,6 +9,7 @@ from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome
 from distill_build.records import number_of
 from distill_build.replies.parse import Rejection, parse_items, read_reply, read_usage, visible
+from distill_build.stages.list_readings import TAGS
 
 TINY = 48
 """The longest reply that is asked for, in tokens: a short list in JSON fits, and no chain of thought."""
@@ -76,7 +77,7 @@ def reasoning(raw: JsonObject) -> Finding:
 
 def judged_list(raw: JsonObject) -> str:
     """Whether the list that was asked for came."""
-    items = parse_items(raw, "tags")
+    items = parse_items(raw, TAGS)
     if not isinstance(items, Rejection):
         return "taken, and the list came"
     if items.cause == "length":

@@ -15,8 +15,9 @@ from distill_build.engine.entry import Attempt, Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
 from distill_build.records import JsonObject, Path, Source, Usage, tag_id
-from distill_build.replies.parse import Rejection, parse_answer, parse_items, read_usage
+from distill_build.replies.parse import Rejection, parse_answer, read_usage
 from distill_build.settings import Stage
+from distill_build.stages import questions, tags
 from distill_build.stages.dataset import SOURCES, Dataset
 from distill_build.stages.recipe import derived_seed
 
@@ -24,8 +25,8 @@ ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"
 """Verdicts beside a rejection's cause: the item was read from it; it stands in the cache since; another one stands."""
 
 READERS: Mapping[Stage, Callable[[Any], Any]] = {
-    "tags": lambda raw: parse_items(raw, "tags"),
-    "questions": lambda raw: parse_items(raw, "questions"),
+    "tags": tags.read,
+    "questions": questions.read,
     "answers": parse_answer,
 }
 

@@ -1,8 +1,11 @@
 """Questions: the request for more questions of a leaf tag."""
 
+from typing import Any
+
 from distill_build.records import Path
-from distill_build.replies.parse import parse_items, response_format
+from distill_build.replies.parse import Rejection, parse_items, response_format
 from distill_build.settings import Settings
+from distill_build.stages.list_readings import QUESTIONS
 from distill_build.stages.recipe import Call, Recipe
 
 
@@ -20,4 +23,10 @@ def request(recipe: Recipe, settings: Settings, path: Path, existing: list[str],
         examples=model.examples,
     )
     schema = response_format("questions", count, model.structured)
-    return recipe.call(path, messages, sample, lambda raw: parse_items(raw, "questions"), schema)
+    return recipe.call(path, messages, sample, read, schema)
+
+
+def read(raw: Any) -> Rejection | tuple[str, ...]:
+    """The questions of a reply."""
+    parsed = parse_items(raw, QUESTIONS)
+    return parsed if isinstance(parsed, Rejection) else parsed.items

@@ -15,8 +15,8 @@ from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings, Stage
 
 if TYPE_CHECKING:
+    from distill_build.prompting.prompts import Prompts  # brings jinja2
     from distill_build.replies.parse import Rejection
-    from distill_build.stages.prompts import Prompts  # brings jinja2
 
 IDENTITY = {
     "name": "the model that answers; `model` in the body",

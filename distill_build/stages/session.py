@@ -8,6 +8,7 @@ from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError
 from distill_build.models.weights import weights_digest, weights_path
+from distill_build.prompting.prompts import Prompts
 from distill_build.records import JsonObject
 from distill_build.settings import PromptSettings, Settings, Stage
 from distill_build.stages.dataset import Dataset
@@ -18,9 +19,9 @@ from distill_build.stages.identity import (
     export_identity,
     tree_identity,
 )
-from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Recipe
 from distill_build.stages.tally import STAGES
+from distill_build.stages.templates import TEMPLATES
 from distill_build.stages.tree import Node
 
 
@@ -45,7 +46,7 @@ def prompts_of(settings: Settings) -> Prompts:
             f"prompts.dir={folder}: there is no such folder: put the templates that are to be others there, as in "
             f"{Path(folder, settings.language, 'questions.jinja')}, or leave prompts.dir out"
         )
-    return Prompts(settings.language, Path(folder))
+    return Prompts(settings.language, Path(folder), TEMPLATES)
 
 
 class Session:

@@ -1,8 +1,11 @@
 """Tags: the request for more tags below a parent. What a reply means is in `parse`, what becomes of it in `chain`."""
 
+from typing import Any
+
 from distill_build.records import Path
-from distill_build.replies.parse import parse_items, response_format
+from distill_build.replies.parse import Rejection, parse_items, response_format
 from distill_build.settings import Settings
+from distill_build.stages.list_readings import TAGS
 from distill_build.stages.recipe import Call, Recipe
 
 
@@ -21,4 +24,10 @@ def request(recipe: Recipe, settings: Settings, path: Path, existing: list[str],
         examples=model.examples,
     )
     schema = response_format("tags", count, model.structured)
-    return recipe.call(path, messages, sample, lambda raw: parse_items(raw, "tags"), schema)
+    return recipe.call(path, messages, sample, read, schema)
+
+
+def read(raw: Any) -> Rejection | tuple[str, ...]:
+    """The tags of a reply."""
+    parsed = parse_items(raw, TAGS)
+    return parsed if isinstance(parsed, Rejection) else parsed.items
