@@ -26,8 +26,8 @@ from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome, Probe
 from distill_build.replies.parse import read_usage, response_format
 from distill_build.settings import Settings
-from distill_build.stages.declared import graph_of, model_of, replies_in_json, roles_in_use
-from distill_build.stages.prompts import Prompts
+from distill_build.settings import graph_of
+from distill_build.stages.declared import replies_in_json, roles_in_use
 from distill_build.stages.recipe import Recipe
 
 WORD = "Write one English word of your choice, and nothing else."
@@ -43,15 +43,15 @@ class Examination:
         """`roles` are some of those in use, all played by one model."""
         in_use = roles_in_use(settings)
         self.roles = roles
-        self.model: ModelSettings = model_of(settings, roles[0])
+        self.model: ModelSettings = settings.models[roles[0]]
         self.needs_json = needs_json(settings, roles)
-        self._list: Any = graph_of(settings).tree.name
+        self._list = reading_of(settings)
         self._plays_all = len(roles) == len(in_use)
         self.findings: list[Finding] = []
         self.prompt_tokens = self.completion_tokens = 0
         self.limit_headers: dict[str, str] = {}
         self._probe = Probe(self.model, settings.limits_for(self.model))
-        self._recipe = Recipe(in_use[roles[0]][0].name, settings, Prompts(settings.language), None)
+        self._recipe = Recipe(in_use[roles[0]][0].name, roles[0], self.model, settings.seed, None)
 
     @property
     def works(self) -> bool:
@@ -89,14 +89,14 @@ class Examination:
     async def _ask_list(self) -> bool:
         """Whether there is sense in asking on."""
         kind = self.model.structured
-        outcome = await self._ask(self._body(LIST % self._list, kind))
+        outcome = await self._ask(self._body(LIST % self._list.name, kind))
         if outcome.raw is not None:
             self._find("structured", "ok", f"{kind}: {judged_list(outcome.raw, self._list)}")
             return True
         if outcome.passing or kind == "none":
             self._find("structured", "fails", outcome.refusal)
             return False
-        other = await self._ask(self._body(LIST % self._list, OTHER[kind]))
+        other = await self._ask(self._body(LIST % self._list.name, OTHER[kind]))
         instead = OTHER[kind] if other.raw is not None else "none"
         settings = " ".join(self.setting(f"structured={instead}"))
         self._find("structured", "fails", f"{kind} is refused; set {settings} ({said(outcome.refusal)})")
@@ -158,7 +158,7 @@ def distinct(settings: Settings) -> dict[bytes, tuple[str, ...]]:
     """The roles in use, those together whose requests go to one place and look alike, by what is alike."""
     groups: dict[bytes, tuple[str, ...]] = {}
     for role in roles_in_use(settings):
-        alike = msgspec.json.encode(tiny(model_of(settings, role)))
+        alike = msgspec.json.encode(tiny(settings.models[role]))
         groups[alike] = (*groups.get(alike, ()), role)
     return groups
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from distill_build.console.page import HANG, Line, print_lines
 from distill_build.errors import StorageError, UsageError
 from distill_build.options import Options
-from distill_build.stages.prompts import SUFFIX, packed_folder
+from distill_build.prompting.prompts import SUFFIX, packed_folder
 
 STARTER = Path(__file__).parents[1] / "starter"
 FILES: Mapping[str, tuple[str, str]] = {

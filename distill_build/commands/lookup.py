@@ -19,7 +19,7 @@ from distill_build.graph import Graph, Shape
 from distill_build.options import Options
 from distill_build.records import ID_HEX_DIGITS, JsonObject, short
 from distill_build.stages.dataset import Dataset, kept_files
-from distill_build.stages.default import graph_of
+from distill_build.stages.default import graph_in
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.holding import newest_with
 from distill_build.versions.snapshot import restore
@@ -67,7 +67,7 @@ def find_item(options: Options, dataset: Dataset, wanted: str) -> Iterator[Found
 
     Raises UsageError where there is none or more than one, StorageError where that version is damaged.
     """
-    graph, unreadable = graph_of(dataset), None
+    graph, unreadable = graph_in(dataset), None
     try:
         found = find(dataset, graph, wanted)
     except _NoIdError as error:  # it may be one of a stage that the folder has no more

@@ -18,7 +18,7 @@ from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.records import Path as TagPath
 from distill_build.stages.dataset import FAILURES, Dataset
-from distill_build.stages.default import graph_of
+from distill_build.stages.default import graph_in
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class TagTree:
 def run(options: Options) -> int:
     """Prints the tree of the dataset that `options` name; -v adds the ids, which `show` takes."""
     dataset = find_dataset(options, *options.arguments)
-    tree = load_tree(dataset, graph_of(dataset))
+    tree = load_tree(dataset, graph_in(dataset))
     if options.json:
         print(json.dumps(document(tree.root, tree), ensure_ascii=False, indent=2))
         return 0

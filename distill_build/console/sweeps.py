@@ -12,7 +12,7 @@ from distill_build.console.words import duration, money, rough_duration, rough_m
 from distill_build.graph import in_order
 from distill_build.records import number_of, short
 from distill_build.settings import Budget
-from distill_build.stages.declared import graph_of
+from distill_build.settings import graph_of
 
 if TYPE_CHECKING:
     from distill_build.stages.plan import Plan

@@ -1,4 +1,4 @@
-"""What makes an item of a list: cleaning labels and questions, and the key under which two are the same.
+"""What makes an item of a list: how it is cleaned, and the key under which two are the same.
 
 Knows nothing of how they were sent.
 """
@@ -6,17 +6,30 @@ Knows nothing of how they were sent.
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from distill_build.replies.numbering import without_counting, without_marker
 
-Kind = Literal["tags", "questions"]
 
-SHORTEST = {"tags": 2, "questions": 10}
-SHORTEST_CJK = {"tags": 1, "questions": 4}
-LONGEST_LABEL = 120  # characters; longer ones are sentences
-SINGULAR = {"tags": "tag", "questions": "question"}
+@dataclass(frozen=True, slots=True)
+class ListReading:
+    """How a list is read. `name` is its own in the JSON object, `item` what one of it is called to the model.
+
+    `other_names` are those that models give to the list, `text_names` those of the text in an item that is an object.
+    Lengths are in characters; `longest` None is no limit. `one_line` items are names, others texts with line breaks.
+    """
+
+    name: str
+    item: str
+    other_names: tuple[str, ...] = ()
+    text_names: tuple[str, ...] = ()
+    shortest: int = 1
+    shortest_cjk: int = 1
+    longest: int | None = None
+    one_line: bool = False
+
 
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
 BOLD = re.compile(r"\*\*(?P<text>[^*]+)\*\*[\s:：.。]*")
@@ -25,14 +38,14 @@ EXPLAINED = re.compile(r"\*\*(?P<text>[^*]+?)(?:[:：]\*\*|\*\*\s*(?:[:：]|[-�
 QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'|“([^“”]+)”|`([^`]+)`")
 
 
-def clean(found: Sequence[Any], kind: Kind) -> tuple[list[str], list[str]]:
+def clean(found: Sequence[Any], reading: ListReading) -> tuple[list[str], list[str]]:
     """The usable items of `found`, and a few words on each kind of unusable one, for the model to read."""
     texts = without_counting([item for item in found if isinstance(item, str)])
-    dropped = [f"a {SINGULAR[kind]} has to be a text"] * (len(texts) < len(found))
+    dropped = [f"a {reading.item} has to be a text"] * (len(texts) < len(found))
     kept = []
     for text in texts:
-        item = clean_label(text) if kind == "tags" else clean_question(text)
-        fault = unusable(item, kind)
+        item = one_line(text) if reading.one_line else as_it_came(text)
+        fault = unusable(item, reading)
         if fault is None:
             kept.append(item)
         elif fault not in dropped:
@@ -40,15 +53,15 @@ def clean(found: Sequence[Any], kind: Kind) -> tuple[list[str], list[str]]:
     return kept, dropped
 
 
-def clean_label(text: str) -> str:
+def one_line(text: str) -> str:
     """One line without list marker, bold type, quotes around it or an explanation behind it."""
     flat = without_marker(" ".join(text.split()))
     explained = EXPLAINED.fullmatch(flat)
     return bare(explained["text"] if explained else flat)
 
 
-def clean_question(text: str) -> str:
-    """The question as it came, with line breaks (it may hold code), but for marker, bold type and quotes."""
+def as_it_came(text: str) -> str:
+    """`text` as it came, with line breaks (it may hold code), but for marker, bold type and quotes."""
     return bare(without_marker(text.strip()))
 
 
@@ -61,17 +74,17 @@ def bare(text: str) -> str:
     return without_marker(text)
 
 
-def unusable(item: str, kind: Kind) -> str | None:
+def unusable(item: str, reading: ListReading) -> str | None:
     """Why an item cannot be used, or None."""
-    shortest = (SHORTEST_CJK if CJK.search(item) else SHORTEST)[kind]
+    shortest = reading.shortest_cjk if CJK.search(item) else reading.shortest
     if not any(map(str.isalnum, item)):
-        return f"a {SINGULAR[kind]} needs words"
+        return f"a {reading.item} needs words"
     if len(item) < shortest:
-        return f"a {SINGULAR[kind]} needs at least {shortest} characters"
-    if kind == "tags" and len(item) > LONGEST_LABEL:
-        return f"a tag is a short name of at most {LONGEST_LABEL} characters"
+        return f"a {reading.item} needs at least {shortest} characters"
+    if reading.longest is not None and len(item) > reading.longest:
+        return f"a {reading.item} is a short name of at most {reading.longest} characters"
     if any(map(is_surrogate, item)):
-        return f"a {SINGULAR[kind]} may not hold half a surrogate pair"
+        return f"a {reading.item} may not hold half a surrogate pair"
     return None
 
 

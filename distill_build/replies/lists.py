@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from distill_build.replies.brackets import Span, spans
-from distill_build.replies.labels import Kind
+from distill_build.replies.labels import ListReading
 from distill_build.replies.numbering import MARKED_LINE
 
 
@@ -20,18 +20,13 @@ class NoList(NamedTuple):
     detail: str
 
 
-LIST_FIELDS = {
-    "tags": ("tags", "sub_tags", "subtags", "labels", "topics", "subtopics", "sub_topics"),
-    "questions": ("questions", "prompts", "instructions"),
-}
 WRAPPERS = ("items", "list", "data", "results", "result", "output", "response", "answer")
-NAMES = {"tags": ("tag", "label", "name", "title", "topic", "subtopic"), "questions": ("question", "q")}
 TEXT_FIELDS = ("text", "value", "content", "prompt", "instruction", "title")
 NUMBERED_KEY = re.compile(r"\D{0,10}\d+")
 DEEPEST = 8
 
 
-def find_items(text: str, kind: Kind) -> list[Any] | NoList:
+def find_items(text: str, reading: ListReading) -> list[Any] | NoList:
     """The entries of the list in `text`: texts, and whatever else stood there, for the cleaning to drop.
 
     Of several lists the last that is not empty counts: what is found out while writing comes last. Objects
@@ -40,13 +35,13 @@ def find_items(text: str, kind: Kind) -> list[Any] | NoList:
     values = []
     for span in spans(text):
         if not span.closed:
-            return NoList(f"The list of {kind} is not closed: the reply ends in the middle of its JSON.")
+            return NoList(f"The list of {reading.name} is not closed: the reply ends in the middle of its JSON.")
         values.append(loaded(span))
-    lists = [found for value in values if (found := entries(value, kind)) is not None]
+    lists = [found for value in values if (found := entries(value, reading)) is not None]
     if lists:
         return next((found for found in reversed(lists) if found), [])
-    named = [label for value in values if (label := named_text(value, NAMES[kind])) is not None]
-    return list(named) or plain_list(text) or NoList(missing(values, kind))
+    named = [label for value in values if (label := named_text(value, reading.text_names)) is not None]
+    return list(named) or plain_list(text) or NoList(missing(values, reading))
 
 
 def loaded(span: Span) -> Any:
@@ -64,48 +59,48 @@ def loaded(span: Span) -> Any:
         return None
 
 
-def entries(value: Any, kind: Kind, depth: int = 0) -> list[Any] | None:
+def entries(value: Any, reading: ListReading, depth: int = 0) -> list[Any] | None:
     """The list that `value` is or holds, flat and of texts where they can be found; None if it holds none."""
     if depth > DEEPEST:
         return None
     if isinstance(value, list):
-        return list(flattened(value, kind, depth))
+        return list(flattened(value, reading, depth))
     if not isinstance(value, dict):
         return None
     fields = {str(key).lower().replace(" ", "_"): held for key, held in value.items()}
-    for name in (*LIST_FIELDS[kind], *WRAPPERS):
+    for name in (reading.name.lower(), *reading.other_names, *WRAPPERS):
         held = fields.get(name)
-        found = plain_list(held) if isinstance(held, str) else entries(held, kind, depth + 1)
+        found = plain_list(held) if isinstance(held, str) else entries(held, reading, depth + 1)
         if found is not None:
             return found
-    return unnamed_entries(fields, kind, depth)
+    return unnamed_entries(fields, reading, depth)
 
 
-def unnamed_entries(fields: dict[str, Any], kind: Kind, depth: int) -> list[Any] | None:
+def unnamed_entries(fields: dict[str, Any], reading: ListReading, depth: int) -> list[Any] | None:
     """The entries of an object with no list under an expected name: its only list, or `tag1`, `tag2`, …"""
     lists = [held for held in fields.values() if isinstance(held, list)]
-    if len(lists) == 1 and lists[0] and named_text(fields, NAMES[kind]) is None:
-        return entries(lists[0], kind, depth + 1)
+    if len(lists) == 1 and lists[0] and named_text(fields, reading.text_names) is None:
+        return entries(lists[0], reading, depth + 1)
     if fields and all(map(NUMBERED_KEY.fullmatch, fields)):
-        return list(flattened(fields.values(), kind, depth))
+        return list(flattened(fields.values(), reading, depth))
     return None
 
 
-def flattened(values: Iterable[Any], kind: Kind, depth: int) -> Iterator[Any]:
+def flattened(values: Iterable[Any], reading: ListReading, depth: int) -> Iterator[Any]:
     for value in values:
         if isinstance(value, list) and depth < DEEPEST:
-            yield from flattened(value, kind, depth + 1)
+            yield from flattened(value, reading, depth + 1)
         else:
-            text = text_of(value, kind)
+            text = text_of(value, reading)
             yield value if text is None else text
 
 
-def text_of(entry: Any, kind: Kind) -> str | None:
+def text_of(entry: Any, reading: ListReading) -> str | None:
     """The text of an entry that is an object: under the obvious name, or in its only text field."""
     if not isinstance(entry, dict):
         return None
     texts = [held for held in entry.values() if isinstance(held, str)]
-    return named_text(entry, (*NAMES[kind], *TEXT_FIELDS)) or (texts[0] if len(texts) == 1 else None)
+    return named_text(entry, (*reading.text_names, *TEXT_FIELDS)) or (texts[0] if len(texts) == 1 else None)
 
 
 def named_text(value: Any, names: tuple[str, ...]) -> str | None:
@@ -131,8 +126,8 @@ def plain_list(text: str) -> list[Any] | None:
     return [line.strip().rstrip(",;，；") for indent, line in marked if indent == outermost]
 
 
-def missing(values: list[Any], kind: Kind) -> str:
+def missing(values: list[Any], reading: ListReading) -> str:
     """What to say where no list was found."""
     if any(isinstance(value, dict) for value in values):
-        return f'The JSON object has no list named "{kind}".'
-    return f'The reply holds no list; it has to be a JSON object with a list named "{kind}".'
+        return f'The JSON object has no list named "{reading.name}".'
+    return f'The reply holds no list; it has to be a JSON object with a list named "{reading.name}".'

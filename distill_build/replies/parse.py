@@ -1,8 +1,8 @@
-"""From a chat completion to what a stage asked for: a list of items, or an answer with its reasoning.
+"""From a chat completion to what a stage asked for: a list of items, an object, or an answer with its reasoning.
 
-The only module that knows jsonschema, which is loaded when the first list comes. The steps are in modules of
-their own: `reply` (the message and how it ended), `reasoning` (the chain of thought), `lists` (JSON or plain
-lists in a text), `labels` (what makes an item). Any JSON value gives a result or a `Rejection`.
+The steps are in modules of their own: `reply` (the message and how it ended), `reasoning` (the chain of thought),
+`lists` and `objects` (JSON, or plain lists, in a text), `labels` (what makes an item), `schemas` (what was promised).
+Any JSON value gives a result or a `Rejection`; both know the usage, so nobody has to read a completion twice for it.
 
 How a reply ended comes before what stands in it: refusal, content filter, length, empty, then the parse.
 A refusal is what the endpoint calls one, never guessed from the text; what was cut at the token limit is
@@ -11,28 +11,30 @@ neither an answer nor a list, even if it parses.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from distill_build.records import Usage
-from distill_build.replies.labels import Kind, clean, normalise
+from distill_build.replies.labels import ListReading, clean, normalise
 from distill_build.replies.lists import NoList, find_items
+from distill_build.replies.objects import NoObject, find_object, is_unicode
 from distill_build.replies.reasoning import split_reasoning
 from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage, verdict
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
+from distill_build.replies.schemas import ObjectSchema, list_schema, object_format, response_format
 
 __all__ = [
-    "Kind",
+    "ListReading",
+    "ObjectSchema",
     "ParsedAnswer",
+    "ParsedItems",
+    "ParsedObject",
     "Rejection",
     "Reply",
     "Usage",
-    "item_schema",
     "normalise",
+    "object_format",
     "parse_answer",
     "parse_items",
+    "parse_object",
     "read_reply",
     "read_usage",
     "response_format",
@@ -49,6 +51,24 @@ class ParsedAnswer:
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedItems:
+    """The items of a list: cleaned, each once, in their order."""
+
+    items: tuple[str, ...]
+    finish_reason: str | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedObject:
+    """An object that fits its schema: the fields that the schema names, in its order."""
+
+    fields: dict[str, Any]
+    finish_reason: str | None
+    usage: Usage
+
+
 def parse_answer(raw: Any) -> ParsedAnswer | Rejection:
     """The answer in the chat completion `raw`. Reasoning in a field of its own wins over a `<think>` block,
     which is taken off the answer in any case."""
@@ -57,14 +77,14 @@ def parse_answer(raw: Any) -> ParsedAnswer | Rejection:
         return reply
     thought, answer = visible(reply)
     if not answer:
-        return Rejection("empty", "The reply holds reasoning but no answer after it.")
+        return Rejection("empty", "The reply holds reasoning but no answer after it.", reply.usage)
     reasoning = reply.reasoning or thought
     if not is_unicode(answer) or (reasoning is not None and not is_unicode(reasoning)):
-        return Rejection("invalid", "The reply holds half a surrogate pair, which is no character.")
+        return Rejection("invalid", "The reply holds half a surrogate pair, which is no character.", reply.usage)
     return ParsedAnswer(reasoning, answer, reply.finish_reason, reply.usage)
 
 
-def parse_items(raw: Any, kind: Kind) -> tuple[str, ...] | Rejection:
+def parse_items(raw: Any, reading: ListReading) -> ParsedItems | Rejection:
     """The items listed in the chat completion `raw`: cleaned, each once (see `normalise`), in their order.
 
     More or fewer than were asked for are accepted, an empty JSON list too; a list whose items are all
@@ -75,14 +95,36 @@ def parse_items(raw: Any, kind: Kind) -> tuple[str, ...] | Rejection:
         return reply
     _, text = visible(reply)
     if not text:
-        return Rejection("empty", "The reply holds reasoning but no list after it.")
-    found = find_items(text, kind)
+        return Rejection("empty", "The reply holds reasoning but no list after it.", reply.usage)
+    found = find_items(text, reading)
     if isinstance(found, NoList):
-        return Rejection("invalid", found.detail)
-    kept, dropped = clean(found, kind)
+        return Rejection("invalid", found.detail, reply.usage)
+    kept, dropped = clean(found, reading)
     if found and not kept:
-        return Rejection("invalid", f"None of the {kind} can be used: {'; '.join(dropped)}.")
-    return validated(distinct(kept), kind)
+        return Rejection("invalid", f"None of the {reading.name} can be used: {'; '.join(dropped)}.", reply.usage)
+    items = distinct(kept)
+    fault = list_schema(reading.name).fault({reading.name: list(items)})
+    if fault is not None:
+        return Rejection("invalid", f"The list does not fit its schema: {fault}.", reply.usage)
+    return ParsedItems(items, reply.finish_reason, reply.usage)
+
+
+def parse_object(raw: Any, schema: ObjectSchema) -> ParsedObject | Rejection:
+    """The JSON object in the chat completion `raw` that fits `schema`; of several, the last.
+
+    Read as tolerantly as a list is (fences, prose around it, broken JSON, a wrapping object), and held to the schema
+    without tolerance of meaning: what is missing stays missing.
+    """
+    reply = _sound_reply(raw)
+    if isinstance(reply, Rejection):
+        return reply
+    _, text = visible(reply)
+    if not text:
+        return Rejection("empty", "The reply holds reasoning but no JSON object after it.", reply.usage)
+    found = find_object(text, schema)
+    if isinstance(found, NoObject):
+        return Rejection("invalid", found.detail, reply.usage)
+    return ParsedObject(found, reply.finish_reason, reply.usage)
 
 
 def _sound_reply(raw: Any) -> Reply | Rejection:
@@ -116,51 +158,3 @@ def distinct(items: Iterable[str]) -> tuple[str, ...]:
     for item in items:
         first.setdefault(normalise(item), item)
     return tuple(first.values())
-
-
-def is_unicode(text: str) -> bool:
-    """Whether `text` can be written as UTF-8: JSON may escape half a surrogate pair, no file can hold one."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def validated(items: tuple[str, ...], kind: Kind) -> tuple[str, ...] | Rejection:
-    """`items` if they are what the schema promises, however tolerantly they were read."""
-    for error in validator(kind).iter_errors({kind: list(items)}):
-        return Rejection("invalid", f"The list does not fit its schema: {error.message}.")
-    return items
-
-
-@cache
-def validator(kind: Kind) -> "Validator":
-    from jsonschema import Draft202012Validator  # 0.1 s to import, and answers alone need none of it
-
-    return Draft202012Validator(item_schema(kind, None))
-
-
-def item_schema(kind: Kind, count: int | None) -> dict[str, Any]:
-    """The JSON schema of an object with one list of `count` texts; None: of any number."""
-    exactly = {} if count is None else {"minItems": count, "maxItems": count}
-    return {
-        "type": "object",
-        "properties": {kind: {"type": "array", "items": {"type": "string"}, **exactly}},
-        "required": [kind],
-        "additionalProperties": False,
-    }
-
-
-def response_format(
-    kind: Kind, count: int | None, structured: Literal["json_schema", "json_object", "none"]
-) -> dict[str, Any] | None:
-    """OpenAI's `response_format` for a list; None where the endpoint takes none."""
-    if structured == "none":
-        return None
-    if structured == "json_object":
-        return {"type": "json_object"}
-    schema = item_schema(kind, count)
-    return {"type": "json_schema", "json_schema": {"name": kind, "strict": True, "schema": schema}}

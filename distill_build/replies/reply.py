@@ -11,14 +11,17 @@ from typing import Any, Literal
 from distill_build.records import Usage
 
 Cause = Literal["length", "content_filter", "refusal", "empty", "invalid"]
+NO_USAGE = Usage(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A reply that holds no result. `detail` is a sentence that can be shown to the model in a re-ask."""
+    """A reply that holds no result. `detail` is a sentence that can be shown to the model in a re-ask; `usage` is what
+    it has cost all the same."""
 
     cause: Cause
     detail: str
+    usage: Usage = NO_USAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +50,42 @@ def read_reply(raw: Any) -> Reply | Rejection:
     """
     if not isinstance(raw, dict):
         return Rejection("invalid", "The reply is not a chat completion object.")
+    usage = read_usage(raw)
     choices = raw.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
-        return Rejection("invalid", without_message(raw))
+        return Rejection("invalid", without_message(raw), usage)
     content, refusal = read_content(message.get("content"))
     if content is None:
-        return Rejection("invalid", "The message's content is neither text nor a list of text parts.")
+        return Rejection("invalid", "The message's content is neither text nor a list of text parts.", usage)
     if not content.strip() and (message.get("tool_calls") or message.get("function_call")):
-        return Rejection("invalid", "The reply calls a tool instead of answering in text.")
+        return Rejection("invalid", "The reply calls a tool instead of answering in text.", usage)
     finish_reason = choice.get("finish_reason")
     return Reply(
         content=content,
         reasoning=read_reasoning(message),
         finish_reason=finish_reason if isinstance(finish_reason, str) else None,
         refusal=filled(message.get("refusal")) or refusal,
-        usage=read_usage(raw),
+        usage=usage,
     )
 
 
 def verdict(reply: Reply) -> Rejection | None:
     """Why a reply cannot be used whatever its text says, or None. A refusal comes before how it ended."""
+    usage = reply.usage
     if reply.refusal is not None:
-        return Rejection("refusal", f"The model refused: {shortened(reply.refusal)}")
+        return Rejection("refusal", f"The model refused: {shortened(reply.refusal)}", usage)
     ended = (reply.finish_reason or "").lower()
     if ended in FILTERED:
-        return Rejection("content_filter", "The endpoint's content filter stopped the reply.")
+        return Rejection("content_filter", "The endpoint's content filter stopped the reply.", usage)
     if ended in CUT:
-        return Rejection("length", "The reply was cut off at the token limit before it was complete; be shorter.")
+        cut = "The reply was cut off at the token limit before it was complete; be shorter."
+        return Rejection("length", cut, usage)
     if ended in BROKEN_OFF:
-        return Rejection("invalid", f"The endpoint broke the reply off ({reply.finish_reason}).")
+        return Rejection("invalid", f"The endpoint broke the reply off ({reply.finish_reason}).", usage)
     if not reply.content.strip():
-        return Rejection("empty", "The reply has no content.")
+        return Rejection("empty", "The reply has no content.", usage)
     return None
 
 
@@ -87,7 +93,7 @@ def read_usage(raw: Any) -> Usage:
     """The token counts in `raw`, zero for each that is absent or no count."""
     usage = raw.get("usage") if isinstance(raw, dict) else None
     if not isinstance(usage, dict):
-        return Usage(0, 0, 0)
+        return NO_USAGE
     details = usage.get("completion_tokens_details")
     reasoning = details.get("reasoning_tokens") if isinstance(details, dict) else None
     return Usage(

@@ -1,16 +1,28 @@
 """The stages of one build, from its settings: ours and the user's own, by name, in order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
+from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph, Shape
+from distill_build.prompting.prompts import Prompts, TemplateVariables
 from distill_build.records import JsonObject
-from distill_build.settings import Settings, graph_of
-from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage, Stage, TransformStage, Weights
-
-if TYPE_CHECKING:
-    from distill_build.prompting.prompts import Prompts
+from distill_build.replies.schemas import ObjectSchema
+from distill_build.settings import PromptSettings, Settings, graph_of
+from distill_build.stages.base import (
+    Asking,
+    GroupStage,
+    ListStage,
+    MapStage,
+    Stage,
+    TransformStage,
+    Weights,
+    read_list,
+    read_result,
+    template_of,
+)
 
 KINDS: Mapping[str, type[Stage]] = {
     "list": ListStage,
@@ -23,7 +35,7 @@ KINDS: Mapping[str, type[Stage]] = {
 class Stages:
     """The stages of one build. Raises ConfigurationError for prompts, expressions or weights that cannot be used."""
 
-    def __init__(self, settings: Settings, prompts: "Prompts", weights: Weights) -> None:
+    def __init__(self, settings: Settings, prompts: Prompts, weights: Weights) -> None:
         self.settings = settings
         self.graph = graph_of(settings)
         self._stages: dict[str, Stage] = {}
@@ -58,11 +70,51 @@ class Stages:
         return {stage.name: stage.identity() for stage in self}
 
 
-def _made(shape: Shape, settings: Settings, before: list[str], prompts: "Prompts", weights: Weights) -> Stage:
+def class_of(kind: str, builtin: str | None) -> type[Stage]:
+    """What carries a stage out: a class of ours, or that of its kind."""
+    if builtin is None:
+        return KINDS[kind]
+    found: type[Stage] = import_module(f"distill_build.stages.builtin.{builtin}").Builtin
+    return found
+
+
+def reader_of(shape: Shape, identity: JsonObject) -> Callable[[Any], Any]:
+    """What reads a raw response to a request of a stage: what a build would keep of it, or a Rejection.
+
+    `identity` is that of the stage, as a recipe holds it: so stages of older versions can be read too.
+    """
+    kind = class_of(shape.kind, identity.get("builtin"))
+    if issubclass(kind, ListStage):
+        return lambda raw: read_list(raw, kind.reading)
+    schema = None if identity.get("schema") is None else ObjectSchema(identity["schema"])
+    return lambda raw: read_result(raw, schema)
+
+
+def prompts_of(settings: Settings) -> Prompts:
+    """The templates that `settings` name. The folder that is the default need not be there, any other must.
+
+    Raises ConfigurationError for templates that cannot be used.
+    """
+    folder = settings.prompts.dir
+    if folder != PromptSettings().dir and not Path(folder).is_dir():
+        raise ConfigurationError(
+            f"prompts.dir={folder}: there is no such folder: put the templates that are to be others there, as in "
+            f"{Path(folder, settings.language, 'questions.jinja')}, or leave prompts.dir out"
+        )
+    used: dict[str, TemplateVariables] = {}
+    for place, name in enumerate(settings.stages):
+        own = settings.stage[name]
+        kind = class_of(own.kind, own.builtin)
+        if issubclass(kind, Asking):
+            rows = frozenset(settings.stages[:place]) if issubclass(kind, MapStage) else frozenset[str]()
+            used[template_of(own, name)] = TemplateVariables(kind.variables_of, rows)
+    others = [template_of(own, name) for name, own in settings.stage.items() if own.kind in ("list", "map")]
+    return Prompts(settings.language, Path(folder), used, others)
+
+
+def _made(shape: Shape, settings: Settings, before: list[str], prompts: Prompts, weights: Weights) -> Stage:
     own = settings.stage[shape.name]
-    kind: type[Stage] = KINDS[shape.kind]
-    if own.builtin is not None:
-        kind = import_module(f"distill_build.stages.builtin.{own.builtin}").Builtin
+    kind = class_of(own.kind, own.builtin)
     if issubclass(kind, Asking):
         return kind(shape, own, settings, prompts, weights)
     if issubclass(kind, (TransformStage, GroupStage)):

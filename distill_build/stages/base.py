@@ -6,20 +6,23 @@ it; a user's own is the class of its kind with the settings of one YAML file. No
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from distill_build.dataset.unit import Verdict
 from distill_build.engine.manifest import SCHEME
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
+from distill_build.prompting.prompts import OF_LIST, OF_ROW, Prompts
 from distill_build.records import JsonObject, Path, row_id
+from distill_build.replies.labels import ListReading
+from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings
+from distill_build.stages.declared import counted_by
 from distill_build.stages.recipe import Recipe
 
 if TYPE_CHECKING:  # a build with nothing to do reads no reply and renders no prompt
     from distill_build.prompting.expressions import Expression
-    from distill_build.prompting.prompts import Prompts
-    from distill_build.replies.lists import ListReading
     from distill_build.replies.parse import Rejection
     from distill_build.stages.call import Call
 
@@ -63,8 +66,7 @@ class Stage:
 
     def identity(self) -> JsonObject:
         """All that its rows can depend on besides those that they are made from, by the names that `causes` knows."""
-        names = {key: name for key, name in self.settings.names.items()}
-        return {"names": names} if names else {}
+        return self.own("builtin", "names")
 
     def counts(self) -> dict[str, Any]:
         """The settings that say how many rows there are below one above, by the names that users know."""
@@ -78,8 +80,11 @@ class Stage:
 class Asking(Stage):
     """A stage whose rows a model is asked for."""
 
+    variables_of: ClassVar[frozenset[str]]
+    """What its template is rendered with."""
+
     def __init__(
-        self, shape: Shape, settings: StageSettings, build: Settings, prompts: "Prompts", weights: Weights
+        self, shape: Shape, settings: StageSettings, build: Settings, prompts: Prompts, weights: Weights
     ) -> None:
         super().__init__(shape, settings, build)
         self.prompts = prompts
@@ -91,11 +96,16 @@ class Asking(Stage):
     @property
     def template(self) -> str:
         """The prompt's name."""
-        return self.settings.prompt or self.name
+        return template_of(self.settings, self.name)
 
     @property
     def refers_to(self) -> frozenset[str]:
         return self.prompts.referenced_rows(self.template)
+
+    @property
+    def counted_by(self) -> str:
+        """The setting that says how many rows there are below one row above."""
+        return counted_by(self.name, self.settings)
 
     @property
     def first(self) -> str:
@@ -120,6 +130,7 @@ class Asking(Stage):
             "seed": self.build.seed,
             "language": self.build.language,
             "prompt": self.prompts.sources(self.template),
+            "counted_by": self.counted_by,
         }
 
 
@@ -129,8 +140,9 @@ class ListStage(Asking):
     What a request asks for never depends on how many items are wanted in the end.
     """
 
-    reading: ClassVar["Callable[[], ListReading]"]
-    """Makes what reading a reply takes; a function, since a build with nothing to do reads none."""
+    variables_of = OF_LIST
+    reading: ClassVar[ListReading]
+    """How a reply's list is found, and its items are cleaned."""
 
     @property
     def recipe(self) -> Recipe:
@@ -162,7 +174,7 @@ class ListStage(Asking):
         """Asks for `per_request` more items below `path`, given those so far; `ordinal` requests came before."""
         from distill_build.replies.parse import response_format
 
-        count, model, reading = self.results, self.recipe.model, self.list_reading
+        count, model = self.results, self.recipe.model
         messages = self.prompts.render(
             self.template,
             topic=path[0],
@@ -173,30 +185,19 @@ class ListStage(Asking):
             examples=model.examples,
             **self.variables(path),
         )
-        schema = response_format(reading, count, model.structured)
+        schema = response_format(self.reading.name, count, model.structured)
         return self.recipe.call(path, messages, ordinal, self.read, schema)
 
     def read(self, raw: Any) -> "Rejection | Any":
         """The items in a reply, or why it cannot stand."""
-        from distill_build.replies.parse import parse_items
-
-        return parse_items(raw, self.list_reading)
-
-    @property
-    def list_reading(self) -> "ListReading":
-        return type(self).reading()
+        return read_list(raw, self.reading)
 
     def typical_call(self) -> "Call":
         topic = self.build.topic
         return self.request((topic,) * (self.build.depth + 1), [], 0)
 
     def identity(self) -> JsonObject:
-        return super().identity() | self.own("per_request") | {"counted_by": self.counted_by}
-
-    @property
-    def counted_by(self) -> str:
-        """The setting that says how many items are wanted."""
-        return self.settings.names.get("wanted", f"stage.{self.name}.wanted")
+        return super().identity() | self.own("per_request")
 
     def counts(self) -> dict[str, Any]:
         return {} if self.shape.after is None else {self.counted_by: self.settings.wanted}
@@ -205,7 +206,7 @@ class ListStage(Asking):
 class MapStage(Asking):
     """Results for each row of the stage above: `samples` of them from each role."""
 
-    reading_keys: ClassVar[tuple[str, ...]] = ("schema", "system_prompt")
+    variables_of = OF_ROW
 
     @property
     def results(self) -> int:
@@ -245,33 +246,22 @@ class MapStage(Asking):
         )
 
     def _call(self, path: Path, messages: list[dict[str, str]], sample: int, role: str) -> "Call":
-        recipe, schema = self.recipes[role], self.settings.schema
-        if schema is None:
+        recipe = self.recipes[role]
+        if self.schema is None:
             return recipe.call(path, messages, sample, self.read)
-        from distill_build.replies.objects import object_format
+        from distill_build.replies.parse import object_format
 
-        return recipe.call(path, messages, sample, self.read, object_format(self.name, schema, recipe.model.structured))
+        response_format = object_format(self.name, self.schema, recipe.model.structured)
+        return recipe.call(path, messages, sample, self.read, response_format)
+
+    @cached_property
+    def schema(self) -> ObjectSchema | None:
+        """What a reply has to fit; None for a text."""
+        return None if self.settings.schema is None else ObjectSchema(self.settings.schema)
 
     def read(self, raw: Any) -> "Rejection | JsonObject":
         """What is kept of a reply: its fields, and how it ended."""
-        from distill_build.replies.parse import Rejection, parse_answer
-
-        if self.settings.schema is not None:
-            from distill_build.replies.objects import parse_object
-
-            found = parse_object(raw, self.settings.schema)
-            if isinstance(found, Rejection):
-                return found
-            return {**found.value, "finish_reason": found.finish_reason, "usage": found.usage.row()}
-        parsed = parse_answer(raw)
-        if isinstance(parsed, Rejection):
-            return parsed
-        return {
-            "reasoning": parsed.reasoning,
-            "answer": parsed.answer,
-            "finish_reason": parsed.finish_reason,
-            "usage": parsed.usage.row(),
-        }
+        return read_result(raw, self.schema)
 
     def row_id(self, parent: str, number: int) -> str:
         """The id of a result."""
@@ -310,12 +300,7 @@ class MapStage(Asking):
         return self._call(path, [{"role": "user", "content": "What is " + " ".join(["word"] * 15) + "?"}], 0, self.first)
 
     def identity(self) -> JsonObject:
-        return super().identity() | self.own(*self.reading_keys) | {"after": self.shape.after, "counted_by": self.counted_by}
-
-    @property
-    def counted_by(self) -> str:
-        """The setting that says how many samples are wanted."""
-        return self.settings.names.get("samples", f"stage.{self.name}.samples")
+        return super().identity() | self.own("schema", "system_prompt") | {"after": self.shape.after}
 
     def counts(self) -> dict[str, Any]:
         return {self.counted_by: self.settings.samples}
@@ -360,7 +345,7 @@ class TransformStage(Stage):
         raise NotImplementedError
 
     def identity(self) -> JsonObject:
-        return super().identity() | {"after": self.shape.after} | self.own("builtin", "where", "columns")
+        return super().identity() | {"after": self.shape.after} | self.own("where", "columns")
 
 
 class Judge:
@@ -389,7 +374,41 @@ class GroupStage(Stage):
         return {"id": row_id(self.shape.prefix, row["id"]), "parent": row["id"], "path": list(place.path), **columns}
 
     def identity(self) -> JsonObject:
-        return super().identity() | {"after": self.shape.after, "by": self.shape.by} | self.own("builtin", "columns")
+        return super().identity() | {"after": self.shape.after, "by": self.shape.by} | self.own("columns")
+
+
+def template_of(settings: StageSettings, stage: str) -> str:
+    """The name of a stage's prompt."""
+    return settings.prompt or stage
+
+
+def read_list(raw: Any, reading: ListReading) -> "Rejection | tuple[str, ...]":
+    """The items in a reply to a request of a list, or why it cannot stand."""
+    from distill_build.replies.parse import Rejection, parse_items
+
+    found = parse_items(raw, reading)
+    return found if isinstance(found, Rejection) else found.items
+
+
+def read_result(raw: Any, schema: ObjectSchema | None) -> "Rejection | JsonObject":
+    """The fields in a reply to a request of a map, and how it ended; or why it cannot stand. Without a schema the
+    fields are reasoning and answer."""
+    from distill_build.replies.parse import Rejection, parse_answer, parse_object
+
+    if schema is not None:
+        found = parse_object(raw, schema)
+        if isinstance(found, Rejection):
+            return found
+        return {**found.fields, "finish_reason": found.finish_reason, "usage": found.usage.row()}
+    parsed = parse_answer(raw)
+    if isinstance(parsed, Rejection):
+        return parsed
+    return {
+        "reasoning": parsed.reasoning,
+        "answer": parsed.answer,
+        "finish_reason": parsed.finish_reason,
+        "usage": parsed.usage.row(),
+    }
 
 
 def evaluated(
@@ -409,8 +428,8 @@ def _compiled(source: str | None, name: str, rows: Iterable[str], own: str | Non
 
 
 def _all_compiled(
-    sources: Mapping[str, str], name: str, rows: Iterable[str], own: str | None
+    sources: Mapping[str, str] | None, name: str, rows: Iterable[str], own: str | None
 ) -> "dict[str, Expression]":
     names = list(rows)
-    found = {key: _compiled(source, f"{name}.{key}", names, own) for key, source in sources.items()}
+    found = {key: _compiled(source, f"{name}.{key}", names, own) for key, source in (sources or {}).items()}
     return {key: expression for key, expression in found.items() if expression is not None}

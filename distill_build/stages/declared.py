@@ -4,18 +4,11 @@ The one place that knows how settings hold this: everybody else goes by names of
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distill_build.graph import Graph, Shape
-from distill_build.models.base import ModelSettings
-from distill_build.settings import ROLE_OF_STAGE, Settings, leaf_count
-from distill_build.stages.default import DEFAULT
-
-SAMPLES = {"answers": "answers_per_question"}
-"""Maps whose number of samples is a setting by itself."""
-OF_LISTS = "questions_per_tag"
-
+from distill_build.settings import Settings, StageSettings, graph_of, leaf_count
 
 @dataclass(frozen=True, slots=True)
 class Declared:
@@ -77,54 +70,45 @@ def _above(shape: Shape) -> str:
     return shape.parent
 
 
-def graph_of(settings: Settings) -> Graph:  # noqa: ARG001 - those of every settings are the same by now
-    """The stages in force."""
-    return DEFAULT
-
-
 def declared(settings: Settings) -> Declared:
     """What `settings` declare."""
     graph = graph_of(settings)
-    each = {shape.name: shape for shape in graph if shape.kind == "map" or (shape.after and shape.kind == "list")}
+    own = {shape.name: settings.stage[shape.name] for shape in graph}
+    each = [shape for shape in graph if shape.kind == "map" or (shape.after is not None and shape.kind == "list")]
     return Declared(
         graph=graph,
         depth=settings.depth,
         breadth=settings.breadth,
-        each={name: _each(settings, shape) for name, shape in each.items()},
-        keys={name: _key(shape) for name, shape in each.items()},
-        models={name: len(roles_for(settings, name)) for name in each},
-        per_request={shape.name: int(getattr(settings.per_request, shape.name, 1)) for shape in graph if shape.asks},
+        each={shape.name: _each(own[shape.name], settings.depth) for shape in each},
+        keys={shape.name: counted_by(shape.name, own[shape.name]) for shape in each},
+        models={shape.name: len(own[shape.name].roles) for shape in each},
+        per_request={shape.name: own[shape.name].per_request or 1 for shape in graph if shape.asks},
     )
 
 
-def _each(settings: Settings, shape: Shape) -> int:
-    return int(getattr(settings, _key(shape), 1))
+def _each(own: StageSettings, depth: int) -> int:
+    """Rows below one row above, from each role."""
+    if own.kind == "map":
+        return own.samples
+    wanted = own.wanted if own.wanted is not None else 1
+    return wanted[depth] if isinstance(wanted, list) else wanted
 
 
-def _key(shape: Shape) -> str:
-    return OF_LISTS if shape.kind == "list" else SAMPLES.get(shape.name, f"stage.{shape.name}.samples")
-
-
-def roles_for(settings: Settings, stage: str) -> Sequence[str]:  # noqa: ARG001 - as above
-    """Who is asked for the rows of a stage: several, where several judge. Nobody for a transform or a group."""
-    return (ROLE_OF_STAGE[stage],) if stage in ROLE_OF_STAGE else ()
+def counted_by(stage: str, own: StageSettings) -> str:
+    """The setting that says how many rows of a stage there are below one row above, as it is typed."""
+    key = "samples" if own.kind == "map" else "wanted"
+    return (own.names or {}).get(key, f"stage.{stage}.{key}")
 
 
 def roles_in_use(settings: Settings) -> dict[str, list[Shape]]:
     """Role → the stages that it works for, in graph order."""
     stages: dict[str, list[Shape]] = {}
     for shape in graph_of(settings):
-        for role in roles_for(settings, shape.name):
+        for role in settings.stage[shape.name].roles:
             stages.setdefault(role, []).append(shape)
     return stages
 
 
-def model_of(settings: Settings, role: str) -> ModelSettings:
-    """The model that plays a role."""
-    model: ModelSettings = getattr(settings, role)
-    return model
-
-
-def replies_in_json(settings: Settings, shape: Shape) -> bool:  # noqa: ARG001 - as above
+def replies_in_json(settings: Settings, shape: Shape) -> bool:
     """Whether a stage's replies have a schema. A text needs none."""
-    return shape.kind == "list"
+    return shape.kind == "list" or settings.stage[shape.name].schema is not None

@@ -17,6 +17,6 @@ DEFAULT = Graph.parse(
 )
 
 
-def graph_of(dataset: "Dataset") -> Graph:
+def graph_in(dataset: "Dataset") -> Graph:
     """The stages that the files of `dataset` are of. Raises StorageError where what tells them cannot be read."""
     return dataset.graph() or DEFAULT

@@ -9,7 +9,7 @@ from distill_build.errors import UsageError
 from distill_build.graph import END, Graph
 from distill_build.settings import Settings
 from distill_build.stages.dataset import EXPORTS, STATE, Dataset, State
-from distill_build.stages.default import graph_of
+from distill_build.stages.default import graph_in
 from distill_build.stages.identity import build_digest, export_identity
 from distill_build.stages.replacement import Replacement, replacement
 from distill_build.stages.training_rows import exported_stage, training_rows
@@ -26,14 +26,14 @@ def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) ->
     disk cannot be written, with the old files as they were.
     """
     if not replacing(dataset.runs):
-        _require_rows(dataset, graph_of(dataset), dataset.state())
+        _require_rows(dataset, graph_in(dataset), dataset.state())
     with replacement(dataset, "export again", note) as beside:
         return _export(beside, settings, note)
 
 
 def _export(beside: Replacement, settings: Settings, note: Callable[[str], None]) -> list[Path]:
     dataset = beside.dataset
-    graph, state = graph_of(dataset), dataset.state()
+    graph, state = graph_in(dataset), dataset.state()
     _require_rows(dataset, graph, state)
     if state is not None and (edited := _edited(state, dataset)):
         files = ", ".join(str(dataset.artefact(name)) for name in edited)

@@ -17,25 +17,13 @@ from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject, Path, Source, Usage
-from distill_build.replies.parse import Rejection, parse_answer, parse_items, read_usage
+from distill_build.replies.parse import Rejection, read_usage
+from distill_build.stages.all import reader_of
 from distill_build.stages.dataset import SOURCES, Dataset
 from distill_build.stages.recipe import derived_seed
 
 ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"
 """Verdicts beside a rejection's cause: the item was read from it; it stands in the cache since; another one stands."""
-
-
-def reader_of(stage: str, recipe: JsonObject) -> Callable[[Any], Any]:  # noqa: ARG001 - where a stage's own schema is
-    """What reads a raw response to a request of `stage`: the value that a build would take from it, or a Rejection.
-
-    `recipe` is that of the build, by stage: a stage of the user's own has its schema there. A value that was accepted
-    is stored, so this is for attempts that do not stand: it says why, and of a list which items it would have brought.
-    """
-    readers: dict[str, Callable[[Any], Any]] = {
-        "tags": lambda raw: parse_items(raw, "tags"),
-        "questions": lambda raw: parse_items(raw, "questions"),
-    }
-    return readers.get(stage, parse_answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from distill_build.records import JsonObject, Path
 from distill_build.stages.call import Call
 
 if TYPE_CHECKING:
+    from distill_build.prompting.prompts import Prompts  # brings jinja2
     from distill_build.replies.parse import Rejection
 
 IDENTITY = {

@@ -16,7 +16,7 @@ from distill_build.graph import END
 from distill_build.records import JsonObject, short
 from distill_build.settings import FormatSettings
 from distill_build.stages.dataset import STATE, UNITS, Dataset, State, kept_files
-from distill_build.stages.default import graph_of
+from distill_build.stages.default import graph_in
 from distill_build.stages.replacement import Replacement, keep_edited, replacement
 from distill_build.stages.training_rows import training_rows
 from distill_build.versions.archive import Archive, Version
@@ -79,7 +79,7 @@ class _Restoring:
             lock = named
         new |= exports | {LOCK: self.beside.write(LOCK, lock.encode().encode())}
         before = dataset.state()
-        old = (*kept_files(graph_of(dataset)), UNITS, *(before.outputs if before is not None else ()))
+        old = (*kept_files(graph_in(dataset)), UNITS, *(before.outputs if before is not None else ()))
         edited = keep_edited(dataset, new, old, self.beside.aside)
         outputs = {name: file_state(path) for name, path in new.items()}
         state = replace(_state(version, until, recipe, self.archive, dataset), outputs=outputs)

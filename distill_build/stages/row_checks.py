@@ -15,7 +15,7 @@ from distill_build.errors import StorageError
 from distill_build.graph import Graph, Shape
 from distill_build.records import row_id
 from distill_build.stages.dataset import Dataset
-from distill_build.stages.default import graph_of
+from distill_build.stages.default import graph_in
 
 
 class _Tag(TagRow, frozen=True, gc=False):
@@ -46,7 +46,7 @@ class RowChecks:
         """`graph` is by default what the dataset's own files tell."""
         self.dataset = dataset
         self.counts: dict[str, int] = {}
-        self._graph = graph if graph is not None else graph_of(dataset)
+        self._graph = graph if graph is not None else graph_in(dataset)
         self._tags: dict[str, int] = {}
         self._leaves: set[str] = set()
         self._paths: dict[tuple[str, ...], int] = {}

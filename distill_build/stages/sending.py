@@ -18,13 +18,13 @@ from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store
 from distill_build.models.base import ChatResponse, Model, Prices
 from distill_build.models.limits import stopped
+from distill_build.prompting.prompts import Prompts
 from distill_build.records import JsonObject, Usage
 from distill_build.replies.parse import Rejection, read_reply, read_usage
 from distill_build.stages.budget import Spending
 from distill_build.stages.call import standing
 from distill_build.stages.figures import estimated_tokens
 from distill_build.stages.held_responses import HeldResponses
-from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Call, derived_seed
 from distill_build.stages.tally import Tally, price_of
 

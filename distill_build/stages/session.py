@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.manifest import digest
-from distill_build.errors import ConfigurationError, UsageError
+from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.models.weights import weights_digest, weights_path
 from distill_build.prompting.prompts import Prompts
 from distill_build.records import JsonObject
-from distill_build.settings import PromptSettings, Settings
-from distill_build.stages.all import Stages
+from distill_build.settings import Settings
+from distill_build.stages.all import Stages, prompts_of
 from distill_build.stages.course import course_of
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.identity import ROWS_VERSION, build_digest, export_identity, tree_identity
@@ -63,20 +63,6 @@ class Rebuild:
 def _parted(word: str, stages: set[str]) -> tuple[str | None, str]:
     stage, colon, glob = word.partition(":")
     return (stage, glob) if colon and stage in stages else (None, word)
-
-
-def prompts_of(settings: Settings) -> Prompts:
-    """The templates that `settings` name. The folder that is the default need not be there, any other must.
-
-    Raises ConfigurationError for templates that cannot be used.
-    """
-    folder = settings.prompts.dir
-    if folder != PromptSettings().dir and not Path(folder).is_dir():
-        raise ConfigurationError(
-            f"prompts.dir={folder}: there is no such folder: put the templates that are to be others there, as in "
-            f"{Path(folder, settings.language, 'questions.jinja')}, or leave prompts.dir out"
-        )
-    return Prompts(settings.language, Path(folder))
 
 
 class Session:

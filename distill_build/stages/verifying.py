@@ -20,7 +20,7 @@ from distill_build.stages.dataset import (
     kept_files,
     version_of,
 )
-from distill_build.stages.default import graph_of
+from distill_build.stages.default import graph_in
 from distill_build.stages.replacement import finish_moves
 from distill_build.stages.row_checks import RowChecks
 from distill_build.versions.lockfile import LOCK, Lock, read_lock
@@ -86,7 +86,7 @@ def _last_replaced(dataset: Dataset) -> list[tuple[int, int]]:
 
 def _compared(dataset: Dataset) -> Verdict:
     findings: list[Finding] = []
-    graph, lock = graph_of(dataset), _lock(dataset, findings)
+    graph, lock = graph_in(dataset), _lock(dataset, findings)
     exports = sorted(path.name for path in dataset.artefact(EXPORTS).glob("*") if path.is_file())
     names = [*_ours(graph, lock), *(f"{EXPORTS}/{name}" for name in exports)]
     checked = {name: file_sha256(path) for name in names if (path := dataset.artefact(name)).is_file()}
@@ -213,7 +213,7 @@ def folder_version(dataset: Dataset) -> str | None:
     state = dataset.state()
     written = state.outputs if state is not None else {}
     sha256: dict[str, str] = {}
-    for name in graph_of(dataset).files:
+    for name in graph_in(dataset).files:
         place = dataset.artefact(name)
         if name in written and written[name].untouched(place):
             sha256[name] = written[name].sha256

@@ -15,7 +15,7 @@ from distill_build.graph import in_order
 from distill_build.models.base import Limits
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-from distill_build.stages.declared import model_of, roles_in_use
+from distill_build.stages.declared import roles_in_use
 from distill_build.stages.recipe import NOT_IDENTITY
 from distill_build.sweeps.variants import Choice, Variant
 
@@ -110,7 +110,7 @@ def refuse_several(all_settings: Sequence[Settings]) -> None:
     for role in in_order(roles):
         limits: dict[bytes, Limits] = {}
         for model in (
-            model_of(settings, role) for settings, own in zip(all_settings, roles, strict=True) if role in own
+            settings.models[role] for settings, own in zip(all_settings, roles, strict=True) if role in own
         ):
             same = msgspec.json.encode(msgspec.structs.replace(model, limits=Limits()))
             if limits.setdefault(same, model.limits) != model.limits:
@@ -135,7 +135,7 @@ def content(settings: Settings) -> JsonObject:
     """The settings that say which dataset comes out."""
     row: JsonObject = {key: value for key, value in msgspec.to_builtins(settings).items() if key not in NOT_CONTENT}
     for role in roles_in_use(settings):
-        model = msgspec.to_builtins(model_of(settings, role))
+        model = msgspec.to_builtins(settings.models[role])
         row[role] = {key: value for key, value in model.items() if key not in NOT_IDENTITY}
     return row
 

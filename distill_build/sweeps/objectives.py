@@ -10,7 +10,8 @@ from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph
 from distill_build.options import Until
 from distill_build.settings import Objective, Settings
-from distill_build.stages.declared import graph_of, model_of, roles_in_use
+from distill_build.settings import graph_of
+from distill_build.stages.declared import roles_in_use
 from distill_build.sweeps.results import Row
 from distill_build.sweeps.variety import listed
 
@@ -61,7 +62,7 @@ def check_texts(name: Objective, graph: Graph, until: Until) -> None:
 def check_prices(settings: Settings) -> None:
     """Raises ConfigurationError where nobody knows what a job will cost."""
     for role in roles_in_use(settings):
-        prices = model_of(settings, role).prices
+        prices = settings.models[role].prices
         if None in (prices.prompt, prices.completion):
             raise ConfigurationError(
                 f"objective=usd needs prices: set {role}.prices.prompt and {role}.prices.completion, or model.prices.* "

@@ -9,7 +9,7 @@ from distill_build.engine.reading import Responses
 from distill_build.graph import Graph, in_order
 from distill_build.options import Options
 from distill_build.stages.basis import basis_of
-from distill_build.stages.declared import graph_of
+from distill_build.settings import graph_of
 from distill_build.stages.figures import Figures
 from distill_build.stages.outlook import Corner
 from distill_build.stages.plan import Cost, Plan, StagePlan, price

@@ -7,10 +7,10 @@ from distill_build.engine.artefacts import replacing
 from distill_build.errors import DistillError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
+from distill_build.prompting.prompts import Prompts
 from distill_build.settings import Stage
 from distill_build.stages.dataset import Dataset, State
 from distill_build.stages.freshness import current_state, settle
-from distill_build.stages.prompts import Prompts
 from distill_build.stages.replacement import finish_moves
 from distill_build.stages.session import Session, prompts_of
 from distill_build.sweeps.jobs import Job, Sweep

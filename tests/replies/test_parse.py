@@ -9,21 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_build.replies.parse import (
-    Kind,
+    ListReading,
     ParsedAnswer,
+    ParsedItems,
     Rejection,
     Reply,
     Usage,
-    item_schema,
     normalise,
     parse_answer,
     parse_items,
     read_reply,
     read_usage,
-    response_format,
 )
+from distill_build.replies.schemas import item_schema
+from distill_build.stages.list_readings import QUESTIONS, TAGS
 
-KINDS: tuple[Kind, ...] = ("tags", "questions")
+READINGS = (TAGS, QUESTIONS)
 
 
 def completion(message: Any, finish_reason: Any = "stop") -> dict[str, Any]:
@@ -57,9 +58,8 @@ def test_any_json_value_is_read_or_rejected(raw: Any) -> None:
     assert isinstance(read_reply(raw), Reply | Rejection)
     assert isinstance(parse_answer(raw), ParsedAnswer | Rejection)
     assert isinstance(read_usage(raw), Usage)
-    for kind in KINDS:
-        items = parse_items(raw, kind)
-        assert isinstance(items, tuple | Rejection)
+    for reading in READINGS:
+        assert isinstance(parse_items(raw, reading), ParsedItems | Rejection)
 
 
 @given(contents)
@@ -71,13 +71,14 @@ def test_answer_and_reasoning_are_parts_of_what_came(content: str) -> None:
         assert parsed.reasoning is None or (parsed.reasoning in content and parsed.reasoning.strip())
 
 
-@given(contents, st.sampled_from(KINDS))
-def test_items_are_distinct_clean_and_fit_their_schema(content: str, kind: Kind) -> None:
-    items = parse_items(said(content), kind)
-    if isinstance(items, tuple):
+@given(contents, st.sampled_from(READINGS))
+def test_items_are_distinct_clean_and_fit_their_schema(content: str, reading: ListReading) -> None:
+    parsed = parse_items(said(content), reading)
+    if isinstance(parsed, ParsedItems):
+        items = parsed.items
         assert len(set(map(normalise, items))) == len(items)
         assert all(item == item.strip() != "" for item in items)
-        jsonschema.validate({kind: list(items)}, item_schema(kind, None))
+        jsonschema.validate({reading.name: list(items)}, item_schema(reading.name, None))
         "".join(items).encode()
 
 
@@ -85,7 +86,7 @@ def test_items_are_distinct_clean_and_fit_their_schema(content: str, kind: Kind)
 def test_no_beginning_of_a_list_is_a_list(items: list[str]) -> None:
     whole = json.dumps({"tags": items}, ensure_ascii=False)
     for end in range(whole.index("[") + 1, len(whole)):
-        parsed = parse_items(said(whole[:end]), "tags")
+        parsed = parse_items(said(whole[:end]), TAGS)
         assert isinstance(parsed, Rejection), whole[:end]
 
 
@@ -100,14 +101,14 @@ def test_no_beginning_of_a_list_is_a_list(items: list[str]) -> None:
     ],
 )
 def test_how_a_reply_ended_comes_before_what_it_says(message: Any, finish_reason: str, cause: str) -> None:
-    parsed = parse_items(completion(message, finish_reason), "tags")
+    parsed = parse_items(completion(message, finish_reason), TAGS)
     assert isinstance(parsed, Rejection)
     assert parsed.cause == cause
 
 
 @pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 50_000, "[" * 3000 + "]" * 3000, "- " * 200_000])
 def test_absurd_replies_are_rejected_in_time(deep: str) -> None:
-    assert isinstance(parse_items(said(deep), "tags"), Rejection)
+    assert isinstance(parse_items(said(deep), TAGS), Rejection)
 
 
 def test_reasoning_in_a_field_of_its_own_wins() -> None:
@@ -145,12 +146,3 @@ def test_the_schema_asks_for_exactly_so_many() -> None:
     for wrong in ({"tags": ["a"] * 4}, {"tags": [1] * 5}, {"tags": ["a"] * 5, "more": 1}, {}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
-
-
-def test_response_formats_are_openais() -> None:
-    assert response_format("tags", 5, "none") is None
-    assert response_format("tags", 5, "json_object") == {"type": "json_object"}
-    assert response_format("questions", 2, "json_schema") == {
-        "type": "json_schema",
-        "json_schema": {"name": "questions", "strict": True, "schema": item_schema("questions", 2)},
-    }

@@ -1,9 +1,11 @@
 """Replies as models send them, one file each: a file dropped into positive/ or negative/ is a test.
 
-kind: tags | questions | answer
+kind: tags | questions | answer | object
+schema: {…}                         of an object
 content: the message's text         or  message: {…}  or  raw: the whole chat completion
 finish_reason: stop                 when it is another; not with raw
-expect: {items: […]} or {answer: …, reasoning: …}, and usage: [prompt, completion, reasoning] if it matters;
+expect: {items: […]}, {fields: {…}} or {answer: …, reasoning: …}, and usage: [prompt, completion, reasoning] where it
+        matters;
         in negative/ {cause: …} and in detail a part of the sentence
 """
 
@@ -13,7 +15,17 @@ from typing import Any
 import pytest
 import yaml
 
-from distill_build.replies.parse import Rejection, parse_answer, parse_items, read_usage
+from distill_build.replies.parse import (
+    ObjectSchema,
+    ParsedAnswer,
+    ParsedItems,
+    ParsedObject,
+    Rejection,
+    parse_answer,
+    parse_items,
+    parse_object,
+)
+from distill_build.stages.list_readings import QUESTIONS, TAGS
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.glob("*/*.yaml"))
@@ -32,28 +44,42 @@ def read(path: Path) -> dict[str, Any]:
     return case
 
 
+def parsed(case: dict[str, Any], raw: Any) -> ParsedAnswer | ParsedItems | ParsedObject | Rejection:
+    match case["kind"]:
+        case "answer":
+            return parse_answer(raw)
+        case "object":
+            schema = ObjectSchema(case["schema"])
+            schema.check("schema")
+            return parse_object(raw, schema)
+        case kind:
+            return parse_items(raw, {"tags": TAGS, "questions": QUESTIONS}[kind])
+
+
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_reply_is_read_as_its_file_says(path: Path) -> None:
     case = read(path)
     expect, raw = case["expect"], completion(case)
-    result = parse_answer(raw) if case["kind"] == "answer" else parse_items(raw, case["kind"])
-    if path.parent.name == "negative":
-        assert isinstance(result, Rejection)
-        assert result.cause == expect["cause"]
-        assert expect.get("detail", "") in result.detail
-        return
-    assert not isinstance(result, Rejection), result
-    if case["kind"] == "answer":
-        assert (result.answer, result.reasoning) == (expect["answer"], expect["reasoning"])
-    else:
-        assert list(result) == expect["items"]
+    result = parsed(case, raw)
+    match result:
+        case Rejection():
+            assert path.parent.name == "negative", result
+            assert result.cause == expect["cause"]
+            assert expect.get("detail", "") in result.detail
+        case ParsedAnswer():
+            assert (result.answer, result.reasoning) == (expect["answer"], expect["reasoning"])
+        case ParsedObject():
+            assert list(result.fields.items()) == list(expect["fields"].items())
+            assert list(map(type, result.fields.values())) == list(map(type, expect["fields"].values()))
+        case ParsedItems():
+            assert list(result.items) == expect["items"]
     if "usage" in expect:
-        usage = read_usage(raw)
+        usage = result.usage
         assert [usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens] == expect["usage"]
 
 
 def test_every_file_is_in_a_folder_and_says_what_it_expects() -> None:
-    assert len(CASES) >= 45
+    assert len(CASES) >= 60
     assert {path.parent.name for path in CASES} == {"positive", "negative"}
     for path in CASES:
         keys = set(read(path)["expect"])

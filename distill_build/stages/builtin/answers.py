@@ -6,6 +6,7 @@ from distill_build.stages.base import MapStage, Place
 
 class Builtin(MapStage):
     tokens_per_item = 800.0
+    variables_of = MapStage.variables_of | {"question"}
     above_column = "question_id"
 
     def variables(self, row: JsonObject) -> JsonObject:

@@ -1,21 +1,21 @@
 """Questions: a list below each leaf of the tree, which the student asks."""
 
 from distill_build.records import JsonObject, Path, row_id
-from distill_build.replies.lists import ListReading
+from distill_build.replies.labels import ListReading
 from distill_build.stages.base import ListStage, Place
-
-
-def reading() -> ListReading:
-    """How a list of questions is read."""
-    from distill_build.stages.list_readings import QUESTIONS
-
-    return QUESTIONS
 
 
 class Builtin(ListStage):
     tokens_per_item = 25.0
-    above_column = "tag"
-    reading = staticmethod(reading)
+    variables_of = ListStage.variables_of | {"tag"}
+    reading = ListReading(
+        name="questions",
+        item="question",
+        other_names=("prompts", "instructions"),
+        text_names=("question", "q"),
+        shortest=10,
+        shortest_cjk=4,
+    )
 
     def line(self, place: Place, index: int, item: str) -> JsonObject:
         key = row_id(self.shape.prefix, place.tag, item)

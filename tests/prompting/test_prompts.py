@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from distill_build.errors import ConfigurationError
-from distill_build.stages.prompts import VARIABLES, Prompts, packed_folder
+from distill_build.prompting.prompts import OF_REASK, OF_ROW, TemplateVariables, packed_folder
+from distill_build.prompting.prompts import Prompts as AnyPrompts
+from distill_build.stages.templates import TEMPLATES
 
 SAMPLE = {
     "topic": "Sports",
@@ -20,10 +22,20 @@ SAMPLE = {
     "question": "How does a tie-break work?",
     "system_prompt": None,
     "error": "The list is not closed.",
+    "row": {"question": "How does a tie-break work?"},
+    "rows": {},
+    "schema": None,
 }
 
 
-def render(prompts: Prompts, template: str, **changed: object) -> list[dict[str, str]]:
+VARIABLES = {name: used.names for name, used in {**TEMPLATES, "reask": OF_REASK}.items()}
+
+
+def Prompts(language: str, own: Path | None = None) -> AnyPrompts:  # noqa: N802 - those of our own stages
+    return AnyPrompts(language, own, TEMPLATES)
+
+
+def render(prompts: AnyPrompts, template: str, **changed: object) -> list[dict[str, str]]:
     return prompts.render(template, **{name: {**SAMPLE, **changed}[name] for name in VARIABLES[template]})
 
 
@@ -177,7 +189,7 @@ def test_an_own_variable_is_known_in_what_is_included(tmp_path: Path) -> None:
     [
         ("en/tag.jinja", "is it meant to be tags?"),
         ("en/tags.j2", "is it meant to be tags?"),
-        ("en/zzzz.jinja", "this program has answers.examples, answers"),
+        ("en/zzzz.jinja", "there could be answers, answers.examples"),
         ("tags.jinja", "belongs into"),
     ],
 )
@@ -198,3 +210,107 @@ def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
 def test_an_unknown_language_or_template_is_told() -> None:
     with pytest.raises(ConfigurationError, match=r"fr/tags\.jinja"):
         Prompts("fr").render("tags")
+
+
+OWN_STAGE = TemplateVariables(OF_ROW, frozenset({"answers", "questions", "scores"}))
+ROW = {"answer": "Serve.", "items": ["a field"], "by": {"keys": "another field"}}
+ROWS = {"questions": {"question": "Why?"}, "scores": [{"score": 4}, {"score": 2}]}
+
+
+def translating(tmp_path: Path, text: str) -> AnyPrompts:
+    return AnyPrompts("en", own(tmp_path, "en/translate.jinja", text), {**TEMPLATES, "translate": OWN_STAGE})
+
+
+def translated(tmp_path: Path, text: str) -> str:
+    used = dict.fromkeys(OF_ROW) | {"topic": "Sports", "path": ["Sports"], "row": ROW, "rows": ROWS}
+    return translating(tmp_path, text).render("translate", **used)[-1]["content"]
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        translated(tmp_path, text)
+    return str(error.value)
+
+
+def test_the_template_of_a_users_stage_sees_the_rows_above(tmp_path: Path) -> None:
+    text = user("{{ topic }}: {{ rows.questions.question }} {{ row.answer }} {{ rows['scores'] | sum('score') }}")
+    assert translated(tmp_path, text) == "Sports: Why? Serve. 6"
+    assert translating(tmp_path, text).referenced_rows("translate") == {"questions", "scores"}
+
+
+def test_rows_are_found_in_what_is_included(tmp_path: Path) -> None:
+    own(tmp_path, "en/shown.jinja", "{{ rows.questions.question }}")
+    prompts = translating(tmp_path, user('{% include "en/shown.jinja" %} {{ rows.scores | length }}'))
+    assert prompts.referenced_rows("translate") == {"questions", "scores"}
+    assert prompts.referenced_rows("answers") == frozenset()
+
+
+def test_fields_come_before_methods(tmp_path: Path) -> None:
+    assert translated(tmp_path, user("{{ row.items | first }}, {{ row.by.keys }}")) == "a field, another field"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{{ rows.score.x }}", "line 1: there is no stage score in rows: is it meant to be scores?"),
+        ("{{ rows }}", "written out, as in rows.NAME"),
+        ("{{ rows[topic] }}", "written out, as in rows.NAME"),
+        ("{% for name in rows %}{{ name }}{% endfor %}", "written out, as in rows.NAME"),
+        ("{% set all = rows %}{{ all.scores }}", "written out, as in rows.NAME"),
+        ("{% set rows = {} %}{{ rows.scores }}", "written out, as in rows.NAME"),
+        ("{{ rwo.answer }}", "there is no variable rwo: is it meant to be row?"),
+        ("{{ question }}", "there is no variable question"),
+        ("{{ row.anwser }}", "there is no field anwser: the fields are answer, items, by"),
+        ("{{ row.values() }}", "there is no field values"),
+        ("{{ row.by.items() }}", "its pairs are … | items"),
+        ("{{ row['update']({'answer': 1}) }}", "there is no field update"),
+        ("{{ row.__class__ }}", "there is no field __class__"),
+        ("{{ row.answer.__class__.__mro__ }}", "unsafe"),
+        ("{{ '{0.__class__}'.format(row.answer) }}", "unsafe"),
+        ("{{ row | attr('items') }}", "No filter named 'attr'"),
+        ("{% macro m() %}{% endmacro %}{{ m.__init__.__globals__ }}", "unsafe"),
+        ("{{ message.__globals__ }}", "unsafe"),
+        ("{{ self.__init__.__globals__ }}", "unsafe"),
+        ("{{ path.append('x') }}", "unsafe"),
+        ('{% include "../secret.txt" %}', "no prompt template ../secret.txt"),
+        ('{% include "en/../../secret.txt" %}', "no prompt template"),
+        ('{% import "/etc/hostname" as found %}', "no prompt template /etc/hostname"),
+        ('{% from "/etc/hostname" import found %}', "no prompt template /etc/hostname"),
+        ('{% extends "/etc/hostname" %}', "no prompt template /etc/hostname"),
+        ("{% include topic %}", "included by a name that is worked out"),
+    ],
+)  # fmt: skip
+def test_a_template_gets_at_nothing_but_its_data(tmp_path: Path, text: str, told: str) -> None:
+    own(tmp_path, "../secret.txt", "secret")
+    assert told in refused(tmp_path, user(text))
+
+
+def test_unknown_stages_and_variables_are_told_before_anything_is_rendered(tmp_path: Path) -> None:
+    for text in ("{{ rows.score.x }}", "{{ rwo }}", '{% include "en/nothing.jinja" %}'):
+        with pytest.raises(ConfigurationError):
+            translating(tmp_path, user(text))
+
+
+def test_a_prompt_that_is_missing_in_the_language_is_told_with_the_file_to_write(tmp_path: Path) -> None:
+    folder = own(tmp_path, "en/translate.jinja", user("{{ row.answer }}"))
+    with pytest.raises(ConfigurationError) as error:
+        AnyPrompts("zh", folder, {"translate": OWN_STAGE})
+    assert f"write {folder / 'zh' / 'translate.jinja'}" in str(error.value)
+    assert f"there is {folder / 'en' / 'translate.jinja'}" in str(error.value)
+
+
+def test_a_prompt_is_known_by_the_stage_that_uses_it(tmp_path: Path) -> None:
+    folder = own(tmp_path, "en/translate.jinja", user("{{ row.answer }}"))
+    with pytest.raises(ConfigurationError, match=r"translate\.jinja is not used"):
+        Prompts("en", folder)
+    AnyPrompts("en", folder, TEMPLATES, others=["translate"])
+    own(tmp_path, "en/translat.jinja", user("x"))
+    with pytest.raises(ConfigurationError, match="is it meant to be translate"):
+        AnyPrompts("en", folder, TEMPLATES, others=["translate"])
+
+
+def test_the_schema_of_a_row_can_be_shown(tmp_path: Path) -> None:
+    prompts = translating(tmp_path, user("{{ structured }} {{ schema | tojson }}"))
+    used: dict[str, object] = dict.fromkeys(OF_ROW)
+    rendered = prompts.render("translate", **used | {"schema": {"type": "object"}, "structured": "none"})
+    assert rendered[-1]["content"] == 'none {"type": "object"}'

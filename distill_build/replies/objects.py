@@ -1,0 +1,133 @@
+"""Finds the object in a reply's text that fits a schema: JSON as it should be, or as models write it.
+
+As for lists, broken JSON is repaired but for an object that is not closed: nobody would miss the fields that never
+came.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from distill_build.replies.brackets import spans
+from distill_build.replies.lists import loaded
+from distill_build.replies.schemas import ObjectSchema, resolved
+
+INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,18})")
+NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,15})(?:\.\d{1,15})?")
+LARGEST = 1 << 63
+DEEPEST = 32
+
+
+class NoObject(NamedTuple):
+    """`detail` is a sentence for the model."""
+
+    detail: str
+
+
+def find_object(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
+    """The last object in `text` that fits `schema`, with the fields that the schema names, in its order.
+
+    What is found out while writing comes last. Where none fits, the last one's fault is told.
+    """
+    values = []
+    for span in spans(text):
+        if not span.closed:
+            return NoObject("The JSON object is not closed: the reply ends in the middle of it.")
+        values.append(loaded(span))
+    fault = None
+    for candidate in candidates(values):
+        value = lossless(candidate, schema.document, schema.document)
+        wrong = unwritable(value) or schema.fault(value)
+        if wrong is None:
+            return {name: value[name] for name in schema.fields if name in value}
+        fault = fault or wrong
+    if fault is None:
+        return NoObject(f"The reply holds no JSON object; it has to be one with {listed(schema.fields)}.")
+    return NoObject(f"The JSON object does not fit its schema: {fault}.")
+
+
+def candidates(values: list[Any]) -> Iterator[dict[str, Any]]:
+    """The objects among `values`, the last first; one that only wraps another comes before it.
+
+    A list counts where it holds one object and nothing else: of several nobody said which is meant.
+    """
+    for value in reversed(values):
+        here = value[0] if isinstance(value, list) and len(value) == 1 else value
+        for _ in range(3):
+            if not isinstance(here, dict):
+                break
+            yield here
+            here = next(iter(here.values())) if len(here) == 1 else None
+
+
+def lossless(value: Any, schema: Any, root: Mapping[str, Any], depth: int = 0) -> Any:
+    """`value` with the numbers that `schema` wants where they came in another form and can mean nothing else.
+
+    `4.0` and "4" are the integer 4, "0.5" is a number, "true" a truth value; 4.5 is no integer, and "four" no number.
+    """
+    if depth > DEEPEST or not isinstance(schema, Mapping):
+        return value
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        return lossless(value, resolved(reference, root), root, depth + 1)
+    if isinstance(value, dict):
+        fields, others = schema.get("properties", {}), schema.get("additionalProperties")
+        return {name: lossless(held, fields.get(name, others), root, depth + 1) for name, held in value.items()}
+    if isinstance(value, list):
+        return [lossless(held, schema.get("items"), root, depth + 1) for held in value]
+    return scalar(value, set(types(schema)))
+
+
+def types(schema: Any) -> Iterator[str]:
+    """The types that a schema lets a value have, as far as it says them outright."""
+    if isinstance(schema, Mapping):
+        kinds = schema.get("type", ())
+        yield from (kinds,) if isinstance(kinds, str) else kinds
+        for other in schema.get("anyOf", ()):
+            yield from types(other)
+
+
+def scalar(value: Any, kinds: set[str]) -> Any:
+    """`value` as one of `kinds`, where it is none of them and says the same as one of them."""
+    if isinstance(value, float) and "integer" in kinds and value.is_integer():
+        return int(value)
+    if not isinstance(value, str) or "string" in kinds:
+        return value
+    text = value.strip()
+    if kinds & {"integer", "number"} and INTEGER.fullmatch(text):
+        return int(text)
+    if "number" in kinds and NUMBER.fullmatch(text):
+        return float(text)
+    if "boolean" in kinds and text in ("true", "false"):
+        return text == "true"
+    return value
+
+
+def unwritable(value: Any, depth: int = 0) -> str | None:
+    """Why a value cannot stand in a file, though Python's reader of JSON took it; None where it can."""
+    if depth > DEEPEST:
+        return "it is nested too deeply"
+    if isinstance(value, str):
+        return None if is_unicode(value) else "a text holds half a surrogate pair, which is no character"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a number is not finite"
+    if isinstance(value, int) and not -LARGEST < value < LARGEST:
+        return "a number is too large"
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((fault for part in parts if (fault := unwritable(part, depth + 1)) is not None), None)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether `text` can be written as UTF-8: JSON may escape half a surrogate pair, no file can hold one."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

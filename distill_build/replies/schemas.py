@@ -1,0 +1,176 @@
+"""What a reply was asked to be: JSON schemas (draft 2020-12), and OpenAI's `response_format` for them.
+
+The only module that knows jsonschema, which is loaded when the first reply is validated or a schema is checked.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from distill_build.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+Structured = Literal["json_schema", "json_object", "none"]
+
+NEVER_STRICT = frozenset({"allOf", "oneOf", "not", "if", "dependentSchemas", "patternProperties", "prefixItems"})
+"""What OpenAI's strict mode has no place for."""
+DEEPEST = 32
+LONGEST_FAULT = 300
+
+
+@dataclass(frozen=True)
+class ObjectSchema:
+    """The schema of an object. `document` is the schema as JSON data, not looked at before it is needed."""
+
+    document: Mapping[str, Any]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the object's fields, in order: the columns of a row."""
+        return tuple(self.document.get("properties", ()))
+
+    @cached_property
+    def strict(self) -> bool:
+        """Whether OpenAI's strict mode takes it: each object names all its fields, requires all, allows no other."""
+        return all(_is_strict(part) for part in _parts(self.document))
+
+    def check(self, name: str) -> None:
+        """Raises ConfigurationError, with the setting's `name`, for what is no schema of an object with fields."""
+        fault = self._fault_of_schema()
+        if fault is not None:
+            raise ConfigurationError(f"{name}: {fault}")
+
+    def fault(self, value: Any) -> str | None:
+        """Why `value` does not fit, in words for the model; None where it fits."""
+        from jsonschema.exceptions import best_match
+
+        try:
+            error = best_match(self._validator.iter_errors(value))
+        except RecursionError:
+            return "it is nested too deeply"
+        if error is None:
+            return None
+        place = "" if error.json_path == "$" else f"{error.json_path.removeprefix('$.')}: "
+        fault = f"{place}{' '.join(error.message.split())}"
+        return fault if len(fault) <= LONGEST_FAULT else f"{fault[: LONGEST_FAULT - 1]}…"
+
+    @cached_property
+    def _validator(self) -> "Validator":
+        from jsonschema import Draft202012Validator  # 0.1 s to import, and answers alone need none of it
+        from referencing import Registry
+
+        return Draft202012Validator(self.document, registry=Registry())  # empty: no reference is ever fetched
+
+    def _fault_of_schema(self) -> str | None:
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import SchemaError
+
+        document = self.document
+        example = "as in {type: object, properties: {score: {type: integer}}, required: [score]}"
+        if not isinstance(document, Mapping) or document.get("type") != "object":
+            return f"a row has fields, so its schema is one of an object, {example}"
+        try:
+            Draft202012Validator.check_schema(document, format_checker=Draft202012Validator.FORMAT_CHECKER)
+        except SchemaError as error:
+            place = error.json_path.removeprefix("$").removeprefix(".")
+            return f"it is no JSON schema: {place + ': ' if place else ''}{' '.join(error.message.split())}"
+        except RecursionError:
+            return "it is nested too deeply"
+        if not document.get("properties"):
+            return f"it names no fields, {example}"
+        for part in _parts(document):
+            for word in ("$ref", "$dynamicRef"):
+                if word in part and not isinstance(resolved(part[word], document), (Mapping, bool)):
+                    return f"{word}: {part[word]} leads nowhere: a reference begins with #/ and stays inside the schema"
+            if _goes_round(part, document):
+                return f"$ref: {part['$ref']} goes round in a circle"
+        return None
+
+
+def _goes_round(part: Any, document: Mapping[str, Any]) -> bool:
+    """Whether following the reference of `part` never comes to an end."""
+    passed: set[str] = set()
+    while isinstance(part, Mapping) and "$ref" in part:
+        if part["$ref"] in passed:
+            return True
+        passed.add(part["$ref"])
+        part = resolved(part["$ref"], document)
+    return False
+
+
+def _parts(schema: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
+    """A schema and all that is in it, names of fields left out."""
+    if depth > DEEPEST:
+        return
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _parts(each, depth + 1)
+    if not isinstance(schema, Mapping):
+        return
+    yield schema
+    for word, held in schema.items():
+        if word in ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"):
+            for each in held.values() if isinstance(held, Mapping) else ():
+                yield from _parts(each, depth + 1)
+        elif word not in ("const", "enum", "default", "examples", "required"):
+            yield from _parts(held, depth + 1)
+
+
+def _is_strict(part: Mapping[str, Any]) -> bool:
+    if NEVER_STRICT & part.keys():
+        return False
+    kinds = part.get("type")
+    if kinds != "object" and "properties" not in part and not (isinstance(kinds, list) and "object" in kinds):
+        return True
+    names = set(part.get("properties", ()))
+    return part.get("additionalProperties") is False and bool(names) and set(part.get("required", ())) == names
+
+
+def resolved(reference: Any, document: Mapping[str, Any]) -> Any:
+    """What a reference inside a schema means; None where it leads nowhere, or out of the schema."""
+    if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+        return None
+    here: Any = document
+    for step in reference.split("/")[1:]:
+        here = here.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(here, Mapping) else None
+    return here
+
+
+@cache
+def list_schema(name: str) -> ObjectSchema:
+    """Of an object with one list of texts, of any number."""
+    return ObjectSchema(item_schema(name, None))
+
+
+def item_schema(name: str, count: int | None) -> dict[str, Any]:
+    """The JSON schema of an object with one list of `count` texts; None: of any number."""
+    exactly = {} if count is None else {"minItems": count, "maxItems": count}
+    return {
+        "type": "object",
+        "properties": {name: {"type": "array", "items": {"type": "string"}, **exactly}},
+        "required": [name],
+        "additionalProperties": False,
+    }
+
+
+def response_format(name: str, count: int | None, structured: Structured) -> dict[str, Any] | None:
+    """OpenAI's `response_format` for a list; None where the endpoint takes none."""
+    return object_format(name, ObjectSchema(item_schema(name, count)), structured)
+
+
+def object_format(name: str, schema: ObjectSchema, structured: Structured) -> dict[str, Any] | None:
+    """OpenAI's `response_format` for an object that is called `name`; None where the endpoint takes none.
+
+    A schema that strict mode would refuse is sent without it: the endpoint then only tries, and the reply is validated
+    here in any case.
+    """
+    if structured == "none":
+        return None
+    if structured == "json_object":
+        return {"type": "json_object"}
+    document = json.loads(json.dumps(schema.document))
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": schema.strict, "schema": document}}
