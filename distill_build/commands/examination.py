@@ -26,7 +26,7 @@ from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome, Probe
 from distill_build.replies.parse import read_usage, response_format
 from distill_build.settings import Settings
-from distill_build.settings import graph_of
+from distill_build.stages.all import tree_reading
 from distill_build.stages.declared import replies_in_json, roles_in_use
 from distill_build.stages.recipe import Recipe
 
@@ -45,7 +45,7 @@ class Examination:
         self.roles = roles
         self.model: ModelSettings = settings.models[roles[0]]
         self.needs_json = needs_json(settings, roles)
-        self._list = reading_of(settings)
+        self._list = tree_reading(settings)
         self._plays_all = len(roles) == len(in_use)
         self.findings: list[Finding] = []
         self.prompt_tokens = self.completion_tokens = 0
@@ -134,7 +134,7 @@ class Examination:
 
     def _body(self, text: str, structured: Literal["json_schema", "json_object", "none"] = "none") -> JsonObject:
         """What a build would send, but for the length. A limit that is null stays unsaid, as in a build."""
-        schema = response_format(self._list, LISTED, structured)
+        schema = response_format(self._list.name, LISTED, structured)
         body = self._recipe.call((), [{"role": "user", "content": text}], 0, lambda raw: raw, schema).body
         field = self.model.max_tokens_field
         return {**body, field: min(body[field], TINY)} if isinstance(body.get(field), int) else body

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome
 from distill_build.records import number_of
-from distill_build.replies.parse import Rejection, parse_items, read_reply, read_usage, visible
+from distill_build.replies.parse import ListReading, Rejection, parse_items, read_reply, read_usage, visible
 
 TINY = 48
 """The longest reply that is asked for, in tokens: a short list in JSON fits, and no chain of thought."""
@@ -74,9 +74,9 @@ def reasoning(raw: JsonObject) -> Finding:
     return Finding("reasoning", "no", f"{number_of(kept, 'tokens')} of it, not shown" if kept else "none was seen")
 
 
-def judged_list(raw: JsonObject, name: Any) -> str:
+def judged_list(raw: JsonObject, reading: ListReading) -> str:
     """Whether the list that was asked for came, under its name."""
-    items = parse_items(raw, name)
+    items = parse_items(raw, reading)
     if not isinstance(items, Rejection):
         return "taken, and the list came"
     if items.cause == "length":

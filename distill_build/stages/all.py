@@ -9,6 +9,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph, Shape
 from distill_build.prompting.prompts import Prompts, TemplateVariables
 from distill_build.records import JsonObject
+from distill_build.replies.labels import ListReading
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import PromptSettings, Settings, graph_of
 from distill_build.stages.base import (
@@ -76,6 +77,14 @@ def class_of(kind: str, builtin: str | None) -> type[Stage]:
         return KINDS[kind]
     found: type[Stage] = import_module(f"distill_build.stages.builtin.{builtin}").Builtin
     return found
+
+
+def tree_reading(settings: Settings) -> ListReading:
+    """How the lists that the tree grows by are read."""
+    own = settings.stage[graph_of(settings).tree.name]
+    kind = class_of(own.kind, own.builtin)
+    assert issubclass(kind, ListStage), "a tree grows by lists"  # noqa: S101
+    return kind.reading
 
 
 def reader_of(shape: Shape, identity: JsonObject) -> Callable[[Any], Any]:

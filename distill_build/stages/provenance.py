@@ -179,7 +179,7 @@ class Origins:
         return self._look_up(shape, source).link(shape, "", path, 1, 1)
 
     def _look_up(self, shape: Shape, source: Source) -> "_Stored":
-        (key, response), read = source, reader_of(shape.name, self.recipe)
+        (key, response), read = source, reader_of(shape, self.recipe.get(shape.name, {}))
         try:
             entry = self.store.get(key)
         except CorruptEntryError as error:
