@@ -95,7 +95,7 @@ class Asking:
     async def walk(self, sink: Sink) -> Node:
         """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
         self.shared.refuse_if_ended()
-        scheduler = Scheduler(self._windows(), self._stop)
+        scheduler = Scheduler(self._windows(), self._stop, crowded=lambda: True)
         pipeline = self._pipeline(scheduler, sink)
         pipeline.start()
         await self.shared.run(scheduler)

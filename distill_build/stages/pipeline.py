@@ -20,8 +20,8 @@ from distill_build.stages.recipe import Recipe
 from distill_build.stages.tally import Tally
 from distill_build.stages.tree import Leaf, LeafOutcome, Node, topic_node
 
-RANK: dict[Stage, int] = {"answers": 0, "questions": 1, "tags": 2}
-"""Downstream first: see Scheduler."""
+CHAIN: dict[Stage, int] = {"answers": 1, "questions": 2, "tags": 3}
+"""How many steps are left one after the other, at least: see Scheduler."""
 
 
 class Outlook(Protocol):
@@ -200,4 +200,4 @@ class Pipeline:
             tally.found += requests
 
     def _submit(self, stage: Stage, node: Node, step: Callable[[], object], *place: int) -> None:
-        self._scheduler.submit(self._lanes[stage], (RANK[stage], *node.place, *place), step)  # type: ignore[arg-type]
+        self._scheduler.submit(self._lanes[stage], CHAIN[stage], (*node.place, *place), step)  # type: ignore[arg-type]

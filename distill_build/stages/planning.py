@@ -47,7 +47,7 @@ async def make_plan(
     needs = needs or NoNeeds()
     tally = Tally()
     stages = {stage: StagePlan() for stage in STAGES}
-    scheduler = Scheduler({ONE_LANE: 1})
+    scheduler = Scheduler({ONE_LANE: 1}, crowded=lambda: True)  # nothing waits: depth first holds the least
     pipeline = Pipeline(
         session.settings,
         session.recipes,
