@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from distill_build.calls.call import Call
 from distill_build.records import Answer, JsonObject, Path, Question, Usage
 from distill_build.replies.parse import Rejection, parse_answer
 from distill_build.settings import Settings
-from distill_build.stages.recipe import Call, Recipe
+from distill_build.stages.recipe import Recipe
 
 
 def request(recipe: Recipe, settings: Settings, path: Path, question: str, sample: int) -> Call:

@@ -6,6 +6,12 @@ import signal
 import sys
 from collections.abc import Callable
 
+from distill_build.calls.attempt import Recorder, Route, StageCounts
+from distill_build.calls.budget import FailureCap
+from distill_build.calls.call import Absent, Call, Failed
+from distill_build.calls.caller import Caller
+from distill_build.calls.executors.online import OnlineExecutor
+from distill_build.calls.shared import Shared
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
@@ -14,20 +20,14 @@ from distill_build.errors import InterruptedBuildError, StorageError
 from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelSettings
 from distill_build.models.factory import place_of
 from distill_build.options import Options
-from distill_build.settings import Settings, Stage
+from distill_build.settings import ROLE_OF_STAGE, Settings, Stage
 from distill_build.stages.basis import Basis
-from distill_build.stages.budget import FailureCap
-from distill_build.stages.call import Absent, Failed
-from distill_build.stages.caller import Caller
 from distill_build.stages.chain import Chain
 from distill_build.stages.dataset import FAILURES
 from distill_build.stages.locked import not_stored
 from distill_build.stages.pipeline import Pipeline, Sink
 from distill_build.stages.plan import Plan
-from distill_build.stages.recipe import Call
-from distill_build.stages.sending import Books, Seat
 from distill_build.stages.session import Session
-from distill_build.stages.sharing import Shared
 from distill_build.stages.tally import STAGES, Tally
 from distill_build.stages.tree import Node
 
@@ -102,7 +102,7 @@ class Asking:
         return pipeline.root
 
     def _stop(self) -> None:
-        self.caller.end()
+        self.halt.end()
         self.shared.build_stopped()
 
     async def close(self) -> None:
@@ -116,15 +116,22 @@ class Asking:
                 self.shared.models.check(role_name(self.name, stage))
 
     def _caller(self) -> Caller:
-        session = self.session
+        session, shared, halt = self.session, self.shared, self.halt
+        counts: dict[str, StageCounts] = dict(self.tally.stages.items())
+        executor = None
+        if isinstance(self.store, Store):
+            recorder = Recorder(self.store, counts, shared.spending, self.ledger)
+            executor = OnlineExecutor(self.store, recorder, shared.spending, halt, shared.waiting)
         return Caller(
-            Books(self.store, self.tally, self.shared.spending, self.ledger, self.shared.waiting),
+            self.store,
+            executor,
+            {ROLE_OF_STAGE[stage]: self._route(stage) for stage in STAGES},
             self.basis.held,
-            {stage: self._seat(stage) for stage in STAGES},
-            calls=self.shared.calls,
+            counts,
+            states=shared.states,
             anew=lambda call: session.asked_anew(call.path),
             absent=self.absent,
-            halt=self.halt,
+            halt=halt,
         )
 
     def _pipeline(self, scheduler: Scheduler, sink: Sink) -> Pipeline:
@@ -142,13 +149,18 @@ class Asking:
             self.options.until,
         )
 
-    def _seat(self, stage: Stage) -> Seat:
-        settings = self.session.settings
+    def _route(self, stage: Stage) -> Route:
+        settings, prompts = self.session.settings, self.session.prompts
         model = settings.role(stage)
         limits = settings.limits_for(model)
-        reasks, timeout_s = limits.reasks or 0, limits.timeout_s or DEFAULT_TIMEOUT_S
-        asked = self.shared.models[role_name(self.name, stage)]
-        return Seat(model.name, asked, model.prices, reasks, model.structured, self.session.prompts, timeout_s)
+        return Route(
+            name=model.name,
+            model=self.shared.models[role_name(self.name, stage)],
+            prices=model.prices,
+            reasks=limits.reasks or 0,
+            reask=lambda error: prompts.render("reask", error=error, structured=model.structured),
+            timeout_s=limits.timeout_s or DEFAULT_TIMEOUT_S,
+        )
 
     def _lane(self, stage: Stage) -> str:
         """Stages whose roles share a gate share a lane."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill_build.artefact_rows import TagRow, read_rows
+from distill_build.calls.pinned import PinnedResponses
 from distill_build.errors import CorruptEntryError
 from distill_build.options import Options, Until
 from distill_build.stages.assembly import Kept
 from distill_build.stages.dataset import ARTEFACTS, LEAF_FILES, SOURCES, Dataset, State
-from distill_build.stages.held_responses import HeldResponses
 from distill_build.stages.locked import Locked, locked_of
 from distill_build.stages.session import Session, matching_globs
 from distill_build.stages.tree import LeafOutcome
@@ -27,7 +27,7 @@ class Basis:
     """`locked` is None for a build that is held to nothing; `generation` is the cache's before any row is read."""
 
     locked: Locked | None
-    held: HeldResponses
+    held: PinnedResponses
     kept: Kept
     generation: str
 
@@ -54,27 +54,27 @@ def _leaves(session: Session, until: Until, generation: str) -> dict[str, LeafOu
     return dataset.leaves() if usable else {}
 
 
-def _held_by_version(cache: Path, version: str) -> HeldResponses:
+def _held_by_version(cache: Path, version: str) -> PinnedResponses:
     """What `version` was made from; nothing where the cache does not know it, or its sources are damaged.
 
     What stands by now may give the same version then. A build that is held to the lock compares, and tells of the
     damage.
     """
-    archive, held = Archive(cache), HeldResponses()
+    archive, held = Archive(cache), PinnedResponses()
     if (record := archive.find(version)) is not None:
         with suppress(CorruptEntryError):
             held.add(sources_of(archive, record))
     return held
 
 
-def _held_by_folder(session: Session) -> HeldResponses:
+def _held_by_folder(session: Session) -> PinnedResponses:
     """What the dataset was made from, where that may be other responses than stand; else nothing.
 
     Its files come first, then the versions that it has been: a build that reaches less, or other settings for a while,
     make it forget nothing.
     """
     dataset, state = session.dataset, session.dataset.state()
-    held = HeldResponses()
+    held = PinnedResponses()
     if state is not None and not state.holds_others and state.generation == session.directory.generation():
         return held
     archive, renewed = Archive(session.cache_dir), set[str]()

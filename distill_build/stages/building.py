@@ -133,11 +133,11 @@ async def _renew(asking: Asking, console: Watcher) -> None:
     after = session.directory.renew_generation()
     basis.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds
     asking.caller.asks_no_more_anew()
-    calls, answers = asking.shared.calls, session.dataset.artefact("answers.jsonl")
+    calls, answers = asking.shared.states, session.dataset.artefact("answers.jsonl")
     if calls.displaced and answers.exists():
         kept.stale |= {row.tag for row in read_rows(answers, OfCall) if row.call in calls.displaced}
-    if calls.unrenewed:
-        console.note(f"asked again in vain: {len(calls.unrenewed)}; what stood before still does")
+    if calls.asked_in_vain:
+        console.note(f"asked again in vain: {len(calls.asked_in_vain)}; what stood before still does")
     for counts in asking.tally.stages.values():
         counts.count_anew()
 

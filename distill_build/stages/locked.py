@@ -8,16 +8,15 @@ from pathlib import Path
 import msgspec
 
 from distill_build.artefact_rows import SourcesRow, TagRow, read_rows
+from distill_build.calls.budget import NOT_ASKED
+from distill_build.calls.call import Call, Failed
 from distill_build.errors import CorruptEntryError, DifferenceError, MissingCallError
 from distill_build.options import Options, Until
 from distill_build.records import JsonObject, number_of, short
 from distill_build.settings import Stage
-from distill_build.stages.budget import NOT_ASKED
-from distill_build.stages.call import Failed
 from distill_build.stages.causes import causes_between, recipe_of, until_cause
 from distill_build.stages.dataset import FAILURES, SOURCES, Dataset, State
 from distill_build.stages.plan import Plan
-from distill_build.stages.recipe import Call
 from distill_build.stages.session import Session
 from distill_build.stages.setting_wording import listed, said
 from distill_build.stages.tally import STAGES
@@ -201,7 +200,7 @@ def _failed_item(row: JsonObject) -> JsonObject:
     return {name: row.get(name) for name in ("stage", "path", "question_id", "missing")}
 
 
-def not_stored(flag: str, stage: Stage, path: tuple[str, ...]) -> MissingCallError:
+def not_stored(flag: str, stage: str, path: tuple[str, ...]) -> MissingCallError:
     """What to raise where `flag` lets nothing be asked, and the call for the place at `path` is not in the cache."""
     return MissingCallError(f"{flag}: {stage} for {' / '.join(path)} would need a request that is not in the cache")
 

@@ -6,17 +6,16 @@ breaks off, what lies behind it is worked out from the shape of the tree.
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
+from distill_build.calls.call import Call, Made, Result, Unasked, look_up, standing
+from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.reading import Responses
+from distill_build.models.completion import estimated_tokens
 from distill_build.options import Until
 from distill_build.settings import Settings, Stage
-from distill_build.stages.call import Made, Result, Unasked, look_up, standing
 from distill_build.stages.chain import Chain
-from distill_build.stages.figures import estimated_tokens
-from distill_build.stages.held_responses import HeldResponses
 from distill_build.stages.plan import StagePlan
-from distill_build.stages.recipe import Call
 from distill_build.stages.tree import Node
 
 Corner = tuple[str, ...]
@@ -58,7 +57,7 @@ class PlanAsk:
     def __init__(
         self,
         store: Responses | None,
-        held: HeldResponses,
+        held: PinnedResponses,
         stages: dict[Stage, StagePlan],
         anew: Callable[[Call], bool],
         needs: Needs,
@@ -72,18 +71,18 @@ class PlanAsk:
         self._asked: set[bytes] = set()
 
     async def __call__(self, call: Call) -> Result:
-        key = bytes.fromhex(call.key)
+        key, stage = bytes.fromhex(call.key), cast(Stage, call.stage)
         if key in self._asked:
             return Unasked()
         if not self._anew(call) and (accepted := self._standing(call)) is not None:
-            self._needs.answered(call.stage, key)
-            self._stages[call.stage].cached += 1
+            self._needs.answered(stage, key)
+            self._stages[stage].cached += 1
             return Made(accepted, "", asked=False)
         self._asked.add(key)
-        self._needs.asked(call.stage, call.key)
-        self._stages[call.stage].ask += 1
-        self._stages[call.stage].first = self._stages[call.stage].first or call.path
-        self._stages[call.stage].prompt_tokens += estimated_tokens(call.body["messages"])
+        self._needs.asked(stage, call.key)
+        self._stages[stage].ask += 1
+        self._stages[stage].first = self._stages[stage].first or call.path
+        self._stages[stage].prompt_tokens += estimated_tokens(call.body["messages"])
         return Unasked()
 
     def _standing(self, call: Call) -> object | None:

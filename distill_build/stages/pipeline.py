@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
+from distill_build.calls.budget import FailureCap
+from distill_build.calls.call import Ask, Failed, Made, Unasked
 from distill_build.engine.scheduler import Scheduler
 from distill_build.options import Until
 from distill_build.records import Failure, Question
 from distill_build.settings import Settings, Stage
 from distill_build.stages import answers, questions, tags
-from distill_build.stages.budget import FailureCap
-from distill_build.stages.call import Ask, Failed, Made, Unasked
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
 from distill_build.stages.recipe import Recipe
 from distill_build.stages.tally import Tally
@@ -196,7 +196,7 @@ class Pipeline:
             tally = self._tally.stages[stage]  # type: ignore[index]  # the loop's names are stages
             tally.made += rows.count
             if rows.count:
-                self._cap.succeeded(stage)  # type: ignore[arg-type]  # as above
+                self._cap.succeeded(stage)
             tally.found += requests
 
     def _submit(self, stage: Stage, node: Node, step: Callable[[], object], *place: int) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings, Stage
+from distill_build.stages.default import DEFAULT
 from distill_build.stages.figures import Figures
-from distill_build.stages.tally import STAGES, price_of
+from distill_build.stages.tally import STAGES
 
 
 @dataclass(slots=True)
@@ -103,14 +104,14 @@ def price(
     costs = {}
     for stage in STAGES:
         counts, model = stages[stage], settings.role(stage)
-        per_call = figures.expect(stage, model, _items(settings, stage))
+        per_call = figures.expect(DEFAULT[stage], model, _items(settings, stage))
         prompt_each = counts.prompt_tokens / counts.ask if counts.ask else typical(stage)
         prompt = counts.prompt_tokens + counts.unknown * prompt_each
         completion = counts.calls * per_call.completion_tokens
         costs[stage] = Cost(
             round(prompt),
             round(completion),
-            price_of(prompt, completion, model.prices) if counts.calls else 0.0,
+            model.prices.of(prompt, completion) if counts.calls else 0.0,
             _seconds(settings, model, counts.calls, per_call.seconds),
         )
     return Plan(stages, costs)

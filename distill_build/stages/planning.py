@@ -1,15 +1,16 @@
 """A plan: the pipeline walked with nobody to ask."""
 
+from distill_build.calls.budget import FailureCap, Halt
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
+from distill_build.models.completion import estimated_tokens
 from distill_build.options import Until
 from distill_build.settings import Stage
 from distill_build.stages import answers, questions, tags
 from distill_build.stages.assembly import Kept
 from distill_build.stages.basis import Basis
-from distill_build.stages.budget import FailureCap, Halt
 from distill_build.stages.dataset import FAILURES
-from distill_build.stages.figures import Figures, estimated_tokens
+from distill_build.stages.figures import Figures
 from distill_build.stages.outlook import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.stages.pipeline import Pipeline
 from distill_build.stages.plan import Plan, StagePlan, price

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from distill_build.artefact_rows import Identified, SourcesRow, read_rows_with_lines
+from distill_build.calls.call import derived_seed
 from distill_build.engine.entry import Attempt, Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
@@ -18,7 +19,6 @@ from distill_build.records import JsonObject, Path, Source, Usage, tag_id
 from distill_build.replies.parse import Rejection, parse_answer, parse_items, read_usage
 from distill_build.settings import Stage
 from distill_build.stages.dataset import SOURCES, Dataset
-from distill_build.stages.recipe import derived_seed
 
 ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"
 """Verdicts beside a rejection's cause: the item was read from it; it stands in the cache since; another one stands."""

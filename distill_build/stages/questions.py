@@ -1,9 +1,10 @@
 """Questions: the request for more questions of a leaf tag."""
 
+from distill_build.calls.call import Call
 from distill_build.records import Path
 from distill_build.replies.parse import parse_items, response_format
 from distill_build.settings import Settings
-from distill_build.stages.recipe import Call, Recipe
+from distill_build.stages.recipe import Recipe
 
 
 def request(recipe: Recipe, settings: Settings, path: Path, existing: list[str], sample: int) -> Call:

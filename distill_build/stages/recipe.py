@@ -4,15 +4,14 @@ Whatever is sent is what is hashed: the manifest of a call holds the request's b
 reaches the model cannot be forgotten in the key. Knows nothing of stores, schedulers or HTTP.
 """
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from distill_build.calls.call import Call, derived_seed
 from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
-from distill_build.settings import Settings, Stage
+from distill_build.settings import ROLE_OF_STAGE, Settings, Stage
 
 if TYPE_CHECKING:
     from distill_build.replies.parse import Rejection
@@ -43,26 +42,6 @@ NOT_IDENTITY = {
     "limits": "how hard an endpoint is driven changes when, not what",
 }
 """The settings of a model that change no request, each with the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request to a model, ready to be looked up or sent.
-
-    `path` is the place it works for, topic first. `read` turns a raw response into a JSON value to keep, or says
-    why it cannot stand. `body` is what attempt 0 sends.
-    """
-
-    stage: Stage
-    path: Path
-    key: str
-    manifest: JsonObject
-    read: Callable[[Any], "Rejection | Any"]
-
-    @property
-    def body(self) -> JsonObject:
-        body: JsonObject = self.manifest["body"]
-        return body
 
 
 class Recipe:
@@ -101,7 +80,7 @@ class Recipe:
             "seed": self._settings.seed,
             "sample": sample,
         }
-        return Call(self.stage, path, digest(manifest), manifest, read)
+        return Call(self.stage, path, digest(manifest), manifest, read, ROLE_OF_STAGE[self.stage])
 
     def identity(self) -> JsonObject:
         """All that a request of this stage can depend on besides its place in the tree.
@@ -125,11 +104,6 @@ class Recipe:
             "prompt": self.prompts.sources(self.stage),
             **_own_settings(self.stage, settings),
         }
-
-
-def derived_seed(seed: int, sample: int, attempt: int) -> int:
-    """The seed that an endpoint gets: one of its own for each sample and attempt, 31 bits."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{sample}:{attempt}".encode()).digest()[:4], "big") >> 1
 
 
 def _sampling(model: ModelSettings) -> JsonObject:

@@ -1,9 +1,10 @@
 """Tags: the request for more tags below a parent. What a reply means is in `parse`, what becomes of it in `chain`."""
 
+from distill_build.calls.call import Call
 from distill_build.records import Path
 from distill_build.replies.parse import parse_items, response_format
 from distill_build.settings import Settings
-from distill_build.stages.recipe import Call, Recipe
+from distill_build.stages.recipe import Recipe
 
 
 def request(recipe: Recipe, settings: Settings, path: Path, existing: list[str], sample: int) -> Call:

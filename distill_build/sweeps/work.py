@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from distill_build.calls.attempt import ResponseCost
 from distill_build.engine.lock import exclusive
 from distill_build.errors import DistillError, StorageError, unusable
 from distill_build.options import Until
 from distill_build.records import Source
 from distill_build.stages.report import Report
-from distill_build.stages.sharing import Paid
 from distill_build.sweeps.ready import Ready, settled
 from distill_build.sweeps.tallies import SumOfTallies
 
@@ -25,7 +25,7 @@ class Work:
 
     reports: dict[str, Report] = field(default_factory=dict)
     errors: dict[str, DistillError] = field(default_factory=dict)
-    paid: dict[Source, Paid] = field(default_factory=dict)
+    paid: dict[Source, ResponseCost] = field(default_factory=dict)
     tally: SumOfTallies = field(default_factory=SumOfTallies)
 
     def note(self, ready: Ready, result: Report | DistillError) -> None:
