@@ -32,6 +32,8 @@ OURS = {
     "stream": "set the model's stream",
 }
 """Fields of a request's body that extra_body may not take over, each with the setting that reaches it."""
+TAKEN = frozenset({*OURS, "temperature", "top_p", "response_format", "stream_options"})
+"""Fields of a request's body that hold something else than the limit of tokens."""
 
 
 def check_topic(topic: Any) -> str:
@@ -91,7 +93,9 @@ def check_settings(settings: Settings) -> None:
     check_build_limits(settings.limits)
     check_prices(settings)
     for role in ROLE_OF_STAGE.values():
-        check_extra_body(f"{role}.extra_body", getattr(settings, role).extra_body)
+        model: ModelSettings = getattr(settings, role)
+        check_extra_body(f"{role}.extra_body", model.extra_body)
+        check_max_tokens_field(f"{role}.max_tokens_field", model.max_tokens_field)
 
 
 def check_extra_body(key: str, extra_body: Mapping[str, Any]) -> None:
@@ -100,6 +104,13 @@ def check_extra_body(key: str, extra_body: Mapping[str, Any]) -> None:
         if (way_out := OURS.get(name)) is not None:
             raise ConfigurationError(f"{key}.{name} cannot be set: {way_out}")
     check_json(key, extra_body)
+
+
+def check_max_tokens_field(key: str, field: str) -> None:
+    """Whether a request has room for the limit of tokens under this name."""
+    if field in TAKEN or not field.strip():
+        why = f"a request's {field} is something else" if field.strip() else "a field has a name"
+        raise ConfigurationError(f"{key}={field}: {why}; most endpoints take max_tokens or max_completion_tokens")
 
 
 def check_json(key: str, value: Any) -> None:

@@ -63,6 +63,9 @@ MISTAKES = [
     ("teacher.structured=xml", "teacher.structured=xml: expected one of json_object, json_schema, none"),
     ("model.extra_body=5", "model.extra_body=5: expected keys and values as in {key: value}"),
     # values that cannot work
+    ("teacher.max_tokens_field=messages", "teacher.max_tokens_field=messages: a request's messages is something else"),
+    ("model.max_tokens_field=seed", "max_tokens_field=seed: a request's seed is something else"),
+    ("model.max_tokens_field=''", "a field has a name; most endpoints take max_tokens"),
     ("breadth=[1,2,3]", "breadth=[1,2,3] has 3 numbers for depth=2"),
     ("limits.concurrency=0", "limits.concurrency=0: expected a number from 1"),
     ("limits.concurrency=null", "limits.concurrency=null: the build needs a number"),

@@ -24,8 +24,8 @@ from distill_build.prompting.expressions import EvaluationError
 from distill_build.records import Failure, JsonObject
 from distill_build.stages.all import Stages
 from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage, Stage, TransformStage
-from distill_build.stages.budget import FailureCap
-from distill_build.stages.call import Ask, Failed, Made, Unasked
+from distill_build.calls.budget import FailureCap
+from distill_build.calls.call import Ask, Failed, Made, Unasked
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
 from distill_build.stages.tally import Tally

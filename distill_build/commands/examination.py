@@ -22,8 +22,9 @@ from distill_build.commands.findings import (
     said,
     streaming,
 )
-from distill_build.models.base import JsonObject, ModelSettings
+from distill_build.models.base import ModelSettings
 from distill_build.models.probe import Outcome, Probe
+from distill_build.records import JsonObject
 from distill_build.replies.parse import read_usage, response_format
 from distill_build.settings import Settings
 from distill_build.stages.all import tree_reading

@@ -1,42 +1,87 @@
-"""Runs steps as they become ready: so many at once in each lane, downstream first.
+"""Runs steps as they become ready: so many at once in each lane, the longest chain first.
 
-Knows nothing of what a step does. A step is a coroutine function that submits the steps which it makes ready.
+Knows nothing of what a step does. A step is a coroutine function that submits the steps which it makes ready. Its chain
+is how many steps are still to come one after the other, itself among them.
 
-    1. submit() puts a step on its lane's heap and wakes a worker where the lane has room.
-    2. A worker takes the first step by priority, runs it to its end, takes the next, and ends on an empty heap.
+    1. submit() puts a step on its lane's heap for chains of that length, and wakes a worker where the lane has room.
+    2. A worker takes a step of the longest chain, or of the shortest while it is crowded, runs it to its end, takes the
+       next, and ends where none is left.
     3. An exception that leaves a step, or stop(), ends the run: nothing new is started, `on_stop` tells those that
        wait for something other than a response to give up, and what is in flight is awaited.
     4. run() returns when no worker is left, and raises what stopped it.
 
-Downstream first keeps the frontier small: a tree is walked depth first as far as the lanes are busy, so memory
-follows the width of the window and not the size of the dataset.
+Where latency rules, the longest chain that is left decides when all is done, so it goes first (Graham 1966 on list
+scheduling; the critical path). That opens many chains at once, and what they have made is held until they end. The
+shortest chain ends something: so who counts what is held says when it is `crowded`, and memory stays within that bound
+whatever the size of the whole.
 """
 
 import asyncio
 import heapq
 import itertools
 import time
+from bisect import insort
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 
 Step = Callable[[], Awaitable[None]]
-Priority = tuple[int, ...]
+Place = tuple[int, ...]
 
 BREATH_SECONDS = 0.02
 """After so long of steps that never waited, a worker lets the event loop look at signals and the screen."""
 
 
-@dataclass(slots=True)
 class _Lane:
-    window: int
-    ready: list[tuple[Priority, int, Step]] = field(default_factory=list)
-    workers: int = 0
+    """The steps that are ready, in a heap for each length of chain; `lengths` are those that have any, in order."""
+
+    __slots__ = ("_heaps", "_lengths", "_window", "workers")
+
+    def __init__(self, window: int) -> None:
+        self._heaps: dict[int, list[tuple[Place, int, Step]]] = {}
+        self._lengths: list[int] = []
+        self._window = window
+        self.workers = 0
+
+    @property
+    def has_room(self) -> bool:
+        return self.workers < self._window
+
+    @property
+    def ready(self) -> bool:
+        return bool(self._lengths)
+
+    def push(self, chain: int, place: Place, order: int, step: Step) -> None:
+        heap = self._heaps.get(chain)
+        if heap is None:
+            heap = self._heaps[chain] = []
+            insort(self._lengths, chain)
+        heapq.heappush(heap, (place, order, step))
+
+    def pop(self, *, longest: bool) -> Step:
+        chain = self._lengths[-1 if longest else 0]
+        heap = self._heaps[chain]
+        _, _, step = heapq.heappop(heap)
+        if not heap:
+            del self._heaps[chain]
+            self._lengths.remove(chain)
+        return step
+
+    def clear(self) -> None:
+        self._heaps.clear()
+        self._lengths.clear()
 
 
 class Scheduler:
-    """`windows` says how many steps may be under way in each lane; `on_stop` is called once, when a run ends early."""
+    """`windows` says how many steps may be under way in each lane; `on_stop` is called once, when a run ends early.
 
-    def __init__(self, windows: Mapping[str, int], on_stop: Callable[[], None] = lambda: None) -> None:
+    `crowded` says whether so much is held in memory that what was begun is to be ended before more is begun.
+    """
+
+    def __init__(
+        self,
+        windows: Mapping[str, int],
+        on_stop: Callable[[], None] = lambda: None,
+        crowded: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._lanes = {name: _Lane(window) for name, window in windows.items()}
         self._order = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -44,14 +89,19 @@ class Scheduler:
         self._breath = time.monotonic()
         self._reason: BaseException | None = None
         self._on_stop = on_stop
+        self._crowded = crowded
 
-    def submit(self, lane: str, priority: Priority, step: Step) -> None:
-        """Queues `step`; a lower priority goes first. Nothing is queued any more once the run is stopping."""
+    def submit(self, lane: str, chain: int, place: Place, step: Step) -> None:
+        """Queues `step`, with which `chain` steps are left one after the other.
+
+        Of chains of one length the lower `place` goes first, then who came first. Nothing is queued any more once the
+        run is stopping.
+        """
         if self._reason is not None:
             return
         there = self._lanes[lane]
-        heapq.heappush(there.ready, (priority, next(self._order), step))
-        if there.workers < there.window:
+        there.push(chain, place, next(self._order), step)
+        if there.has_room:
             there.workers += 1
             task = asyncio.ensure_future(self._work(there))
             self._tasks.add(task)
@@ -63,7 +113,7 @@ class Scheduler:
             return
         self._reason = reason
         for lane in self._lanes.values():
-            lane.ready.clear()
+            lane.clear()
         self._on_stop()
 
     async def run(self) -> None:
@@ -76,8 +126,7 @@ class Scheduler:
     async def _work(self, lane: _Lane) -> None:
         try:
             while lane.ready:
-                _, _, step = heapq.heappop(lane.ready)
-                await step()
+                await lane.pop(longest=not self._crowded())()
                 await self._breathe()
         except BaseException as error:  # noqa: BLE001 - whatever ends a step ends the build, and run() raises it
             self.stop(error)

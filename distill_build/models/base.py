@@ -1,16 +1,17 @@
-"""What a model is to the rest of the program: settings, one method, and the ways in which it fails.
+"""What a model is to the rest of the program: settings, a slot for each request, and the ways in which it fails.
 
 Knows nothing of builds, stages or caches.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import msgspec
 
-JsonObject = dict[str, Any]
+from distill_build.models.retry import RetryableError
+from distill_build.records import JsonObject
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,6 +19,12 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     prompt: float | None = None
     completion: float | None = None
+
+    def of(self, prompt_tokens: float, completion_tokens: float) -> float | None:
+        """US dollars for so many tokens; None where a price is not known."""
+        if self.prompt is None or self.completion is None:
+            return None
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
 
 
 DEFAULT_TIMEOUT_S = 600.0
@@ -88,24 +95,41 @@ class ModelFailure(Exception):  # noqa: N818 - a state of one request, told to t
         self.detail = detail
 
 
-Keep = Callable[[ChatResponse], Awaitable[None]]
-Permit = Callable[[], AbstractContextManager[None]]
+class Slot(Protocol):
+    """A place among the requests that may be under way: for one HTTP request, and what is done with its response.
+
+    It is given to another request when its `async with` ends, so a response that is stored inside is stored before.
+    """
+
+    async def send(self) -> ChatResponse:
+        """Sends the request, once.
+
+        Raises RetryableError where another attempt may bring a completion, ModelFailure where none will, and
+        EndpointError for an endpoint that refuses every request (wrong key, unknown model, refused parameter).
+        """
+
+    def used(self, tokens: int) -> None:
+        """Says how many tokens the response has used: until then the pace goes by an estimate."""
 
 
 class Model(Protocol):
     """One (endpoint, model) pair behind its gate.
 
-    `complete` sends `body`, the JSON of a chat completion request, waiting at the gate for its turn.
-    `permit` is entered right before every HTTP request that is sent (retries too), may raise then to stop it
-    (a budget), and is left when the response is kept or the request has failed; `keep` is awaited with the
-    response while the slot is still held, so that a response is stored before its slot is given to another
-    request.
+        async with model.slot(body) as slot:
+            response = await slot.send()
+            ...                                  # store it
+            slot.used(tokens)
 
-    Raises ModelFailure for a request that cannot be made to succeed, and EndpointError for an endpoint
-    that refuses every request (wrong key, unknown model, refused parameter, no server at the address).
+    A slot that is left without `send` takes no place in the pace.
     """
 
-    async def complete(self, body: Mapping[str, Any], *, permit: Permit, keep: Keep) -> None: ...
+    def slot(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Slot]:
+        """Waits at the gate for the turn of `body`, the JSON of a chat completion request."""
+
+    async def back_off(self, failure: RetryableError, failed: int) -> None:
+        """Waits, outside of any slot, until a request may be sent again after `failed` attempts, the last with
+        `failure`. Raises what it has come to where that was the last retry: ModelFailure, or EndpointError where no
+        server is at the address."""
 
     @property
     def in_flight(self) -> int:

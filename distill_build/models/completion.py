@@ -3,13 +3,13 @@
 Reference: https://platform.openai.com/docs/api-reference/chat/object
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from distill_build.models.base import JsonObject
+from distill_build.records import JsonObject
 
-BYTES_PER_TOKEN = 4
 UNKNOWN_COMPLETION_TOKENS = 1000
+"""What a completion is taken to use at most where no limit is sent."""
 
 
 def streamed(body: Mapping[str, Any]) -> JsonObject:
@@ -38,15 +38,17 @@ def error_in(raw: Any) -> Any:
     return first.get("error") or None if isinstance(first, dict) else None
 
 
-def estimated_tokens(body: Mapping[str, Any]) -> int:
-    """Tokens that a request may use: a quarter of the prompt's bytes, and the completion's limit."""
-    prompt = sum(len(str(message.get("content")).encode()) for message in body.get("messages", []))
-    limit = body.get("max_completion_tokens") or body.get("max_tokens") or UNKNOWN_COMPLETION_TOKENS
-    return prompt // BYTES_PER_TOKEN + int(limit)
+def estimated_tokens(messages: Iterable[Mapping[str, Any]]) -> float:
+    """Tokens of chat messages, by the rule of thumb: 4 ASCII characters, or 1.5 others, and 4 a message."""
+    total = 0.0
+    for message in messages:
+        text = str(message["content"])
+        others = sum(1 for character in text if ord(character) > 127) if not text.isascii() else 0
+        total += 4 + (len(text) - others) / 4 + others / 1.5
+    return total
 
 
-def used_tokens(raw: JsonObject, estimate: int) -> int:
-    """Tokens that a completion says it used, prompt and completion; `estimate` where it does not say."""
-    usage = raw.get("usage")
-    total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return total if isinstance(total, int) else estimate
+def booked_tokens(body: Mapping[str, Any], max_tokens_field: str) -> int:
+    """Tokens that a request may use: those of its prompt, by estimate, and all that the completion may have."""
+    limit = body.get(max_tokens_field) or UNKNOWN_COMPLETION_TOKENS
+    return round(estimated_tokens(body["messages"])) + int(limit)

@@ -8,16 +8,17 @@ import asyncio
 import importlib.util
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
 from distill_build.errors import ConfigurationError, EndpointError
-from distill_build.models.base import Keep, Limits, ModelSettings, Permit
+from distill_build.models.base import Limits, ModelSettings, Slot
 from distill_build.models.limits import Gate
+from distill_build.models.retry import RetryableError
 from distill_build.models.weights import OTHERWISE, weights_path
 
 LOG_NAME = "embedded.log"
@@ -131,16 +132,18 @@ class Embedded:
         """HTTP requests that are under way now."""
         return self._endpoint.in_flight if self._endpoint else 0
 
-    async def complete(self, body: Mapping[str, Any], *, permit: Permit, keep: Keep) -> None:
-        """Sends `body` to the engine, starting it if need be."""
+    @asynccontextmanager
+    async def slot(self, body: Mapping[str, Any]) -> AsyncIterator[Slot]:
+        """A slot of the engine, which is started if need be."""
         address = await self._engine.address()
         endpoint = self._endpoint or self._connect(address)
-
-        def permit_while_alive() -> AbstractContextManager[None]:
+        async with endpoint.slot(body) as slot:
             self._engine.require_alive()
-            return permit()
+            yield slot
 
-        await endpoint.complete(body, permit=permit_while_alive, keep=keep)
+    async def back_off(self, failure: RetryableError, failed: int) -> None:
+        """Waits before another attempt: see `distill_build.models.base.Model`."""
+        await self._endpoint.back_off(failure, failed)
 
     def stop(self) -> None:
         """Ends the waiting of all requests that are not under way, now and from now on."""

@@ -6,16 +6,18 @@ no weights and no HTTP library.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from distill_build.models.address import api_key, checked_address
-from distill_build.models.base import Keep, Limits, Model, ModelSettings, Permit
+from distill_build.models.base import Limits, Model, ModelSettings, Slot
 from distill_build.models.embedded import Embedded, Engine, require_engine
 from distill_build.models.embedded_server import SLOTS
 from distill_build.models.limits import Gate, stopped
+from distill_build.models.retry import RetryableError
 
 Place = tuple[str, str, str]
 
@@ -77,13 +79,18 @@ class LazyModel:
         """HTTP requests that are under way now."""
         return self._model.in_flight if self._model else 0
 
-    async def complete(self, body: Mapping[str, Any], *, permit: Permit, keep: Keep) -> None:
-        """See `distill_build.models.base.Model`."""
+    def slot(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Slot]:
+        """See `distill_build.models.base.Model`. Raises ModelFailure("stopped") after `stop`."""
         if self._stopped:
             raise stopped()
         if self._model is None:
             self._model = self._open()
-        await self._model.complete(body, permit=permit, keep=keep)
+        return self._model.slot(body)
+
+    async def back_off(self, failure: RetryableError, failed: int) -> None:
+        """See `distill_build.models.base.Model`."""
+        if self._model is not None:  # else nothing was sent that could have failed
+            await self._model.back_off(failure, failed)
 
     def stop(self) -> None:
         """See `distill_build.models.base.Model`."""

@@ -1,7 +1,6 @@
-"""A model behind an OpenAI-compatible chat-completions endpoint. The only place that knows httpx and aiohttp.
+"""A model behind an OpenAI-compatible chat-completions endpoint. The only place that knows aiohttp.
 
-One attempt: gate → permit → POST → keep → permit left → gate freed. A failure that another attempt may mend waits
-outside of both and comes again. Imported at the first request only, because httpx and aiohttp cost start-up time.
+Imported at the first request only, because aiohttp costs start-up time.
 API: https://platform.openai.com/docs/api-reference/chat
 """
 
@@ -14,31 +13,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
-import httpx
+import certifi
 import msgspec
-from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from distill_build.errors import EndpointError
 from distill_build.models.address import api_key, checked_address, environment_proxy
-from distill_build.models.base import (
-    DEFAULT_TIMEOUT_S,
-    ChatResponse,
-    JsonObject,
-    Keep,
-    Limits,
-    ModelFailure,
-    ModelSettings,
-    Permit,
-)
-from distill_build.models.completion import error_in, estimated_tokens, is_completion, streamed, used_tokens
+from distill_build.models.base import DEFAULT_TIMEOUT_S, ChatResponse, Limits, ModelFailure, ModelSettings
+from distill_build.models.completion import booked_tokens, error_in, is_completion, streamed
 from distill_build.models.limits import Gate
 from distill_build.models.refusals import Endpoint, Reply, status_of
 from distill_build.models.retry import LONGEST_WAIT_S, RetryableError, RetryPolicy
 from distill_build.models.streaming import Assembly, decoded_object
 from distill_build.models.transport_errors import translated
+from distill_build.records import JsonObject
 
 CONNECT_TIMEOUT_S = 30.0
-TIMEOUTS = {"connect": CONNECT_TIMEOUT_S, "read": None, "write": None, "pool": None}
 DEFAULT_RETRIES = 6
 
 
@@ -62,15 +52,17 @@ class OpenAICompatible:
         address = checked_address(model)
         key = api_key(model, environment)
         self._gate = gate
+        self._max_tokens_field = model.max_tokens_field
         self._stream = model.stream
         self._timeout_s = limits.timeout_s or DEFAULT_TIMEOUT_S
         retries = DEFAULT_RETRIES if limits.retries is None else limits.retries
         self._policy = policy or RetryPolicy(retries)
         self._chance = chance
         self._endpoint = Endpoint(model, address, key)
-        self._url = httpx.URL(f"{address}/chat/completions")
+        self._url = URL(f"{address}/chat/completions")
         self._headers = headers_for(key)
-        self._transport: AiohttpTransport | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
         self._in_flight = 0
         self._fatal: str | None = None
 
@@ -79,20 +71,17 @@ class OpenAICompatible:
         """HTTP requests that are under way now."""
         return self._in_flight
 
-    async def complete(self, body: Mapping[str, Any], *, permit: Permit, keep: Keep) -> None:
-        """Sends `body` until it brings a completion or cannot. See `distill_build.models.base.Model`."""
-        content = msgspec.json.encode(streamed(body) if self._stream else body)
-        tokens = estimated_tokens(body) if self._gate.paces_tokens else 0
-        failed = 0
-        while True:
-            try:
-                return await self._attempt(body, content, tokens, permit, keep)
-            except RetryableError as failure:
-                failed += 1
-                delay_s = self._policy.delay(failure, failed, self._chance(), answered=self._gate.answered)
-                if delay_s is None:
-                    raise self._given_up(failure, failed) from failure
-            await self._gate.rest(delay_s)
+    def slot(self, body: Mapping[str, Any]) -> "EndpointSlot":
+        """A slot for one request: see `distill_build.models.base.Model`."""
+        tokens = booked_tokens(body, self._max_tokens_field) if self._gate.paces_tokens else 0
+        return EndpointSlot(self, self._gate, body, tokens)
+
+    async def back_off(self, failure: RetryableError, failed: int) -> None:
+        """Waits before another attempt: see `distill_build.models.base.Model`."""
+        delay_s = self._policy.delay(failure, failed, self._chance(), answered=self._gate.answered)
+        if delay_s is None:
+            raise self._given_up(failure, failed) from failure
+        await self._gate.rest(delay_s)
 
     def stop(self) -> None:
         """Ends the waiting of all requests that are not under way, now and from now on."""
@@ -100,19 +89,23 @@ class OpenAICompatible:
 
     async def close(self) -> None:
         """Closes the connections."""
-        if self._transport is not None:
-            await self._transport.aclose()
+        if self._session is not None:
+            await self._session.close()
 
-    async def _attempt(self, body: Mapping[str, Any], content: bytes, tokens: int, permit: Permit, keep: Keep) -> None:
-        entered, permitted = await self._gate.acquire(tokens), False
+    def require_usable(self) -> None:
+        """Stops those who waited at the gate while the endpoint was found to refuse everything."""
+        if self._fatal:
+            raise EndpointError(self._fatal)
+
+    async def send(self, body: Mapping[str, Any], entered: int) -> ChatResponse:
+        """One HTTP request. What the others behind the gate learn from its failure, they learn before it is raised.
+
+        `entered` is what the gate said when it let the request in.
+        """
+        started = time.perf_counter()
+        self._in_flight += 1
         try:
-            self._still_usable()
-            with permit():
-                permitted = True
-                response = await self._request(body, content)
-                self._gate.succeeded()
-                self._gate.correct(tokens, used_tokens(response.raw, tokens))
-                await keep(response)
+            raw = await self._exchange(body)
         except RetryableError as failure:
             self._hold_back(failure, entered)
             raise
@@ -120,21 +113,23 @@ class OpenAICompatible:
             self._fatal = str(error)
             raise
         finally:
-            if not permitted:
-                self._gate.forgo(tokens)
-            self._gate.release()
+            self._in_flight -= 1
+        self._gate.succeeded()
+        return ChatResponse(raw, time.perf_counter() - started)
 
-    def _still_usable(self) -> None:
-        """Stops those who waited at the gate while the endpoint was found to refuse everything."""
-        if self._fatal:
-            raise EndpointError(self._fatal)
-
-    async def _request(self, body: Mapping[str, Any], content: bytes) -> ChatResponse:
-        started = time.perf_counter()
-        self._in_flight += 1
+    async def _exchange(self, body: Mapping[str, Any]) -> JsonObject:
+        """The completion, or what the endpoint or the network says in place of one."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                raw = await self._send(body, content)
+                response = await self._post(body)
+                self._gate.answered = True
+                try:
+                    if not 200 <= response.status < 300:
+                        reply = Reply(response.status, response.headers, text_of(await response.read()))
+                        raise self._endpoint.refusal(reply, body, time.time())
+                    raw = await self._read(response)
+                finally:
+                    response.release()
         except (RetryableError, ModelFailure, EndpointError):
             raise
         except Exception as error:
@@ -142,41 +137,29 @@ class OpenAICompatible:
             if failure is None:
                 raise
             raise failure from error
-        finally:
-            self._in_flight -= 1
-        return ChatResponse(raw, time.perf_counter() - started)
-
-    async def _send(self, body: Mapping[str, Any], content: bytes) -> JsonObject:
-        transport = self._transport or self._open()
-        request = httpx.Request(
-            "POST", self._url, headers=self._headers, content=content, extensions={"timeout": TIMEOUTS}
-        )
-        response = await transport.handle_async_request(request)
-        self._gate.answered = True
-        try:
-            if not response.is_success:
-                reply = Reply(response.status_code, response.headers, text_of(await response.aread()))
-                raise self._endpoint.refusal(reply, body, time.time())
-            raw = await self._read(response)
-        finally:
-            await response.aclose()
-        self._check(raw, response, body)
+        self._check(raw, response.headers, body)
         return raw
 
-    async def _read(self, response: httpx.Response) -> JsonObject:
+    async def _post(self, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
+        """The response as soon as its headers are there."""
+        session = self._session or self._open()
+        content = msgspec.json.encode(streamed(body) if self._stream else body)
+        return await session.post(self._url, data=content, allow_redirects=False, proxy=self._proxy)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> JsonObject:
         if not self._stream:
-            return decoded_object(await response.aread())
+            return decoded_object(await response.read())
         assembly = Assembly()
-        async for data in response.aiter_bytes():
+        async for data in response.content.iter_any():
             assembly.feed(data)
         return assembly.completion()
 
-    def _check(self, raw: JsonObject, response: httpx.Response, body: Mapping[str, Any]) -> None:
+    def _check(self, raw: JsonObject, headers: Mapping[str, str], body: Mapping[str, Any]) -> None:
         """Raises for an object that is not a completion, though its status was good."""
         error = error_in(raw)
         if error is not None:
             text = text_of(msgspec.json.encode({"error": error}))
-            raise self._endpoint.refusal(Reply(status_of(error), response.headers, text), body, time.time())
+            raise self._endpoint.refusal(Reply(status_of(error), headers, text), body, time.time())
         if not is_completion(raw):
             said = self._endpoint.quote(text_of(msgspec.json.encode(raw)))
             raise RetryableError("bad_response", f"not a chat completion: {said}")
@@ -207,19 +190,70 @@ class OpenAICompatible:
         times = "once" if attempts == 1 else f"{attempts} times"
         return ModelFailure(failure.cause, f"{failure.detail} (asked {times})")
 
-    def _open(self) -> AiohttpTransport:
+    def _open(self) -> aiohttp.ClientSession:
         """The one pool of connections, as large as the gate is wide."""
         address = self._endpoint.address
-        https = address.startswith("https:")
-        context = httpx.create_ssl_context() if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        connector = aiohttp.TCPConnector(limit=self._gate.concurrency, ssl=context, ttl_dns_cache=300)
-        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        proxy = environment_proxy(address)
-        self._transport = AiohttpTransport(client=session, verify=context, proxy=httpx.Proxy(proxy) if proxy else None)
-        return self._transport
+        self._proxy = environment_proxy(address)
+        context = trusting_context() if address.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._gate.concurrency, ssl=context, ttl_dns_cache=300),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+        )
+        return self._session
 
 
-def headers_for(key: str | None) -> httpx.Headers:
+class EndpointSlot:
+    """See `distill_build.models.base.Slot`. `tokens` are booked for the request."""
+
+    __slots__ = ("_body", "_endpoint", "_entered", "_gate", "_sent", "_tokens")
+
+    def __init__(self, endpoint: OpenAICompatible, gate: Gate, body: Mapping[str, Any], tokens: int) -> None:
+        self._endpoint = endpoint
+        self._gate = gate
+        self._body = body
+        self._tokens = tokens
+        self._entered = 0
+        self._sent = False
+
+    async def __aenter__(self) -> "EndpointSlot":
+        self._entered = await self._gate.acquire(self._tokens)
+        try:
+            self._endpoint.require_usable()
+        except EndpointError:
+            self._leave()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    async def send(self) -> ChatResponse:
+        self._sent = True
+        return await self._endpoint.send(self._body, self._entered)
+
+    def used(self, tokens: int) -> None:
+        self._gate.correct(self._tokens, tokens)
+
+    def _leave(self) -> None:
+        if not self._sent:
+            self._gate.forgo(self._tokens)
+        self._gate.release()
+
+
+def trusting_context() -> ssl.SSLContext:
+    """What certificates of endpoints are checked against: SSL_CERT_FILE or SSL_CERT_DIR where set, else certifi's.
+
+    The system's own are not always there (a slim container image), or not found by OpenSSL (macOS).
+    """
+    named = ssl.get_default_verify_paths()
+    if os.environ.get(named.openssl_cafile_env) or os.environ.get(named.openssl_capath_env):
+        return ssl.create_default_context()
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def headers_for(key: str | None) -> dict[str, str]:
     """The headers of every request."""
     headers = {
         "Accept": "application/json, text/event-stream",
@@ -227,7 +261,7 @@ def headers_for(key: str | None) -> httpx.Headers:
         "Content-Type": "application/json",
         "User-Agent": "distill-build",
     }
-    return httpx.Headers(headers | ({"Authorization": f"Bearer {key}"} if key else {}))
+    return headers | ({"Authorization": f"Bearer {key}"} if key else {})
 
 
 def text_of(data: bytes) -> str:

@@ -4,7 +4,6 @@ Knows nothing of what is asked, or of how a reply is judged.
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,10 +11,12 @@ import msgspec
 
 from distill_build.errors import ConfigurationError, EndpointError
 from distill_build.models.address import api_key, checked_address
-from distill_build.models.base import ChatResponse, JsonObject, Limits, ModelFailure, ModelSettings
+from distill_build.models.base import Limits, ModelFailure, ModelSettings
 from distill_build.models.embedded import Engine
 from distill_build.models.factory import gate_for, place_of
 from distill_build.models.openai_compatible import OpenAICompatible
+from distill_build.models.retry import RetryableError
+from distill_build.records import JsonObject
 
 LONGEST_S = 120.0
 """Seconds that a tiny request may take: a server that loads its weights first needs some."""
@@ -95,23 +96,20 @@ class Probe:
         return msgspec.structs.replace(self._model, base_url=address, api_key_env=None, api_key_required=False)
 
     async def _outcome(self, endpoint: "Listener", body: Mapping[str, Any]) -> Outcome:
-        kept: list[ChatResponse] = []
-
-        async def keep(response: ChatResponse) -> None:
-            kept.append(response)
-
         try:
-            await endpoint.complete(body, permit=self._count, keep=keep)
+            try:
+                async with endpoint.slot(body) as slot:
+                    self.requests += 1
+                    response = await slot.send()
+            except RetryableError as failure:
+                await endpoint.back_off(failure, 1)  # says what it has come to: there are no retries
+                raise
         except EndpointError as error:
             return Outcome(refusal=str(error), part=part_at_fault(str(error), endpoint.heard))
         except ModelFailure as failure:
             passing = failure.cause not in ("rejected", "content_filter")
             return Outcome(refusal=f"{failure.cause}: {failure.detail}", passing=passing)
-        return Outcome(raw=kept[0].raw, seconds=kept[0].seconds)
-
-    def _count(self) -> AbstractContextManager[None]:
-        self.requests += 1
-        return nullcontext()
+        return Outcome(raw=response.raw, seconds=response.seconds)
 
 
 class Listener(OpenAICompatible):
@@ -119,33 +117,11 @@ class Listener(OpenAICompatible):
 
     heard: Heard | None = None
 
-    def _open(self) -> Any:
-        listening: Any = Listening(super()._open(), self)
-        self._transport = listening
-        return listening
-
-    def hear(self, status: int, headers: Mapping[str, str]) -> None:
-        """Called for each reply."""
-        told = {name.lower(): self._endpoint.quote(value) for name, value in headers.items()}
-        self.heard = Heard(status, told)
-
-
-class Listening:
-    """A transport that tells its listener what passes through it."""
-
-    def __init__(self, transport: Any, listener: Listener) -> None:
-        self._transport = transport
-        self._listener = listener
-
-    async def handle_async_request(self, request: Any) -> Any:
-        """Passes on a request and its reply."""
-        response = await self._transport.handle_async_request(request)
-        self._listener.hear(response.status_code, response.headers)
+    async def _post(self, body: Mapping[str, Any]) -> Any:
+        response = await super()._post(body)
+        told = {name.lower(): self._endpoint.quote(value) for name, value in response.headers.items()}
+        self.heard = Heard(response.status, told)
         return response
-
-    async def aclose(self) -> None:
-        """Closes the connections."""
-        await self._transport.aclose()
 
 
 def settings_fault(model: ModelSettings) -> Outcome | None:

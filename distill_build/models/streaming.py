@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from distill_build.models.base import JsonObject
 from distill_build.models.retry import RetryableError
+from distill_build.records import JsonObject
 
 DONE = b"[DONE]"
 

@@ -1,8 +1,7 @@
-"""What a failure below HTTP means: the exceptions of httpx and aiohttp, translated at one place.
+"""What a failure below HTTP means: the exceptions of aiohttp, translated at one place.
 
-httpx-aiohttp wraps aiohttp's exceptions, some in a misleading class (a refused connection and a reset come as
-httpx.ConnectTimeout), so the wrapped one decides. Classes are named, not imported: this module costs nothing
-to load, and a class that an installed version does not have does no harm. A test holds the table complete.
+Classes are named, not imported: this module costs nothing to load, and a class that an installed version does not have
+does no harm. A test holds the table complete.
 """
 
 from typing import Literal
@@ -54,33 +53,6 @@ MEANINGS: dict[str, Meaning] = {
     "TooManyRedirects": "bug",
     "WSServerHandshakeError": "bug",
     "WSMessageTypeError": "bug",
-    # httpx, where nothing is wrapped
-    "HTTPError": "connection",
-    "RequestError": "connection",
-    "TransportError": "connection",
-    "NetworkError": "connection",
-    "ReadError": "connection",
-    "WriteError": "connection",
-    "CloseError": "connection",
-    "ProtocolError": "connection",
-    "RemoteProtocolError": "connection",
-    "ConnectError": "unreachable",
-    "ConnectTimeout": "unreachable",
-    "ProxyError": "unreachable",
-    "TimeoutException": "timeout",
-    "ReadTimeout": "timeout",
-    "WriteTimeout": "timeout",
-    "PoolTimeout": "timeout",
-    "DecodingError": "bad_response",
-    "LocalProtocolError": "bug",
-    "UnsupportedProtocol": "bug",
-    "HTTPStatusError": "bug",
-    "CookieConflict": "bug",
-    "StreamError": "bug",
-    "StreamConsumed": "bug",
-    "StreamClosed": "bug",
-    "ResponseNotRead": "bug",
-    "RequestNotRead": "bug",
 }
 
 
@@ -95,16 +67,14 @@ def meaning_of(error: BaseException) -> Meaning:
 
 def translated(error: Exception, timeout_s: float | None) -> RetryableError | None:
     """The failure that an exception stands for, or None: it is a bug, and is to be raised as it is."""
-    wrapped = type(error).__module__.startswith("httpx") and error.__cause__
-    origin = wrapped or error
-    meaning = meaning_of(origin)
+    meaning = meaning_of(error)
     if meaning == "bug":
         return None
     if meaning == "unreachable":
-        return RetryableError("connection", reason(origin), unreachable=True)
+        return RetryableError("connection", reason(error), unreachable=True)
     if meaning == "timeout":
         return RetryableError("timeout", f"no complete reply within limits.timeout_s={timeout_s:g} seconds")
-    return RetryableError(meaning, reason(origin))
+    return RetryableError(meaning, reason(error))
 
 
 def reason(error: BaseException) -> str:

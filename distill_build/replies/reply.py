@@ -46,8 +46,10 @@ BROKEN_OFF = frozenset({"insufficient_system_resource", "abort", "aborted", "err
 def read_reply(raw: Any) -> Reply | Rejection:
     """The first choice of `raw`. Rejects (`invalid`) what is no completion, or calls a tool in place of it.
 
-    How the reply ended is not judged here: see `verdict`.
+    What was read already is returned as it is. How the reply ended is not judged here: see `verdict`.
     """
+    if isinstance(raw, Reply | Rejection):
+        return raw
     if not isinstance(raw, dict):
         return Rejection("invalid", "The reply is not a chat completion object.")
     usage = read_usage(raw)

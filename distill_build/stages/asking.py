@@ -13,6 +13,10 @@ from distill_build.engine.store import Store
 from distill_build.errors import InterruptedBuildError, StorageError
 from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelSettings
 from distill_build.models.factory import place_of
+from distill_build.calls.attempt import Recorder, Route, StageCounts
+from distill_build.calls.caller import Caller
+from distill_build.calls.executors.online import OnlineExecutor
+from distill_build.prompting.prompts import REASK
 from distill_build.builds.nodes import Node
 from distill_build.builds.walk import Sink, Walk
 from distill_build.options import Options
@@ -20,16 +24,13 @@ from distill_build.settings import Settings
 from distill_build.stages import base
 from distill_build.stages.basis import Basis
 from distill_build.stages.chain import Chain
-from distill_build.stages.budget import FailureCap
-from distill_build.stages.call import Absent, Failed
-from distill_build.stages.caller import Caller
+from distill_build.calls.budget import FailureCap
+from distill_build.calls.call import Absent, Call, Failed
 from distill_build.stages.dataset import FAILURES
 from distill_build.stages.locked import not_stored
 from distill_build.stages.plan import Plan
-from distill_build.stages.recipe import Call
-from distill_build.stages.sending import Books, Seat
 from distill_build.stages.session import Session
-from distill_build.stages.sharing import Shared
+from distill_build.calls.shared import Shared
 from distill_build.stages.tally import Tally
 
 WINDOW_FACTOR, WINDOW_EXTRA = 2, 8
@@ -102,7 +103,7 @@ class Asking:
         return walk.root
 
     def _stop(self) -> None:
-        self.caller.end()
+        self.halt.end()
         self.shared.build_stopped()
 
     async def close(self) -> None:
@@ -117,15 +118,22 @@ class Asking:
                     self.shared.models.check(role_name(self.name, role))
 
     def _caller(self) -> Caller:
-        session = self.session
+        session, shared, halt = self.session, self.shared, self.halt
+        counts: dict[str, StageCounts] = dict(self.tally.stages.items())
+        executor = None
+        if isinstance(self.store, Store):
+            recorder = Recorder(self.store, counts, shared.spending, self.ledger)
+            executor = OnlineExecutor(self.store, recorder, shared.spending, halt, shared.waiting)
         return Caller(
-            Books(self.store, self.tally, self.shared.spending, self.ledger, self.shared.waiting),
+            self.store,
+            executor,
+            {role: self._route(role) for role in session.stages.roles},
             self.basis.held,
-            {role: self._seat(role) for role in session.stages.roles},
-            calls=self.shared.calls,
+            counts,
+            states=shared.states,
             anew=session.asked_anew,
             absent=self.absent,
-            halt=self.halt,
+            halt=halt,
         )
 
     def _walk(self, sink: Sink) -> Walk:
@@ -142,13 +150,18 @@ class Asking:
             FailureCap(self.options.keep_going, self.halt, session.dataset.artefact(FAILURES)),
         )
 
-    def _seat(self, role: str) -> Seat:
-        settings = self.session.settings
+    def _route(self, role: str) -> Route:
+        settings, prompts = self.session.settings, self.session.prompts
         model = settings.models[role]
         limits = settings.limits_for(model)
-        reasks, timeout_s = limits.reasks or 0, limits.timeout_s or DEFAULT_TIMEOUT_S
-        asked = self.shared.models[role_name(self.name, role)]
-        return Seat(model.name, asked, model.prices, reasks, model.structured, self.session.prompts, timeout_s)
+        return Route(
+            name=model.name,
+            model=self.shared.models[role_name(self.name, role)],
+            prices=model.prices,
+            reasks=limits.reasks or 0,
+            reask=lambda error: prompts.render(REASK, error=error, structured=model.structured),
+            timeout_s=limits.timeout_s or DEFAULT_TIMEOUT_S,
+        )
 
     def _lane(self, role: str) -> str:
         """Roles that share a gate share a lane."""

@@ -24,7 +24,7 @@ from distill_build.stages.recipe import Recipe
 if TYPE_CHECKING:  # a build with nothing to do reads no reply and renders no prompt
     from distill_build.prompting.expressions import Expression
     from distill_build.replies.parse import Rejection
-    from distill_build.stages.call import Call
+    from distill_build.calls.call import Call
 
 Weights = Callable[[str, ModelSettings], str | None]
 """A role and its model → the digest of its weights file, None for a model behind an address."""

@@ -1,6 +1,6 @@
 """What a build goes by as it finds its folder: the lock that it is held to, responses, and rows to take over."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,16 +11,13 @@ from distill_build.graph import Graph
 from distill_build.options import Options
 from distill_build.stages.assembly import Kept
 from distill_build.stages.dataset import SOURCES, Dataset, State
-from distill_build.stages.held_responses import HeldResponses
+from distill_build.calls.pinned import PinnedResponses
 from distill_build.stages.locked import Locked, locked_of
 from distill_build.stages.session import Rebuild, Session
 from distill_build.stages.used_responses import Sources, sources_of
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import KeptContent, rows_in
 from distill_build.versions.lockfile import LOCK, sound_lock
-
-Renewed = Mapping[str, frozenset[str]]
-"""Id of a tag, or the topic's text → the stages whose calls below it a --rebuild was asking anew."""
 
 
 @dataclass(slots=True)
@@ -31,7 +28,7 @@ class Basis:
     """
 
     locked: Locked | None
-    held: HeldResponses
+    held: PinnedResponses
     kept: Kept
     generation: str
     state: State | None
@@ -57,26 +54,26 @@ def _outcomes(session: Session, state: State | None, generation: str) -> dict[st
     return session.dataset.outcomes() if sound else {}
 
 
-def _held_by_version(session: Session, version: str) -> HeldResponses:
+def _held_by_version(session: Session, version: str) -> PinnedResponses:
     """What `version` was made from; nothing where the cache does not know it, or its sources are damaged.
 
     What stands by now may give the same version then. A build that is held to the lock compares, and tells of the
     damage.
     """
-    archive, held = Archive(session.cache_dir), HeldResponses()
+    archive, held = Archive(session.cache_dir), PinnedResponses()
     if (record := archive.find(version)) is not None:
         with suppress(CorruptEntryError):
             held.add(sources_of(archive, record))
     return held
 
 
-def _held_by_folder(session: Session, state: State | None) -> HeldResponses:
+def _held_by_folder(session: Session, state: State | None) -> PinnedResponses:
     """What the dataset was made from, where that may be other responses than stand; else nothing.
 
     Its files come first, then the versions that it has been: a build that reaches less, or other settings for a while,
     make it forget nothing.
     """
-    dataset, held = session.dataset, HeldResponses()
+    dataset, held = session.dataset, PinnedResponses()
     if state is not None and not state.holds_others and state.generation == session.directory.generation():
         return held
     archive, renewed = Archive(session.cache_dir), dict[str, frozenset[str]]()

@@ -132,12 +132,12 @@ async def _renew(asking: Asking, console: Watcher) -> None:
     after = session.directory.renew_generation()
     basis.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds
     asking.caller.asks_no_more_anew()
-    calls = asking.shared.calls
+    calls = asking.shared.states
     if calls.displaced:
         sources = session.dataset.sources()
         kept.stale |= {row.id for row in sources if any(key in calls.displaced for key, _ in row.responses)}
-    if calls.unrenewed:
-        console.note(f"asked again in vain: {len(calls.unrenewed)}; what stood before still does")
+    if calls.asked_in_vain:
+        console.note(f"asked again in vain: {len(calls.asked_in_vain)}; what stood before still does")
     for counts in asking.tally.stages.values():
         counts.count_anew()
 

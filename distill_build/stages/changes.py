@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import get_args
 
+from distill_build.calls.call import Call
 from distill_build.engine.manifest import Difference, explain
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import UsageError
@@ -12,7 +13,6 @@ from distill_build.records import JsonObject
 from distill_build.settings import Stage
 from distill_build.stages import answers, questions, tags
 from distill_build.stages.dataset import Dataset
-from distill_build.stages.recipe import Call
 from distill_build.stages.session import Session
 
 

@@ -4,6 +4,7 @@ They serve estimates alone. Before there is any experience, text length and roun
 """
 
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 
 import msgspec
 
+from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
-from distill_build.settings import Stage
 from distill_build.stages.tally import Tally
 
 FILE = "figures.json"
-TOKENS_PER_ITEM: dict[Stage, float] = {"tags": 8.0, "questions": 25.0, "answers": 800.0}
+TOKENS_PER_LABEL, TOKENS_PER_ITEM, TOKENS_PER_RESULT = 8.0, 25.0, 800.0
+"""Of a tag, of an item of any other list, and of what a model makes of one row, as long as nothing is known."""
 TOKENS_PER_SECOND = 40.0
 LATENCY_SECONDS = 0.5
 
@@ -44,16 +46,16 @@ class Figures:
         self._path = cache_dir / FILE
         self._sums = _read(self._path)
 
-    def expect(self, stage: Stage, model: ModelSettings, items: int) -> Expected:
+    def expect(self, stage: Shape, model: ModelSettings, items: int) -> Expected:
         """What one request for `items` items will take."""
-        sums = self._sums.get(_name(stage, model.name))
+        sums = self._sums.get(_name(stage.name, model.name))
         if sums is not None and sums.requests:
             return Expected(sums.completion_tokens / sums.requests, sums.seconds / sums.requests)
-        tokens = TOKENS_PER_ITEM[stage] * items
+        tokens = _tokens_per_item(stage) * items
         tokens = min(tokens, model.max_tokens) if model.max_tokens else tokens
         return Expected(tokens, LATENCY_SECONDS + tokens / TOKENS_PER_SECOND)
 
-    def learn(self, tally: Tally, names: dict[Stage, str]) -> None:
+    def learn(self, tally: Tally, names: Mapping[Any, str]) -> None:
         """Adds what a build saw, and writes it; `names` are the models' names by stage."""
         self._sums = _read(self._path)
         for stage, counts in tally.stages.items():
@@ -68,17 +70,13 @@ class Figures:
             temporary.replace(self._path)
 
 
-def estimated_tokens(messages: list[dict[str, Any]]) -> float:
-    """Tokens of chat messages, by the rule of thumb: 4 ASCII characters, or 1.5 others, and 4 a message."""
-    total = 0.0
-    for message in messages:
-        text = str(message["content"])
-        others = sum(1 for character in text if ord(character) > 127) if not text.isascii() else 0
-        total += 4 + (len(text) - others) / 4 + others / 1.5
-    return total
+def _tokens_per_item(stage: Shape) -> float:
+    if stage.kind != "list":
+        return TOKENS_PER_RESULT
+    return TOKENS_PER_LABEL if stage.after is None else TOKENS_PER_ITEM
 
 
-def _name(stage: Stage, model: str) -> str:
+def _name(stage: str, model: str) -> str:
     return f"{stage}/{model}"
 
 

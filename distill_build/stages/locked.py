@@ -11,8 +11,8 @@ from distill_build.artefact_rows import SourcesRow, TagRow, read_rows
 from distill_build.errors import CorruptEntryError, DifferenceError, MissingCallError
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
-from distill_build.stages.budget import NOT_ASKED
-from distill_build.stages.call import Failed
+from distill_build.calls.budget import NOT_ASKED
+from distill_build.calls.call import Failed
 from distill_build.stages.causes import causes_between, recipe_of, until_cause
 from distill_build.stages.dataset import FAILURES, SOURCES, Dataset, State
 from distill_build.stages.plan import Plan

@@ -13,10 +13,10 @@ from distill_build.engine.reading import Responses
 from distill_build.graph import Graph
 from distill_build.stages.all import Stages
 from distill_build.stages.base import Asking, ListStage, MapStage
-from distill_build.stages.call import Call, Made, Result, Unasked, look_up, standing
+from distill_build.calls.call import Call, Made, Result, Unasked, look_up, standing
 from distill_build.stages.chain import Chain
-from distill_build.stages.figures import estimated_tokens
-from distill_build.stages.held_responses import HeldResponses
+from distill_build.models.completion import estimated_tokens
+from distill_build.calls.pinned import PinnedResponses
 from distill_build.stages.plan import StagePlan
 
 Corner = tuple[str, ...]
@@ -64,7 +64,7 @@ class PlanAsk:
     def __init__(
         self,
         store: Responses | None,
-        held: HeldResponses,
+        held: PinnedResponses,
         stages: dict[str, StagePlan],
         anew: Callable[[Call], bool],
         needs: Needs,

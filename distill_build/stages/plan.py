@@ -10,7 +10,6 @@ from distill_build.settings import Settings
 from distill_build.stages.all import Stages
 from distill_build.stages.base import Asking, ListStage
 from distill_build.stages.figures import Figures
-from distill_build.stages.tally import price_of
 
 
 @dataclass(slots=True)
@@ -114,14 +113,14 @@ def price(
     costs = {}
     for stage in stages.asking:
         counts, model = plans[stage.name], stages.settings.models[stage.first]
-        per_call = figures.expect(stage, model)
+        per_call = figures.expect(stage.shape, model, items_of(stage))
         prompt_each = counts.prompt_tokens / counts.ask if counts.ask else typical(stage.name)
         prompt = counts.prompt_tokens + counts.unknown * prompt_each
         completion = counts.calls * per_call.completion_tokens
         costs[stage.name] = Cost(
             round(prompt),
             round(completion),
-            price_of(prompt, completion, model.prices) if counts.calls else 0.0,
+            model.prices.of(prompt, completion) if counts.calls else 0.0,
             _seconds(stages.settings, model, counts.calls, per_call.seconds),
         )
     return Plan(plans, costs, dict(dropped))

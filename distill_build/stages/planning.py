@@ -6,10 +6,11 @@ from distill_build.engine.reading import ReadOnlyStore, Responses, holds_databas
 from distill_build.engine.scheduler import Scheduler
 from distill_build.stages.assembly import UnitRows
 from distill_build.stages.basis import Basis
-from distill_build.stages.budget import FailureCap, Halt
+from distill_build.calls.budget import FailureCap, Halt
 from distill_build.stages.course import course_of
 from distill_build.stages.dataset import FAILURES
-from distill_build.stages.figures import Figures, estimated_tokens
+from distill_build.models.completion import estimated_tokens
+from distill_build.stages.figures import Figures
 from distill_build.stages.outlook import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.stages.plan import Plan, StagePlan, price
 from distill_build.stages.session import Session

@@ -20,7 +20,7 @@ from distill_build.records import JsonObject, Path, Source, Usage
 from distill_build.replies.parse import Rejection, read_usage
 from distill_build.stages.all import reader_of
 from distill_build.stages.dataset import SOURCES, Dataset
-from distill_build.stages.recipe import derived_seed
+from distill_build.calls.call import derived_seed
 
 ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"
 """Verdicts beside a rejection's cause: the item was read from it; it stands in the cache since; another one stands."""

@@ -4,14 +4,13 @@ Whatever is sent is what is hashed: the manifest of a call holds the request's b
 reaches the model cannot be forgotten in the key. Knows nothing of stores, schedulers or HTTP.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
-from distill_build.stages.call import Call
+from distill_build.calls.call import Call, derived_seed
 
 if TYPE_CHECKING:
     from distill_build.prompting.prompts import Prompts  # brings jinja2
@@ -80,7 +79,7 @@ class Recipe:
             "seed": self._seed,
             "sample": sample,
         }
-        return Call(self.stage, self.role, path, digest(manifest), manifest, read)
+        return Call(self.stage, path, digest(manifest), manifest, read, self.role)
 
     def identity(self) -> JsonObject:
         """All of the model that a request can depend on.
@@ -99,11 +98,6 @@ class Recipe:
             "send_seed": model.send_seed,
             "extra_body": model.extra_body,
         }
-
-
-def derived_seed(seed: int, sample: int, attempt: int) -> int:
-    """The seed that an endpoint gets: one of its own for each sample and attempt, 31 bits."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{sample}:{attempt}".encode()).digest()[:4], "big") >> 1
 
 
 def sampling_of(model: ModelSettings) -> JsonObject:

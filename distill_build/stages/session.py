@@ -20,7 +20,7 @@ from distill_build.stages.identity import ROWS_VERSION, build_digest, export_ide
 
 if TYPE_CHECKING:
     from distill_build.builds.nodes import Unit
-    from distill_build.stages.call import Call
+    from distill_build.calls.call import Call
 
 
 def dataset_of(settings: Settings) -> Dataset:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from distill_build.models.base import Prices
 from distill_build.records import Usage
 from distill_build.stages.default import DEFAULT
 
@@ -59,14 +58,13 @@ class StageTally:
         if not kept:
             self.why.update(reasons)
 
-    def spend(self, usage: Usage, prices: Prices, seconds: float) -> None:
-        """Adds one response of a model."""
+    def spend(self, usage: Usage, usd: float | None, seconds: float) -> None:
+        """Adds one response of a model; `usd` is None without prices."""
         self.asked += 1
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
         self.seconds += seconds
-        price = price_of(usage.prompt_tokens, usage.completion_tokens, prices)
-        self.usd = None if self.usd is None or price is None else self.usd + price
+        self.usd = None if self.usd is None or usd is None else self.usd + usd
 
 
 @dataclass(slots=True)
@@ -99,10 +97,3 @@ class Tally:
         """US dollars, None where a stage was asked without prices."""
         costs = [stage.usd for stage in self.stages.values()]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
-
-
-def price_of(prompt_tokens: float, completion_tokens: float, prices: Prices) -> float | None:
-    """US dollars for so many tokens; None where a price that is needed is not known."""
-    if prices.prompt is None or prices.completion is None:
-        return None
-    return (prompt_tokens * prices.prompt + completion_tokens * prices.completion) / 1e6

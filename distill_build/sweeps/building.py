@@ -33,7 +33,8 @@ from distill_build.stages.locked import locked_of
 from distill_build.stages.plan import Plan
 from distill_build.stages.replacement import new_files, only_run_at_once
 from distill_build.stages.report import Report, Watcher, expected_items
-from distill_build.stages.sharing import Calls, Shared
+from distill_build.calls.caller import CallStates
+from distill_build.calls.shared import Shared
 from distill_build.stages.versioning import register
 from distill_build.sweeps.outcome import JobOutcomes, SumOfTallies, folder_error
 from distill_build.sweeps.planning import Planning, SweepPlan
@@ -139,8 +140,8 @@ class _Together:
         }
         budget = planned[0].prepared.job.settings.budget if planned else Budget()
         log_dir = self._folder / "runs" / self._run_id
-        calls, note = Calls(paid=self._outcomes.paid), self._console.note
-        return Shared(roles, budget, log_dir, builds=len(planned), calls=calls, note=note)
+        states, note = CallStates(costs=self._outcomes.paid), self._console.note
+        return Shared(roles, budget, log_dir, builds=len(planned), states=states, note=note)
 
     async def _build_all(self, planned: Sequence[Planned], shared: Shared, *, shows_progress: bool) -> None:
         expected = sum_of_expected([each.prepared.job.settings for each in planned])

@@ -18,7 +18,7 @@ from distill_build.graph import in_order
 from distill_build.options import Until
 from distill_build.records import Source
 from distill_build.stages.report import Report
-from distill_build.stages.sharing import Paid
+from distill_build.calls.attempt import ResponseCost
 from distill_build.stages.tally import StageTally, Tally
 from distill_build.sweeps.jobs import Sweep
 from distill_build.sweeps.prepared import PreparedJob, settled
@@ -77,7 +77,7 @@ class JobOutcomes:
 
     reports: dict[str, Report] = field(default_factory=dict)
     errors: dict[str, DistillError] = field(default_factory=dict)
-    paid: dict[Source, Paid] = field(default_factory=dict)
+    paid: dict[Source, ResponseCost] = field(default_factory=dict)
     tally: SumOfTallies = field(default_factory=SumOfTallies)
 
     def note(self, prepared: PreparedJob, result: Report | DistillError) -> None:

@@ -19,17 +19,16 @@ from distill_build.errors import CorruptEntryError, DistillError
 from distill_build.graph import Graph, in_order
 from distill_build.records import Source
 from distill_build.settings import Settings, leaf_count
-from distill_build.stages.caller import paid_for
+from distill_build.calls.attempt import ResponseCost, cost_of
 from distill_build.stages.dataset import FAILURES, Dataset, State
-from distill_build.stages.sharing import Paid
 from distill_build.stages.versioning import missing_items
 from distill_build.sweeps.jobs import Job, in_row
 from distill_build.sweeps.shares import Jobs, by_jobs, total
 
 RESULTS = "sweep.jsonl"
 UNION = "runs/union.json"
-UNKNOWN = Paid(0, 0, None)
-NOTHING = Paid(0, 0, 0.0)
+UNKNOWN = ResponseCost(0, 0, None)
+NOTHING = ResponseCost(0, 0, 0.0)
 IN_VAIN = ""
 """In place of a response, for a call that came to nothing."""
 NOT_BUILT = "it was not built: the sweep ended before"
@@ -120,7 +119,7 @@ def write_results(folder: Path, results: Results) -> None:
 
 
 def results_of(
-    jobs: Sequence[Job], errors: Mapping[str, DistillError], paid: Mapping[Source, Paid], before: Results | None
+    jobs: Sequence[Job], errors: Mapping[str, DistillError], paid: Mapping[Source, ResponseCost], before: Results | None
 ) -> Results:
     """The results of jobs; `errors` are those that ended some of them, by the jobs' names.
 
@@ -179,7 +178,7 @@ def sources_behind(job: Job, state: State | None) -> list[Source]:
     return sorted(made | {(key, IN_VAIN) for key in state.failed})
 
 
-def complete(paid: Mapping[Source, Paid], sources: Iterable[Source], cache_dir: Path) -> Mapping[Source, Paid]:
+def complete(paid: Mapping[Source, ResponseCost], sources: Iterable[Source], cache_dir: Path) -> Mapping[Source, ResponseCost]:
     """What every response has cost; nothing is known of one that is not, or no longer, in this cache."""
     missing = [source for source in sources if source not in paid]
     if not missing:
@@ -190,7 +189,7 @@ def complete(paid: Mapping[Source, Paid], sources: Iterable[Source], cache_dir: 
         return {**paid, **{source: _cost_in(store, source) for source in missing}}
 
 
-def _cost_in(store: ReadOnlyStore, source: Source) -> Paid:
+def _cost_in(store: ReadOnlyStore, source: Source) -> ResponseCost:
     key, response = source
     try:
         entry = store.get(key)
@@ -198,11 +197,11 @@ def _cost_in(store: ReadOnlyStore, source: Source) -> Paid:
         return UNKNOWN
     digests = [attempt.digest for attempt in entry.attempts] if entry is not None else []
     if response == IN_VAIN:
-        return paid_for(entry, len(digests) - 1) if entry is not None else NOTHING
-    return paid_for(entry, digests.index(response)) if entry is not None and response in digests else UNKNOWN
+        return cost_of(entry, len(digests) - 1) if entry is not None else NOTHING
+    return cost_of(entry, digests.index(response)) if entry is not None and response in digests else UNKNOWN
 
 
-def costs_of(sources: Sequence[Source], users: Mapping[Source, Jobs], costs: Mapping[Source, Paid]) -> dict[str, Any]:
+def costs_of(sources: Sequence[Source], users: Mapping[Source, Jobs], costs: Mapping[Source, ResponseCost]) -> dict[str, Any]:
     """The fields of a row that say what is behind it."""
     usd = total(costs[source].usd for source in sources)
     share = None if usd is None else sum((costs[source].usd or 0.0) / len(users[source]) for source in sources)
@@ -215,7 +214,7 @@ def in_full(usd: float | None) -> float | None:
     return None if usd is None else round(usd, USD_DIGITS)
 
 
-def tokens_of(sources: Iterable[Source], costs: Mapping[Source, Paid]) -> Tokens:
+def tokens_of(sources: Iterable[Source], costs: Mapping[Source, ResponseCost]) -> Tokens:
     """The tokens of so many responses."""
     each = [costs[source] for source in sources]
     return Tokens(sum(paid.prompt_tokens for paid in each), sum(paid.completion_tokens for paid in each))

@@ -1,8 +1,9 @@
-"""The scheduler: so many at once in each lane, downstream first, and a stop that awaits what is under way."""
+"""The scheduler: so many at once in each lane, the longest chain first, and a stop that awaits what is under way."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -49,43 +50,65 @@ def test_without_steps_a_run_is_over_at_once() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=20))
-def test_steps_of_a_lane_run_in_the_order_of_their_priority_and_then_of_coming(
-    priorities: list[tuple[int, int]],
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 3)), max_size=20), st.booleans())
+def test_steps_run_by_the_length_of_their_chain_then_by_place_then_in_the_order_of_coming(
+    steps: list[tuple[int, int]], crowded: bool
 ) -> None:
     recorder = Recorder()
 
     async def main() -> None:
         recorder.open = asyncio.Event()
         recorder.open.set()
-        scheduler = Scheduler({"lane": 1})
-        for place, priority in enumerate(priorities):
-            scheduler.submit("lane", priority, recorder.step((priority, place)))
+        scheduler = Scheduler({"lane": 1}, crowded=lambda: crowded)
+        for order, (chain, place) in enumerate(steps):
+            scheduler.submit("lane", chain, (place,), recorder.step((chain, place, order)))
         await scheduler.run()
 
     run(main)
-    assert recorder.begun == sorted((priority, place) for place, priority in enumerate(priorities))
+    sign = 1 if crowded else -1
+    assert recorder.begun == sorted(
+        ((chain, place, order) for order, (chain, place) in enumerate(steps)),
+        key=lambda step: (sign * step[0], *step[1:]),
+    )
 
 
-def test_a_step_made_ready_downstream_goes_before_those_that_wait_upstream() -> None:
+def walked(crowded: Callable[[list[str]], bool]) -> list[str]:
+    """In which order three lists of two items go, each item with one step more; `crowded` is given what was done."""
     order: list[str] = []
 
     async def main() -> None:
-        scheduler = Scheduler({"lane": 1})
+        scheduler = Scheduler({"lane": 1}, crowded=lambda: crowded(order))
 
-        async def answer(name: str) -> None:
-            order.append(f"answer {name}")
+        async def end(name: str) -> None:
+            order.append(f"end {name}")
 
-        async def ask(name: str) -> None:
-            order.append(f"question {name}")
-            scheduler.submit("lane", (0,), lambda: answer(name))
+        async def begin(name: str) -> None:
+            order.append(f"begin {name}")
+            scheduler.submit("lane", 1, (int(name),), partial(end, name))
 
-        for name in ("1", "2"):
-            scheduler.submit("lane", (1,), lambda name=name: ask(name))  # type: ignore[misc]
+        for name in ("1", "2", "3"):
+            scheduler.submit("lane", 2, (int(name),), partial(begin, name))
         await scheduler.run()
 
     run(main)
-    assert order == ["question 1", "answer 1", "question 2", "answer 2"]
+    return order
+
+
+def test_the_longest_chain_goes_first() -> None:
+    assert walked(lambda _: False) == ["begin 1", "begin 2", "begin 3", "end 1", "end 2", "end 3"]
+
+
+def test_where_it_is_crowded_what_was_begun_is_ended_first() -> None:
+    assert walked(lambda _: True) == ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]
+
+
+def test_what_is_held_stays_within_the_bound_that_the_caller_counts() -> None:
+    def held(done: list[str]) -> int:
+        return sum(1 if step.startswith("begin") else -1 for step in done)
+
+    order = walked(lambda done: held(done) >= 2)
+    assert order == ["begin 1", "begin 2", "end 1", "begin 3", "end 2", "end 3"]
+    assert max(held(order[:n]) for n in range(len(order))) == 2
 
 
 @pytest.mark.parametrize("window", [1, 3, 8])
@@ -95,7 +118,7 @@ def test_never_more_steps_are_under_way_in_a_lane_than_its_window(window: int) -
     async def main() -> None:
         scheduler = Scheduler({"lane": window})
         for n in range(20):
-            scheduler.submit("lane", (n,), recorder.step(n))
+            scheduler.submit("lane", 1, (n,), recorder.step(n))
         await let_everything_start()
         assert recorder.under_way == window
         recorder.open.set()
@@ -113,8 +136,8 @@ def test_a_full_lane_does_not_hold_up_another() -> None:
     async def main() -> None:
         scheduler = Scheduler({"slow": 1, "quick": 1})
         for n in range(3):
-            scheduler.submit("slow", (n,), slow.step(n))
-            scheduler.submit("quick", (n,), quick.step(n))
+            scheduler.submit("slow", 1, (n,), slow.step(n))
+            scheduler.submit("quick", 1, (n,), quick.step(n))
         await let_everything_start()
         assert quick.ended == [0, 1, 2]
         assert slow.begun == [0]
@@ -130,11 +153,11 @@ def test_a_stop_starts_nothing_new_awaits_what_is_under_way_and_raises_its_first
     async def main() -> None:
         scheduler = Scheduler({"lane": 2}, lambda: told.append("stop"))
         for n in range(5):
-            scheduler.submit("lane", (n,), recorder.step(n))
+            scheduler.submit("lane", 1, (n,), recorder.step(n))
         await let_everything_start()
         scheduler.stop(KeyError("first"))
         scheduler.stop(ValueError("second"))
-        scheduler.submit("lane", (0,), recorder.step("late"))
+        scheduler.submit("lane", 1, (0,), recorder.step("late"))
         finishing = asyncio.ensure_future(scheduler.run())
         await let_everything_start()
         assert not finishing.done(), "what is in flight is awaited"
@@ -155,9 +178,9 @@ def test_an_exception_of_a_step_ends_the_run_after_its_neighbours_have_ended() -
 
     async def main() -> None:
         scheduler = Scheduler({"lane": 2}, lambda: told.append("stop"))
-        scheduler.submit("lane", (0,), recorder.step("neighbour"))
-        scheduler.submit("lane", (1,), fail)
-        scheduler.submit("lane", (2,), recorder.step("never"))
+        scheduler.submit("lane", 1, (0,), recorder.step("neighbour"))
+        scheduler.submit("lane", 1, (1,), fail)
+        scheduler.submit("lane", 1, (2,), recorder.step("never"))
         finishing = asyncio.ensure_future(scheduler.run())
         await let_everything_start()
         assert not finishing.done()
@@ -174,7 +197,7 @@ def test_a_run_that_was_stopped_before_its_first_step_raises_the_reason() -> Non
     async def main() -> None:
         scheduler = Scheduler({"lane": 1})
         scheduler.stop(KeyError("early"))
-        scheduler.submit("lane", (0,), Recorder().step(0))
+        scheduler.submit("lane", 1, (0,), Recorder().step(0))
         with pytest.raises(KeyError):
             await scheduler.run()
 
@@ -189,9 +212,9 @@ def test_steps_that_never_wait_still_let_the_loop_look_around() -> None:
         async def endless() -> None:
             nonlocal steps
             steps += 1
-            scheduler.submit("lane", (steps,), endless)
+            scheduler.submit("lane", 1, (steps,), endless)
 
-        scheduler.submit("lane", (0,), endless)
+        scheduler.submit("lane", 1, (0,), endless)
         asyncio.get_running_loop().call_later(0.05, scheduler.stop, KeyError("signal"))
         with pytest.raises(KeyError):
             await scheduler.run()
@@ -210,9 +233,9 @@ def test_a_chain_of_steps_longer_than_the_stack_is_deep_ends_well() -> None:
             nonlocal left
             left -= 1
             if left:
-                scheduler.submit("lane", (left,), step)
+                scheduler.submit("lane", 1, (left,), step)
 
-        scheduler.submit("lane", (0,), step)
+        scheduler.submit("lane", 1, (0,), step)
         await scheduler.run()
         assert left == 0
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from distill_build.models.base import ChatResponse, Limits, Model, ModelSettings
 from distill_build.models.limits import Gate
 from distill_build.models.openai_compatible import OpenAICompatible
-from distill_build.models.retry import RetryPolicy
+from distill_build.models.retry import RetryableError, RetryPolicy
 
 BODY = {"model": "m", "temperature": 1, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
 
@@ -26,15 +26,24 @@ def endpoint(base_url: str, gate: Gate, *, retries: int = 2, timeout_s: float = 
     return OpenAICompatible(settings(base_url, **fields), limits, gate, policy=policy, environment={})
 
 
+async def completed(
+    model: Model, body: Any = BODY, within: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> ChatResponse:
+    """What a request brings in the end; each attempt is made `within` a context."""
+    failed = 0
+    while True:
+        try:
+            async with model.slot(body) as slot:
+                with within():
+                    return await slot.send()
+        except RetryableError as failure:
+            failed += 1
+            await model.back_off(failure, failed)
+
+
 async def ask(model: Model, times: int = 1, body: Any = BODY) -> list[ChatResponse]:
     """What `times` equal requests at once bring."""
-    kept: list[ChatResponse] = []
-
-    async def keep(response: ChatResponse) -> None:
-        kept.append(response)
-
-    await asyncio.gather(*(model.complete(body, permit=nullcontext, keep=keep) for _ in range(times)))
-    return kept
+    return await asyncio.gather(*(completed(model, body) for _ in range(times)))
 
 
 def with_model(model_of: Callable[[], Model], use: Callable[[Model], Awaitable[Any]]) -> Any:

@@ -1,17 +1,17 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from distill_build.errors import BudgetExceededError, ConfigurationError, EndpointError
-from distill_build.models.base import ChatResponse, Limits, Model, ModelFailure
+from distill_build.models.base import Limits, Model, ModelFailure
 from distill_build.models.limits import Gate
 from distill_build.models.openai_compatible import OpenAICompatible
 from tests import server as scripted
-from tests.models.asking import BODY, ask, ask_once, endpoint, settings, with_model
+from tests.models.asking import BODY, ask, ask_once, completed, endpoint, settings, with_model
 from tests.server import Fault, ScriptedServer
 
 TWICE = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -157,11 +157,13 @@ def test_the_slot_is_held_until_the_response_is_kept() -> None:
         model = endpoint(server.base_url, gate)
         storing, stored = asyncio.Event(), asyncio.Event()
 
-        async def keep(_response: ChatResponse) -> None:
-            storing.set()
-            await stored.wait()
+        async def ask_and_store() -> None:
+            async with model.slot(BODY) as slot:
+                await slot.send()
+                storing.set()
+                await stored.wait()
 
-        first = asyncio.create_task(model.complete(BODY, permit=nullcontext, keep=keep))
+        first = asyncio.create_task(ask_and_store())
         second = asyncio.create_task(ask(model))
         await asyncio.wait_for(storing.wait(), 5)
         assert (gate.in_flight, model.in_flight, server.count) == (1, 0, 1)
@@ -230,66 +232,52 @@ def test_never_more_in_flight_than_the_gate_lets_in() -> None:
         assert server.max_in_flight == 7
 
 
-def test_permission_is_asked_before_every_request_and_may_be_refused() -> None:
-    asked: list[int] = []
-
-    def permit() -> AbstractContextManager[None]:
-        asked.append(1)
-        if len(asked) == 2:
-            raise BudgetExceededError("budget.calls=1 is spent")
-        return nullcontext()
-
-    async def keep(_response: ChatResponse) -> None:
-        raise AssertionError("nothing was to come")
-
-    with ScriptedServer(plan=[scripted.status(500)]) as server:
-        with pytest.raises(BudgetExceededError):
-            with_model(
-                lambda: endpoint(server.base_url, Gate(1)),
-                lambda model: model.complete(BODY, permit=permit, keep=keep),
-            )
-        assert server.count == 1
-
-
-def test_a_request_that_is_not_permitted_takes_no_place_in_the_pace() -> None:
+def test_a_slot_that_is_left_without_sending_takes_no_place_in_the_pace() -> None:
     """At one a minute, each place that was taken would be a minute's wait."""
-
-    def refuse() -> AbstractContextManager[None]:
-        raise BudgetExceededError("it is spent")
-
-    async def keep(_response: ChatResponse) -> None:
-        raise AssertionError("nothing was to come")
 
     async def use(model: Model) -> None:
         async with asyncio.timeout(20):
             for _ in range(3):
                 with pytest.raises(BudgetExceededError):
-                    await model.complete(BODY, permit=refuse, keep=keep)
+                    async with model.slot(BODY):
+                        raise BudgetExceededError("it is spent")
             assert len(await ask(model)) == 1
 
     with ScriptedServer() as server:
         with_model(lambda: endpoint(server.base_url, Gate(rpm=1, tpm=1)), use)
 
 
-def test_permission_lasts_until_the_response_is_kept_or_the_request_has_failed() -> None:
+def test_each_attempt_has_a_slot_of_its_own_which_is_held_as_long_as_what_is_done_within() -> None:
     told: list[str] = []
 
     @contextmanager
-    def permit() -> Iterator[None]:
+    def telling() -> Iterator[None]:
         told.append("entered")
         try:
             yield
         finally:
-            told.append("left")
+            told.append(f"left with {gate.in_flight}")
 
-    async def keep(_response: ChatResponse) -> None:
-        told.append("kept")
-
+    gate = Gate(1)
     with ScriptedServer(plan=[scripted.status(500)]) as server:
-        with_model(
-            lambda: endpoint(server.base_url, Gate(1)), lambda model: model.complete(BODY, permit=permit, keep=keep)
-        )
-    assert told == ["entered", "left", "entered", "kept", "left"]
+        with_model(lambda: endpoint(server.base_url, gate), lambda model: completed(model, within=telling))
+    assert told == ["entered", "left with 1", "entered", "left with 1"]
+    assert gate.in_flight == 0
+
+
+def test_the_pace_goes_by_what_was_used() -> None:
+    """A request that may use a hundred minutes' tokens and used none does not hold up the next."""
+
+    async def use(model: Model) -> None:
+        async with asyncio.timeout(20):
+            for _ in range(2):
+                async with model.slot({**BODY, "limit": 100_000}) as slot:
+                    await slot.send()
+                    slot.used(0)
+
+    with ScriptedServer() as server:
+        with_model(lambda: endpoint(server.base_url, Gate(tpm=1000), max_tokens_field="limit"), use)
+        assert server.count == 2
 
 
 def test_a_cancelled_request_frees_its_slot() -> None:

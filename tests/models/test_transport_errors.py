@@ -3,12 +3,11 @@ from types import ModuleType
 
 import aiohttp
 import aiohttp.client_exceptions
-import httpx
 import pytest
 
 from distill_build.models.transport_errors import MEANINGS, translated
 
-MODULES = (httpx, aiohttp, aiohttp.client_exceptions)
+MODULES = (aiohttp, aiohttp.client_exceptions)
 
 
 def exceptions_of(module: ModuleType) -> set[str]:
@@ -17,9 +16,7 @@ def exceptions_of(module: ModuleType) -> set[str]:
     return {
         cls.__name__
         for cls in shown
-        if issubclass(cls, Exception)
-        and not issubclass(cls, Warning)
-        and cls.__module__.startswith(("httpx", "aiohttp"))
+        if issubclass(cls, Exception) and not issubclass(cls, Warning) and cls.__module__.startswith("aiohttp")
     }
 
 
@@ -29,14 +26,6 @@ def test_every_exception_of_the_libraries_has_a_meaning(module: ModuleType) -> N
     assert exceptions_of(module) - known_elsewhere - MEANINGS.keys() == set()
 
 
-def test_the_wrapped_exception_decides() -> None:
-    error = httpx.ConnectTimeout("misleading")
-    error.__cause__ = aiohttp.ServerDisconnectedError()
-    failure = translated(error, 1.0)
-    assert failure is not None
-    assert (failure.cause, failure.unreachable) == ("connection", False)
-
-
 def test_a_bug_is_not_a_failure() -> None:
-    assert translated(httpx.ResponseNotRead(), 1.0) is None
+    assert translated(aiohttp.InvalidURL("http://"), 1.0) is None
     assert translated(KeyError("x"), 1.0) is None

@@ -1,19 +1,42 @@
-"""What a model call comes to, and what the store says of it.
+"""What a model call is, what it comes to, and what the store says of it.
 
 A call has attempts: 0 is the request, 1… are re-asks. Stored attempts that could not be accepted are judged again,
 since the reader of replies may have learned something.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.entry import Accepted, Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError
-from distill_build.replies.parse import Rejection
-from distill_build.stages.held_responses import HeldResponses
-from distill_build.stages.recipe import Call
+from distill_build.records import JsonObject, Path
+from distill_build.replies.reply import Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a model, ready to be looked up or sent.
+
+    `path` is the place it works for, topic first; `role` names the model that is asked. `read` turns a raw response, or
+    the `Reply` that was read from one, into a JSON value to keep, or says why it cannot stand. `body` is what attempt 0
+    sends.
+    """
+
+    stage: str
+    path: Path
+    key: str
+    manifest: JsonObject
+    read: Callable[[Any], "Rejection | Any"]
+    role: str
+
+    @property
+    def body(self) -> JsonObject:
+        body: JsonObject = self.manifest["body"]
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +76,11 @@ Absent = Callable[[Call], Failed]
 HALTED = Failed("stopped", 0, "the build was stopped before this was asked: see its last message")
 
 
+def derived_seed(seed: int, sample: int, attempt: int) -> int:
+    """The seed that an endpoint gets: one of its own for each sample and attempt, 31 bits."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{sample}:{attempt}".encode()).digest()[:4], "big") >> 1
+
+
 def look_up(store: Responses, call: Call) -> Entry | None:
     """What is stored for `call`. Raises CorruptEntryError with the way to mend it."""
     try:
@@ -64,15 +92,15 @@ def look_up(store: Responses, call: Call) -> Entry | None:
         ) from error
 
 
-def standing(call: Call, entry: Entry | None, held: HeldResponses) -> Accepted | None:
-    """What counts for `call` among its stored attempts: the held one, the accepted one, the first that can be read."""
+def standing(call: Call, entry: Entry | None, pinned: PinnedResponses) -> Accepted | None:
+    """What counts for `call` among its stored attempts: the pinned one, the accepted, or the first that can be read."""
     if entry is None:
         return None
-    if (place := held.place(entry)) is not None:
+    if (place := pinned.place(entry)) is not None:
         value = call.read(entry.attempts[place].response)
         if not isinstance(value, Rejection):
             if entry.accepted is not None:
-                held.others.add(entry.key)
+                pinned.others.add(entry.key)
             return Accepted(place, value)
     if entry.accepted is not None:
         return entry.accepted

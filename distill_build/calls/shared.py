@@ -3,43 +3,16 @@
 A build by itself is the case of one.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from distill_build.calls.budget import Halt, Spending
+from distill_build.calls.caller import CallStates
 from distill_build.engine.scheduler import Scheduler
 from distill_build.errors import BudgetExceededError, DistillError, StoppedError
 from distill_build.models.base import Limits, ModelSettings
 from distill_build.models.factory import Models
 from distill_build.settings import Budget
-from distill_build.stages.budget import Halt, Spending
-
-
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """What a response has cost, and those before it in vain: tokens, and US dollars where prices were known."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    usd: float | None
-
-
-@dataclass(slots=True)
-class Calls:
-    """What is known of calls by their keys.
-
-    `flights` are under way, and `failed` are not tried again. `displaced` are those whose accepted reply gave way to a
-    new one, `unrenewed` those that were asked anew in vain, so that what stood before still does. `paid` notes what
-    every response has cost that is used, by call and response; None where nobody wants to know.
-    """
-
-    flights: dict[str, "asyncio.Future[Any]"] = field(default_factory=dict)
-    failed: dict[str, Any] = field(default_factory=dict)
-    displaced: set[str] = field(default_factory=set)
-    unrenewed: set[str] = field(default_factory=set)
-    paid: dict[tuple[str, str], Paid] | None = None
 
 
 class Shared:
@@ -52,13 +25,13 @@ class Shared:
         log_dir: Path | None,
         *,
         builds: int = 1,
-        calls: Calls | None = None,
+        states: CallStates | None = None,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`roles` are those of all builds, each under a name of its own: see `Models`. `note` is for the person."""
         self.models = Models(roles, log_dir)
         self.spending = Spending(budget)
-        self.calls = calls or Calls()
+        self.states = states or CallStates()
         self.reason: StoppedError | None = None
         self._note = note
         self._waiting_told = False

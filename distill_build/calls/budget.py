@@ -8,18 +8,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distill_build.errors import BudgetExceededError, FailureCapError, StoppedError
-from distill_build.settings import Budget, Stage
+from distill_build.settings import Budget
 
 HOPELESS_ITEMS = 50
 """A stage whose first so many items all fail stops the build, whatever --keep-going says."""
 
 
 class Halt:
-    """Whether models may still be asked, and if not, why. `on_halt` is called once, when the first cap is reached."""
+    """Whether models may still be asked, and if not, why. `on_halt` is called once, when the first cap is reached.
+
+    `ended` says that an error has ended the build.
+    """
 
     def __init__(self, on_halt: Callable[[], None]) -> None:
         self._on_halt = on_halt
         self.reason: StoppedError | None = None
+        self.ended = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether models may not be asked any more."""
+        return self.ended or self.reason is not None
+
+    def end(self) -> None:
+        """Nothing more is sent, though it may wait for its turn already."""
+        self.ended = True
 
     def because(self, reason: StoppedError) -> None:
         """Ends the asking. The first reason stands."""
@@ -66,13 +79,13 @@ class FailureCap:
         self._keep_going = keep_going
         self._halt = halt
         self._failures = failures
-        self._failed: dict[Stage, int] = {}
-        self._succeeded: set[Stage] = set()
+        self._failed: dict[str, int] = {}
+        self._succeeded: set[str] = set()
 
-    def succeeded(self, stage: Stage) -> None:
+    def succeeded(self, stage: str) -> None:
         self._succeeded.add(stage)
 
-    def failed(self, stage: Stage, cause: str, detail: str) -> None:
+    def failed(self, stage: str, cause: str, detail: str) -> None:
         if self._halt.reason is not None or cause == NOT_ASKED:
             return
         self._failed[stage] = self._failed.get(stage, 0) + 1

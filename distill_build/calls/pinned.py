@@ -1,21 +1,37 @@
-"""Which response to a call counts for one dataset: the one that it holds, whatever else stands in the cache.
+"""Which response to a call counts for one dataset: the one that it is pinned to, whatever else stands in the cache.
 
 A call has several responses where it was asked for anew (--rebuild), or where two machines had asked. One of them
 stands, for everybody; but a dataset that was made from another one keeps that, until its own --rebuild names it. So
 does a build that is held to a lock: what the lock says can be made as long as the cache holds the responses.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
 
-from distill_build.artefact_rows import SourcesRow
 from distill_build.engine.entry import Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError
+from distill_build.records import Source
+
+
+Renewed = Mapping[str, Collection[str]]
+"""Id of a tag, or the topic's text → the stages whose calls below it a --rebuild was asking anew."""
+
+
+class Sourced(Protocol):
+    """A row that says what it was read from."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def calls(self) -> Mapping[str, Iterable[Source]]: ...
 
 
 @dataclass(slots=True)
-class HeldResponses:
+class PinnedResponses:
     """`responses` maps keys of calls to digests of responses; `others` are calls for which one was used in place of
     another one that stands.
 
@@ -28,23 +44,22 @@ class HeldResponses:
     renewed: set[str] = field(default_factory=set)
     since: str = ""
 
-    def add(self, rows: Iterable[SourcesRow], renewed: Set[str] = frozenset()) -> None:
-        """Holds what items were read from, but for calls that are known already.
-
-        `renewed` are ids of tags below which a --rebuild was asking anew.
-        """
+    def add(self, rows: Iterable[Sourced], renewed: Renewed = MappingProxyType({})) -> None:
+        """Pins what items were read from, but for calls that are known already."""
         for row in rows:
-            for key, response in row.responses:
-                self.responses.setdefault(key, response)
-            if row.id in renewed:
-                self.renewed.update(key for key, _ in row.responses)
+            stages = renewed.get(row.id, ())
+            for stage, sources in row.calls.items():
+                for key, response in sources:
+                    self.responses.setdefault(key, response)
+                if stage in stages:
+                    self.renewed.update(key for key, _ in sources)
 
     def place(self, entry: Entry) -> int | None:
-        """Where the held response lies among the attempts of `entry`; None where what stands counts."""
-        held = self.responses.get(entry.key)
-        if held is None or held == entry.response or self._is_renewed(entry):
+        """Where the pinned response lies among the attempts of `entry`; None where what stands counts."""
+        pinned = self.responses.get(entry.key)
+        if pinned is None or pinned == entry.response or self._is_renewed(entry):
             return None
-        return next((place for place, attempt in enumerate(entry.attempts) if attempt.digest == held), None)
+        return next((place for place, attempt in enumerate(entry.attempts) if attempt.digest == pinned), None)
 
     def displaced(self, key: str) -> None:
         """The call was asked for anew here, so what stands counts from now on."""
@@ -52,7 +67,7 @@ class HeldResponses:
         self.others.discard(key)
 
     def differ(self, store: Responses) -> bool:
-        """Whether another response stands for any call that is held, of this build's items or not."""
+        """Whether another response stands for any call that is pinned, of this build's items or not."""
         return bool(self.others) or any(self._is_other(key, store) for key in self.responses)
 
     def _is_other(self, key: str, store: Responses) -> bool:

@@ -1,0 +1,205 @@
+"""From a call to its result: what the store holds, what another step is asking for already, or what a model answers."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from distill_build.calls.attempt import Judged, ResponseCost, Route, StageCounts, cost_of, next_request
+from distill_build.calls.budget import Halt
+from distill_build.calls.call import HALTED, Absent, Call, Failed, Made, Result, look_up, standing
+from distill_build.calls.executors import Executor
+from distill_build.calls.pinned import PinnedResponses
+from distill_build.engine.entry import Accepted, Entry
+from distill_build.engine.reading import Responses
+from distill_build.engine.store import Store
+from distill_build.errors import BudgetExceededError, CorruptEntryError, EndpointError, InterruptedBuildError
+from distill_build.models.base import ModelFailure
+from distill_build.records import Source
+from distill_build.replies.reply import Rejection
+
+
+@dataclass(slots=True)
+class CallStates:
+    """What is known of calls by their keys, in all builds that run side by side.
+
+    `in_flight` are being asked for (single flight), and `failed` are not tried again. `displaced` are those whose
+    accepted reply gave way to a new one, `asked_in_vain` those that were asked anew and whose old reply still stands.
+    `costs` notes what every response has cost that is used; None where nobody wants to know.
+    """
+
+    in_flight: "dict[str, asyncio.Future[Result]]" = field(default_factory=dict)
+    failed: dict[str, Failed] = field(default_factory=dict)
+    displaced: set[str] = field(default_factory=set)
+    asked_in_vain: set[str] = field(default_factory=set)
+    costs: dict[Source, ResponseCost] | None = None
+
+
+class Caller:
+    """Asks models for what the store does not hold. Equal calls that are under way at once are sent once."""
+
+    def __init__(
+        self,
+        store: Responses,
+        executor: Executor | None,
+        routes: Mapping[str, Route],
+        pinned: PinnedResponses,
+        counts: Mapping[str, StageCounts],
+        *,
+        states: CallStates,
+        anew: Callable[[Call], bool],
+        absent: Absent | None,
+        halt: Halt,
+    ) -> None:
+        """`routes` are by role, `counts` by stage; `states` may be shared with builds that run side by side.
+
+        `anew` says which calls are to be asked again though they stand (--rebuild), `absent` what becomes of calls
+        that are not stored where nothing may be asked; None where models are asked, and then there is an `executor`.
+
+        `failed` are the keys of calls that could not be made.
+        """
+        self._store = store
+        self._executor = executor
+        self._routes = routes
+        self._pinned = pinned
+        self._counts = counts
+        self._states = states
+        self._anew = anew
+        self._absent = absent
+        self._halt = halt
+        self.failed: set[str] = set()
+        self._asking: set[str] = set()
+
+    def asks_no_more_anew(self) -> None:
+        """From now on what stands is taken as it stands."""
+        self._anew = lambda _: False
+
+    async def __call__(self, call: Call) -> Result:
+        """What becomes of a call: made, or failed."""
+        result = await self._result(call)
+        if isinstance(result, Failed) and result is not HALTED:
+            self.failed.add(call.key)
+        else:
+            self.failed.discard(call.key)
+        return result
+
+    async def _result(self, call: Call) -> Result:
+        states, key = self._states, call.key
+        while (flight := states.in_flight.get(key)) is not None:
+            own = key in self._asking
+            joined = await asyncio.shield(flight)
+            if joined is not HALTED or self._halt.reason is not None:
+                self._counts[call.stage].found += isinstance(joined, Made) and not own
+                return joined  # else another build, which asked for it, was stopped, and this one was not
+        if (failed := states.failed.get(key)) is not None:
+            return failed
+        entry = self._look_up(call)
+        accepted = standing(call, entry, self._pinned)
+        if accepted is None:
+            return await self._ask(call, entry)
+        if self._asks_anew(call):
+            renewed = await self._ask(call, entry)
+            return renewed if isinstance(renewed, Made) else self._stands(call, self._made(call, entry, accepted))
+        if entry is not None and entry.accepted is None:  # an attempt that could not be read when it came
+            await self._accept(call, accepted)
+        self._counts[call.stage].found += 1
+        return self._made(call, entry, accepted)
+
+    async def _accept(self, call: Call, accepted: Accepted) -> None:
+        """Keeps what could be read of a stored attempt only now; on a read-only disk each build reads it again."""
+        if isinstance(self._store, Store):
+            await self._store.put(Entry(call.key, call.manifest, (), accepted), displace=False)
+
+    def _asks_anew(self, call: Call) -> bool:
+        return (
+            self._anew(call) and call.key not in self._states.displaced and call.key not in self._states.asked_in_vain
+        )
+
+    def _stands(self, call: Call, made: Made) -> Made:
+        """What was asked anew in vain. It is no failure: the item is there."""
+        self._states.failed.pop(call.key, None)
+        self._states.asked_in_vain.add(call.key)
+        return made
+
+    def _look_up(self, call: Call) -> Entry | None:
+        try:
+            return look_up(self._store, call)
+        except CorruptEntryError:
+            if self._anew(call):
+                return None
+            raise
+
+    async def _ask(self, call: Call, entry: Entry | None) -> Result:
+        """Asks, while others who want the same call wait for this one."""
+        if self._halt.reason is not None:
+            return HALTED
+        if self._absent is not None:
+            return self._absent(call)
+        if self._halt.ended:
+            raise InterruptedBuildError("the build ended before this was asked")
+        flight: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._states.in_flight[call.key] = flight
+        self._asking.add(call.key)
+        try:
+            result = await self._answer(call, entry)
+        except InterruptedBuildError:
+            flight.set_result(HALTED)
+            raise
+        except BaseException as error:
+            flight.set_exception(error)
+            flight.exception()  # nobody may be waiting for it
+            raise
+        finally:
+            del self._states.in_flight[call.key]
+            self._asking.discard(call.key)
+        flight.set_result(result)
+        if isinstance(result, Failed):
+            if result is not HALTED:
+                self._states.failed[call.key] = result
+        elif entry is not None and entry.accepted is not None:
+            self._states.displaced.add(call.key)
+            self._pinned.displaced(call.key)
+        return result
+
+    async def _answer(self, call: Call, entry: Entry | None) -> Made | Failed:
+        """One attempt after the other, until one is accepted or this build's re-asks are used up."""
+        assert self._executor is not None, "nothing is asked where nothing can be stored"  # noqa: S101
+        route = self._routes[call.role]
+        last = Rejection("empty", "nothing was asked")
+        for turn in range(1 + route.reasks):
+            request = next_request(call, route, entry, displaces=self._anew(call), first=turn == 0)
+            try:
+                judged = await self._executor.execute(request)
+            except ModelFailure as failure:
+                if failure.cause == "stopped" and self._halt.reason is None:
+                    raise InterruptedBuildError("the build ended while this waited for its turn") from failure
+                return HALTED if failure.cause == "stopped" else Failed(failure.cause, turn + 1, failure.detail)
+            except EndpointError as error:
+                raise self._of_role(call.role, error) from error
+            except BudgetExceededError as reached:
+                self._halt.because(reached)
+                return HALTED
+            if isinstance(judged.verdict, Accepted):
+                self._count(call, judged)
+                return self._made(call, judged.entry, judged.verdict, asked=not judged.overtaken)
+            entry, last = judged.entry, judged.verdict
+        return Failed(last.cause, 1 + route.reasks, last.detail)
+
+    def _count(self, call: Call, judged: Judged) -> None:
+        counts = self._counts[call.stage]
+        if judged.overtaken:
+            counts.found += 1
+        else:
+            counts.answered += 1
+
+    def _of_role(self, role: str, error: EndpointError) -> EndpointError:
+        """The error with the role whose settings it speaks of, where the roles have models of their own."""
+        if len({route.name for route in self._routes.values()}) == 1:
+            return error
+        return EndpointError(f"{error} (this is the {role}'s model: where model.… is named, set {role}.…)")
+
+    def _made(self, call: Call, entry: Entry | None, accepted: Accepted, *, asked: bool = False) -> Made:
+        assert entry is not None, "what stands was read from an entry"  # noqa: S101
+        response = entry.attempts[accepted.place].digest
+        if self._states.costs is not None:
+            self._states.costs[call.key, response] = cost_of(entry, accepted.place)
+        return Made(accepted.value, response, asked)
