@@ -16,6 +16,8 @@ from functools import partial
 from typing import Protocol
 
 from distill_build.builds.nodes import Node, Outcome, Rows, Unit, topic_node, walk
+from distill_build.calls.budget import FailureCap
+from distill_build.calls.call import Ask, Failed, Made, Unasked
 from distill_build.dataset.unit import DROPPED_BEFORE, KEPT, Row, Sight, Verdict, View, restored
 from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
@@ -24,8 +26,6 @@ from distill_build.prompting.expressions import EvaluationError
 from distill_build.records import Failure, JsonObject
 from distill_build.stages.all import Stages
 from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage, Stage, TransformStage
-from distill_build.calls.budget import FailureCap
-from distill_build.calls.call import Ask, Failed, Made, Unasked
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
 from distill_build.stages.tally import Tally
@@ -266,7 +266,9 @@ class Walk:
                 self._held -= unit.leave()
         judge = transform.judge()
         found: list[dict[str, Verdict]] = [{} for _ in units]
-        ranked = ((place, number, key, measure) for number, unit in enumerate(units) for place, key, measure in unit.measures)
+        ranked = (
+            (place, number, key, measure) for number, unit in enumerate(units) for place, key, measure in unit.measures
+        )
         for _, number, key, measure in sorted(ranked, key=lambda each: each[:2]):
             verdict = judge.verdict(key, measure)
             if verdict != KEPT:

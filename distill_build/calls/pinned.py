@@ -15,7 +15,6 @@ from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError
 from distill_build.records import Source
 
-
 Renewed = Mapping[str, Collection[str]]
 """Id of a tag, or the topic's text → the stages whose calls below it a --rebuild was asking anew."""
 

@@ -6,7 +6,7 @@ word again, log probabilities. Knows nothing of HTTP. What replies mean is in `f
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distill_build.models.base import JsonObject, ModelSettings
+from distill_build.models.base import ModelSettings
 from distill_build.models.probe import Outcome
-from distill_build.records import number_of
+from distill_build.records import JsonObject, number_of
 from distill_build.replies.parse import ListReading, Rejection, parse_items, read_reply, read_usage, visible
 
 TINY = 48

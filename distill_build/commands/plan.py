@@ -9,7 +9,7 @@ from distill_build.console import open_console, plan_table
 from distill_build.options import Options
 from distill_build.settings import Settings
 from distill_build.stages.freshness import current_state
-from distill_build.stages.plan import Plan, StagePlan, price
+from distill_build.stages.plan import Plan, plan_of_state
 from distill_build.stages.session import Session
 
 
@@ -42,8 +42,7 @@ def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> 
 
     state = current_state(session, options.until)
     if state is not None:
-        stages = {stage: StagePlan(cached=state.requests.get(stage, 0)) for stage in state.graph.names}
-        return price(session.settings, stages, Figures(session.cache_dir), lambda _: 0.0)
+        return plan_of_state(session.stages, state, Figures(session.cache_dir))
     return asyncio.run(_walk(session, options, note))
 
 

@@ -11,8 +11,7 @@ from distill_build.console.sweep_table import NOTHING, Column, SweepTable, calle
 from distill_build.console.words import duration, money, rough_duration, rough_money, tokens
 from distill_build.graph import in_order
 from distill_build.records import number_of, short
-from distill_build.settings import Budget
-from distill_build.settings import graph_of
+from distill_build.settings import Budget, graph_of
 
 if TYPE_CHECKING:
     from distill_build.stages.plan import Plan

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_build.errors import ConfigurationError
-from distill_build.graph import Graph, Shape
+from distill_build.graph import Shape
 from distill_build.prompting.prompts import Prompts, TemplateVariables
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading

@@ -6,6 +6,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 
+from distill_build.builds.nodes import Node
+from distill_build.builds.walk import Sink, Walk
+from distill_build.calls.attempt import Recorder, Route, StageCounts
+from distill_build.calls.budget import FailureCap
+from distill_build.calls.call import Absent, Call, Failed
+from distill_build.calls.caller import Caller
+from distill_build.calls.executors.online import OnlineExecutor
+from distill_build.calls.shared import Shared
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
@@ -13,24 +21,16 @@ from distill_build.engine.store import Store
 from distill_build.errors import InterruptedBuildError, StorageError
 from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelSettings
 from distill_build.models.factory import place_of
-from distill_build.calls.attempt import Recorder, Route, StageCounts
-from distill_build.calls.caller import Caller
-from distill_build.calls.executors.online import OnlineExecutor
-from distill_build.prompting.prompts import REASK
-from distill_build.builds.nodes import Node
-from distill_build.builds.walk import Sink, Walk
 from distill_build.options import Options
+from distill_build.prompting.prompts import REASK
 from distill_build.settings import Settings
 from distill_build.stages import base
 from distill_build.stages.basis import Basis
 from distill_build.stages.chain import Chain
-from distill_build.calls.budget import FailureCap
-from distill_build.calls.call import Absent, Call, Failed
 from distill_build.stages.dataset import FAILURES
 from distill_build.stages.locked import not_stored
 from distill_build.stages.plan import Plan
 from distill_build.stages.session import Session
-from distill_build.calls.shared import Shared
 from distill_build.stages.tally import Tally
 
 WINDOW_FACTOR, WINDOW_EXTRA = 2, 8

@@ -168,7 +168,7 @@ class _Copy:
         self._spool = spool
         self._old = old
         self._stack = stack
-        self._open: dict[bool, BinaryIO | None] = {True: None, False: None}
+        self._open: dict[bool, BinaryIO] = {}
 
     def to(self, writer: ArtefactWriter, rows: Rows) -> Rows:
         """Copies rows behind what is written; returns where they lie now."""
@@ -178,10 +178,12 @@ class _Copy:
         return Rows(True, start, rows.length, rows.count)
 
     def _source(self, *, kept: bool) -> BinaryIO:
-        if self._open[kept] is None:
+        file = self._open.get(kept)
+        if file is None:
             assert kept or self._spool is not None, "rows that are not kept were spooled"  # noqa: S101
-            self._open[kept] = self._stack.enter_context(self._old.open("rb") if kept else self._spool.reader())
-        return self._open[kept]
+            opened = self._spool.reader() if self._spool is not None and not kept else self._old.open("rb")
+            file = self._open[kept] = self._stack.enter_context(opened)
+        return file
 
 
 def failure_rows(root: Node) -> Iterator[JsonObject]:

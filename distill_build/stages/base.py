@@ -22,9 +22,9 @@ from distill_build.stages.declared import counted_by
 from distill_build.stages.recipe import Recipe
 
 if TYPE_CHECKING:  # a build with nothing to do reads no reply and renders no prompt
+    from distill_build.calls.call import Call
     from distill_build.prompting.expressions import Expression
     from distill_build.replies.parse import Rejection
-    from distill_build.calls.call import Call
 
 Weights = Callable[[str, ModelSettings], str | None]
 """A role and its model → the digest of its weights file, None for a model behind an address."""
@@ -297,7 +297,9 @@ class MapStage(Asking):
 
     def typical_call(self) -> "Call":
         path = (self.build.topic,) * (self.build.depth + 1)
-        return self._call(path, [{"role": "user", "content": "What is " + " ".join(["word"] * 15) + "?"}], 0, self.first)
+        return self._call(
+            path, [{"role": "user", "content": "What is " + " ".join(["word"] * 15) + "?"}], 0, self.first
+        )
 
     def identity(self) -> JsonObject:
         return super().identity() | self.own("schema", "system_prompt") | {"after": self.shape.after}
@@ -411,9 +413,7 @@ def read_result(raw: Any, schema: ObjectSchema | None) -> "Rejection | JsonObjec
     }
 
 
-def evaluated(
-    expressions: "Mapping[str, Expression]", place: Place, row: JsonObject, others: JsonObject
-) -> JsonObject:
+def evaluated(expressions: "Mapping[str, Expression]", place: Place, row: JsonObject, others: JsonObject) -> JsonObject:
     """The values of expressions by name. Raises EvaluationError."""
     topic, path = place.path[0], list(place.path)
     return {name: expression.evaluate(row, others, topic, path) for name, expression in expressions.items()}

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from distill_build.artefact_rows import TagRow, read_rows
 from distill_build.builds.nodes import Outcome
+from distill_build.calls.pinned import PinnedResponses
 from distill_build.errors import CorruptEntryError
 from distill_build.graph import Graph
 from distill_build.options import Options
 from distill_build.stages.assembly import Kept
 from distill_build.stages.dataset import SOURCES, Dataset, State
-from distill_build.calls.pinned import PinnedResponses
 from distill_build.stages.locked import Locked, locked_of
 from distill_build.stages.session import Rebuild, Session
 from distill_build.stages.used_responses import Sources, sources_of
@@ -36,7 +36,11 @@ class Basis:
 
 def basis_of(session: Session, options: Options) -> Basis:
     """What a build goes by now. Raises DifferenceError for a lock that cannot be gone by."""
-    locked, generation, state = locked_of(session.dataset, options), session.directory.generation(), session.dataset.state()
+    locked, generation, state = (
+        locked_of(session.dataset, options),
+        session.directory.generation(),
+        session.dataset.state(),
+    )
     version = locked.lock.version if locked is not None else None
     held = _held_by_folder(session, state) if version is None else _held_by_version(session, version)
     # What is recalled is not looked up, so nobody would learn that it holds others.

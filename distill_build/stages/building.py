@@ -23,8 +23,8 @@ from distill_build.stages.assembly import UnitRows
 from distill_build.stages.basis import basis_of
 from distill_build.stages.figures import Figures
 from distill_build.stages.finishing import Finish
-from distill_build.stages.plan import Plan
 from distill_build.stages.outlook import NoNeeds
+from distill_build.stages.plan import Plan
 from distill_build.stages.planning import PlanRows, make_plan
 from distill_build.stages.remarks import remarks
 from distill_build.stages.replacement import new_files

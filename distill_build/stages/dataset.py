@@ -20,11 +20,11 @@ from typing import TypeVar
 import msgspec
 
 from distill_build.artefact_rows import SourcesRow, read_rows
+from distill_build.builds.nodes import Outcome, Rows
 from distill_build.engine.artefacts import FileState, open_file, sync
 from distill_build.engine.manifest import digest
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
-from distill_build.builds.nodes import Outcome, Rows
 from distill_build.versions.lockfile import LOCK, sound_lock
 
 FAILURES = "failures.jsonl"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from distill_build.graph import Graph, Shape
 from distill_build.settings import Settings, StageSettings, graph_of, leaf_count
 
+
 @dataclass(frozen=True, slots=True)
 class Declared:
     """The shape of a build. `breadth` is as typed: one number, or one a level.

@@ -175,7 +175,9 @@ class Finish:
             generation=basis.generation,
             cache_dir=session.dataset.note_cache(session.cache_dir),
             counts={name: tally[name].made if name in graph else 0 for name in session.stages.graph.names},
-            requests={stage.name: tally[stage.name].cached + tally[stage.name].answered for stage in session.stages.asking},
+            requests={
+                stage.name: tally[stage.name].cached + tally[stage.name].answered for stage in session.stages.asking
+            },
             spared={name: tally[name].spared for name in graph.names if tally[name].spared},
             dropped={name: dict(tally[name].why) for name in graph.names if tally[name].dropped},
             outputs=dict(outputs),

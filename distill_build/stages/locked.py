@@ -8,15 +8,14 @@ from pathlib import Path
 import msgspec
 
 from distill_build.artefact_rows import SourcesRow, TagRow, read_rows
+from distill_build.calls.budget import NOT_ASKED
+from distill_build.calls.call import Call, Failed
 from distill_build.errors import CorruptEntryError, DifferenceError, MissingCallError
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
-from distill_build.calls.budget import NOT_ASKED
-from distill_build.calls.call import Failed
 from distill_build.stages.causes import causes_between, recipe_of, until_cause
 from distill_build.stages.dataset import FAILURES, SOURCES, Dataset, State
 from distill_build.stages.plan import Plan
-from distill_build.stages.recipe import Call
 from distill_build.stages.session import Session
 from distill_build.stages.setting_wording import listed, said
 from distill_build.stages.used_responses import sources_of

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from distill_build.builds.nodes import Node
+from distill_build.calls.call import Call, Made, Result, Unasked, look_up, standing
+from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.reading import Responses
 from distill_build.graph import Graph
+from distill_build.models.completion import estimated_tokens
 from distill_build.stages.all import Stages
 from distill_build.stages.base import Asking, ListStage, MapStage
-from distill_build.calls.call import Call, Made, Result, Unasked, look_up, standing
 from distill_build.stages.chain import Chain
-from distill_build.models.completion import estimated_tokens
-from distill_build.calls.pinned import PinnedResponses
 from distill_build.stages.plan import StagePlan
 
 Corner = tuple[str, ...]

@@ -9,6 +9,7 @@ from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings
 from distill_build.stages.all import Stages
 from distill_build.stages.base import Asking, ListStage
+from distill_build.stages.dataset import State
 from distill_build.stages.figures import Figures
 
 
@@ -124,6 +125,14 @@ def price(
             _seconds(stages.settings, model, counts.calls, per_call.seconds),
         )
     return Plan(plans, costs, dict(dropped))
+
+
+def plan_of_state(stages: Stages, state: State, figures: Figures) -> Plan:
+    """The plan of a build that would leave everything as `state` says."""
+    plans = {stage.name: StagePlan(cached=state.requests.get(stage.name, 0)) for stage in stages.asking}
+    return price(
+        stages, plans, figures, lambda _: 0.0, {name: sum(why.values()) for name, why in state.dropped.items()}
+    )
 
 
 def items_of(stage: Asking) -> int:

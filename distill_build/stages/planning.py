@@ -2,14 +2,14 @@
 
 from distill_build.builds.nodes import Outcome, Unit
 from distill_build.builds.walk import Walk
+from distill_build.calls.budget import FailureCap, Halt
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
+from distill_build.models.completion import estimated_tokens
 from distill_build.stages.assembly import UnitRows
 from distill_build.stages.basis import Basis
-from distill_build.calls.budget import FailureCap, Halt
 from distill_build.stages.course import course_of
 from distill_build.stages.dataset import FAILURES
-from distill_build.models.completion import estimated_tokens
 from distill_build.stages.figures import Figures
 from distill_build.stages.outlook import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.stages.plan import Plan, StagePlan, price
@@ -56,7 +56,9 @@ class PlanRows(UnitRows):
 
     def __init__(self, session: Session, basis: Basis, until: str, needs: Needs) -> None:
         graph, course = session.stages.graph, course_of(session.stages, until)
-        judged = {after for each in course if each.judged is not None and (after := graph[each.judged].after) is not None}
+        judged = {
+            after for each in course if each.judged is not None and (after := graph[each.judged].after) is not None
+        }
         super().__init__(graph, basis.kept, None, frozenset(judged.union(*(each.loaded for each in course))))
         self._needs = needs
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from distill_build.artefact_rows import Identified, Placed, SourcesRow, list_text, read_rows, read_rows_with_lines
+from distill_build.calls.call import derived_seed
 from distill_build.engine.entry import Attempt, Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
@@ -20,7 +21,6 @@ from distill_build.records import JsonObject, Path, Source, Usage
 from distill_build.replies.parse import Rejection, read_usage
 from distill_build.stages.all import reader_of
 from distill_build.stages.dataset import SOURCES, Dataset
-from distill_build.calls.call import derived_seed
 
 ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"
 """Verdicts beside a rejection's cause: the item was read from it; it stands in the cache since; another one stands."""

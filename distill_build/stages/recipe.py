@@ -7,13 +7,12 @@ reaches the model cannot be forgotten in the key. Knows nothing of stores, sched
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from distill_build.calls.call import Call, derived_seed
 from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
-from distill_build.calls.call import Call, derived_seed
 
 if TYPE_CHECKING:
-    from distill_build.prompting.prompts import Prompts  # brings jinja2
     from distill_build.replies.parse import Rejection
 
 IDENTITY = {

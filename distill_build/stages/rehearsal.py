@@ -7,12 +7,12 @@ import asyncio
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from distill_build.builds.nodes import Node
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
 from distill_build.errors import StorageError, unusable
 from distill_build.options import Options
 from distill_build.stages.asking import Asking
-from distill_build.builds.nodes import Node
 from distill_build.stages.assembly import UnitRows
 from distill_build.stages.basis import basis_of
 from distill_build.stages.finishing import Finish

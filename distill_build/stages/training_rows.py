@@ -27,7 +27,7 @@ COLUMNS = ("question", "reasoning", "answer")
 def exported_stage(graph: Graph, recipe: JsonObject) -> Shape | None:
     """The stage whose rows feed the exports; None where there is none, and nothing to export."""
     name = _export_of(recipe).get("stage")
-    return graph[name] if name in graph else None
+    return graph[name] if name is not None and name in graph else None
 
 
 def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -> Iterator[TrainingRow]:
@@ -77,11 +77,15 @@ def _text(value: Any) -> str:
 def _required(line: JsonObject, texts: Mapping[str, Any], column: str) -> str:
     """A text that every training row has. Raises StorageError for a row without it."""
     if texts[column] is None:
-        raise StorageError(f"{line['id']} cannot be exported: its {column} is null. Set the stage's export right, and build")
+        raise StorageError(
+            f"{line['id']} cannot be exported: its {column} is null. Set the stage's export right, and build"
+        )
     return _text(texts[column])
 
 
-def _joined(place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str]) -> Iterator[TrainingRow]:
+def _joined(
+    place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str]
+) -> Iterator[TrainingRow]:
     names = [each.name for each in graph if each.kind != "transform"]
     expressions = {
         column: compile_expression(source, f"stage.{shape.name}.export.{column}", list(graph.names), shape.name)

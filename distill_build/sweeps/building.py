@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from distill_build.calls.caller import CallStates
+from distill_build.calls.shared import Shared
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.lock import LockHeldError
 from distill_build.engine.reading import Responses
@@ -33,8 +35,6 @@ from distill_build.stages.locked import locked_of
 from distill_build.stages.plan import Plan
 from distill_build.stages.replacement import new_files, only_run_at_once
 from distill_build.stages.report import Report, Watcher, expected_items
-from distill_build.calls.caller import CallStates
-from distill_build.calls.shared import Shared
 from distill_build.stages.versioning import register
 from distill_build.sweeps.outcome import JobOutcomes, SumOfTallies, folder_error
 from distill_build.sweeps.planning import Planning, SweepPlan

@@ -109,9 +109,7 @@ def refuse_several(all_settings: Sequence[Settings]) -> None:
     roles = [roles_in_use(settings) for settings in all_settings]
     for role in in_order(roles):
         limits: dict[bytes, Limits] = {}
-        for model in (
-            settings.models[role] for settings, own in zip(all_settings, roles, strict=True) if role in own
-        ):
+        for model in (settings.models[role] for settings, own in zip(all_settings, roles, strict=True) if role in own):
             same = msgspec.json.encode(msgspec.structs.replace(model, limits=Limits()))
             if limits.setdefault(same, model.limits) != model.limits:
                 raise several(f"{role}.limits")

@@ -9,8 +9,7 @@ from typing import Literal
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph
 from distill_build.options import Until
-from distill_build.settings import Objective, Settings
-from distill_build.settings import graph_of
+from distill_build.settings import Objective, Settings, graph_of
 from distill_build.stages.declared import roles_in_use
 from distill_build.sweeps.results import Row
 from distill_build.sweeps.variety import listed

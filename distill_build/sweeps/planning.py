@@ -8,11 +8,11 @@ from distill_build.engine.manifest import digest
 from distill_build.engine.reading import Responses
 from distill_build.graph import Graph, in_order
 from distill_build.options import Options
-from distill_build.stages.basis import basis_of
 from distill_build.settings import graph_of
+from distill_build.stages.basis import basis_of
 from distill_build.stages.figures import Figures
 from distill_build.stages.outlook import Corner
-from distill_build.stages.plan import Cost, Plan, StagePlan, price
+from distill_build.stages.plan import Cost, Plan, StagePlan, plan_of_state
 from distill_build.stages.planning import make_plan
 from distill_build.stages.remarks import remarks
 from distill_build.stages.session import Session
@@ -103,8 +103,7 @@ class Planning:
         session, graph = prepared.session, graph_of(prepared.session.settings)
         needs = JobNeeds(session, graph)
         if (state := prepared.state) is not None:
-            stages = {stage: StagePlan(cached=state.requests.get(stage, 0)) for stage in graph.names}
-            plan = price(session.settings, stages, Figures(session.cache_dir), lambda _: 0.0)
+            plan = plan_of_state(session.stages, state, Figures(session.cache_dir))
         else:
             basis = basis_of(session, self.options)
             plan = await make_plan(session, self.store, basis, self.options.until, needs)

@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from distill_build.engine.artefacts import replacing
 from distill_build.errors import DistillError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
 from distill_build.prompting.prompts import Prompts
-from distill_build.settings import Stage
+from distill_build.stages.all import prompts_of
 from distill_build.stages.dataset import Dataset, State
 from distill_build.stages.freshness import current_state, settle
 from distill_build.stages.replacement import finish_moves
-from distill_build.stages.session import Session, prompts_of
+from distill_build.stages.session import Session
 from distill_build.sweeps.jobs import Job, Sweep
 from distill_build.sweeps.variants import is_of_all, told_with
 
@@ -33,7 +35,7 @@ class PreparedJob:
 
 def prepare(sweep: Sweep, options: Options) -> list[PreparedJob]:
     """All jobs. Raises ConfigurationError, with the job, for prompts, weights or formats that cannot be used."""
-    prompts: dict[tuple[str, str], Prompts] = {}
+    prompts: dict[bytes, Prompts] = {}
     prepared = []
     for number, job in enumerate(sweep.jobs):
         try:
@@ -53,18 +55,19 @@ def _state(session: Session, until: str) -> State | None:
         return None
 
 
-def session_of(job: Job, options: Options, prompts: dict[tuple[str, str], Prompts]) -> Session:
+def session_of(job: Job, options: Options, prompts: dict[bytes, Prompts]) -> Session:
     """A job's settings made ready. `prompts` are those that other jobs have read already.
 
     Raises ConfigurationError for prompts, weights or formats that cannot be used.
     """
     settings, dataset = job.settings, Dataset(job.folder)
     check_formats(settings.formats)
-    key = (settings.language, settings.prompts.dir)
+    templates = [(name, settings.stage[name].prompt) for name in settings.stages]
+    key = msgspec.json.encode([settings.language, settings.prompts.dir, templates])
     if key not in prompts:
         prompts[key] = prompts_of(settings)
 
-    def weights() -> dict[Stage, str]:
+    def weights() -> dict[str, str]:
         from distill_build.stages.locked import locked_weights  # jobs with nothing to do need none of it
 
         return locked_weights(dataset) if options.asks_nothing else {}

@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 
 from distill_build.artefact_rows import FailureRow, TagRow, read_rows
+from distill_build.calls.attempt import ResponseCost, cost_of
 from distill_build.engine.artefacts import replace_file
 from distill_build.engine.reading import ReadOnlyStore, holds_database
 from distill_build.errors import CorruptEntryError, DistillError
 from distill_build.graph import Graph, in_order
 from distill_build.records import Source
 from distill_build.settings import Settings, leaf_count
-from distill_build.calls.attempt import ResponseCost, cost_of
 from distill_build.stages.dataset import FAILURES, Dataset, State
 from distill_build.stages.versioning import missing_items
 from distill_build.sweeps.jobs import Job, in_row
@@ -178,7 +178,9 @@ def sources_behind(job: Job, state: State | None) -> list[Source]:
     return sorted(made | {(key, IN_VAIN) for key in state.failed})
 
 
-def complete(paid: Mapping[Source, ResponseCost], sources: Iterable[Source], cache_dir: Path) -> Mapping[Source, ResponseCost]:
+def complete(
+    paid: Mapping[Source, ResponseCost], sources: Iterable[Source], cache_dir: Path
+) -> Mapping[Source, ResponseCost]:
     """What every response has cost; nothing is known of one that is not, or no longer, in this cache."""
     missing = [source for source in sources if source not in paid]
     if not missing:
@@ -201,7 +203,9 @@ def _cost_in(store: ReadOnlyStore, source: Source) -> ResponseCost:
     return cost_of(entry, digests.index(response)) if entry is not None and response in digests else UNKNOWN
 
 
-def costs_of(sources: Sequence[Source], users: Mapping[Source, Jobs], costs: Mapping[Source, ResponseCost]) -> dict[str, Any]:
+def costs_of(
+    sources: Sequence[Source], users: Mapping[Source, Jobs], costs: Mapping[Source, ResponseCost]
+) -> dict[str, Any]:
     """The fields of a row that say what is behind it."""
     usd = total(costs[source].usd for source in sources)
     share = None if usd is None else sum((costs[source].usd or 0.0) / len(users[source]) for source in sources)

@@ -4,7 +4,7 @@ Rank order (see `TransformStage`) is what makes growth gentle: what a leaf gaine
 """
 
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 from distill_build.dataset.unit import KEPT, Verdict
 from distill_build.records import JsonObject
@@ -15,7 +15,7 @@ DIGEST_BYTES = 16
 
 
 class Builtin(TransformStage):
-    scope: Scope = "dataset"
+    scope: ClassVar[Scope] = "dataset"
 
     def measure(self, row: JsonObject) -> Any:
         return hashlib.blake2b(normalise(row["question"]).encode(), digest_size=DIGEST_BYTES).digest()
