@@ -7,42 +7,31 @@ import msgspec
 import pytest
 
 from distill_build.models.base import Limits, ModelSettings, Prices
-from distill_build.prompting.prompts import Prompts, packed_folder
 from distill_build.replies.parse import Rejection
-from distill_build.settings import ROLE_OF_STAGE, PerRequest, Settings, Stage
+from distill_build.settings import PerRequest, Settings, Stage
 from distill_build.stages import answers, questions, tags
+from distill_build.stages.prompts import Prompts, packed_folder
 from distill_build.stages.recipe import IDENTITY, NOT_IDENTITY, Call, Recipe, derived_seed
 from distill_build.stages.tally import STAGES
-from distill_build.stages.templates import TEMPLATES
+from tests.made_settings import made_settings
 
 PATH = ("sports", "Ball Games")
 MODEL = ModelSettings(engine="openai_compatible", name="scripted", base_url="http://127.0.0.1:1/v1")
 
 
 def made(**changed: Any) -> Settings:
-    plain: dict[str, Any] = {
-        "topic": "sports",
-        "name": "sports",
-        "limits": Limits(),
-        "tagger": MODEL,
-        "student": MODEL,
-        "teacher": MODEL,
-    }
-    return Settings(**(plain | changed))
+    return made_settings(MODEL, **changed)
 
 
 def with_model(**changed: Any) -> Settings:
     model = msgspec.structs.replace(MODEL, **changed)
-    return made(tagger=model, student=model, teacher=model)
-
-
-def prompts(language: str = "en", own: Path | None = None) -> Prompts:
-    return Prompts(language, own, TEMPLATES)
+    return made_settings(model)
 
 
 def call(stage: Stage, settings: Settings, *, weights: str | None = None, sample: int = 0, **place: Any) -> Call:
     """A call of `stage` as the pipeline makes it."""
-    recipe = Recipe(stage, settings, prompts(settings.language, Path(settings.prompts.dir)), weights)
+    prompts = Prompts(settings.language, Path(settings.prompts.dir))
+    recipe = Recipe(stage, settings, prompts, weights)
     path = place.get("path", PATH)
     if stage == "answers":
         return answers.request(recipe, settings, path, place.get("question", "How high is the net?"), sample)
@@ -119,7 +108,7 @@ def test_what_is_no_identity_leaves_the_key(model: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_role_reaches_its_own_stage(stage: Stage) -> None:
-    role = ROLE_OF_STAGE[stage]
+    role = made().stage[stage].roles[0]
     assert changed(made(**{role: msgspec.structs.replace(MODEL, temperature=0.5)})) == {stage}
 
 
@@ -178,7 +167,7 @@ def test_the_place_in_the_tree_is_identity_of_lists_and_not_of_answers() -> None
 
 
 def test_the_stage_is_identity() -> None:
-    recipes = [Recipe(stage, made(), prompts(), None) for stage in STAGES]
+    recipes = [Recipe(stage, made(), Prompts("en"), None) for stage in STAGES]
     messages = [{"role": "user", "content": "How?"}]
     made_keys = {recipe.call(PATH, messages, 0, lambda _: Rejection("invalid", "no")).key for recipe in recipes}
     assert len(made_keys) == len(STAGES)
@@ -223,7 +212,7 @@ PINNED = {
 @pytest.mark.parametrize("stage", STAGES)
 def test_keys_are_pinned(stage: Stage) -> None:
     settings = with_model(temperature=0.7, max_tokens=100, revision="two", extra_body={"top_k": 20})
-    recipe = Recipe(stage, settings, prompts(), None)
+    recipe = Recipe(stage, settings, Prompts("en"), None)
     messages = [{"role": "system", "content": "体育"}, {"role": "user", "content": "How?"}]
     assert recipe.call(PATH, messages, 1, lambda _: None, {"type": "json_object"}).key == PINNED[stage]
 
@@ -247,7 +236,7 @@ def test_the_identity_of_a_stage_moves_wherever_a_key_does() -> None:
     variants += [with_model(max_tokens=50, max_tokens_field="max_completion_tokens")]
     for settings in variants:
         for stage in (each for each in STAGES if each in changed(settings)):
-            identities = [Recipe(stage, each, prompts(each.language), None).identity() for each in (made(), settings)]
+            identities = [Recipe(stage, each, Prompts(each.language), None).identity() for each in (made(), settings)]
             assert identities[0] != identities[1], (stage, settings)
 
 
@@ -255,5 +244,7 @@ def test_what_is_no_identity_is_not_in_the_identity_of_a_stage() -> None:
     for changes in CHANGES_OF_NO_IDENTITY.values():
         for model in changes:
             for stage in STAGES:
-                one, other = (Recipe(stage, each, prompts(), None).identity() for each in (made(), with_model(**model)))
+                one, other = (
+                    Recipe(stage, each, Prompts("en"), None).identity() for each in (made(), with_model(**model))
+                )
                 assert one == other, (stage, model)
