@@ -11,7 +11,7 @@ from distill_build.artefact_rows import SourcesRow, TagRow, read_rows
 from distill_build.errors import CorruptEntryError, DifferenceError, MissingCallError
 from distill_build.options import Options, Until
 from distill_build.records import JsonObject, number_of, short
-from distill_build.settings import Stage
+from distill_build.settings import ROLE_OF_STAGE, Stage
 from distill_build.stages.budget import NOT_ASKED
 from distill_build.stages.call import Failed
 from distill_build.stages.causes import causes_between, recipe_of, until_cause
@@ -81,7 +81,8 @@ def locked_weights(dataset: Dataset) -> dict[Stage, str]:
     """The digests of weights files that the lock names."""
     lock = read_lock(dataset.artefact(LOCK))
     recipe = lock.recipe if lock is not None else {}
-    return {stage: recipe[stage, "weights"] for stage in STAGES if (stage, "weights") in recipe}
+    places = {stage: (stage, "models", ROLE_OF_STAGE[stage], "weights") for stage in STAGES}
+    return {stage: recipe[place] for stage, place in places.items() if place in recipe}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
-from distill_build.settings import Settings, Stage
+from distill_build.settings import ROLE_OF_STAGE, Settings, Stage
 
 if TYPE_CHECKING:
     from distill_build.replies.parse import Rejection
@@ -43,6 +43,19 @@ NOT_IDENTITY = {
     "limits": "how hard an endpoint is driven changes when, not what",
 }
 """The settings of a model that change no request, each with the reason."""
+
+NAMES: dict[Stage, dict[str, str]] = {
+    "tags": {"per_request": "per_request.tags"},
+    "questions": {"per_request": "per_request.questions"},
+    "answers": {"system_prompt": "system_prompt"},
+}
+"""What a stage's own settings are called where they are typed. Of others that is `stage.<stage>.<setting>`."""
+COUNTED_BY: dict[Stage, str] = {
+    "tags": "breadth",
+    "questions": "questions_per_tag",
+    "answers": "answers_per_question",
+}
+"""The setting that says how many rows of a stage a parent has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +123,8 @@ class Recipe:
         cannot have changed, and to explain what did; that a request is needed is for its key alone to say.
         """
         settings, model = self._settings, self.model
-        return {
-            "scheme": SCHEME,
+        role = ROLE_OF_STAGE[self.stage]
+        asked = {
             "model": model.name,
             "revision": model.revision,
             "weights": self._weights,
@@ -120,10 +133,17 @@ class Recipe:
             "examples": model.examples,
             "send_seed": model.send_seed,
             "extra_body": model.extra_body,
+        }
+        return {
+            "role": [role],
+            "models": {role: asked},
+            "scheme": SCHEME,
             "seed": settings.seed,
             "language": settings.language,
             "prompt": self.prompts.sources(self.stage),
             **_own_settings(self.stage, settings),
+            "names": NAMES[self.stage],
+            "counted_by": COUNTED_BY[self.stage],
         }
 
 

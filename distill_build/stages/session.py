@@ -119,5 +119,6 @@ class Session:
         return stages | {
             "tree": tree_identity(settings),
             "counts": counts_identity(settings),
+            "graph": {"stages": list(STAGES)},
             "export": export_identity(settings),
         }
