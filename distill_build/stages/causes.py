@@ -172,7 +172,7 @@ def _counted(*recipes: JsonObject) -> dict[str, tuple[str, ...]]:
 def _aliases(stage: JsonObject) -> dict[str, str]:
     """The names of a stage's settings, in a recipe or in one made of a lock's facts."""
     flat = {key.removeprefix(f"{NAMES}."): name for key, name in stage.items() if key.startswith(f"{NAMES}.")}
-    return flat | stage.get(NAMES, {})
+    return {**flat, **stage.get(NAMES, {})}
 
 
 def _whole_lists(value: Any) -> Any:
