@@ -18,7 +18,8 @@ from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.manifest import canonical
 from distill_build.records import Answer, Question, Tag, Usage, question_id, tag_id
 from distill_build.stages.assembly import encode_rows, sources_row
-from distill_build.stages.dataset import ARTEFACTS, KEPT, SOURCES, version_of
+from distill_build.stages.dataset import FAILURES, SOURCES, version_of
+from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
 
@@ -55,12 +56,12 @@ def answer(question: Question, flavour: str) -> Answer:
 def write(folder: Path, label: str, every: int, flavour: str) -> None:
     """A version's files; one answer of `every` has the flavour."""
     (folder / "runs").mkdir(parents=True)
-    files = {name: (folder / name).open("wb") for name in (*ARTEFACTS, SOURCES)}
+    files = {name: (folder / name).open("wb") for name in (*DEFAULT.files, SOURCES)}
     number = 0
-    files[SOURCES].write(encode_rows([sources_row("bench", [("t" * 64, label)])]))
+    files[SOURCES].write(encode_rows([sources_row("bench", {"tags": [("t" * 64, label)]})]))
     for parent, leaves in tags(label):
         files["tags.jsonl"].write(encode_rows([parent.row(), *(leaf.row() for leaf in leaves)]))
-        files[SOURCES].write(encode_rows([sources_row(parent.id, [(parent.label.rjust(64), "d" * 16)])]))
+        files[SOURCES].write(encode_rows([sources_row(parent.id, {"tags": [(parent.label.rjust(64), "d" * 16)]})]))
         for leaf in leaves:
             asked = [f"How does {text(f'{leaf.label}{place}', 8)} work?" for place in range(QUESTIONS)]
             questions = [Question(question_id(leaf.id, it), leaf.id, leaf.path, at, it) for at, it in enumerate(asked)]
@@ -68,27 +69,33 @@ def write(folder: Path, label: str, every: int, flavour: str) -> None:
             number += QUESTIONS
             files["questions.jsonl"].write(encode_rows([it.row() for it in questions]))
             files["answers.jsonl"].write(encode_rows([it.row() for it in answers]))
-            sources = [(it.call, it.call[:16]) for it in answers]
-            files[SOURCES].write(encode_rows([sources_row(leaf.id, [(leaf.label.rjust(64), "d" * 16)], sources)]))
+            calls = {
+                "questions": [(leaf.label.rjust(64), "d" * 16)],
+                "answers": [(it.call, it.call[:16]) for it in answers],
+            }
+            files[SOURCES].write(encode_rows([sources_row(leaf.id, calls)]))
     for file in files.values():
         file.close()
 
 
 def keep(archive: Archive, folder: Path, at: str, temperature: float) -> str:
     """The files in `folder` as a version of the dataset `bench`; returns its digest."""
-    snapshots = {name: take_snapshot(archive.objects, folder / name) for name in KEPT if (folder / name).exists()}
-    recipe = {"tags": {}, "answers": {"sampling": {"temperature": temperature}}, "tree": {"breadth": [TOP, LEAVES]}}
+    names = [name for name in (*DEFAULT.files, FAILURES, SOURCES) if (folder / name).exists()]
+    snapshots = {name: take_snapshot(archive.objects, folder / name) for name in names}
+    teacher = {"teacher": {"sampling": {"temperature": temperature}}}
+    recipe = {"tags": {}, "answers": {"models": teacher}, "tree": {"breadth": [TOP, LEAVES]}}
     version = Version(
-        version=version_of({name: snapshots[name].sha256 for name in ARTEFACTS}),
+        version=version_of({name: snapshots[name].sha256 for name in DEFAULT.files}),
         name="bench",
         topic="bench",
         at=at,
         until="dataset",
-        counts={name.removesuffix(".jsonl"): snapshots[name].lines for name in ARTEFACTS},
+        counts={name.removesuffix(".jsonl"): snapshots[name].lines for name in DEFAULT.files},
         missing={},
         spent=Spent(0, 0, 0, None, 0.0),
         recipe=archive.objects.put(canonical(recipe)),
         files=snapshots,
+        stages=DEFAULT.described(),
     )
     archive.add_record(msgspec.json.encode(version))
     return version.version

@@ -27,7 +27,7 @@ MOST_NAMED = 3
 """Settings that a model file lacks, named one by one."""
 ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 TAKEN_BY_SETTINGS = frozenset(Settings.__struct_fields__) | {"hydra", "recipe"}
-ANY_KEYS = re.compile(r"[\w-]+\.extra_body\.|stage\.[\w-]+\.(schema|columns|export)\.")
+ANY_KEYS = re.compile(r"[\w-]+\.extra_body\.|stage\.[\w-]+\.(schema|columns|export|names)\.")
 """Keys below settings whose keys are the user's own."""
 
 

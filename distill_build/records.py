@@ -31,6 +31,15 @@ def number_of(amount: int, plural: str) -> str:
     return f"{amount:,} {singular if amount == 1 else plural}"
 
 
+def rows_of(amount: int, stage: str, kind: str = "") -> str:
+    """`amount` rows of a stage: "11 tags", "1 tag", "2 more tags" of the kind "more "; "3 rows of dedup" where its name
+    is no plural.
+    """
+    if stage.endswith("s"):
+        return number_of(amount, f"{kind}{stage}")
+    return f"{number_of(amount, f'{kind}rows')} of {stage}"
+
+
 def short(digest: str) -> str:
     """The beginning of a digest, as people are shown it: of a version, most often."""
     return digest[:SHOWN_DIGITS]

@@ -48,7 +48,7 @@ TAKES: Mapping[Kind, frozenset[str]] = {
     "group": frozenset({"by", "columns", "export"}),
 }
 """What a stage of each kind may say, besides its kind and what it comes after."""
-OF_ALL = frozenset({"kind", "builtin", "ids", "after"})
+OF_ALL = frozenset({"kind", "builtin", "ids", "after", "names"})
 RECURSION = ("$ref", "$dynamicRef", "$recursiveRef")
 
 

@@ -1,6 +1,7 @@
 """`diff`: compares two versions of a dataset item by item, and says which setting or prompt is behind what differs."""
 
 import json
+import os
 import re
 
 from distill_build.commands.diff_comparison import comparison_of
@@ -11,7 +12,7 @@ from distill_build.commands.diff_text import text
 from distill_build.console.page import line_width, open_page
 from distill_build.options import Options
 
-ITEM = re.compile(r"[tqa]_[0-9a-f]{0,16}")
+ITEM = re.compile(r"[\w-]+_[0-9a-f]{0,16}")
 
 
 def run(options: Options) -> int:
@@ -39,5 +40,10 @@ def run(options: Options) -> int:
 def words_of(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
     """The names of the versions, two at most, and the id of an item, which stands last."""
     last = len(arguments) - 1
-    item = arguments[last] if arguments and (last == 2 or ITEM.fullmatch(arguments[last])) else None
+    item = arguments[last] if arguments and (last == 2 or _is_id(arguments[last])) else None
     return arguments[:last] if item is not None else arguments, item
+
+
+def _is_id(word: str) -> bool:
+    """Whether a word is an id, or its beginning, and not the folder of a dataset."""
+    return ITEM.fullmatch(word) is not None and not os.path.exists(word)  # noqa: PTH110 - it may be too long for a path

@@ -1,23 +1,26 @@
-"""Two versions, compared as far as there is anything to compare: their items, or what their locks say."""
+"""Two versions, compared as far as there is anything to compare: their rows, or what their locks say."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from distill_build.commands.diff_sides import Compared
 from distill_build.engine.entry import Entry
 from distill_build.engine.reading import ReadOnlyStore, holds_database
-from distill_build.errors import CorruptEntryError
+from distill_build.errors import CorruptEntryError, StorageError
+from distill_build.graph import Shape
 from distill_build.stages.attribution import Attribution, Group, Side, groups_of
 from distill_build.stages.causes import Cause, causes_between, recipe_of, until_cause
-from distill_build.versions.difference import Difference, compare
+from distill_build.versions.difference import Difference, StageDifference, compare, stages_of
+from distill_build.versions.difference_rows import Told, VersionRows, content_columns
 from distill_build.versions.evidence import evidence_of
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of one stage. A tag that `changed` was renamed or moved; an answer has another reasoning or answer text."""
+    """Of one stage. A tag that `changed` was renamed or moved; any other row has other content."""
 
     added: int
     removed: int
@@ -26,17 +29,36 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """`difference` is None where items cannot be compared; then there are no `groups`.
+class Both:
+    """The rows of two versions, and what differs between them."""
 
-    `counts` are by stage, None where they would need the items. `causes` are all settings and prompts that differ.
+    old: VersionRows
+    new: VersionRows
+    difference: Difference
+
+    def side(self, group: Group) -> VersionRows:
+        """The version that a group's rows are of."""
+        return self.old if group.change == "removed" else self.new
+
+    def columns(self, stage: str) -> list[str]:
+        """The columns of a stage whose content can change: those of its first row, and those that did."""
+        found = {name: None for side in (self.new, self.old) for name in _first_columns(side, stage)}
+        changed = {name: None for each in self.difference.stages[stage].changed for name in each.columns}
+        return list(found | changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`both` is None where rows cannot be compared; then there are no `groups`.
+
+    `counts` are by stage, None where they would need the rows. `causes` are all settings and prompts that differ.
     """
 
     old: Compared
     new: Compared
     causes: list[Cause]
     counts: dict[str, Counts | None]
-    difference: Difference | None = None
+    both: Both | None = None
     groups: tuple[Group, ...] = ()
 
     @property
@@ -54,19 +76,41 @@ class Comparison:
         """What a user should know of the two sides."""
         return [side.note for side in (self.old, self.new) if side.note]
 
+    def shape(self, stage: str) -> Shape:
+        """A stage as the new version has it, else the old one."""
+        return (self.new if stage in self.new.graph else self.old).graph[stage]
+
+    def told(self, shown: Callable[[Group], int]) -> list[dict[str, Told]]:
+        """What people know the first rows of each group by, as many as are `shown`."""
+        if self.both is None:
+            return []
+        wanted = [[item.id for item in islice(group.items, shown(group))] for group in self.groups]
+        found: dict[tuple[bool, str], dict[str, Told]] = {}
+        for removed, stage in dict.fromkeys((group.change == "removed", group.stage) for group in self.groups):
+            alike = [
+                (group, ids)
+                for group, ids in zip(self.groups, wanted, strict=True)
+                if (group.change == "removed", group.stage) == (removed, stage)
+            ]
+            keys = {key for _, ids in alike for key in ids}
+            found[removed, stage] = self.both.side(alike[0][0]).told(stage, keys)
+        return [found[group.change == "removed", group.stage] for group in self.groups]
+
 
 def comparison_of(old: Compared, new: Compared, cache: Path | None) -> Comparison:
     """Compares two versions; calls are looked up in `cache`. Raises StorageError for what cannot be read."""
     causes = [*until_cause(old.until, new.until), *_causes(old, new)]
     if old.content is None or new.content is None:
-        return Comparison(old, new, causes, {stage: _by_digest(old, new, stage) for stage in old.counts})
-    difference = compare(old.content, new.content)
-    before, after = evidence_of(old.content, new.content)
-    sides = Side(difference.old, old.until, before), Side(difference.new, new.until, after)
+        stages = stages_of(old.graph, new.graph)
+        return Comparison(old, new, causes, {stage: _by_digest(old, new, stage) for stage in stages})
+    rows = VersionRows(old.content, old.graph), VersionRows(new.content, new.graph)
+    difference = compare(*rows)
+    before, after = evidence_of(*rows)
+    sides = Side(difference.old, old.graph, old.until, before), Side(difference.new, new.graph, new.until, after)
     known = old.facts is not None and new.facts is not None
     with _calls(cache) as entry:
         groups = groups_of(difference, Attribution(difference, causes, *sides, known=known), entry)
-    return Comparison(old, new, causes, _counts(difference), difference, tuple(groups))
+    return Comparison(old, new, causes, _counts(difference), Both(*rows, difference), tuple(groups))
 
 
 def _causes(old: Compared, new: Compared) -> list[Cause]:
@@ -78,20 +122,32 @@ def _causes(old: Compared, new: Compared) -> list[Cause]:
 
 
 def _counts(difference: Difference) -> dict[str, Counts | None]:
-    tags, questions, answers = difference.tags, difference.questions, difference.answers
-    return {
-        "tags": Counts(len(tags.added), len(tags.removed), len(difference.renamed), tags.same),
-        "questions": Counts(len(questions.added), len(questions.removed), 0, questions.same),
-        "answers": Counts(len(answers.added), len(answers.removed), len(answers.changed), answers.same),
-    }
+    return {stage: _counted(found, difference, stage) for stage, found in difference.stages.items()}
+
+
+def _counted(found: StageDifference, difference: Difference, stage: str) -> Counts:
+    renamed = len(difference.renamed) if stage == difference.tree else 0
+    return Counts(len(found.added), len(found.removed), renamed + len(found.changed), found.same)
 
 
 def _by_digest(old: Compared, new: Compared, stage: str) -> Counts | None:
-    """The same file has the same items, and a stage that only one side has is added or removed whole."""
+    """The same file has the same rows, and a stage that only one side has is added or removed whole."""
     file, before, after = f"{stage}.jsonl", old.counts.get(stage, 0), new.counts.get(stage, 0)
     if old.sha256.get(file) == new.sha256.get(file):
         return Counts(0, 0, 0, after)
     return None if before and after else Counts(after, before, 0, 0)
+
+
+def _first_columns(side: VersionRows, stage: str) -> tuple[str, ...]:
+    """The columns of content in the first row of a stage; none where it cannot be read, as rows that are the same need
+    not be.
+    """
+    if stage not in side.graph:
+        return ()
+    shape = side.graph[stage]
+    with suppress(StorageError):
+        return content_columns(shape.kind, next(side.rows(shape), ()))
+    return ()
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """The document of `diff --json`.
 
-Of each group the first LISTED items are in it, under -v all.
+Of each group the first LISTED rows are in it, under -v all.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -14,28 +16,41 @@ from distill_build.engine.manifest import ABSENT
 from distill_build.records import JsonObject
 from distill_build.stages.attribution import Group
 from distill_build.stages.causes import Cause
-from distill_build.versions.difference import ChangedAnswer, Difference, Item
-from distill_build.versions.tag_matching import TagTree
+from distill_build.versions.difference import Changed, Difference
+from distill_build.versions.difference_rows import Item, Told
 
 LISTED = 100
 
 
 def document(comparison: Comparison, *, whole: bool) -> JsonObject:
-    """All that was found. Counts are null where items cannot be compared; `notes` say why."""
-    difference = comparison.difference
+    """All that was found. Counts are null where rows cannot be compared; `notes` say why."""
+    both = comparison.both
     return {
         "a": comparison.old.version,
         "b": comparison.new.version,
         "versions": {"a": side_row(comparison.old), "b": side_row(comparison.new)},
         "different": comparison.differs,
-        "items_compared": difference is not None,
-        **{stage: None if counts is None else asdict(counts) for stage, counts in comparison.counts.items()},
-        **({} if difference is None else {"answers": _answers(comparison, difference)}),
-        "renamed_tags": [] if difference is None else [_renamed(difference, *pair) for pair in difference.renamed],
+        "items_compared": both is not None,
+        **{stage: stage_row(comparison, stage) for stage in comparison.counts},
+        "renamed_tags": [] if both is None else [_renamed(both.difference, *pair) for pair in both.difference.renamed],
         "causes": [cause_row(cause) for cause in comparison.causes],
-        "groups": [group_row(difference, group, whole=whole) for group in comparison.groups if difference is not None],
+        "groups": _groups(comparison, whole=whole),
         "notes": comparison.notes,
     }
+
+
+def stage_row(comparison: Comparison, stage: str) -> JsonObject | None:
+    """The counts of a stage, with each column's that may change without another id."""
+    counts, both = comparison.counts[stage], comparison.both
+    if counts is None or both is None or stage == both.difference.tree:
+        return None if counts is None else asdict(counts)
+    found, row = both.difference.stages[stage], asdict(counts)
+    if comparison.shape(stage).kind != "list":
+        numbers = Counter(name for changed in found.changed for name in changed.columns)
+        row |= {f"{name}_changed": numbers[name] for name in both.columns(stage)}
+    if comparison.shape(stage).asks:
+        row["same_from_another_request"] = found.other_request
+    return row
 
 
 def side_row(side: Compared) -> JsonObject:
@@ -48,18 +63,6 @@ def side_row(side: Compared) -> JsonObject:
         "until": side.until,
         "counts": side.counts,
         "missing": side.missing,
-    }
-
-
-def _answers(comparison: Comparison, difference: Difference) -> JsonObject:
-    """The counts of answers, with reasoning and answer apart."""
-    counts, answers = comparison.counts["answers"], difference.answers
-    assert counts is not None, "items were compared"  # noqa: S101
-    return {
-        **asdict(counts),
-        "reasoning_changed": sum(changed.reasoning for changed in answers.changed),
-        "answer_changed": sum(changed.answer for changed in answers.changed),
-        "same_from_another_request": answers.other_request,
     }
 
 
@@ -79,10 +82,14 @@ def plain(value: Any) -> Any:
     return None if value is ABSENT else value
 
 
-def group_row(difference: Difference, group: Group, *, whole: bool) -> JsonObject:
-    """A group with its first items."""
-    changes = {changed.item.id: changed for changed in difference.answers.changed} if group.change == "changed" else {}
-    tree = difference.old if group.change == "removed" else difference.new
+def _groups(comparison: Comparison, *, whole: bool) -> list[JsonObject]:
+    told = comparison.told(lambda group: len(group.items) if whole else LISTED)
+    return [group_row(group, rows, whole=whole) for group, rows in zip(comparison.groups, told, strict=True)]
+
+
+def group_row(group: Group, told: Mapping[str, Told], *, whole: bool) -> JsonObject:
+    """A group with its first rows, and what they are known by."""
+    changes = {changed.item.id: changed for changed in group.changed}
     shown = islice(group.items, None if whole else LISTED)
     return {
         "stage": group.stage,
@@ -90,16 +97,13 @@ def group_row(difference: Difference, group: Group, *, whole: bool) -> JsonObjec
         "count": len(group.items),
         "because": group.reason.because,
         "settings": [cause.name for cause in group.reason.causes],
-        "items": [_item_row(tree, group.stage, item, changes.get(item.id)) for item in shown],
+        "above": group.reason.above or None,
+        "items": [_item_row(item, told[item.id], changes.get(item.id)) for item in shown],
     }
 
 
-def _item_row(tree: TagTree, stage: str, item: Item, changed: ChangedAnswer | None) -> JsonObject:
-    row: JsonObject = {"id": item.id, "path": tree.tags[item.tag].path}
-    if stage != "tags":
-        row["question"] = item.question
-    if stage == "answers":
-        row["sample"] = item.sample
+def _item_row(item: Item, told: Told, changed: Changed | None) -> JsonObject:
+    row: JsonObject = {"id": item.id, "path": told.path, "text": told.text, "sample": item.sample}
     if changed is not None:
-        row |= {"reasoning": changed.reasoning, "answer": changed.answer, "old_id": changed.old_id}
+        row |= {"columns": changed.columns, "old_id": changed.old.id}
     return row

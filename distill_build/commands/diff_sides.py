@@ -11,11 +11,12 @@ from pathlib import Path
 
 from distill_build.commands.locate import OUTPUTS, find_kept, settled
 from distill_build.errors import DifferenceError, StorageError, UsageError
+from distill_build.graph import END, Graph
 from distill_build.options import Options
 from distill_build.records import JsonObject, short
-from distill_build.stages.dataset import ARTEFACTS, Dataset, version_of
+from distill_build.stages.dataset import Dataset, version_of
+from distill_build.stages.default import DEFAULT
 from distill_build.stages.row_checks import RowChecks
-from distill_build.stages.tally import STAGES
 from distill_build.stages.verifying import folder_version
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import Content, FolderContent, KeptContent
@@ -32,8 +33,8 @@ class Compared:
     """One version. `wanted` is what the user called it; `dataset` the name of its dataset.
 
     `recipe` are its settings with whole prompts, None where only `facts` are known, which are None too where nothing
-    is. `sha256` are the digests of its artefacts; `content` is None where its items are not to be had. `note` is said
-    of it.
+    is. `sha256` are the digests of the artefacts of its stages, `graph`; `content` is None where its rows
+    are not to be had. `note` is said of it.
     """
 
     wanted: str
@@ -44,6 +45,7 @@ class Compared:
     counts: dict[str, int]
     missing: dict[str, int]
     sha256: dict[str, str]
+    graph: Graph
     recipe: JsonObject | None
     facts: Facts | None
     content: Content | None
@@ -74,7 +76,12 @@ def _both(found: Names | NoNames, wanted: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _holds_rows(folder: Path) -> bool:
-    return folder.is_dir() and any((folder / name).is_file() for name in ARTEFACTS)
+    return folder.is_dir() and any((folder / name).is_file() for name in _graph_in(folder).files)
+
+
+def _graph_in(folder: Path) -> Graph:
+    """The stages that the files in a folder are of."""
+    return Dataset(folder).graph() or DEFAULT
 
 
 def _names(options: Options, wanted: tuple[str, ...]) -> Names | NoNames:
@@ -149,7 +156,8 @@ def _kept(archive: Archive, version: Version, wanted: str) -> Compared:
         until=version.until,
         counts=version.counts,
         missing=version.missing,
-        sha256={name: version.files[name].sha256 for name in ARTEFACTS if name in version.files},
+        sha256={name: version.files[name].sha256 for name in version.graph.files if name in version.files},
+        graph=version.graph,
         recipe=recipe,
         facts=facts_of(recipe),
         content=KeptContent(archive.objects, version.files),
@@ -166,9 +174,9 @@ def _as_it_lies(folder: Path, wanted: str, lock: Lock | None) -> Compared:
 
     Raises DifferenceError for edited files that cannot be compared: see `_refuse_misfits`.
     """
-    content = FolderContent(folder)
-    counts: dict[str, int] = {stage: content.lines(f"{stage}.jsonl") for stage in STAGES}
-    sha256 = {name: content.sha256[name] for name in ARTEFACTS if name in content.sha256}
+    content, graph = FolderContent(folder), _graph_in(folder)
+    counts = {shape.name: content.lines(shape.file) for shape in graph}
+    sha256 = {name: content.sha256[name] for name in graph.files if name in content.sha256}
     version = version_of(sha256)
     state = Dataset(folder).state()
     built = state if state is not None and state.version == version else None
@@ -181,10 +189,11 @@ def _as_it_lies(folder: Path, wanted: str, lock: Lock | None) -> Compared:
         version=version,
         dataset=folder.absolute().name,
         at=None,
-        until=built.until if built is not None else told.until if told is not None else _reached(sha256),
+        until=built.until if built is not None else told.until if told is not None else _reached(graph, sha256),
         counts=counts,
         missing=told.missing if told is not None else {},
         sha256=sha256,
+        graph=graph,
         recipe=recipe,
         facts=None if recipe is None else facts_of(recipe),
         content=content,
@@ -204,10 +213,10 @@ def _refuse_misfits(folder: Path, lock: Lock | None) -> None:
         )
 
 
-def _reached(sha256: dict[str, str]) -> str:
+def _reached(graph: Graph, sha256: dict[str, str]) -> str:
     """The stage that a build went up to, by its files; exports are no matter here."""
-    last = [stage for stage in STAGES if f"{stage}.jsonl" in sha256][-1]
-    return "dataset" if last == STAGES[-1] else last
+    last = [shape.name for shape in graph if shape.file in sha256][-1]
+    return END if last == graph.names[-1] else last
 
 
 def _stray(folder: Path, lock: Lock | None, side: Compared) -> str:
@@ -233,6 +242,7 @@ def _locked(lock: Lock, wanted: str, cache: Path | None) -> Compared:
         counts=lock.counts,
         missing=lock.missing,
         sha256=lock.artefacts,
+        graph=lock.graph,
         recipe=None,
         facts=lock.recipe,
         content=None,

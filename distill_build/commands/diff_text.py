@@ -1,7 +1,9 @@
 """What `diff` prints for people: the versions, the counts, the settings that differ, and the groups with examples."""
 
 import difflib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from distill_build.commands.diff_comparison import Comparison, Counts
@@ -13,17 +15,16 @@ from distill_build.console.wrapping import CUT, cells, cut, fits
 from distill_build.engine.manifest import ABSENT
 from distill_build.options import Options
 from distill_build.records import Path as TagPath
-from distill_build.records import number_of, short
+from distill_build.records import rows_of, short
 from distill_build.stages.attribution import Group
 from distill_build.stages.causes import UNTIL, Cause
 from distill_build.stages.setting_wording import said
-from distill_build.stages.tally import STAGES
-from distill_build.versions.difference import ChangedAnswer, Item
-from distill_build.versions.tag_matching import TagTree
+from distill_build.versions.difference import Changed
+from distill_build.versions.difference_rows import Item, Told
 
 EXAMPLES = 3
-"""Of each group; of one that follows from another group a single item is enough."""
-LONGEST_QUESTION = 70
+"""Of each group; of one that follows from another group a single row is enough."""
+LONGEST_TEXT = 70
 HEADINGS = ("", "added", "removed", "changed", "same")
 MARKS: dict[str, tuple[str, Style]] = {
     "added": ("+", "added"),
@@ -35,7 +36,7 @@ EMPTY: Line = ()
 
 
 def text(comparison: Comparison, options: Options, width: int) -> Iterator[Line]:
-    """All lines: counts alone under -q, all items and whole prompts under -v. An item is cut to one row of `width`."""
+    """All lines: counts alone under -q, all rows and whole prompts under -v. A row is cut to one of `width` cells."""
     if not options.quiet:
         yield from heading(comparison)
         yield EMPTY
@@ -47,9 +48,10 @@ def text(comparison: Comparison, options: Options, width: int) -> Iterator[Line]
     if options.quiet:
         return
     yield from settings(comparison, whole=options.verbose)
-    for group in comparison.groups:
+    told = comparison.told(lambda group: _shown(group, whole=options.verbose))
+    for group, rows in zip(comparison.groups, told, strict=True):
         yield EMPTY
-        yield from group_lines(comparison, group, width, whole=options.verbose)
+        yield from group_lines(comparison, group, rows, width, whole=options.verbose)
     yield from _nothing_found(comparison)
     yield from _further(comparison, options)
 
@@ -70,7 +72,7 @@ def notes(comparison: Comparison) -> Iterator[Line]:
 
 def _side(side: Compared) -> str:
     when = _when(side)
-    missing = ", ".join(number_of(number, stage) for stage, number in side.missing.items())
+    missing = ", ".join(rows_of(number, stage) for stage, number in side.missing.items())
     return f"{short(side.version)}  {when}  {called(side)}" + f"  ! {missing} missing" * bool(missing)
 
 
@@ -87,7 +89,7 @@ def _when(side: Compared) -> str:
 
 def table(comparison: Comparison) -> Iterator[Line]:
     """Counts by stage, with what else is to be said of a stage behind them."""
-    rows = [HEADINGS, *(_row(stage, comparison.counts.get(stage)) for stage in STAGES)]
+    rows = [HEADINGS, *(_row(stage, counts) for stage, counts in comparison.counts.items())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         figures = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
@@ -103,18 +105,21 @@ def _row(stage: str, counts: Counts | None) -> tuple[str, ...]:
 
 
 def _remark(comparison: Comparison, stage: str) -> str:
-    difference, counts = comparison.difference, comparison.counts.get(stage)
+    counts = comparison.counts.get(stage)
     if stage in comparison.counts and counts is None:
-        return f"{comparison.old.counts[stage]:,} → {number_of(comparison.new.counts[stage], stage)}"
-    words = []
-    if difference is not None and stage == "tags" and difference.renamed:
+        before, after = (side.counts.get(stage, 0) for side in (comparison.old, comparison.new))
+        return f"{before:,} → {rows_of(after, stage)}"
+    if comparison.both is None or counts is None:
+        return ""
+    difference = comparison.both.difference
+    found, words = difference.stages[stage], []
+    if stage == difference.tree and difference.renamed:
         words.append(f"{len(difference.renamed):,} renamed")
-    if difference is not None and stage == "answers":
-        changed, other = difference.answers.changed, difference.answers.other_request
-        if changed:
-            words.append(f"reasoning {sum(c.reasoning for c in changed):,}, answer {sum(c.answer for c in changed):,}")
-        if other:
-            words.append(f"{other:,} with the same text from another request")
+    if found.changed:
+        numbers = Counter(name for changed in found.changed for name in changed.columns)
+        words.append(", ".join(f"{name} {numbers[name]:,}" for name in comparison.both.columns(stage) if numbers[name]))
+    if found.other_request:
+        words.append(f"{found.other_request:,} with the same text from another request")
     return "; ".join(words)
 
 
@@ -153,59 +158,77 @@ def _text_diff(cause: Cause) -> Iterator[Line]:
         yield ((f"    {line[:1]}", style), HANG, (line[1:], style))
 
 
-def group_lines(comparison: Comparison, group: Group, width: int, *, whole: bool) -> Iterator[Line]:
-    """What happened to how many items, why, and the first of them."""
-    assert comparison.difference is not None, "there are no groups without items"  # noqa: S101
-    count = number_of(len(group.items), group.stage)
+def _shown(group: Group, *, whole: bool) -> int:
+    """How many rows of a group are shown."""
+    return len(group.items) if whole else 1 if group.reason.because == "above" else EXAMPLES
+
+
+def group_lines(
+    comparison: Comparison, group: Group, told: Mapping[str, Told], width: int, *, whole: bool
+) -> Iterator[Line]:
+    """What happened to how many rows, why, and the first of them; `told` says what those are known by."""
+    assert comparison.both is not None, "there are no groups without rows"  # noqa: S101
+    difference = comparison.both.difference
     yield (
-        (f"{count} {group.change}", "head"),
-        (f": {reason(group, settings_known=comparison.settings_known)}", "plain"),
+        (f"{rows_of(len(group.items), group.stage)} {group.change}", "head"),
+        (f": {reason(comparison, group)}", "plain"),
     )
-    shown = len(group.items) if whole else 1 if group.reason.because == "above" else EXAMPLES
-    changed_answers = comparison.difference.answers.changed if group.change == "changed" else []
-    changes = {changed.item.id: changed for changed in changed_answers}
-    renamed = {new.id: old.path for old, new in comparison.difference.renamed}
-    tree = comparison.difference.old if group.change == "removed" else comparison.difference.new
+    shown = _shown(group, whole=whole)
+    changes = {changed.item.id: changed for changed in group.changed}
+    renamed = {new.id: old.path for old, new in difference.renamed} if group.change == "renamed" else {}
     mark, style = MARKS[group.change]
     for item in group.items[:shown]:
+        row, before = told[item.id], renamed.get(item.id, ())
+        if group.stage == difference.tree:
+            row = replace(row, text="")  # it ends the path
         room = width - cells(f"  {mark} {item.id}  ")
-        words = described(tree, group.stage, item, changes.get(item.id), renamed.get(item.id, ()), room)
+        words = described(row, item, changes.get(item.id), before, room)
         yield ((f"  {mark} ", style), (f"{item.id}  ", "quiet"), HANG, (words, "plain"))
     if len(group.items) > shown:
         yield ((f"    and {len(group.items) - shown:,} more", "quiet"),)
 
 
-def reason(group: Group, *, settings_known: bool) -> str:
+def reason(comparison: Comparison, group: Group) -> str:
     """Why, in a few words."""
-    above = {"tags": "tags", "questions": "tags", "answers": "questions"}[group.stage]
+    side = "old" if group.change == "added" else "new"
     match group.reason.because:
         case "settings":
             return "; ".join(sentence(cause) for cause in group.reason.causes)
-        case "above" if group.change in ("changed", "renamed"):
-            return "it follows from a tag above that was renamed"
         case "above":
-            return f"below {above} that were {group.change}"
+            return _from_above(comparison, group)
         case "asked again":
-            edited = "" if settings_known else ", or edited by hand"
+            edited = "" if comparison.settings_known else ", or edited by hand"
             return f"the same request has another response: asked again (--rebuild), built with another cache{edited}"
         case "missing":
-            return f"the {'old' if group.change == 'added' else 'new'} version could not make them (failures.jsonl)"
+            return f"the {side} version could not make them (failures.jsonl)"
         case "until":
-            return f"the {'old' if group.change == 'added' else 'new'} version stops before that ({UNTIL})"
-    return "no setting that differs explains it" if settings_known else "not known without the settings of both"
+            return f"the {side} version stops before that ({UNTIL})"
+    known = comparison.settings_known
+    return "no setting that differs explains it" if known else "not known without the settings of both"
 
 
-def described(tree: TagTree, stage: str, item: Item, changed: ChangedAnswer | None, before: TagPath, room: int) -> str:
-    """An item in one row of `room` cells, after its path `before` where it had another one.
+def _from_above(comparison: Comparison, group: Group) -> str:
+    above, shape = comparison.shape(group.reason.above), comparison.shape(group.stage)
+    if group.change in ("added", "removed") and above.name == (shape.parent or shape.name):
+        rows = above.name if above.name.endswith("s") else f"rows of {above.name}"
+        return f"below {rows} that were {group.change}"
+    if above.after is None:
+        return "it follows from a tag above that was renamed"
+    return f"it follows from what differs in {above.name}"
+
+
+def described(row: Told, item: Item, changed: Changed | None, before: TagPath, room: int) -> str:
+    """A row in one line of `room` cells, after its path `before` where it had another one.
 
     Where that is too much, the beginnings of paths go first, since others near it have them too.
     """
-    paths = [path for path in (before, tree.tags[item.tag].path) if path]
-    question = "" if stage == "tags" else f": {cut(' '.join(item.question.split()), LONGEST_QUESTION)}"
+    paths = [path for path in (before, row.path) if path]
+    text = f": {cut(' '.join(row.text.split()), LONGEST_TEXT)}" if row.text else ""
     sample = f" [sample {item.sample}]" if item.sample else ""
-    tail = sample + _what_changed(changed)
-    for labels in range(max(map(len, paths)), 0, -1):
-        words = " → ".join(_end_of(path, labels) for path in paths) + question
+    tail = sample + (f" ({' and '.join(changed.columns)})" if changed is not None else "")
+    words = text
+    for labels in range(max(map(len, paths), default=0), 0, -1):
+        words = " → ".join(_end_of(path, labels) for path in paths) + text
         if fits(words + tail, room):
             break
     return cut(words, room - cells(tail)) + tail
@@ -216,18 +239,11 @@ def _end_of(path: TagPath, labels: int) -> str:
     return " ".join(" / ".join(shown if len(shown) == len(path) else (CUT, *shown)).split())
 
 
-def _what_changed(changed: ChangedAnswer | None) -> str:
-    if changed is None:
-        return ""
-    parts = [name for name, differs in (("reasoning", changed.reasoning), ("answer", changed.answer)) if differs]
-    return f" ({' and '.join(parts)})"
-
-
 def _nothing_found(comparison: Comparison) -> Iterator[Line]:
-    """Two versions whose items are all the same."""
-    if comparison.differs and comparison.difference is not None and not comparison.groups:
+    """Two versions whose rows are all the same."""
+    if comparison.differs and comparison.both is not None and not comparison.groups:
         yield EMPTY
-        what = "no tag, question or answer text differs: only what else a row holds (call, usage, number, order)"
+        what = "no content differs: only what else a row holds (call, usage, number, order)"
         yield ((what, "plain"),)
 
 
@@ -238,5 +254,5 @@ def _further(comparison: Comparison, options: Options) -> Iterator[Line]:
     command = typed(options, "diff", called(comparison.old), called(comparison.new), "ID")
     yield EMPTY
     if not options.verbose:
-        yield (("-v lists all items and shows prompts line by line; --json is for programs", "quiet"),)
+        yield (("-v lists all rows and shows prompts line by line; --json is for programs", "quiet"),)
     yield ((f"{command} shows one item word by word", "quiet"),)

@@ -11,13 +11,12 @@ from distill_build.console.page import print_lines
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
-from distill_build.stages.causes import Cause, causes_between
+from distill_build.stages.causes import OTHER_PARTS, Cause, causes_between
 from distill_build.stages.changes import item_changes
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.plan import Plan, StagePlan
 from distill_build.stages.session import Session
 from distill_build.stages.setting_wording import shown
-from distill_build.stages.tally import STAGES
 
 LONGEST_VALUE = 200
 """Characters of a value that are shown: more than elsewhere, since explain is asked for one thing."""
@@ -79,11 +78,10 @@ def _explain_item(session: Session, options: Options) -> int:
 
 def _lines(causes: list[Cause], plan: Plan) -> Iterator[str]:
     plans: dict[str, StagePlan] = dict(plan.stages.items())
-    for stage in (*STAGES, "tree", "counts", "export"):
+    others = dict.fromkeys(part for cause in causes for part in cause.parts if part in OTHER_PARTS)
+    for stage in (*plans, *others):
         own = [cause for cause in causes if stage in cause.parts]
         counts = plans.get(stage)
-        if not own and counts is None:
-            continue
         yield stage if counts is None else f"{stage}: {_requests(counts.cached, counts.ask, counts.unknown)}"
         yield from _indented(line for cause in own for line in _difference_lines(cause.name, cause.old, cause.new))
         if counts is not None and not own:

@@ -9,18 +9,18 @@ from distill_build.console.page import line_width, print_lines
 from distill_build.console.words import local_time, money
 from distill_build.console.wrapping import cells
 from distill_build.options import Options
-from distill_build.records import JsonObject, number_of, short
+from distill_build.records import JsonObject, number_of, rows_of, short
 from distill_build.stages.dataset import Dataset
 from distill_build.stages.history import Step, record_row, step_of
 from distill_build.stages.setting_wording import listed, said
-from distill_build.stages.tally import STAGES
 from distill_build.stages.verifying import folder_version
 from distill_build.versions.archive import Version
 from distill_build.versions.lockfile import LOCK, sound_lock
 
-HEADINGS = ("version", "built", *STAGES, "calls", "cost")
 HELD = "*"
 GAP = "  "
+NARROW = 80
+"""Cells that the columns may take; the counts of stages for which there is no room are told below."""
 CHANGES_SHOWN = 3
 STRANGERS_SHOWN = 5
 
@@ -93,40 +93,50 @@ def table(history: History, width: int, *, verbose: bool) -> Iterator[str]:
 
     `verbose` puts all that there is to say below.
     """
-    made = history.made
-    rows = [HEADINGS, *(_cells(step.version) for step in made)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    made, stages = history.made, counted_stages(history.made)
+    columns = len(stages)
+    while columns > 1 and 2 + len(_aligned(*_rows(made, stages[:columns])[0])) > NARROW:
+        columns -= 1
+    rows = _rows(made, stages[:columns])
     lines = [
-        f"{HELD if step is history.current else ' '} {_aligned(row, widths)}"
-        for step, row in zip(made, rows[1:], strict=True)
+        f"{HELD if step is history.current else ' '} {_aligned(*row)}" for step, row in zip(made, rows[1:], strict=True)
     ]
     older = [*(step.version.version for step in made[1:]), None]
-    said_of = [summary(step, before) for step, before in zip(made, older, strict=True)]
+    said_of = [summary(step, before, stages[columns:]) for step, before in zip(made, older, strict=True)]
     beside = not verbose and max(map(len, lines)) + max(map(cells, said_of)) + len(GAP) <= width
-    yield f"  {_aligned(HEADINGS, widths)}" + f"{GAP}what changed" * beside
+    yield f"  {_aligned(*rows[0])}" + f"{GAP}what changed" * beside
     for step, line, changed in zip(made, lines, said_of, strict=True):
         yield f"{line}{GAP}{changed}" if beside else line
-        below = details(step) if verbose else [] if beside else [changed]
+        below = details(step, stages[columns:]) if verbose else [] if beside else [changed]
         yield from (f"    {detail}" for detail in below)
 
 
-def summary(step: Step, older: str | None) -> str:
-    """What changed, in a line: the first few changes, and what is missing.
+def counted_stages(made: list[Step]) -> list[str]:
+    """The stages of any version that have rows of their own, in order; a verdict is no more than its judged row."""
+    shapes = [shape for step in made for shape in step.version.graph]
+    return list(dict.fromkeys(shape.name for shape in shapes if shape.kind != "transform"))
+
+
+def summary(step: Step, older: str | None, further: list[str]) -> str:
+    """What changed, in a line: the first few changes, what is missing, and the counts of stages without a column,
+    which are `further`.
 
     It names the version that was replaced where that is not `older`, the one below it.
     """
     changes = listed(map(said, step.changes), CHANGES_SHOWN)
     before = step.version.predecessor
     against = f" (from {short(before.version)})" if before is not None and before.version != older else ""
-    return "; ".join([*_missing(step.version), (changes or step.reason) + against])
+    counts = _counts(step.version, further)
+    return "; ".join([*_missing(step.version), *counts, (changes or step.reason) + against])
 
 
-def details(step: Step) -> Iterator[str]:
+def details(step: Step, further: list[str]) -> Iterator[str]:
     """All that there is to say of a version."""
     version, spent = step.version, step.version.spent
     yield version.version
     tokens = f"{spent.prompt_tokens:,} + {spent.completion_tokens:,} tokens"
     yield f"of {version.name}, built up to {version.until} in {spent.seconds:,.1f} s with {tokens}"
+    yield from _counts(version, further)
     yield from _missing(version)
     if version.predecessor is not None:
         yield f"from {short(version.predecessor.version)}:"
@@ -156,18 +166,34 @@ def remarks(history: History) -> Iterator[str]:
         yield f"of another dataset called {dataset.folder.name}, come by import or pull: {digests}"
 
 
-def _cells(version: Version) -> tuple[str, ...]:
-    counts = (f"{version.counts.get(stage, 0):,}" for stage in STAGES)
+Cells = tuple[str, ...]
+
+
+def _rows(made: list[Step], stages: list[str]) -> list[tuple[Cells, list[int]]]:
+    """The headings, then a row for each version with its counts of `stages`; each with the widths of all columns."""
+    headings = ("version", "built", *stages, "calls", "cost")
+    rows = [headings, *(_cells(step.version, stages) for step in made)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [(row, widths) for row in rows]
+
+
+def _cells(version: Version, stages: list[str]) -> Cells:
+    counts = (f"{version.counts.get(stage, 0):,}" for stage in stages)
     cost = money(version.spent.usd)
     return (short(version.version), local_time(version.at), *counts, f"{version.spent.calls:,}", cost)
 
 
+def _counts(version: Version, stages: list[str]) -> list[str]:
+    counts = ", ".join(rows_of(version.counts[stage], stage) for stage in stages if version.counts.get(stage))
+    return [counts] if counts else []
+
+
 def _missing(version: Version) -> list[str]:
-    missing = ", ".join(number_of(number, stage) for stage, number in version.missing.items())
+    missing = ", ".join(rows_of(number, stage) for stage, number in version.missing.items())
     return [f"! {missing} missing"] if missing else []
 
 
-def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
+def _aligned(cells: Cells, widths: list[int]) -> str:
     """Digest and time to the left, figures to the right."""
     pairs = list(zip(cells, widths, strict=True))
     return "  ".join([*(c.ljust(w) for c, w in pairs[:2]), *(c.rjust(w) for c, w in pairs[2:])])

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from distill_build.engine.manifest import ABSENT
 from distill_build.errors import CorruptEntryError
-from distill_build.records import JsonObject, number_of
+from distill_build.records import JsonObject, rows_of
 from distill_build.stages.causes import Cause, causes_between, until_cause
-from distill_build.stages.tally import STAGES
 from distill_build.versions.archive import Archive, Predecessor, Version
 
 
@@ -45,8 +44,8 @@ def _changes(archive: Archive, before: Predecessor, version: Version) -> tuple[C
 
 def _reason(before: Predecessor, version: Version) -> str:
     """Why responses alone made another version."""
-    more = {stage: version.counts.get(stage, 0) - before.counts.get(stage, 0) for stage in STAGES}
-    came = ", ".join(number_of(number, f"more {stage}") for stage, number in more.items() if number > 0)
+    more = {stage: number - before.counts.get(stage, 0) for stage, number in version.counts.items()}
+    came = ", ".join(rows_of(number, stage, "more ") for stage, number in more.items() if number > 0)
     if came and before.missing:
         return f"{came}, which were missing before"
     if came:

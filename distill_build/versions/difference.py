@@ -1,75 +1,89 @@
-"""What differs between two versions of a dataset, item by item.
+"""What differs between two versions of a dataset, row by row, stage by stage; their stages may differ.
 
-An item is the same where its id is, or would be if a renamed tag had kept its label (see `tag_matching`). Questions
-cannot change: another text is another question. An answer changes where its reasoning or its answer text does.
-Only chunks that the versions do not share are read, and of an answer's texts only digests are kept.
+A row is the same where its id is, or would be if renamed tags had kept their labels (see `tag_matching`): ids of rows
+are made of those above. It changes where any of its content does. Only chunks that the versions do not share are read,
+and of texts only hashes are kept.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from distill_build.artefact_rows import TagRow
-from distill_build.records import answer_id, question_id
-from distill_build.versions.content import Content, rows_in, shared_chunks
-from distill_build.versions.difference_rows import ANSWERS, QUESTIONS, TAGS, AnswerRow, QuestionRow
-from distill_build.versions.tag_matching import Matcher, Matching, TagTree, tree_of
+from distill_build.graph import Graph, Shape
+from distill_build.records import row_id
+from distill_build.versions.content import rows_in, shared_chunks
+from distill_build.versions.difference_rows import Item, Mark, VersionRows
+from distill_build.versions.tag_matching import TOPIC, Matcher, Matching, TagTree, tree_of
 
 
-class Item(msgspec.Struct, frozen=True, gc=False):
-    """A tag, question or answer of one side. `question` is a text; `question_id`, `sample`, `call` are an answer's."""
-
-    id: str
-    tag: str
-    question: str = ""
-    question_id: str = ""
-    sample: int = 0
-    call: str = ""
-
-
-class ChangedAnswer(msgspec.Struct, frozen=True, gc=False):
-    """An answer with another text, as it is in the new version; which texts, and the call and id that it had before."""
+class Changed(msgspec.Struct, frozen=True, gc=False):
+    """A row as it is in the new version and as it was in the old one, and the columns whose content differs."""
 
     item: Item
-    reasoning: bool
-    answer: bool
-    old_call: str
-    old_id: str
+    old: Item
+    columns: tuple[str, ...]
 
 
 @dataclass(slots=True)
-class Stage:
-    """The items of one stage. `removed` are those of the old version, all others are of the new one."""
+class StageDifference:
+    """The rows of one stage. `removed` are those of the old version, all others are of the new one.
+
+    `other_request` counts those among the same that came from another request.
+    """
 
     added: list[Item] = field(default_factory=list)
     removed: list[Item] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
     same: int = 0
-
-
-@dataclass(slots=True)
-class Answers(Stage):
-    """`other_request` counts answers whose texts are the same, but came from another request."""
-
-    changed: list[ChangedAnswer] = field(default_factory=list)
     other_request: int = 0
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is anything but rows that are the same."""
+        return bool(self.added or self.removed or self.changed)
+
+
+class Moves:
+    """The ids that rows of the old version would have, had renamed tags always had their new labels."""
+
+    def __init__(self, old: Graph, pairs: Mapping[str, str]) -> None:
+        """`pairs` maps old tags to new ones. `moved` grows stage by stage: it holds those whose id would be another."""
+        self.moved = {before: after for before, after in pairs.items() if before != after}
+        self._needed = {name for shape in old for name in (shape.after, shape.by)}
+
+    def keyed(self, shape: Shape, marks: Iterable[Mark]) -> Iterator[tuple[str, Mark]]:
+        """The rows of a stage by those ids. All stages above come before."""
+        for mark in marks:
+            key = self.key(shape, mark.item, mark.text)
+            if key != mark.item.id and shape.name in self._needed:
+                self.moved[mark.item.id] = key
+            yield key, mark
+
+    def key(self, shape: Shape, item: Item, text: str = "") -> str:
+        """The id of one row; `text` is that of a list."""
+        parent = self.moved.get(item.parent)
+        if parent is None or shape.kind == "transform":
+            return item.id if parent is None else parent
+        if shape.kind == "group":
+            return row_id(shape.prefix, parent)
+        return row_id(shape.prefix, parent, text if shape.kind == "list" else item.sample)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """All that differs. A renamed tag is neither added nor removed; those below it are the same.
-
-    `moved` maps questions below renamed tags from the id that they had to the one that they have.
+    """All that differs, by stage: those that either version has, in order. A renamed tag is neither added nor removed;
+    what is below it is the same.
     """
 
     old: TagTree
     new: TagTree
     matching: Matching
-    moved: dict[str, str]
-    tags: Stage
-    questions: Stage
-    answers: Answers
+    moves: Moves
+    tree: str
+    stages: dict[str, StageDifference]
 
     @property
     def renamed(self) -> list[tuple[TagRow, TagRow]]:
@@ -77,95 +91,98 @@ class Difference:
         return self.matching.renamed
 
 
-def compare(old: Content, new: Content) -> Difference:
+def stages_of(old: Graph, new: Graph) -> list[str]:
+    """The stages that either graph has: those of the new one, and each of the others behind what it came after."""
+    names, before = list(new.names), ""
+    for name in old.names:
+        if name not in names:
+            names.insert(names.index(before) + 1 if before else 0, name)
+        before = name
+    return names
+
+
+def compare(old: VersionRows, new: VersionRows) -> Difference:
     """What differs between two versions. Raises StorageError where a file cannot be read."""
-    matcher = Matcher(tree_of(rows_in(old, TAGS, TagRow)), tree_of(rows_in(new, TAGS, TagRow)))
-    shared = shared_chunks(old, new, QUESTIONS)
-    old_rows = list(rows_in(old, QUESTIONS, QuestionRow, shared))
-    new_rows = list(rows_in(new, QUESTIONS, QuestionRow, shared))
+    matcher = Matcher(_tree(old), _tree(new))
+    lists = _lists(old, new, matcher)
+    moves, found = Moves(old.graph, matcher.matching.pairs), dict[str, StageDifference]()
+    for name in stages_of(old.graph, new.graph):
+        if new.graph.tree.name == name:
+            found[name] = _tags(matcher)
+        elif name != old.graph.tree.name:
+            before, after = lists[name] if name in lists else _marks(old, new, name)
+            keyed = dict(moves.keyed(old.graph[name], before)) if name in old.graph else {}
+            found[name] = _stage(keyed, after, new.content.lines(f"{name}.jsonl") if name in new.graph else 0)
+    return Difference(matcher.old, matcher.new, matcher.matching, moves, new.graph.tree.name, found)
+
+
+def _tree(rows: VersionRows) -> TagTree:
+    return tree_of(rows_in(rows.content, rows.graph.tree.file, TagRow))
+
+
+def _marks(old: VersionRows, new: VersionRows, name: str) -> tuple[Iterable[Mark], Iterable[Mark]]:
+    """The rows of a stage that the versions do not share."""
+    shared = shared_chunks(old.content, new.content, f"{name}.jsonl")
+    return tuple(side.marks(side.graph[name], shared) if name in side.graph else () for side in (old, new))  # type: ignore[return-value]  # there are two
+
+
+def _lists(old: VersionRows, new: VersionRows, matcher: Matcher) -> dict[str, tuple[list[Mark], list[Mark]]]:
+    """The rows of lists below tags, which say what tags were renamed."""
+    lists: dict[str, tuple[list[Mark], list[Mark]]] = {}
+    for name in stages_of(old.graph, new.graph):
+        shapes = [side.graph[name] for side in (old, new) if name in side.graph]
+        if all(shape.kind == "list" and shape.after is not None for shape in shapes):
+            before, after = _marks(old, new, name)
+            lists[name] = (list(before), list(after))
     old_left, new_left = matcher.undecided
     if old_left and new_left:
-        matcher.match_renamed(_texts(old_rows, old_left), _texts(new_rows, new_left))
-    moved = dict(_moved(old_rows, matcher.matching.pairs))
-    return Difference(
-        matcher.old,
-        matcher.new,
-        matcher.matching,
-        moved,
-        _tags(matcher),
-        _questions(old_rows, new_rows, moved, new.lines(QUESTIONS)),
-        _answers(old, new, moved),
-    )
+        sides = zip(*lists.values(), strict=True) if lists else ((), ())
+        matcher.match_renamed(*map(_texts, sides, (old_left, new_left)))
+    return lists
 
 
-def _texts(rows: list[QuestionRow], tags: set[str]) -> dict[str, list[str]]:
-    """The questions of `tags`."""
+def _texts(lists: Iterable[list[Mark]], tags: set[str]) -> dict[str, list[str]]:
+    """The texts of lists below `tags`."""
     texts = defaultdict[str, list[str]](list)
-    for row in rows:
-        if row.tag in tags:
-            texts[row.tag].append(row.question)
+    for marks in lists:
+        for mark in marks:
+            if mark.item.parent in tags:
+                texts[mark.item.parent].append(mark.text)
     return texts
 
 
-def _moved(rows: list[QuestionRow], pairs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Old question → the id that it has under its renamed tag."""
-    for row in rows:
-        tag = pairs.get(row.tag, row.tag)
-        if tag != row.tag:
-            yield row.id, question_id(tag, row.question)
-
-
-def _tags(matcher: Matcher) -> Stage:
+def _tags(matcher: Matcher) -> StageDifference:
     old_left, new_left = matcher.undecided
-    return Stage(
-        added=[Item(key, key) for key in matcher.new.tags if key in new_left],
-        removed=[Item(key, key) for key in matcher.old.tags if key in old_left],
+    return StageDifference(
+        added=[_tag(tag) for key, tag in matcher.new.tags.items() if key in new_left],
+        removed=[_tag(tag) for key, tag in matcher.old.tags.items() if key in old_left],
         same=len(matcher.matching.pairs) - len(matcher.matching.renamed),
     )
 
 
-def _questions(old_rows: list[QuestionRow], new_rows: list[QuestionRow], moved: Mapping[str, str], total: int) -> Stage:
-    """`total` counts the new version's questions, those in shared chunks among them."""
-    before = {moved.get(row.id, row.id): row for row in old_rows}
-    added = [Item(row.id, row.tag, row.question) for row in new_rows if before.pop(row.id, None) is None]
-    removed = [Item(row.id, row.tag, row.question) for row in before.values()]
-    return Stage(added, removed, total - len(added))
+def _tag(tag: TagRow) -> Item:
+    return Item(tag.id, tag.parent or TOPIC)
 
 
-class _Before(msgspec.Struct, frozen=True, gc=False):
-    """An old answer. Texts are kept as Python's 64-bit hashes: among a million, two are alike once in 10^7 times."""
-
-    item: Item
-    reasoning: int
-    answer: int
-
-
-def _answers(old: Content, new: Content, moved: Mapping[str, str]) -> Answers:
-    shared = shared_chunks(old, new, ANSWERS)
-    before = dict(_before(old, shared, moved))
-    found = Answers()
-    for row in rows_in(new, ANSWERS, AnswerRow, shared):
-        other = before.pop(row.id, None)
+def _stage(before: dict[str, Mark], after: Iterable[Mark], total: int) -> StageDifference:
+    """`before` are the old rows by the ids that they would have now; `total` counts the new rows, shared ones too."""
+    found, known = StageDifference(), dict[tuple[str, ...], tuple[str, ...]]()
+    for mark in after:
+        other = before.pop(mark.item.id, None)
         if other is None:
-            found.added.append(_item(row))
-            continue
-        reasoning, answer = other.reasoning != hash(row.reasoning), other.answer != hash(row.answer)
-        if reasoning or answer:
-            found.changed.append(ChangedAnswer(_item(row), reasoning, answer, other.item.call, other.item.id))
+            found.added.append(mark.item)
+        elif other.hashes == mark.hashes and other.columns == mark.columns:
+            found.other_request += other.item.call != mark.item.call
+        elif columns := _differing(other, mark):
+            found.changed.append(Changed(mark.item, other.item, known.setdefault(columns, columns)))
         else:
-            found.other_request += other.item.call != row.call
-    found.removed = [other.item for other in before.values()]
-    found.same = new.lines(ANSWERS) - len(found.added) - len(found.changed)
+            found.other_request += other.item.call != mark.item.call
+    found.removed = [mark.item for mark in before.values()]
+    found.same = total - len(found.added) - len(found.changed)
     return found
 
 
-def _before(old: Content, shared: frozenset[str], moved: Mapping[str, str]) -> Iterator[tuple[str, _Before]]:
-    """The old answers by the ids that they would have in the new version."""
-    for row in rows_in(old, ANSWERS, AnswerRow, shared):
-        question = moved.get(row.question_id)
-        key = row.id if question is None else answer_id(question, row.sample)
-        yield key, _Before(_item(row), hash(row.reasoning), hash(row.answer))
-
-
-def _item(row: AnswerRow) -> Item:
-    return Item(row.id, row.tag, row.question, row.question_id, row.sample, row.call)
+def _differing(old: Mark, new: Mark) -> tuple[str, ...]:
+    """The columns that differ, or that one of two rows lacks."""
+    before, after = (dict(zip(mark.columns, mark.hashes, strict=True)) for mark in (old, new))
+    return tuple(name for name in before | after if before.get(name) != after.get(name))

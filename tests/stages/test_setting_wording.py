@@ -12,7 +12,9 @@ TEMPLATE = "Answer.\nBe brief."
 
 
 def recipe(part: str, **settings: Any) -> dict[str, Any]:
-    return {part: settings}
+    """A recipe with one part; a stage's has its scheme and the names of its settings."""
+    stage = {"scheme": 1, "names": {"system_prompt": "system_prompt"}} if part == "answers" else {}
+    return {part: stage | settings}
 
 
 @pytest.mark.parametrize(
