@@ -16,12 +16,13 @@ from texts import text
 
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.manifest import canonical
-from distill_build.records import Answer, Question, Tag, Usage, question_id, tag_id
+from distill_build.records import Usage
 from distill_build.stages.assembly import encode_rows, sources_row
 from distill_build.stages.dataset import FAILURES, SOURCES, version_of
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
+from tests.made_rows import Answer, Question, Tag, dedup_row, question_id, tag_id
 
 TOP, LEAVES, QUESTIONS = 50, 200, 10
 REASONING, ANSWER = 110, 110
@@ -68,6 +69,7 @@ def write(folder: Path, label: str, every: int, flavour: str) -> None:
             answers = [answer(it, flavour * ((number + at) % every == 0)) for at, it in enumerate(questions)]
             number += QUESTIONS
             files["questions.jsonl"].write(encode_rows([it.row() for it in questions]))
+            files["dedup.jsonl"].write(encode_rows([dedup_row(it) for it in questions]))
             files["answers.jsonl"].write(encode_rows([it.row() for it in answers]))
             calls = {
                 "questions": [(leaf.label.rjust(64), "d" * 16)],

@@ -10,16 +10,17 @@ lacks a question.
 from pathlib import Path
 from typing import Any
 
+from distill_build.builds.nodes import Node, topic_node, walk
 from distill_build.engine.artefacts import FileState, file_state
 from distill_build.engine.manifest import digest
 from distill_build.models.base import Limits, ModelSettings
-from distill_build.records import Answer, Failure, JsonObject, Question, Tag, Usage, question_id
+from distill_build.records import Failure, JsonObject, Usage
 from distill_build.settings import Settings
 from distill_build.stages.assembly import encode_rows, failure_rows
 from distill_build.stages.dataset import Dataset, State
 from distill_build.stages.default import DEFAULT
 from distill_build.stages.session import ROWS_VERSION
-from distill_build.stages.tree import Node, topic_node, walk
+from tests.made_rows import Answer, Question, Tag, dedup_row, question_id
 from tests.made_settings import made_settings
 
 LABELS = {"Team 团队": ("Football", "Handball"), "Chess": ("Openings",)}
@@ -30,9 +31,9 @@ def tree() -> Node:
     """The nodes above, with what failed."""
     root = topic_node("sports")
     for index, (label, leaves) in enumerate(LABELS.items()):
-        parent = root.child(label, index)
+        parent = root.child(label, index, "t")
         for place, leaf in enumerate(leaves):
-            parent.child(leaf, place)
+            parent.child(leaf, place, "t")
     root.children[1].children[0].failure = Failure(
         "questions", ("sports", "Chess", "Openings"), 1, "nothing_new", 3, "3 requests in a row brought nothing new"
     )
@@ -40,7 +41,18 @@ def tree() -> Node:
 
 
 def tags() -> list[Tag]:
-    return [node.tag(2) for node in walk(tree())]
+    return [
+        Tag(
+            node.id,
+            node.path,
+            ".".join(str(place + 1) for place in node.place),
+            node.path[-1],
+            above.id if above.level else None,
+            node.level,
+            node.level == 2,
+        )
+        for node, above in walk(tree())
+    ]
 
 
 def questions() -> list[Question]:
@@ -65,16 +77,21 @@ def answers() -> list[Answer]:
 
 def failures() -> list[JsonObject]:
     unanswered = next(question for question in questions() if question.path[-1] == "Handball" and question.index)
-    failure = Failure("answers", unanswered.path, 1, "timeout", 7, "no reply in 600 s", unanswered.id)
+    failure = Failure("answers", unanswered.path, 1, "timeout", 7, "no reply in 600 s", {"question_id": unanswered.id})
     return [failure.row(), *failure_rows(tree())]
 
 
 def write_dataset(folder: Path, *, until: str = "answers") -> Dataset:
     """Writes the dataset's files up to a stage into `folder`, without a state."""
     folder.mkdir(parents=True)
-    rows = {"tags": tags(), "questions": questions(), "answers": answers()}
+    rows = {
+        "tags": [tag.row() for tag in tags()],
+        "questions": [question.row() for question in questions()],
+        "dedup": [dedup_row(question) for question in questions()],
+        "answers": [answer.row() for answer in answers()],
+    }
     for name, items in rows.items():
-        (folder / f"{name}.jsonl").write_bytes(encode_rows(item.row() for item in items))  # type: ignore[attr-defined]  # all of them have rows
+        (folder / f"{name}.jsonl").write_bytes(encode_rows(items))
         if name == until:
             break
     if until == "answers":
@@ -93,9 +110,10 @@ def write_state(dataset: Dataset, recipe: JsonObject, *, until: str = "dataset",
         until=until,
         generation="g",
         cache_dir=cache_dir,
-        counts={"tags": 5, "questions": 5, "answers": 4},
+        counts={"tags": 5, "questions": 5, "dedup": 5, "answers": 4},
         requests={"tags": 3, "questions": 3, "answers": 4},
-        duplicates=0,
+        spared={},
+        dropped={},
         outputs=outputs,
         recipe=recipe,
         stages=DEFAULT.described(),

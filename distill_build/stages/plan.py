@@ -47,7 +47,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a build would do, by stages that ask. `exact` says that no number of requests is estimated.
+    """What a build would do, by stage. `exact` says that no number of requests is estimated.
 
     `dropped` counts by transform the rows that it would drop, of those that are known.
     """
@@ -111,7 +111,7 @@ def price(
     dropped: Mapping[str, int],
 ) -> Plan:
     """A plan with its cost. `typical` gives the prompt tokens of a request that cannot be rendered yet."""
-    costs = {}
+    costs = dict.fromkeys(plans, Cost(0, 0, 0.0, 0.0))
     for stage in stages.asking:
         counts, model = plans[stage.name], stages.settings.models[stage.first]
         per_call = figures.expect(stage.shape, model, items_of(stage))
@@ -129,7 +129,7 @@ def price(
 
 def plan_of_state(stages: Stages, state: State, figures: Figures) -> Plan:
     """The plan of a build that would leave everything as `state` says."""
-    plans = {stage.name: StagePlan(cached=state.requests.get(stage.name, 0)) for stage in stages.asking}
+    plans = {name: StagePlan(cached=state.requests.get(name, 0)) for name in stages.graph.names}
     return price(
         stages, plans, figures, lambda _: 0.0, {name: sum(why.values()) for name, why in state.dropped.items()}
     )

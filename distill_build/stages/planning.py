@@ -31,7 +31,7 @@ async def make_plan(
     """What a build of these settings would ask for; `needs` is told of every request. Sends nothing, writes nothing."""
     needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
     tally = Tally.of(session.stages.graph.names)
-    plans = {stage.name: StagePlan() for stage in session.stages.asking}
+    plans = {name: StagePlan() for name in session.stages.graph.names}
     walk = Walk(
         session.stages,
         until,

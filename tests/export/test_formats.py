@@ -9,11 +9,12 @@ import pytest
 
 from distill_build.errors import ConfigurationError, StorageError
 from distill_build.export import FORMATS, TrainingRow, check_formats, write_exports
-from distill_build.records import Answer, Question, Usage
+from distill_build.records import Usage
 from distill_build.settings import FormatSettings
 from distill_build.stages.assembly import encode_rows
 from distill_build.stages.default import DEFAULT
 from distill_build.stages.training_rows import training_rows
+from tests.made_rows import Answer, Question
 
 IDS = '"id":"a_9c52c33dc6c32054","question_id":"q_1","tag":"t_1","path":["体育","Foot, ball"]'
 METADATA = f'"metadata":{{{IDS}}}'

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from distill_build.stages.templates import TEMPLATES
 
 from distill_build.errors import ConfigurationError
 from distill_build.prompting.prompts import OF_REASK, OF_ROW, TemplateVariables, packed_folder
 from distill_build.prompting.prompts import Prompts as AnyPrompts
-from distill_build.stages.templates import TEMPLATES
 
 SAMPLE = {
     "topic": "Sports",

@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from distill_build.stages.list_readings import QUESTIONS, TAGS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ from distill_build.replies.parse import (
     read_usage,
 )
 from distill_build.replies.schemas import item_schema
-from distill_build.stages.list_readings import QUESTIONS, TAGS
 
 READINGS = (TAGS, QUESTIONS)
 

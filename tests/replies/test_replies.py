@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from distill_build.stages.list_readings import QUESTIONS, TAGS
 
 from distill_build.replies.parse import (
     ObjectSchema,
@@ -25,7 +26,6 @@ from distill_build.replies.parse import (
     parse_items,
     parse_object,
 )
-from distill_build.stages.list_readings import QUESTIONS, TAGS
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.glob("*/*.yaml"))

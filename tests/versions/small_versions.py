@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from distill_build.records import Answer, Question, Tag, Usage, question_id, tag_id
+from distill_build.records import Usage
 from distill_build.stages.assembly import encode_rows
 from distill_build.versions.content import FolderContent
+from tests.made_rows import Answer, Question, Tag, dedup_row, question_id, tag_id
 
 Shape = Mapping[str, "Shape | list[str]"]
 """Label → what is below the tag, or the questions of a leaf."""
@@ -41,6 +42,7 @@ def write_version(
     ]
     (folder / "tags.jsonl").write_bytes(encode_rows([tag.row() for tag, _ in tags]))
     (folder / "questions.jsonl").write_bytes(encode_rows([question.row() for question in questions]))
+    (folder / "dedup.jsonl").write_bytes(encode_rows([dedup_row(question) for question in questions]))
     (folder / "answers.jsonl").write_bytes(encode_rows([each.row() for each in answers]))
     return FolderContent(folder)
 
