@@ -27,7 +27,8 @@ from typing import Any, Literal
 from aiohttp import web
 
 Body = dict[str, Any]
-Kind = Literal["tags", "questions", "answers"]
+Kind = str
+"""What is asked for: the name of a list or of another schema, `answers` for a text without one."""
 FaultKind = Literal["http", "reset", "reset_midway", "drip", "hang", "completion", "not_http"]
 
 
@@ -142,7 +143,8 @@ def classify(body: Body) -> Kind:
     for kind in lists:
         if name == kind or (name is None and f'"{kind}"' in text):
             return kind
-    return "answers"
+    named = (body.get("response_format") or {}).get("json_schema") or {}
+    return str(named["name"]) if schema_of(body) and name is None else "answers"
 
 
 def list_property(body: Body) -> str | None:
@@ -192,8 +194,32 @@ def completion(body: Body, kind: Kind, items: int) -> Body:
         text = " ".join(words(digest(body), 0, 8)).capitalize() + "."
         thought = "Think of " + " ".join(words(digest(body), 1, 5)) + "."
         return completion_of(body, {"content": text, "reasoning_content": thought}, "stop")
-    text = json.dumps({kind: labels(body, kind, items)}, ensure_ascii=False)
-    return completion_of(body, {"content": text}, "stop")
+    asked = {kind: labels(body, kind, items)} if list_property(body) or not schema_of(body) else filled(body)
+    return completion_of(body, {"content": json.dumps(asked, ensure_ascii=False)}, "stop")
+
+
+def filled(body: Body) -> Body:
+    """An object that fits the schema of a body, with values that follow from all that is asked."""
+    seed = digest(body)
+    return {
+        name: fitting(part, seed, place) for place, (name, part) in enumerate(schema_of(body)["properties"].items())
+    }
+
+
+def fitting(part: Body, seed: bytes, place: int) -> object:
+    """A value of the type that a schema wants."""
+    chance = int.from_bytes(hashlib.sha256(seed + place.to_bytes(4, "big")).digest()[:4], "big")
+    if "enum" in part:
+        return part["enum"][chance % len(part["enum"])]
+    match part.get("type"):
+        case "integer" | "number":
+            low, high = part.get("minimum", 0), part.get("maximum", 100)
+            return low + chance % (high - low + 1)
+        case "boolean":
+            return chance % 2 == 0
+        case "object":
+            return {name: fitting(each, seed, place) for name, each in part.get("properties", {}).items()}
+    return " ".join(words(seed, place, 4))
 
 
 def completion_of(body: Body, message: Mapping[str, Any], finish_reason: str) -> Body:
