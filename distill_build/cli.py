@@ -108,13 +108,15 @@ def run_reading(line: CommandLine) -> int:
 def run_composing(line: CommandLine) -> int:
     """Composes the configuration and runs the command with its settings; in a sweep with all of them together.
 
-    What another launcher runs is for the command to say. Raises UsageError for a sweep where the command has none.
+    What another launcher runs is for the command to say. Raises UsageError for a sweep where the command has none, and
+    for an --until that is no stage.
     """
     from distill_build import config
 
     command = COMMANDS[line.command]
 
     def task(settings: "Settings") -> int:
+        check_until(line.options.until, settings)
         status: int = importlib.import_module(command.module).run(settings, line.options)
         return status
 
@@ -124,6 +126,8 @@ def run_composing(line: CommandLine) -> int:
                 f"{line.command} is for the files of one dataset: leave out -m. The command that built a sweep writes "
                 "other exports of its jobs with formats=…, and asks nothing"
             )
+        for variant in variants:
+            check_until(line.options.until, variant.settings)
         status: int = importlib.import_module(command.sweep).run(variants, line.options)
         return status
 
@@ -133,6 +137,13 @@ def run_composing(line: CommandLine) -> int:
         return LaunchedJob(command.launched, line.options, Path.cwd())
 
     return config.run(line.settings, task, sweep, launched if command.launched else None)
+
+
+def check_until(until: str, settings: "Settings") -> None:
+    """Raises UsageError for an --until that is no stage in force."""
+    from distill_build import settings_checks  # wanted where settings have been composed, and it is loaded then
+
+    settings_checks.check_until(until, settings)
 
 
 def tell(error: DistillError, *, as_json: bool) -> int:

@@ -133,13 +133,13 @@ COMMANDS: Mapping[str, Command] = {
 }
 
 FLAGS = (
-    Flag("until", "stop after that stage", value="STAGE", whose="builds",
-         choices=("tags", "questions", "answers", "dataset")),
+    Flag("until", "stop after that stage, one of those in force; or dataset", value="STAGE", whose="builds"),
     Flag("offline", "send no request; a call that is not in the cache is an error", whose="builds"),
     Flag("locked", "give up, before any request, where anything but the locked version would come out", whose="builds"),
     Flag("frozen", "--locked and --offline, and there must be a lock: for CI", whose="builds"),
     Flag("keep-going", "give up after N failed items; 0: never", short="k", value="N", whose="builds"),
-    Flag("rebuild", "ask again for the items whose path matches; repeatable", value="GLOB", whose="builds"),
+    Flag("rebuild", "ask again for the items whose path matches, STAGE:GLOB of one stage; repeatable", value="GLOB",
+         whose="builds"),
     Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="readers"),
     Flag("cache-dir", "the cache's folder", value="DIR", whose="readers"),
     Flag("exit-code", "1 where the versions differ", whose="diff"),

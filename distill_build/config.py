@@ -2,16 +2,18 @@
 
     run(words, task)
       ├── quote_free_text    topics and names become text that Hydra reads as typed
+      ├── look_for_files     where files lie, how they are read, and which stages and roles there are: `config_files`
       ├── compose            one build by Hydra's compose API, twice as fast as hydra.main, or a sweep
       ├── hand_out           sweeps in which other sweepers or launchers take part: `sweeps.launching`
       ├── hydra_main         all the rest as hydra.main does it: --cfg, --info, callbacks of a single build, …
       ├── Job                a composed configuration → Settings → task → exit status
       └── translate          whatever Hydra refuses becomes one sentence: `config_errors`
 
-All ways look into a project's own conf/ first: see `add_search_path`.
+All ways look into a project's own conf/ first: see `conf_folders`.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,6 +45,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = frozenset({"-m", "--multirun"})
 PLACES = ("--config-dir", "--config-name", "--config-path")
 """Flags that say where the configuration is, and nothing of what is done with it."""
+RECIPE = re.compile(r"\+{0,2}recipe=")
 
 
 def run(
@@ -65,6 +68,7 @@ def run(
     quoted = quote_free_text(overrides, multirun=multirun)
     places = {name: value for name, _, value in (flag.partition("=") for flag in flags) if name in PLACES}
     job = Job(task)
+    look_for_files(places, overrides)
     if {flag.partition("=")[0] for flag in flags} <= MULTIRUN | set(PLACES) and "://" not in places.get(PLACES[2], ""):
         composed = compose(quoted, places, multirun=multirun)
         if composed is not None:
@@ -140,8 +144,7 @@ def compose(overrides: list[str], places: Mapping[str, str], *, multirun: bool) 
 
     from distill_build.sweeps.composing import compose_sweep
 
-    config_dir, primary = places.get("--config-dir"), places.get("--config-name", PRIMARY)
-    add_search_path(Path(config_dir) if config_dir is not None else None)
+    primary = primary_of(places)
     folder = str(Path(places.get("--config-path", packed_conf())).absolute())
     try:
         with initialize_config_dir(folder, job_name="distill-build", version_base=VERSION_BASE):
@@ -169,8 +172,6 @@ def hydra_main(arguments: Sequence[str], job: Job) -> int:
     """Runs a command line as `hydra.main` does. Returns the higher status of Hydra and of its job."""
     import hydra
 
-    config_dir = [word.partition("=")[2] for word in arguments if word.startswith("--config-dir=")]
-    add_search_path(Path(config_dir[-1]) if config_dir else None)
     start = hydra.main(version_base=VERSION_BASE, config_path=str(packed_conf()), config_name=PRIMARY)(job)
     status = 0
     with command_line([absolute(word) for word in arguments if not word.startswith("--config-dir=")]):
@@ -206,24 +207,59 @@ def command_line(arguments: Sequence[str]) -> Iterator[None]:
             os.environ[FULL_ERROR] = full_error
 
 
-def add_search_path(config_dir: Path | None) -> None:
-    """Makes Hydra look into `config_dir` (--config-dir) and into the conf/ of the working directory.
+def look_for_files(places: Mapping[str, str], overrides: Sequence[str]) -> None:
+    """Makes Hydra look into all folders of a configuration, and know all stages and roles that they have.
+
+    `places` are the values of `PLACES`. Raises ConfigurationError for a stage's file that cannot be one, and for a
+    recipe beside a file that says the same; UsageError for a --config-dir that is not there.
+    """
+    from hydra.core.plugins import Plugins
+
+    from distill_build.config_files import find_stages, refuse_recipe, take_over
+
+    config_dir = places.get("--config-dir")
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise UsageError(f"--config-dir={config_dir}: there is no such folder")
+    plugin = search_path_plugin()
+    plugin.config_dir = Path(config_dir) if config_dir is not None else None
+    Plugins.instance().register(plugin)
+    primary = primary_of(places)
+    take_over(primary)
+    folders = conf_folders(plugin.config_dir, places.get("--config-path"))
+    try:
+        find_stages(folders, packed_conf(), primary, overrides)
+        if typed := [word for word in overrides if RECIPE.match(word)]:
+            refuse_recipe(typed[0], folders, packed_conf(), primary)
+    except Exception as error:
+        raise translate(error) from error
+
+
+def primary_of(places: Mapping[str, str]) -> str:
+    """The name of the primary file."""
+    return places.get("--config-name", PRIMARY).removesuffix(".yaml")
+
+
+def conf_folders(config_dir: Path | None, config_path: str | None) -> list[Path]:
+    """The folders of a configuration, the first counting most: as `search_path_plugin` has Hydra look into them.
 
     A conf/ with a distill.yaml is ours, and stands in for packed files. Any other may be another program's:
     its files are found where their names are not taken (`model=mine` from conf/model/mine.yaml), no more.
     """
-    from hydra.core.plugins import Plugins
+    project = PROJECT_CONF.resolve()
+    ours, others = ([project], []) if is_ours(project) else ([], [project] * project.is_dir())
+    first = [config_dir.resolve()] if config_dir is not None else []
+    main = [Path(config_path).resolve()] if config_path is not None and "://" not in config_path else []
+    return list(dict.fromkeys([*first, *ours, *(main or [packed_conf()]), *others, packed_conf()]))
 
-    if config_dir is not None and not config_dir.is_dir():
-        raise UsageError(f"--config-dir={config_dir}: there is no such folder")
-    plugin = search_path_plugin()
-    plugin.config_dir = config_dir
-    Plugins.instance().register(plugin)
+
+def is_ours(project: Path) -> bool:
+    """Whether a conf/ is that of a project of ours."""
+    return (project / f"{PRIMARY}.yaml").is_file()
 
 
 @cache
 def search_path_plugin() -> Any:
-    """The plugin class that `add_search_path` registers, one for the process."""
+    """The plugin class that `look_for_files` registers, one for the process."""
     from hydra.plugins.search_path_plugin import SearchPathPlugin
 
     class ProjectConf(SearchPathPlugin):
@@ -232,8 +268,7 @@ def search_path_plugin() -> Any:
         def manipulate_search_path(self, search_path: "ConfigSearchPath") -> None:
             project = PROJECT_CONF.resolve()
             if project.is_dir() and project != packed_conf():
-                ours = (project / f"{PRIMARY}.yaml").is_file()
-                (search_path.prepend if ours else search_path.append)("project", f"file://{project}")
+                (search_path.prepend if is_ours(project) else search_path.append)("project", f"file://{project}")
             if self.config_dir is not None:
                 search_path.prepend("command-line", f"file://{self.config_dir.resolve()}")
             if all(element.path != str(packed_conf()) for element in search_path.get_path()):  # --config-path

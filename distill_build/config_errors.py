@@ -8,7 +8,9 @@ import difflib
 import re
 import shlex
 import traceback
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from distill_build.errors import ConfigurationError, UsageError
 from distill_build.free_text import quote
@@ -33,7 +35,7 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, RecursionError):
         return ConfigurationError("a file of the configuration begins with itself: look at its 'defaults'")
     if is_theirs(error) or isinstance(error, OSError | UnicodeError):
-        return refused(str(error)) or unreadable(cause_of(error))
+        return refused(str(error), keys_at(error)) or unreadable(cause_of(error))
     if isinstance(error, ValueError):  # how Hydra refuses flags that do not go together
         return UsageError(one_line(error))
     return error
@@ -44,13 +46,13 @@ def is_theirs(error: BaseException) -> bool:
     return type(error).__module__.startswith(THEIRS)
 
 
-def refused(message: str) -> ConfigurationError | None:
-    """The sentence for a refusal that has a known text."""
+def refused(message: str, there: Collection[str] = ()) -> ConfigurationError | None:
+    """The sentence for a refusal that has a known text. `there` are the keys of the configuration."""
     key = re.search(r"Could not (?:override|append to|delete from)[^']*'([^']+)'", message)
     if key and "already at" not in message:
         from distill_build.conversion import unknown_key
 
-        return unknown_key(key[1])
+        return unknown_key(key[1], there)
     if several := re.search(r"Ambiguous value for argument '(.+?)=(.*)'$", message, re.MULTILINE):
         setting, values = several.groups()
         return ConfigurationError(
@@ -113,6 +115,23 @@ def being_read(error: BaseException) -> str:
     frames = (frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__))
     file = next((names["full_path"] for names in frames if "full_path" in names), "a file of the configuration")
     return file.removeprefix(f"{Path.cwd()}/")
+
+
+def keys_at(error: BaseException) -> set[str]:
+    """The keys and groups of the configuration that Hydra was at: variables of its `_apply_overrides_to_config`, and
+    of `Overrides`, which knows groups alone. None where it had not come so far."""
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
+    groups = {str(key) for names in frames for key in getattr(names.get("self"), "known_choices", ())}
+    composed = next((names["cfg"] for names in frames if "overrides" in names and "cfg" in names), None)
+    return groups | set(keys_in(composed) if composed is not None else ())
+
+
+def keys_in(node: Any, prefix: str = "") -> Iterator[str]:
+    """The dotted keys of a node of OmegaConf's."""
+    for name, value in node.items_ex(resolve=False):
+        yield f"{prefix}{name}"
+        if hasattr(value, "items_ex") and not (value._is_none() or value._is_missing() or value._is_interpolation()):
+            yield from keys_in(value, f"{prefix}{name}.")
 
 
 def conflict_in(file: Path) -> int | None:

@@ -12,19 +12,17 @@ from distill_build.errors import UsageError
 LITERAL = frozenset({"topic", "name", "system_prompt"})
 """Keys whose value is text as typed: not even `${…}` means anything."""
 
-TEXT = frozenset(
-    {"output_dir", "cache.dir", "prompts.dir", "local.path"}
-    | {
-        f"{node}.{field}"
-        for node in ("model", "tagger", "student", "teacher")
-        for field in ("name", "base_url", "api_key_env", "path", "revision")
-    }
-)
+TEXT = frozenset({"output_dir", "cache.dir", "prompts.dir", "local.path"})
 """Keys whose value is text, with Hydra's `null` and `${…}`."""
 
-NULLABLE = (LITERAL | TEXT) - {"topic"}
-WORD = re.compile(r"(?P<key>\+{0,2}[\w.]+)=(?P<value>.*)", re.DOTALL)
-EXTRA_BODY = re.compile(r"(model|tagger|student|teacher)\.extra_body[.=]")
+OF_A_STAGE = re.compile(r"stage\.[\w-]+\.(system_prompt|where|columns\.\w+|export\.\w+)")
+"""Keys of a stage whose value is text as typed: expressions, most often."""
+
+OF_A_MODEL = re.compile(r"[\w-]+\.(name|base_url|api_key_env|path|revision)")
+"""Keys of a role, whatever it is called, whose value is text as those of `TEXT` are."""
+
+WORD = re.compile(r"(?P<key>\+{0,2}[\w.-]+)=(?P<value>.*)", re.DOTALL)
+EXTRA_BODY = re.compile(r"[\w-]+\.extra_body[.=]")
 """Settings whose names are the endpoint's own: Hydra takes a new key with `++` only."""
 # Hydra's QUOTED_VALUE: a backslash counts only in a run before a quote of the same kind.
 QUOTED = re.compile(
@@ -35,7 +33,7 @@ SWEEP_FUNCTION = re.compile(r"(choice|shuffle|sort)\(.*\)", re.DOTALL)
 
 
 def quote_free_text(words: Iterable[str], *, multirun: bool) -> list[str]:
-    """The words of a command line with the values of `LITERAL` and `TEXT` keys in Hydra's quotes.
+    """The words of a command line with the values of keys that take free text in Hydra's quotes.
 
     Without `multirun` a value is one text, unless it stands in quotes of its own: they are taken off. With
     `multirun` commas outside quotes separate values, and `choice(…)` goes through. A key of an extra_body
@@ -50,12 +48,22 @@ def quote_word(word: str, *, multirun: bool) -> str:
         return f"++{word}"
     match = WORD.fullmatch(word)
     key = match["key"].lstrip("+") if match else ""
-    if match is None or key not in LITERAL | TEXT or (multirun and SWEEP_FUNCTION.fullmatch(match["value"])):
+    if match is None or not is_free(key) or (multirun and SWEEP_FUNCTION.fullmatch(match["value"])):
         return word
     values = split_sweep(match["value"]) if multirun else [match["value"]]
     if (len(values) > 1 or key == "topic") and not all(value.strip() for value in values):
         raise UsageError(f"'{word}' has an empty value: say it as in topic=sports, or topic=\"board games\"")
     return f"{match['key']}=" + ",".join(quote_value(key, value) for value in values)
+
+
+def is_literal(key: str) -> bool:
+    """Whether the value of `key` is text as typed."""
+    return key in LITERAL or OF_A_STAGE.fullmatch(key) is not None
+
+
+def is_free(key: str) -> bool:
+    """Whether the value of `key` is text."""
+    return is_literal(key) or key in TEXT or OF_A_MODEL.fullmatch(key) is not None
 
 
 def split_sweep(value: str) -> Sequence[str]:
@@ -73,10 +81,10 @@ def split_sweep(value: str) -> Sequence[str]:
 
 def quote_value(key: str, value: str) -> str:
     """One value of `key` in Hydra's quotes; `null` stays null where the key knows it."""
-    if value == "null" and key in NULLABLE:
+    if value == "null" and key != "topic":
         return value
     text = unquote(value) if QUOTED.fullmatch(value) else value
-    return quote(escape_interpolations(text) if key in LITERAL else text)
+    return quote(escape_interpolations(text) if is_literal(key) else text)
 
 
 def unquote(value: str) -> str:

@@ -1,9 +1,9 @@
 """The flags and words of one command, as typed. Knows nothing of settings: see `distill_build.settings`."""
 
 from dataclasses import dataclass
-from typing import Literal
 
-Until = Literal["tags", "questions", "answers", "dataset"]
+Until = str
+"""A stage in force, or END of `distill_build.graph`: whether it is one is known once the settings are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,10 +12,10 @@ class Options:
 
     `locked`: nothing but the locked version may come out; `frozen`: that, and there must be a lock. `until`: last stage
     of a build. `keep_going`: failed items after which a build gives up, 0 = never. `rebuild`: globs of item paths to
-    ask for again. `dataset`: a dataset's folder or name, `cache_dir`: its cache, for commands that compose no
-    configuration. `exit_code`: diff says by its status whether there is a difference. `keep_last`, `max_size`,
-    `older_than`, `dry_run`: what `cache gc` may remove, as typed. `arguments`: the words after the command.
-    `overrides`: the key=value words as typed, for messages.
+    ask for again, one that is for one stage behind its name and a colon. `dataset`: a dataset's folder or name,
+    `cache_dir`: its cache, for commands that compose no configuration. `exit_code`: diff says by its status whether
+    there is a difference. `keep_last`, `max_size`, `older_than`, `dry_run`: what `cache gc` may remove, as typed.
+    `arguments`: the words after the command. `overrides`: the key=value words as typed, for messages.
     """
 
     until: Until = "dataset"

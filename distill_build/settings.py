@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from distill_build.graph import Graph, Kind, Shape
 from distill_build.models.base import Limits, ModelSettings
 
-Role = Literal["tagger", "student", "teacher"]
-Stage = Literal["tags", "questions", "answers"]
-ROLE_OF_STAGE: dict[Stage, Role] = {"tags": "tagger", "questions": "student", "answers": "teacher"}
+Role = str
+"""The name of a node that holds a model, which the stages that name it ask."""
+Stage = str
+"""The name of a stage."""
 
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
 """What a sweeper that looks for the best values may go by."""
@@ -23,6 +25,46 @@ class PerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     tags: Positive = 5
     questions: Positive = 5
+
+
+class StageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One stage, as conf/stage/<name>.yaml declares it. What belongs to other kinds has its default.
+
+    `builtin`: which of ours carries it out, None for a user's own. `ids`: what its rows' ids begin with, where it is
+    one of ours. `after`: the stage above, None for the topic; `by`: the one that a group has its rows for. `role`: who
+    is asked, each of several. `wanted`: items of a list below each unit, or that number on each level. `schema`: the
+    JSON schema of a reply. `where`, `columns`, `export`: expressions of jinja2.
+    """
+
+    kind: Kind
+    builtin: str | None = None
+    ids: str | None = None
+    after: str | None = None
+    by: str | None = None
+    role: str | list[str] | None = None
+    prompt: str | None = None
+    samples: Positive = 1
+    wanted: Positive | list[Positive] | None = None
+    per_request: Positive | None = None
+    system_prompt: str | None = None
+    schema: dict[str, Any] | None = None
+    where: str | None = None
+    columns: dict[str, str] | None = None
+    export: dict[str, str | None] | None = None
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Who is asked; nobody for a stage that asks no model."""
+        if self.role is None:
+            return ()
+        return (self.role,) if isinstance(self.role, str) else tuple(self.role)
+
+    @property
+    def expressions(self) -> dict[str, str]:
+        """Each expression, by the key that it stands under: `where`, `columns.share`, `export.answer`."""
+        columns = {f"columns.{name}": text for name, text in (self.columns or {}).items()}
+        export = {f"export.{name}": text for name, text in (self.export or {}).items()}
+        return {key: text for key, text in ({"where": self.where} | columns | export).items() if text is not None}
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +93,10 @@ class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything one build is told. `breadth` is one number or one a level, root first."""
+    """Everything one build is told. `breadth` is one number or one a level, root first.
+
+    `stages` are those in force, in order; `stage` holds each, `models` the model of each role that they ask.
+    """
 
     topic: str
     name: str
@@ -64,9 +109,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: int = 0
     system_prompt: str | None = None
     per_request: PerRequest = PerRequest()
-    tagger: ModelSettings
-    student: ModelSettings
-    teacher: ModelSettings
+    stages: list[Stage]
+    stage: dict[Stage, StageSettings]
+    models: dict[Role, ModelSettings]
     limits: Limits
     budget: Budget = Budget()
     cache: CacheSettings = CacheSettings()
@@ -77,9 +122,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     format: FormatSettings = FormatSettings()
 
     def role(self, stage: Stage) -> ModelSettings:
-        """The model that works for `stage`."""
-        model: ModelSettings = getattr(self, ROLE_OF_STAGE[stage])
-        return model
+        """The model that works for `stage`, the first of several."""
+        return self.models[self.stage[stage].roles[0]]
 
     def breadth_at(self, level: int) -> int:
         """Tags under a parent on `level` - 1, where the topic is level 0 and `level` counts from 1."""
@@ -95,6 +139,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             retries=own(model.limits.retries, self.limits.retries),
             reasks=own(model.limits.reasks, self.limits.reasks),
         )
+
+
+def graph_of(settings: Settings) -> Graph:
+    """The stages in force. Ids of our own begin with a letter of theirs, all others with the stage's name."""
+    return Graph(tuple(shape_of(name, settings.stage[name]) for name in settings.stages))
+
+
+def shape_of(name: Stage, stage: StageSettings) -> Shape:
+    """Where one stage stands. One that builds on ours is not ours, and has ids of its own."""
+    prefix = stage.ids if stage.ids is not None and stage.builtin == name else name
+    return Shape(name, stage.kind, stage.after, prefix, stage.by)
 
 
 def lower(first: int | None, second: int | None) -> int | None:

@@ -8,9 +8,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from distill_build.errors import ConfigurationError
-from distill_build.models.base import Limits, ModelSettings
-from distill_build.settings import ROLE_OF_STAGE, Objective, Settings
+from distill_build.errors import ConfigurationError, UsageError
+from distill_build.graph import END
+from distill_build.models.base import Limits
+from distill_build.settings import Objective, Settings
 
 EXAMPLE = "distill-build topic=sports depth=2"
 ADDRESS_EXAMPLE = "model=openai_compatible model.base_url=http://127.0.0.1:8000/v1 model.name=my-model"
@@ -90,8 +91,8 @@ def check_settings(settings: Settings) -> None:
             raise ConfigurationError(f"{key} is empty: it is the name of a folder")
     check_build_limits(settings.limits)
     check_prices(settings)
-    for role in ROLE_OF_STAGE.values():
-        check_extra_body(f"{role}.extra_body", getattr(settings, role).extra_body)
+    for role, model in settings.models.items():
+        check_extra_body(f"{role}.extra_body", model.extra_body)
 
 
 def check_extra_body(key: str, extra_body: Mapping[str, Any]) -> None:
@@ -117,8 +118,7 @@ def check_json(key: str, value: Any) -> None:
 def numbers(settings: Settings) -> Iterator[tuple[str, float | None]]:
     """The dotted keys and values of limits, sampling parameters and prices."""
     yield from limit_numbers("limits", settings.limits)
-    for role in ROLE_OF_STAGE.values():
-        model: ModelSettings = getattr(settings, role)
+    for role, model in settings.models.items():
         yield from limit_numbers(f"{role}.limits", model.limits)
         for field in ("temperature", "top_p", "max_tokens"):
             yield f"{role}.{field}", getattr(model, field)
@@ -157,11 +157,20 @@ def check_prices(settings: Settings) -> None:
     """A cap in US dollars holds only where every role has prices."""
     if settings.budget.usd is None:
         return
-    for role in ROLE_OF_STAGE.values():
-        prices = getattr(settings, role).prices
+    for role, model in settings.models.items():
+        prices = model.prices
         if prices.prompt is None or prices.completion is None:
             raise ConfigurationError(
                 f"budget.usd={settings.budget.usd:g} needs prices: set {role}.prices.prompt and "
                 f"{role}.prices.completion (US dollars per million tokens; model.prices.* for all roles that "
                 "follow model), or cap budget.tokens or budget.calls instead"
             )
+
+
+def check_until(until: str, settings: Settings) -> None:
+    """Whether `until` (--until) is a stage in force, or END. Raises UsageError with the nearest one."""
+    known = [*settings.stages, END]
+    if until not in known:
+        near = difflib.get_close_matches(until, known, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UsageError(f"--until={until}: {hint}The stages are {', '.join(settings.stages)}, and {END} is the end")

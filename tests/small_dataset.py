@@ -20,6 +20,7 @@ from distill_build.stages.dataset import Dataset, State
 from distill_build.stages.default import DEFAULT
 from distill_build.stages.session import ROWS_VERSION
 from distill_build.stages.tree import Node, topic_node, walk
+from tests.made_settings import made_settings
 
 LABELS = {"Team 团队": ("Football", "Handball"), "Chess": ("Openings",)}
 CALL = "c" * 64
@@ -108,4 +109,4 @@ def settings(**changes: Any) -> Settings:
     """Settings of a dataset called sports, whose models are never asked."""
     model = ModelSettings(engine="openai_compatible", name="teacher-1", base_url="http://127.0.0.1:9/v1")
     basis: dict[str, Any] = {"topic": "sports", "name": "sports", "limits": Limits()}
-    return Settings(**{**basis, "tagger": model, "student": model, "teacher": model, **changes})
+    return made_settings(model, **{**basis, **changes})

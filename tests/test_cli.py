@@ -202,7 +202,12 @@ USAGE = [
     (["export", "--until", "tags"], "export does not know --until"),
     (["tree", "-m"], "tree does not know --multirun"),
     (["plan", "-o", "x"], "plan does not know --dataset"),
-    (["--until", "tag"], "--until takes one of tags, questions, answers, dataset, not 'tag'"),
+    (
+        ["topic=a", "--until", "tag"],
+        "--until=tag: did you mean 'tags'? The stages are tags, questions, answers, and dataset",
+    ),
+    (["topic=a", "stages=[tags]", "--until=answers"], "--until=answers: The stages are tags, and dataset is the end"),
+    (["topic=a,b", "-m", "--until", "tag"], "--until=tag: did you mean 'tags'?"),
     (["--until"], "--until needs a value: --until STAGE"),
     (["-k", "x"], "--keep-going takes a whole number from 0, not 'x'"),
     (["-k=-1"], "--keep-going takes a whole number from 0, not '-1'"),

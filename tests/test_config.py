@@ -76,7 +76,7 @@ def test_the_defaults_are_those_of_the_contract(elsewhere: Path) -> None:
 
 @pytest.mark.parametrize("role", ["tagger", "student", "teacher"])
 def test_each_role_is_the_embedded_model_by_default(role: str) -> None:
-    model = getattr(settings_of(), role)
+    model = settings_of().models[role]
     assert (model.engine, model.name, model.examples, model.structured, model.limits.concurrency) == (
         "embedded", "smollm2-135m-instruct", True, "json_schema", 4,
     )  # fmt: skip
@@ -90,8 +90,8 @@ OPTIONS = sorted(path.stem for path in (config.packed_conf() / "model").glob("*.
 def test_every_packed_model_sets_every_role(option: str) -> None:
     address = ("model.base_url=http://127.0.0.1:8000/v1", "model.name=m") if option == "openai_compatible" else ()
     settings = settings_of(f"model={option}", *address)
-    assert settings.tagger == settings.student == settings.teacher
-    assert settings.teacher.engine == ("embedded" if option == "local" else "openai_compatible")
+    assert settings.models["tagger"] == settings.models["student"] == settings.models["teacher"]
+    assert settings.models["teacher"].engine == ("embedded" if option == "local" else "openai_compatible")
 
 
 def test_the_options_of_the_contract_are_packed() -> None:
@@ -108,37 +108,44 @@ def test_a_role_follows_the_model_field_by_field() -> None:
     settings = settings_of(
         "model=deepseek", "model.temperature=0.3", "teacher.temperature=0", "student.max_tokens=null"
     )
-    assert (settings.tagger.temperature, settings.teacher.temperature) == (0.3, 0)
-    assert settings.student.max_tokens is None
-    assert settings.teacher.name == "deepseek-chat"
+    assert (settings.models["tagger"].temperature, settings.models["teacher"].temperature) == (0.3, 0)
+    assert settings.models["student"].max_tokens is None
+    assert settings.models["teacher"].name == "deepseek-chat"
 
 
 def test_a_role_may_have_a_model_of_its_own_with_changes_on_top() -> None:
     settings = settings_of(
         "model@teacher=deepseek", "teacher.temperature=0", "teacher.limits.concurrency=4", "+teacher.extra_body.x=1"
     )
-    assert (settings.teacher.name, settings.student.name) == ("deepseek-chat", "smollm2-135m-instruct")
-    assert (settings.teacher.temperature, settings.teacher.limits.concurrency) == (0, 4)
-    assert settings.teacher.extra_body == {"x": 1}
+    assert (settings.models["teacher"].name, settings.models["student"].name) == (
+        "deepseek-chat",
+        "smollm2-135m-instruct",
+    )
+    assert (settings.models["teacher"].temperature, settings.models["teacher"].limits.concurrency) == (0, 4)
+    assert settings.models["teacher"].extra_body == {"x": 1}
 
 
 def test_a_follower_adds_to_the_models_extra_body() -> None:
     settings = settings_of(
         "model=vllm", "model.extra_body={a: 1, b: 1}", "teacher.extra_body.b=2", "+student.extra_body.c=3"
     )
-    assert settings.teacher.extra_body == {"a": 1, "b": 2}
-    assert settings.student.extra_body == {"a": 1, "b": 1, "c": 3}
-    assert settings.tagger.extra_body == {"a": 1, "b": 1}
+    assert settings.models["teacher"].extra_body == {"a": 1, "b": 2}
+    assert settings.models["student"].extra_body == {"a": 1, "b": 1, "c": 3}
+    assert settings.models["tagger"].extra_body == {"a": 1, "b": 1}
 
 
 def test_prices_and_limits_follow_by_field() -> None:
     settings = settings_of("model=openai", "teacher.prices.prompt=9", "student.limits.rpm=60", "model.limits.tpm=5")
-    assert (settings.teacher.prices.prompt, settings.teacher.prices.completion) == (9, 2)
-    assert (settings.student.limits.rpm, settings.student.limits.tpm, settings.tagger.limits.rpm) == (60, 5, None)
+    assert (settings.models["teacher"].prices.prompt, settings.models["teacher"].prices.completion) == (9, 2)
+    assert (
+        settings.models["student"].limits.rpm,
+        settings.models["student"].limits.tpm,
+        settings.models["tagger"].limits.rpm,
+    ) == (60, 5, None)
 
 
 def test_local_path_takes_another_weights_file() -> None:
-    assert settings_of("local.path=模型/m.gguf").teacher.path == "模型/m.gguf"
+    assert settings_of("local.path=模型/m.gguf").models["teacher"].path == "模型/m.gguf"
 
 
 def test_one_format_needs_no_brackets() -> None:
@@ -245,8 +252,8 @@ def test_a_projects_own_conf_builds_on_ours(elsewhere: Path) -> None:
         "defaults: [openai_compatible, _self_]\nname: ours\nbase_url: http://x\n",
     )
     (settings,) = all_settings("model@student=deepseek")
-    assert (settings.topic, settings.depth, settings.tagger.temperature) == ("网球", 1, 0.1)
-    assert (settings.teacher.name, settings.student.name) == ("m", "ours")
+    assert (settings.topic, settings.depth, settings.models["tagger"].temperature) == ("网球", 1, 0.1)
+    assert (settings.models["teacher"].name, settings.models["student"].name) == ("m", "ours")
 
 
 def test_an_unrelated_conf_disturbs_nothing(elsewhere: Path) -> None:
@@ -258,7 +265,7 @@ def test_an_unrelated_conf_disturbs_nothing(elsewhere: Path) -> None:
 
 def test_a_model_file_of_a_project_is_found_without_a_distill_yaml(elsewhere: Path) -> None:
     write(elsewhere / "conf/model/mine.yaml", "defaults: [openai_compatible, _self_]\nname: m\nbase_url: http://x\n")
-    assert settings_of("model=mine").teacher.name == "m"
+    assert settings_of("model=mine").models["teacher"].name == "m"
 
 
 def test_config_dir_comes_first(elsewhere: Path) -> None:

@@ -218,7 +218,7 @@ def test_the_quotes_that_a_sentence_asks_for_work() -> None:
     seen: list[object] = []
 
     def task(settings: Settings) -> int:
-        seen.append(settings.teacher.extra_body)
+        seen.append(settings.models["teacher"].extra_body)
         return 0
 
     config.run(["topic=a", "model=vllm", "++teacher.extra_body.x='体'"], task, lambda _: 1)

@@ -24,7 +24,7 @@ from distill_build.commands.findings import (
 from distill_build.models.base import JsonObject, ModelSettings
 from distill_build.models.probe import Outcome, Probe
 from distill_build.replies.parse import read_usage, response_format
-from distill_build.settings import ROLE_OF_STAGE, Role, Settings, Stage
+from distill_build.settings import Role, Settings
 from distill_build.stages.prompts import Prompts
 from distill_build.stages.recipe import Recipe
 
@@ -38,9 +38,10 @@ class Examination:
     """One model as some of the roles use it, what was found so far, and what that took."""
 
     def __init__(self, settings: Settings, roles: tuple[Role, ...]) -> None:
-        stage: Stage = next(stage for stage, role in ROLE_OF_STAGE.items() if role in roles)
+        stage = next(stage for stage in settings.stages if roles[0] in settings.stage[stage].roles)
         self.roles = roles
-        self.model: ModelSettings = settings.role(stage)
+        self.model: ModelSettings = settings.models[roles[0]]
+        self._of_all = len(roles) == len(settings.models)
         self.findings: list[Finding] = []
         self.prompt_tokens = self.completion_tokens = 0
         self.limit_headers: dict[str, str] = {}
@@ -135,7 +136,7 @@ class Examination:
 
     def setting(self, assignment: str) -> list[str]:
         """`assignment` for the roles that use this model: of `model`, where that is all of them."""
-        nodes = ("model",) if len(self.roles) == len(ROLE_OF_STAGE) else self.roles
+        nodes = ("model",) if self._of_all else self.roles
         return [f"{node}.{assignment}" for node in nodes]
 
     def _find(self, name: str, state: State, detail: str) -> None:
@@ -145,8 +146,8 @@ class Examination:
 def distinct(settings: Settings) -> dict[bytes, tuple[Role, ...]]:
     """The roles, those together whose requests go to one place and look alike, by what is alike."""
     groups: dict[bytes, tuple[Role, ...]] = {}
-    for role in ROLE_OF_STAGE.values():
-        alike = msgspec.json.encode(tiny(getattr(settings, role)))
+    for role, model in settings.models.items():
+        alike = msgspec.json.encode(tiny(model))
         groups[alike] = (*groups.get(alike, ()), role)
     return groups
 

@@ -148,7 +148,8 @@ class Asking:
         limits = settings.limits_for(model)
         reasks, timeout_s = limits.reasks or 0, limits.timeout_s or DEFAULT_TIMEOUT_S
         asked = self.shared.models[role_name(self.name, stage)]
-        return Seat(model.name, asked, model.prices, reasks, model.structured, self.session.prompts, timeout_s)
+        role = settings.stage[stage].roles[0]
+        return Seat(role, model.name, asked, model.prices, reasks, model.structured, self.session.prompts, timeout_s)
 
     def _lane(self, stage: Stage) -> str:
         """Stages whose roles share a gate share a lane."""

@@ -14,7 +14,7 @@ from distill_build.errors import (
 )
 from distill_build.models.base import ModelFailure
 from distill_build.replies.parse import Rejection
-from distill_build.settings import ROLE_OF_STAGE, Stage
+from distill_build.settings import Stage
 from distill_build.stages.budget import Halt
 from distill_build.stages.call import HALTED, Absent, Failed, Made, Result, look_up, standing
 from distill_build.stages.held_responses import HeldResponses
@@ -190,7 +190,7 @@ class Caller:
         """The error with the role whose settings it speaks of, where the roles have models of their own."""
         if len({seat.name for seat in self._seats.values()}) == 1:
             return error
-        role = ROLE_OF_STAGE[stage]
+        role = self._seats[stage].role
         return EndpointError(f"{error} (this is the {role}'s model: where model.… is named, set {role}.…)")
 
     def _made(self, call: Call, entry: Entry | None, accepted: Accepted, *, asked: bool = False) -> Made:

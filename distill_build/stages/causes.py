@@ -6,12 +6,12 @@ requests behind an item are still in the cache, they say what really differs: se
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, Difference, explain
 from distill_build.records import JsonObject
-from distill_build.settings import Stage
+from distill_build.stages.default import DEFAULT
 from distill_build.stages.setting_names import setting_name
 from distill_build.versions.lockfile import Facts
 
@@ -110,7 +110,7 @@ def _tree(identity: JsonObject) -> JsonObject:
 
 
 def _fields(part: str, place: str) -> tuple[str, ...]:
-    if part not in get_args(Stage):
+    if part not in DEFAULT.names:
         return MESSAGES if place == TOPIC else ()
     head, _, rest = place.partition(".")
     return REACH.get(head) or (f"body.{rest.partition('.')[0]}",)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from typing import get_args
 
 from distill_build.engine.manifest import Difference, explain
 from distill_build.engine.reading import ReadOnlyStore
@@ -12,6 +11,7 @@ from distill_build.records import JsonObject
 from distill_build.settings import Stage
 from distill_build.stages import answers, questions, tags
 from distill_build.stages.dataset import Dataset
+from distill_build.stages.default import DEFAULT
 from distill_build.stages.recipe import Call
 from distill_build.stages.session import Session
 
@@ -33,7 +33,7 @@ def item_changes(session: Session, item: str) -> Iterator[Difference]:
 
 def find_item(dataset: Dataset, item: str) -> tuple[Stage, JsonObject]:
     """The row of an item with its stage, by id."""
-    for stage in get_args(Stage):
+    for stage in DEFAULT.names:
         path = dataset.artefact(f"{stage}.jsonl")
         if path.exists():
             with path.open("rb") as lines:

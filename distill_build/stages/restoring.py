@@ -7,16 +7,16 @@ may tell of other exports, or of other settings that made the same items.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 from distill_build.engine.artefacts import file_sha256, file_state
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import writable
 from distill_build.errors import CorruptEntryError
 from distill_build.records import JsonObject, short
-from distill_build.settings import FormatSettings, Stage
+from distill_build.settings import FormatSettings
 from distill_build.stages.aside import keep_edited
 from distill_build.stages.dataset import ARTEFACTS, KEPT, LEAVES, STATE, Dataset, State
+from distill_build.stages.default import DEFAULT
 from distill_build.stages.replacement import Replacement, replacement
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.lockfile import LOCK, Lock, facts_of
@@ -115,7 +115,7 @@ def lock_of_version(
         version=version.version,
         name=version.name,
         until=until,
-        counts={stage: version.counts[stage] for stage in get_args(Stage)},
+        counts={stage: version.counts[stage] for stage in DEFAULT.names},
         missing=version.missing,
         artefacts={name: version.files[name].sha256 for name in ARTEFACTS if name in new},
         exports={path.name: file_sha256(path) for _, path in sorted(exports.items())},
@@ -147,7 +147,7 @@ def _state(version: Version, until: str, recipe: JsonObject, archive: Archive, d
         generation="",
         cache_dir=dataset.note_cache(archive.directory),
         counts=version.counts,
-        requests=dict.fromkeys(get_args(Stage), 0),
+        requests=dict.fromkeys(DEFAULT.names, 0),
         duplicates=0,
         outputs={},
         recipe=recipe,

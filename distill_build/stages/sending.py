@@ -36,9 +36,10 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 class Seat:
     """A stage's model, by the name it is asked for, with what a call needs to know of it.
 
-    `reasks` is per build; `timeout_s` is how many seconds one request may take.
+    `role` is whose node it stands in. `reasks` is per build; `timeout_s` is how many seconds one request may take.
     """
 
+    role: str
     name: str
     model: Model
     prices: Prices

@@ -17,9 +17,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from distill_build.config_errors import translate
+from distill_build.conversion import check_models
 from distill_build.errors import ConfigurationError, DistillError, UsageError
 from distill_build.free_text import unescape_interpolations
-from distill_build.resolution import plain_data, resolved, settings_from
+from distill_build.resolution import Composition, settings_from
 from distill_build.sweeps.variants import Choice, Variant, is_of_all, told_with
 
 if TYPE_CHECKING:
@@ -231,9 +232,11 @@ class _Base:
         HydraConfig.instance().set_config(composed)
         self._composed = composed
         self._choices = {str(key): str(option) for key, option in composed.hydra.runtime.choices.items()}
-        self._references = _references(composed)
+        self._composition = Composition(composed, self._choices)
+        self._references = _references(self._composition.raw)
         _refuse_numbers(self._references)
-        self._data = plain_data(composed, self._choices)
+        check_models(self._composition.raw, self._choices)
+        self._data = self._composition.data({}, self._composition.raw)
 
     @property
     def refers_to_hydra(self) -> bool:
@@ -246,8 +249,9 @@ class _Base:
 
         overrides = list(values)
         ConfigLoaderImpl._apply_overrides_to_config(overrides, self._composed)
-        for key in self._reached({override.key_or_group.partition(".")[0] for override in overrides}):
-            self._data[key] = resolved(self._composed, key)
+        changed = {override.key_or_group.partition(".")[0] for override in overrides}
+        self._composition.read_again(changed)
+        self._data = self._composition.data(self._data, self._reached(changed))
         return settings_from(self._data, self._choices)
 
     def _reached(self, keys: set[str]) -> set[str]:
@@ -268,10 +272,7 @@ def _refuse_numbers(references: Mapping[str, str]) -> None:
             )
 
 
-def _references(composed: "DictConfig") -> dict[str, str]:
+def _references(raw: Mapping[str, Any]) -> dict[str, str]:
     """The text of every top-level setting that refers to another one."""
-    from omegaconf import OmegaConf
-
-    raw: Any = OmegaConf.to_container(composed, resolve=False)
-    texts = {str(key): repr(value) for key, value in raw.items() if key != "hydra"}
+    texts = {key: repr(value) for key, value in raw.items()}
     return {key: text for key, text in texts.items() if "${" in text}

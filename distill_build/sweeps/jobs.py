@@ -13,7 +13,7 @@ from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import Limits
 from distill_build.records import JsonObject
-from distill_build.settings import ROLE_OF_STAGE, Settings
+from distill_build.settings import Settings
 from distill_build.stages.recipe import NOT_IDENTITY
 from distill_build.sweeps.variants import Choice, Variant
 
@@ -104,9 +104,9 @@ def refuse_several(all_settings: Sequence[Settings]) -> None:
     for key in ONE_FOR_ALL:
         if any(getattr(settings, key) != getattr(all_settings[0], key) for settings in all_settings):
             raise several(key)
-    for role in ROLE_OF_STAGE.values():
+    for role in dict.fromkeys(role for settings in all_settings for role in settings.models):
         limits: dict[bytes, Limits] = {}
-        for model in (getattr(settings, role) for settings in all_settings):
+        for model in (settings.models[role] for settings in all_settings if role in settings.models):
             same = msgspec.json.encode(msgspec.structs.replace(model, limits=Limits()))
             if limits.setdefault(same, model.limits) != model.limits:
                 raise several(f"{role}.limits")
@@ -129,8 +129,10 @@ def several(key: str) -> ConfigurationError:
 def content(settings: Settings) -> JsonObject:
     """The settings that say which dataset comes out."""
     row: JsonObject = {key: value for key, value in msgspec.to_builtins(settings).items() if key not in NOT_CONTENT}
-    for role in ROLE_OF_STAGE.values():
-        row[role] = {key: value for key, value in row[role].items() if key not in NOT_IDENTITY}
+    row["models"] = {
+        role: {key: value for key, value in model.items() if key not in NOT_IDENTITY}
+        for role, model in row["models"].items()
+    }
     return row
 
 

@@ -20,6 +20,7 @@ from distill_build.errors import ConfigurationError, DistillError, InterruptedBu
 from distill_build.free_text import quote
 from distill_build.options import Options
 from distill_build.resolution import settings_of
+from distill_build.settings_checks import check_until
 from distill_build.stages.report import Report
 from distill_build.sweeps.composing import OURS, ComposedSweep, variants_of
 from distill_build.sweeps.goals import Goal, goals_of
@@ -146,6 +147,8 @@ class Handout:
 
         objectives = self.scope.objectives
         variants = variants_of(self.sweep.loader, self.sweep.master, all_words, self.scope.fixed)
+        for variant in variants:
+            check_until(self.job.options.until, variant.settings)
         check_objectives(objectives, [variant.settings for variant in variants], self.job.options.until)
         returns = []
         for words, job in zip(all_words, self.batches.add(variants, launch if launcher else None), strict=True):

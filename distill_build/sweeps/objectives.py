@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from distill_build.errors import ConfigurationError
 from distill_build.options import Until
-from distill_build.settings import ROLE_OF_STAGE, Objective, Settings
+from distill_build.settings import Objective, Settings
 from distill_build.sweeps.results import Row
 
 
@@ -41,8 +41,8 @@ def check_objectives(names: Sequence[Objective], all_settings: Sequence[Settings
 
 def check_prices(settings: Settings) -> None:
     """Raises ConfigurationError where nobody knows what a job will cost."""
-    for role in ROLE_OF_STAGE.values():
-        prices = getattr(settings, role).prices
+    for role, model in settings.models.items():
+        prices = model.prices
         if None in (prices.prompt, prices.completion):
             raise ConfigurationError(
                 f"objective=usd needs prices: set {role}.prices.prompt and {role}.prices.completion, or model.prices.* "

@@ -9,6 +9,7 @@ from distill_build.settings import Settings, Stage
 from distill_build.stages.plan import Cost, Plan, StagePlan
 from distill_build.stages.report import Expected, Report
 from distill_build.stages.tally import STAGES, Tally
+from tests.made_settings import made_settings
 
 PRICES = Prices(prompt=0.3, completion=0.4)
 EXPECTED = Expected(tags=11, questions=60, answers=480)
@@ -19,7 +20,7 @@ def settings(**changes: Any) -> Settings:
     model = ModelSettings(engine="openai_compatible", name="m", prices=PRICES)
     limits = Limits(concurrency=32, timeout_s=600.0, retries=6, reasks=2)
     given: dict[str, Any] = {"topic": "sports", "name": "sports", "limits": limits} | changes
-    return Settings(tagger=model, student=model, teacher=model, **given)
+    return made_settings(model, **given)
 
 
 def plan(ask: int = 40, unknown: int = 0, seconds: float = 60.0, usd: float | None = 0.5, cached: int = 0) -> Plan:

@@ -8,31 +8,24 @@ import pytest
 
 from distill_build.models.base import Limits, ModelSettings, Prices
 from distill_build.replies.parse import Rejection
-from distill_build.settings import ROLE_OF_STAGE, PerRequest, Settings, Stage
+from distill_build.settings import PerRequest, Settings, Stage
 from distill_build.stages import answers, questions, tags
 from distill_build.stages.prompts import Prompts, packed_folder
 from distill_build.stages.recipe import IDENTITY, NOT_IDENTITY, Call, Recipe, derived_seed
 from distill_build.stages.tally import STAGES
+from tests.made_settings import made_settings
 
 PATH = ("sports", "Ball Games")
 MODEL = ModelSettings(engine="openai_compatible", name="scripted", base_url="http://127.0.0.1:1/v1")
 
 
 def made(**changed: Any) -> Settings:
-    plain: dict[str, Any] = {
-        "topic": "sports",
-        "name": "sports",
-        "limits": Limits(),
-        "tagger": MODEL,
-        "student": MODEL,
-        "teacher": MODEL,
-    }
-    return Settings(**(plain | changed))
+    return made_settings(MODEL, **changed)
 
 
 def with_model(**changed: Any) -> Settings:
     model = msgspec.structs.replace(MODEL, **changed)
-    return made(tagger=model, student=model, teacher=model)
+    return made_settings(model)
 
 
 def call(stage: Stage, settings: Settings, *, weights: str | None = None, sample: int = 0, **place: Any) -> Call:
@@ -115,7 +108,7 @@ def test_what_is_no_identity_leaves_the_key(model: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_role_reaches_its_own_stage(stage: Stage) -> None:
-    role = ROLE_OF_STAGE[stage]
+    role = made().stage[stage].roles[0]
     assert changed(made(**{role: msgspec.structs.replace(MODEL, temperature=0.5)})) == {stage}
 
 

@@ -63,7 +63,7 @@ def test_what_a_sweep_has_once_cannot_be_swept(key: str) -> None:
 
 
 def test_a_models_own_limits_are_one_too_and_each_model_has_its_own() -> None:
-    teacher = settings().teacher
+    teacher = settings().models["teacher"]
     patient = msgspec.structs.replace(teacher, limits=Limits(reasks=5))
     with pytest.raises(ConfigurationError, match=r"the jobs of a sweep share teacher\.limits"):
         sweep_of([variant("teacher", teacher), variant("teacher", patient)])

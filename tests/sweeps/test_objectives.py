@@ -11,7 +11,9 @@ from distill_build.sweeps.results import Row
 from tests.console import examples
 
 PRICED = examples.settings()
-FREE = msgspec.structs.replace(PRICED, teacher=msgspec.structs.replace(PRICED.teacher, prices=Prices()))
+FREE = msgspec.structs.replace(
+    PRICED, models=PRICED.models | {"teacher": msgspec.structs.replace(PRICED.models["teacher"], prices=Prices())}
+)
 
 
 def test_an_objective_that_a_job_could_not_have_is_refused_before_it_is_built() -> None:

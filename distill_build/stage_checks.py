@@ -1,0 +1,315 @@
+"""What makes a stage, and what makes several a graph: each mistake is one sentence with the way out. Pure.
+
+    stages_in_force    the names in `stages`: each is that of a stage, once
+    kind_of            what a stage is, before anything else of it is looked at
+    check_stage        one stage for itself: what its kind needs and takes, its schema, its columns, its expressions
+    check_graph        all of them: each comes after one that is in force and stands before it
+
+Nothing that stands in a stage's file is run or followed here: a schema may refer to itself alone, a prompt is a name,
+an expression is text.
+"""
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from distill_build.errors import ConfigurationError
+from distill_build.graph import END, KINDS, Graph, Kind
+from distill_build.settings import Settings, StageSettings, shape_of
+
+STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+PROMPT_NAME = re.compile(r"[\w-]+")
+LETTERS = frozenset({"t", "q", "a"})
+"""What ids of our own stages begin with: in the id of another one they would read as theirs."""
+OTHER_FILES = frozenset({END, "failures", "runs", "checks", "renamed_tags", "causes"})
+PARTS_OF_A_RECIPE = frozenset({"tree", "counts", "graph", "export"})
+NODES = frozenset({"model", "local", "objective", "hydra", "recipe"})
+TAKEN = OTHER_FILES | PARTS_OF_A_RECIPE | NODES | set(Settings.__struct_fields__)
+"""Names that make no stage, since something else that stands beside stages has them."""
+BOOKKEEPING = frozenset(
+    {
+        "id", "question_id", "parent", "tag", "path", "sample", "index", "question", "number", "level", "leaf", "label",
+        "model", "finish_reason", "usage", "call", "role",
+    }
+)  # fmt: skip
+"""Columns that say where a row comes from; none of them is a stage's own."""
+VERDICT = frozenset({"kept", "why"})
+EXPORTED = ("question", "reasoning", "answer")
+ASKS = frozenset({"role", "prompt", "system_prompt"})
+LISTS = frozenset({"wanted", "per_request"})
+MAPS = frozenset({"samples", "schema"})
+TAKES: Mapping[Kind, frozenset[str]] = {
+    "list": ASKS | LISTS,
+    "map": ASKS | MAPS | {"export"},
+    "transform": frozenset({"where", "columns"}),
+    "group": frozenset({"by", "columns", "export"}),
+}
+"""What a stage of each kind may say, besides its kind and what it comes after."""
+OF_ALL = frozenset({"kind", "builtin", "ids", "after"})
+RECURSION = ("$ref", "$dynamicRef", "$recursiveRef")
+
+
+# ---- Which there are ----
+
+
+def stages_in_force(stages: Any, found: Any) -> list[str]:
+    """The names in `stages`, where each is that of a stage that was `found`."""
+    if isinstance(stages, str) or not isinstance(stages, list) or not all(isinstance(name, str) for name in stages):
+        typed = stages if isinstance(stages, str) else msgspec.json.encode(stages).decode()
+        raise ConfigurationError(
+            f"stages={typed}: expected a list of names, as in stages=[{','.join(sorted(found)[:2])}]"
+        )
+    if not stages:
+        raise ConfigurationError("stages=[]: a build has at least the stage that grows the tree")
+    for name in stages:
+        check_name(name, found)
+        if stages.count(name) > 1:
+            raise ConfigurationError(
+                f"stages has {name} twice: it stands there once; to have more rows of a map, see stage.{name}.samples"
+            )
+    return stages
+
+
+def check_name(name: str, found: Mapping[str, Any]) -> None:
+    """Whether `name` is that of a stage which can be."""
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise ConfigurationError(
+            f"unknown stage '{name}': {hint}Known are {', '.join(found)}; your own is a file conf/stage/{name}.yaml"
+        )
+    if not STAGE_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"conf/stage/{name}.yaml: a stage's name has small letters, digits, - and _, and begins with a letter"
+        )
+    if found[name].get("builtin") == name:
+        return
+    if name in TAKEN | LETTERS:
+        what = "ids of our own stages begin so" if name in LETTERS else "something else is called so"
+        raise ConfigurationError(f"conf/stage/{name}.yaml: the name is taken ({what}): give the stage another one")
+
+
+# ---- One stage ----
+
+
+def kind_of(name: str, data: Mapping[str, Any]) -> Kind:
+    """The kind of a stage."""
+    kind = data.get("kind")
+    if kind is None:
+        raise ConfigurationError(
+            f"stage.{name}.kind is not set: a stage is one of {', '.join(KINDS)}; to build on another one, its file "
+            "begins with 'defaults: [NAME, _self_]'"
+        )
+    found: Kind | None = next((each for each in KINDS if each == kind), None)
+    if found is None:
+        near = difflib.get_close_matches(str(kind), KINDS, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise ConfigurationError(f"stage.{name}.kind={kind}: {hint}It is one of {', '.join(KINDS)}")
+    return found
+
+
+def check_stage(name: str, stage: StageSettings) -> None:
+    """Whether a stage has what its kind needs, and nothing that only others take."""
+    if stage.ids is not None and stage.builtin is None:
+        raise ConfigurationError(f"stage.{name}.ids cannot be set: ids of your own stage begin with its name")
+    if stage.kind == "list" and stage.builtin != name:
+        raise ConfigurationError(
+            f"stage.{name}.kind=list: lists grow by stages of ours alone; one of your own is a map (asks a model for "
+            "each row), a transform (judges rows) or a group"
+        )
+    for key in changed(stage) - TAKES[stage.kind] - OF_ALL:
+        raise misplaced(name, stage, key)
+    for key in needed(stage):
+        if getattr(stage, key) in (None, [], {}):
+            raise ConfigurationError(f"stage.{name}.{key} is not set, and a {stage.kind} needs it: {EXAMPLES[key]}")
+    check_roles(name, stage)
+    if stage.prompt is not None and not PROMPT_NAME.fullmatch(stage.prompt):
+        raise ConfigurationError(
+            f"stage.{name}.prompt={stage.prompt}: expected a prompt's name, as in translate for "
+            "prompts/<language>/translate.jinja"
+        )
+    if stage.schema is not None:
+        check_schema(name, stage.schema)
+    check_columns(f"stage.{name}.columns", stage.columns or {}, VERDICT if stage.kind == "transform" else frozenset())
+    if stage.export is not None:
+        check_export(name, stage.export)
+    check_expressions(name, stage)
+
+
+EXAMPLES: Mapping[str, str] = {
+    "after": "the stage whose rows it takes, as in after: answers",
+    "by": "a stage above, one row for each of its rows, as in by: questions",
+    "role": "who is asked, as in role: translator",
+    "prompt": "what is asked, as in prompt: translate for prompts/<language>/translate.jinja",
+    "schema": "what a reply holds, as in schema: {type: object, properties: {score: {type: integer}}}",
+    "where": 'which rows are kept, as in where: "rows.scores.score >= 4"',
+    "columns": "what its rows hold, as in columns: {mean: \"rows.scores | map(attribute='score') | sum\"}",
+}
+"""What stands in a stage's file where a key is needed."""
+
+
+def needed(stage: StageSettings) -> Iterator[str]:
+    """The keys without which a stage of this kind is none. Ours know by themselves what they do."""
+    own = stage.builtin is None
+    match stage.kind:
+        case "list":
+            yield from ("role", "prompt")
+        case "map":
+            yield from ("after", "role", "prompt", *["schema"] * own)
+        case "transform":
+            yield from ("after", *["where"] * own)
+        case "group":
+            yield from ("after", "by", *["columns"] * own)
+
+
+def changed(stage: StageSettings) -> set[str]:
+    """The keys that have another value than without a word."""
+    usual = StageSettings(kind=stage.kind)
+    return {key for key in stage.__struct_fields__ if getattr(stage, key) not in (getattr(usual, key), {})}
+
+
+def misplaced(name: str, stage: StageSettings, key: str) -> ConfigurationError:
+    """The sentence for a key that a stage of this kind has no use for."""
+    takers = [kind for kind in KINDS if key in TAKES[kind]]
+    why = " (it asks no model)" if key in ASKS else ""
+    return ConfigurationError(
+        f"stage.{name}.{key}: a {stage.kind} takes no {key}{why}, which belongs to a {' or a '.join(takers)}: leave it "
+        "out, or set it to null"
+    )
+
+
+def check_roles(name: str, stage: StageSettings) -> None:
+    """Whether each role stands once."""
+    for role in stage.roles:
+        if stage.roles.count(role) > 1:
+            raise ConfigurationError(f"stage.{name}.role has {role} twice: samples=2 asks one role two times")
+
+
+def check_schema(name: str, schema: Mapping[str, Any]) -> None:
+    """Whether `schema` is a JSON schema of an object with columns of its own, and refers to itself alone."""
+    from jsonschema import Draft202012Validator  # 0.1 s to import, and ours have none
+    from jsonschema.exceptions import SchemaError
+
+    key = f"stage.{name}.schema"
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = ".".join(map(str, error.absolute_path))
+        raise ConfigurationError(f"{key} is no JSON schema: {f'at {place}: ' * bool(place)}{error.message}") from None
+    if schema.get("type") != "object" or not schema.get("properties"):
+        raise ConfigurationError(f"{key}: a reply is an object with properties: {EXAMPLES['schema']}")
+    for reference in references(schema):
+        if not str(reference).startswith("#"):
+            raise ConfigurationError(
+                f"{key} refers to {reference}: a schema refers to itself alone, as in #/$defs/score"
+            )
+    check_columns(f"{key}.properties", schema["properties"], frozenset())
+
+
+def references(schema: Any) -> Iterator[Any]:
+    """What a schema refers to."""
+    if isinstance(schema, Mapping):
+        yield from (schema[key] for key in RECURSION if key in schema)
+    for item in schema.values() if isinstance(schema, Mapping) else schema if isinstance(schema, list) else ():
+        yield from references(item)
+
+
+def check_columns(key: str, columns: Collection[str], more: frozenset[str]) -> None:
+    """Whether columns have names that a row does not have already, and that an expression can say."""
+    for column in columns:
+        if column in BOOKKEEPING | more:
+            raise ConfigurationError(f"{key}.{column}: each row has a {column} of ours: give the column another name")
+        if not column.isidentifier() or column.startswith("_"):
+            raise ConfigurationError(
+                f"{key}.{column}: a column's name has letters, digits and _, and begins with a letter, so that "
+                "expressions can say it"
+            )
+
+
+def check_export(name: str, export: Mapping[str, str | None]) -> None:
+    """Whether `export` says what a training row is made of."""
+    for column in export:
+        if column not in EXPORTED:
+            raise ConfigurationError(f"stage.{name}.export.{column}: a training row is made of {', '.join(EXPORTED)}")
+    for column in ("question", "answer"):
+        if export.get(column) is None:
+            raise ConfigurationError(
+                f"stage.{name}.export.{column} is not set: a training row needs one, as in {column}: row.{column}"
+            )
+
+
+def check_expressions(name: str, stage: StageSettings) -> None:
+    """Whether each expression can be one. The place to have them compiled: see `StageSettings.expressions`."""
+    for key, text in stage.expressions.items():
+        if not text.strip():
+            raise ConfigurationError(f"stage.{name}.{key} is empty: expected an expression, as in row.answer")
+
+
+# ---- All of them ----
+
+
+def check_graph(names: Sequence[str], stages: Mapping[str, StageSettings]) -> None:
+    """Whether each stage comes after one that is in force and stands before it, and one alone after the topic."""
+    for name in names:
+        check_after(name, names, stages)
+    roots = [name for name in names if stages[name].after is None]
+    if not roots:
+        raise ConfigurationError(f"stages=[{','.join(names)}]: none of them grows the tree, which all others hang on")
+    if len(roots) > 1:
+        raise ConfigurationError(f"stages has {' and '.join(roots)}, and one stage alone comes after the topic")
+    graph = Graph(tuple(shape_of(name, stages[name]) for name in names))
+    for shape in graph:
+        if shape.by is not None and shape.after is not None:
+            check_by(shape.name, shape.by, graph.lineage(shape.after)[:-1])
+
+
+def check_after(name: str, names: Sequence[str], stages: Mapping[str, StageSettings]) -> None:
+    """Whether a stage comes after one that stands before it in `stages`."""
+    above = stages[name].after
+    if above is None:
+        return
+    key = f"stage.{name}.after={above}"
+    if above not in names:
+        near = difflib.get_close_matches(above, [each for each in names if each != name], n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise ConfigurationError(
+            f"{key}: {hint}{above} is not among stages=[{','.join(names)}]: put it there, before {name}"
+        )
+    if circle := circle_of(name, stages):
+        raise ConfigurationError(
+            f"{key}: stages go round in a circle ({' after '.join(circle)}): one comes after another"
+        )
+    if names.index(above) > names.index(name):
+        raise ConfigurationError(f"{key}: {above} stands behind {name} in stages: put it before")
+    if stages[above].kind == "transform":
+        judged = stages[above].after
+        raise ConfigurationError(
+            f"{key}: {above} is a transform, which has no rows of its own: say after: {judged}, and {name} sees what "
+            f"{above} keeps, since it stands behind it"
+        )
+
+
+def circle_of(name: str, stages: Mapping[str, StageSettings]) -> list[str]:
+    """The stages from one back to itself, each after the next; empty where it leads to the topic."""
+    way = [name]
+    while (above := stages[way[-1]].after) is not None and above in stages:
+        if above == name:
+            return [*way, name]
+        if above in way:
+            return []
+        way.append(above)
+    return []
+
+
+def check_by(name: str, by: str, above: Sequence[str]) -> None:
+    """Whether a group has its rows for a stage that lies above those that it is made of."""
+    if by not in above:
+        near = difflib.get_close_matches(by, above, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise ConfigurationError(
+            f"stage.{name}.by={by}: {hint}A group has a row for each row of a stage above those that it is made of: "
+            f"{', '.join(above) or 'there is none'}"
+        )

@@ -1,0 +1,38 @@
+"""Settings made by hand: what the packed conf/ composes to, without Hydra, each role with one model."""
+
+from typing import Any
+
+from distill_build.models.base import Limits, ModelSettings
+from distill_build.settings import PerRequest, Settings, StageSettings
+
+
+def made_settings(model: ModelSettings, **changes: Any) -> Settings:
+    """Settings of the three stages; `changes` name settings, or a role that has a model of its own."""
+    roles = {role: changes.pop(role, model) for role in ("tagger", "student", "teacher")}
+    given: dict[str, Any] = {"topic": "sports", "name": "sports", "limits": Limits()} | changes
+    plain = Settings(
+        stages=[], stage={}, models={}, **{key: given[key] for key in given if key not in ("stages", "stage")}
+    )
+    stages = own_stages(plain) | given.get("stage", {})
+    names = given.get("stages", list(own_stages(plain)))
+    return Settings(**given | {"stages": names, "stage": {name: stages[name] for name in names}, "models": roles})
+
+
+def own_stages(settings: Settings) -> dict[str, StageSettings]:
+    """Ours, as conf/stage/ says them and other settings reach them."""
+    per_request: PerRequest = settings.per_request
+    return {
+        "tags": StageSettings(
+            kind="list", builtin="tags", ids="t", role="tagger", prompt="tags",
+            wanted=settings.breadth, per_request=per_request.tags,
+        ),
+        "questions": StageSettings(
+            kind="list", builtin="questions", ids="q", after="tags", role="student", prompt="questions",
+            wanted=settings.questions_per_tag, per_request=per_request.questions,
+        ),
+        "answers": StageSettings(
+            kind="map", builtin="answers", ids="a", after="questions", role="teacher", prompt="answers",
+            samples=settings.answers_per_question, system_prompt=settings.system_prompt,
+            export={"question": "rows.questions.question", "reasoning": "row.reasoning", "answer": "row.answer"},
+        ),
+    }  # fmt: skip
