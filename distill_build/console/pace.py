@@ -168,8 +168,10 @@ class Pace:
             return None
         planned, settings = self._forecast.plan, self._forecast.settings
         calls, seconds = planned.stages[stage].calls, planned.costs[stage].seconds
+        if not calls:  # nobody is asked, or the cache has all
+            return 0.0
         side_by_side = min(settings.limits_for(settings.role(stage)).concurrency or calls, calls)
-        return seconds * side_by_side / calls if calls else 0.0
+        return seconds * side_by_side / calls
 
     def _requests_left(self, view: StageView) -> float:
         """By the items that are still to come, but not more than planned: some of those are in the cache."""
