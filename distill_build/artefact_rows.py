@@ -82,7 +82,7 @@ class SourcesRow(msgspec.Struct, frozen=True, gc=False):
     """A line of runs/sources.jsonl: a tag (or the topic, by its text) with the responses behind what is below it.
 
     `calls` are by stage: those that brought a list below it in their order, and those that rows below it were read
-    from in the order of the rows.
+    from in the order of the rows. A tag may have several lines, one behind the other.
     """
 
     id: str

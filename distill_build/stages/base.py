@@ -401,7 +401,8 @@ def read_result(raw: Any, schema: ObjectSchema | None) -> "Rejection | JsonObjec
         found = parse_object(raw, schema)
         if isinstance(found, Rejection):
             return found
-        return {**found.fields, "finish_reason": found.finish_reason, "usage": found.usage.row()}
+        fields = {name: found.fields.get(name) for name in schema.fields}  # every row has every column
+        return {**fields, "finish_reason": found.finish_reason, "usage": found.usage.row()}
     parsed = parse_answer(raw)
     if isinstance(parsed, Rejection):
         return parsed

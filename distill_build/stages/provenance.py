@@ -217,7 +217,7 @@ def row_with(dataset: Dataset, stage: Shape, key: str) -> JsonObject | None:
 
 
 def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
-    """The lines of the sources that belong to `ids`, by id; an empty line for one that was asked for nothing.
+    """The lines of the sources that belong to `ids`, by id, those of one id as one; an empty one for what was asked for nothing.
 
     The lines of a dataset with 100,000 answers are 20 MB, so that only those which are wanted are read whole.
     """
@@ -227,12 +227,14 @@ def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
             f"there is no {SOURCES} beside the rows, which says from which responses they were read: build the dataset "
             "again, which asks for nothing that is in the cache"
         )
-    rows = {key: SourcesRow(key, {}) for key in ids}
+    rows, last = {key: SourcesRow(key, {}) for key in ids}, False
     for found, line in read_rows_with_lines(file, Identified):
         if found.id in rows:
-            rows[found.id] = msgspec.json.decode(line, type=SourcesRow)
-            if found.id == ids[-1]:  # it comes after all that are above it
-                break
+            row = msgspec.json.decode(line, type=SourcesRow)
+            rows[found.id] = SourcesRow(row.id, rows[found.id].calls | row.calls)
+            last = found.id == ids[-1]
+        elif last:  # its lines stand together, behind those of all that are above it
+            break
     return rows
 
 
