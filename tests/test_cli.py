@@ -17,7 +17,9 @@ from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.settings import Settings
 from distill_build.sweeps.variants import Variant
+from tests.small_dataset import write_dataset, write_state
 
+RECIPE: dict[str, object] = {}
 Told = Callable[..., tuple[int, str, str]]
 
 
@@ -305,7 +307,48 @@ def test_every_command_that_is_listed_is_there(command: str) -> None:
     assert importlib.util.find_spec(COMMANDS[command].module) is not None
 
 
-def test_a_reader_that_goes_away_is_no_trouble() -> None:
-    command = f"{sys.executable} -m distill_build --help | true"
+def unread(*words: str, streams: Sequence[str] = ("stdout",), **environment: str) -> tuple[int, str]:
+    """The exit code of a command whose reader of `streams` has gone before it began, and what it says elsewhere."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    pipes: dict[str, int] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | dict.fromkeys(streams, writer)
+    command = [sys.executable, "-m", "distill_build", *words]
+    with subprocess.Popen(command, text=True, env={**os.environ, **environment}, **pipes) as child:  # type: ignore[call-overload]  # by name
+        os.close(writer)
+        out, err = child.communicate(timeout=60)
+    return child.returncode, (out or "") + (err or "")
+
+
+@pytest.fixture
+def damaged(elsewhere: Path) -> Path:
+    """A dataset with a file that is not as it was written."""
+    dataset = write_dataset(elsewhere / "outputs" / "sports")
+    write_state(dataset, RECIPE)
+    dataset.artefact("answers.jsonl").write_text("")
+    return dataset.folder
+
+
+@pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}])
+def test_a_reader_that_goes_away_leaves_the_exit_code_alone(damaged: Path, environment: dict[str, str]) -> None:
+    assert process("verify", **environment).returncode == 4
+    assert unread("verify", **environment) == (4, "")
+    assert unread("verify", "--json", **environment)[0] == 4
+    assert unread("tree", **environment) == (0, "")
+    assert unread("--help", **environment) == (0, "")
+    assert unread("verify", "nothing", "--json", **environment)[0] == process("verify", "nothing").returncode != 0
+
+
+def test_nobody_need_read_what_is_said_of_an_error_either() -> None:
+    both = ("stdout", "stderr")
+    assert unread("dept=1", streams=["stderr"]) == unread("dept=1", streams=both) == (2, "")
+    assert unread("tree", "nowhere", "--json", streams=both)[0] == process("tree", "nowhere").returncode != 0
+
+
+def test_output_that_is_longer_than_a_pipe_takes_ends_as_any_other(elsewhere: Path) -> None:
+    dataset = write_dataset(elsewhere / "outputs" / "sports")
+    write_state(dataset, RECIPE)
+    rows = dataset.artefact("tags.jsonl").read_bytes().splitlines(keepends=True)
+    dataset.artefact("tags.jsonl").write_bytes(b"".join(rows[:1] * 20_000))
+    command = f"set -o pipefail; {sys.executable} -m distill_build tree sports | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)

@@ -7,7 +7,9 @@ from distill_build.console.wrapping import cells, shortened
 
 GAP = 2
 SHORTEST_NAME = 8
-"""Cells that are left of the first column, however little room there is."""
+"""Cells that are left of a name in the first column, however little room there is."""
+NAMES_PART = 4
+"""Names that take no more than this part of the width are not cut, as long as another column can go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,15 @@ class Grid:
         return Grid(_without(self.heads, place), rows, self.spare[1:], self.loud).fitted(width)
 
     def within(self, width: int) -> "Grid":
-        """As `fitted`, and with a first column that is cut where that is still too wide."""
-        grid = self.fitted(width)
-        room = max(SHORTEST_NAME, grid.widths[0] - max(0, grid.width - width))
-        return replace(grid, rows=tuple((shortened(row[0], room), *row[1:]) for row in grid.rows))
+        """As `fitted`, but long names in the first column are cut before any other goes, as little as will do."""
+        if self.width <= width:
+            return self
+        short = self._with_names(max(SHORTEST_NAME, width // NAMES_PART)).fitted(width)
+        names = replace(short, rows=tuple((old[0], *new[1:]) for old, new in zip(self.rows, short.rows, strict=True)))
+        return names._with_names(max(SHORTEST_NAME, short.widths[0] + width - short.width))
+
+    def _with_names(self, room: int) -> "Grid":
+        return replace(self, rows=tuple((shortened(row[0], room), *row[1:]) for row in self.rows))
 
     def lines(self) -> list[str]:
         """Plain text, the total below a rule."""

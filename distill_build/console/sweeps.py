@@ -38,7 +38,8 @@ def plan_lines(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:
 def plan_table(sweep: "Sweep", plan: "SweepPlan") -> SweepTable:
     """A row for each job by itself, and what all of them take together."""
     usd = rough_money(plan.union.cost.usd)
-    asking = [stage for stage, planned in plan.union.stages.items() if planned.calls or planned.cached]
+    graphs = [graph_of(job.settings) for job in sweep.jobs]
+    asking = in_order([shape.name for shape in graph if shape.asks] for graph in graphs)
     requests: dict[str, Callable[[Plan], str]] = {stage: partial(_requests, stage) for stage in asking}
     counts = {"cached": _cached, **requests, "tokens": _tokens}
     columns = [
@@ -46,7 +47,7 @@ def plan_table(sweep: "Sweep", plan: "SweepPlan") -> SweepTable:
         Column("cost alone", [rough_money(each.cost.usd) for each in plan.jobs], usd),
         Column("its share", [rough_money(share) for share in plan.shares], usd),
     ]
-    return SweepTable(sweep.jobs, columns, ("cached", "its share", *asking[:-1]), "see -v, or --json")
+    return SweepTable(sweep.jobs, columns, ("cached", "its share", *asking[:-2], *asking[-1:], *asking[-2:-1]), "see -v, or --json")
 
 
 def plan_footnotes(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:

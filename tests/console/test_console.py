@@ -20,7 +20,7 @@ def plain_console(*, quiet: bool = False, verbose: bool = False) -> Console:
 
 
 def whole_build(console: Console) -> None:
-    tally = Tally()
+    tally = Tally.of(EXPECTED)
     console.note("waiting for another build")
     console.plan(plan(), settings())
     with console.progress(tally, EXPECTED, lambda: 2):

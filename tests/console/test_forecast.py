@@ -4,19 +4,23 @@ import re
 
 import pytest
 
-from distill_build.console.forecast import advise, plan_lines, requests_of, smaller_settings
+from distill_build.console.forecast import advise, plan_grid, plan_lines, shape, smaller_settings
 from distill_build.settings import Budget, Settings
 from distill_build.stages.plan import Cost, Plan, StagePlan
-from distill_build.stages.tally import STAGES
-from tests.console.examples import plan, settings
+from distill_build.stages.declared import Declared, declared
+from tests.console.examples import SIFTED, plan, settings
 
 
 def planned(given: Settings, seconds_each: float) -> Plan:
-    """A build of `given` from nothing, each request of so many seconds and a thousandth of a dollar."""
-    counts = requests_of(given)
+    """A build of `given` from nothing, each request of so many seconds and a hundredth of a cent."""
+    return planned_of(declared(given), seconds_each)
+
+
+def planned_of(whole: Declared, seconds_each: float) -> Plan:
+    counts = dict.fromkeys(whole.graph.names, 0) | whole.requests()
     return Plan(
-        {stage: StagePlan(unknown=counts[stage]) for stage in STAGES},
-        {stage: Cost(0, 0, counts[stage] / 1000, counts[stage] * seconds_each) for stage in STAGES},
+        {stage: StagePlan(unknown=number) for stage, number in counts.items()},
+        {stage: Cost(0, 0, number / 10_000, number * seconds_each) for stage, number in counts.items()},
     )
 
 
@@ -49,7 +53,7 @@ def test_a_plan_of_nothing_says_so() -> None:
 
 def test_requests_follow_from_the_shape_of_the_tree() -> None:
     given = settings(depth=2, breadth=[7, 3], questions_per_tag=6, answers_per_question=2)
-    assert requests_of(given) == {"tags": 2 + 7 * 1, "questions": 21 * 2, "answers": 21 * 6 * 2}
+    assert declared(given).requests() == {"tags": 2 + 7 * 1, "questions": 21 * 2, "answers": 21 * 6 * 2}
 
 
 def test_smaller_settings_are_named_from_an_hour_on() -> None:
@@ -75,7 +79,7 @@ def test_smaller_settings_are_named_where_much_money_goes() -> None:
 )
 def test_what_is_offered_takes_as_long_as_is_said(given: Settings) -> None:
     seconds_each = 3.0
-    offers = smaller_settings(planned(given, seconds_each), given)
+    offers = smaller_settings(planned(given, seconds_each), declared(given))
     assert offers
     for offer in offers:
         changes = dict(re.findall(r"(\w+)=(\S+)", offer.words))
@@ -87,7 +91,7 @@ def test_what_is_offered_takes_as_long_as_is_said(given: Settings) -> None:
             answers_per_question=int(changes.get("answers_per_question", given.answers_per_question)),
         )
         assert not isinstance(taken.breadth, list) or len(taken.breadth) == taken.depth
-        assert offer.seconds == pytest.approx(sum(requests_of(taken).values()) * seconds_each)
+        assert offer.seconds == pytest.approx(sum(declared(taken).requests().values()) * seconds_each)
         assert offer.seconds <= 3600
 
 
@@ -96,4 +100,36 @@ def test_what_the_cache_holds_is_not_counted_for_smaller_settings() -> None:
     told = planned(given, 2.0)
     told.stages["answers"] = StagePlan(cached=2000, unknown=8000)
     without = planned(given, 2.0)
-    assert smaller_settings(told, given)[0].seconds < smaller_settings(without, given)[0].seconds * 2
+    assert smaller_settings(told, declared(given))[0].seconds < smaller_settings(without, declared(given))[0].seconds * 2
+
+
+TEN = Declared(
+    graph=SIFTED,
+    depth=2,
+    breadth=10,
+    each={"questions": 10, "answers": 2} | dict.fromkeys(SIFTED.names[4:], 1) | {"scores": 3},
+    keys={"questions": "questions_per_tag", "answers": "answers_per_question", "scores": "stage.scores.samples"}
+    | {stage: f"stage.{stage}.samples" for stage in SIFTED.names[4:]},
+    models=dict.fromkeys(SIFTED.names, 1) | {"scores": 2},
+    per_request=dict.fromkeys(SIFTED.names, 1) | {"tags": 5, "questions": 5},
+)
+
+
+def test_rows_and_requests_follow_from_any_graph_of_stages() -> None:
+    rows, requests = TEN.rows(), TEN.requests()
+    assert [rows[stage] for stage in ("tags", "questions", "dedup", "answers")] == [110, 1000, 1000, 2000]
+    assert (rows["scores"], rows["good"]) == (2000 * 3 * 2, 2000 * 3 * 2), "three samples of two judges"
+    assert (rows["votes"], rows["last"]) == (1000, 1000), "one for each question"
+    assert list(requests) == [shape.name for shape in SIFTED if shape.asks]
+    assert (requests["tags"], requests["questions"], requests["scores"]) == (22, 200, 12000)
+
+
+def test_a_setting_of_a_stage_of_ones_own_is_offered_smaller_too() -> None:
+    offers = smaller_settings(planned_of(TEN, 0.19), TEN)
+    assert [offer.words for offer in offers] == ["breadth=8", "stage.scores.samples=2"]
+
+
+def test_a_plan_shows_the_stages_that_ask_and_numbers_that_are_not_one() -> None:
+    grid = plan_grid(planned_of(TEN, 1.0), list(TEN.requests()))
+    assert [row[0] for row in grid.rows] == [*TEN.requests(), "total"]
+    assert shape(settings()) == "depth=2 breadth=10 questions_per_tag=10 answers_per_question=1"

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from distill_build.console.outcome import details, ending, troubles, up_to_date
+from distill_build.console.outcome import details, ending, report_grid, troubles, up_to_date, verdicts
+from distill_build.records import number_of
 from distill_build.stages.report import Report
-from tests.console.examples import report, short_report
+from tests.console.examples import report, short_report, sifted_report
 
 
 def said(told: Report) -> str:
@@ -82,3 +83,37 @@ def test_verbose_tells_the_mean_request_of_each_stage_that_was_asked() -> None:
     texts = [line.text for line in details(report())]
     assert texts[0] == "tags: 0.5 s, 100 + 20 tokens a request"
     assert not any(text.startswith("answers") for text in texts)
+
+
+def test_dropped_is_not_missing() -> None:
+    told = sifted_report()
+    assert told.complete
+    text = said(told)
+    assert "complete: 11 of 11 tags, 100 of 100 questions, 94 answers, 94 a_stage_" in text
+    assert text.splitlines()[0].endswith(", 94 votes, 94 last; dedup dropped 6 of 100 questions")
+    assert "good" not in text, "it dropped nothing, and has no rows of its own"
+
+
+def test_what_is_missing_beside_what_was_dropped_is_counted_without_it() -> None:
+    told = sifted_report(counts=sifted_report().counts | {"answers": 90}, failures=4)
+    assert told.missing("answers") == 4
+    assert "90 of 94 answers; 4 missing: see outputs/sports/failures.jsonl" in said(told)
+
+
+def test_a_transform_says_what_went_in_what_stayed_and_the_main_reasons() -> None:
+    told = sifted_report()
+    rows = {row[0]: row[1:] for row in report_grid(told).rows}
+    assert rows["dedup"] == ("94 of 100", "", "", "", "", "", "")
+    assert rows["votes"][0] == "94", "rows made: nobody is asked for them"
+    assert [line.text for line in verdicts(told)] == [
+        "dedup dropped 6 rows: 4 the same as another one, 1 too short, 1 no words, …"
+    ]
+
+
+def test_what_a_stage_that_asks_nobody_lacks_is_missing_above_it() -> None:
+    told = sifted_report(counts=sifted_report().counts | {"questions": 97, "dedup": 97, "votes": 90}, failures=1)
+    assert [stage for stage in told.stages if told.missing(stage)] == ["questions"]
+
+
+def test_one_of_a_stage_whose_name_ends_in_ss_keeps_its_name() -> None:
+    assert [number_of(1, stage) for stage in ("answers", "translate", "class")] == ["1 answer", "1 translate", "1 class"]

@@ -4,9 +4,8 @@ from distill_build.console.pace import Forecast, Pace
 from distill_build.console.plain import Rhythm, progress_line
 from distill_build.records import Usage
 from distill_build.stages.plan import Plan
-from distill_build.stages.report import Expected
 from distill_build.stages.tally import Tally
-from tests.console.examples import PRICES, plan, settings
+from tests.console.examples import EXPECTED, PRICES, plan, settings, sifted_report
 
 
 class Clock:
@@ -27,16 +26,16 @@ def answer(tally: Tally, number: int, seconds: float = 2.0) -> None:
 
 def pace_of(tally: Tally, clock: Clock, told: Plan | None, answers: int = 100) -> Pace:
     forecast = None if told is None else Forecast(told, settings())
-    return Pace(tally, Expected(0, 0, answers), lambda: 4, forecast, clock)
+    return Pace(tally, {"tags": 0, "questions": 0, "answers": answers}, lambda: 4, forecast, clock)
 
 
 def test_before_the_first_response_neither_rate_nor_time_left_is_known() -> None:
-    view = pace_of(Tally(), Clock(), plan(ask=100)).look()
+    view = pace_of(Tally.of(EXPECTED), Clock(), plan(ask=100)).look()
     assert (view.rate, view.left, view.in_flight) == (None, None, 4)
 
 
 def test_time_left_is_what_is_left_at_the_speed_so_far() -> None:
-    tally, clock = Tally(), Clock()
+    tally, clock = Tally.of(EXPECTED), Clock()
     pace = pace_of(tally, clock, plan(ask=100))
     pace.look()
     clock.now += 10
@@ -47,7 +46,7 @@ def test_time_left_is_what_is_left_at_the_speed_so_far() -> None:
 
 
 def test_answers_that_the_cache_will_give_take_no_time() -> None:
-    tally, clock = Tally(), Clock()
+    tally, clock = Tally.of(EXPECTED), Clock()
     pace = pace_of(tally, clock, plan(ask=30, cached=70))
     pace.look()
     clock.now += 10
@@ -56,7 +55,7 @@ def test_answers_that_the_cache_will_give_take_no_time() -> None:
 
 
 def test_a_failed_item_is_settled() -> None:
-    tally, clock = Tally(), Clock()
+    tally, clock = Tally.of(EXPECTED), Clock()
     pace = pace_of(tally, clock, None, answers=20)
     pace.look()
     clock.now += 10
@@ -69,7 +68,7 @@ def test_a_failed_item_is_settled() -> None:
 
 
 def test_the_rate_forgets_what_is_long_ago() -> None:
-    tally, clock = Tally(), Clock()
+    tally, clock = Tally.of(EXPECTED), Clock()
     pace = pace_of(tally, clock, plan(ask=100))
     answer(tally, 50)
     for _ in range(40):
@@ -79,12 +78,21 @@ def test_the_rate_forgets_what_is_long_ago() -> None:
 
 
 def test_stages_that_the_plan_does_not_reach_have_no_bar() -> None:
-    pace = Pace(Tally(), Expected(11, 60, 480), lambda: 0, Forecast(plan(), settings()), Clock())
+    pace = Pace(Tally.of(EXPECTED), EXPECTED, lambda: 0, Forecast(plan(), settings()), Clock())
     assert [bar.stage for bar in pace.look().stages] == ["answers"]
 
 
+def test_a_bar_behind_a_transform_is_full_without_what_was_dropped() -> None:
+    told = sifted_report()
+    view = Pace(told.tally, told.expected, lambda: 0, None, Clock()).look()
+    assert progress_line(view).startswith(
+        "tags 11/11, questions 100/100, dedup 100/100 (6 dropped), answers 94/94, a_stage_"
+    )
+    assert view.share == 1.0
+
+
 def test_a_line_says_items_requests_tokens_money_and_time() -> None:
-    tally, clock = Tally(), Clock()
+    tally, clock = Tally.of(EXPECTED), Clock()
     pace = pace_of(tally, clock, plan(ask=100))
     pace.look()
     clock.now += 10

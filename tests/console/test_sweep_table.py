@@ -8,21 +8,19 @@ import msgspec
 import pytest
 
 from distill_build.console import open_console
-from distill_build.console.job_names import short_names
 from distill_build.console.outcome import Line
-from distill_build.console.sweep_table import SweepTable
+from distill_build.console.sweep_table import SweepTable, short_names
 from distill_build.console.sweeps import ending, plan_footnotes, plan_lines, plan_table, report_table, troubles
 from distill_build.console.wrapping import cells
 from distill_build.errors import DifferenceError, EndpointError
 from distill_build.settings import Budget
 from distill_build.stages.plan import Plan
-from distill_build.sweeps.done import Done
-from distill_build.sweeps.goals import Goal
 from distill_build.sweeps.jobs import Sweep, jobs_in
+from distill_build.sweeps.objectives import Target
+from distill_build.sweeps.outcome import JobOutcomes, SweepReport
 from distill_build.sweeps.planning import SweepPlan
 from distill_build.sweeps.results import Results, Row, Tokens, Union
 from distill_build.sweeps.variants import Choice, Variant
-from distill_build.sweeps.work import Work
 from tests.console import examples
 
 FOLDER = Path("outputs/sports/sweeps/c3dbbd9fab06")
@@ -43,7 +41,7 @@ def breadths(*values: int) -> Sweep:
     return sweep(*({"breadth": str(value)} for value in values))
 
 
-def done(told: Sweep, **changes: Any) -> Done:
+def done(told: Sweep, **changes: Any) -> SweepReport:
     """A sweep in which all went well; `changes` are those of every row."""
     given: dict[str, Any] = {
         "version": VERSION + "0" * 52,
@@ -57,7 +55,7 @@ def done(told: Sweep, **changes: Any) -> Done:
         "share_usd": 0.25,
     }
     rows = [Row(**given | {"job": job.name, "choices": {}} | changes) for job in told.jobs]
-    return Done(told, Results(rows, Union(20, Tokens(1000, 1200), rows[0].usd)), Work(), 3.0)
+    return SweepReport(told, Results(rows, Union(20, Tokens(1000, 1200), rows[0].usd)), JobOutcomes(), 3.0)
 
 
 def shown(table: SweepTable, width: int) -> list[str]:
@@ -149,22 +147,22 @@ def test_a_job_that_failed_has_no_figures() -> None:
 def test_what_a_sweeper_looks_at_is_a_column_and_the_best_are_marked() -> None:
     told = done(breadths(2, 3))
     told.results.rows[1] = Row(job="breadth=3", choices={}, unique=1.0, near_duplicates=0.0)
-    above, grid, _ = report_table(told, [Goal("repeats", "minimize")]).fitted(80)
+    above, grid, _ = report_table(told, [Target("repeats", "minimize")]).fitted(80)
     assert above == []
     assert grid.heads[:2] == ("  breadth", "repeats")
     assert [row[:2] for row in grid.rows[:2]] == [("  2", "33.33%"), ("* 3", "0.00%")]
-    heads = report_table(told, [Goal("failures", "minimize")]).fitted(80)[1].heads
+    heads = report_table(told, [Target("failures", "minimize")]).fitted(80)[1].heads
     assert "failed" in heads, "it is looked at, so it stays, though all are 0"
 
 
 def test_the_end_says_what_jobs_have_in_common_only_where_they_have() -> None:
-    work = Work({}, {"breadth=2": EndpointError("no such model")})
+    outcomes = JobOutcomes({}, {"breadth=2": EndpointError("no such model")})
     told = done(breadths(2, 3))
-    sent = texts(list(ending(Done(told.sweep, told.results, work, 3.0))))
+    sent = texts(list(ending(SweepReport(told.sweep, told.results, outcomes, 3.0))))
     assert "failed: breadth=2: no such model" in sent
     assert "0 requests answered; the jobs rest on 20 together, 30 one by one" in sent
     apart = Results(told.results.rows, Union(30, Tokens(), None))
-    assert "0 requests answered\n" in texts(list(ending(Done(told.sweep, apart, work, 3.0))))
+    assert "0 requests answered\n" in texts(list(ending(SweepReport(told.sweep, apart, outcomes, 3.0))))
 
 
 def test_a_cause_is_said_once_and_of_many_causes_the_first() -> None:
@@ -172,7 +170,7 @@ def test_a_cause_is_said_once_and_of_many_causes_the_first() -> None:
 
     def said(sentence: str) -> list[str]:
         errors = {job.name: DifferenceError(sentence.format(job=job)) for job in told.sweep.jobs}
-        return [line.text for line in troubles(Done(told.sweep, told.results, Work({}, dict(errors)), 3.0))]
+        return [line.text for line in troubles(SweepReport(told.sweep, told.results, JobOutcomes({}, dict(errors)), 3.0))]
 
     names = [f"breadth={number}" for number in range(1, 7)]
     assert said("there is no {job.folder}/distill.lock") == [
@@ -186,17 +184,17 @@ def test_a_cause_is_said_once_and_of_many_causes_the_first() -> None:
 def test_a_job_that_a_cap_has_cut_short_is_not_the_best() -> None:
     told = done(breadths(2, 3))
     told.results.rows[0] = msgspec.structs.replace(told.results.rows[0], calls=1)
-    goals = [Goal("calls", "minimize")]
-    assert report_table(told, goals).best == {0}
-    told.work.reports[told.sweep.jobs[0].name] = examples.report(stopped="budget.calls is reached")
-    assert report_table(told, goals).best == {1}
+    targets = [Target("calls", "minimize")]
+    assert report_table(told, targets).best == {0}
+    told.outcomes.reports[told.sweep.jobs[0].name] = examples.report(stopped="budget.calls is reached")
+    assert report_table(told, targets).best == {1}
 
 
 def test_where_nothing_is_built_there_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
     for error in (None, "gone"):
         told = done(breadths(2, 3), error=error)
-        work = Work({}, {"breadth=2": EndpointError("gone"), "breadth=3": EndpointError("gone")})
-        open_console(quiet=False, verbose=False, json=False).sweep_report(Done(told.sweep, told.results, work, 3.0))
+        outcomes = JobOutcomes({}, {"breadth=2": EndpointError("gone"), "breadth=3": EndpointError("gone")})
+        open_console(quiet=False, verbose=False, json=False).sweep_report(SweepReport(told.sweep, told.results, outcomes, 3.0))
         shows = capsys.readouterr().err
         assert "failed: breadth=2, breadth=3: gone\n" in shows
         assert ("together " in shows) == (error is None), "older versions say nothing of this build"

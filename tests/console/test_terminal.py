@@ -68,6 +68,30 @@ def test_no_row_is_wider_than_the_terminal(columns: int) -> None:
     assert max(map(cell_len, rows)) <= columns
 
 
+TEN_STAGES = """
+from tests.console.test_console import *
+from tests.console.examples import sifted_report
+told = sifted_report()
+console = plain_console(verbose=True)
+with console.progress(told.tally, told.expected, lambda: 2):
+    told.tally.stages["answers"].missing = 3
+console.report(told)
+"""
+
+
+@pytest.mark.parametrize("columns", [32, 40, 80, 140])
+def test_ten_stages_with_long_names_fit_any_terminal(columns: int) -> None:
+    rows = CONTROL.sub("", on_terminal(TEN_STAGES, columns)[1]).replace("\r", "\n").split("\n")
+    assert max(map(cell_len, rows)) <= max(columns, len("a_stage_with_as_long_a_name_as_any,"))
+    shown = "\n".join(rows)
+    assert "94 of 100" in shown
+    assert "3 failed" in shown
+    bars = [row for row in rows if "100 of 100 6 dropped" in row]
+    assert bars
+    assert all(row.startswith("dedup ") for row in bars)
+    assert all(("━" in row) == (columns > 32) for row in bars), "numbers come before bars where there is no room"
+
+
 def test_no_color_is_obeyed() -> None:
     _, shown = on_terminal(BUILD, environment={"NO_COLOR": "1"})
     assert HIDE_CURSOR in shown
@@ -105,7 +129,7 @@ def test_a_width_that_is_no_number_above_0_is_not_gone_by(said: str, width: int)
 def test_a_note_stands_above_the_bars() -> None:
     code = (
         "from tests.console.test_console import *\nconsole = plain_console()\n"
-        "with console.progress(Tally(), EXPECTED, lambda: 0): console.note('look [here]')"
+        "with console.progress(Tally.of(EXPECTED), EXPECTED, lambda: 0): console.note('look [here]')"
     )
     assert "look [here]\n" in CONTROL.sub("", on_terminal(code)[1])
 
@@ -113,7 +137,7 @@ def test_a_note_stands_above_the_bars() -> None:
 def test_a_terminal_that_goes_away_ends_no_build() -> None:
     code = (
         "from tests.console.test_console import *\nconsole = plain_console()\n"
-        "with console.progress(Tally(), EXPECTED, lambda: 0):\n  print('began', flush=True)\n  input()\n"
+        "with console.progress(Tally.of(EXPECTED), EXPECTED, lambda: 0):\n  print('began', flush=True)\n  input()\n"
         "console.report(short_report())\nprint('whole')"
     )
     master, slave = pty.openpty()

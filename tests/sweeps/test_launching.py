@@ -8,9 +8,9 @@ import pytest
 from distill_build import config
 from distill_build.errors import DistillError
 from distill_build.options import Options
-from distill_build.sweeps.goals import Goal
 from distill_build.sweeps.jobs import Job
 from distill_build.sweeps.launching import Batches, Launch, LaunchedJob
+from distill_build.sweeps.objectives import Target
 from distill_build.sweeps.results import Row
 from distill_build.sweeps.variants import Variant
 
@@ -29,11 +29,11 @@ class Faulty:
     def cap(self, job: Job) -> str | None:
         raise AssertionError(job)
 
-    def finish(self, goals: Sequence[Goal]) -> int:
-        raise AssertionError(goals)
+    def finish(self, targets: Sequence[Target]) -> int:
+        raise AssertionError(targets)
 
-    def stop(self, error: DistillError, way_on: str, goals: Sequence[Goal]) -> int:
-        raise AssertionError(way_on, goals) from error
+    def stop(self, error: DistillError, way_on: str, targets: Sequence[Target]) -> int:
+        raise AssertionError(way_on, targets) from error
 
 
 def open_sweep(folder: Path, options: Options) -> Batches:  # noqa: ARG001 - as a command's
