@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
-from pathlib import PurePosixPath
 
 import msgspec
 
@@ -17,15 +16,13 @@ from distill_build.engine.entry import Attempt, Entry, decode, response_digest
 from distill_build.engine.manifest import digest
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
+from distill_build.graph import END
 from distill_build.records import short
-from distill_build.stages.dataset import version_of
-from distill_build.stages.tally import STAGES
+from distill_build.stages.dataset import NO_ARTEFACTS, SOURCES, is_artefact, version_of
 from distill_build.versions.archive import Version, decode_record
 from distill_build.versions.snapshot import chunks_of
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
-REACHES = (*STAGES, "dataset")
-"""How far a version may reach: see `Version.until`."""
 NO_CALL = "it is no stored call"
 YEARS = range(1970, 9999)
 """Of times that can be told in any time zone."""
@@ -116,9 +113,14 @@ def admitted_version(name: str, data: bytes) -> Version:
 
 def _complaint(version: Version) -> str | None:
     """What a later command would trip over."""
-    outside = [name for name in version.files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
-    if outside:
-        return f"{outside[0]} is no file of a dataset"
+    try:
+        graph = version.graph
+    except StorageError as error:
+        return str(error)
+    if reserved := [name for name in graph.files if not is_artefact(name)]:
+        return f"no stage can have the file {reserved[0]}"
+    if foreign := version.files.keys() - {*graph.files, *NO_ARTEFACTS, SOURCES}:
+        return f"{min(foreign)!r} is no file of a dataset with these stages"
     try:
         in_time = _is_time(version.at)
     except ValueError:
@@ -128,11 +130,10 @@ def _complaint(version: Version) -> str | None:
     others = [version.origin, *([version.predecessor.version] if version.predecessor is not None else [])]
     if not all(each == "" or DIGEST.fullmatch(each) for each in others):
         return "it names another version by what is no digest"
-    if version.until not in REACHES or not version.counts.keys() >= set(STAGES):
+    if version.until not in (*graph.names, END) or not version.counts.keys() >= set(graph.names):
         return "it does not say how far it reaches, or how many items it has"
-    if version.until == "dataset" and "answers.jsonl" not in version.files:
-        return "it is a dataset without answers"
-    return None
+    lacking = [name for name in graph.up_to(version.until).files if name not in version.files]
+    return f"it is to reach {version.until}, and has no {lacking[0]}" if lacking else None
 
 
 def objects_of(objects: Objects, version: Version) -> Iterator[str]:

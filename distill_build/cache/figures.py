@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from distill_build.engine.entry import Entry
 from distill_build.records import JsonObject
 from distill_build.replies.reply import read_usage
-from distill_build.stages.tally import STAGES
+from distill_build.stages.default import DEFAULT
 
 Place = tuple[str, str]
 """Stage and model's name."""
@@ -104,8 +104,8 @@ class Figures:
         return [{"stage": stage, "model": model, **self.groups[stage, model].row()} for stage, model in self.in_order()]
 
     def in_order(self) -> list[Place]:
-        """Stages as they follow each other, then models by name."""
-        ranks = {str(stage): rank for rank, stage in enumerate(STAGES)}
+        """Stages as they follow each other, a user's own after ours; then models by name."""
+        ranks = {stage: rank for rank, stage in enumerate(DEFAULT.names)}
         return sorted(self.groups, key=lambda place: (ranks.get(place[0], len(ranks)), place))
 
 

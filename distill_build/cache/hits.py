@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from distill_build.artefact_rows import OfTag, TagRow
+from distill_build.artefact_rows import Called, TagRow
 from distill_build.cache.findings import Hit
 from distill_build.cache.roots import Records
 from distill_build.errors import CorruptEntryError
@@ -68,21 +68,19 @@ def _hits_in(archive: Archive, version: Version, keys: set[str]) -> Iterator[Hit
     rows = [row for row in sources_of(archive, version) if any(key in keys for key, _ in row.responses)]
     if not rows:
         return
-    ids = {row.id for row in rows}
-    tags = {tag.id: tag for tag in _rows(archive, version, "tags.jsonl", TagRow) if tag.id in ids}
-    answers: dict[str, list[str]] = {}
-    for answer in _rows(archive, version, "answers.jsonl", OfTag):
-        if answer.tag in ids:
-            answers.setdefault(answer.tag, []).append(answer.id)
-    for row in rows:
-        tag = tags.get(row.id)  # the topic has no row, and its text for an id
-        path = (row.id,) if tag is None else tag.path
-        items = [(key, stage, row.id) for stage in ("tags", "questions") for key, _ in row.of(stage)]
-        below = zip(row.of("answers"), answers.get(row.id, ()), strict=False)
-        items += [(key, "answers", item) for (key, _), item in below]
-        for key, stage_of_item, item in items:
-            if key in keys:
-                yield Hit(key, stage_of_item, version.name, version.version, path, item, 1)
+    graph, ids = version.graph, {row.id for row in rows}
+    paths = {tag.id: tag.path for tag in _rows(archive, version, graph.tree.file, TagRow) if tag.id in ids}
+    for shape in graph:
+        if shape.kind == "list":
+            for row in rows:
+                path = paths.get(row.id, (row.id,))  # the topic has no row, and its text for an id
+                for key, _ in row.of(shape.name):
+                    if key in keys:
+                        yield Hit(key, shape.name, version.name, version.version, path, row.id, 1)
+        elif shape.kind == "map":
+            for made in _rows(archive, version, shape.file, Called):
+                if made.call in keys:
+                    yield Hit(made.call, shape.name, version.name, version.version, made.path, made.id, 1)
 
 
 def _rows(archive: Archive, version: Version, name: str, kind: type[Row]) -> Iterator[Row]:
