@@ -90,7 +90,7 @@ def keep(archive: Archive, folder: Path, at: str, temperature: float) -> str:
         recipe=archive.objects.put(canonical(recipe)),
         files=snapshots,
     )
-    archive.add_record(msgspec.json.encode(version))
+    archive.records.add(msgspec.json.encode(version))
     return version.version
 
 

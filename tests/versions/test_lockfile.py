@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill_build.errors import DifferenceError
+from distill_build.stages.default import DEFAULT
 from distill_build.versions.lockfile import HEADING, Lock, facts_of, parse_lock, read_lock
 
 FEW = settings(max_examples=60, deadline=None)
@@ -18,6 +19,7 @@ LOCK = Lock(
     version="ab" * 32,
     name="sports",
     until="dataset",
+    stages=DEFAULT.described(),
     counts={"tags": 3, "questions": 2, "answers": 1},
     missing={"answers": 1},
     artefacts={"tags.jsonl": "01" * 32, "questions.jsonl": "02" * 32, "answers.jsonl": "03" * 32},

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from distill_build.cache.figures import Figures, Group
+from distill_build.cache.inventory import Figures, Group
 from distill_build.console.grid import Grid
 from distill_build.console.words import money
 from distill_build.console.wrapping import shortened

@@ -1,4 +1,4 @@
-"""`cache VERB`: works on the store of responses. Each verb is a module of its own, named after it."""
+"""`cache VERB`: works on the store of responses."""
 
 import difflib
 import importlib
@@ -6,6 +6,17 @@ import importlib
 from distill_build.command_line import CACHE_VERBS
 from distill_build.errors import UsageError
 from distill_build.options import Options
+
+VERBS = {
+    "stats": ("stats", "run"),
+    "gc": ("gc", "run"),
+    "fsck": ("fsck", "run"),
+    "export": ("bundle", "write"),
+    "import": ("bundle", "take_in"),
+    "push": ("remote", "push"),
+    "pull": ("remote", "pull"),
+}
+"""Verb → module of this room, and its function."""
 
 
 def run(options: Options) -> int:
@@ -16,7 +27,8 @@ def run(options: Options) -> int:
         hint = f"did you mean '{near[0]}'?" if near else f"its verbs are {', '.join(CACHE_VERBS)}"
         raise UsageError(f"cache does not know '{verb}': {hint}" if verb else f"cache what? {hint}")
     _check_words(verb, words)
-    status: int = importlib.import_module(f"{__name__}_{verb}").run(options)
+    module, function = VERBS[verb]
+    status: int = getattr(importlib.import_module(f"{__name__}.{module}"), function)(options)
     return status
 
 

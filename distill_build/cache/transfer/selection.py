@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from distill_build.cache.admission import admitted_call, admitted_object, objects_of
-from distill_build.cache.bundle import Record
+from distill_build.cache.transfer.bundle import Record
 from distill_build.engine.entry import Entry, encode
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError
@@ -51,13 +51,13 @@ class Losses:
 
 def whole_cache(archive: Archive) -> Selection:
     """All there is."""
-    return Selection(tuple(archive.record_digests()))
+    return Selection(tuple(archive.records.digests()))
 
 
 def of_versions(archive: Archive, wanted: Iterable[Version], *, exact: bool) -> Selection:
     """Some versions. Raises CorruptEntryError where it cannot be read which responses they used."""
     versions = list(wanted)
-    records = tuple(digest for digest, version in archive.readable() if version in versions)
+    records = tuple(digest for digest, version in archive.records.readable() if version in versions)
     responses: dict[str, set[str]] = {}
     sources = Sources(archive)
     for version in versions:
@@ -97,7 +97,7 @@ class Holdings:
     def versions(self) -> Iterator[Record]:
         """The records of the versions whose objects are all there."""
         for digest, _ in self._whole_versions():
-            yield Record("version", digest, self.archive.record_bytes(digest))
+            yield Record("version", digest, self.archive.records.data(digest))
 
     def _call(self, key: str) -> tuple[Entry, Record] | None:
         stored = self.store.stored(key)
@@ -118,7 +118,7 @@ class Holdings:
         """Each version with its objects."""
         for digest in self.selection.versions:
             try:
-                names = list(objects_of(self.archive.objects, self.archive.record(digest)))
+                names = list(objects_of(self.archive.objects, self.archive.records.record(digest)))
                 for name in set(names) - self._intact:
                     self.archive.objects.get(name)
                     self._intact.add(name)

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distill_build.cache.checking import check
-from distill_build.cache.findings import KINDS, Damage, Findings, Hit
-from distill_build.cache.quarantine import REPORT, Quarantine
+from distill_build.cache.fsck.checking import check
+from distill_build.cache.fsck.findings import KINDS, REPORT, Damage, Findings, Hit, Quarantine
 from distill_build.commands.locate import find_cache_to_check
 from distill_build.console.page import print_lines
 from distill_build.console.words import rough_money

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from distill_build.cache.admission import admitted_call, admitted_object, admitted_version, intact
-from distill_build.cache.bundle import Record
-from distill_build.cache.wholeness import Wholeness
+from distill_build.cache.admission import Wholeness, admitted_call, admitted_object, admitted_version, intact
+from distill_build.cache.transfer.bundle import Record
 from distill_build.engine.entry import Attempt, Entry
 from distill_build.engine.reading import unusable
 from distill_build.engine.store import Store
@@ -113,7 +112,7 @@ class Intake:
     def has_version(self, name: str) -> bool:
         """Whether a version's record is on disk and whole, or was taken."""
         try:
-            return name in self._versions or bool(self._archive.record(name))
+            return name in self._versions or bool(self._archive.records.record(name))
         except CorruptEntryError:
             return False
 
@@ -159,6 +158,6 @@ class Intake:
 
     def _write_record(self, data: bytes) -> None:
         try:
-            self._archive.add_record(data)
+            self._archive.records.add(data)
         except OSError as error:
             raise unusable(self._directory, error) from error

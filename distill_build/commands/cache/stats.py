@@ -4,11 +4,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill_build.cache.figures import Figures
-from distill_build.cache.inventory import Inventory, take_inventory
-from distill_build.cache.places import QUARANTINE
-from distill_build.cache.roots import is_there
-from distill_build.commands.columns import cost_of, figures_table, volume
+from distill_build.cache.gc.roots import is_there
+from distill_build.cache.inventory import QUARANTINE, Figures, Inventory, take_inventory
+from distill_build.commands.cache.columns import cost_of, figures_table, volume
 from distill_build.commands.locate import find_cache
 from distill_build.console.page import line_width, print_lines
 from distill_build.options import Options

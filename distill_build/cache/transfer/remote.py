@@ -1,20 +1,110 @@
 """A remote: a folder at any address that fsspec knows. The only place that knows fsspec.
 
 Credentials come from the environment, as each file system's own library reads them; they stand in no message. Errors
-of those libraries, which have no common base, become one sentence here.
+of those libraries, which have no common base, become one sentence here. Several transfers go on at once, in threads for
+which the end of the process does not wait: a network may be silent for minutes, and whoever interrupts a command is not
+to wait for it, as executors of the standard library would.
 """
 
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from distill_build.cache.beside import beside, remove_abandoned
 from distill_build.errors import ConfigurationError, StorageError, UsageError
+
+NEW = ".{name}.{random}.new"
+ABANDONED_SECONDS = 3600
+"""Whoever writes a file writes to it more often than that. Locks would tell at once, but not every disk has locks."""
+
+
+@contextmanager
+def beside(target: Path) -> Iterator[BinaryIO]:
+    """A file that is moved to `target` at the end, or is gone where that is not reached. Raises OSError."""
+    new = target.with_name(NEW.format(name=target.name, random=secrets.token_hex(4)))
+    try:
+        with new.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path, names: str) -> None:
+    """Removes what killed processes left beside the files in `folder` whose names match the pattern `names`."""
+    for path in folder.glob(NEW.format(name=names, random="[0-9a-f]" * 8)):
+        with suppress(OSError):  # another's, who may have removed it meanwhile: it is in nobody's way
+            if path.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+                path.unlink()
+
+
+GRACE_SECONDS = 1.0
+"""How long what is under way may go on after an error or interruption. A file that goes to a disk is whole by then."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def at_once(
+    items: Iterable[Item], work: Callable[[Item], Result], number: int
+) -> Iterator[tuple[Item, Future[Result]]]:
+    """Each item with what `work` made of it, as they come; at most `number` are under way at any moment.
+
+    An item is taken from `items` when it can be begun. Raises StorageError where the system has no thread for it.
+    """
+    done: SimpleQueue[tuple[Item, Future[Result]]] = SimpleQueue()
+    threads: dict[Future[Result], threading.Thread] = {}
+
+    def run(item: Item, future: Future[Result]) -> None:
+        try:
+            future.set_result(work(item))
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            future.set_exception(error)
+        done.put((item, future))
+
+    ahead = iter(items)
+    try:
+        while True:
+            for item in islice(ahead, number - len(threads)):
+                future = Future[Result]()
+                threads[future] = _begun(run, item, future)
+            if not threads:
+                return
+            item, future = done.get()
+            del threads[future]
+            yield item, future
+    finally:
+        _let_end(threads.values())
+
+
+def _begun(work: Callable[..., None], *arguments: object) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise StorageError(
+            f"a transfer cannot be begun: {error}. Let some other programs end, or raise the limits on processes and "
+            "memory (ulimit -u, ulimit -v), and try again: what was done is kept"
+        ) from error
+    return thread
+
+
+def _let_end(threads: Iterable[threading.Thread]) -> None:
+    deadline = time.monotonic() + GRACE_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """Protocols with an extra of our own that installs their library."""

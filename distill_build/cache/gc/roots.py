@@ -1,18 +1,21 @@
 """What keeps something in a cache: versions, datasets with their locks, and builds that did not come to their end.
 
 A dataset is a root, also while its folder is not there: it may lie on a disk that is not mounted now. Versions that no
-dataset here lists, such as those that came by import, stand for themselves under their dataset's name.
+dataset here lists, such as those that came by import, stand for themselves under their dataset's name. A build that was
+killed, interrupted, or stopped with items missing says so by its events.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISDIR
 
+import msgspec
+
 from distill_build.artefact_rows import SourcesRow, read_rows
 from distill_build.cache.admission import objects_of
-from distill_build.cache.unfinished import LATE, unfinished_runs
 from distill_build.engine.artefacts import arriving
 from distill_build.errors import CorruptEntryError, DifferenceError
 from distill_build.records import short
@@ -20,6 +23,68 @@ from distill_build.stages.dataset import SOURCES, STATE, Dataset, read_state
 from distill_build.stages.used_responses import Sources
 from distill_build.versions.archive import Archive, Root, Version
 from distill_build.versions.lockfile import LOCK, read_lock
+
+LATE = timedelta(seconds=60)
+"""A response is stored before its event is written: so long may a killed run have been between the two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`target` is the digest of what it was to make, empty where that was not written down; `calls` are keys."""
+
+    target: str
+    start: datetime
+    end: datetime
+    complete: bool
+    calls: frozenset[str]
+
+
+def unfinished_runs(runs: Path) -> list[Run]:
+    """The runs of a dataset that did not come to their end, and whose target none has reached since.
+
+    A run with other settings, or up to an earlier stage, has another target, and completes nothing of theirs.
+    Raises OSError where one may not look.
+    """
+    found = [run for folder in _folders(runs) if (run := _read_run(folder / "events.jsonl")) is not None]
+    reached: dict[str, datetime] = {}
+    for run in found:
+        if run.complete and run.target:
+            reached[run.target] = max(run.end, reached.get(run.target, run.end))
+    return [run for run in found if not run.complete and not (run.target in reached and reached[run.target] > run.end)]
+
+
+def _folders(runs: Path) -> Iterator[Path]:
+    """What lies in a folder, nothing where it is not there. A glob would find nothing where one may not look, too."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        yield from list(runs.iterdir())
+
+
+class _Event(msgspec.Struct):
+    at: datetime
+    event: str
+    call: str = ""
+    failures: int = 0
+    target: str = ""
+
+
+def _read_run(ledger: Path) -> Run | None:
+    """What a run's events say; None where there are none.
+
+    A kill or a full disk cuts lines off. What such a line told of came while the run was at work, so it is kept too.
+    """
+    decode = msgspec.json.Decoder(_Event).decode
+    events = []
+    with suppress(FileNotFoundError, NotADirectoryError), ledger.open("rb") as lines:
+        for line in lines:
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                events.append(decode(line))
+    if not events:
+        return None
+    target = next((event.target for event in events if event.target), "")
+    complete = any(event.event == "end" and not event.failures for event in events)
+    calls = frozenset(event.call for event in events if event.call)
+    return Run(target, events[0].at, events[-1].at, complete, calls)
+
 
 Records = dict[str, Version]
 """Versions by the digest of their records, oldest first."""
@@ -54,7 +119,7 @@ class Kept:
 def read_records(archive: Archive) -> Records:
     """All versions. Raises CorruptEntryError for a damaged record: what it reaches is not known."""
     try:
-        records = {digest: archive.record(digest) for digest in archive.record_digests()}
+        records = {digest: archive.records.record(digest) for digest in archive.records.digests()}
     except CorruptEntryError as error:
         raise CorruptEntryError(
             f"{error}, so nobody knows what it needs: `distill-build cache fsck` sets it aside"
@@ -74,7 +139,7 @@ def is_there(root: Root) -> bool:
 
 def kept_versions(archive: Archive, records: Records, last: int) -> Kept:
     """The last `last` versions of each dataset, and those that its folder holds or its lock names."""
-    roots = archive.all_roots()
+    roots = archive.registry.all()
     there = [root for root in roots if is_there(root)]
     listed = {digest for root in roots for digest in root.versions}
     loose: dict[tuple[str, str], list[str]] = {}
@@ -141,7 +206,7 @@ def reach(archive: Archive, records: Records, digests: Iterable[str]) -> Reached
             _reach_version(sources, records[digest], reached)
         except CorruptEntryError as error:
             raise CorruptEntryError(_unknown_reach(records[digest], error)) from error
-    for root in archive.all_roots():
+    for root in archive.registry.all():
         try:
             _reach_folder(root, reached)
         except OSError as error:
@@ -159,7 +224,7 @@ def reach(archive: Archive, records: Records, digests: Iterable[str]) -> Reached
 
 
 def _given_up(archive: Archive, root: Root) -> str:
-    return f"where it is given up for good, remove {archive.root_file(Path(root.folder))}"
+    return f"where it is given up for good, remove {archive.registry.file(Path(root.folder))}"
 
 
 def _reach_folder(root: Root, reached: Reached) -> None:

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distill_build.cache.collection import Collection, collect, figures_of
-from distill_build.cache.places import occupied
-from distill_build.cache.policy import Policy, policy_of
-from distill_build.cache.removal import carry_out
-from distill_build.commands.columns import figures_table, volume
+from distill_build.cache.gc.collection import Collection, carry_out, collect, figures_of
+from distill_build.cache.gc.policy import Policy, policy_of
+from distill_build.cache.inventory import occupied
+from distill_build.commands.cache.columns import figures_table, volume
 from distill_build.commands.locate import find_cache
 from distill_build.console.page import line_width, print_lines
 from distill_build.console.words import local_time

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.cache.admission import admitted_version, intact
-from distill_build.cache.findings import Damage, Findings, Kind
-from distill_build.cache.quarantine import Quarantine
-from distill_build.cache.roots import Records
-from distill_build.cache.wholeness import Wholeness
+from distill_build.cache.admission import Wholeness, admitted_version, intact
+from distill_build.cache.fsck.findings import Damage, Findings, Kind, Quarantine
+from distill_build.cache.gc.roots import Records
 from distill_build.engine.artefacts import file_state
 from distill_build.engine.manifest import canonical
 from distill_build.errors import CorruptEntryError, StorageError
@@ -43,7 +41,7 @@ class VersionsCheck:
         self._look_at_wholes(roots)
 
     def _sound_roots(self) -> Iterator[tuple[Path, Root]]:
-        for path in sorted(self.archive.roots.glob("*.json")):
+        for path in sorted(self.archive.registry.directory.glob("*.json")):
             self.findings.checked["dataset"] += 1
             try:
                 root = msgspec.json.decode(path.read_bytes(), type=Root)
@@ -56,7 +54,7 @@ class VersionsCheck:
                 yield path, root
 
     def _look_at_records(self, roots: dict[Path, Root]) -> None:
-        records, bad, there = {}, set(), self.archive.record_digests()
+        records, bad, there = {}, set(), self.archive.records.digests()
         names = {digest: f" of {root.name}" for root in roots.values() for digest in root.versions}
         for digest in there:
             self.findings.checked["version"] += 1
@@ -77,7 +75,7 @@ class VersionsCheck:
             self._set_aside(bad | gone, roots)
 
     def _record(self, digest: str) -> Version:
-        data = self.archive.record_bytes(digest)
+        data = self.archive.records.data(digest)
         decode_record(digest, data)  # tells another scheme from damage, which admitted_version does not
         return admitted_version(digest, data)
 
@@ -90,7 +88,7 @@ class VersionsCheck:
             if not digests.isdisjoint(root.versions):
                 self.quarantine.copy("datasets", path)
         for digest in digests:
-            record = self.archive.record_file(digest)
+            record = self.archive.records.file(digest)
             if record.exists():
                 self.quarantine.copy("versions", record)
         self.archive.remove(digests)

@@ -1,21 +1,24 @@
-"""`cache gc`: what nothing needs any more, decided first and as data. `cache.removal` carries it out.
+"""`cache gc`: what nothing needs any more, decided first and as data; then removed.
 
-A response goes only under a policy (see `cache.policy`). Without one only what is of no use to anybody does: files that
-were being written, objects of no version, value files of no row.
+A response goes only under a policy (see `gc.policy`). Without one only what is of no use to anybody does: files that
+were being written, objects of no version, value files of no row. A kill at any moment leaves a whole cache: versions go
+first, then responses, then objects, so nothing that is left refers to anything that is gone, and the next gc finds the
+rest. Who removes holds the cache for itself.
 """
 
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate, takewhile
 from pathlib import Path
 
-from distill_build.cache.figures import Figures, Group, Place, place_of
-from distill_build.cache.places import occupied, size_of
-from distill_build.cache.policy import Policy
-from distill_build.cache.roots import Reached, Records, is_there, kept_versions, reach, read_records
+from distill_build.cache.gc.policy import Policy
+from distill_build.cache.gc.roots import Reached, Records, is_there, kept_versions, reach, read_records
+from distill_build.cache.inventory import Figures, Group, Place, occupied, place_of, size_of
 from distill_build.engine.entry import Entry, encode
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.engine.rows import value_files
+from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError
 from distill_build.versions.archive import Archive
 
@@ -116,7 +119,7 @@ def _drop_versions(archive: Archive, records: Records, policy: Policy, now: date
     for digest, record in records.items():
         if digest not in kept.digests and _is_old(_time(record.at), policy, now):
             found.versions[digest] = record
-            found.freed += size_of(archive.record_file(digest))
+            found.freed += size_of(archive.records.file(digest))
 
 
 def _find_unused_files(
@@ -127,7 +130,12 @@ def _find_unused_files(
     named = store.value_files()
     found.files = [
         *archive.objects.temporaries(),
-        *(path for folder in (archive.records, archive.roots) for path in folder.glob(".*") if _is_temporary(path)),
+        *(
+            path
+            for folder in (archive.records.directory, archive.registry.directory)
+            for path in folder.glob(".*")
+            if _is_temporary(path)
+        ),
         *(path for path in directory.glob("*") if _is_temporary(path) and _is_stale(path, now)),
         *(path for path in value_files(directory) if path.relative_to(directory).as_posix() not in named),
     ]
@@ -138,8 +146,8 @@ def _find_unused_files(
 def _given_up(archive: Archive, found: Collection) -> list[Path]:
     """What registers folders that are gone and of which no version stays."""
     return [
-        archive.root_file(Path(root.folder))
-        for root in archive.all_roots()
+        archive.registry.file(Path(root.folder))
+        for root in archive.registry.all()
         if not is_there(root) and found.versions.keys() >= set(root.versions)
     ]
 
@@ -199,3 +207,51 @@ def _time(at: str) -> datetime:
     """A time as entries and versions hold it: ISO 8601, in UTC."""
     time = datetime.fromisoformat(at)
     return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+CALLS_AT_ONCE = 100
+"""Responses that are removed in one transaction."""
+
+
+def carry_out(found: Collection, directory: Path) -> None:
+    """Removes what was found in the cache at `directory`. Raises StorageError or OSError where it cannot.
+
+    What calls really take is known when they are gone: `found.enough` is then how many had to go for --max-size.
+    """
+    archive = Archive(directory)
+    archive.remove(found.versions)
+    going = [*map(archive.objects.place, found.objects), *found.files]
+    if found.calls:
+        there = occupied(directory)
+        _remove_calls(found, directory, there.objects + there.other - sum(map(size_of, going)))
+    for path in (*going, *found.roots):
+        path.unlink(missing_ok=True)
+
+
+def _remove_calls(found: Collection, directory: Path, beside: int) -> None:
+    """Removes calls, the oldest first, until the cache is small enough; `beside` are its bytes without the database."""
+    store = Store(directory)
+    removed = 0
+    try:
+        while removed < len(found.calls) and (excess := _excess(found, store.size()[1] + beside)) > 0:
+            keys = _next(found, removed, excess)
+            store.remove(keys)
+            removed += len(keys)
+    finally:
+        found.enough = removed
+        store.close()  # the last one to close gives the space back to the file system
+
+
+def _excess(found: Collection, size: int) -> float:
+    return float("inf") if found.max_bytes is None else size - found.max_bytes
+
+
+def _next(found: Collection, removed: int, excess: float) -> list[str]:
+    """The calls to remove next: half as many as their own bytes call for, since rows take up to twice of them on disk.
+
+    So the last ones go one by one, and none goes that need not.
+    """
+    batch = found.calls[removed : removed + CALLS_AT_ONCE]
+    sizes = accumulate(call.bytes for call in batch)
+    fit = sum(1 for _ in takewhile(lambda size: size <= excess / 2, sizes))
+    return [call.key for call in batch[: max(1, fit)]]
