@@ -99,7 +99,7 @@ def keep(archive: Archive, folder: Path, at: str, temperature: float) -> str:
         files=snapshots,
         stages=DEFAULT.described(),
     )
-    archive.add_record(msgspec.json.encode(version))
+    archive.records.add(msgspec.json.encode(version))
     return version.version
 
 

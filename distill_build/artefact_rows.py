@@ -70,6 +70,12 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
         return self.question_id or self.parent or self.tag
 
 
+class Called(Placed, frozen=True, gc=False):
+    """A row of a map, with the call that it was read from."""
+
+    call: str = ""
+
+
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """A row of a transform, without the columns of its own: `id` is that of the row that it judges."""
 

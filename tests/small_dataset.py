@@ -13,6 +13,7 @@ from typing import Any
 from distill_build.builds.nodes import Node, topic_node, walk
 from distill_build.engine.artefacts import FileState, file_state
 from distill_build.engine.manifest import digest
+from distill_build.graph import Graph
 from distill_build.models.base import Limits, ModelSettings
 from distill_build.records import Failure, JsonObject, Usage
 from distill_build.settings import Settings
@@ -99,7 +100,15 @@ def write_dataset(folder: Path, *, until: str = "answers") -> Dataset:
     return Dataset(folder)
 
 
-def write_state(dataset: Dataset, recipe: JsonObject, *, until: str = "dataset", cache_dir: str = "") -> State:
+def write_state(
+    dataset: Dataset,
+    recipe: JsonObject,
+    *,
+    until: str = "dataset",
+    cache_dir: str = "",
+    graph: Graph = DEFAULT,
+    counts: dict[str, int] | None = None,
+) -> State:
     """A state that says: a build with `recipe` left the files as they are now."""
     names = [*sorted(dataset.folder.glob("*.jsonl")), *sorted((dataset.folder / "dataset").glob("*"))]
     outputs: dict[str, FileState] = {str(path.relative_to(dataset.folder)): file_state(path) for path in names}
@@ -110,13 +119,13 @@ def write_state(dataset: Dataset, recipe: JsonObject, *, until: str = "dataset",
         until=until,
         generation="g",
         cache_dir=cache_dir,
-        counts={"tags": 5, "questions": 5, "dedup": 5, "answers": 4},
+        counts=counts or {"tags": 5, "questions": 5, "dedup": 5, "answers": 4},
         requests={"tags": 3, "questions": 3, "answers": 4},
         spared={},
         dropped={},
         outputs=outputs,
         recipe=recipe,
-        stages=DEFAULT.described(),
+        stages=graph.described(),
     )
     dataset.runs.mkdir(exist_ok=True)
     dataset.write_state(state)

@@ -1,31 +1,33 @@
 """What may come into a cache from outside: calls, objects and versions whose every digest is what it says.
 
 Bundles and remotes may have been written by anybody. So nothing of them is believed that was not hashed here, and what
-has the right digests must have the right shape too, or a later build would trip over it.
+has the right digests must have the right shape too, or a later build would trip over it. Every object may be what it
+is named by, and the version still none, since whoever wrote the record chose the objects: so these have to give what
+the record says, its files to the byte, settings, and sources.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
-from pathlib import PurePosixPath
+from typing import Annotated
 
 import msgspec
 
+from distill_build.artefact_rows import SourcesRow
 from distill_build.engine.entry import Attempt, Entry, decode, response_digest
 from distill_build.engine.manifest import digest
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
+from distill_build.graph import END
 from distill_build.records import short
-from distill_build.stages.dataset import version_of
-from distill_build.stages.tally import STAGES
+from distill_build.stages.dataset import NO_ARTEFACTS, SOURCES, is_artefact, version_of
 from distill_build.versions.archive import Version, decode_record
-from distill_build.versions.snapshot import chunks_of
+from distill_build.versions.snapshot import FileSnapshot, chunks_of
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
-REACHES = (*STAGES, "dataset")
-"""How far a version may reach: see `Version.until`."""
 NO_CALL = "it is no stored call"
 YEARS = range(1970, 9999)
 """Of times that can be told in any time zone."""
@@ -116,9 +118,14 @@ def admitted_version(name: str, data: bytes) -> Version:
 
 def _complaint(version: Version) -> str | None:
     """What a later command would trip over."""
-    outside = [name for name in version.files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
-    if outside:
-        return f"{outside[0]} is no file of a dataset"
+    try:
+        graph = version.graph
+    except StorageError as error:
+        return str(error)
+    if reserved := [name for name in graph.files if not is_artefact(name)]:
+        return f"no stage can have the file {reserved[0]}"
+    if foreign := version.files.keys() - {*graph.files, *NO_ARTEFACTS, SOURCES}:
+        return f"{min(foreign)!r} is no file of a dataset with these stages"
     try:
         in_time = _is_time(version.at)
     except ValueError:
@@ -128,11 +135,10 @@ def _complaint(version: Version) -> str | None:
     others = [version.origin, *([version.predecessor.version] if version.predecessor is not None else [])]
     if not all(each == "" or DIGEST.fullmatch(each) for each in others):
         return "it names another version by what is no digest"
-    if version.until not in REACHES or not version.counts.keys() >= set(STAGES):
+    if version.until not in (*graph.names, END) or not version.counts.keys() >= set(graph.names):
         return "it does not say how far it reaches, or how many items it has"
-    if version.until == "dataset" and "answers.jsonl" not in version.files:
-        return "it is a dataset without answers"
-    return None
+    lacking = [name for name in graph.up_to(version.until).files if name not in version.files]
+    return f"it is to reach {version.until}, and has no {lacking[0]}" if lacking else None
 
 
 def objects_of(objects: Objects, version: Version) -> Iterator[str]:
@@ -159,3 +165,68 @@ def intact(objects: Objects, name: str) -> bool:
     except CorruptEntryError:
         return False
     return True
+
+
+class _Export(msgspec.Struct):
+    formats: list[str]
+    reasoning: Annotated[str, msgspec.Meta(pattern=r"\A(think|field|drop)\Z")]
+    metadata: bool
+    system_prompt: str | None
+
+
+class _Recipe(msgspec.Struct):
+    """What checkout reads of a version's settings; the others are only shown and compared."""
+
+    export: _Export
+
+
+class Wholeness:
+    """Looks at versions, each file once however many of them have it, in memory for one chunk."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._whole: set[tuple[str, FileSnapshot]] = set()
+
+    def check(self, version: Version) -> None:
+        """Raises CorruptEntryError where an object is gone or damaged, or they do not give what the record says."""
+        for _ in objects_of(self._objects, version):  # all are digests, before one of them is a file's name
+            pass
+        try:
+            for recipe in version.recipes:
+                msgspec.json.decode(self._objects.get(recipe), type=_Recipe)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise _unlike(version, f"its settings cannot be read ({error})") from error
+        for name, file in version.files.items():
+            if (name, file) not in self._whole:
+                self._check_file(version, name, file)
+                self._whole.add((name, file))
+
+    def _check_file(self, version: Version, name: str, file: FileSnapshot) -> None:
+        whole, size, ends, last = hashlib.sha256(), 0, 0, b"\n"
+        for chunk in chunks_of(self._objects, file):
+            data = self._objects.get(chunk)
+            whole.update(data)
+            size += len(data)
+            ends += data.count(b"\n")
+            last = data[-1:] or last
+            if name == SOURCES:
+                _check_sources(version, data)
+        if (whole.hexdigest(), size, ends + (last != b"\n")) != (file.sha256, file.bytes, file.lines):
+            raise _unlike(version, f"its chunks do not give its {name}")
+
+
+def _check_sources(version: Version, data: bytes) -> None:
+    try:
+        for line in data.splitlines():  # as they are read back
+            _SOURCES_ROW.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _unlike(version, f"a line of its {SOURCES} cannot be read ({error})") from error
+
+
+_SOURCES_ROW = msgspec.json.Decoder(SourcesRow)
+
+
+def _unlike(version: Version, reason: str) -> CorruptEntryError:
+    return CorruptEntryError(
+        f"version {short(version.version)} of {version.name} is not what its record says: {reason}"
+    )

@@ -94,7 +94,7 @@ def _held_by_folder(session: Session, state: State | None) -> PinnedResponses:
 
 def _versions_of(dataset: Dataset, archive: Archive) -> list[Version]:
     """What a folder has been: first what its lock names, as in a fresh clone; then the newest."""
-    root, known = archive.root(dataset.folder), dict(archive.readable())
+    root, known = archive.registry.root(dataset.folder), dict(archive.records.readable())
     own = [known[digest] for digest in reversed(root.versions) if digest in known] if root is not None else []
     lock = sound_lock(dataset.artefact(LOCK))  # of another one the build tells
     named = archive.find(lock.version) if lock is not None else None

@@ -105,7 +105,7 @@ class _Restoring:
     def _register(self, version: Version) -> None:
         """Makes the version one of this folder's own: the next build finds that it is there, and gc keeps it."""
         folder = self.beside.dataset.folder
-        root = self.archive.root(folder)
+        root = self.archive.registry.root(folder)
         if writable(self.archive.directory) and (root is None or root.name == version.name):
             self.archive.include(folder, version)
 

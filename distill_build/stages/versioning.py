@@ -46,14 +46,14 @@ def missing_items(state: State, settings: Settings) -> dict[str, int]:
 def register(session: Session) -> None:
     """Makes the dataset known to the cache before anything is asked for: if this is killed, gc keeps what had come."""
     archive, folder = Archive(session.cache_dir), session.dataset.folder
-    if writable(session.cache_dir) and archive.root(folder) is None:
-        archive.register(folder, session.kept_as, [])
+    if writable(session.cache_dir) and archive.registry.root(folder) is None:
+        archive.registry.register(folder, session.kept_as, [])
 
 
 def is_kept(session: Session, state: State) -> bool:
     """Whether the cache knows the dataset, and lists what lies in its folder."""
     archive, folder = Archive(session.cache_dir), session.dataset.folder
-    return archive.root(folder) is not None and archive.newest(folder, state.version) is not None
+    return archive.registry.root(folder) is not None and archive.newest(folder, state.version) is not None
 
 
 def keep_again(session: Session, state: State) -> None:

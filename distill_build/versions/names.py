@@ -53,9 +53,9 @@ class Names:
         return own or self.archive.find(digest, self.name) or self.archive.find(digest)
 
     def _latest(self, before: int, wanted: str) -> Version:
-        root = self.archive.root(self.folder)
+        root = self.archive.registry.root(self.folder)
         for digest in root.versions[-1 - before :] if root is not None else ():
-            self.archive.record(digest)  # one that cannot be read would be counted past
+            self.archive.records.record(digest)  # one that cannot be read would be counted past
         versions = self.archive.history(self.folder, self.name)
         if before >= len(versions):
             number = number_of(len(versions), "versions")
@@ -70,9 +70,10 @@ class Names:
                 f"'{wanted}' begins several versions: {', '.join(map(short, sorted(found)))}; write more of it"
             )
         version = self.find(digest)
-        if version is None and (damage := next(self.archive.damaged_records(), None)) is not None:
-            raise damage  # it may be the very version that is asked for
         if version is None:
+            records = self.archive.records
+            for damage in filter(None, map(records.damage, records.digests())):
+                raise damage  # it may be the very version that is asked for
             raise UsageError(
                 f"version {short(digest)} is not in the cache {self.archive.directory}: bring it by cache import or "
                 "cache pull; `history` lists those that are there"

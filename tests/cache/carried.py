@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from distill_build.cache.bundle import BundleWriter, Record
+from distill_build.cache.transfer.bundle import BundleWriter, Record
 from distill_build.engine.entry import Accepted, Attempt, Entry, encode
 from distill_build.engine.manifest import digest
 

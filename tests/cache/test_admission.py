@@ -16,6 +16,7 @@ from distill_build.engine.manifest import digest
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError
 from distill_build.stages.dataset import version_of
+from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Spent, Version
 from distill_build.versions.snapshot import FileSnapshot
 from tests.cache.carried import call
@@ -104,7 +105,7 @@ def version(**changes: Any) -> bytes:
         "version": version_of({name: file.sha256 for name, file in files.items()}),
         "name": "sports", "topic": "sports", "at": "2026-01-01T00:00:00+00:00", "until": "tags",
         "counts": {"tags": 1, "questions": 0, "answers": 0}, "missing": {},
-        "spent": Spent(1, 1, 1, None, 0.1), "recipe": "d" * 64, "files": files,
+        "spent": Spent(1, 1, 1, None, 0.1), "recipe": "d" * 64, "files": files, "stages": DEFAULT.described(),
     }  # fmt: skip
     return msgspec.json.encode(Version(**fields | changes))
 
@@ -123,15 +124,32 @@ def test_a_version_is_taken_as_it_is_recorded() -> None:
         b"{}",
         b"no json",
         version(version="0" * 64),
-        version(scheme=2),
+        version(scheme=99),
         version().replace(b"sports", b"\xff"),
         version(at="yesterday"),
         version(at="0001-01-01T00:00:00"),
         version(until="later"),
         version(until="dataset"),
+        version(until="questions"),
         version(counts={}),
         version(files={"../../.bashrc": FileSnapshot("a" * 64, 1, 1, "c" * 64)}),
         version(files={"/etc/passwd": FileSnapshot("a" * 64, 1, 1, "c" * 64)}),
+        version(files={"other.jsonl": FileSnapshot("a" * 64, 1, 1, "c" * 64)}),
+        version(files={"runs/state.json": FileSnapshot("a" * 64, 1, 1, "c" * 64)}),
+        version(stages={}),
+        version(stages={"tags": "t: list", "../../etc/passwd": "x: map of tags"}),
+        version(stages={"tags": "t: list", "/x": "x: map of tags"}),
+        version(stages={"tags": "t: list", "a.b": "x: map of tags"}),
+        version(stages={"tags": "t: list", "": "x: map of tags"}),
+        version(stages={"tags": "t: list", "x\n": "x: map of tags"}),
+        version(stages={"tags": "t: list", "failures": "x: map of tags"}),
+        version(stages={"tags": "t: list", "x": "../x: map of tags"}),
+        version(stages={"tags": "t: list", "x": "x: magic of tags"}),
+        version(stages={"tags": "t: list", "x": "x: map of y", "y": "y: map of x"}),
+        version(stages={"tags": "t: list", "x": "x: group of tags"}),
+        version(stages={"tags": "t: list", "x": "t: map of tags"}),
+        version(stages={"tags": "t: list", "x": "x: list"}),
+        version(stages={"tags": "t: map"}),
     ],
 )
 def test_a_version_that_cannot_be_or_reaches_outside_its_folder_is_refused(data: bytes) -> None:

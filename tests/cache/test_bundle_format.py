@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from distill_build.cache.bundle import RECORD_BYTES, Record, read_bundle
+from distill_build.cache.transfer.bundle import RECORD_BYTES, Record, read_bundle
 from distill_build.errors import CorruptEntryError, StorageError
 from tests.cache.carried import bundle, call, record
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from distill_build.cache.roots import kept_versions, read_records
+from distill_build.cache.gc.roots import kept_versions, read_records
 from tests.versions.test_archive import FOUR, ONE, THREE, TWO, Place, carry, place_in
 
 

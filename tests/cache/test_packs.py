@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
-from distill_build.cache.indexes import INDEXES, PACKS, Indexes, read_indexes
-from distill_build.cache.packs import INDEX_BYTES, decode_index, in_packs
-from distill_build.cache.remote import Remote
+from distill_build.cache.transfer.packs import (
+    INDEX_BYTES,
+    INDEXES,
+    PACKS,
+    Indexes,
+    decode_index,
+    in_packs,
+    read_indexes,
+)
+from distill_build.cache.transfer.remote import Remote
 from distill_build.engine.entry import Entry
 from distill_build.errors import CorruptEntryError
 from tests.cache.carried import call, record

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from distill_build.cache.policy import Policy, policy_of
+from distill_build.cache.gc.policy import Policy, policy_of
 from distill_build.errors import UsageError
 
 

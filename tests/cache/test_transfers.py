@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from distill_build.cache.transfers import at_once
+from distill_build.cache.transfer.remote import at_once
 from distill_build.errors import StorageError
 
 MORE_THAN_THERE_IS = 1 << 50

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from distill_build.cache.unfinished import unfinished_runs
+from distill_build.cache.gc.roots import unfinished_runs
 
 
 def ran(runs: Path, name: str, target: str | None = "this", failures: int | None = 0) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from distill_build.cache.bundle import Record
-from distill_build.cache.checking_versions import VersionsCheck
-from distill_build.cache.findings import Findings
-from distill_build.cache.intake import Intake
-from distill_build.cache.quarantine import Quarantine
+from distill_build.cache.fsck.findings import Findings, Quarantine
+from distill_build.cache.fsck.versions import VersionsCheck
+from distill_build.cache.transfer.bundle import Record
+from distill_build.cache.transfer.intake import Intake
 from distill_build.engine.store import Store
 from distill_build.stages.dataset import version_of
+from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
 
@@ -42,6 +42,7 @@ def made(
         version=version_of({name: file.sha256 for name, file in files.items()}), name="sports", topic="sports",
         at="2026-01-01T00:00:00+00:00", until="tags", counts={"tags": 1, "questions": 0, "answers": 0}, missing={},
         spent=Spent(0, 0, 0, None, 0.0), recipe=archive.objects.put(json.dumps(recipe).encode()), files=files,
+        stages=DEFAULT.described(),
     )  # fmt: skip
 
 
@@ -97,23 +98,23 @@ def checked(archive: Archive, *, aside: bool) -> list[str]:
 def test_fsck_sets_such_a_version_aside(archive: Archive, tmp_path: Path, wrong: dict[str, Any]) -> None:
     """One that came in before it was refused."""
     for version in (made(archive, tmp_path, **wrong), made(archive, tmp_path)):
-        archive.add_record(msgspec.json.encode(version))
+        archive.records.add(msgspec.json.encode(version))
     (told,) = checked(archive, aside=False)
     assert told.startswith("version: ")
     assert "is not what its record says" in told
     assert checked(archive, aside=True) == [told]
     assert checked(archive, aside=False) == []
-    assert len(archive.record_digests()) == 1
+    assert len(archive.records.digests()) == 1
 
 
 def test_what_is_missing_of_a_version_is_told_once(archive: Archive, tmp_path: Path) -> None:
     version = made(archive, tmp_path)
-    archive.add_record(msgspec.json.encode(version))
+    archive.records.add(msgspec.json.encode(version))
     archive.objects.place(version.recipe).unlink()
     assert checked(archive, aside=False) == [f"object: object {version.recipe[:12]} is gone"]
 
 
 def test_a_list_of_chunks_that_is_none_is_told(archive: Archive, tmp_path: Path) -> None:
-    archive.add_record(msgspec.json.encode(made(archive, tmp_path, chunks=archive.objects.put(b"{}"))))
+    archive.records.add(msgspec.json.encode(made(archive, tmp_path, chunks=archive.objects.put(b"{}"))))
     (told,) = checked(archive, aside=False)
     assert "is no list of chunks" in told

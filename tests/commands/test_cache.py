@@ -13,6 +13,7 @@ from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.store import Store
 from distill_build.errors import UsageError
 from distill_build.options import Options
+from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
 
@@ -116,7 +117,7 @@ def test_what_versions_need_is_counted_apart_and_damage_that_hides_it_is_told(
     assert (document["reached"]["calls"], document["unreached"]["calls"], document["unreached"]["usd"]) == (1, 1, 1.0)
     assert (document["versions"], document["imported_versions"], document["unused_objects"]) == (1, 1, 0)
     assert [(dataset["name"], dataset["there"]) for dataset in document["datasets"]] == [("sports", False)]
-    archive.objects.place(archive.record(archive.record_digests()[0]).recipe).unlink()
+    archive.objects.place(archive.records.record(archive.records.digests()[0]).recipe).unlink()
     for path in archive.objects.directory.rglob("*"):
         if path.is_file():
             path.write_bytes(b"noise")
@@ -132,6 +133,7 @@ def version(archive: Archive, sources: Path) -> Version:
         topic="sports",
         at="2026-01-01T00:00:00+00:00",
         until="tags",
+        stages=DEFAULT.described(),
         counts={},
         missing={},
         spent=Spent(1, 1, 1, None, 0.0),

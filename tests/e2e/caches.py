@@ -16,9 +16,9 @@ def copied(built: Workspace, target: Path) -> Workspace:
     """A copy of a project; its datasets are registered in the copy of its cache as built there."""
     shutil.copytree(built.root, target, dirs_exist_ok=True)
     archive = Archive(target / CACHE)
-    for root in archive.all_roots():
-        archive.root_file(Path(root.folder)).unlink()
-        archive.register(target / Path(root.folder).relative_to(built.root), root.name, root.versions)
+    for root in archive.registry.all():
+        archive.registry.file(Path(root.folder)).unlink()
+        archive.registry.register(target / Path(root.folder).relative_to(built.root), root.name, root.versions)
     return Workspace(target, built.server)
 
 

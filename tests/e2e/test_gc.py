@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from distill_build.cache.collection import collect
-from distill_build.cache.policy import policy_of
-from distill_build.cache.unfinished import unfinished_runs
+from distill_build.cache.gc.collection import collect
+from distill_build.cache.gc.policy import policy_of
+from distill_build.cache.gc.roots import unfinished_runs
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.lock import in_use
 from distill_build.engine.manifest import digest
@@ -171,7 +171,7 @@ def test_the_last_versions_of_each_folder_stay_while_it_is_not_there(project: Wo
     assert f"{project.root / 'other' / 'sports'} is not there" in notes
     collected(project, "--keep-last", "0")
     assert calls(project) == 0
-    assert Archive(project.root / CACHE).all_roots() == []
+    assert Archive(project.root / CACHE).registry.all() == []
 
 
 @pytest.mark.parametrize("place", ["", "runs"])
@@ -331,7 +331,7 @@ def test_a_kill_in_the_middle_leaves_a_whole_cache_and_a_second_gc_finishes(proj
         database.execute("DROP TRIGGER hold")
     assert calls(project) == everything - 2 * BATCH
     assert project.raw("cache", "fsck", "--cache-dir", CACHE).status == 0
-    assert len(Archive(project.root / CACHE).record_digests()) == 2
+    assert len(Archive(project.root / CACHE).records.digests()) == 2
     collected(project, "--keep-last", "1")
     assert calls(project) == ALL - CALLS
     assert collected(project)["objects"] == 0
@@ -340,9 +340,9 @@ def test_a_kill_in_the_middle_leaves_a_whole_cache_and_a_second_gc_finishes(proj
 
 def test_where_damage_hides_what_is_needed_nothing_goes(project: Workspace) -> None:
     archive = Archive(project.root / CACHE)
-    digest = archive.record_digests()[0]
-    (sources,) = chunks_of(archive.objects, archive.record(digest).files["runs/sources.jsonl"])
-    for path in (archive.objects.place(sources), archive.record_file(digest)):
+    digest = archive.records.digests()[0]
+    (sources,) = chunks_of(archive.objects, archive.records.record(digest).files["runs/sources.jsonl"])
+    for path in (archive.objects.place(sources), archive.records.file(digest)):
         whole = path.read_bytes()
         path.write_bytes(whole[:-1])
         refused = project.raw(*GC, "--older-than", "0d")

@@ -48,10 +48,10 @@ def kill_checkout(both: TwoVersions, place: str) -> InProcess:
 @pytest.mark.parametrize("place", MOMENTS.values(), ids=MOMENTS.keys())
 def test_the_version_that_a_killed_checkout_moves_in_stays(both: TwoVersions, place: str) -> None:
     project = kill_checkout(both, place)
-    listed = len(Archive(project.root / CACHE).record_digests())
+    listed = len(Archive(project.root / CACHE).records.digests())
     before = calls(project)
     assert project.raw(*GC, "--keep-last", "1").status == 0
-    assert len(Archive(project.root / CACHE).record_digests()) == listed
+    assert len(Archive(project.root / CACHE).records.digests()) == listed
     assert calls(project) == before
     assert project.raw("verify").status == 0
     assert everything(project) == both.old

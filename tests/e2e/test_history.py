@@ -203,13 +203,13 @@ def test_a_version_of_an_older_release_claims_nothing_of_what_it_replaced(worksp
     build(workspace, [])
     archive = Archive(workspace.root / ".distill-cache")
     (record,) = archive.all()
-    root = archive.root(workspace.folder())
+    root = archive.registry.root(workspace.folder())
     assert root is not None
-    row = json.loads(archive.record_bytes(root.versions[0]))
+    row = json.loads(archive.records.data(root.versions[0]))
     del row["origin"], row["predecessor"]
-    old = archive.add_record(json.dumps(row).encode())
-    archive.register(workspace.folder(), "sports", [old])
-    archive.record_file(root.versions[0]).unlink()
+    old = archive.records.add(json.dumps(row).encode())
+    archive.registry.register(workspace.folder(), "sports", [old])
+    archive.records.file(root.versions[0]).unlink()
     assert steps(workspace) == [([], "what it replaced was not recorded by the release that made it")]
     build(workspace, ["questions_per_tag=2"])
     assert steps(workspace)[1] == (["questions_per_tag"], None)

@@ -40,20 +40,22 @@ def test_damage_of_another_dataset_refuses_nothing_and_that_of_the_version_is_sa
 ) -> None:
     project, answers = older
     archive = Archive(project.root / ".distill-cache")
-    archive.record_file("00" * 32).write_bytes(b"{}")
+    archive.records.file("00" * 32).write_bytes(b"{}")
     version = archive.history(project.folder(), "sports")[0]
-    (record,) = [each for each in archive.record_digests() if "00" not in each[:2] and archive.record(each) == version]
-    whole = archive.record_bytes(record)
+    (record,) = [
+        each for each in archive.records.digests() if "00" not in each[:2] and archive.records.record(each) == version
+    ]
+    whole = archive.records.data(record)
     assert project.run(*SMALL, "--frozen").status == 0
     assert project.bytes()["answers.jsonl"] == answers
 
     sources = archive.objects.place(version.files[SOURCES].chunks)
-    for damaged in (sources, archive.record_file(record)):
+    for damaged in (sources, archive.records.file(record)):
         damaged.write_bytes(b"x")
         for runs in project.folder().glob("runs"):
             shutil.rmtree(runs)
         finished = project.run(*SMALL, "--frozen")
         assert finished.status == 5, finished.stderr
         assert "fsck" in finished.stderr
-        archive.record_file(record).write_bytes(whole)
+        archive.records.file(record).write_bytes(whole)
     assert project.bytes()["answers.jsonl"] == answers

@@ -83,9 +83,9 @@ def test_a_jobs_version_whose_record_was_set_aside_is_kept_again_for_nothing(
     assert workspace.run(*words).status == 0
     sent, archive, job = server.count, Archive(workspace.root / CACHE), sweep_folder(workspace) / "breadth=2"
     before = artefacts(job)
-    root = archive.root(job)
+    root = archive.registry.root(job)
     assert root is not None
-    archive.record_file(root.versions[-1]).write_text("{")
+    archive.records.file(root.versions[-1]).write_text("{")
     assert workspace.raw("cache", "fsck").status == 5
     assert workspace.run(*words).status == 0
     (job / "answers.jsonl").unlink()

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from distill_build.cache.checking_versions import VersionsCheck
-from distill_build.cache.findings import Findings
-from distill_build.cache.quarantine import Quarantine
+from distill_build.cache.fsck.findings import Findings, Quarantine
+from distill_build.cache.fsck.versions import VersionsCheck
 from distill_build.errors import CorruptEntryError, StorageError
+from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import RECORD_SCHEME, Archive, Root, Spent, Version, decode_record
 from distill_build.versions.lockfile import LOCK, Lock, sound_lock
 
@@ -26,6 +26,7 @@ def version(digest: str, minute: int, name: str = "sports") -> Version:
         topic="sports",
         at=f"2026-01-01T00:{minute:02}:00.000+00:00",
         until="dataset",
+        stages=DEFAULT.described(),
         counts={"tags": 1, "questions": 1, "answers": 1},
         missing={},
         spent=Spent(3, 10, 20, None, 0.5),
@@ -56,13 +57,13 @@ class Place:
     def add(self, digest: str, minute: int) -> str:
         """The record of a build that is news."""
         assert self.build(digest, minute)
-        root = self.archive.root(self.folder)
+        root = self.archive.registry.root(self.folder)
         assert root is not None
         return root.versions[-1]
 
     def check_out(self, digest: str) -> None:
         """Leaves the lock of a version, as a checkout does, or a clone of a project."""
-        lock = Lock(digest, "sports", "dataset", {}, {}, {}, {}, {})
+        lock = Lock(digest, "sports", "dataset", {}, {}, {}, {}, {}, DEFAULT.described())
         (self.folder / LOCK).write_text(lock.encode())
 
     @property
@@ -88,14 +89,14 @@ def place_in(project: Path) -> Place:
 
 def carry(source: Place, target: Place) -> None:
     """As an import does: the records, and nothing of whose they were."""
-    for digest in source.archive.record_digests():
-        target.archive.add_record(source.archive.record_bytes(digest))
+    for digest in source.archive.records.digests():
+        target.archive.records.add(source.archive.records.data(digest))
 
 
 def test_reading_an_archive_that_is_not_there_makes_nothing(here: Place) -> None:
     assert here.history == []
     assert not here.archive.newest(here.folder, ONE)
-    assert here.archive.all_roots() == []
+    assert here.archive.registry.all() == []
     assert here.archive.find(ONE) is None
     assert not here.archive.directory.exists()
 
@@ -135,7 +136,7 @@ def test_what_was_carried_here_is_history_of_the_dataset_of_that_name(here: Plac
     here.add(TWO, 2)
     carry(here, there)
     assert there.history == [ONE, TWO]
-    assert there.archive.root(there.folder) is None
+    assert there.archive.registry.root(there.folder) is None
 
 
 def test_a_machine_that_builds_what_another_made_has_made_no_new_version(here: Place, there: Place) -> None:
@@ -144,7 +145,7 @@ def test_a_machine_that_builds_what_another_made_has_made_no_new_version(here: P
     carry(here, there)
     assert not there.build(ONE, 3)
     assert there.history == [ONE, TWO]
-    assert there.archive.record_digests() == here.archive.record_digests()
+    assert there.archive.records.digests() == here.archive.records.digests()
     there.add(THREE, 4)
     assert there.history == [ONE, TWO, THREE]
 
@@ -248,7 +249,7 @@ def test_what_a_version_replaced_is_told_by_ones_own_record_of_it(here: Place, t
 def test_a_folder_whose_versions_cannot_be_read_takes_over_no_other_ones(here: Place, tmp_path: Path) -> None:
     other = Place(here.archive, tmp_path / "elsewhere" / "sports")
     other.folder.mkdir(parents=True)
-    here.archive.record_file(here.add(ONE, 1)).unlink()
+    here.archive.records.file(here.add(ONE, 1)).unlink()
     other.add(TWO, 2)
     assert here.history == []
 
@@ -268,7 +269,7 @@ def test_a_record_that_a_killed_build_could_not_list_any_more_is_listed_by_the_n
     """It says what the version cost; the build that comes after finds all in the cache."""
     here.add(ONE, 1)
     step = replace(version(TWO, 2), origin=ONE, predecessor=version(ONE, 1).as_predecessor())
-    left = here.archive.add_record(msgspec.json.encode(step))
+    left = here.archive.records.add(msgspec.json.encode(step))
     assert here.history == [ONE, TWO]
     assert not here.archive.newest(here.folder, TWO)
     assert here.add(TWO, 3) == left
@@ -277,7 +278,7 @@ def test_a_record_that_a_killed_build_could_not_list_any_more_is_listed_by_the_n
 
 
 def test_a_version_that_was_built_before_what_is_listed_is_a_new_one_when_it_comes_back(here: Place) -> None:
-    here.archive.add_record(msgspec.json.encode(replace(version(ONE, 1), origin=TWO)))
+    here.archive.records.add(msgspec.json.encode(replace(version(ONE, 1), origin=TWO)))
     here.add(TWO, 2)
     here.add(ONE, 3)
     assert here.history == [ONE, TWO, ONE]
@@ -285,10 +286,10 @@ def test_a_version_that_was_built_before_what_is_listed_is_a_new_one_when_it_com
 
 def test_temporary_files_of_a_killed_writer_are_no_records(here: Place) -> None:
     here.add(ONE, 1)
-    for folder in (here.archive.records, here.archive.roots):
+    for folder in (here.archive.records.directory, here.archive.registry.directory):
         (folder / ".ab.json.1234").write_bytes(b"half")
     assert here.history == [ONE]
-    assert len(here.archive.all_roots()) == len(here.archive.record_digests()) == 1
+    assert len(here.archive.registry.all()) == len(here.archive.records.digests()) == 1
 
 
 # Damage
@@ -297,9 +298,9 @@ def test_temporary_files_of_a_killed_writer_are_no_records(here: Place) -> None:
 @pytest.mark.parametrize("damage", [b"", b"{}", b"half"])
 def test_a_damaged_record_is_noticed_and_no_build_fails_for_it(here: Place, damage: bytes) -> None:
     digest = here.add(ONE, 1)
-    here.archive.record_file(digest).write_bytes(damage)
+    here.archive.records.file(digest).write_bytes(damage)
     with pytest.raises(CorruptEntryError, match="damaged"):
-        here.archive.record(digest)
+        here.archive.records.record(digest)
     assert not here.archive.newest(here.folder, ONE)
     here.add(TWO, 2)
     assert here.history == [TWO]
@@ -314,24 +315,24 @@ def test_any_changed_byte_of_a_record_is_noticed() -> None:
 
 def test_a_record_of_another_scheme_is_told_apart_from_damage_whatever_its_shape(here: Place) -> None:
     other = b'{"scheme":%d,"shape":"another"}' % (RECORD_SCHEME + 1)
-    digest = here.archive.add_record(other)
-    here.archive.register(here.folder, "sports", [digest])
+    digest = here.archive.records.add(other)
+    here.archive.registry.register(here.folder, "sports", [digest])
     with pytest.raises(StorageError, match=f"scheme {RECORD_SCHEME + 1}") as caught:
-        here.archive.record(digest)
+        here.archive.records.record(digest)
     assert not isinstance(caught.value, CorruptEntryError)
     assert not here.archive.newest(here.folder, ONE)
     findings = Findings()
     VersionsCheck(here.archive, Quarantine(here.archive.directory, datetime(2026, 1, 1, tzinfo=UTC)), findings).run()
-    assert here.archive.record_bytes(digest) == other, "fsck leaves it alone"
+    assert here.archive.records.data(digest) == other, "fsck leaves it alone"
     assert (findings.damage, len(findings.notes)) == ([], 1)
 
 
 def test_a_damaged_list_of_versions_is_a_sentence_with_the_way_out(here: Place) -> None:
     here.add(ONE, 1)
-    (listed,) = here.archive.roots.glob("*.json")
+    (listed,) = here.archive.registry.directory.glob("*.json")
     listed.write_bytes(b"{")
     with pytest.raises(StorageError, match="remove it"):
-        here.archive.root(here.folder)
+        here.archive.registry.root(here.folder)
     listed.unlink()
     assert here.history == [ONE], "the records are found by their name"
 
@@ -339,38 +340,38 @@ def test_a_damaged_list_of_versions_is_a_sentence_with_the_way_out(here: Place) 
 def test_what_strangers_left_in_a_shared_cache_stops_no_build(here: Place, there: Place) -> None:
     """A list that is cut off, a folder that may not be looked at, a damaged record, and one of another release."""
     digest = here.add(ONE, 1)
-    (here.archive.roots / "0123456789abcdef.json").write_bytes(b'{"folder": "/x')
-    (here.archive.roots / "1123456789abcdef.json").write_bytes(
+    (here.archive.registry.directory / "0123456789abcdef.json").write_bytes(b'{"folder": "/x')
+    (here.archive.registry.directory / "1123456789abcdef.json").write_bytes(
         msgspec.json.encode(Root("/" + "x" * 5000, "chess", []))  # Path.exists raises for it
     )
-    here.archive.record_file("00" * 32).write_bytes(b"{}")
-    here.archive.add_record(b'{"scheme":2,"shape":"another"}')
+    here.archive.records.file("00" * 32).write_bytes(b"{}")
+    here.archive.records.add(b'{"scheme":2,"shape":"another"}')
     assert here.add(TWO, 2)
     assert here.history == [ONE, TWO]
-    assert here.archive.find(ONE) == here.archive.record(digest)
+    assert here.archive.find(ONE) == here.archive.records.record(digest)
     carry(here, there)
     elsewhere = Place(here.archive, there.folder)
     assert elsewhere.build(ONE, 3), "what another folder has built is not its own"
     assert elsewhere.history == [ONE]
     with pytest.raises(StorageError, match="remove it"):
-        here.archive.all_roots()
+        here.archive.registry.all()
 
 
 def test_a_version_comes_back_beside_those_whose_records_are_gone(here: Place) -> None:
     gone, one = here.add(THREE, 0), here.add(ONE, 1)
-    here.archive.record_file(gone).unlink()
-    two = here.archive.add_record(msgspec.json.encode(version(TWO, 2)))
+    here.archive.records.file(gone).unlink()
+    two = here.archive.records.add(msgspec.json.encode(version(TWO, 2)))
     here.archive.include(here.folder, version(TWO, 2))
-    root = here.archive.root(here.folder)
+    root = here.archive.registry.root(here.folder)
     assert root is not None
     assert root.versions == [gone, one, two]
 
 
 def test_a_version_that_comes_back_stands_where_it_was_built(here: Place) -> None:
-    two = here.archive.add_record(msgspec.json.encode(replace(version(TWO, 2), origin=ONE)))
+    two = here.archive.records.add(msgspec.json.encode(replace(version(TWO, 2), origin=ONE)))
     one, three = here.add(ONE, 1), here.add(THREE, 3)
-    here.archive.include(here.folder, here.archive.record(two))
-    root = here.archive.root(here.folder)
+    here.archive.include(here.folder, here.archive.records.record(two))
+    root = here.archive.registry.root(here.folder)
     assert root is not None
     assert root.versions == [one, two, three]
 
@@ -378,7 +379,7 @@ def test_a_version_that_comes_back_stands_where_it_was_built(here: Place) -> Non
 def test_a_version_that_is_kept_again_did_not_replace_itself(here: Place) -> None:
     """As where `cache fsck` has set its record aside."""
     here.add(ONE, 1)
-    here.archive.record_file(here.add(TWO, 2)).unlink()
+    here.archive.records.file(here.add(TWO, 2)).unlink()
     here.archive.add(here.folder, version(TWO, 3), version(TWO, 2).as_predecessor())
     assert here.archive.history(here.folder, "sports")[-1].predecessor == version(ONE, 1).as_predecessor()
 
@@ -386,11 +387,11 @@ def test_a_version_that_is_kept_again_did_not_replace_itself(here: Place) -> Non
 def test_only_damage_that_may_be_its_own_is_told_to_a_dataset(here: Place, tmp_path: Path) -> None:
     other = Place(here.archive, tmp_path / "chess")
     other.folder.mkdir()
-    here.archive.record_file(here.add(ONE, 1)).write_bytes(b"{}")
+    here.archive.records.file(here.add(ONE, 1)).write_bytes(b"{}")
     assert other.archive.damage_in(other.folder) is None
     assert here.archive.damage_in(here.folder) is not None
 
 
 def test_a_record_says_nothing_of_its_machine(here: Place) -> None:
     digest = here.add(ONE, 1)
-    assert str(here.folder).encode() not in here.archive.record_bytes(digest)
+    assert str(here.folder).encode() not in here.archive.records.data(digest)

@@ -48,17 +48,9 @@ def lines(rows: list[dict[str, object]]) -> str:
 def version(objects: Objects, folder: Path, number: int) -> Version:
     """Version `number` lacks every leaf whose number it divides, and words each answer in its own way."""
     leaves = [leaf for leaf in range(LEAVES) if number == 0 or leaf % (number + 1)]
-    tags: list[dict[str, object]] = [
-        {"id": tag_key(leaf), "path": path_of(leaf), "label": f"tag {leaf}"} for leaf in leaves
-    ]
+    tags: list[dict[str, object]] = [{"id": tag_key(leaf), "path": path_of(leaf)} for leaf in leaves]
     answers: list[dict[str, object]] = [
-        {
-            "id": answer_key(leaf, place),
-            "tag": tag_key(leaf),
-            "path": path_of(leaf),
-            "reasoning": None,
-            "answer": f"{number} {leaf} {place}",
-        }
+        {"id": answer_key(leaf, place), "path": path_of(leaf), "answer": f"{number} {leaf} {place}"}
         for leaf in leaves
         for place in range(ANSWERS - number % 2)
     ]

@@ -160,16 +160,16 @@ def test_bytes_that_are_no_text_are_no_lock_also_in_a_commit(names: Names) -> No
 
 def test_a_damaged_record_is_said_where_a_version_is_not_found(names: Names) -> None:
     """It may be the very version that is asked for."""
-    names.archive.record_file("00" * 32).write_bytes(b"x")
+    names.archive.records.file("00" * 32).write_bytes(b"x")
     assert names.version(OTHER).version == OTHER
     with pytest.raises(CorruptEntryError):
         names.version("dddd")
 
 
 def test_a_damaged_version_is_not_counted_past(names: Names) -> None:
-    root = names.archive.root(names.folder)
+    root = names.archive.registry.root(names.folder)
     assert root is not None
-    names.archive.record_file(root.versions[0]).write_bytes(b"x")
+    names.archive.records.file(root.versions[0]).write_bytes(b"x")
     assert names.version("latest").version == TWO
     with pytest.raises(CorruptEntryError):
         names.version("latest~1")

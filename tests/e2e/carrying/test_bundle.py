@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build.cache.bundle import Record, read_bundle
+from distill_build.cache.transfer.bundle import Record, read_bundle
 from distill_build.engine.lock import unused
 from distill_build.engine.store import Store
 from tests.cache.carried import bundle, call, record

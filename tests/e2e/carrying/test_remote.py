@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build.cache.packs import in_packs
+from distill_build.cache.transfer.packs import in_packs
 from tests.cache.carried import call, record
 from tests.console.test_terminal import CONTROL, on_terminal
 from tests.e2e import forked

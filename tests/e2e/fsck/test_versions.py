@@ -15,13 +15,15 @@ from tests.e2e.workspace import Workspace
 
 def newest(project: Workspace) -> Version:
     archive = Archive(project.root / CACHE)
-    return max((archive.record(digest) for digest in archive.record_digests()), key=lambda record: record.at)
+    return max((archive.records.record(digest) for digest in archive.records.digests()), key=lambda record: record.at)
 
 
 def oldest_chunk(project: Workspace) -> Path:
     """A piece of the first version that the files in the dataset's folder do not hold."""
     archive = Archive(project.root / CACHE)
-    records = sorted((archive.record(digest) for digest in archive.record_digests()), key=lambda record: record.at)
+    records = sorted(
+        (archive.records.record(digest) for digest in archive.records.digests()), key=lambda record: record.at
+    )
     older, newer = (set(chunks_of(archive.objects, record.files["answers.jsonl"])) for record in records)
     return archive.objects.place(min(older - newer))
 
@@ -66,13 +68,13 @@ def test_pieces_that_were_lost_with_their_lists_are_not_said_to_be_all_counted(p
 
 def test_a_damaged_record_is_set_aside_and_the_other_versions_are_listed_as_before(project: Workspace) -> None:
     archive = Archive(project.root / CACHE)
-    (root,) = archive.all_roots()
-    record = archive.record_file(root.versions[0])
+    (root,) = archive.registry.all()
+    record = archive.records.file(root.versions[0])
     record.write_bytes(record.read_bytes()[:-1])
     assert fsck(project).status == 5
     assert not record.exists()
     assert len(quarantined(project, "versions/*.json")) == 1
-    assert archive.all_roots()[0].versions == root.versions[1:]
+    assert archive.registry.all()[0].versions == root.versions[1:]
     assert_sound(project)
 
 
@@ -89,8 +91,8 @@ def test_a_version_whose_record_was_set_aside_is_kept_again_by_the_next_build_th
     project: Workspace,
 ) -> None:
     archive, lost, before = Archive(project.root / CACHE), newest(project), project.bytes()
-    (root,) = archive.all_roots()
-    record = archive.record_file(root.versions[-1])
+    (root,) = archive.registry.all()
+    record = archive.records.file(root.versions[-1])
     record.write_bytes(flipped(record.read_bytes()))
     assert f"version record {record.stem[:12]} of sports is damaged" in fsck(project).stdout
     assert lost.version not in {version.version for version in archive.all()}
@@ -106,9 +108,9 @@ def test_a_version_whose_record_was_set_aside_is_kept_again_by_the_next_build_th
 def test_a_build_with_nothing_to_do_makes_its_folder_known_where_the_list_of_it_was_lost(project: Workspace) -> None:
     archive = Archive(project.root / CACHE)
     history = project.raw("history", "--json").document["versions"]
-    archive.root_file(project.folder()).unlink()
+    archive.registry.file(project.folder()).unlink()
     assert "up to date" in project.run(*TREE, *PRICES).stderr
-    assert archive.root(project.folder()) is not None
+    assert archive.registry.root(project.folder()) is not None
     assert project.raw("history", "--json").document["versions"] == history
 
 
