@@ -119,7 +119,7 @@ class View:
     def _other(self, row: Row, name: str, stage: str) -> JsonObject | list[JsonObject] | None:
         shape = self._graph[name]
         if shape.kind == "transform":
-            return self._verdicts(row, name, stage)
+            return self._verdicts(row, name)
         common, below = self.way(row.stage, name)
         top = row.at(common)
         if not below:
@@ -127,7 +127,7 @@ class View:
         rows = self._decided(top, below, stage)
         return None if rows is None else [each.line for each in rows]
 
-    def _verdicts(self, row: Row, transform: str, stage: str) -> JsonObject | list[JsonObject] | None:
+    def _verdicts(self, row: Row, transform: str) -> JsonObject | list[JsonObject] | None:
         after = self._graph[transform].after
         assert after is not None, "a transform judges the rows of a stage"  # noqa: S101
         common, below = self.way(row.stage, after)

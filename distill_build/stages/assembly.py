@@ -1,7 +1,7 @@
 """From units that end in any order to artefacts in tree order, with memory for neither.
 
-A unit's rows are spooled when a segment of it ends, or lie in the last build's artefacts where nothing of it changed. At
-the end the tree is walked once and the rows are copied together.
+A unit's rows are spooled when a segment of it ends, or lie in the last build's artefacts where nothing of it changed.
+At the end the tree is walked once and the rows are copied together.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -53,7 +53,7 @@ def _outcomes(session: Session, state: State | None, generation: str) -> dict[st
     """What a build may take over of the last one: nothing where its files or the cache are not as then."""
     if state is None or state.generation != generation:
         return {}
-    files = [name for name in (*state.graph.up_to(state.until).files, SOURCES)]
+    files = (*state.graph.up_to(state.until).files, SOURCES)
     sound = all(name in state.outputs and state.outputs[name].holds(session.dataset.artefact(name)) for name in files)
     return session.dataset.outcomes() if sound else {}
 

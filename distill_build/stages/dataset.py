@@ -55,7 +55,8 @@ class State:
     """What the last build left. `build` is the digest of all that went in; `recipe` is what it was, by stage.
 
     `complete` says that nothing was missing; `requests` counts those behind the rows, by stage; `spared` the rows that
-    were not to be made since what they would hang on was dropped; `dropped` counts by transform and reason; `outputs` maps relative paths to files as they were written.
+    were not to be made since what they would hang on was dropped; `dropped` counts by transform and reason; `outputs`
+    maps relative paths to files as they were written.
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.

@@ -60,7 +60,7 @@ class Finish:
         dataset, halt = self.session.dataset, self.asking.halt
         made = self.make(root)
         keep_version(self.session, made.state, made.new, self.asking.tally, seconds)
-        old = _ours(dataset, self.asking.basis.state, self.session.stages.graph) - made.state.outputs.keys()
+        old = _ours(self.asking.basis.state, self.session.stages.graph) - made.state.outputs.keys()
         edited = keep_edited(dataset, made.new, sorted(old), self.ledger.folder)
         self._replacement.commit(made.new | self._write_notes(made.state, made.outcomes), old)
         state = made.state
@@ -195,6 +195,6 @@ class Finish:
         return {name: self._replacement.write(name, content) for name, content in contents.items()}
 
 
-def _ours(dataset: Dataset, state: State | None, graph: Graph) -> set[str]:
+def _ours(state: State | None, graph: Graph) -> set[str]:
     """Files that go where a build has none: all that is named like ours, of exports those of the last build alone."""
     return {*graph.files, FAILURES, *(state.outputs if state is not None else ())}

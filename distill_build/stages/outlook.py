@@ -1,7 +1,7 @@
 """What a build would ask for and what that would cost: exact where the cache can tell, estimated beyond.
 
-A plan walks as a build does; `PlanAsk` looks calls up and asks nobody. Where a request is not answered, what lies behind
-it is worked out from the shape of the tree and of the graph: that transforms drop nothing there is assumed.
+A plan walks as a build does; `PlanAsk` looks calls up and asks nobody. Where a request is not answered, what lies
+behind it is worked out from the shape of the tree and of the graph: that transforms drop nothing there is assumed.
 """
 
 import math

@@ -217,7 +217,7 @@ def row_with(dataset: Dataset, stage: Shape, key: str) -> JsonObject | None:
 
 
 def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
-    """The lines of the sources that belong to `ids`, by id, those of one id as one; an empty one for what was asked for nothing.
+    """The lines of the sources that belong to `ids`, by id, those of one as one; an empty one for what asked nothing.
 
     The lines of a dataset with 100,000 answers are 20 MB, so that only those which are wanted are read whole.
     """
