@@ -97,8 +97,8 @@ def is_override(item: Any) -> bool:
 
 def with_all_keys(data: Any) -> Any:
     """What stands in a stage's file above the defaults of all keys, unless it builds on another one, which has them."""
-    if isinstance(data, dict) and not set(bases(data)) - {SELF}:
-        return stage_defaults() | data
+    if data is None or (isinstance(data, dict) and not set(bases(data)) - {SELF}):
+        return stage_defaults() | (data or {})
     return data
 
 

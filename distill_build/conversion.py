@@ -152,7 +152,7 @@ def check_keys(data: Data, stages: Collection[str], roles: Collection[str]) -> N
     unknown = sorted(key for key in written - known if not ANY_KEYS.match(key))
     if unknown:
         raise unknown_key(unknown[0], known)
-    if gone := gone_keys(known, written):
+    if gone := gone_keys({*known_keys(), *keys_of_nodes(stages, roles)}, written):
         raise gone_key(gone[0])
 
 
@@ -232,6 +232,8 @@ def describe(expected: msgspec.inspect.Type) -> str:
             return "one of " + ", ".join(map(str, expected.values))
         case msgspec.inspect.ListType():
             return f"a list as in [a,b] of {describe(expected.item_type)}"
+        case msgspec.inspect.DictType(value_type=msgspec.inspect.StrType() | msgspec.inspect.UnionType()):
+            return "keys and texts as in {key: text}"
         case msgspec.inspect.UnionType():
             return " or ".join(map(describe, expected.types))
         case msgspec.inspect.StructType():

@@ -1,0 +1,502 @@
+"""Stages and roles as settings: real files in a project's conf/, composed by the real Hydra."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from distill_build import config
+from distill_build.errors import DistillError
+from distill_build.settings import Settings, StageSettings, graph_of
+from distill_build.settings_checks import check_until
+from distill_build.sweeps.variants import Variant
+
+TRANSLATE = """\
+kind: map
+after: answers
+role: translator
+prompt: translate
+schema: {type: object, properties: {translation: {type: string}}, required: [translation]}
+export: {question: rows.questions.question, reasoning: rows.answers.reasoning, answer: row.translation}
+"""
+GOOD = 'kind: transform\nafter: answers\nwhere: "rows.answers.reasoning"\n'
+VOTES = "kind: group\nafter: answers\nby: questions\ncolumns: {answers: rows.answers | length}\n"
+OURS = ["tags", "questions", "answers"]
+
+
+def write(name: str, text: str) -> None:
+    file = Path("conf") / f"{name}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def project() -> None:
+    """A project of ours with a stage of each kind that a user may have."""
+    write("distill", "defaults: [base, _self_]\n")
+    for name, text in (("translate", TRANSLATE), ("good", GOOD), ("votes", VOTES)):
+        write(f"stage/{name}", text)
+
+
+def all_settings(*words: str) -> list[Settings]:
+    jobs: list[Settings] = []
+
+    def task(settings: Settings) -> int:
+        jobs.append(settings)
+        return 0
+
+    def sweep(variants: Sequence[Variant]) -> int:
+        jobs.extend(variant.settings for variant in variants)
+        return 0
+
+    assert config.run(words, task, sweep) == 0
+    return jobs
+
+
+def settings_of(*words: str) -> Settings:
+    (settings,) = all_settings("topic=sports", *words)
+    return settings
+
+
+def sentence(*words: str) -> str:
+    """What is said about `words`, which must not run a job."""
+    with pytest.raises(DistillError) as raised:
+        config.run(["topic=sports", *words], lambda _: pytest.fail("a job"), lambda _: pytest.fail("a sweep"))
+    assert raised.value.exit_code == 2
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def all_of(*more: str) -> str:
+    return f"stages=[{','.join([*OURS, *more])}]"
+
+
+# ---- Ours ----
+
+
+def test_ours_follow_the_settings_that_stand_by_themselves() -> None:
+    settings = settings_of(
+        "depth=2", "breadth=[3,4]", "questions_per_tag=7", "answers_per_question=2", "per_request.tags=6",
+        "per_request.questions=8", "system_prompt=Be ${brief}",
+    )  # fmt: skip
+    assert settings.stages == OURS == list(settings.stage)
+    tags, questions, answers = settings.stage.values()
+    assert (tags.kind, tags.after, tags.roles, tags.wanted, tags.per_request) == ("list", None, ("tagger",), [3, 4], 6)
+    assert (questions.after, questions.roles, questions.wanted, questions.per_request) == ("tags", ("student",), 7, 8)
+    assert (answers.kind, answers.roles, answers.samples, answers.system_prompt) == (
+        "map",
+        ("teacher",),
+        2,
+        "Be ${brief}",
+    )
+    assert answers.expressions == {
+        "export.question": "rows.questions.question",
+        "export.reasoning": "row.reasoning",
+        "export.answer": "row.answer",
+    }
+    assert list(settings.models) == ["tagger", "student", "teacher"]
+
+
+def test_a_setting_of_a_stage_counts_more_than_the_one_that_it_follows() -> None:
+    settings = settings_of("questions_per_tag=7", "stage.questions.wanted=9", "stage.answers.system_prompt=a, b: ${c}")
+    assert (settings.stage["questions"].wanted, settings.stage["answers"].system_prompt) == (9, "a, b: ${c}")
+
+
+def test_a_build_has_the_models_of_the_stages_in_force() -> None:
+    settings = settings_of("stages=[tags]", "model@teacher=qwen", "budget.usd=1")
+    assert (list(settings.stage), list(settings.models)) == (["tags"], ["tagger"])
+
+
+def test_the_graph_of_the_default_stages_has_the_ids_that_it_had() -> None:
+    assert graph_of(settings_of()).described() == {
+        "tags": "t: list", "questions": "q: list of tags", "answers": "a: map of questions",
+    }  # fmt: skip
+
+
+# ---- A user's own ----
+
+
+@pytest.mark.usefixtures("project")
+def test_one_file_is_a_stage_with_a_role_that_follows_the_model() -> None:
+    settings = settings_of(
+        all_of("translate"), "model=deepseek", "translator.temperature=0", "stage.translate.samples=3"
+    )
+    stage = settings.stage["translate"]
+    assert (stage.kind, stage.after, stage.samples, stage.builtin, stage.prompt) == (
+        "map",
+        "answers",
+        3,
+        None,
+        "translate",
+    )
+    assert stage.schema is not None
+    assert list(stage.schema["properties"]) == ["translation"]
+    translator = settings.role("translate")
+    assert (translator.name, translator.temperature, settings.role("answers").temperature) == ("deepseek-chat", 0, 1)
+
+
+@pytest.mark.usefixtures("project")
+def test_a_role_of_ones_own_has_a_model_of_its_own() -> None:
+    settings = settings_of(
+        all_of("translate"), "model@translator=deepseek", "translator.extra_body.x=1", "translator.revision=3.10"
+    )
+    translator = settings.models["translator"]
+    assert (translator.name, translator.extra_body, translator.revision) == ("deepseek-chat", {"x": 1}, "3.10")
+    assert settings.models["teacher"].name == "smollm2-135m-instruct"
+
+
+@pytest.mark.usefixtures("project")
+def test_stages_and_roles_can_be_set_that_are_not_in_force() -> None:
+    settings = settings_of("stage.translate.samples=3", "translator.temperature=0", "model@translator=deepseek")
+    assert (list(settings.stage), "translator" in settings.models) == (OURS, False)
+
+
+@pytest.mark.usefixtures("project")
+def test_a_graph_has_every_kind() -> None:
+    write("stage/my-own_2", TRANSLATE)
+    assert graph_of(settings_of(all_of("good", "votes", "my-own_2"))).described() == {
+        "tags": "t: list", "questions": "q: list of tags", "answers": "a: map of questions",
+        "good": "good: transform of answers", "votes": "votes: group of answers by questions",
+        "my-own_2": "my-own_2: map of answers",
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("project")
+def test_a_file_of_a_project_says_which_stages_there_are_and_changes_them() -> None:
+    write(
+        "distill",
+        "defaults: [base, {override model@translator: deepseek}, _self_]\n"
+        "stages: [tags, questions, answers, translate]\nstage: {translate: {samples: 2}}\n",
+    )
+    settings = settings_of()
+    assert (settings.stage["translate"].samples, settings.models["translator"].name) == (2, "deepseek-chat")
+
+
+def test_a_stage_is_found_in_a_conf_that_is_not_ours_and_in_config_dir() -> None:
+    write("stage/translate", TRANSLATE)
+    Path("more/stage").mkdir(parents=True)
+    Path("more/stage/good.yaml").write_text(GOOD, encoding="utf-8")
+    assert list(settings_of(all_of("translate", "good"), "--config-dir=more").stage) == [*OURS, "translate", "good"]
+
+
+def test_a_stage_may_build_on_one_of_ours_and_is_not_ours() -> None:
+    write("stage/drafts", "defaults: [answers, _self_]\nrole: drafter\n")
+    settings = settings_of(all_of("drafts"), "drafter.temperature=0", "answers_per_question=2")
+    drafts = settings.stage["drafts"]
+    assert (drafts.builtin, drafts.samples, drafts.roles) == ("answers", 2, ("drafter",))
+    assert graph_of(settings)["drafts"].prefix == "drafts"
+    assert settings.role("drafts").temperature == 0
+
+
+@pytest.mark.usefixtures("project")
+def test_roles_may_be_several_and_typed() -> None:
+    for typed in ("[one,two]", "'[one, two]'"):
+        settings = settings_of(all_of("translate"), f"stage.translate.role={typed.strip(chr(39))}", "two.temperature=0")
+        assert settings.stage["translate"].roles == ("one", "two")
+        assert (settings.models["two"].temperature, settings.role("translate")) == (0, settings.models["one"])
+    write("distill", "defaults: [base, _self_]\nstage: {translate: {role: [three, four]}}\n")
+    assert list(settings_of(all_of("translate"), "four.temperature=0").models)[3:] == ["three", "four"]
+
+
+@pytest.mark.usefixtures("project")
+def test_an_expression_is_typed_as_it_is() -> None:
+    typed = "rows.answers.answer | length > 3 and not 'a, b' in row.answer"
+    settings = settings_of(all_of("good"), f"stage.good.where={typed}", "++stage.good.columns.long=row.answer | length")
+    assert settings.stage["good"].where == typed
+    assert settings.stage["good"].expressions == {"where": typed, "columns.long": "row.answer | length"}
+
+
+def test_another_programs_files_disturb_nothing() -> None:
+    usual = settings_of()
+    write("stage/prod", "replicas: 3\ndefaults: [/base, override /model: x]\n")
+    write("stage/answers", "replicas: 3\n")
+    write("stage/list", "- a\n")
+    assert settings_of() == usual
+
+
+def test_the_environment_may_be_named_in_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("stage/translate", TRANSLATE + "samples: ${oc.decode:${oc.env:SAMPLES}}\n")
+    monkeypatch.setenv("SAMPLES", "4")
+    assert settings_of(all_of("translate")).stage["translate"].samples == 4
+
+
+# ---- Places of files ----
+
+
+def test_a_name_of_ours_is_taken_where_no_project_file_stands_beside_it() -> None:
+    text = "kind: map\nafter: questions\nrole: teacher\nprompt: answers\nbuiltin: answers\nsamples: 5\n"
+    write("stage/answers", text)
+    assert sentence().startswith(
+        "conf/stage/answers.yaml: the name is taken, by a stage of ours: give yours another name"
+    )
+    write("distill", "defaults: [base, _self_]\n")
+    assert settings_of().stage["answers"].samples == 5
+
+
+def test_a_header_of_a_stage_puts_it_nowhere_else() -> None:
+    write("stage/translate", "# @package _global_\n" + TRANSLATE)
+    write("stage/other", "defaults: [translate, _self_]\n")
+    settings = settings_of(all_of("translate", "other"))
+    assert settings.stage["translate"] == settings.stage["other"]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    "begin", ["/hydra/launcher: basic", "override /model: deepseek", "/base", "nosuch", "translate@x"]
+)
+def test_a_stage_begins_with_stages_alone(begin: str) -> None:
+    write("stage/own", f"defaults: [{begin!r}, _self_]\n" if ":" not in begin else f"defaults:\n- {begin}\n- _self_\n")
+    assert "conf/stage/own.yaml begins with" in sentence()
+
+
+# ---- Sweeps ----
+
+
+@pytest.mark.usefixtures("project")
+def test_settings_of_a_stage_can_be_swept() -> None:
+    jobs = all_settings(
+        "-m", "topic=a", all_of("translate"), "stage.translate.samples=1,2", "translator.temperature=0,1"
+    )
+    assert [(job.stage["translate"].samples, job.models["translator"].temperature) for job in jobs] == [
+        (1, 0), (1, 1), (2, 0), (2, 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("project")
+def test_stages_can_be_swept_and_each_job_has_the_models_of_its_own() -> None:
+    jobs = all_settings(
+        "-m", "topic=a", f"stages=[tags],{all_of('translate')[7:]}", "questions_per_tag=3,4", "student.top_p=0.5,1"
+    )
+    assert [list(job.models) for job in jobs[::4]] == [["tagger"], ["tagger", "student", "teacher", "translator"]]
+    assert [job.stage["questions"].wanted for job in jobs[4:]] == [3, 3, 4, 4]
+    assert [job.models["student"].top_p for job in jobs[4:]] == [0.5, 1, 0.5, 1]
+
+
+@pytest.mark.usefixtures("project")
+def test_models_of_a_role_of_ones_own_can_be_swept() -> None:
+    jobs = all_settings("-m", "topic=a", all_of("translate"), "model@translator=same,deepseek")
+    assert [job.models["translator"].name for job in jobs] == ["smollm2-135m-instruct", "deepseek-chat"]
+
+
+# ---- Recipes ----
+
+RECIPE = "# @package _global_\nstages: [tags, questions]\nquestions_per_tag: 3\n"
+
+
+def test_a_recipe_counts_more_than_the_projects_file_and_less_than_what_is_typed() -> None:
+    write("distill", "defaults: [base, {override model@teacher: deepseek}, _self_]\nquestions_per_tag: 5\nseed: 2\n")
+    write("recipe/short", RECIPE)
+    settings = settings_of("recipe=short")
+    assert (settings.stages, settings.questions_per_tag, settings.seed) == (["tags", "questions"], 3, 2)
+    assert settings_of("recipe=short", "questions_per_tag=4").questions_per_tag == 4
+    assert settings_of().questions_per_tag == settings_of("recipe=basic").questions_per_tag == 5
+
+
+def test_a_file_may_name_a_recipe_that_another_one_takes_the_place_of() -> None:
+    write("recipe/short", RECIPE)
+    write("distill", "defaults: [base, _self_, {recipe: short}]\n")
+    assert (len(settings_of().stages), len(settings_of("recipe=basic").stages)) == (2, 3)
+    write("distill", "defaults: [base, _self_, {override recipe: short}]\nquestions_per_tag: 5\n")
+    assert settings_of().questions_per_tag == 3
+
+
+def test_recipes_can_be_swept() -> None:
+    write("recipe/short", RECIPE)
+    jobs = all_settings("-m", "topic=a", "recipe=basic,short")
+    assert [len(job.stages) for job in jobs] == [3, 2]
+    write("distill", "defaults: [base, _self_]\nhydra: {mode: MULTIRUN, sweeper: {params: {recipe: 'basic,short'}}}\n")
+    assert [len(job.stages) for job in all_settings("topic=a")] == [3, 2]
+
+
+def test_a_recipe_beside_a_file_that_sets_stages_is_refused() -> None:
+    write("recipe/short", RECIPE)
+    write("distill", "defaults: [base, _self_]\nstages: [tags]\n")
+    for words in (["recipe=short"], ["recipe=basic"], ["-m", "recipe=basic,short"], ["--cfg=job", "recipe=short"]):
+        assert sentence(*words).endswith(
+            "says which stages there are, and so does conf/distill.yaml: leave out the recipe, or take 'stages' out of "
+            "that file"
+        )
+    write("mine", "defaults: [distill, _self_]\nseed: 3\n")
+    assert "and so does conf/distill.yaml" in sentence("recipe=short", "--config-name=mine")
+    assert settings_of("--config-name=mine").stages == ["tags"]
+
+
+def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
+    assert sentence("recipe=basik") == "unknown recipe 'basik': did you mean 'basic'? Known are basic"
+
+
+# ---- Mistakes ----
+
+NAMES = [
+    ([all_of("translat")], "unknown stage 'translat': did you mean 'translate'? Known are"),
+    (["stages=tags"], "stages=tags: expected a list of names, as in stages=["),
+    (["stages=[1]"], "stages=[1]: expected a list of names"),
+    (["stages=null"], "stages=null: expected a list of names"),
+    (["stages=[]"], "stages=[]: a build has at least the stage that grows the tree"),
+    ([all_of("good", "good")], "stages has good twice"),
+    (
+        ["stages=[questions]"],
+        "stage.questions.after=tags: tags is not among stages=[questions]: put it there, before questions",
+    ),
+    (["stages=[tags,answers,questions]"], "stage.answers.after=questions: questions stands behind answers in stages"),
+    ([all_of("good"), "stage.good.after=answer"], "stage.good.after=answer: did you mean 'answers'?"),
+    ([all_of("good"), "stage.good.after=good"], "stage.good.after=good: stages go round in a circle (good after good)"),
+    (
+        [all_of("good", "votes"), "stage.good.after=votes", "stage.votes.after=good"],
+        "stage.good.after=votes: stages go round in a circle (good after votes after good)",
+    ),
+    (
+        [all_of("good", "votes"), "stage.votes.after=good"],
+        "good is a transform, which has no rows of its own: say after: answers",
+    ),
+    ([all_of("good"), "stage.good.after=null"], "stage.good.after is not set, and a transform needs it"),
+    (["stage.questions.after=null"], "stages has tags and questions, and one stage alone comes after the topic"),
+    (
+        [all_of("votes"), "stage.votes.by=answers"],
+        "stage.votes.by=answers: A group has a row for each row of a stage above",
+    ),
+    ([all_of("votes"), "stage.votes.by=question"], "stage.votes.by=question: did you mean 'questions'?"),
+    ([all_of("votes"), "stage.votes.by=null"], "stage.votes.by is not set, and a group needs it"),
+    (
+        ["stage.transalte.samples=3"],
+        "unknown setting 'stage.transalte.samples': did you mean 'stage.translate.samples'?",
+    ),
+    (
+        ["stage.translate.sampels=3"],
+        "unknown setting 'stage.translate.sampels': did you mean 'stage.translate.samples'?",
+    ),
+    (["++stage.translat.samples=3"], "unknown setting 'stage.translat': did you mean 'stage.translate'?"),
+    (["translator.temprature=0"], "unknown setting 'translator.temprature': did you mean 'translator.temperature'?"),
+    (["model@translater=same"], "unknown setting 'model@translater': did you mean 'model@translator'?"),
+    (["stage=translate"], "stage holds the settings of each stage, as stage.<name>.<key>; stages=[…] chooses them"),
+    (["translator=deepseek"], "translator=deepseek: a role's model is chosen with model@translator=deepseek"),
+    ([all_of("translate"), "translator.temperature=hot"], "translator.temperature=hot: expected a number or null"),
+    ([all_of("translate"), "translator.limits.rpm=0"], "translator.limits.rpm=0: expected a number from 1"),
+    ([all_of("translate"), "model@translator=qwen", "budget.usd=1"], "needs prices: set translator.prices.prompt"),
+    ([all_of("translate"), "++translator.extra_body.seed=1"], "translator.extra_body.seed cannot be set"),
+]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(("words", "said"), NAMES, ids=[" ".join(words) for words, _ in NAMES])
+def test_a_mistake_in_what_is_typed_gets_a_sentence(words: list[str], said: str) -> None:
+    assert said in sentence(*words)
+
+
+def without(key: str, text: str = TRANSLATE) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(f"{key}:"))
+
+
+def with_schema(schema: str) -> str:
+    return without("schema") + f"schema: {schema}\n"
+
+
+FILES = [
+    (without("role"), "stage.own.role is not set, and a map needs it: who is asked, as in role: translator"),
+    (without("prompt"), "stage.own.prompt is not set, and a map needs it"),
+    (without("schema"), "stage.own.schema is not set, and a map needs it"),
+    (without("after"), "stage.own.after is not set, and a map needs it"),
+    (without("kind"), "stage.own.kind is not set: a stage is one of list, map, transform, group"),
+    ("", "stage.own.kind is not set"),
+    (TRANSLATE.replace("kind: map", "kind: mpa"), "stage.own.kind=mpa: did you mean 'map'? It is one of"),
+    (TRANSLATE.replace("kind: map", "kind: list"), "stage.own.kind=list: lists grow by stages of ours alone"),
+    (TRANSLATE + "where: row.answer\n", "stage.own.where: a map takes no where, which belongs to a transform"),
+    (TRANSLATE + "by: tags\n", "stage.own.by: a map takes no by, which belongs to a group"),
+    (TRANSLATE + "per_request: 3\n", "stage.own.per_request: a map takes no per_request, which belongs to a list"),
+    (TRANSLATE + "ids: t\n", "stage.own.ids cannot be set"),
+    (GOOD + "role: judge\n", "stage.own.role: a transform takes no role (it asks no model)"),
+    (GOOD + "prompt: x\n", "stage.own.prompt: a transform takes no prompt (it asks no model)"),
+    (GOOD + "samples: 2\n", "stage.own.samples: a transform takes no samples, which belongs to a map"),
+    (without("where", GOOD), "stage.own.where is not set, and a transform needs it"),
+    (without("where", GOOD) + "where: ' '\n", "stage.own.where is empty: expected an expression"),
+    (VOTES + "where: x\n", "stage.own.where: a group takes no where"),
+    (without("columns", VOTES), "stage.own.columns is not set, and a group needs it"),
+    (VOTES.replace("answers: rows", "path: rows"), "stage.own.columns.path: each row has a path of ours"),
+    (GOOD + "columns: {why: row.id}\n", "stage.own.columns.why: each row has a why of ours"),
+    (GOOD + "columns: {_x: row.id}\n", "stage.own.columns._x: a column's name has letters"),
+    (GOOD + "columns: {x: 3}\n", 'stage.own.columns={"x":3}: expected keys and texts as in {key: text}'),
+    (with_schema("{type: object}"), "stage.own.schema: a reply is an object with properties"),
+    (with_schema("{type: array}"), "stage.own.schema: a reply is an object with properties"),
+    (with_schema("{type: objekt, properties: {a: {}}}"), "stage.own.schema is no JSON schema: at type: 'objekt'"),
+    (
+        with_schema("{type: object, properties: {model: {}}}"),
+        "stage.own.schema.properties.model: each row has a model of ours",
+    ),
+    (with_schema("{type: object, properties: {a-b: {}}}"), "stage.own.schema.properties.a-b: a column's name has"),
+    (
+        with_schema("{type: object, properties: {a: {$ref: 'file:///etc/passwd'}}}"),
+        "stage.own.schema refers to file:///etc/passwd: a schema refers to itself alone",
+    ),
+    (without("export") + "export: {question: row.x}\n", "stage.own.export.answer is not set: a training row needs one"),
+    (without("export") + "export: {anwser: row.x}\n", "stage.own.export.anwser: a training row is made of question"),
+    (without("role") + "role: topic\n", "stage.own.role=topic: the name is taken, by a setting"),
+    (without("role") + "role: model\n", "stage.own.role=model: the name is taken, by a setting"),
+    (without("role") + "role: My Judge\n", "stage.own.role=My Judge: a role's name has small letters"),
+    (without("role") + "role: [a, a]\n", "stage.own.role has a twice"),
+    (without("role") + "role: {a: 1}\n", 'stage.own.role={"a":1}: a role'),
+    (
+        TRANSLATE.replace("prompt: translate", "prompt: ../../secret"),
+        "stage.own.prompt=../../secret: expected a prompt's name",
+    ),
+    (TRANSLATE + "sampels: 2\n", "unknown setting 'stage.own.sampels': did you mean 'stage.own.samples'?"),
+    (TRANSLATE + "_target_: os.system\n", "unknown setting 'stage.own._target_'"),
+    (TRANSLATE + "samples: 0\n", "stage.own.samples=0: expected a whole number from 1"),
+    (TRANSLATE + "samples: many\n", "stage.own.samples=many: expected a whole number from 1"),
+    (TRANSLATE + "samples: ${nope}\n", "stage.own.samples is ${nope}, and there is no setting of that name"),
+    ("- a\n", "conf/stage/own.yaml is no stage: a stage has settings with names"),
+    ("kind: : map\n", 'conf/stage/own.yaml", line 1'),
+    ("5\n", "conf/stage/own.yaml is one int"),
+    ("defaults: [own]\n", "begins with itself"),
+]
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(("text", "said"), FILES, ids=[said for _, said in FILES])
+def test_a_mistake_in_a_stages_file_gets_a_sentence(text: str, said: str) -> None:
+    write("stage/own", text)
+    assert said in sentence(all_of("own"))
+
+
+TAKEN = [
+    "dataset", "failures", "runs", "checks", "renamed_tags", "causes", "tree", "counts", "graph", "export", "t", "q",
+    "a", "topic", "depth", "stages", "models", "model", "limits", "hydra", "recipe", "local",
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_name_that_something_else_has_makes_no_stage(name: str) -> None:
+    write(f"stage/{name}", TRANSLATE)
+    assert sentence(all_of(name)).startswith(f"conf/stage/{name}.yaml: the name is taken (")
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("name", ["Translate", "2nd", "_x"])
+def test_a_name_of_other_letters_makes_no_stage(name: str) -> None:
+    write(f"stage/{name}", TRANSLATE)
+    assert sentence(all_of(name)).startswith(f"conf/stage/{name}.yaml: a stage's name has small letters")
+
+
+@pytest.mark.usefixtures("project")
+def test_a_stage_of_a_projects_file_needs_a_file_of_its_own() -> None:
+    write("distill", "defaults: [base, _self_]\nstage: {translat: {samples: 2}}\n")
+    assert "unknown setting 'stage.translat': did you mean 'stage.translate'?" in sentence()
+
+
+# ---- --until ----
+
+
+@pytest.mark.usefixtures("project")
+def test_until_is_a_stage_in_force_or_the_end() -> None:
+    settings = settings_of(all_of("translate"))
+    for until in (*settings.stages, "dataset"):
+        check_until(until, settings)
+    with pytest.raises(DistillError, match=r"^--until=translte: did you mean 'translate'\? The stages are tags, "):
+        check_until("translte", settings)
+    with pytest.raises(DistillError, match=r"^--until=good: The stages are tags, questions, answers, translate, and"):
+        check_until("good", settings)
+
+
+def test_a_stage_without_settings_has_the_defaults() -> None:
+    stage = StageSettings(kind="transform")
+    assert (stage.samples, stage.roles, stage.expressions) == (1, (), {})
