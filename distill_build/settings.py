@@ -8,7 +8,7 @@ import msgspec
 from distill_build.models.base import Limits, ModelSettings
 
 Role = Literal["tagger", "student", "teacher"]
-Stage = str
+Stage = Literal["tags", "questions", "answers"]
 ROLE_OF_STAGE: dict[Stage, Role] = {"tags": "tagger", "questions": "student", "answers": "teacher"}
 
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]

@@ -33,7 +33,7 @@ MAY_IMPORT = {
         "versions",
         "graph",
     },
-    "console": {"stages", "sweeps", "settings", "errors", "records"},
+    "console": {"stages", "sweeps", "settings", "errors", "graph", "records"},
     "sweeps": {
         "stages",
         "replies",
@@ -41,6 +41,7 @@ MAY_IMPORT = {
         "models",
         "records",
         "errors",
+        "graph",
         "settings",
         "options",
         "export",
@@ -64,7 +65,7 @@ ONLY_KNOWN_IN = {
     "jsonschema": {"replies/parse.py"},
     "xllamacpp": {"models/embedded_server.py"},
     "pyarrow": {"export/parquet.py"},
-    "rensa": {"sweeps/questions.py"},
+    "rensa": {"sweeps/variety.py"},
 }
 
 

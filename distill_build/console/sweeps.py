@@ -48,7 +48,9 @@ def plan_table(sweep: "Sweep", plan: "SweepPlan") -> SweepTable:
         Column("cost alone", [rough_money(each.cost.usd) for each in plan.jobs], usd),
         Column("its share", [rough_money(share) for share in plan.shares], usd),
     ]
-    return SweepTable(sweep.jobs, columns, ("cached", "its share", *asking[:-2], *asking[-1:], *asking[-2:-1]), "see -v, or --json")
+    return SweepTable(
+        sweep.jobs, columns, ("cached", "its share", *asking[:-2], *asking[-1:], *asking[-2:-1]), "see -v, or --json"
+    )
 
 
 def plan_footnotes(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:

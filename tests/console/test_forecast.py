@@ -100,7 +100,9 @@ def test_what_the_cache_holds_is_not_counted_for_smaller_settings() -> None:
     told = planned(given, 2.0)
     told.stages["answers"] = StagePlan(cached=2000, unknown=8000)
     without = planned(given, 2.0)
-    assert smaller_settings(told, declared(given))[0].seconds < smaller_settings(without, declared(given))[0].seconds * 2
+    assert (
+        smaller_settings(told, declared(given))[0].seconds < smaller_settings(without, declared(given))[0].seconds * 2
+    )
 
 
 TEN = Declared(

@@ -116,4 +116,8 @@ def test_what_a_stage_that_asks_nobody_lacks_is_missing_above_it() -> None:
 
 
 def test_one_of_a_stage_whose_name_ends_in_ss_keeps_its_name() -> None:
-    assert [number_of(1, stage) for stage in ("answers", "translate", "class")] == ["1 answer", "1 translate", "1 class"]
+    assert [number_of(1, stage) for stage in ("answers", "translate", "class")] == [
+        "1 answer",
+        "1 translate",
+        "1 class",
+    ]

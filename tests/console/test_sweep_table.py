@@ -170,7 +170,9 @@ def test_a_cause_is_said_once_and_of_many_causes_the_first() -> None:
 
     def said(sentence: str) -> list[str]:
         errors = {job.name: DifferenceError(sentence.format(job=job)) for job in told.sweep.jobs}
-        return [line.text for line in troubles(SweepReport(told.sweep, told.results, JobOutcomes({}, dict(errors)), 3.0))]
+        return [
+            line.text for line in troubles(SweepReport(told.sweep, told.results, JobOutcomes({}, dict(errors)), 3.0))
+        ]
 
     names = [f"breadth={number}" for number in range(1, 7)]
     assert said("there is no {job.folder}/distill.lock") == [
@@ -194,7 +196,9 @@ def test_where_nothing_is_built_there_is_no_table(capsys: pytest.CaptureFixture[
     for error in (None, "gone"):
         told = done(breadths(2, 3), error=error)
         outcomes = JobOutcomes({}, {"breadth=2": EndpointError("gone"), "breadth=3": EndpointError("gone")})
-        open_console(quiet=False, verbose=False, json=False).sweep_report(SweepReport(told.sweep, told.results, outcomes, 3.0))
+        open_console(quiet=False, verbose=False, json=False).sweep_report(
+            SweepReport(told.sweep, told.results, outcomes, 3.0)
+        )
         shows = capsys.readouterr().err
         assert "failed: breadth=2, breadth=3: gone\n" in shows
         assert ("together " in shows) == (error is None), "older versions say nothing of this build"

@@ -55,5 +55,8 @@ def test_the_best_are_those_that_nothing_beats_in_every_way() -> None:
 def test_directions_are_read_as_sweepers_write_them() -> None:
     kind = Enum("kind", ["minimize", "maximize"])
     assert targets_of(["usd"], kind.maximize) == targets_of(["usd"], "maximize") == (Target("usd", "maximize"),)
-    assert targets_of(["usd", "calls"], ["minimize", "maximize"]) == (Target("usd", "minimize"), Target("calls", "maximize"))
+    assert targets_of(["usd", "calls"], ["minimize", "maximize"]) == (
+        Target("usd", "minimize"),
+        Target("calls", "maximize"),
+    )
     assert targets_of(["usd"], None) == (Target("usd"),)
