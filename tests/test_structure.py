@@ -35,7 +35,7 @@ MAY_IMPORT = {
         "versions",
         "graph",
     },
-    "console": {"stages", "sweeps", "settings", "errors", "records"},
+    "console": {"stages", "sweeps", "settings", "errors", "graph", "records"},
     "sweeps": {
         "calls",
         "stages",
@@ -44,6 +44,7 @@ MAY_IMPORT = {
         "models",
         "records",
         "errors",
+        "graph",
         "settings",
         "options",
         "export",
@@ -68,7 +69,7 @@ ONLY_KNOWN_IN = {
     "jsonschema": {"replies/parse.py", "stage_checks.py"},
     "xllamacpp": {"models/embedded_server.py"},
     "pyarrow": {"export/parquet.py"},
-    "rensa": {"sweeps/questions.py"},
+    "rensa": {"sweeps/variety.py"},
 }
 
 

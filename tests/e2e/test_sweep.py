@@ -1,7 +1,9 @@
 """A sweep asks once for what its jobs share, compares them, and leaves the dataset's own files and history alone."""
 
 import json
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from distill_build.versions.archive import Archive
 from tests.e2e.caches import CACHE
-from tests.e2e.workspace import Workspace, interrupt_and_release
+from tests.e2e.workspace import COMMAND, Workspace, interrupt_and_release, variables
 from tests.server import Body, Fault, ScriptedServer, error
 
 SMALL = ("topic=sports", "depth=2", "questions_per_tag=2")
@@ -149,6 +151,25 @@ def test_a_failed_job_leaves_the_others_alone(workspace: Workspace, server: Scri
     before = server.count
     assert workspace.run(*words).status == 0
     assert server.count == before + 8, "the other job's answers, and nothing else"
+
+
+def test_many_jobs_that_fail_take_no_files_with_them(workspace: Workspace, server: ScriptedServer) -> None:
+    """A process may have few files open; what a job had is closed, however the job ends."""
+    server.plan = lambda _, body: error(404, "no such model") if body["model"] == "gone" else None
+    jobs = ",".join(map(str, range(150)))
+    words = ("-m", "topic=sports", "depth=1", "breadth=1", f"seed={jobs}", "teacher.name=gone", "limits.concurrency=8")
+    command = shlex.join([*COMMAND, *words, *workspace.settings(), "--json"])
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -n 256; exec {command}"],
+        cwd=workspace.root,
+        env=variables(None),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Too many open files" not in done.stderr
+    assert done.returncode == 2
+    assert all("gone" in row["error"] for row in json.loads(done.stdout)["jobs"])
 
 
 def test_one_budget_holds_for_all_jobs_and_the_next_run_goes_on(workspace: Workspace, server: ScriptedServer) -> None:
