@@ -18,7 +18,8 @@ from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.manifest import canonical
 from distill_build.records import Answer, Question, Tag, Usage, question_id, tag_id
 from distill_build.stages.assembly import encode_rows, sources_row
-from distill_build.stages.dataset import ARTEFACTS, KEPT, SOURCES, version_of
+from distill_build.stages.dataset import SOURCES, kept_files, version_of
+from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
 
@@ -55,7 +56,7 @@ def answer(question: Question, flavour: str) -> Answer:
 def write(folder: Path, label: str, every: int, flavour: str) -> None:
     """A version's files; one answer of `every` has the flavour."""
     (folder / "runs").mkdir(parents=True)
-    files = {name: (folder / name).open("wb") for name in (*ARTEFACTS, SOURCES)}
+    files = {name: (folder / name).open("wb") for name in (*DEFAULT.files, SOURCES)}
     number = 0
     files[SOURCES].write(encode_rows([sources_row("bench", [("t" * 64, label)])]))
     for parent, leaves in tags(label):
@@ -76,17 +77,20 @@ def write(folder: Path, label: str, every: int, flavour: str) -> None:
 
 def keep(archive: Archive, folder: Path, at: str, temperature: float) -> str:
     """The files in `folder` as a version of the dataset `bench`; returns its digest."""
-    snapshots = {name: take_snapshot(archive.objects, folder / name) for name in KEPT if (folder / name).exists()}
+    snapshots = {
+        name: take_snapshot(archive.objects, folder / name) for name in kept_files(DEFAULT) if (folder / name).exists()
+    }
     recipe = {"tags": {}, "answers": {"sampling": {"temperature": temperature}}, "tree": {"breadth": [TOP, LEAVES]}}
     version = Version(
-        version=version_of({name: snapshots[name].sha256 for name in ARTEFACTS}),
+        version=version_of({name: snapshots[name].sha256 for name in DEFAULT.files}),
         name="bench",
         topic="bench",
         at=at,
         until="dataset",
-        counts={name.removesuffix(".jsonl"): snapshots[name].lines for name in ARTEFACTS},
+        counts={name.removesuffix(".jsonl"): snapshots[name].lines for name in DEFAULT.files},
         missing={},
         spent=Spent(0, 0, 0, None, 0.0),
+        stages=DEFAULT.described(),
         recipe=archive.objects.put(canonical(recipe)),
         files=snapshots,
     )
