@@ -101,7 +101,7 @@ def admitted_object(name: str, data: bytes) -> bytes:
 def admitted_version(name: str, data: bytes) -> Version:
     """The version behind its record. Raises CorruptEntryError where a digest is wrong, or it says what cannot be.
 
-    Whether its objects give what it says is another question: see `cache.wholeness`.
+    Whether its objects give what it says is another question: see `Wholeness`.
     """
     try:
         version = decode_record(name, data)

@@ -3,7 +3,8 @@
 import signal
 from pathlib import Path
 
-from distill_build.stages.dataset import KEPT
+from distill_build.stages.dataset import kept_files
+from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore
 from tests.e2e.test_kill import repeats
@@ -38,7 +39,7 @@ def restored(project: InProcess, version: Version, target: Path) -> dict[str, by
 
 def files(project: InProcess) -> dict[str, bytes]:
     """The files of the dataset that a version is kept with."""
-    places = {name: project.folder() / name for name in KEPT}
+    places = {name: project.folder() / name for name in kept_files(DEFAULT)}
     return {name: place.read_bytes() for name, place in places.items() if place.exists()}
 
 
@@ -83,7 +84,7 @@ def test_what_two_versions_share_is_stored_once(tmp_path: Path, server: Scripted
     first = set(archive_of(project).objects)
     assert project.run(*large, "breadth=5").status == 0
     new = set(archive_of(project).objects) - first
-    lists_and_recipe = len(KEPT)
+    lists_and_recipe = len(kept_files(DEFAULT))
     assert len(history(project)) == 2
     assert len(new) <= lists_and_recipe + 2 * 4, "chunks of leaves that did not change are there again"
     size = {digest: len(archive_of(project).objects.get(digest)) for digest in first | new}

@@ -152,7 +152,7 @@ def kept_versions(archive: Archive, records: Records, last: int) -> Kept:
     of_folders: set[tuple[str, str]] = set()
     for root in there:
         datasets = {(records[digest].name, records[digest].origin) for digest in root.versions if digest in records}
-        datasets = datasets or {dataset for dataset in loose if dataset[0] == root.name}  # see `versions.lineage`
+        datasets = datasets or {dataset for dataset in loose if dataset[0] == root.name}  # see `versions.archive`
         of_folders |= datasets
         beside = [digest for dataset in datasets for digest in loose.get(dataset, ())]
         history = _oldest_first(records, {*root.versions, *beside})
