@@ -105,7 +105,7 @@ def test_help_imports_neither_hydra_nor_anything_heavy() -> None:
     code = "import sys; from distill_build.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
-    assert not loaded & {"hydra", "omegaconf", "msgspec", "httpx", "jinja2", "rich", "asyncio", "yaml", "diskcache"}
+    assert not loaded & {"hydra", "omegaconf", "msgspec", "aiohttp", "jinja2", "rich", "asyncio", "yaml", "diskcache"}
 
 
 def test_importing_config_does_not_import_hydra() -> None:

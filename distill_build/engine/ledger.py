@@ -4,11 +4,12 @@ An event carries names and numbers, never a request's headers. Handed to the sys
 run has told all that it did.
 """
 
-import json
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
+
+import msgspec
 
 
 def new_run_id() -> str:
@@ -22,15 +23,15 @@ class Ledger:
     def __init__(self, runs: Path, run_id: str) -> None:
         self.run_id = run_id
         self.folder = runs / run_id
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
 
     def write(self, event: str, **facts: Any) -> None:
         """Appends one event with the time in UTC."""
         if self._file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = (self.folder / "events.jsonl").open("a", encoding="utf-8", buffering=1)
+            self._file = (self.folder / "events.jsonl").open("ab", buffering=0)
         row = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
-        self._file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._file.write(msgspec.json.encode(row) + b"\n")
 
     def close(self) -> None:
         if self._file is not None:
