@@ -22,7 +22,8 @@ from distill_build.records import BOOKKEEPING
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings, shape_of
 
-STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+STAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+"""What `rows.X` can name: with a hyphen it would be a subtraction."""
 PROMPT_NAME = re.compile(r"[\w-]+")
 LETTERS = frozenset({"t", "q", "a"})
 """What ids of our own stages begin with: in the id of another one they would read as theirs."""
@@ -77,7 +78,7 @@ def check_name(name: str, found: Mapping[str, Any]) -> None:
         )
     if not STAGE_NAME.fullmatch(name):
         raise ConfigurationError(
-            f"conf/stage/{name}.yaml: a stage's name has small letters, digits, - and _, and begins with a letter"
+            f"conf/stage/{name}.yaml: a stage's name has small letters, digits and _, and begins with a letter"
         )
     if found[name].get("builtin") == name:
         return

@@ -22,11 +22,12 @@ from tests.e2e.test_only_what_is_affected import InProcess
 from tests.server import Body, Fault, ScriptedServer, content
 
 TAGS, QUESTIONS = "tags", "questions"
-LABELS = ("Alpha", "Bravo", "Charlie", "Delta", "Echo")
-ASKED = tuple(f"What is the point of {word}?" for word in ("kites", "boats", "drums", "maps", "ropes", "tents"))
+WORDS = ("kites", "boats", "drums", "maps", "ropes", "tents", "lamps", "wheels", "gates", "nets", "bells", "sails")
+ASKED = tuple(f"What is the point of {word}?" for word in WORDS)
+LABELS = tuple(map(str.title, WORDS))
 LIST_PROMPT = (
     '{% call message("user") %}\n%s|{{ path | join(">") }}|{{ existing | join(";") }}\n{% endcall %}\n'
-    '{# {{ count }} {{ structured }} #}'
+    "{# {{ count }} {{ structured }} #}"
 )
 ROW_PROMPT = '{% call message("user") %}\n%s|{{ row.id }}|{{ %s }}%s\n{% endcall %}\n'
 SCHEMA = {"type": "object", "properties": {"value": {"type": "integer"}}, "required": ["value"]}
@@ -39,10 +40,12 @@ def chance(text: str, kinds: int) -> int:
 
 
 def items_for(text: str) -> list[str]:
-    """What the endpoint lists: at times what other places have too, at times what is there already."""
+    """What the endpoint lists: what other places have too, at times what is there already, and something new."""
     pool = LABELS if text.startswith(TAGS) else ASKED
     start = chance(text, len(pool))
-    return [pool[(start + place) % len(pool)] for place in range(1 + chance(text + "!", 3))]
+    listed = [pool[(start + place) % len(pool)] for place in range(chance(text + "!", 3))]
+    new = next(item for place in range(len(pool)) if (item := pool[(start + place) % len(pool)]) not in text)
+    return [*listed, new]
 
 
 def value_for(text: str) -> int:
@@ -94,8 +97,14 @@ class Declared:
         for stage in self.own:
             document: dict[str, Any] = {"kind": stage.kind, "after": stage.after}
             if stage.kind == "map":
-                document |= {"role": f"r-{stage.name}", "prompt": stage.name, "samples": stage.samples, "schema": SCHEMA}
-                named = f"|{{{{ rows.{stage.named} | tojson }}}}" if stage.named else ""
+                document |= {
+                    "role": f"r-{stage.name}",
+                    "prompt": stage.name,
+                    "samples": stage.samples,
+                    "schema": SCHEMA,
+                }
+                shown = "id" if stage.named in self.lineage(stage.after) else " | length"
+                named = f"|{{{{ rows.{stage.named}{'.' * (shown == 'id')}{shown} }}}}" if stage.named else ""
                 prompt = ROW_PROMPT.replace("%s", stage.name, 1).replace("%s", f"row.{self.column(stage.after)}", 1)
                 (root / f"prompts/en/{stage.name}.jinja").write_text(prompt.replace("%s", named))
             elif stage.kind == "transform":
@@ -106,6 +115,14 @@ class Declared:
                 document |= {"by": stage.by, "columns": {"value": f"rows.{stage.after} | length"}}
             (root / f"conf/stage/{stage.name}.yaml").write_text(json.dumps(document))
         (root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n")
+
+    def lineage(self, stage: str) -> list[str]:
+        """The stages above one, from itself up to the tree."""
+        above = {each.name: each.by or each.after for each in self.own} | {QUESTIONS: TAGS}
+        found = [stage]
+        while found[-1] in above:
+            found.append(above[found[-1]])
+        return found
 
     def column(self, stage: str) -> str:
         return {TAGS: "label", QUESTIONS: "question"}.get(stage, "value")
@@ -167,15 +184,15 @@ class Model:
 
     def _list(self, role: str, stage: str, path: tuple[str, ...], wanted: int, taken: set[str]) -> list[str]:
         items: list[str] = []
-        fruitless = ordinal = 0
-        while len(items) < wanted and fruitless < 3:
+        ordinal = 0
+        while len(items) < wanted:
             text = f"{stage}|{'>'.join(path)}|{';'.join(items)}"
             self._ask(role, text, ordinal)
             ordinal += 1
-            new = [item for item in items_for(text) if item.casefold() not in taken]
-            taken |= {item.casefold() for item in new}
-            items += new
-            fruitless = 0 if new else fruitless + 1
+            for item in items_for(text):
+                if item.casefold() not in taken:
+                    taken.add(item.casefold())
+                    items.append(item)
         return items[:wanted]
 
     def _tree(self, path: tuple[str, ...], key: str, above: Made | None, depth: int, place: tuple[int, ...]) -> None:
@@ -231,12 +248,20 @@ class Model:
         named = ""
         if stage.named:
             common = row.up(stage.named)
-            named = "?" if common is None else f"|{common.id}"
+            named = f"|{common.id}" if common is not None else f"|{self._beside(row, stage)}"
         text = f"{stage.name}|{row.id}|{row.shown}{named}"
         for sample in range(stage.samples):
             self._ask(f"r-{stage.name}", text, sample)
             made = Made(stage.name, row_id(stage.name, row.id, sample), str(value_for(text)), row)
             self._hang(stage.name, made)
+
+    def _beside(self, row: Made, stage: OwnStage) -> int:
+        """How many rows of the stage that a prompt names lie beside or below a row."""
+        at, lineage = row, self.declared.lineage(stage.named)
+        while at.stage not in lineage:
+            assert at.above is not None
+            at = at.above
+        return sum(self._seen(each, stage.name) for each in at.down(stage.named))
 
     def _seen(self, row: Made, seer: str) -> bool:
         """Whether a stage sees a row: no transform before it has dropped the row, what it hangs on, or all below."""
@@ -255,7 +280,7 @@ class Model:
         return True
 
 
-NAMES = ("s-a", "s-b", "s-c", "s-d")
+NAMES = ("s_a", "s_b", "s_c", "s_d")
 
 
 @st.composite
@@ -279,7 +304,8 @@ def own_stages(draw: st.DrawFn) -> tuple[OwnStage, ...]:
         elif kind == "transform":
             found.append(OwnStage(name, kind, after, least=draw(st.integers(1, 6))))
         else:
-            found.append(OwnStage(name, kind, after, samples=draw(st.integers(1, 2))))
+            named = draw(st.sampled_from(["", *rows]))
+            found.append(OwnStage(name, kind, after, samples=draw(st.integers(1, 2)), named=named))
             rows.append(name)
             above[name] = after
     return tuple(found)
@@ -301,7 +327,9 @@ def histories(draw: st.DrawFn) -> list[Declared]:
     now = draw(declarations)
     found = [now]
     for _ in range(draw(st.integers(1, 3))):
-        change = draw(st.sampled_from(("breadth", "questions", "depth", "dedup", "own", "samples", "least", "warm", "drop")))
+        change = draw(
+            st.sampled_from(("breadth", "questions", "depth", "dedup", "own", "samples", "least", "warm", "drop"))
+        )
         match change:
             case "breadth" | "questions":
                 now = replace(now, **{change: draw(st.integers(1, 4))})
@@ -341,7 +369,7 @@ def endpoint() -> Iterator[ScriptedServer]:
 
 
 @settings(
-    max_examples=40, deadline=None, database=None, derandomize=True,
+    max_examples=25, deadline=None, database=None, derandomize=True,
     suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
 )  # fmt: skip
 @given(history=histories())
@@ -356,7 +384,7 @@ def test_what_is_sent_is_what_must_be_and_the_bytes_come_again(
         done = project.run(*declared.line, "-q")
         model = Model(declared)
         sent = arrived(endpoint)
-        assert done.status in (0, 1), done.stderr  # a list that brings nothing new is short
+        assert done.status == 0, done.stderr
         assert set(sent) == model.sent - seen
         assert len(sent) == len(set(sent)), "something is sent twice"
         seen |= model.sent
@@ -366,5 +394,5 @@ def test_what_is_sent_is_what_must_be_and_the_bytes_come_again(
     before = project.bytes("top")
     shutil.rmtree(project.root / "outputs")
     endpoint.reset()
-    assert project.run(*history[-1].line, "--offline", "-q").status in (0, 1)
+    assert project.run(*history[-1].line, "--offline", "-q").status == 0
     assert (endpoint.count, project.bytes("top")) == (0, before)
