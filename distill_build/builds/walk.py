@@ -344,12 +344,15 @@ class Walk:
         call = stage.request(node.path, chain.items, chain.requests)
         match await self._ask(call):
             case Made(value, response, asked):
-                for index in chain.take(value, source=(call.key, response), asked=asked):
+                new = chain.take(value, source=(call.key, response), asked=asked)
+                going_on = not chain.complete and not chain.given_up
+                if going_on:  # before what is shorter
+                    self._submit_list(unit, stage, chain)
+                for index in new:
                     line = stage.line(unit.place, index, chain.items[index])
                     self._row_made(unit, Row(stage.name, line, (index,), unit.tag))
                 self._cap.succeeded(stage.name)
-                if not chain.complete and not chain.given_up:
-                    self._submit_list(unit, stage, chain)
+                if going_on:
                     return
                 failure = self._short(stage.name, node, chain, NOTHING_NEW)
             case Failed() as failed:

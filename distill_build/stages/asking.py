@@ -33,8 +33,9 @@ from distill_build.stages.plan import Plan
 from distill_build.stages.session import Session
 from distill_build.stages.tally import Tally
 
-WINDOW_FACTOR, WINDOW_EXTRA = 2, 8
-"""Steps under way for each slot of a gate: some wait for a retry, or for their commit, outside it."""
+WAITING_SHARE, FEWEST_WAITING = 8, 8
+"""Of a gate's slots one in so many more steps are under way, so that a slot is taken as soon as it is free; some wait for
+a retry outside. No more: who waits at the gate already is past the order of the scheduler."""
 WIDEST = 4096
 SHOW_CURSOR = b"\x1b[?25h"
 """The bars hide the cursor; who leaves without ado must bring it back."""
@@ -173,7 +174,7 @@ class Asking:
         for role in self.session.stages.roles:
             slots = settings.limits_for(settings.models[role]).concurrency or WIDEST
             lane = self._lane(role)
-            windows[lane] = max(windows.get(lane, 0), min(WIDEST, slots * WINDOW_FACTOR + WINDOW_EXTRA))
+            windows[lane] = max(windows.get(lane, 0), min(WIDEST, slots + max(FEWEST_WAITING, slots // WAITING_SHARE)))
         return windows
 
 
