@@ -133,11 +133,14 @@ class Walk:
         call = tree.request(node.path, chain.items, chain.requests)
         match await self._ask(call):
             case Made(value, response, asked):
-                for index in chain.take(value, source=(call.key, response), asked=asked):
+                new = chain.take(value, source=(call.key, response), asked=asked)
+                going_on = not chain.complete and not chain.given_up
+                if going_on:  # before what is shorter
+                    self._submit_growing(node, chain)
+                for index in new:
                     self._tag_made(node.child(chain.items[index], index, tree.shape.prefix), node)
                 self._cap.succeeded(tree.name)
-                if not chain.complete and not chain.given_up:
-                    self._submit_growing(node, chain)
+                if going_on:
                     return
                 node.failure = self._short(tree.name, node, chain, NOTHING_NEW)
             case Failed() as failed:
