@@ -12,7 +12,7 @@ import msgspec
 
 from distill_build.engine.artefacts import open_file
 from distill_build.errors import StorageError
-from distill_build.records import JsonObject, Source
+from distill_build.records import BOOKKEEPING, JsonObject, Source
 
 
 class Identified(msgspec.Struct, frozen=True, gc=False):
@@ -122,20 +122,14 @@ class FailureRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return self.question_id or self.parent
 
 
-BOOKKEEPING = frozenset(
-    (
-        "id", "question_id", "parent", "tag", "path", "sample", "index", "question", "number", "level", "leaf", "label",
-        "model", "finish_reason", "usage", "call", "role", "kept", "why", "renamed_from",
-    )
-)  # fmt: skip
-"""Columns that stand in rows of many stages: places, names, and facts of the call. All others are content."""
+VERDICT = frozenset({"kept", "why"})
 LIST_PLACE = ("id", "tag", "path", "index")
 """Columns of a list's row before its text."""
 
 
 def content_of(row: JsonObject) -> JsonObject:
     """What a row says that no other one does: what may differ between two rows with one id."""
-    return {name: value for name, value in row.items() if name not in BOOKKEEPING}
+    return {name: value for name, value in row.items() if name not in BOOKKEEPING | VERDICT}
 
 
 def list_text(row: JsonObject) -> str:

@@ -15,6 +15,15 @@ JsonObject = dict[str, Any]
 Source = tuple[str, str]
 """Where something was read from: the key of a call, and the digest of the response to it that was used."""
 
+BOOKKEEPING = frozenset(
+    {
+        "id", "question_id", "parent", "tag", "path", "sample", "index", "question", "number", "level", "leaf", "label",
+        "model", "finish_reason", "usage", "call", "role",
+    }
+)  # fmt: skip
+"""Columns that say where a row stands and how it came to be; `question` of an answer is that above it. All others are
+content, and no stage of a user's own has a column of such a name."""
+
 ID_HEX_DIGITS = 16
 SHOWN_DIGITS = 12
 

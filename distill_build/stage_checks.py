@@ -18,9 +18,12 @@ import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import END, KINDS, Graph, Kind
+from distill_build.records import BOOKKEEPING
+from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings, shape_of
 
-STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+STAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+"""What `rows.X` can name: with a hyphen it would be a subtraction."""
 PROMPT_NAME = re.compile(r"[\w-]+")
 LETTERS = frozenset({"t", "q", "a"})
 """What ids of our own stages begin with: in the id of another one they would read as theirs."""
@@ -29,13 +32,6 @@ PARTS_OF_A_RECIPE = frozenset({"tree", "counts", "graph", "export"})
 NODES = frozenset({"model", "local", "objective", "hydra", "recipe"})
 TAKEN = OTHER_FILES | PARTS_OF_A_RECIPE | NODES | set(Settings.__struct_fields__)
 """Names that make no stage, since something else that stands beside stages has them."""
-BOOKKEEPING = frozenset(
-    {
-        "id", "question_id", "parent", "tag", "path", "sample", "index", "question", "number", "level", "leaf", "label",
-        "model", "finish_reason", "usage", "call", "role",
-    }
-)  # fmt: skip
-"""Columns that say where a row comes from; none of them is a stage's own."""
 VERDICT = frozenset({"kept", "why"})
 EXPORTED = ("question", "reasoning", "answer")
 ASKS = frozenset({"role", "prompt", "system_prompt"})
@@ -49,7 +45,6 @@ TAKES: Mapping[Kind, frozenset[str]] = {
 }
 """What a stage of each kind may say, besides its kind and what it comes after."""
 OF_ALL = frozenset({"kind", "builtin", "ids", "after", "names"})
-RECURSION = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 # ---- Which there are ----
@@ -83,7 +78,7 @@ def check_name(name: str, found: Mapping[str, Any]) -> None:
         )
     if not STAGE_NAME.fullmatch(name):
         raise ConfigurationError(
-            f"conf/stage/{name}.yaml: a stage's name has small letters, digits, - and _, and begins with a letter"
+            f"conf/stage/{name}.yaml: a stage's name has small letters, digits and _, and begins with a letter"
         )
     if found[name].get("builtin") == name:
         return
@@ -144,7 +139,6 @@ EXAMPLES: Mapping[str, str] = {
     "by": "a stage above, one row for each of its rows, as in by: questions",
     "role": "who is asked, as in role: translator",
     "prompt": "what is asked, as in prompt: translate for prompts/<language>/translate.jinja",
-    "schema": "what a reply holds, as in schema: {type: object, properties: {score: {type: integer}}}",
     "where": 'which rows are kept, as in where: "rows.scores.score >= 4"',
     "columns": "what its rows hold, as in columns: {mean: \"rows.scores | map(attribute='score') | sum\"}",
 }
@@ -158,7 +152,7 @@ def needed(stage: StageSettings) -> Iterator[str]:
         case "list":
             yield from ("role", "prompt")
         case "map":
-            yield from ("after", "role", "prompt", *["schema"] * own)
+            yield from ("after", "role")
         case "transform":
             yield from ("after", *["where"] * own)
         case "group":
@@ -190,31 +184,9 @@ def check_roles(name: str, stage: StageSettings) -> None:
 
 def check_schema(name: str, schema: Mapping[str, Any]) -> None:
     """Whether `schema` is a JSON schema of an object with columns of its own, and refers to itself alone."""
-    from jsonschema import Draft202012Validator  # 0.1 s to import, and ours have none
-    from jsonschema.exceptions import SchemaError
-
     key = f"stage.{name}.schema"
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        place = ".".join(map(str, error.absolute_path))
-        raise ConfigurationError(f"{key} is no JSON schema: {f'at {place}: ' * bool(place)}{error.message}") from None
-    if schema.get("type") != "object" or not schema.get("properties"):
-        raise ConfigurationError(f"{key}: a reply is an object with properties: {EXAMPLES['schema']}")
-    for reference in references(schema):
-        if not str(reference).startswith("#"):
-            raise ConfigurationError(
-                f"{key} refers to {reference}: a schema refers to itself alone, as in #/$defs/score"
-            )
+    ObjectSchema(schema).check(key)
     check_columns(f"{key}.properties", schema["properties"], frozenset())
-
-
-def references(schema: Any) -> Iterator[Any]:
-    """What a schema refers to."""
-    if isinstance(schema, Mapping):
-        yield from (schema[key] for key in RECURSION if key in schema)
-    for item in schema.values() if isinstance(schema, Mapping) else schema if isinstance(schema, list) else ():
-        yield from references(item)
 
 
 def check_columns(key: str, columns: Collection[str], more: frozenset[str]) -> None:
@@ -242,7 +214,7 @@ def check_export(name: str, export: Mapping[str, str | None]) -> None:
 
 
 def check_expressions(name: str, stage: StageSettings) -> None:
-    """Whether each expression can be one. The place to have them compiled: see `StageSettings.expressions`."""
+    """Whether each expression can be one. They are compiled where the stages before it are known: see `Stages`."""
     for key, text in stage.expressions.items():
         if not text.strip():
             raise ConfigurationError(f"stage.{name}.{key} is empty: expected an expression, as in row.answer")

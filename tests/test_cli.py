@@ -328,8 +328,9 @@ def damaged(elsewhere: Path) -> Path:
     return dataset.folder
 
 
+@pytest.mark.usefixtures("damaged")
 @pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}])
-def test_a_reader_that_goes_away_leaves_the_exit_code_alone(damaged: Path, environment: dict[str, str]) -> None:
+def test_a_reader_that_goes_away_leaves_the_exit_code_alone(environment: dict[str, str]) -> None:
     assert process("verify", **environment).returncode == 4
     assert unread("verify", **environment) == (4, "")
     assert unread("verify", "--json", **environment)[0] == 4

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import msgspec
 
 from distill_build.artefact_rows import (
-    BOOKKEEPING,
     FailureRow,
     Placed,
     Verdict,
@@ -22,7 +21,7 @@ from distill_build.commands.tree import counts_in_words, load_tree
 from distill_build.console.page import HANG, Line, print_lines
 from distill_build.graph import Shape
 from distill_build.options import Options
-from distill_build.records import JsonObject, number_of
+from distill_build.records import BOOKKEEPING, JsonObject, number_of
 from distill_build.stages.dataset import FAILURES
 from distill_build.stages.provenance import row_with, rows_above
 

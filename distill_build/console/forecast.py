@@ -185,7 +185,7 @@ def plan_grid(plan: "Plan", asking: Sequence[str]) -> Grid:
     rows = [(stage, *_figures([plan.stages[stage]], plan.costs[stage])) for stage in asking]
     total = ("total", *_figures(plan.stages.values(), plan.cost))
     heads = ("stage", "cached", "to ask", "unknown", "tokens", "cost", "time")
-    return Grid(heads, (*rows, total), spare=("cached", "unknown", "tokens", "time"))
+    return Grid(heads, (*rows, total), spare=("cached", "tokens", "time", "cost"))
 
 
 def _figures(planned: "Iterable[StagePlan]", cost: "Cost") -> tuple[str, ...]:

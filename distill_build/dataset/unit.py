@@ -180,9 +180,9 @@ def _seen_by(check: _Check, row: Row) -> Sight:
         elif verdict.kept:
             return Sight.SEEN
         judged = True
-    if missing or not judged or lacks(row, check.below):
+    if missing or lacks(row, check.below):
         return Sight.UNDECIDED
-    return Sight.DROPPED
+    return Sight.DROPPED if judged else Sight.SEEN
 
 
 def descendants(row: Row, stages: tuple[str, ...]) -> Iterator[Row]:

@@ -24,6 +24,7 @@ from distill_build.stages.base import (
     read_result,
     template_of,
 )
+from distill_build.stages.training_rows import check_export
 
 KINDS: Mapping[str, type[Stage]] = {
     "list": ListStage,
@@ -42,6 +43,7 @@ class Stages:
         self._stages: dict[str, Stage] = {}
         for shape in self.graph:
             self._stages[shape.name] = _made(shape, settings, list(self._stages), prompts, weights)
+            check_export(shape, settings, list(self._stages))
 
     def __getitem__(self, name: str) -> Stage:
         return self._stages[name]

@@ -33,9 +33,8 @@ class Report:
     """What a build did.
 
     `expected` are the rows of a full tree, `counts` those of each artefact, `failures` the lines of failures.jsonl,
-    `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written here. `run_id`
-    is None and `up_to_date` true where there
-    was nothing to do.
+    `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written
+    here. `run_id` is None and `up_to_date` true where there was nothing to do.
     """
 
     name: str

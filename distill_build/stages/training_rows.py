@@ -5,7 +5,7 @@ What is needed is read from the artefacts tag by tag: all are in the order of th
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import msgspec
 
 from distill_build.artefact_rows import read_rows
 from distill_build.dataset.unit import Row, Sight, View, restored
-from distill_build.errors import StorageError
+from distill_build.errors import ConfigurationError, StorageError
 from distill_build.export import TrainingRow
 from distill_build.graph import END, Graph, Shape
 from distill_build.prompting.expressions import EvaluationError, Expression, compile_expression
-from distill_build.records import JsonObject
+from distill_build.records import BOOKKEEPING, JsonObject
+from distill_build.settings import Settings
 
 COLUMN = re.compile(r"row\.(\w+)")
 """An expression that is a column of the row itself: most are, and 100,000 of them are read without being evaluated."""
@@ -28,6 +29,22 @@ def exported_stage(graph: Graph, recipe: JsonObject) -> Shape | None:
     """The stage whose rows feed the exports; None where there is none, and nothing to export."""
     name = _export_of(recipe).get("stage")
     return graph[name] if name is not None and name in graph else None
+
+
+def check_export(shape: Shape, settings: Settings, rows: Collection[str]) -> None:
+    """Whether a stage's `export` can be worked out; `rows` are the stages that it may name.
+
+    Raises ConfigurationError for an expression that cannot be compiled, and for a column that its schema does not have.
+    """
+    own = settings.stage[shape.name]
+    for column, source in (own.export or {}).items():
+        key = f"stage.{shape.name}.export.{column}"
+        match = COLUMN.fullmatch(source) if source is not None else None
+        if source is not None and match is None:
+            compile_expression(source, key, rows, shape.name)
+        elif match is not None and own.schema is not None and match[1] not in {*own.schema["properties"], *BOOKKEEPING}:
+            known = ", ".join(own.schema["properties"])
+            raise ConfigurationError(f"{key}={source}: {shape.name} has no column {match[1]}; its schema has {known}")
 
 
 def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -> Iterator[TrainingRow]:

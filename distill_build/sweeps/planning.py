@@ -17,7 +17,7 @@ from distill_build.stages.planning import make_plan
 from distill_build.stages.remarks import remarks
 from distill_build.stages.session import Session
 from distill_build.sweeps.prepared import PreparedJob
-from distill_build.sweeps.results import keys_behind
+from distill_build.sweeps.results import add_keys
 from distill_build.sweeps.shares import Box, Jobs, by_jobs, cells, total
 
 Kind = tuple[str, Corner]
@@ -31,11 +31,12 @@ class JobNeeds:
     Those are boxes: so many in each direction from one corner, by what they are asked with.
     """
 
-    def __init__(self, session: Session, graph: Graph) -> None:
+    def __init__(self, session: Session, graph: Graph, found: dict[str, set[bytes]]) -> None:
+        """`found` are the keys of calls that the cache answers, of all jobs: it takes those of this one."""
         self.asked_for: dict[str, list[str]] = {stage: [] for stage in graph.names}
-        self.found: dict[str, set[bytes]] = {stage: set() for stage in graph.names}
         self.boxes: dict[Kind, Box] = {}
         self._graph = graph
+        self._found = found
         self._dataset = session.dataset
         self._digests = {stage: digest(session.identity[stage]) for stage in graph.names}
         self._recalled: set[str] = set()
@@ -46,7 +47,7 @@ class JobNeeds:
 
     def answered(self, stage: str, key: bytes) -> None:
         """See `stages.outlook.Needs`."""
-        self.found[stage].add(key)
+        self._found.setdefault(stage, set()).add(key)
 
     def recalled(self, item: str) -> None:
         """See `stages.outlook.Needs`."""
@@ -62,8 +63,7 @@ class JobNeeds:
     def add_sources(self, *, all_of_them: bool) -> None:
         """Adds the calls behind rows that were not looked at again: all that the folder has, or what was recalled."""
         if all_of_them or self._recalled:
-            for stage, keys in keys_behind(self._dataset, None if all_of_them else self._recalled).items():
-                self.found.setdefault(stage, set()).update(keys)
+            add_keys(self._found, self._dataset, None if all_of_them else self._recalled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +97,12 @@ class Planning:
     note: Callable[[str], None]
     plans: list[Plan] = field(default_factory=list)
     _needs: list[JobNeeds] = field(default_factory=list)
+    _found: dict[str, set[bytes]] = field(default_factory=dict)
 
     async def add(self, prepared: PreparedJob) -> Plan:
         """The plan of one more job by itself. Raises DifferenceError for a lock that cannot be gone by."""
         session, graph = prepared.session, graph_of(prepared.session.settings)
-        needs = JobNeeds(session, graph)
+        needs = JobNeeds(session, graph, self._found)
         if (state := prepared.state) is not None:
             plan = plan_of_state(session.stages, state, Figures(session.cache_dir))
         else:
@@ -118,11 +119,10 @@ class Planning:
         """All that were added."""
         stages = in_order(plan.stages for plan in self.plans)
         known, unknown = known_sharing(self._needs, stages), unknown_sharing(self._needs, stages)
-        found = {stage: set[bytes]().union(*(needs.found.get(stage, ()) for needs in self._needs)) for stage in stages}
         union = Plan(
             {
                 stage: StagePlan(
-                    cached=len(found[stage]),
+                    cached=len(self._found.get(stage, ())),
                     ask=known[stage].total(),
                     unknown=unknown[stage].total(),
                     open_chains=max((planned.open_chains for planned in self._of(stage)), default=0),

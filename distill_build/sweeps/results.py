@@ -3,7 +3,6 @@
 The same responses give the same lines: nothing of a run is in them.
 """
 
-from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import closing
 from hashlib import sha256
@@ -153,21 +152,19 @@ def state_of(job: Job) -> State | None:
 
 def calls_behind(jobs: Iterable[Job]) -> dict[str, int]:
     """Distinct calls that jobs were made from, by stage."""
-    found = {
-        job.name: (state, keys_behind(Dataset(job.folder))) for job in jobs if (state := state_of(job)) is not None
-    }
-    names = in_order(state.graph.names for state, _ in found.values())
-    return {stage: len(set[bytes]().union(*(keys.get(stage, ()) for _, keys in found.values()))) for stage in names}
+    built = [(job, state) for job in jobs if (state := state_of(job)) is not None]
+    keys: dict[str, set[bytes]] = {stage: set() for stage in in_order(state.graph.names for _, state in built)}
+    for job, _ in built:
+        add_keys(keys, Dataset(job.folder))
+    return {stage: len(each) for stage, each in keys.items()}
 
 
-def keys_behind(dataset: Dataset, items: Container[str] | None = None) -> dict[str, set[bytes]]:
-    """Keys of the calls that the rows in a folder were read from, by stage; with `items` those below these tags."""
-    keys: defaultdict[str, set[bytes]] = defaultdict(set)
+def add_keys(keys: dict[str, set[bytes]], dataset: Dataset, items: Container[str] | None = None) -> None:
+    """Adds those of the calls that a folder's rows were read from, by stage; with `items` of rows below these tags."""
     for row in dataset.sources():
         if items is None or row.id in items:
             for stage, sources in row.calls.items():
-                keys[stage].update(bytes.fromhex(key) for key, _ in sources)
-    return keys
+                keys.setdefault(stage, set()).update(bytes.fromhex(key) for key, _ in sources)
 
 
 def sources_behind(job: Job, state: State | None) -> list[Source]:

@@ -12,16 +12,11 @@ import msgspec
 
 from distill_build.errors import StorageError
 from distill_build.graph import Graph, Kind, Shape
-from distill_build.records import Path
+from distill_build.records import BOOKKEEPING, Path
 from distill_build.versions.content import Content, rows_in
 
 Row = dict[str, Any]
 LABEL, QUESTION = "label", "question"
-BOOKKEEPING = frozenset(
-    {"id", "question_id", "parent", "tag", "path", "sample", "index", QUESTION, "number", "level", "leaf", LABEL}
-    | {"model", "finish_reason", "usage", "call", "role"}
-)
-"""The columns that say where a row stands and how it came to be; `question`, of an answer, is that above it."""
 LISTED = BOOKKEEPING - {QUESTION, LABEL}
 """The same of a list, whose text is its own."""
 

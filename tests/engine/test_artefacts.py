@@ -205,11 +205,11 @@ def test_a_spool_goes_on_where_it_was_however_often_it_is_written_and_read(tmp_p
 
 
 def test_spools_hold_no_file_open(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     spools = [Spool(tmp_path / str(number)) for number in range(50)]
     for spool in spools:
         spool.append(b"x" * (COPY_BYTES + 1))
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_source_that_ends_early_is_a_sentence(tmp_path: Path) -> None:
