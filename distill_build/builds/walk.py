@@ -251,20 +251,21 @@ class Walk:
     def _pass_barriers(self) -> None:
         """Judges where all units have come to a barrier, and has them go on."""
         while not self._growing and self._at + 1 < len(self.course) and not self._open[self._at]:
-            judged = self.course[self._at].judged
-            assert judged is not None, "only the last segment ends without a judge"  # noqa: S101
+            segment = self.course[self._at]
             self._at += 1
             units = [node.unit for node, _ in walk(self.root) if node.unit is not None]
             self._open[self._at] = len(units)
-            self._judge_all(units, judged)
+            self._judge_all(units, segment)
             for unit in units:
                 self._start_segment(unit)
 
-    def _judge_all(self, units: Sequence[Unit], name: str) -> None:
+    def _judge_all(self, units: Sequence[Unit], segment: Segment) -> None:
+        name = segment.judged
+        assert name is not None, "only the last segment ends without a judge"  # noqa: S101
         transform, counts = self._transform(name), self._tally.stages[name]
         for unit in units:
             if not unit.measures:  # recalled
-                self._load(unit, self._graph.lineage(name))
+                self._load(unit, segment.measured)
                 self._measure(unit, name)
                 self._held -= unit.leave()
         judge = transform.judge()

@@ -31,12 +31,16 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """`judged` is the transform that ends it, None for the last. `loaded` are the stages of segments before whose rows
-    it needs."""
+    """`judged` is the transform that ends it, None for the last.
+
+    `loaded` are the stages of segments before whose rows it needs, `measured` those that the transform needs to look at
+    a unit.
+    """
 
     phases: tuple[Phase, ...]
     judged: str | None
     loaded: tuple[str, ...]
+    measured: tuple[str, ...]
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -72,7 +76,9 @@ def _segments(pieces: list[tuple[list[Phase], str | None]], stages: Stages) -> I
         later = [name for rest, end in pieces[place:] for name in (*(n for p in rest for n in p.stages), end) if name]
         needed = {each for name in later for each in _needs(graph, stages[name])}
         loaded = tuple(name for name in before if name in needed and name != graph.tree.name)
-        yield Segment(tuple(phases), judged, loaded)
+        looked_at = _needs(graph, stages[judged]) if judged is not None else set[str]()
+        measured = tuple(name for name in (*before, *own) if name in looked_at and name != graph.tree.name)
+        yield Segment(tuple(phases), judged, loaded, measured)
         before += [*own, *([judged] if judged is not None else [])]
 
 

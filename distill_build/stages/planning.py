@@ -55,11 +55,9 @@ class PlanRows(UnitRows):
     """Takes the rows of a walk of which nothing is written: what later segments need is held in memory."""
 
     def __init__(self, session: Session, basis: Basis, until: str, needs: Needs) -> None:
-        graph, course = session.stages.graph, course_of(session.stages, until)
-        judged = {
-            after for each in course if each.judged is not None and (after := graph[each.judged].after) is not None
-        }
-        super().__init__(graph, basis.kept, None, frozenset(judged.union(*(each.loaded for each in course))))
+        course = course_of(session.stages, until)
+        later = frozenset(name for each in course for name in (*each.loaded, *each.measured))
+        super().__init__(session.stages.graph, basis.kept, None, later)
         self._needs = needs
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:

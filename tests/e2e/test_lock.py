@@ -74,7 +74,7 @@ def test_what_changed_is_a_line_or_two_for_who_reviews_it(workspace: Workspace) 
         "version",
         'artefacts."answers.jsonl"',
         'exports."train.messages.jsonl"',
-        "recipe.answers.sampling.temperature",
+        "recipe.answers.models.teacher.sampling.temperature",
         "digest",
     }
 

@@ -1,5 +1,6 @@
 """--locked, --frozen and --offline: decided before any request, said with its cause, and nothing is replaced."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -97,6 +98,7 @@ SETTINGS = {
     ("formats=[alpaca]",): 'formats: ["messages"] → ["alpaca"]',
     ("format.reasoning=drop",): "format.reasoning: think → drop",
     ("--until", "questions"): "--until: dataset → questions",
+    ("--until", "dedup"): "--until: dataset → dedup",
     ("--until", "answers"): "--until: dataset → answers",
 }
 
@@ -244,7 +246,7 @@ DAMAGES: dict[str, Callable[[str], str]] = {
     "merge conflict": lambda text: text.replace("scheme", "<<<<<<< ours\n=======\n>>>>>>> theirs\nscheme", 1),
     "edited by hand": lambda text: text.replace("counts.tags = 2", "counts.tags = 3"),
     "cut off": lambda text: text[: text.rindex("digest")],
-    "scheme 99": lambda text: text.replace("scheme = 1", "scheme = 99", 1),
+    "scheme 99": lambda text: re.sub(r"(?m)^scheme = \d+$", "scheme = 99", text),
     "is no lock": lambda _: "this is no TOML",
 }
 

@@ -209,7 +209,7 @@ def test_a_format_writes_exports_again_and_asks_nothing(
     assert project.run(*SMALL, word).status == 0
     after = project.bytes()
     assert endpoint.count == 0
-    artefacts = {"tags.jsonl", "questions.jsonl", "answers.jsonl"}
+    artefacts = {"tags.jsonl", "questions.jsonl", "dedup.jsonl", "answers.jsonl"}
     assert {name: after[name] for name in artefacts} == {name: before[name] for name in artefacts}
     assert after != before
     assert after["distill.lock"] != before["distill.lock"], "the lock has the digests of exports"

@@ -67,14 +67,14 @@ def expected(depth: int, breadth: list[int], questions: int, answers: int, until
         tags += parents * ceil(breadth[level] / pair)
         parents *= breadth[level]
     counts = {"tags": tags, "questions": parents * ceil(questions / pair), "answers": parents * questions * answers}
-    reached = {"tags": 1, "questions": 2}.get(until, 3)
+    reached = {"tags": 1, "questions": 2, "dedup": 2}.get(until, 3)
     return dict(list(counts.items())[:reached])
 
 
 # Plan and build.
 
 
-@pytest.mark.parametrize("until", ["tags", "questions", "answers", "dataset"])
+@pytest.mark.parametrize("until", ["tags", "questions", "dedup", "answers", "dataset"])
 @pytest.mark.parametrize(
     ("breadth", "questions", "answers"),
     [([1], 1, 1), ([3], 2, 1), ([4], 3, 2), ([3, 2], 3, 2), ([2, 5], 1, 1), ([2, 1, 3], 1, 1)],
@@ -259,7 +259,7 @@ def test_the_documents_of_plan_and_build_have_the_promised_shape(empty: InProces
     build = empty.run(*SHAPE, *priced, "--json").document
     for document in (plan, dear, build):
         assert {"calls", "exact", "stages", "tokens", "usd"} <= document.keys()
-        assert list(document["stages"]) == ["tags", "questions", "answers"]
+        assert list(document["stages"]) == ["tags", "questions", "dedup", "answers"]
         assert all(stage.keys() >= {"cached", "ask", "unknown"} for stage in document["stages"].values())
         assert document["tokens"].keys() >= {"prompt", "completion"}
     assert {"version", "failures", "seconds"} <= build.keys()
@@ -268,7 +268,7 @@ def test_the_documents_of_plan_and_build_have_the_promised_shape(empty: InProces
     assert dear["usd"] == pytest.approx((prompt + 10 * completion) / 1e6, rel=0.01)
     prompt, completion = (build["tokens"][side] for side in ("prompt", "completion"))
     assert build["usd"] == pytest.approx((prompt + 10 * completion) / 1e6)
-    assert {name: stage["ask"] for name, stage in build["stages"].items()} == endpoint.kinds
+    assert {name: stage["ask"] for name, stage in build["stages"].items() if stage["ask"]} == endpoint.kinds
 
 
 def test_a_build_says_its_plan_before_the_first_request(workspace: Workspace, server: ScriptedServer) -> None:

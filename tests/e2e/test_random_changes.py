@@ -45,8 +45,10 @@ VALUES = {
     "limits.concurrency": ["1", "8"],
 }
 LOST = ("outputs", "outputs/sports/runs", "outputs/sports/tags.jsonl", "outputs/sports/questions.jsonl",
-        "outputs/sports/answers.jsonl", "outputs/sports/dataset", "outputs/sports/runs/leaves.json")  # fmt: skip
-UNTIL = ("tags", "questions", "answers", "dataset")
+        "outputs/sports/dedup.jsonl", "outputs/sports/answers.jsonl", "outputs/sports/dataset",
+        "outputs/sports/runs/units.json")  # fmt: skip
+ARTEFACTS = ("tags", "questions", "dedup", "answers")
+UNTIL = (*ARTEFACTS, "dataset")
 PROMPTS = ("packed", "comment", "careful")
 
 Change = tuple[str, str, Any]
@@ -55,7 +57,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.sampled_from([("prompt", stage, variant) for stage in EDITS for variant in PROMPTS]),
     st.sampled_from([("until", "", stage) for stage in UNTIL]),
     st.sampled_from([("lose", "", path) for path in LOST]),
-    st.sampled_from([("edit", "", f"outputs/sports/{name}.jsonl") for name in ("tags", "questions", "answers")]),
+    st.sampled_from([("edit", "", f"outputs/sports/{name}.jsonl") for name in ARTEFACTS]),
     st.sampled_from([("budget", "", calls) for calls in (0, 1, 5)]),
 )
 

@@ -32,7 +32,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def artefacts(folder: Path) -> dict[str, bytes]:
-    names = ("tags.jsonl", "questions.jsonl", "answers.jsonl", "dataset/train.messages.jsonl")
+    names = ("tags.jsonl", "questions.jsonl", "dedup.jsonl", "answers.jsonl", "dataset/train.messages.jsonl")
     return {name: (folder / name).read_bytes() for name in names}
 
 

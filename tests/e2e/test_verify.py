@@ -209,7 +209,7 @@ def test_a_version_that_the_cache_lacks_is_to_be_brought_before_it_is_checked_ou
 def test_a_lock_of_another_version_differs_in_every_file(project: InProcess, built: TwoVersions) -> None:
     (project.folder() / "distill.lock").write_bytes(built.old["distill.lock"])
     named = {file for file, _ in findings(project)}
-    assert named >= {"tags.jsonl", "questions.jsonl", "answers.jsonl", "dataset/train.csv"}
+    assert named >= {"tags.jsonl", "questions.jsonl", "dedup.jsonl", "answers.jsonl", "dataset/train.csv"}
 
 
 def test_what_the_cache_lacks_is_told_and_no_difference(project: InProcess) -> None:
