@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from distill_build.dataset.unit import Row, Verdict
+from distill_build.dataset.unit import Place, Row, Verdict
 from distill_build.records import Failure, JsonObject, Path, Source, row_id
-from distill_build.stages.base import Place
 
 if TYPE_CHECKING:  # it knows what makes two items the same, which a build with nothing to do need not load
     from distill_build.stages.chain import Chain

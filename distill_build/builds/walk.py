@@ -65,6 +65,9 @@ class Sink(Protocol):
     def lines(self, stage: str, rows: Rows) -> Iterator[JsonObject]:
         """Rows that were written away."""
 
+    def was_kept(self, transform: str, key: str) -> bool:
+        """Whether the last build's transform kept the row with the id `key`."""
+
 
 class Walk:
     """One walk over the tree of one dataset."""
@@ -103,6 +106,7 @@ class Walk:
         self._open = [0] * len(self.course)
         self._held = 0
         self.most_held = 0
+        self.newly_dropped: list[tuple[str, JsonObject]] = []
         self.scheduler = scheduler(lambda: self._held > MOST_ROWS_HELD)
         self.root = topic_node(stages.settings.topic)
 
@@ -277,7 +281,7 @@ class Walk:
             verdict = judge.verdict(key, measure)
             if verdict != KEPT:
                 found[number][key] = verdict
-                self._count_dropped(name, verdict)
+                self._count_dropped(name, key, verdict)
         for unit, verdicts in zip(units, found, strict=True):
             counts.judged += len(unit.measures)
             counts.made += len(unit.measures)
@@ -446,7 +450,7 @@ class Walk:
         counts.judged += 1
         counts.made += 1
         if not verdict.kept:
-            self._count_dropped(name, verdict)
+            self._count_dropped(name, row.id, verdict)
             unit.dropped.setdefault(name, Counter()).update(verdict.why)
 
     def _make_group(self, unit: Unit, stage: GroupStage, row: Row) -> None:
@@ -480,11 +484,14 @@ class Walk:
                 each = stage.results if isinstance(stage, MapStage) else 1
                 self._spare(unit, below, rows * each)
 
-    def _count_dropped(self, name: str, verdict: Verdict) -> None:
+    def _count_dropped(self, name: str, key: str, verdict: Verdict) -> None:
+        """Counts a row that a transform does not keep, and notes one that the last build had kept."""
         if not verdict.kept:
             counts = self._tally.stages[name]
             counts.dropped += 1
             counts.why.update(verdict.why)
+            if self._sink.was_kept(name, key):
+                self.newly_dropped.append((name, verdict.line(key)))
 
     def _count_recalled(self, outcome: Outcome) -> None:
         for name, rows in outcome.rows.items():

@@ -127,6 +127,7 @@ def document(report: Report) -> JsonObject:
         "seconds": round(report.seconds, 3),
         "counts": report.counts,
         "missing": {stage: report.missing(stage) for stage in report.stages},
+        "newly_dropped": [{"stage": name, **line} for name, line in report.newly_dropped],
         "dropped": {stage: tally.dropped for stage, tally in report.transforms.items()},
         "folder": str(report.folder),
         "stopped": report.stopped,

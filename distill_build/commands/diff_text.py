@@ -50,8 +50,9 @@ def text(comparison: Comparison, options: Options, width: int) -> Iterator[Line]
     yield from settings(comparison, whole=options.verbose)
     told = comparison.told(lambda group: _shown(group, whole=options.verbose))
     for group, rows in zip(comparison.groups, told, strict=True):
-        yield EMPTY
-        yield from group_lines(comparison, group, rows, width, whole=options.verbose)
+        if options.verbose or not _goes_without_saying(comparison, group):
+            yield EMPTY
+            yield from group_lines(comparison, group, rows, width, whole=options.verbose)
     yield from _nothing_found(comparison)
     yield from _further(comparison, options)
 
@@ -161,6 +162,12 @@ def _text_diff(cause: Cause) -> Iterator[Line]:
 def _shown(group: Group, *, whole: bool) -> int:
     """How many rows of a group are shown."""
     return len(group.items) if whole else 1 if group.reason.because == "above" else EXAMPLES
+
+
+def _goes_without_saying(comparison: Comparison, group: Group) -> bool:
+    """Whether these are verdicts that came or went with the rows that they are on: the table counts them."""
+    shape = comparison.shape(group.stage)
+    return shape.kind == "transform" and group.change != "changed" and group.reason.above == shape.after
 
 
 def group_lines(

@@ -40,6 +40,8 @@ def plan_lines(plan: "Plan", settings: Settings) -> Iterator[Line]:
     """The plan in one line, and a second one where it would take hours or much money."""
     cached = sum(stage.cached for stage in plan.stages.values())
     kept = f"; {number_of(cached, 'requests')} answered by the cache" if cached else ""
+    if plan.newly_dropped:
+        yield Line(f"{number_of(plan.newly_dropped, 'rows')} that the last build kept would be dropped now", "warning")
     if not plan.calls:
         yield Line(f"plan: nothing to ask{kept}", "plain")
         return

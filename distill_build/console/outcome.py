@@ -11,6 +11,8 @@ from distill_build.records import number_of, short
 from distill_build.stages.report import Report
 from distill_build.stages.tally import StageTally
 
+NAMED_ROWS = 3
+"""Rows that a sentence names; the number of all others is told."""
 Tone = Literal["plain", "quiet", "good", "warning", "bad"]
 
 
@@ -114,10 +116,23 @@ def troubles(report: Report) -> Iterator[Line]:
             f"another version); that one is kept as {report.other_lock}",
             "warning",
         )
+    if report.newly_dropped:
+        yield Line(_newly_dropped(report), "warning")
     if report.stopped is not None:
         yield Line(report.stopped, "bad")
     if line := _shortage(report):
         yield Line(line, "warning")
+
+
+def _newly_dropped(report: Report) -> str:
+    """Which rows are dropped that the last build kept: growth brought others that outrank them, or a rule has moved."""
+    told = [
+        f"{line['id']} ({'; '.join(line['why'])})" for _, line in report.newly_dropped[:NAMED_ROWS]
+    ]  # fmt: skip
+    names = ", ".join(dict.fromkeys(name for name, _ in report.newly_dropped))
+    more = len(report.newly_dropped) - len(told)
+    rows = number_of(len(report.newly_dropped), "rows")
+    return f"{names} drops {rows} that the last build kept: {', '.join(told)}" + f" and {more:,} more" * (more > 0)
 
 
 def edited(copy: Path) -> Line:

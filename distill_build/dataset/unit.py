@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from distill_build.graph import Graph
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, Path
 
 
 class Sight(Enum):
@@ -19,6 +19,14 @@ class Sight(Enum):
     SEEN = "seen"
     DROPPED = "dropped"
     UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row lies: the tag's path, topic first, and its id."""
+
+    path: Path
+    tag: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelSettings
 from distill_build.models.factory import place_of
 from distill_build.options import Options
 from distill_build.prompting.prompts import REASK
+from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages import base
 from distill_build.stages.basis import Basis
@@ -69,6 +70,7 @@ class Asking:
         roles, budget = roles_of(session.settings, session.stages.roles, name), session.settings.budget
         self.shared = shared or Shared(roles, budget, ledger.folder, note=note)
         self.halt = self.shared.halt()
+        self.newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
         self.caller = self._caller()
 
     @property
@@ -101,6 +103,7 @@ class Asking:
         walk = self._walk(sink)
         walk.start()
         await self.shared.run(walk.scheduler)
+        self.newly_dropped = tuple(walk.newly_dropped)
         return walk.root
 
     def _stop(self) -> None:

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from distill_build.artefact_rows import Verdict as VerdictRow
+from distill_build.artefact_rows import read_rows
 from distill_build.builds.nodes import Node, Outcome, Rows, Unit, walk
 from distill_build.dataset.unit import DROPPED_BEFORE
 from distill_build.engine.artefacts import ArtefactWriter, Spool
@@ -45,6 +47,7 @@ class Kept:
         """
         self.dataset = dataset
         self.memo = memo
+        self._rows_kept: dict[str, frozenset[str]] = {}
         self.stale: set[str] = set()
         self._outcomes = outcomes
         self._asked_anew = asked_anew
@@ -54,6 +57,13 @@ class Kept:
         if not self._outcomes or unit.node.id in self.stale or self._asked_anew(unit.node.path):
             return None
         return self._outcomes.get(self.memo(unit, segment, verdicts))
+
+    def row(self, transform: str, key: str) -> bool:
+        """Whether a transform kept the row with the id `key`, as its artefact lies there."""
+        if transform not in self._rows_kept:
+            lines = read_rows(self.dataset.artefact(f"{transform}.jsonl"), VerdictRow)
+            self._rows_kept[transform] = frozenset(line.id for line in lines if line.kept)
+        return key in self._rows_kept[transform]
 
 
 class UnitRows:
@@ -99,6 +109,9 @@ class UnitRows:
         else:
             data = self._spools[stage].read(rows.start, rows.length)
         return map(msgspec.json.decode, data.splitlines())
+
+    def was_kept(self, transform: str, key: str) -> bool:
+        return self.kept.row(transform, key)
 
     def spool(self, name: str) -> Spool | None:
         """The rows of this run; None where there are none."""

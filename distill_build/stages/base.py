@@ -5,11 +5,10 @@ it; a user's own is the class of its kind with the settings of one YAML file. No
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from distill_build.dataset.unit import Verdict
+from distill_build.dataset.unit import Place, Verdict
 from distill_build.engine.manifest import SCHEME
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
@@ -28,14 +27,6 @@ if TYPE_CHECKING:  # a build with nothing to do reads no reply and renders no pr
 
 Weights = Callable[[str, ModelSettings], str | None]
 """A role and its model → the digest of its weights file, None for a model behind an address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a row lies: the tag's path, topic first, and its id."""
-
-    path: Path
-    tag: str
 
 
 class Stage:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from distill_build.calls.call import Call
-from distill_build.dataset.unit import Row, View, restored
+from distill_build.dataset.unit import Place, Row, View, restored
 from distill_build.engine.manifest import Difference, explain
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
-from distill_build.stages.base import ListStage, MapStage, Place
+from distill_build.stages.base import ListStage, MapStage
 from distill_build.stages.session import Session
 from distill_build.stages.training_rows import units_in
 

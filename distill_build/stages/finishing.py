@@ -80,6 +80,7 @@ class Finish:
             stopped=str(halt.reason) if halt.reason else None,
             files=state.files(dataset),
             edited=edited,
+            newly_dropped=self.asking.newly_dropped,
         )
         facts = {"version": state.version, "failures": made.failures, "seconds": round(seconds, 3)}
         self.ledger.write("end", target=self.asking.target, **facts, **state.counts)

@@ -49,12 +49,14 @@ class Cost:
 class Plan:
     """What a build would do, by stage. `exact` says that no number of requests is estimated.
 
-    `dropped` counts by transform the rows that it would drop, of those that are known.
+    `dropped` counts by transform the rows that it would drop, of those that are known, and `newly_dropped` those among
+    them that the last build kept.
     """
 
     stages: dict[str, StagePlan]
     costs: dict[str, Cost]
     dropped: dict[str, int] = field(default_factory=dict)
+    newly_dropped: int = 0
 
     @property
     def calls(self) -> int:
@@ -84,7 +86,7 @@ class Plan:
     def of_cache(self) -> "Plan":
         """This plan for a build that takes what is stored and asks nothing."""
         stages = {name: StagePlan(cached=stage.cached) for name, stage in self.stages.items()}
-        return Plan(stages, {name: Cost(0, 0, 0.0, 0.0) for name in self.costs}, self.dropped)
+        return Plan(stages, {name: Cost(0, 0, 0.0, 0.0) for name in self.costs}, self.dropped, self.newly_dropped)
 
     def row(self) -> JsonObject:
         """The document of `plan --json`."""
@@ -100,6 +102,7 @@ class Plan:
             "usd": cost.usd,
             "seconds": round(cost.seconds, 1),
             "dropped": self.dropped,
+            "newly_dropped": self.newly_dropped,
         }
 
 

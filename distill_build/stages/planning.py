@@ -1,5 +1,7 @@
 """A plan: the stages walked with nobody to ask."""
 
+from dataclasses import replace
+
 from distill_build.builds.nodes import Outcome, Unit
 from distill_build.builds.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
@@ -48,7 +50,8 @@ async def make_plan(
     for name, plan in plans.items():  # the requests behind what was recalled
         plan.cached += tally.stages[name].cached
     dropped = {shape.name: tally.stages[shape.name].dropped for shape in graph if shape.kind == "transform"}
-    return price(session.stages, plans, Figures(session.cache_dir), lambda stage: typical(session, stage), dropped)
+    plan = price(session.stages, plans, Figures(session.cache_dir), lambda stage: typical(session, stage), dropped)
+    return replace(plan, newly_dropped=len(walk.newly_dropped))
 
 
 class PlanRows(UnitRows):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from distill_build.graph import Graph
+from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.declared import declared
 from distill_build.stages.plan import Plan
@@ -34,7 +35,8 @@ class Report:
 
     `expected` are the rows of a full tree, `counts` those of each artefact, `failures` the lines of failures.jsonl,
     `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written
-    here. `run_id` is None and `up_to_date` true where there was nothing to do.
+    here, `newly_dropped`
+    the transforms with their lines for rows that they kept before. `run_id` is None and `up_to_date` true where there was nothing to do.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Report:
     stopped: str | None
     files: tuple[Path, ...]
     edited: tuple[Path, ...]
+    newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
 
     @property
     def stages(self) -> dict[str, StageTally]:

@@ -7,7 +7,7 @@ What is needed is read from the artefacts tag by tag: all are in the order of th
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,9 +16,11 @@ from distill_build.dataset.unit import Row, Sight, View, restored
 from distill_build.errors import ConfigurationError, StorageError
 from distill_build.export import TrainingRow
 from distill_build.graph import END, Graph, Shape
-from distill_build.prompting.expressions import EvaluationError, Expression, compile_expression
 from distill_build.records import BOOKKEEPING, JsonObject
 from distill_build.settings import Settings
+
+if TYPE_CHECKING:  # most exports are columns as they stand, which checkout reads without what evaluates the others
+    from distill_build.prompting.expressions import Expression
 
 COLUMN = re.compile(r"row\.(\w+)")
 """An expression that is a column of the row itself: most are, and 100,000 of them are read without being evaluated."""
@@ -41,6 +43,8 @@ def check_export(shape: Shape, settings: Settings, rows: Collection[str]) -> Non
         key = f"stage.{shape.name}.export.{column}"
         match = COLUMN.fullmatch(source) if source is not None else None
         if source is not None and match is None:
+            from distill_build.prompting.expressions import compile_expression  # ours are columns as they stand
+
             compile_expression(source, key, rows, shape.name)
         elif match is not None and own.schema is not None and match[1] not in {*own.schema["properties"], *BOOKKEEPING}:
             known = ", ".join(own.schema["properties"])
@@ -103,6 +107,8 @@ def _required(line: JsonObject, texts: Mapping[str, Any], column: str) -> str:
 def _joined(
     place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str]
 ) -> Iterator[TrainingRow]:
+    from distill_build.prompting.expressions import compile_expression
+
     names = [each.name for each in graph if each.kind != "transform"]
     expressions = {
         column: compile_expression(source, f"stage.{shape.name}.export.{column}", list(graph.names), shape.name)
@@ -120,7 +126,9 @@ def _joined(
                 yield _evaluated(row, tag, view, expressions, graph)
 
 
-def _evaluated(row: Row, tag: Row, view: View, expressions: Mapping[str, Expression], graph: Graph) -> TrainingRow:
+def _evaluated(row: Row, tag: Row, view: View, expressions: "Mapping[str, Expression]", graph: Graph) -> TrainingRow:
+    from distill_build.prompting.expressions import EvaluationError
+
     named = frozenset[str]().union(*(each.rows for each in expressions.values()))
     others = view.others(row, named, END)
     path = list(row.line["path"])

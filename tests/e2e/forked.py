@@ -23,7 +23,7 @@ IMPORTED = (
     "distill_build.resolution",
     "distill_build.stages.building",
     "distill_build.stages.planning",
-    "distill_build.stages.pipeline",
+    "distill_build.builds.walk",
     "distill_build.models.openai_compatible",
     "distill_build.export.formats",
     "hydra.main",

@@ -108,6 +108,7 @@ def test_what_grew_is_the_cause_of_what_is_new_and_what_is_below_follows(project
         ("tags", "added", 2, "above", []),
         ("questions", "added", 4, "settings", ["questions_per_tag"]),
         ("questions", "added", 6, "above", []),
+        ("dedup", "added", 10, "above", []),
         ("answers", "added", 8, "settings", ["answers_per_question"]),
         ("answers", "added", 20, "above", []),
     ]
@@ -115,6 +116,7 @@ def test_what_grew_is_the_cause_of_what_is_new_and_what_is_below_follows(project
         ("settings", ["breadth"]),
         ("above", []),
         ("settings", ["questions_per_tag"]),
+        ("above", []),
         ("above", []),
         ("settings", ["answers_per_question"]),
         ("above", []),
@@ -133,7 +135,7 @@ def test_of_two_settings_the_one_that_reached_the_request_is_the_cause(project: 
     own_prompt(project, "en/answers.jinja", lambda text: "{# A comment. #}" + text)
     build(project, "teacher.temperature=0.9")
     found = diff(project)
-    assert [cause["setting"] for cause in found["causes"]] == ["en/answers.jinja", "teacher.temperature"]
+    assert [cause["setting"] for cause in found["causes"]] == ["teacher.temperature", "en/answers.jinja"]
     assert groups(found) == [("answers", "changed", 8, "settings", ["teacher.temperature"])]
 
 
@@ -181,7 +183,11 @@ def test_what_a_version_could_not_make_was_missing(project: InProcess, endpoint:
 def test_a_version_that_stopped_early_is_the_cause(project: InProcess) -> None:
     build(project, "--until", "tags")
     found = diff(project)
-    assert groups(found) == [("questions", "removed", 8, "until", []), ("answers", "removed", 8, "above", [])]
+    assert groups(found) == [
+        ("questions", "removed", 8, "until", []),
+        ("dedup", "removed", 8, "above", []),
+        ("answers", "removed", 8, "above", []),
+    ]
     assert [cause["setting"] for cause in found["causes"]] == ["--until"]
 
 
@@ -371,7 +377,7 @@ def test_one_name_is_compared_with_what_the_folder_holds(project: InProcess) -> 
     project.raw("checkout", "latest~1", "-q")
     assert diff(project, "latest")["answers"]["changed"] == diff(project, "outputs/sports")["answers"]["changed"] == 8
     assert "  latest\n  new  " in project.raw("diff", "latest").stdout
-    for name in ("tags", "questions", "answers"):
+    for name in ("tags", "questions", "dedup", "answers"):
         (project.folder() / f"{name}.jsonl").unlink()
     assert diff(project, "latest~1")["answers"]["changed"] == 8, "a clone without rows"
 
@@ -405,7 +411,7 @@ def test_the_first_screen_is_short_and_says_what_why_and_how_to_see_more(project
     assert not any(heavy in done.stderr for heavy in ("hydra", "omegaconf", "diskcache", "aiohttp", "jinja2", "rich"))
     everything = project.raw("diff", "-v").stdout
     assert all(row["id"] in everything for row in project.rows("answers"))
-    assert len(project.raw("diff", "-q").stdout.splitlines()) == 4
+    assert len(project.raw("diff", "-q").stdout.splitlines()) == 5
 
 
 def test_changes_are_coloured_on_a_terminal_and_nothing_obeys_a_models_words(

@@ -1,7 +1,8 @@
 """Answers: the teacher's reply to each question, with its chain of thought."""
 
+from distill_build.dataset.unit import Place
 from distill_build.records import JsonObject
-from distill_build.stages.base import MapStage, Place
+from distill_build.stages.base import MapStage
 
 
 class Builtin(MapStage):

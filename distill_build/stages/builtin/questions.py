@@ -1,8 +1,9 @@
 """Questions: a list below each leaf of the tree, which the student asks."""
 
+from distill_build.dataset.unit import Place
 from distill_build.records import JsonObject, Path, row_id
 from distill_build.replies.labels import ListReading
-from distill_build.stages.base import ListStage, Place
+from distill_build.stages.base import ListStage
 
 
 class Builtin(ListStage):
