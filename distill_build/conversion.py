@@ -23,6 +23,8 @@ Data = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 NOT_OF_A_BUILD = frozenset({"model", "local", "objective"})
 """Top-level keys that other keys refer to, or a sweep goes by, and that no build reads."""
+WORKED_OUT = frozenset({"models", "idle_prompts"})
+"""Fields of `Settings` that are made of others: no configuration has keys of these names."""
 MOST_NAMED = 3
 """Settings that a model file lacks, named one by one."""
 ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -46,7 +48,8 @@ def to_settings(data: Data) -> Settings:
     models = {role: to_model(role, data) for role in roles}
     objective_names(data["objective"])
     check_graph(names, stages)
-    settings = msgspec.structs.replace(plain, stage=stages, models=models)
+    idle = tuple(str(node.get("prompt") or name) for name, node in data["stage"].items() if name not in names)
+    settings = msgspec.structs.replace(plain, stage=stages, models=models, idle_prompts=idle)
     check_settings(settings)
     return settings
 
@@ -101,7 +104,7 @@ def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Ite
     Those of stages and roles are not among them: which there are, a configuration says.
     """
     for field in msgspec.structs.fields(struct):
-        if struct is Settings and field.name == "models":
+        if struct is Settings and field.name in WORKED_OUT:
             continue
         yield f"{prefix}{field.name}"
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):

@@ -35,8 +35,8 @@ from distill_build.stages.session import Session
 from distill_build.stages.tally import Tally
 
 WAITING_SHARE, FEWEST_WAITING = 8, 8
-"""Of a gate's slots one in so many more steps are under way, so that a slot is taken as soon as it is free; some wait for
-a retry outside. No more: who waits at the gate already is past the order of the scheduler."""
+"""Of a gate's slots one in so many more steps are under way, so that a slot is taken as soon as it is free; some wait
+for a retry outside. No more: who waits at the gate already is past the order of the scheduler."""
 WIDEST = 4096
 SHOW_CURSOR = b"\x1b[?25h"
 """The bars hide the cursor; who leaves without ado must bring it back."""

@@ -47,8 +47,8 @@ async def make_plan(
     )
     walk.start()
     await walk.scheduler.run()
-    for name, plan in plans.items():  # the requests behind what was recalled
-        plan.cached += tally.stages[name].cached
+    for name, each in plans.items():  # the requests behind what was recalled
+        each.cached += tally.stages[name].cached
     dropped = {shape.name: tally.stages[shape.name].dropped for shape in graph if shape.kind == "transform"}
     plan = price(session.stages, plans, Figures(session.cache_dir), lambda stage: typical(session, stage), dropped)
     return replace(plan, newly_dropped=len(walk.newly_dropped))

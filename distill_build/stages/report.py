@@ -35,8 +35,8 @@ class Report:
 
     `expected` are the rows of a full tree, `counts` those of each artefact, `failures` the lines of failures.jsonl,
     `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written
-    here, `newly_dropped`
-    the transforms with their lines for rows that they kept before. `run_id` is None and `up_to_date` true where there was nothing to do.
+    here, `newly_dropped` the transforms with their lines for rows that they kept before. `run_id` is None and
+    `up_to_date` true where there was nothing to do.
     """
 
     name: str
