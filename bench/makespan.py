@@ -26,8 +26,8 @@ class Shape:
     @property
     def words(self) -> list[str]:
         return [
-            "topic=bench", "-q", f"depth={self.depth}", f"breadth={self.breadth}", f"questions_per_tag={self.questions}",
-            f"limits.concurrency={self.slots}",
+            "topic=bench", "-q", f"depth={self.depth}", f"breadth={self.breadth}",
+            f"questions_per_tag={self.questions}", f"limits.concurrency={self.slots}",
         ]  # fmt: skip
 
 

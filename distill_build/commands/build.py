@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 from distill_build.console import open_console
-from distill_build.engine.ledger import Ledger, new_run_id
+from distill_build.engine.ledger import new_run_id
 from distill_build.errors import StoppedError, StorageError, UsageError, unusable
 from distill_build.export.formats import check_formats
 from distill_build.graph import Shape
@@ -70,11 +70,9 @@ def _bring_up_to_date(session: Session, options: Options, console: Watcher) -> R
         if state is not None:
             settle(session, state, console.note)
             return _nothing_to_do(session, options, state)
-        from distill_build.stages.building import (
-            build,  # a build with nothing to do needs no models, no store
-        )
+        from distill_build.stages.building import build_alone  # nothing to do needs no models, no store
 
-        return build(session, options, console, Ledger(dataset.runs, run_id))
+        return build_alone(session, options, console, run_id)
 
 
 def _nothing_to_do(session: Session, options: Options, state: State) -> Report:

@@ -11,7 +11,7 @@ from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.sweeps.jobs import Sweep, in_row
 from distill_build.sweeps.outcome import folder_error
-from distill_build.sweeps.planning import Planning, SweepPlan
+from distill_build.sweeps.planning import SweepPlan, Union
 from distill_build.sweeps.prepared import PreparedJob, of_job, prepare
 from distill_build.sweeps.variants import Variant
 
@@ -49,17 +49,17 @@ async def plan_of(jobs: Sequence[PreparedJob], options: Options, note: Callable[
     from distill_build.stages.planning import existing_store
 
     store = existing_store(jobs[0].session)
-    planning = Planning(store, options, note)
+    union = Union()
     try:
         for prepared in jobs:
             try:
-                await planning.add(prepared)
+                await union.add_job(prepared, store, options, note)
             except (DistillError, OSError) as error:
                 raise of_job(prepared.job, len(jobs))(folder_error(prepared, error)) from error
     finally:
         if store is not None:
             store.close()
-    return planning.together()
+    return union.plan()
 
 
 def document(sweep: Sweep, plan: SweepPlan) -> JsonObject:

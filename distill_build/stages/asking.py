@@ -30,7 +30,6 @@ from distill_build.stages.basis import Basis
 from distill_build.stages.chain import Chain
 from distill_build.stages.dataset import FAILURES
 from distill_build.stages.locked import not_stored
-from distill_build.stages.plan import Plan
 from distill_build.stages.session import Session
 from distill_build.stages.tally import Tally
 
@@ -52,14 +51,10 @@ class Asking:
         store: Responses,
         ledger: Ledger,
         basis: Basis,
-        shared: Shared | None = None,
+        shared: Shared,
         name: str = "",
-        note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`shared` is what builds side by side have in common, in which the models of this one go by its `name`.
-
-        `note` tells the person, where there is no `shared` to do so.
-        """
+        """`shared` is what builds side by side have in common, in which the models of this one go by its `name`."""
         self.session = session
         self.options = options
         self.store = store
@@ -67,8 +62,7 @@ class Asking:
         self.basis = basis
         self.tally = Tally.of(session.stages.graph.names)
         self.name = name
-        roles, budget = roles_of(session.settings, session.stages.roles, name), session.settings.budget
-        self.shared = shared or Shared(roles, budget, ledger.folder, note=note)
+        self.shared = shared
         self.halt = self.shared.halt()
         self.newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
         self.caller = self._caller()
@@ -93,10 +87,6 @@ class Asking:
         """What the events of this run say that it makes. A check makes nothing that another run has left undone."""
         return "" if self.basis.locked is not None else self.session.build_digest(self.options.until, "")
 
-    def in_flight(self) -> int:
-        """HTTP requests under way."""
-        return self.shared.models.in_flight
-
     async def walk(self, sink: Sink) -> Node:
         """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
         self.shared.refuse_if_ended()
@@ -109,17 +99,6 @@ class Asking:
     def _stop(self) -> None:
         self.halt.end()
         self.shared.build_stopped()
-
-    async def close(self) -> None:
-        """Ends connections and engines."""
-        await self.shared.models.close()
-
-    def check_models(self, plan: Plan) -> None:
-        """Raises ConfigurationError for a missing key or engine before anything is sent to anyone."""
-        for stage in self.session.stages.asking:
-            if plan.stages[stage.name].calls:
-                for role in stage.recipes:
-                    self.shared.models.check(role_name(self.name, role))
 
     def _caller(self) -> Caller:
         session, shared, halt = self.session, self.shared, self.halt

@@ -1,57 +1,98 @@
-"""A build: plan, ask, and hand the walked tree on to its end.
+"""Builds of datasets, one or many: planned first, then walked side by side on one store, one budget, the same gates.
 
-What must hold: a response is stored before anything else is done with it; the dataset's files change together and
-last; the bytes depend on the responses alone.
+    Builds.run
+      ├── every build is planned; what cannot be used is told before anything is sent
+      └── each walks its tree with a scheduler of its own, and writes its files when it has come to its end
+
+A build by itself is the case of one. What must hold: a response is stored before anything else is done with it; a
+dataset's files change together and last; the bytes depend on the responses alone.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
-from distill_build.builds.nodes import Node
+from distill_build.calls.caller import CallStates
+from distill_build.calls.shared import Shared
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.lock import in_use
-from distill_build.engine.reading import ReadOnlyStore, writable
+from distill_build.engine.reading import Responses, writable
 from distill_build.engine.store import Store, open_store
+from distill_build.errors import DistillError, InterruptedBuildError
+from distill_build.graph import in_order
+from distill_build.models.factory import check
 from distill_build.options import Options
-from distill_build.stages.asking import Asking, interruptible
+from distill_build.settings import Budget
+from distill_build.stages.asking import Asking, interruptible, roles_of
 from distill_build.stages.assembly import UnitRows
-from distill_build.stages.basis import basis_of
+from distill_build.stages.basis import Basis, basis_of
 from distill_build.stages.figures import Figures
 from distill_build.stages.finishing import Finish
-from distill_build.stages.outlook import NoNeeds
+from distill_build.stages.outlook import Needs, NoNeeds
 from distill_build.stages.plan import Plan
 from distill_build.stages.planning import PlanRows, make_plan
 from distill_build.stages.remarks import remarks
 from distill_build.stages.replacement import new_files
 from distill_build.stages.report import Report, Watcher, expected_items
 from distill_build.stages.session import Session
+from distill_build.stages.tally import Tally
 from distill_build.stages.versioning import register
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
-    """A tree that was walked, with where its rows lie."""
+class Build:
+    """One dataset to bring up to date. `name` tells its models from others'; `words` begin what is said of it."""
 
-    root: Node
-    asking: Asking
-    rows: UnitRows
+    session: Session
+    name: str = ""
+    words: str = ""
+
+    def said(self, text: str) -> str:
+        """A sentence about this build."""
+        return f"{self.words}: {text}" if self.words else text
 
 
-def build(session: Session, options: Options, console: Watcher, ledger: Ledger) -> Report:
-    """Brings the dataset up to date. The caller holds the dataset's lock.
+@dataclass(frozen=True, slots=True)
+class PlannedBuild:
+    """`may_ask` says whether anything may be sent for it; `basis` is None where the lock was not held since."""
 
-    Raises DistillError or OSError with the old files left as they were; a cap that was reached is in the report.
-    """
-    started = time.monotonic()
-    with closing(ledger), new_files(session.dataset, ledger.run_id) as new:
-        with prepared_cache(session, console):
-            report = _build(session, options, console, ledger, new, started)
-        return replace(report, seconds=time.monotonic() - started)
+    build: Build
+    plan: Plan
+    may_ask: bool
+    basis: Basis | None
+
+
+class Occasion(Protocol):
+    """Why builds are made: by itself, or as jobs of a sweep. It hears what becomes of them."""
+
+    ending: str
+    """What becomes of what is there where all is interrupted, and what brings the rest."""
+    states: CallStates
+    tally: Tally
+    """All builds together, for the progress."""
+    log_dir: Path
+    holds_locks: bool
+    """Whether the builds' locks are held from before they are planned."""
+
+    def needs(self, build: Build) -> Needs:
+        """Who is told what the build's plan is made of."""
+
+    def planned(self, builds: Sequence[PlannedBuild]) -> None:
+        """All that could be planned, before the first request; raises what is wrong with a model."""
+
+    def turn(self, build: Build, shared: Shared) -> AbstractAsyncContextManager[None]:
+        """Holds the build's lock."""
+
+    def begins(self, tally: Tally) -> None:
+        """One more build is at work."""
+
+    def ended(self, build: Build, result: Report | DistillError | OSError) -> None:
+        """What became of a build; where none but this matters, an error is raised again."""
 
 
 @contextmanager
@@ -63,50 +104,173 @@ def prepared_cache(session: Session, console: Watcher) -> Iterator[None]:
         yield
 
 
-def _build(session: Session, options: Options, console: Watcher, ledger: Ledger, new: Path, started: float) -> Report:
-    """The build itself, on a cache that nobody cleans meanwhile."""
-    store = open_store(session.cache_dir)
-    try:
-        register(session)
-        walked = asyncio.run(_walk(session, options, store, console, ledger, new))
-        finish = Finish(session, options, ledger, walked.asking, walked.rows, new)
-        return finish.report(walked.root, time.monotonic() - started)
-    finally:
-        store.close()
+def run_builds(builds: Sequence[Build], options: Options, console: Watcher, run_id: str, occasion: Occasion) -> None:
+    """Brings datasets up to date that share a cache; `occasion` hears what comes of each, as it comes.
+
+    Raises ConfigurationError before anything is sent, InterruptedBuildError when what was in flight has come.
+    """
+    session = builds[0].session
+    with prepared_cache(session, console):
+        store = open_store(session.cache_dir)
+        try:
+            asyncio.run(Builds(store, options, console, run_id, occasion).run(builds))
+        finally:
+            store.close()
 
 
-async def _walk(
-    session: Session, options: Options, store: Store | ReadOnlyStore, console: Watcher, ledger: Ledger, new: Path
-) -> Walked:
-    basis = basis_of(session, options)
-    plan = await make_plan(session, store, basis, options.until)
-    for remark in remarks(session, options, basis, plan):
-        console.note(remark)
-    if basis.locked is not None:
-        basis.locked.refuse_requests(plan, session)
-    elif plan.calls:
-        console.plan(plan, session.settings)
-    asking = Asking(session, options, store, ledger, basis, note=console.note)
-    ledger.write("plan", target=asking.target, **plan.row())
-    rows = UnitRows(session.stages.graph, basis.kept, new)
-    return Walked(await _ask(asking, plan, rows, console), asking, rows)
+class Builds:
+    """See `run_builds`."""
+
+    def __init__(self, store: Responses, options: Options, console: Watcher, run_id: str, occasion: Occasion) -> None:
+        self._store = store
+        self._options = options
+        self._console = console
+        self._run_id = run_id
+        self._occasion = occasion
+        self._finishing = asyncio.Lock()
+
+    async def run(self, builds: Sequence[Build]) -> None:
+        planned: list[PlannedBuild] = []
+        for build in builds:
+            try:
+                planned.append(await self._plan(build))
+            except (DistillError, OSError) as error:
+                self._occasion.ended(build, error)
+        self._occasion.planned(planned)
+        shared = self._shared(planned)
+        try:
+            await self._run_all(planned, shared)
+        finally:
+            await shared.models.close()
+
+    async def _plan(self, build: Build) -> PlannedBuild:
+        session, options, store = build.session, self._options, self._store
+        basis = basis_of(session, options)
+        plan = await make_plan(session, store, basis, options.until, self._occasion.needs(build))
+        for remark in remarks(session, options, basis, plan):
+            self._console.note(build.said(remark))
+        if basis.locked is not None:
+            basis.locked.refuse_requests(plan, session)
+        forbidden = basis.locked is not None or options.offline or options.frozen
+        may_ask = not forbidden and isinstance(store, Store)
+        return PlannedBuild(build, plan, may_ask, basis if self._occasion.holds_locks else None)
+
+    def _shared(self, planned: Sequence[PlannedBuild]) -> Shared:
+        sessions = {each.build.name: each.build.session for each in planned}
+        roles = {
+            role: model
+            for name, session in sessions.items()
+            for role, model in roles_of(session.settings, session.stages.roles, name).items()
+        }
+        budget = next((session.settings.budget for session in sessions.values()), Budget())
+        states, note = self._occasion.states, self._console.note
+        return Shared(roles, budget, self._occasion.log_dir, builds=len(planned), states=states, note=note)
+
+    async def _run_all(self, planned: Sequence[PlannedBuild], shared: Shared) -> None:
+        expected = [expected_items(each.build.session.settings) for each in planned]
+        all_expected = {name: sum(each.get(name, 0) for each in expected) for name in in_order(expected)}
+        progress = self._console.progress(self._occasion.tally, all_expected, lambda: shared.models.in_flight)
+        shows_progress = any(each.plan.calls and each.may_ask for each in planned)
+        with (
+            interruptible(shared, self._console.note, self._occasion.ending),
+            progress if shows_progress else nullcontext(),
+        ):
+            done = await asyncio.gather(*(self._build(each, shared) for each in planned), return_exceptions=True)
+        raised = [error for error in done if error is not None]
+        for error in sorted(raised, key=lambda each: isinstance(each, InterruptedBuildError)):
+            raise error  # a bug first: it has interrupted the others
+
+    async def _build(self, planned: PlannedBuild, shared: Shared) -> None:
+        build = planned.build
+        try:
+            async with self._occasion.turn(build, shared):
+                self._occasion.ended(build, await self._made(planned, shared))
+        except InterruptedBuildError:
+            raise
+        except (DistillError, OSError) as error:
+            self._occasion.ended(build, error)
+        except BaseException:
+            shared.end(InterruptedBuildError("the builds ended with the error of one of them"))
+            raise
+
+    async def _made(self, planned: PlannedBuild, shared: Shared) -> Report:
+        session, options, started = planned.build.session, self._options, time.monotonic()
+        ledger = Ledger(session.dataset.runs, self._run_id)
+        with closing(ledger), new_files(session.dataset, self._run_id) as new:
+            register(session)
+            basis = planned.basis or basis_of(session, options)
+            asking = Asking(session, options, self._store, ledger, basis, shared, planned.build.name)
+            ledger.write("plan", target=asking.target, **planned.plan.row())
+            self._occasion.begins(asking.tally)
+            rows = UnitRows(session.stages.graph, basis.kept, new)
+            try:
+                if session.rebuild and planned.may_ask:
+                    await _renew(asking, self._console)
+                root = await asking.walk(rows)
+            finally:
+                learn(asking)
+            finish = Finish(session, options, ledger, asking, rows, new)
+            async with self._finishing:  # in a thread: what comes for other builds is stored meanwhile
+                return await asyncio.to_thread(finish.report, root, time.monotonic() - started)
 
 
-async def _ask(asking: Asking, plan: Plan, rows: UnitRows, console: Watcher) -> Node:
-    settings = asking.session.settings
-    try:
-        if asking.absent is None:
-            asking.check_models(plan)
-        with interruptible(asking.shared, console.note, "the dataset is as it was; build again to go on"):
-            if not plan.calls or asking.absent is not None:
-                return await asking.walk(rows)
-            with console.progress(asking.tally, expected_items(settings), asking.in_flight):
-                if asking.session.rebuild:
-                    await _renew(asking, console)
-                return await asking.walk(rows)
-    finally:
-        await asking.close()
-        learn(asking)
+class Alone:
+    """The occasion of one build by itself. The caller holds its lock."""
+
+    ending = "the dataset is as it was; build again to go on"
+    holds_locks = True
+
+    def __init__(self, console: Watcher, log_dir: Path) -> None:
+        self.states = CallStates()
+        self.tally = Tally.of(())
+        self.log_dir = log_dir
+        self.report: Report | None = None
+        self._console = console
+
+    def needs(self, build: Build) -> Needs:  # noqa: ARG002 - the protocol's
+        return NoNeeds()
+
+    def planned(self, builds: Sequence[PlannedBuild]) -> None:
+        for each in builds:
+            if each.basis is not None and each.basis.locked is None and each.plan.calls:
+                self._console.plan(each.plan, each.build.session.settings)
+        check_models(builds, lambda _, error: error)
+
+    @asynccontextmanager
+    async def turn(self, build: Build, shared: Shared) -> AsyncIterator[None]:  # noqa: ARG002 - as above
+        yield
+
+    def begins(self, tally: Tally) -> None:
+        self.tally.stages = tally.stages
+
+    def ended(self, build: Build, result: Report | DistillError | OSError) -> None:  # noqa: ARG002 - as above
+        if not isinstance(result, Report):
+            raise result
+        self.report = result
+
+
+def build_alone(session: Session, options: Options, console: Watcher, run_id: str) -> Report:
+    """Brings one dataset up to date. The caller holds the dataset's lock.
+
+    Raises DistillError or OSError with the old files left as they were; a cap that was reached is in the report.
+    """
+    started, occasion = time.monotonic(), Alone(console, session.dataset.runs / run_id)
+    run_builds([Build(session)], options, console, run_id, occasion)
+    assert occasion.report is not None, "a build ends with a report or an error"  # noqa: S101
+    return replace(occasion.report, seconds=time.monotonic() - started)
+
+
+def check_models(planned: Sequence[PlannedBuild], told: Callable[[Build, DistillError], DistillError]) -> None:
+    """Raises ConfigurationError, as `told` of a build, for a missing key or engine before anything is sent."""
+    for each in planned:
+        if each.may_ask:
+            stages = each.build.session.stages.asking
+            asked = [role for stage in stages if each.plan.stages[stage.name].calls for role in stage.recipes]
+            for role in dict.fromkeys(asked):
+                try:
+                    check(each.build.session.settings.models[role])
+                except DistillError as error:
+                    raise told(each.build, error) from error
 
 
 def learn(asking: Asking) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from distill_build.builds.nodes import Node
+from distill_build.calls.shared import Shared
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
 from distill_build.errors import StorageError, unusable
 from distill_build.options import Options
-from distill_build.stages.asking import Asking
+from distill_build.stages.asking import Asking, roles_of
 from distill_build.stages.assembly import UnitRows
-from distill_build.stages.basis import basis_of
+from distill_build.stages.basis import Basis, basis_of
 from distill_build.stages.finishing import Finish
 from distill_build.stages.locked import locked_of, not_stored
 from distill_build.stages.plan import Plan
@@ -50,15 +51,19 @@ def rehearse(session: Session, options: Options, plan: Plan) -> bool:
 
 def _make(session: Session, options: Options, store: Responses, ledger: Ledger) -> None:
     basis = basis_of(session, options)
-    asking = Asking(session, options, store, ledger, basis)
     folder = ledger.folder / NEW
     rows = UnitRows(session.stages.graph, basis.kept, folder)
-    root = asyncio.run(_walk(asking, rows))
+    asking, root = asyncio.run(_walk(session, options, store, ledger, basis, rows))
     Finish(session, options, ledger, asking, rows, folder).make(root)
 
 
-async def _walk(asking: Asking, rows: UnitRows) -> Node:
+async def _walk(
+    session: Session, options: Options, store: Responses, ledger: Ledger, basis: Basis, rows: UnitRows
+) -> tuple[Asking, Node]:
+    settings = session.settings
+    shared = Shared(roles_of(settings, session.stages.roles, ""), settings.budget, None)
     try:
-        return await asking.walk(rows)
+        asking = Asking(session, options, store, ledger, basis, shared)
+        return asking, await asking.walk(rows)
     finally:
-        await asking.close()
+        await shared.models.close()

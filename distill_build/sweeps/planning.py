@@ -8,7 +8,6 @@ from distill_build.engine.manifest import digest
 from distill_build.engine.reading import Responses
 from distill_build.graph import Graph, in_order
 from distill_build.options import Options
-from distill_build.settings import graph_of
 from distill_build.stages.basis import basis_of
 from distill_build.stages.figures import Figures
 from distill_build.stages.outlook import Corner
@@ -89,33 +88,42 @@ class SweepPlan:
 
 
 @dataclass(slots=True)
-class Planning:
-    """Plans job after job, and in the end all together; `note` takes what is to be said of one."""
+class Union:
+    """Adds up the plans of jobs, and in the end says what all together ask for."""
 
-    store: Responses | None
-    options: Options
-    note: Callable[[str], None]
     plans: list[Plan] = field(default_factory=list)
     _needs: list[JobNeeds] = field(default_factory=list)
     _found: dict[str, set[bytes]] = field(default_factory=dict)
 
-    async def add(self, prepared: PreparedJob) -> Plan:
-        """The plan of one more job by itself. Raises DifferenceError for a lock that cannot be gone by."""
-        session, graph = prepared.session, graph_of(prepared.session.settings)
-        needs = JobNeeds(session, graph, self._found)
+    def needs_of(self, session: Session) -> JobNeeds:
+        """Who is told what the plan of one more job is made of."""
+        return JobNeeds(session, session.stages.graph, self._found)
+
+    def add(self, plan: Plan, needs: JobNeeds, *, taken_over: bool) -> None:
+        """One more job; `taken_over` says that all its rows are as they lie there."""
+        needs.add_sources(all_of_them=taken_over)
+        self.plans.append(plan)
+        self._needs.append(needs)
+
+    async def add_job(
+        self, prepared: PreparedJob, store: Responses | None, options: Options, note: Callable[[str], None]
+    ) -> None:
+        """Plans one more job by itself; `note` takes what is to be said of it.
+
+        Raises DifferenceError for a lock that cannot be gone by.
+        """
+        session = prepared.session
+        needs = self.needs_of(session)
         if (state := prepared.state) is not None:
             plan = plan_of_state(session.stages, state, Figures(session.cache_dir))
         else:
-            basis = basis_of(session, self.options)
-            plan = await make_plan(session, self.store, basis, self.options.until, needs)
-            for remark in remarks(session, self.options, basis, plan):
-                self.note(f"{prepared.job.words}: {remark}")
-        needs.add_sources(all_of_them=state is not None)
-        self.plans.append(plan)
-        self._needs.append(needs)
-        return plan
+            basis = basis_of(session, options)
+            plan = await make_plan(session, store, basis, options.until, needs)
+            for remark in remarks(session, options, basis, plan):
+                note(f"{prepared.job.words}: {remark}")
+        self.add(plan, needs, taken_over=prepared.state is not None)
 
-    def together(self) -> SweepPlan:
+    def plan(self) -> SweepPlan:
         """All that were added."""
         stages = in_order(plan.stages for plan in self.plans)
         known, unknown = known_sharing(self._needs, stages), unknown_sharing(self._needs, stages)

@@ -1,7 +1,7 @@
 """Any graph of stages under any changes: what is sent is just what must be sent, and the same bytes come again.
 
-The program is held against a model of a graph that is written here, and knows nothing of keys, phases or files: it works
-out the rows stage by stage, and with them every request. Replies are a function of the request's text alone.
+The program is held against a model of a graph that is written here, and knows nothing of keys, phases or files: it
+works out the rows stage by stage, and with them every request. Replies are a function of the request's text alone.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ def reply(_: int, body: Body) -> Fault:
 
 @dataclass(frozen=True)
 class OwnStage:
-    """A stage of the user's own. `named` is a stage whose rows a map's prompt names, `least` a transform's threshold."""
+    """A stage of the user's own. `named` is a stage whose rows a map's prompt names, `least` a threshold."""
 
     name: str
     kind: str
@@ -296,7 +296,7 @@ def own_stages(draw: st.DrawFn) -> tuple[OwnStage, ...]:
             while ancestors[-1] and above[ancestors[-1]]:
                 ancestors.append(above[ancestors[-1]])
             by = draw(st.sampled_from(ancestors))
-            if not by or by == TAGS and after != QUESTIONS:
+            if not by or (by == TAGS and after != QUESTIONS):
                 continue
             found.append(OwnStage(name, kind, after, by))
             rows.append(name)
