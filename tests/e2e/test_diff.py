@@ -133,7 +133,7 @@ def test_of_two_settings_the_one_that_reached_the_request_is_the_cause(project: 
     own_prompt(project, "en/answers.jinja", lambda text: "{# A comment. #}" + text)
     build(project, "teacher.temperature=0.9")
     found = diff(project)
-    assert [cause["setting"] for cause in found["causes"]] == ["en/answers.jinja", "teacher.temperature"]
+    assert [cause["setting"] for cause in found["causes"]] == ["teacher.temperature", "en/answers.jinja"]
     assert groups(found) == [("answers", "changed", 8, "settings", ["teacher.temperature"])]
 
 
