@@ -115,6 +115,9 @@ def rows_in(content: Content, file: str, kind: type[Row], skipped: Collection[st
             try:
                 yield from decoder.decode_lines(content.get(file, chunk))
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise StorageError(
-                    f"a line of {file} cannot be read ({error}): `distill-build verify` says where"
-                ) from error
+                raise unreadable(file, error) from error
+
+
+def unreadable(file: str, error: Exception) -> StorageError:
+    """What to raise for a line that is no row."""
+    return StorageError(f"a line of {file} cannot be read ({error}): `distill-build verify` says where")

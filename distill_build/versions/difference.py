@@ -6,7 +6,7 @@ and of texts only hashes are kept.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,7 +15,7 @@ from distill_build.artefact_rows import TagRow
 from distill_build.graph import Graph, Shape
 from distill_build.records import row_id
 from distill_build.versions.content import rows_in, shared_chunks
-from distill_build.versions.difference_rows import Item, Mark, VersionRows
+from distill_build.versions.difference_rows import ABSENT, Item, Mark, VersionRows
 from distill_build.versions.tag_matching import TOPIC, Matcher, Matching, TagTree, tree_of
 
 
@@ -54,13 +54,14 @@ class Moves:
         self.moved = {before: after for before, after in pairs.items() if before != after}
         self._needed = {name for shape in old for name in (shape.after, shape.by)}
 
-    def keyed(self, shape: Shape, marks: Iterable[Mark]) -> Iterator[tuple[str, Mark]]:
+    def keyed(self, shape: Shape, marks: Iterable[Mark]) -> dict[str, Mark]:
         """The rows of a stage by those ids. All stages above come before."""
-        for mark in marks:
-            key = self.key(shape, mark.item, mark.text)
-            if key != mark.item.id and shape.name in self._needed:
-                self.moved[mark.item.id] = key
-            yield key, mark
+        if not self.moved:
+            return {mark.item.id: mark for mark in marks}
+        rows = {self.key(shape, mark.item, mark.text): mark for mark in marks}
+        if shape.name in self._needed:
+            self.moved |= {mark.item.id: key for key, mark in rows.items() if key != mark.item.id}
+        return rows
 
     def key(self, shape: Shape, item: Item, text: str = "") -> str:
         """The id of one row; `text` is that of a list."""
@@ -111,7 +112,7 @@ def compare(old: VersionRows, new: VersionRows) -> Difference:
             found[name] = _tags(matcher)
         elif name != old.graph.tree.name:
             before, after = lists[name] if name in lists else _marks(old, new, name)
-            keyed = dict(moves.keyed(old.graph[name], before)) if name in old.graph else {}
+            keyed = moves.keyed(old.graph[name], before) if name in old.graph else {}
             found[name] = _stage(keyed, after, new.content.lines(f"{name}.jsonl") if name in new.graph else 0)
     return Difference(matcher.old, matcher.new, matcher.matching, moves, new.graph.tree.name, found)
 
@@ -184,5 +185,5 @@ def _stage(before: dict[str, Mark], after: Iterable[Mark], total: int) -> StageD
 
 def _differing(old: Mark, new: Mark) -> tuple[str, ...]:
     """The columns that differ, or that one of two rows lacks."""
-    before, after = (dict(zip(mark.columns, mark.hashes, strict=True)) for mark in (old, new))
-    return tuple(name for name in before | after if before.get(name) != after.get(name))
+    before, after = old.by_column, new.by_column
+    return tuple(name for name in before | after if before.get(name, ABSENT) != after.get(name, ABSENT))

@@ -327,6 +327,6 @@ def test_rows_that_lack_what_their_kind_has_are_said(tmp_path: Path) -> None:
     old, new = more(tmp_path / "old"), more(tmp_path / "new")
     for stage in ("translate", "good", "votes"):
         (tmp_path / "new" / f"{stage}.jsonl").write_text('{"name": "x"}\n')
-        with pytest.raises(StorageError, match=f"{stage}.jsonl lacks an id"):
+        with pytest.raises(StorageError, match=f"a line of {stage}.jsonl cannot be read"):
             compare(old, VersionRows(FolderContent(tmp_path / "new"), new.graph))
         (tmp_path / "new" / f"{stage}.jsonl").unlink()
