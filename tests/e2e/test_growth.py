@@ -249,15 +249,32 @@ def test_duplicates_among_the_children_of_one_parent_are_removed_and_made_good(
     assert server.kinds["tags"] == 2
 
 
-def test_duplicates_across_parents_are_kept_and_reported_and_their_answers_asked_once(
+def test_duplicates_across_parents_are_kept_where_no_stage_drops_them_and_their_answers_are_asked_once(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    server.plan = lists_of(["Tennis", "Squash"], ["How high is the net?", "Why is it so high?"])
+    stages = "stages=[tags,questions,answers]"
+    assert project.run(*words(depth="1"), stages).status == 0
+    answers = project.rows("answers")
+    assert (len(answers), len({row["id"] for row in answers}), len({row["call"] for row in answers})) == (4, 4, 2)
+    assert server.kinds == {"tags": 1, "questions": 2, "answers": 2}
+    server.reset()
+    assert project.run(*words(depth="1", answers_per_question="2"), stages).status == 0
+    assert server.kinds == {"answers": 2}
+
+
+def test_of_duplicates_across_parents_the_first_in_rank_stays_and_the_others_are_told(
     project: InProcess, server: ScriptedServer
 ) -> None:
     server.plan = lists_of(["Tennis", "Squash"], ["How high is the net?", "Why is it so high?"])
     finished = project.run(*words(depth="1"))
     assert finished.status == 0
-    assert "2 questions stand under more than one parent" in finished.stderr
-    answers = project.rows("answers")
-    assert (len(answers), len({row["id"] for row in answers}), len({row["call"] for row in answers})) == (4, 4, 2)
+    assert "dedup dropped 2 of 4 questions" in finished.stderr
+    questions, verdicts = project.rows("questions"), project.rows("dedup")
+    assert [row["id"] for row in verdicts] == [row["id"] for row in questions]
+    assert [row["kept"] for row in verdicts] == [True, True, False, False]
+    assert [row["why"] for row in verdicts[2:]] == [[f"the same question as {row['id']}"] for row in questions[:2]]
+    assert [row["question_id"] for row in project.rows("answers")] == [row["id"] for row in questions[:2]]
     assert server.kinds == {"tags": 1, "questions": 2, "answers": 2}
     server.reset()
     assert project.run(*words(depth="1", answers_per_question="2")).status == 0

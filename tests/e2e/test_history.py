@@ -44,7 +44,7 @@ def test_each_version_says_what_changed_what_it_holds_and_what_it_cost(
         [{"name": "teacher.temperature", "old": None, "new": 0.9}],
         [],
     ]
-    assert newest["counts"] == {"tags": 6, "questions": 3, "answers": 3}
+    assert newest["counts"] == {"tags": 6, "questions": 3, "dedup": 3, "answers": 3}
     assert first["spent"]["calls"] + middle["spent"]["calls"] + newest["spent"]["calls"] == sent == server.count
     tokens = first["spent"]["prompt_tokens"] + 2 * first["spent"]["completion_tokens"]
     assert first["spent"]["usd"] == pytest.approx(tokens / 1e6)
