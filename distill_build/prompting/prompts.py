@@ -39,10 +39,6 @@ class TemplateVariables:
     rows: frozenset[str] = frozenset()
 
 
-OF_LIST = frozenset({"topic", "path", "existing", "count", "structured", "examples"})
-"""What the template of a list is rendered with; a list may add the name that it has for its place."""
-OF_ROW = frozenset({"topic", "path", "row", "rows", "system_prompt", "examples", "structured", "schema"})
-"""What the template of a map is rendered with: `row` is the row above, `rows` the others by their stages."""
 REASK = "reask"
 """The template that shows a model what was wrong with its reply. It needs no stage."""
 OF_REASK = TemplateVariables(frozenset({"error", "structured"}))

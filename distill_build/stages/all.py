@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
-from distill_build.prompting.prompts import Prompts, TemplateVariables
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading
 from distill_build.replies.schemas import ObjectSchema
@@ -24,7 +23,9 @@ from distill_build.stages.base import (
     read_result,
     template_of,
 )
-from distill_build.stages.training_rows import check_export
+
+if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
+    from distill_build.prompting.prompts import Prompts
 
 KINDS: Mapping[str, type[Stage]] = {
     "list": ListStage,
@@ -37,7 +38,9 @@ KINDS: Mapping[str, type[Stage]] = {
 class Stages:
     """The stages of one build. Raises ConfigurationError for prompts, expressions or weights that cannot be used."""
 
-    def __init__(self, settings: Settings, prompts: Prompts, weights: Weights) -> None:
+    def __init__(self, settings: Settings, prompts: "Prompts", weights: Weights) -> None:
+        from distill_build.stages.training_rows import check_export
+
         self.settings = settings
         self.graph = graph_of(settings)
         self._stages: dict[str, Stage] = {}
@@ -101,11 +104,13 @@ def reader_of(shape: Shape, identity: JsonObject) -> Callable[[Any], Any]:
     return lambda raw: read_result(raw, schema)
 
 
-def prompts_of(settings: Settings) -> Prompts:
+def prompts_of(settings: Settings) -> "Prompts":
     """The templates that `settings` name. The folder that is the default need not be there, any other must.
 
     Raises ConfigurationError for templates that cannot be used.
     """
+    from distill_build.prompting.prompts import Prompts, TemplateVariables
+
     folder = settings.prompts.dir
     if folder != PromptSettings().dir and not Path(folder).is_dir():
         raise ConfigurationError(
@@ -122,7 +127,7 @@ def prompts_of(settings: Settings) -> Prompts:
     return Prompts(settings.language, Path(folder), used, settings.idle_prompts)
 
 
-def _made(shape: Shape, settings: Settings, before: list[str], prompts: Prompts, weights: Weights) -> Stage:
+def _made(shape: Shape, settings: Settings, before: list[str], prompts: "Prompts", weights: Weights) -> Stage:
     own = settings.stage[shape.name]
     kind = class_of(own.kind, own.builtin)
     if issubclass(kind, Asking):

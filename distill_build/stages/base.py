@@ -12,7 +12,6 @@ from distill_build.dataset.unit import Place, Verdict
 from distill_build.engine.manifest import SCHEME
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
-from distill_build.prompting.prompts import OF_LIST, OF_ROW, Prompts
 from distill_build.records import JsonObject, Path, row_id
 from distill_build.replies.labels import ListReading
 from distill_build.replies.schemas import ObjectSchema
@@ -20,11 +19,16 @@ from distill_build.settings import Settings, StageSettings
 from distill_build.stages.declared import counted_by
 from distill_build.stages.recipe import Recipe
 
-if TYPE_CHECKING:  # a build with nothing to do reads no reply and renders no prompt
+if TYPE_CHECKING:  # a build with nothing to do reads no reply, and who follows a row to its request renders no prompt
     from distill_build.calls.call import Call
     from distill_build.prompting.expressions import Expression
+    from distill_build.prompting.prompts import Prompts
     from distill_build.replies.parse import Rejection
 
+OF_LIST = frozenset({"topic", "path", "existing", "count", "structured", "examples"})
+"""What the template of a list is rendered with; a list may add the name that it has for its place."""
+OF_ROW = frozenset({"topic", "path", "row", "rows", "system_prompt", "examples", "structured", "schema"})
+"""What the template of a map is rendered with: `row` is the row above, `rows` the others by their stages."""
 Weights = Callable[[str, ModelSettings], str | None]
 """A role and its model → the digest of its weights file, None for a model behind an address."""
 
@@ -75,7 +79,7 @@ class Asking(Stage):
     """What its template is rendered with."""
 
     def __init__(
-        self, shape: Shape, settings: StageSettings, build: Settings, prompts: Prompts, weights: Weights
+        self, shape: Shape, settings: StageSettings, build: Settings, prompts: "Prompts", weights: Weights
     ) -> None:
         super().__init__(shape, settings, build)
         self.prompts = prompts

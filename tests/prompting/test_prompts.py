@@ -6,8 +6,9 @@ import pytest
 from distill_build.stages.templates import TEMPLATES
 
 from distill_build.errors import ConfigurationError
-from distill_build.prompting.prompts import OF_REASK, OF_ROW, TemplateVariables, packed_folder
+from distill_build.prompting.prompts import OF_REASK, TemplateVariables, packed_folder
 from distill_build.prompting.prompts import Prompts as AnyPrompts
+from distill_build.stages.base import OF_ROW
 
 SAMPLE = {
     "topic": "Sports",
