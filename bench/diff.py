@@ -14,11 +14,11 @@ import msgspec
 from harness import COMMAND, WORK, fresh, interleaved, repeats, run, tell
 from texts import text
 
+from distill_build.builds.assembly import encode_rows, sources_row
+from distill_build.dataset.layout import FAILURES, SOURCES, version_of
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.manifest import canonical
 from distill_build.records import Usage
-from distill_build.stages.assembly import encode_rows, sources_row
-from distill_build.stages.dataset import FAILURES, SOURCES, version_of
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot

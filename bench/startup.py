@@ -5,7 +5,7 @@ import sys
 
 from harness import COMMAND, build_words, fresh, interleaved, repeats, run, server, tell
 
-from distill_build.command_line import COMMANDS as KNOWN
+from distill_build.cli.grammar import COMMANDS as KNOWN
 
 WORDS = (["--help"], ["--version"], ["tree"], ["show", "ID"], ["log", "ID"], ["cache", "stats"])
 COMMANDS = [words for words in WORDS if words[0] in KNOWN or words[0].startswith("-")]

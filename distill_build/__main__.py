@@ -2,7 +2,7 @@
 
 import sys
 
-from distill_build.cli import main
+from distill_build.cli.dispatch import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The settings of one build, as frozen typed records. Knows nothing of Hydra: see `distill_build.config`."""
+"""The settings of one build, as frozen typed records. Knows nothing of Hydra: see `config.composition`."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal

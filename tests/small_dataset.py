@@ -10,17 +10,17 @@ lacks a question.
 from pathlib import Path
 from typing import Any
 
+from distill_build.builds.assembly import encode_rows, failure_rows
 from distill_build.builds.nodes import Node, topic_node, walk
+from distill_build.builds.session import ROWS_VERSION
+from distill_build.dataset.layout import Dataset, State
 from distill_build.engine.artefacts import FileState, file_state
 from distill_build.engine.manifest import digest
 from distill_build.graph import Graph
 from distill_build.models.base import Limits, ModelSettings
 from distill_build.records import Failure, JsonObject, Usage
 from distill_build.settings import Settings
-from distill_build.stages.assembly import encode_rows, failure_rows
-from distill_build.stages.dataset import Dataset, State
 from distill_build.stages.default import DEFAULT
-from distill_build.stages.session import ROWS_VERSION
 from tests.made_rows import Answer, Question, Tag, dedup_row, question_id
 from tests.made_settings import made_settings
 

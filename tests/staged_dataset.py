@@ -8,11 +8,11 @@ The tags and questions are those of `small_dataset`; every question that is kept
 
 from pathlib import Path
 
+from distill_build.builds.assembly import encode_rows
+from distill_build.dataset.layout import Dataset
 from distill_build.engine.entry import response_digest
 from distill_build.graph import Graph
 from distill_build.records import JsonObject, row_id
-from distill_build.stages.assembly import encode_rows
-from distill_build.stages.dataset import Dataset
 from tests.small_dataset import questions, tags, write_state
 
 GRAPH = Graph.parse(

@@ -11,8 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from distill_build.cli import main
-from distill_build.command_line import CACHE_VERBS, COMMANDS, parse
+from distill_build.cli.dispatch import main
+from distill_build.cli.grammar import CACHE_VERBS, COMMANDS, parse
 from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.settings import Settings
@@ -109,7 +109,7 @@ def test_help_imports_neither_hydra_nor_anything_heavy() -> None:
 
 
 def test_importing_config_does_not_import_hydra() -> None:
-    code = "import sys, distill_build.config; print(*sys.modules)"
+    code = "import sys, distill_build.config.composition; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & {"hydra", "omegaconf", "msgspec"}
 
@@ -140,7 +140,7 @@ def test_flags_may_stand_anywhere(built: list[tuple[Settings, Options]]) -> None
 def test_a_command_that_composes_nothing_gets_its_words_without_hydra() -> None:
     code = (
         "import sys, types\n"
-        "from distill_build.cli import main\n"
+        "from distill_build.cli.dispatch import main\n"
         "module = types.ModuleType('distill_build.commands.show')\n"
         "module.run = lambda options: print(options.arguments, options.dataset, options.cache_dir) or 7\n"
         "sys.modules[module.__name__] = module\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build import config
+from distill_build.config import composition as config
 from distill_build.errors import ConfigurationError, InterruptedBuildError, StorageError
 from distill_build.settings import Settings
 from distill_build.sweeps.variants import Variant

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build import config
+from distill_build.config import composition as config
 from distill_build.errors import ConfigurationError, DistillError, UsageError
 from distill_build.settings import Settings
 

@@ -6,8 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from distill_build.config.free_text import QUOTED, quote, quote_free_text, quote_value, unquote
 from distill_build.errors import UsageError
-from distill_build.free_text import QUOTED, quote, quote_free_text, quote_value, unquote
 
 NASTY = st.text(alphabet="ab \\'\"${}?,=[]:()#\t网\n", max_size=12)
 

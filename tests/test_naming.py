@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distill_build.config.naming import LONGEST_BYTES, RESERVED, check_name, dataset_name
 from distill_build.errors import ConfigurationError
-from distill_build.naming import LONGEST_BYTES, RESERVED, check_name, dataset_name
 
 DIGEST = re.compile(r"-[0-9a-f]{6}$")
 

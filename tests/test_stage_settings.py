@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from distill_build import config
+from distill_build.config import composition as config
+from distill_build.config.checks import check_until
 from distill_build.errors import DistillError
 from distill_build.settings import Settings, StageSettings, graph_of
-from distill_build.settings_checks import check_until
 from distill_build.sweeps.variants import Variant
 
 TRANSLATE = """\

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build.cli import main
+from distill_build.cli.dispatch import main
 from distill_build.engine.store import Store
 from distill_build.errors import StorageError
 

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from distill_build.builds.nodes import Node, Outcome, Rows, Unit, topic_node, walk
+from distill_build.builds.nodes import Node, Unit, topic_node, walk
+from distill_build.builds.tally import Tally
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Ask, Failed, Made, Unasked
+from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.unit import DROPPED_BEFORE, KEPT, Row, Sight, Verdict, View, restored
 from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
@@ -28,7 +30,6 @@ from distill_build.stages.all import Stages
 from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage, Stage, TransformStage
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
-from distill_build.stages.tally import Tally
 
 MOST_ROWS_HELD = 20_000
 """Rows in memory from which on what is nearest to its end goes first. One takes 1 to 5 kB with its texts."""

@@ -16,14 +16,14 @@ from typing import Annotated
 
 import msgspec
 
-from distill_build.artefact_rows import SourcesRow
+from distill_build.dataset.layout import NO_ARTEFACTS, SOURCES, is_artefact, version_of
+from distill_build.dataset.rows import SourcesRow
 from distill_build.engine.entry import Attempt, Entry, decode, response_digest
 from distill_build.engine.manifest import digest
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.graph import END
 from distill_build.records import short
-from distill_build.stages.dataset import NO_ARTEFACTS, SOURCES, is_artefact, version_of
 from distill_build.versions.archive import Version, decode_record
 from distill_build.versions.snapshot import FileSnapshot, chunks_of
 

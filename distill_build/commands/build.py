@@ -3,7 +3,13 @@
 import json
 from collections import Counter
 
+from distill_build.builds.report import Report, Watcher, expected_items
+from distill_build.builds.session import Session, dataset_of
+from distill_build.builds.tally import StageTally, Tally
+from distill_build.builds.up_to_date import current_state, settle
 from distill_build.console import open_console
+from distill_build.dataset.layout import State
+from distill_build.dataset.replacement import only_run
 from distill_build.engine.ledger import new_run_id
 from distill_build.errors import StoppedError, StorageError, UsageError, unusable
 from distill_build.export.formats import check_formats
@@ -11,12 +17,6 @@ from distill_build.graph import Shape
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-from distill_build.stages.dataset import State
-from distill_build.stages.freshness import current_state, settle
-from distill_build.stages.replacement import only_run
-from distill_build.stages.report import Report, Watcher, expected_items
-from distill_build.stages.session import Session, dataset_of
-from distill_build.stages.tally import StageTally, Tally
 
 MISSING_ITEMS = 1
 
@@ -45,7 +45,7 @@ def session_of(settings: Settings, options: Options) -> Session:
     """The settings made ready, where nothing is asked also on a machine that lacks the weights."""
     if not options.asks_nothing:
         return Session(settings, options.rebuild)
-    from distill_build.stages.locked import locked_weights  # a build with nothing to do needs none of it
+    from distill_build.builds.locked import locked_weights  # a build with nothing to do needs none of it
 
     return Session(settings, options.rebuild, lambda: locked_weights(dataset_of(settings)))
 
@@ -70,7 +70,7 @@ def _bring_up_to_date(session: Session, options: Options, console: Watcher) -> R
         if state is not None:
             settle(session, state, console.note)
             return _nothing_to_do(session, options, state)
-        from distill_build.stages.building import build_alone  # nothing to do needs no models, no store
+        from distill_build.builds.building import build_alone  # nothing to do needs no models, no store
 
         return build_alone(session, options, console, run_id)
 

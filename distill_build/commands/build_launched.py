@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from distill_build.builds.report import Report
 from distill_build.commands import build, build_sweep
-from distill_build.commands.notes import say
 from distill_build.console import job_console, open_console
+from distill_build.console.notes import say
 from distill_build.engine.ledger import new_run_id
 from distill_build.errors import DistillError, InterruptedBuildError, StoppedError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
 from distill_build.records import number_of
 from distill_build.settings import Settings
-from distill_build.stages.report import Report
 from distill_build.sweeps.jobs import Job, Sweep, jobs_in, refuse_several, settings_key
 from distill_build.sweeps.launching import Launch
 from distill_build.sweeps.objectives import Target

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from distill_build.builds.tally import StageTally
 from distill_build.console import Console, open_console
 from distill_build.engine.ledger import new_run_id
 from distill_build.errors import InterruptedBuildError, UsageError
 from distill_build.graph import in_order
 from distill_build.options import Options
 from distill_build.records import JsonObject
-from distill_build.stages.tally import StageTally
 from distill_build.sweeps.jobs import Sweep, same_sentence, sweep_of
 from distill_build.sweeps.objectives import Target
 from distill_build.sweeps.outcome import (

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterator
 
 from distill_build.commands.locate import find_place
-from distill_build.commands.notes import notes
+from distill_build.console.notes import notes
 from distill_build.console.page import HANG, Line, print_lines
+from distill_build.dataset.layout import Dataset
+from distill_build.dataset.lockfile import LOCK
+from distill_build.history.restoring import Restored, Target, bring_back
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
-from distill_build.stages.dataset import Dataset
-from distill_build.stages.restoring import Restored, Target, bring_back
 from distill_build.versions.archive import Version
-from distill_build.versions.lockfile import LOCK
 from distill_build.versions.names import LATEST, lock_named
 
 

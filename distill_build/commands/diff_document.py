@@ -9,13 +9,13 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from distill_build.artefact_rows import TagRow
 from distill_build.commands.diff_comparison import Comparison
 from distill_build.commands.diff_sides import Compared
+from distill_build.dataset.rows import TagRow
 from distill_build.engine.manifest import ABSENT
+from distill_build.history.attribution import Group
+from distill_build.history.causes import Cause
 from distill_build.records import JsonObject
-from distill_build.stages.attribution import Group
-from distill_build.stages.causes import Cause
 from distill_build.versions.difference import Changed, Difference
 from distill_build.versions.difference_rows import Item, Told
 

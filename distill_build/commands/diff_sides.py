@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distill_build.commands.locate import OUTPUTS, find_kept, settled
+from distill_build.dataset.layout import Dataset, version_of
+from distill_build.dataset.lockfile import LOCK, Facts, Lock, facts_of, read_lock
 from distill_build.errors import DifferenceError, StorageError, UsageError
 from distill_build.graph import END, Graph
+from distill_build.history.row_checks import RowChecks
+from distill_build.history.verifying import folder_version
 from distill_build.options import Options
 from distill_build.records import JsonObject, short
-from distill_build.stages.dataset import Dataset, version_of
 from distill_build.stages.default import DEFAULT
-from distill_build.stages.row_checks import RowChecks
-from distill_build.stages.verifying import folder_version
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import Content, FolderContent, KeptContent
-from distill_build.versions.lockfile import LOCK, Facts, Lock, facts_of, read_lock
 from distill_build.versions.names import GIT, LATEST, Names, lock_named, names_nothing
 
 BEFORE, NEWEST = "latest~1", "latest"

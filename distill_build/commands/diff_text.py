@@ -13,12 +13,12 @@ from distill_build.console.page import HANG, Line, Style
 from distill_build.console.words import local_time
 from distill_build.console.wrapping import CUT, cells, cut, fits
 from distill_build.engine.manifest import ABSENT
+from distill_build.history.attribution import Group
+from distill_build.history.causes import UNTIL, Cause
+from distill_build.history.setting_wording import said
 from distill_build.options import Options
 from distill_build.records import Path as TagPath
 from distill_build.records import rows_of, short
-from distill_build.stages.attribution import Group
-from distill_build.stages.causes import UNTIL, Cause
-from distill_build.stages.setting_wording import said
 from distill_build.versions.difference import Changed
 from distill_build.versions.difference_rows import Item, Told
 

@@ -5,18 +5,18 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from distill_build.commands.notes import notes
+from distill_build.builds.changes import item_changes
+from distill_build.builds.plan import Plan, StagePlan
+from distill_build.builds.session import Session
 from distill_build.commands.plan import plan_of
+from distill_build.console.notes import notes
 from distill_build.console.page import print_lines
+from distill_build.dataset.layout import Dataset
+from distill_build.history.causes import OTHER_PARTS, Cause, causes_between
+from distill_build.history.setting_wording import shown
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
-from distill_build.stages.causes import OTHER_PARTS, Cause, causes_between
-from distill_build.stages.changes import item_changes
-from distill_build.stages.dataset import Dataset
-from distill_build.stages.plan import Plan, StagePlan
-from distill_build.stages.session import Session
-from distill_build.stages.setting_wording import shown
 
 LONGEST_VALUE = 200
 """Characters of a value that are shown: more than elsewhere, since explain is asked for one thing."""

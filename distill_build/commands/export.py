@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
-from distill_build.commands.notes import notes
+from distill_build.builds.exporting import export
+from distill_build.console.notes import notes
 from distill_build.console.page import print_lines
+from distill_build.dataset.layout import Dataset
 from distill_build.engine.artefacts import file_state
 from distill_build.export import check_formats
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-from distill_build.stages.dataset import Dataset
-from distill_build.stages.exporting import export
 
 
 def run(settings: Settings, options: Options) -> int:

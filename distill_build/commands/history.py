@@ -8,14 +8,14 @@ from distill_build.commands.locate import find_kept
 from distill_build.console.page import line_width, print_lines
 from distill_build.console.words import local_time, money
 from distill_build.console.wrapping import cells
+from distill_build.dataset.layout import Dataset
+from distill_build.dataset.lockfile import LOCK, sound_lock
+from distill_build.history.history import Step, record_row, step_of
+from distill_build.history.setting_wording import listed, said
+from distill_build.history.verifying import folder_version
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, rows_of, short
-from distill_build.stages.dataset import Dataset
-from distill_build.stages.history import Step, record_row, step_of
-from distill_build.stages.setting_wording import listed, said
-from distill_build.stages.verifying import folder_version
 from distill_build.versions.archive import Version
-from distill_build.versions.lockfile import LOCK, sound_lock
 
 HELD = "*"
 GAP = "  "

@@ -12,18 +12,18 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from distill_build.commands.notes import notes
+from distill_build.config.naming import dataset_name
+from distill_build.console.notes import notes
+from distill_build.dataset.layout import STATE, Dataset
+from distill_build.dataset.lockfile import LOCK
+from distill_build.dataset.replacement import finish_moves
 from distill_build.engine.artefacts import replacing
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.errors import UsageError
-from distill_build.naming import dataset_name
+from distill_build.history.setting_wording import listed
 from distill_build.options import Options
-from distill_build.stages.dataset import STATE, Dataset
 from distill_build.stages.default import DEFAULT
-from distill_build.stages.replacement import finish_moves
-from distill_build.stages.setting_wording import listed
 from distill_build.versions.archive import Archive
-from distill_build.versions.lockfile import LOCK
 from distill_build.versions.names import Names, digest_named
 
 OUTPUTS = Path("outputs")

@@ -8,19 +8,19 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 
-from distill_build.artefact_rows import content_of
 from distill_build.commands.locate import find_versions
 from distill_build.commands.lookup import Found, find_item
 from distill_build.commands.show import verdict_text
 from distill_build.console.page import HANG, Line, Span, print_lines
 from distill_build.console.words import duration, money
 from distill_build.console.wrapping import visible
+from distill_build.dataset.rows import content_of
 from distill_build.engine.entry import Attempt
 from distill_build.engine.reading import ReadOnlyStore
+from distill_build.history.provenance import Decided, Link, Origins, Tried, rows_above
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
 from distill_build.replies.reply import Rejection, read_reply
-from distill_build.stages.provenance import Decided, Link, Origins, Tried, rows_above
 from distill_build.versions.archive import Archive
 from distill_build.versions.holding import Holding, Item, holdings
 

@@ -12,13 +12,13 @@ from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from distill_build.artefact_rows import Identified, TagRow, read_rows, read_rows_with_lines
 from distill_build.commands.locate import find_cache, typed
+from distill_build.dataset.layout import Dataset, kept_files
+from distill_build.dataset.rows import Identified, TagRow, read_rows, read_rows_with_lines
 from distill_build.errors import DistillError, UsageError
 from distill_build.graph import Graph, Shape
 from distill_build.options import Options
 from distill_build.records import ID_HEX_DIGITS, JsonObject, short
-from distill_build.stages.dataset import Dataset, kept_files
 from distill_build.stages.default import graph_in
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.holding import newest_with

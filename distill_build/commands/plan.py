@@ -4,13 +4,13 @@ import asyncio
 import json
 from collections.abc import Callable
 
+from distill_build.builds.plan import Plan, plan_of_state
+from distill_build.builds.session import Session
+from distill_build.builds.up_to_date import current_state
 from distill_build.commands.build import check_flags, session_of
 from distill_build.console import open_console, plan_table
 from distill_build.options import Options
 from distill_build.settings import Settings
-from distill_build.stages.freshness import current_state
-from distill_build.stages.plan import Plan, plan_of_state
-from distill_build.stages.session import Session
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -22,7 +22,7 @@ def run(settings: Settings, options: Options) -> int:
     session = session_of(settings, options)
     plan = plan_of(session, options, open_console(quiet=options.quiet, verbose=False, json=options.json).note)
     if options.asks_nothing and current_state(session, options.until) is None:
-        from distill_build.stages.rehearsal import rehearse  # most plans need no more than a plan
+        from distill_build.builds.rehearsal import rehearse  # most plans need no more than a plan
 
         if rehearse(session, options, plan):
             plan = plan.of_cache()
@@ -38,7 +38,7 @@ def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> 
 
     `note` is told what such a build would say before it began.
     """
-    from distill_build.stages.figures import Figures
+    from distill_build.builds.figures import Figures
 
     state = current_state(session, options.until)
     if state is not None:
@@ -47,9 +47,9 @@ def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> 
 
 
 async def _walk(session: Session, options: Options, note: Callable[[str], None]) -> Plan:
-    from distill_build.stages.basis import basis_of
-    from distill_build.stages.planning import existing_store, make_plan
-    from distill_build.stages.remarks import remarks
+    from distill_build.builds.basis import basis_of
+    from distill_build.builds.planning import existing_store, make_plan
+    from distill_build.builds.remarks import remarks
 
     basis, store = basis_of(session, options), existing_store(session)
     try:

@@ -34,7 +34,7 @@ def run(variants: Sequence[Variant], options: Options) -> int:
 
 def refuse_what_builds_would(jobs: Sequence[PreparedJob], plan: SweepPlan, options: Options) -> None:
     """Raises DifferenceError where the build of a job with --offline, --locked or --frozen would, with the job."""
-    from distill_build.stages.rehearsal import rehearse  # most plans need no more than a plan
+    from distill_build.builds.rehearsal import rehearse  # most plans need no more than a plan
 
     for prepared, each in zip(jobs, plan.jobs, strict=True):
         try:
@@ -46,7 +46,7 @@ def refuse_what_builds_would(jobs: Sequence[PreparedJob], plan: SweepPlan, optio
 
 async def plan_of(jobs: Sequence[PreparedJob], options: Options, note: Callable[[str], None]) -> SweepPlan:
     """The plans of all jobs; `note` takes what is to be said of one."""
-    from distill_build.stages.planning import existing_store
+    from distill_build.builds.planning import existing_store
 
     store = existing_store(jobs[0].session)
     union = Union()

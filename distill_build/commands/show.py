@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from distill_build.artefact_rows import (
+from distill_build.commands.locate import find_dataset
+from distill_build.commands.lookup import Found, find_item
+from distill_build.commands.tree import counts_in_words, load_tree
+from distill_build.console.page import HANG, Line, print_lines
+from distill_build.dataset.layout import FAILURES
+from distill_build.dataset.rows import (
     FailureRow,
     Placed,
     Verdict,
@@ -15,15 +20,10 @@ from distill_build.artefact_rows import (
     read_rows,
     read_rows_with_lines,
 )
-from distill_build.commands.locate import find_dataset
-from distill_build.commands.lookup import Found, find_item
-from distill_build.commands.tree import counts_in_words, load_tree
-from distill_build.console.page import HANG, Line, print_lines
 from distill_build.graph import Shape
+from distill_build.history.provenance import row_with, rows_above
 from distill_build.options import Options
 from distill_build.records import BOOKKEEPING, JsonObject, number_of
-from distill_build.stages.dataset import FAILURES
-from distill_build.stages.provenance import row_with, rows_above
 
 ABOVE = ("question_id", "parent", "tag")
 """Columns that name rows above."""

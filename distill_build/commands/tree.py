@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from distill_build.artefact_rows import FailureRow, Placed, TagRow, Verdict, read_rows
 from distill_build.commands.locate import find_dataset
+from distill_build.dataset.layout import FAILURES, Dataset
+from distill_build.dataset.rows import FailureRow, Placed, TagRow, Verdict, read_rows
 from distill_build.errors import StorageError
 from distill_build.graph import Graph, Shape
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.records import Path as TagPath
-from distill_build.stages.dataset import FAILURES, Dataset
 from distill_build.stages.default import graph_in
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from distill_build.commands.locate import find_cache, find_dataset
-from distill_build.commands.notes import notes, say
+from distill_build.console.notes import notes, say
 from distill_build.console.page import print_lines
+from distill_build.dataset.layout import EXPORTS, SOURCES, Dataset
 from distill_build.errors import DifferenceError, DistillError
+from distill_build.history.verifying import ResponseCounts, Verdict, stored_responses, verify
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
-from distill_build.stages.dataset import EXPORTS, SOURCES, Dataset
-from distill_build.stages.verifying import ResponseCounts, Verdict, stored_responses, verify
 from distill_build.versions.archive import Archive
 
 

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Protocol
 from distill_build.console.stream import Stream
 
 if TYPE_CHECKING:
+    from distill_build.builds.plan import Plan
+    from distill_build.builds.report import Report
+    from distill_build.builds.tally import Tally
     from distill_build.console.conversation import Screen
     from distill_build.console.plain import PlainScreen
     from distill_build.settings import Settings
-    from distill_build.stages.plan import Plan
-    from distill_build.stages.report import Report
-    from distill_build.stages.tally import Tally
     from distill_build.sweeps.jobs import Sweep
     from distill_build.sweeps.objectives import Target
     from distill_build.sweeps.outcome import SweepReport

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
+from distill_build.builds.report import Report
+from distill_build.builds.tally import Tally
 from distill_build.console import forecast, outcome
 from distill_build.console.grid import Grid
 from distill_build.console.outcome import Line
@@ -12,12 +14,10 @@ from distill_build.console.pace import Forecast, Pace
 from distill_build.console.wrapping import visible
 from distill_build.settings import Settings
 from distill_build.stages.declared import declared
-from distill_build.stages.report import Report
-from distill_build.stages.tally import Tally
 
 if TYPE_CHECKING:
+    from distill_build.builds.plan import Plan
     from distill_build.console.sweep_table import SweepTable
-    from distill_build.stages.plan import Plan
     from distill_build.sweeps.objectives import Target
     from distill_build.sweeps.outcome import SweepReport
     from distill_build.sweeps.planning import SweepPlan

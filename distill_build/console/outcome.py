@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from distill_build.builds.report import Report
+from distill_build.builds.tally import StageTally
 from distill_build.console.grid import Grid
 from distill_build.console.words import duration, money, tokens
 from distill_build.records import number_of, short
-from distill_build.stages.report import Report
-from distill_build.stages.tally import StageTally
 
 NAMED_ROWS = 3
 """Rows that a sentence names; the number of all others is told."""

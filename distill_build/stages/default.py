@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from distill_build.graph import Graph
 
 if TYPE_CHECKING:
-    from distill_build.stages.dataset import Dataset
+    from distill_build.dataset.layout import Dataset
 
 DEFAULT = Graph.parse(
     {

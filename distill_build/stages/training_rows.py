@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from distill_build.artefact_rows import read_rows
+from distill_build.dataset.rows import read_rows
 from distill_build.dataset.unit import Row, Sight, View, restored
 from distill_build.errors import ConfigurationError, StorageError
 from distill_build.export import TrainingRow

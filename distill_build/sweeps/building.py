@@ -1,4 +1,4 @@
-"""All jobs of a sweep in one process: see `stages.building`, which builds them side by side as it builds one.
+"""All jobs of a sweep in one process: see `builds.building`, which builds them side by side as it builds one.
 
 A job that fails leaves the others alone. A call that several jobs need is sent by the first that comes to it.
 """
@@ -9,17 +9,17 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
+from distill_build.builds.building import Build, PlannedBuild, check_models, run_builds
+from distill_build.builds.outlook import Needs
+from distill_build.builds.report import Report, Watcher
+from distill_build.builds.tally import Tally
 from distill_build.calls.caller import CallStates
 from distill_build.calls.shared import Shared
+from distill_build.dataset.replacement import only_run_at_once
 from distill_build.engine.lock import LockHeldError
 from distill_build.errors import DistillError
 from distill_build.options import Options
 from distill_build.settings import Settings
-from distill_build.stages.building import Build, PlannedBuild, check_models, run_builds
-from distill_build.stages.outlook import Needs
-from distill_build.stages.replacement import only_run_at_once
-from distill_build.stages.report import Report, Watcher
-from distill_build.stages.tally import Tally
 from distill_build.sweeps.outcome import JobOutcomes, SumOfTallies, folder_error
 from distill_build.sweeps.planning import JobNeeds, SweepPlan, Union
 from distill_build.sweeps.prepared import PreparedJob, of_job
@@ -55,7 +55,7 @@ def build_together(
 
 
 class Jobs:
-    """The occasion of builds that are jobs of a sweep: see `stages.building.Occasion`."""
+    """The occasion of builds that are jobs of a sweep: see `builds.building.Occasion`."""
 
     ending = "finished jobs have their files; run the sweep again to go on"
     holds_locks = False

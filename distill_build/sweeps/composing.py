@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from distill_build.config_errors import translate
-from distill_build.conversion import check_models
+from distill_build.config.conversion import check_models
+from distill_build.config.errors import translate
+from distill_build.config.free_text import unescape_interpolations
+from distill_build.config.resolution import Composition, settings_from
 from distill_build.errors import ConfigurationError, DistillError, UsageError
-from distill_build.free_text import unescape_interpolations
-from distill_build.resolution import Composition, settings_from
 from distill_build.sweeps.variants import Choice, Variant, is_of_all, told_with
 
 if TYPE_CHECKING:

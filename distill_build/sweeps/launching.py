@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from distill_build.builds.report import Report
+from distill_build.config.checks import check_until
+from distill_build.config.free_text import quote
+from distill_build.config.resolution import settings_of
 from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, StoppedError
-from distill_build.free_text import quote
 from distill_build.options import Options
-from distill_build.resolution import settings_of
-from distill_build.settings_checks import check_until
-from distill_build.stages.report import Report
 from distill_build.sweeps.composing import OURS, ComposedSweep, variants_of
 from distill_build.sweeps.jobs import Job
 from distill_build.sweeps.objectives import Target, check_objectives, targets_of, values_of

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from distill_build.builds.report import Report
+from distill_build.builds.tally import StageTally, Tally
 from distill_build.calls.attempt import ResponseCost
 from distill_build.engine.lock import exclusive
 from distill_build.errors import DistillError, StoppedError, StorageError, unusable
 from distill_build.graph import in_order
 from distill_build.options import Until
 from distill_build.records import Source
-from distill_build.stages.report import Report
-from distill_build.stages.tally import StageTally, Tally
 from distill_build.sweeps.jobs import Sweep
 from distill_build.sweeps.prepared import PreparedJob, settled
 from distill_build.sweeps.results import Results, read_results, results_of, state_of, write_results

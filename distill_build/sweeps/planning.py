@@ -4,17 +4,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from distill_build.builds.basis import basis_of
+from distill_build.builds.figures import Figures
+from distill_build.builds.outlook import Corner
+from distill_build.builds.plan import Cost, Plan, StagePlan, plan_of_state
+from distill_build.builds.planning import make_plan
+from distill_build.builds.remarks import remarks
+from distill_build.builds.session import Session
 from distill_build.engine.manifest import digest
 from distill_build.engine.reading import Responses
 from distill_build.graph import Graph, in_order
 from distill_build.options import Options
-from distill_build.stages.basis import basis_of
-from distill_build.stages.figures import Figures
-from distill_build.stages.outlook import Corner
-from distill_build.stages.plan import Cost, Plan, StagePlan, plan_of_state
-from distill_build.stages.planning import make_plan
-from distill_build.stages.remarks import remarks
-from distill_build.stages.session import Session
 from distill_build.sweeps.prepared import PreparedJob
 from distill_build.sweeps.results import add_keys
 from distill_build.sweeps.shares import Box, Jobs, by_jobs, cells, total
@@ -41,15 +41,15 @@ class JobNeeds:
         self._recalled: set[str] = set()
 
     def asked(self, stage: str, key: str) -> None:
-        """See `stages.outlook.Needs`."""
+        """See `builds.outlook.Needs`."""
         self.asked_for[stage].append(key)
 
     def answered(self, stage: str, key: bytes) -> None:
-        """See `stages.outlook.Needs`."""
+        """See `builds.outlook.Needs`."""
         self._found.setdefault(stage, set()).add(key)
 
     def recalled(self, item: str) -> None:
-        """See `stages.outlook.Needs`."""
+        """See `builds.outlook.Needs`."""
         self._recalled.add(item)
 
     def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import msgspec
 
+from distill_build.builds.session import Session
+from distill_build.builds.up_to_date import current_state, settle
+from distill_build.dataset.layout import Dataset, State
+from distill_build.dataset.replacement import finish_moves
 from distill_build.engine.artefacts import replacing
 from distill_build.errors import DistillError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
 from distill_build.prompting.prompts import Prompts
 from distill_build.stages.all import prompts_of
-from distill_build.stages.dataset import Dataset, State
-from distill_build.stages.freshness import current_state, settle
-from distill_build.stages.replacement import finish_moves
-from distill_build.stages.session import Session
 from distill_build.sweeps.jobs import Job, Sweep
 from distill_build.sweeps.variants import is_of_all, told_with
 
@@ -68,7 +68,7 @@ def session_of(job: Job, options: Options, prompts: dict[bytes, Prompts]) -> Ses
         prompts[key] = prompts_of(settings)
 
     def weights() -> dict[str, str]:
-        from distill_build.stages.locked import locked_weights  # jobs with nothing to do need none of it
+        from distill_build.builds.locked import locked_weights  # jobs with nothing to do need none of it
 
         return locked_weights(dataset) if options.asks_nothing else {}
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import msgspec
 
-from distill_build.artefact_rows import FailureRow, TagRow, read_rows
+from distill_build.builds.versioning import missing_items
 from distill_build.calls.attempt import ResponseCost, cost_of
+from distill_build.dataset.layout import FAILURES, Dataset, State
+from distill_build.dataset.rows import FailureRow, TagRow, read_rows
 from distill_build.engine.artefacts import replace_file
 from distill_build.engine.reading import ReadOnlyStore, holds_database
 from distill_build.errors import CorruptEntryError, DistillError
 from distill_build.graph import Graph, in_order
 from distill_build.records import Source
 from distill_build.settings import Settings, leaf_count
-from distill_build.stages.dataset import FAILURES, Dataset, State
-from distill_build.stages.versioning import missing_items
 from distill_build.sweeps.jobs import Job, in_row
 from distill_build.sweeps.shares import Jobs, by_jobs, total
 

@@ -6,12 +6,12 @@ Where the sweeper tries every combination, all jobs are known. Where it searches
 from dataclasses import dataclass
 from pathlib import Path
 
+from distill_build.config.checks import objective_names
+from distill_build.config.naming import dataset_name
+from distill_build.config.resolution import plain_data
 from distill_build.engine.manifest import digest
 from distill_build.errors import UsageError
-from distill_build.naming import dataset_name
-from distill_build.resolution import plain_data
 from distill_build.settings import Objective
-from distill_build.settings_checks import objective_names
 from distill_build.sweeps.composing import OURS, ComposedSweep, in_common, parsed, variants_of
 from distill_build.sweeps.jobs import ID_DIGITS, NOT_CONTENT, SWEEPS, sweep_of
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.artefact_rows import QuestionText, read_rows
+from distill_build.dataset.rows import QuestionText, read_rows
 from distill_build.graph import Graph, Shape
 
 SHINGLE = 3

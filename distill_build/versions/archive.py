@@ -24,10 +24,10 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from distill_build.dataset.lockfile import LOCK, sound_lock
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.records import JsonObject
-from distill_build.versions.lockfile import LOCK, sound_lock
 from distill_build.versions.record import (
     RECORD_SCHEME,
     Predecessor,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from distill_build.artefact_rows import TagRow
+from distill_build.dataset.rows import TagRow
 from distill_build.graph import Graph, Shape
 from distill_build.records import row_id
 from distill_build.versions.content import rows_in, shared_chunks

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
-from distill_build.artefact_rows import FailureRow, SourcesRow
+from distill_build.dataset.rows import FailureRow, SourcesRow
 from distill_build.graph import Graph
 from distill_build.records import Path, Source
 from distill_build.versions.content import Content, rows_in, shared_chunks

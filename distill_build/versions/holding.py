@@ -12,7 +12,7 @@ from itertools import chain
 
 import msgspec
 
-from distill_build.artefact_rows import Placed, content_of
+from distill_build.dataset.rows import Placed, content_of
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.graph import Shape

@@ -12,10 +12,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from distill_build.dataset.lockfile import LOCK, Lock, is_lock, parse_lock, read_lock
 from distill_build.errors import UsageError
 from distill_build.records import number_of, short
 from distill_build.versions.archive import Archive, Version
-from distill_build.versions.lockfile import LOCK, Lock, is_lock, parse_lock, read_lock
 
 LATEST = re.compile(r"latest(?:~([0-9]{1,9}))?")
 DIGITS = re.compile(r"[0-9a-f]{1,64}", re.IGNORECASE)

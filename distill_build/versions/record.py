@@ -47,7 +47,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """One version of one dataset. `at` is UTC, ISO 8601; `until` the stage that it reaches.
 
     `recipe` is the digest of the object with all settings and prompts, by stage; `files` maps artefacts, failures and
-    sources (see `stages.assembly`) to what they hold. `counts` and `missing` are items by stage. `origin` is the first
+    sources (see `builds.assembly`) to what they hold. `counts` and `missing` are items by stage. `origin` is the first
     version of the dataset: versions of another origin are those of another dataset, whatever its name.
     `stages` describes the graph.
     """

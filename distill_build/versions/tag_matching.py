@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from distill_build.artefact_rows import TagRow
+from distill_build.dataset.rows import TagRow
 
 TOPIC = ""
 """The parent of tags on level 1."""

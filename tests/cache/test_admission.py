@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from distill_build.cache.admission import admitted_call, admitted_object, admitted_version, objects_of
+from distill_build.dataset.layout import version_of
 from distill_build.engine.entry import Attempt, Entry, encode
 from distill_build.engine.manifest import digest
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError
-from distill_build.stages.dataset import version_of
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Spent, Version
 from distill_build.versions.snapshot import FileSnapshot

@@ -6,14 +6,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from distill_build.builds.assembly import encode_rows
 from distill_build.cache.fsck.checking import call_hits
 from distill_build.cache.gc.roots import read_records
 from distill_build.commands import cache, checkout
+from distill_build.dataset.layout import Dataset, kept_files, version_of
 from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError
 from distill_build.options import Options
-from distill_build.stages.assembly import encode_rows
-from distill_build.stages.dataset import Dataset, kept_files, version_of
 from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
 from tests.staged_dataset import GRAPH, RECIPE, rows, write_staged

@@ -13,8 +13,8 @@ from distill_build.cache.fsck.findings import Findings, Quarantine
 from distill_build.cache.fsck.versions import VersionsCheck
 from distill_build.cache.transfer.bundle import Record
 from distill_build.cache.transfer.intake import Intake
+from distill_build.dataset.layout import version_of
 from distill_build.engine.store import Store
-from distill_build.stages.dataset import version_of
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot

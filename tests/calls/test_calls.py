@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from distill_build.builds.tally import StageTally
 from distill_build.calls.attempt import Recorder, Route
 from distill_build.calls.budget import Halt, Spending
 from distill_build.calls.call import HALTED, Call, Failed, Made, Result
@@ -25,7 +26,6 @@ from distill_build.models.base import Prices
 from distill_build.models.limits import Gate
 from distill_build.replies.parse import ParsedAnswer, parse_answer
 from distill_build.settings import Budget
-from distill_build.stages.tally import StageTally
 from tests import server as scripted
 from tests.models.asking import endpoint
 from tests.server import Body, Fault, ScriptedServer

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from distill_build.builds.session import Session
+from distill_build.builds.up_to_date import current_state
 from distill_build.commands.export import run
+from distill_build.dataset.layout import Dataset, State
 from distill_build.engine.artefacts import file_state
 from distill_build.errors import UsageError
 from distill_build.options import Options
 from distill_build.settings import FormatSettings, Settings
-from distill_build.stages.dataset import Dataset, State
-from distill_build.stages.freshness import current_state
 from distill_build.stages.identity import build_digest, export_identity
-from distill_build.stages.session import Session
 from tests.small_dataset import answers, settings, write_dataset, write_state
 
 FOLDER = Path("outputs/sports")

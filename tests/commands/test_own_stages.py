@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from distill_build.builds.assembly import encode_rows
 from distill_build.commands import log, show, tree, verify
+from distill_build.dataset.layout import Dataset
 from distill_build.engine.store import Store
 from distill_build.errors import UsageError
+from distill_build.history.row_checks import RowChecks
 from distill_build.options import Options
 from distill_build.records import JsonObject, row_id
-from distill_build.stages.assembly import encode_rows
-from distill_build.stages.dataset import Dataset
-from distill_build.stages.row_checks import RowChecks
 from tests.small_dataset import questions, tags
 from tests.staged_dataset import GRAPH, dropped, rows, write_staged
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from distill_build.builds.plan import Cost, Plan, StagePlan
+from distill_build.builds.report import Report
+from distill_build.builds.tally import Tally
 from distill_build.graph import Graph
 from distill_build.models.base import Limits, ModelSettings, Prices
 from distill_build.records import Usage
 from distill_build.settings import Settings
-from distill_build.stages.plan import Cost, Plan, StagePlan
-from distill_build.stages.report import Report
-from distill_build.stages.tally import Tally
 from tests.made_settings import made_settings
 
 PRICES = Prices(prompt=0.3, completion=0.4)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from distill_build.builds.tally import Tally
 from distill_build.console import Console, open_console, plan_table
 from distill_build.models.base import Prices
 from distill_build.records import Usage
-from distill_build.stages.tally import Tally
 from tests.console.examples import EXPECTED, plan, report, settings, short_report
 
 Captured = pytest.CaptureFixture[str]

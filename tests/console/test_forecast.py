@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from distill_build.builds.plan import Cost, Plan, StagePlan
 from distill_build.console.forecast import advise, plan_grid, plan_lines, shape, smaller_settings
 from distill_build.settings import Budget, Settings
 from distill_build.stages.declared import Declared, declared
-from distill_build.stages.plan import Cost, Plan, StagePlan
 from tests.console.examples import SIFTED, plan, settings
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from distill_build.builds.report import Report
 from distill_build.console.outcome import details, ending, report_grid, troubles, up_to_date, verdicts
 from distill_build.records import number_of
-from distill_build.stages.report import Report
 from tests.console.examples import report, short_report, sifted_report
 
 

@@ -1,10 +1,10 @@
 """Rate and time left, read off a tally with a clock of our own."""
 
+from distill_build.builds.plan import Plan
+from distill_build.builds.tally import Tally
 from distill_build.console.pace import Forecast, Pace
 from distill_build.console.plain import Rhythm, progress_line
 from distill_build.records import Usage
-from distill_build.stages.plan import Plan
-from distill_build.stages.tally import Tally
 from tests.console.examples import EXPECTED, PRICES, plan, settings, sifted_report
 
 

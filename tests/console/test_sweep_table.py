@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from distill_build.builds.plan import Plan
 from distill_build.console import open_console
 from distill_build.console.outcome import Line
 from distill_build.console.sweep_table import SweepTable, short_names
@@ -14,7 +15,6 @@ from distill_build.console.sweeps import ending, plan_footnotes, plan_lines, pla
 from distill_build.console.wrapping import cells
 from distill_build.errors import DifferenceError, EndpointError
 from distill_build.settings import Budget
-from distill_build.stages.plan import Plan
 from distill_build.sweeps.jobs import Sweep, jobs_in
 from distill_build.sweeps.objectives import Target
 from distill_build.sweeps.outcome import JobOutcomes, SweepReport

@@ -15,14 +15,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from distill_build.cli import main
+from distill_build.cli.dispatch import main
 
 IMPORTED = (
     "distill_build.commands.build",
     "distill_build.commands.plan",
-    "distill_build.resolution",
-    "distill_build.stages.building",
-    "distill_build.stages.planning",
+    "distill_build.config.resolution",
+    "distill_build.builds.building",
+    "distill_build.builds.planning",
     "distill_build.builds.walk",
     "distill_build.models.openai_compatible",
     "distill_build.export.formats",

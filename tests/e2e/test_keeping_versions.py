@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from distill_build.stages.dataset import kept_files
+from distill_build.dataset.layout import kept_files
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build.stages.dataset import SOURCES
+from distill_build.dataset.layout import SOURCES
 from distill_build.versions.archive import Archive
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.workspace import LOCK

@@ -39,7 +39,7 @@ SCREENS = (
     "verify -o nowhere/to/be/found --cache-dir a/folder/that/is/not/there",
 )
 COPIED = re.compile(r"\b[0-9a-f]{12,64}\b|\b[aqt]_[0-9a-f]{16}\b")
-ALL = "import json, sys; from distill_build.cli import main\nfor words in json.loads(sys.argv[1]): main(words)"
+ALL = "import json, sys; from distill_build.cli.dispatch import main\nfor words in json.loads(sys.argv[1]): main(words)"
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from distill_build.builds.assembly import encode_rows
 from distill_build.export import write_exports
 from distill_build.settings import FormatSettings
-from distill_build.stages.assembly import encode_rows
 from distill_build.stages.default import DEFAULT
 from distill_build.stages.training_rows import training_rows
 from tests.small_dataset import answers

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from distill_build.builds.assembly import encode_rows
 from distill_build.errors import ConfigurationError, StorageError
 from distill_build.export import FORMATS, TrainingRow, check_formats, write_exports
 from distill_build.records import Usage
 from distill_build.settings import FormatSettings
-from distill_build.stages.assembly import encode_rows
 from distill_build.stages.default import DEFAULT
 from distill_build.stages.training_rows import training_rows
 from tests.made_rows import Answer, Question

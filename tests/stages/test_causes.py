@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from distill_build.dataset.lockfile import facts_of
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT
-from distill_build.stages.causes import Cause, causes_between, count_causes, narrowed, own_causes, recipe_of
-from distill_build.versions.lockfile import facts_of
+from distill_build.history.causes import Cause, causes_between, count_causes, narrowed, own_causes, recipe_of
 from tests.stages.recipes import asking, recipe
 
 Told = list[tuple[str, Any, Any]]

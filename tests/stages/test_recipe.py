@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from distill_build.stages.prompts import Prompts, packed_folder
 
+from distill_build.builds.tally import STAGES
 from distill_build.models.base import Limits, ModelSettings, Prices
 from distill_build.replies.parse import Rejection
 from distill_build.settings import PerRequest, Settings, Stage
 from distill_build.stages import answers, questions, tags
 from distill_build.stages.recipe import IDENTITY, NOT_IDENTITY, Call, Recipe, derived_seed
-from distill_build.stages.tally import STAGES
 from tests.made_settings import made_settings
 
 PATH = ("sports", "Ball Games")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from distill_build.dataset.layout import Dataset
+from distill_build.dataset.replacement import Replacement, new_files, only_run
 from distill_build.errors import StorageError
-from distill_build.stages.dataset import Dataset
-from distill_build.stages.replacement import Replacement, new_files, only_run
 
 
 def test_new_files_that_could_not_all_be_moved_are_moved_by_the_next_run(tmp_path: Path) -> None:

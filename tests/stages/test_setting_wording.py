@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from distill_build.stages.causes import causes_between, recipe_of
-from distill_build.stages.setting_wording import listed, said
-from distill_build.versions.lockfile import facts_of
+from distill_build.dataset.lockfile import facts_of
+from distill_build.history.causes import causes_between, recipe_of
+from distill_build.history.setting_wording import listed, said
 
 TEMPLATE = "Answer.\nBe brief."
 

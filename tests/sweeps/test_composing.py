@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build import config
+from distill_build.config import composition as config
 from distill_build.errors import ConfigurationError
 from distill_build.settings import Settings
 from distill_build.sweeps.composing import ComposedSweep, variants_of

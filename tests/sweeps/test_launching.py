@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build import config
+from distill_build.config import composition as config
 from distill_build.errors import DistillError
 from distill_build.options import Options
 from distill_build.sweeps.jobs import Job

@@ -1,9 +1,9 @@
 """What came of jobs together, also where they have different stages."""
 
+from distill_build.builds.tally import Tally
 from distill_build.graph import in_order
 from distill_build.models.base import Prices
 from distill_build.records import Usage
-from distill_build.stages.tally import Tally
 from distill_build.sweeps.outcome import SumOfTallies
 
 PLAIN, SIFTED = ("topics", "texts", "last"), ("topics", "texts", "sieve", "marks", "last")

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from distill_build.builds.assembly import encode_rows
 from distill_build.records import Usage
-from distill_build.stages.assembly import encode_rows
 from distill_build.versions.content import FolderContent
 from tests.made_rows import Answer, Question, Tag, dedup_row, question_id, tag_id
 

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from distill_build.cache.fsck.findings import Findings, Quarantine
 from distill_build.cache.fsck.versions import VersionsCheck
+from distill_build.dataset.lockfile import LOCK, Lock, sound_lock
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import RECORD_SCHEME, Archive, Root, Spent, Version, decode_record
-from distill_build.versions.lockfile import LOCK, Lock, sound_lock
 
 ONE, TWO, THREE, FOUR = "11" * 32, "22" * 32, "33" * 32, "44" * 32
 

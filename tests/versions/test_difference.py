@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from distill_build.builds.assembly import encode_rows
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject, row_id
-from distill_build.stages.assembly import encode_rows
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.content import FolderContent, KeptContent
 from distill_build.versions.difference import Difference, compare, stages_of

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distill_build.dataset.lockfile import HEADING, Lock, facts_of, parse_lock, read_lock
 from distill_build.errors import DifferenceError
-from distill_build.versions.lockfile import HEADING, Lock, facts_of, parse_lock, read_lock
 
 FEW = settings(max_examples=60, deadline=None)
 LOCK = Lock(

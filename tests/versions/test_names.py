@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from distill_build.dataset.lockfile import LOCK
 from distill_build.errors import CorruptEntryError, DifferenceError, UsageError
 from distill_build.versions.archive import Archive
-from distill_build.versions.lockfile import LOCK
 from distill_build.versions.names import Names, lock_named
 from tests.versions.test_archive import version
 from tests.versions.test_lockfile import LOCK as A_LOCK

@@ -13,18 +13,18 @@ from typing import TypeVar
 
 import msgspec
 
-from distill_build.artefact_rows import Called, TagRow
 from distill_build.cache.fsck.database import Costs, DatabaseCheck, end_interrupted
 from distill_build.cache.fsck.findings import Damage, Findings, Hit, Lacking, Quarantine
 from distill_build.cache.fsck.versions import VersionsCheck
 from distill_build.cache.gc.roots import Records
+from distill_build.dataset.rows import Called, TagRow
 from distill_build.engine.artefacts import JOURNAL, replacing
 from distill_build.engine.cache_directory import MARKER, CacheDirectory
 from distill_build.engine.manifest import SCHEME
 from distill_build.engine.rows import DATABASE
 from distill_build.errors import CorruptEntryError
+from distill_build.history.used_responses import sources_of
 from distill_build.records import Source, short
-from distill_build.stages.used_responses import sources_of
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import chunks_of, lines_of
 

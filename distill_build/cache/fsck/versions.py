@@ -11,10 +11,10 @@ import msgspec
 from distill_build.cache.admission import Wholeness, admitted_version, intact
 from distill_build.cache.fsck.findings import Damage, Findings, Kind, Quarantine
 from distill_build.cache.gc.roots import Records
+from distill_build.dataset.layout import Dataset
 from distill_build.engine.artefacts import file_state
 from distill_build.engine.manifest import canonical
 from distill_build.errors import CorruptEntryError, StorageError
-from distill_build.stages.dataset import Dataset
 from distill_build.versions.archive import Archive, Root, Version, decode_record
 from distill_build.versions.snapshot import FileSnapshot, chunks_of, take_snapshot
 

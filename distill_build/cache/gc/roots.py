@@ -14,15 +14,15 @@ from stat import S_ISDIR
 
 import msgspec
 
-from distill_build.artefact_rows import SourcesRow, read_rows
 from distill_build.cache.admission import objects_of
+from distill_build.dataset.layout import SOURCES, STATE, Dataset, read_state
+from distill_build.dataset.lockfile import LOCK, read_lock
+from distill_build.dataset.rows import SourcesRow, read_rows
 from distill_build.engine.artefacts import arriving
 from distill_build.errors import CorruptEntryError, DifferenceError
+from distill_build.history.used_responses import Sources
 from distill_build.records import short
-from distill_build.stages.dataset import SOURCES, STATE, Dataset, read_state
-from distill_build.stages.used_responses import Sources
 from distill_build.versions.archive import Archive, Root, Version
-from distill_build.versions.lockfile import LOCK, read_lock
 
 LATE = timedelta(seconds=60)
 """A response is stored before its event is written: so long may a killed run have been between the two."""

@@ -8,7 +8,7 @@ from distill_build.cache.transfer.bundle import Record
 from distill_build.engine.entry import Entry, encode
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError
-from distill_build.stages.used_responses import Sources
+from distill_build.history.used_responses import Sources
 from distill_build.versions.archive import Archive, Version
 
 

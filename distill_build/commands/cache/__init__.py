@@ -3,7 +3,7 @@
 import difflib
 import importlib
 
-from distill_build.command_line import CACHE_VERBS
+from distill_build.cli.grammar import CACHE_VERBS
 from distill_build.errors import UsageError
 from distill_build.options import Options
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from distill_build.cache.transfer.intake import Gains, Intake
 from distill_build.cache.transfer.selection import Holdings, Selection, of_versions, whole_cache
 from distill_build.commands.locate import find_dataset
-from distill_build.commands.notes import notes
+from distill_build.console.notes import notes
 from distill_build.console.words import money, tokens
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.lock import in_use

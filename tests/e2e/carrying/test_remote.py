@@ -175,7 +175,7 @@ def test_who_pulls_while_a_push_is_under_way_finds_what_is_whole(built: Twice, t
 
 def test_how_far_it_is_stands_on_a_terminal(remote: tuple[Path, set[str], set[str]], other: Machine) -> None:
     words = ["cache", "pull", str(remote[0]), "--cache-dir", str(other.cache)]
-    code = f"import sys; from distill_build.cli import main; sys.exit(main({words!r}))"
+    code = f"import sys; from distill_build.cli.dispatch import main; sys.exit(main({words!r}))"
     out, shown = on_terminal(code)
     assert f"looking at {remote[0]}"[:60] in CONTROL.sub("", shown).replace("\n", "")
     assert " fetched, " in shown

@@ -52,7 +52,7 @@ def cache_verbs(project: InProcess, *flags: str) -> list[Finished]:
 
 COUNTING = """
 import sys
-from distill_build.cli import main
+from distill_build.cli.dispatch import main
 opened = []
 sys.addaudithook(lambda event, given: opened.append(given[0]) if event == "open" else None)
 print(main(["cache", "stats"]), sum(str(path).endswith("cache.db") for path in opened))

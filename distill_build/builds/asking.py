@@ -1,0 +1,223 @@
+"""The part of a build that asks models: opens them, walks the pipeline, and ends well however it ends."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+
+from distill_build.builds.basis import Basis
+from distill_build.builds.locked import not_stored
+from distill_build.builds.nodes import Node
+from distill_build.builds.session import Session
+from distill_build.builds.tally import Tally
+from distill_build.builds.walk import Sink, Walk
+from distill_build.calls.attempt import Recorder, Route, StageCounts
+from distill_build.calls.budget import FailureCap
+from distill_build.calls.call import Absent, Call, Failed
+from distill_build.calls.caller import Caller
+from distill_build.calls.executors.online import OnlineExecutor
+from distill_build.calls.shared import Shared
+from distill_build.dataset.layout import FAILURES
+from distill_build.engine.ledger import Ledger
+from distill_build.engine.reading import Responses
+from distill_build.engine.scheduler import Scheduler
+from distill_build.engine.store import Store
+from distill_build.errors import InterruptedBuildError, StorageError
+from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelSettings
+from distill_build.models.factory import place_of
+from distill_build.options import Options
+from distill_build.prompting.prompts import REASK
+from distill_build.records import JsonObject
+from distill_build.settings import Settings
+from distill_build.stages import base
+from distill_build.stages.chain import Chain
+
+WAITING_SHARE, FEWEST_WAITING = 8, 8
+"""Of a gate's slots one in so many more steps are under way, so that a slot is taken as soon as it is free; some wait
+for a retry outside. No more: who waits at the gate already is past the order of the scheduler."""
+WIDEST = 4096
+SHOW_CURSOR = b"\x1b[?25h"
+"""The bars hide the cursor; who leaves without ado must bring it back."""
+
+
+class Asking:
+    """The walks of one build that ask. `halt.reason` says whether a cap was reached, `tally` what was done."""
+
+    def __init__(
+        self,
+        session: Session,
+        options: Options,
+        store: Responses,
+        ledger: Ledger,
+        basis: Basis,
+        shared: Shared,
+        name: str = "",
+    ) -> None:
+        """`shared` is what builds side by side have in common, in which the models of this one go by its `name`."""
+        self.session = session
+        self.options = options
+        self.store = store
+        self.ledger = ledger
+        self.basis = basis
+        self.tally = Tally.of(session.stages.graph.names)
+        self.name = name
+        self.shared = shared
+        self.halt = self.shared.halt()
+        self.newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
+        self.caller = self._caller()
+
+    @property
+    def absent(self) -> Absent | None:
+        """What becomes of a call that is not stored, where no model may be asked; else None."""
+        if self.basis.locked is not None:
+            return self.basis.locked.absent
+        if self.options.offline or self.options.frozen:
+            return _offline
+        return None if isinstance(self.store, Store) else self._nowhere_to_keep
+
+    def _nowhere_to_keep(self, call: Call) -> Failed:
+        raise StorageError(
+            f"the cache {self.session.cache_dir} is read-only, and a response must be stored before it is used; "
+            f"{call.stage} for {' / '.join(call.path)} would have to be asked: set cache.dir to one that can be written"
+        )
+
+    @property
+    def target(self) -> str:
+        """What the events of this run say that it makes. A check makes nothing that another run has left undone."""
+        return "" if self.basis.locked is not None else self.session.build_digest(self.options.until, "")
+
+    async def walk(self, sink: Sink) -> Node:
+        """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
+        self.shared.refuse_if_ended()
+        walk = self._walk(sink)
+        walk.start()
+        await self.shared.run(walk.scheduler)
+        self.newly_dropped = tuple(walk.newly_dropped)
+        return walk.root
+
+    def _stop(self) -> None:
+        self.halt.end()
+        self.shared.build_stopped()
+
+    def _caller(self) -> Caller:
+        session, shared, halt = self.session, self.shared, self.halt
+        counts: dict[str, StageCounts] = dict(self.tally.stages.items())
+        executor = None
+        if isinstance(self.store, Store):
+            recorder = Recorder(self.store, counts, shared.spending, self.ledger)
+            executor = OnlineExecutor(self.store, recorder, shared.spending, halt, shared.waiting)
+        return Caller(
+            self.store,
+            executor,
+            {role: self._route(role) for role in session.stages.roles},
+            self.basis.held,
+            counts,
+            states=shared.states,
+            anew=session.asked_anew,
+            absent=self.absent,
+            halt=halt,
+        )
+
+    def _walk(self, sink: Sink) -> Walk:
+        session = self.session
+        return Walk(
+            session.stages,
+            self.options.until,
+            {role: self._lane(role) for role in session.stages.roles},
+            lambda crowded: Scheduler(self._windows(), self._stop, crowded),
+            self.caller,
+            sink,
+            _NoOutlook(),
+            self.tally,
+            FailureCap(self.options.keep_going, self.halt, session.dataset.artefact(FAILURES)),
+        )
+
+    def _route(self, role: str) -> Route:
+        settings, prompts = self.session.settings, self.session.prompts
+        model = settings.models[role]
+        limits = settings.limits_for(model)
+        return Route(
+            name=model.name,
+            model=self.shared.models[role_name(self.name, role)],
+            prices=model.prices,
+            reasks=limits.reasks or 0,
+            reask=lambda error: prompts.render(REASK, error=error, structured=model.structured),
+            timeout_s=limits.timeout_s or DEFAULT_TIMEOUT_S,
+        )
+
+    def _lane(self, role: str) -> str:
+        """Roles that share a gate share a lane."""
+        return repr(place_of(self.session.settings.models[role]))
+
+    def _windows(self) -> dict[str, int]:
+        windows: dict[str, int] = {}
+        settings = self.session.settings
+        for role in self.session.stages.roles:
+            slots = settings.limits_for(settings.models[role]).concurrency or WIDEST
+            lane = self._lane(role)
+            windows[lane] = max(windows.get(lane, 0), min(WIDEST, slots + max(FEWEST_WAITING, slots // WAITING_SHARE)))
+        return windows
+
+
+def roles_of(settings: Settings, roles: Iterable[str], name: str) -> dict[str, tuple[ModelSettings, Limits]]:
+    """The models of the build called `name`, as `Shared` takes them."""
+    models = {role: settings.models[role] for role in roles}
+    return {role_name(name, role): (model, settings.limits_for(model)) for role, model in models.items()}
+
+
+def role_name(name: str, role: str) -> str:
+    """A role's model among those of builds side by side."""
+    return f"{name}/{role}"
+
+
+def _offline(call: Call) -> Failed:
+    raise not_stored("--offline", call.stage, call.path)
+
+
+class _NoOutlook:
+    """In a build every call has a result. What is not decided is missing, and its cause stands in failures.jsonl."""
+
+    def list_unknown(self, stage: base.ListStage, node: Node, chain: Chain) -> None:
+        raise AssertionError(f"a build left {stage.name} of {node.path} unasked with {chain.missing} missing")
+
+    def undecided(self, stage: base.Asking, row: str) -> None:
+        """Nothing."""
+
+    def below_unknown(self, stage: base.MapStage, row: str) -> None:
+        raise AssertionError(f"a build left {stage.name} of {row} unasked")
+
+
+class interruptible:  # noqa: N801 - a context manager, named as one
+    """The first SIGINT or SIGTERM ends all walks when what is in flight has come; the second ends the process."""
+
+    def __init__(self, shared: Shared, note: Callable[[str], None], ending: str) -> None:
+        """`ending` says what becomes of what is there, and what brings the rest."""
+        self._shared = shared
+        self._note = note
+        self._ending = ending
+        self._interrupted = False
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in self._before:
+            loop.add_signal_handler(number, self._on_signal)
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number, handler in self._before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+    def _on_signal(self) -> None:
+        if self._interrupted:
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), SHOW_CURSOR)
+            os._exit(130)
+        self._interrupted = True
+        self._note(
+            f"interrupted: waiting for what is in flight ({self._shared.models.in_flight}), and storing it; interrupt "
+            "again to leave at once"
+        )
+        self._shared.end(InterruptedBuildError(f"interrupted: the responses that came are stored, {self._ending}"))

@@ -1,0 +1,122 @@
+"""What a build goes by as it finds its folder: the lock that it is held to, responses, and rows to take over."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from distill_build.builds.assembly import Kept
+from distill_build.builds.locked import Locked, locked_of
+from distill_build.builds.session import Rebuild, Session
+from distill_build.calls.pinned import PinnedResponses
+from distill_build.dataset.layout import SOURCES, Dataset, State
+from distill_build.dataset.lockfile import LOCK, sound_lock
+from distill_build.dataset.outcome import Outcome
+from distill_build.dataset.rows import TagRow, read_rows
+from distill_build.errors import CorruptEntryError
+from distill_build.graph import Graph
+from distill_build.history.used_responses import Sources, sources_of
+from distill_build.options import Options
+from distill_build.versions.archive import Archive, Version
+from distill_build.versions.content import KeptContent, rows_in
+
+
+@dataclass(slots=True)
+class Basis:
+    """`locked` is None for a build that is held to nothing; `generation` is the cache's before any row is read.
+
+    `state` is that of the last build as it was found.
+    """
+
+    locked: Locked | None
+    held: PinnedResponses
+    kept: Kept
+    generation: str
+    state: State | None
+
+
+def basis_of(session: Session, options: Options) -> Basis:
+    """What a build goes by now. Raises DifferenceError for a lock that cannot be gone by."""
+    locked, generation, state = (
+        locked_of(session.dataset, options),
+        session.directory.generation(),
+        session.dataset.state(),
+    )
+    version = locked.lock.version if locked is not None else None
+    held = _held_by_folder(session, state) if version is None else _held_by_version(session, version)
+    # What is recalled is not looked up, so nobody would learn that it holds others.
+    outcomes = {} if held.responses else _outcomes(session, state, generation)
+    kept = Kept(session.dataset, outcomes, session.unit_memo(options.until), session.rebuild.names)
+    return Basis(locked, held, kept, generation, state)
+
+
+def _outcomes(session: Session, state: State | None, generation: str) -> dict[str, Outcome]:
+    """What a build may take over of the last one: nothing where its files or the cache are not as then."""
+    if state is None or state.generation != generation:
+        return {}
+    files = (*state.graph.up_to(state.until).files, SOURCES)
+    sound = all(name in state.outputs and state.outputs[name].holds(session.dataset.artefact(name)) for name in files)
+    return session.dataset.outcomes() if sound else {}
+
+
+def _held_by_version(session: Session, version: str) -> PinnedResponses:
+    """What `version` was made from; nothing where the cache does not know it, or its sources are damaged.
+
+    What stands by now may give the same version then. A build that is held to the lock compares, and tells of the
+    damage.
+    """
+    archive, held = Archive(session.cache_dir), PinnedResponses()
+    if (record := archive.find(version)) is not None:
+        with suppress(CorruptEntryError):
+            held.add(sources_of(archive, record))
+    return held
+
+
+def _held_by_folder(session: Session, state: State | None) -> PinnedResponses:
+    """What the dataset was made from, where that may be other responses than stand; else nothing.
+
+    Its files come first, then the versions that it has been: a build that reaches less, or other settings for a while,
+    make it forget nothing.
+    """
+    dataset, held = session.dataset, PinnedResponses()
+    if state is not None and not state.holds_others and state.generation == session.directory.generation():
+        return held
+    archive, renewed = Archive(session.cache_dir), dict[str, frozenset[str]]()
+    if state is not None:
+        held.since, renewed = state.rebuilding_since, _renewed(dataset, state, archive)
+        if SOURCES in state.outputs and state.outputs[SOURCES].holds(dataset.artefact(SOURCES)):
+            held.add(dataset.sources(), renewed)
+    sources = Sources(archive)
+    for version in _versions_of(dataset, archive):
+        with suppress(CorruptEntryError):  # fsck and verify tell of it; what stands counts then
+            held.add(sources.of(version), renewed)
+    return held
+
+
+def _versions_of(dataset: Dataset, archive: Archive) -> list[Version]:
+    """What a folder has been: first what its lock names, as in a fresh clone; then the newest."""
+    root, known = archive.registry.root(dataset.folder), dict(archive.records.readable())
+    own = [known[digest] for digest in reversed(root.versions) if digest in known] if root is not None else []
+    lock = sound_lock(dataset.artefact(LOCK))  # of another one the build tells
+    named = archive.find(lock.version) if lock is not None else None
+    return own if named is None else [named, *(version for version in own if version.version != named.version)]
+
+
+def _renewed(dataset: Dataset, state: State, archive: Archive) -> dict[str, frozenset[str]]:
+    """What an unfinished --rebuild names."""
+    if not state.rebuilding:
+        return {}
+    graph = state.graph
+    rebuild, topic = Rebuild(state.rebuilding, graph.names), str(state.recipe["tree"]["topic"])
+    paths = {topic: (topic,)} | {row.id: row.path for row in _tags(dataset, state, graph, archive)}
+    named = {key: frozenset(name for name in graph.names if rebuild.names(path, name)) for key, path in paths.items()}
+    return {key: stages for key, stages in named.items() if stages}
+
+
+def _tags(dataset: Dataset, state: State, graph: Graph, archive: Archive) -> Iterator[TagRow]:
+    """The tags as the last build left them, from the cache where the folder's file was edited or is gone."""
+    file = graph.tree.file
+    if file in state.outputs and state.outputs[file].holds(dataset.artefact(file)):
+        yield from read_rows(dataset.artefact(file), TagRow)
+    elif (version := archive.find(state.version)) is not None:
+        with suppress(CorruptEntryError):
+            yield from rows_in(KeptContent(archive.objects, version.files), file, TagRow)

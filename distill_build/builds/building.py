@@ -1,0 +1,315 @@
+"""Builds of datasets, one or many: planned first, then walked side by side on one store, one budget, the same gates.
+
+    Builds.run
+      ├── every build is planned; what cannot be used is told before anything is sent
+      └── each walks its tree with a scheduler of its own, and writes its files when it has come to its end
+
+A build by itself is the case of one. What must hold: a response is stored before anything else is done with it; a
+dataset's files change together and last; the bytes depend on the responses alone.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from distill_build.builds.asking import Asking, interruptible, roles_of
+from distill_build.builds.assembly import UnitRows
+from distill_build.builds.basis import Basis, basis_of
+from distill_build.builds.figures import Figures
+from distill_build.builds.finishing import Finish
+from distill_build.builds.outlook import Needs, NoNeeds
+from distill_build.builds.plan import Plan
+from distill_build.builds.planning import PlanRows, make_plan
+from distill_build.builds.remarks import remarks
+from distill_build.builds.report import Report, Watcher, expected_items
+from distill_build.builds.session import Session
+from distill_build.builds.tally import Tally
+from distill_build.builds.versioning import register
+from distill_build.calls.caller import CallStates
+from distill_build.calls.shared import Shared
+from distill_build.dataset.replacement import new_files
+from distill_build.engine.ledger import Ledger
+from distill_build.engine.lock import in_use
+from distill_build.engine.reading import Responses, writable
+from distill_build.engine.store import Store, open_store
+from distill_build.errors import DistillError, InterruptedBuildError
+from distill_build.graph import in_order
+from distill_build.models.factory import check
+from distill_build.options import Options
+from distill_build.settings import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One dataset to bring up to date. `name` tells its models from others'; `words` begin what is said of it."""
+
+    session: Session
+    name: str = ""
+    words: str = ""
+
+    def said(self, text: str) -> str:
+        """A sentence about this build."""
+        return f"{self.words}: {text}" if self.words else text
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBuild:
+    """`may_ask` says whether anything may be sent for it; `basis` is None where the lock was not held since."""
+
+    build: Build
+    plan: Plan
+    may_ask: bool
+    basis: Basis | None
+
+
+class Occasion(Protocol):
+    """Why builds are made: by itself, or as jobs of a sweep. It hears what becomes of them."""
+
+    ending: str
+    """What becomes of what is there where all is interrupted, and what brings the rest."""
+    states: CallStates
+    tally: Tally
+    """All builds together, for the progress."""
+    log_dir: Path
+    holds_locks: bool
+    """Whether the builds' locks are held from before they are planned."""
+
+    def needs(self, build: Build) -> Needs:
+        """Who is told what the build's plan is made of."""
+
+    def planned(self, builds: Sequence[PlannedBuild]) -> None:
+        """All that could be planned, before the first request; raises what is wrong with a model."""
+
+    def turn(self, build: Build, shared: Shared) -> AbstractAsyncContextManager[None]:
+        """Holds the build's lock."""
+
+    def begins(self, tally: Tally) -> None:
+        """One more build is at work."""
+
+    def ended(self, build: Build, result: Report | DistillError | OSError) -> None:
+        """What became of a build; where none but this matters, an error is raised again."""
+
+
+@contextmanager
+def prepared_cache(session: Session, console: Watcher) -> Iterator[None]:
+    """Makes the cache where there is none, and keeps it from being cleaned meanwhile."""
+    if writable(session.cache_dir):
+        session.directory.prepare()  # what is not there cannot be marked as in use
+    with in_use(session.cache_dir, console.note):
+        yield
+
+
+def run_builds(builds: Sequence[Build], options: Options, console: Watcher, run_id: str, occasion: Occasion) -> None:
+    """Brings datasets up to date that share a cache; `occasion` hears what comes of each, as it comes.
+
+    Raises ConfigurationError before anything is sent, InterruptedBuildError when what was in flight has come.
+    """
+    session = builds[0].session
+    with prepared_cache(session, console):
+        store = open_store(session.cache_dir)
+        try:
+            asyncio.run(Builds(store, options, console, run_id, occasion).run(builds))
+        finally:
+            store.close()
+
+
+class Builds:
+    """See `run_builds`."""
+
+    def __init__(self, store: Responses, options: Options, console: Watcher, run_id: str, occasion: Occasion) -> None:
+        self._store = store
+        self._options = options
+        self._console = console
+        self._run_id = run_id
+        self._occasion = occasion
+        self._finishing = asyncio.Lock()
+
+    async def run(self, builds: Sequence[Build]) -> None:
+        planned: list[PlannedBuild] = []
+        for build in builds:
+            try:
+                planned.append(await self._plan(build))
+            except (DistillError, OSError) as error:
+                self._occasion.ended(build, error)
+        self._occasion.planned(planned)
+        shared = self._shared(planned)
+        try:
+            await self._run_all(planned, shared)
+        finally:
+            await shared.models.close()
+
+    async def _plan(self, build: Build) -> PlannedBuild:
+        session, options, store = build.session, self._options, self._store
+        basis = basis_of(session, options)
+        plan = await make_plan(session, store, basis, options.until, self._occasion.needs(build))
+        for remark in remarks(session, options, basis, plan):
+            self._console.note(build.said(remark))
+        if basis.locked is not None:
+            basis.locked.refuse_requests(plan, session)
+        forbidden = basis.locked is not None or options.offline or options.frozen
+        may_ask = not forbidden and isinstance(store, Store)
+        return PlannedBuild(build, plan, may_ask, basis if self._occasion.holds_locks else None)
+
+    def _shared(self, planned: Sequence[PlannedBuild]) -> Shared:
+        sessions = {each.build.name: each.build.session for each in planned}
+        roles = {
+            role: model
+            for name, session in sessions.items()
+            for role, model in roles_of(session.settings, session.stages.roles, name).items()
+        }
+        budget = next((session.settings.budget for session in sessions.values()), Budget())
+        states, note = self._occasion.states, self._console.note
+        return Shared(roles, budget, self._occasion.log_dir, builds=len(planned), states=states, note=note)
+
+    async def _run_all(self, planned: Sequence[PlannedBuild], shared: Shared) -> None:
+        expected = [expected_items(each.build.session.settings) for each in planned]
+        all_expected = {name: sum(each.get(name, 0) for each in expected) for name in in_order(expected)}
+        progress = self._console.progress(self._occasion.tally, all_expected, lambda: shared.models.in_flight)
+        shows_progress = any(each.plan.calls and each.may_ask for each in planned)
+        with (
+            interruptible(shared, self._console.note, self._occasion.ending),
+            progress if shows_progress else nullcontext(),
+        ):
+            done = await asyncio.gather(*(self._build(each, shared) for each in planned), return_exceptions=True)
+        raised = [error for error in done if error is not None]
+        for error in sorted(raised, key=lambda each: isinstance(each, InterruptedBuildError)):
+            raise error  # a bug first: it has interrupted the others
+
+    async def _build(self, planned: PlannedBuild, shared: Shared) -> None:
+        build = planned.build
+        try:
+            async with self._occasion.turn(build, shared):
+                self._occasion.ended(build, await self._made(planned, shared))
+        except InterruptedBuildError:
+            raise
+        except (DistillError, OSError) as error:
+            self._occasion.ended(build, error)
+        except BaseException:
+            shared.end(InterruptedBuildError("the builds ended with the error of one of them"))
+            raise
+
+    async def _made(self, planned: PlannedBuild, shared: Shared) -> Report:
+        session, options, started = planned.build.session, self._options, time.monotonic()
+        ledger = Ledger(session.dataset.runs, self._run_id)
+        with closing(ledger), new_files(session.dataset, self._run_id) as new:
+            register(session)
+            basis = planned.basis or basis_of(session, options)
+            asking = Asking(session, options, self._store, ledger, basis, shared, planned.build.name)
+            ledger.write("plan", target=asking.target, **planned.plan.row())
+            self._occasion.begins(asking.tally)
+            rows = UnitRows(session.stages.graph, basis.kept, new)
+            try:
+                if session.rebuild and planned.may_ask:
+                    await _renew(asking, self._console)
+                root = await asking.walk(rows)
+            finally:
+                learn(asking)
+            finish = Finish(session, options, ledger, asking, rows, new)
+            async with self._finishing:  # in a thread: what comes for other builds is stored meanwhile
+                return await asyncio.to_thread(finish.report, root, time.monotonic() - started)
+
+
+class Alone:
+    """The occasion of one build by itself. The caller holds its lock."""
+
+    ending = "the dataset is as it was; build again to go on"
+    holds_locks = True
+
+    def __init__(self, console: Watcher, log_dir: Path) -> None:
+        self.states = CallStates()
+        self.tally = Tally.of(())
+        self.log_dir = log_dir
+        self.report: Report | None = None
+        self._console = console
+
+    def needs(self, build: Build) -> Needs:  # noqa: ARG002 - the protocol's
+        return NoNeeds()
+
+    def planned(self, builds: Sequence[PlannedBuild]) -> None:
+        for each in builds:
+            if each.basis is not None and each.basis.locked is None and each.plan.calls:
+                self._console.plan(each.plan, each.build.session.settings)
+        check_models(builds, lambda _, error: error)
+
+    @asynccontextmanager
+    async def turn(self, build: Build, shared: Shared) -> AsyncIterator[None]:  # noqa: ARG002 - as above
+        yield
+
+    def begins(self, tally: Tally) -> None:
+        self.tally.stages = tally.stages
+
+    def ended(self, build: Build, result: Report | DistillError | OSError) -> None:  # noqa: ARG002 - as above
+        if not isinstance(result, Report):
+            raise result
+        self.report = result
+
+
+def build_alone(session: Session, options: Options, console: Watcher, run_id: str) -> Report:
+    """Brings one dataset up to date. The caller holds the dataset's lock.
+
+    Raises DistillError or OSError with the old files left as they were; a cap that was reached is in the report.
+    """
+    started, occasion = time.monotonic(), Alone(console, session.dataset.runs / run_id)
+    run_builds([Build(session)], options, console, run_id, occasion)
+    assert occasion.report is not None, "a build ends with a report or an error"  # noqa: S101
+    return replace(occasion.report, seconds=time.monotonic() - started)
+
+
+def check_models(planned: Sequence[PlannedBuild], told: Callable[[Build, DistillError], DistillError]) -> None:
+    """Raises ConfigurationError, as `told` of a build, for a missing key or engine before anything is sent."""
+    for each in planned:
+        if each.may_ask:
+            stages = each.build.session.stages.asking
+            asked = [role for stage in stages if each.plan.stages[stage.name].calls for role in stage.recipes]
+            for role in dict.fromkeys(asked):
+                try:
+                    check(each.build.session.settings.models[role])
+                except DistillError as error:
+                    raise told(each.build, error) from error
+
+
+def learn(asking: Asking) -> None:
+    """Remembers what requests took, for estimates."""
+    if asking.tally.asked:
+        names = {stage.name: stage.recipes[stage.first].model.name for stage in asking.session.stages.asking}
+        Figures(asking.session.cache_dir).learn(asking.tally, names)
+
+
+async def _renew(asking: Asking, console: Watcher) -> None:
+    """Asks anew what --rebuild names, in a walk of its own that writes no rows.
+
+    The rows are read in the walk after it, when every reply that gives way has done so: two tags with the same
+    question share a call, and would differ by who came first. The generation is renewed before, for whoever finds the
+    cache after a crash, and again afterwards, for builds of other datasets that read it meanwhile.
+    """
+    session, kept, basis = asking.session, asking.basis.kept, asking.basis
+    alone = session.directory.generation() == basis.generation
+    during = session.directory.renew_generation()
+    _note_rebuild(session)
+    await asking.walk(PlanRows(session, basis, asking.options.until, NoNeeds()))
+    alone = alone and session.directory.generation() == during
+    after = session.directory.renew_generation()
+    basis.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds
+    asking.caller.asks_no_more_anew()
+    calls = asking.shared.states
+    if calls.displaced:
+        sources = session.dataset.sources()
+        kept.stale |= {row.id for row in sources if any(key in calls.displaced for key, _ in row.responses)}
+    if calls.asked_in_vain:
+        console.note(f"asked again in vain: {len(calls.asked_in_vain)}; what stood before still does")
+    for counts in asking.tally.stages.values():
+        counts.count_anew()
+
+
+def _note_rebuild(session: Session) -> None:
+    """Notes what is about to be asked anew, for the build after one that is interrupted or killed meanwhile."""
+    state = session.dataset.state()
+    if state is not None:
+        since = state.rebuilding_since or datetime.now(UTC).isoformat(timespec="milliseconds")
+        globs = (*state.rebuilding, *session.rebuild.typed)
+        session.dataset.write_state(replace(state, rebuilding=globs, rebuilding_since=since))

@@ -1,0 +1,112 @@
+"""A dataset's exports, written again from its rows, and the lock and the state that tell of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from distill_build.dataset.layout import EXPORTS, STATE, Dataset, State
+from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock
+from distill_build.dataset.replacement import Replacement, replacement
+from distill_build.engine.artefacts import file_state, replacing
+from distill_build.errors import UsageError
+from distill_build.graph import END, Graph
+from distill_build.settings import Settings
+from distill_build.stages.default import graph_in
+from distill_build.stages.identity import build_digest, export_identity
+from distill_build.stages.training_rows import exported_stage, training_rows
+
+EXPORT_FACTS = "export"
+"""The part of a recipe, and of a lock, that tells of exports."""
+
+
+def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) -> list[Path]:
+    """Brings the folder of exports in line with `settings`; returns its files.
+
+    Waits for a build of the same dataset. Raises UsageError where there is nothing to export, StorageError where the
+    disk cannot be written, with the old files as they were.
+    """
+    if not replacing(dataset.runs):
+        _require_rows(dataset, graph_in(dataset), dataset.state())
+    with replacement(dataset, "export again", note) as beside:
+        return _export(beside, settings, note)
+
+
+def _export(beside: Replacement, settings: Settings, note: Callable[[str], None]) -> list[Path]:
+    dataset = beside.dataset
+    graph, state = graph_in(dataset), dataset.state()
+    _require_rows(dataset, graph, state)
+    if state is not None and (edited := _edited(state, dataset)):
+        files = ", ".join(str(dataset.artefact(name)) for name in edited)
+        note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
+    rows = training_rows(dataset.artefact, graph, state.recipe if state is not None else {})
+    exports = beside.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
+    new, old = dict(exports), [name for name in (state.outputs if state is not None else ()) if _is_export(name)]
+    if state is not None:
+        after = after_export(state, settings, exports)
+        if lock := _lock_after(dataset, state, after, note):
+            new[LOCK] = beside.write(LOCK, lock.encode().encode())
+            after = replace(after, outputs=after.outputs | {LOCK: file_state(new[LOCK])})
+        new[STATE] = beside.write(STATE, after.encode())
+    beside.commit(new, old)
+    return [dataset.artefact(name) for name in exports]
+
+
+def _require_rows(dataset: Dataset, graph: Graph, state: State | None) -> None:
+    """Raises UsageError where the stage that is exported has no file."""
+    stage = exported_stage(graph, state.recipe if state is not None else {})
+    if stage is None or not dataset.artefact(stage.file).exists():
+        rows = f"{stage.singular}s" if stage is not None else "rows"
+        raise UsageError(
+            f"there are no {rows} to export in {dataset.folder}: build the dataset first, with the same settings and "
+            "`build` for `export`"
+        )
+
+
+def _edited(state: State, dataset: Dataset) -> list[str]:
+    """The artefacts that are not what the last build wrote: those that are gone are exported by nobody."""
+    there = [name for name in state.graph.files if dataset.artefact(name).exists()]
+    return [name for name in there if not _as_built(state, dataset, name)]
+
+
+def after_export(state: State, settings: Settings, exports: Mapping[str, Path]) -> State:
+    """The state of a dataset as the last build left it, but for its exports, which `exports` names.
+
+    It is what a build with that build's settings and the export settings of now would leave. Where the state does
+    not say what that build was (another version of this program wrote it), no build will find itself in it.
+    """
+    outputs = {name: facts for name, facts in state.outputs.items() if not _is_export(name)}
+    outputs |= {name: file_state(path) for name, path in exports.items()}
+    made = state.outputs.keys() >= set(state.graph.files)
+    known = made and state.build == build_digest(state.recipe, state.until, state.generation)
+    recipe = state.recipe | {EXPORT_FACTS: export_identity(settings)}
+    build = build_digest(recipe, END, state.generation) if known else ""
+    return replace(state, build=build, until=END, outputs=outputs, recipe=recipe)
+
+
+def _lock_after(dataset: Dataset, before: State, after: State, note: Callable[[str], None]) -> Lock | None:
+    """The lock with the exports of now; None where what is there is not what the last build wrote: it is left alone."""
+    if LOCK not in before.outputs:  # an older version of this program built it
+        return None
+    lock = read_lock(dataset.artefact(LOCK)) if _as_built(before, dataset, LOCK) else None
+    if lock is None:
+        note(f"{dataset.artefact(LOCK)} is not what the last build wrote, and is left alone: a build writes it anew")
+        return None
+    if _edited(before, dataset):
+        note(f"{dataset.artefact(LOCK)} still names the exports of the rows that were built")
+        return None
+    exports = {
+        name.removeprefix(f"{EXPORTS}/"): facts.sha256
+        for name, facts in sorted(after.outputs.items())
+        if _is_export(name)
+    }
+    others = {place: fact for place, fact in lock.recipe.items() if place[0] != EXPORT_FACTS}
+    own = facts_of({EXPORT_FACTS: after.recipe[EXPORT_FACTS]})
+    return replace(lock, until=after.until, exports=exports, recipe=others | own)
+
+
+def _is_export(name: str) -> bool:
+    return name.startswith(f"{EXPORTS}/")
+
+
+def _as_built(state: State, dataset: Dataset, name: str) -> bool:
+    return name in state.outputs and state.outputs[name].same_content(dataset.artefact(name))

@@ -1,0 +1,87 @@
+"""What a request costs by experience: mean tokens and seconds for each stage and model, kept beside the cache.
+
+They serve estimates alone. Before there is any experience, text length and round numbers stand in for it.
+"""
+
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from distill_build.builds.tally import Tally
+from distill_build.graph import Shape
+from distill_build.models.base import ModelSettings
+
+FILE = "figures.json"
+TOKENS_PER_LABEL, TOKENS_PER_ITEM, TOKENS_PER_RESULT = 8.0, 25.0, 800.0
+"""Of a tag, of an item of any other list, and of what a model makes of one row, as long as nothing is known."""
+TOKENS_PER_SECOND = 40.0
+LATENCY_SECONDS = 0.5
+
+
+class Sums(msgspec.Struct):
+    """Of all requests of one stage to one model."""
+
+    requests: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Of one request: completion tokens and seconds."""
+
+    completion_tokens: float
+    seconds: float
+
+
+class Figures:
+    """Sums over all requests that were ever asked from this cache, by stage and model name."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        self._path = cache_dir / FILE
+        self._sums = _read(self._path)
+
+    def expect(self, stage: Shape, model: ModelSettings, items: int) -> Expected:
+        """What one request for `items` items will take."""
+        sums = self._sums.get(_name(stage.name, model.name))
+        if sums is not None and sums.requests:
+            return Expected(sums.completion_tokens / sums.requests, sums.seconds / sums.requests)
+        tokens = _tokens_per_item(stage) * items
+        tokens = min(tokens, model.max_tokens) if model.max_tokens else tokens
+        return Expected(tokens, LATENCY_SECONDS + tokens / TOKENS_PER_SECOND)
+
+    def learn(self, tally: Tally, names: Mapping[Any, str]) -> None:
+        """Adds what a build saw, and writes it; `names` are the models' names by stage."""
+        self._sums = _read(self._path)
+        for stage, counts in tally.stages.items():
+            if counts.asked:
+                sums = self._sums.setdefault(_name(stage, names[stage]), Sums())
+                sums.requests += counts.asked
+                sums.completion_tokens += counts.completion_tokens
+                sums.seconds += counts.seconds
+        temporary = self._path.with_name(f".{FILE}.{secrets.token_hex(4)}")
+        with suppress(OSError):  # on a full disk: an estimate is not worth an error, nor one that hides another
+            temporary.write_bytes(msgspec.json.encode(self._sums))
+            temporary.replace(self._path)
+
+
+def _tokens_per_item(stage: Shape) -> float:
+    if stage.kind != "list":
+        return TOKENS_PER_RESULT
+    return TOKENS_PER_LABEL if stage.after is None else TOKENS_PER_ITEM
+
+
+def _name(stage: str, model: str) -> str:
+    return f"{stage}/{model}"
+
+
+def _read(path: Path) -> dict[str, Sums]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Sums])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):  # estimates can do without
+        return {}

@@ -1,0 +1,202 @@
+"""The end of a build: from a walked tree to files in their places.
+
+The dataset's files change in `replace_together` alone, when everything else is written and synced.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from distill_build.builds.asking import Asking
+from distill_build.builds.assembly import UnitRows, encode_rows, failure_rows, write_artefacts
+from distill_build.builds.locked import Locked
+from distill_build.builds.nodes import Node, walk
+from distill_build.builds.report import Report, expected_items
+from distill_build.builds.session import Session
+from distill_build.builds.versioning import keep_version, lock_of
+from distill_build.dataset.layout import (
+    FAILURES,
+    SOURCES,
+    STATE,
+    UNITS,
+    Dataset,
+    State,
+    encode_outcomes,
+    version_of,
+)
+from distill_build.dataset.lockfile import LOCK
+from distill_build.dataset.outcome import Outcome
+from distill_build.dataset.replacement import Replacement, keep_edited
+from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state
+from distill_build.engine.ledger import Ledger
+from distill_build.errors import StorageError
+from distill_build.graph import END, Graph
+from distill_build.options import Options
+from distill_build.stages.training_rows import training_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The files of a build as they lie beside their places, by name; `failures` counts the rows of failures.jsonl."""
+
+    state: State
+    new: dict[str, Path]
+    outcomes: list[Outcome]
+    failures: int
+
+
+@dataclass(slots=True)
+class Finish:
+    """From a walked tree to files in their places; `folder` takes them until then."""
+
+    session: Session
+    options: Options
+    ledger: Ledger
+    asking: Asking
+    rows: UnitRows
+    folder: Path
+
+    def report(self, root: Node, seconds: float) -> Report:
+        """Writes everything, moves it into its place, and says what was done."""
+        dataset, halt = self.session.dataset, self.asking.halt
+        made = self.make(root)
+        keep_version(self.session, made.state, made.new, self.asking.tally, seconds)
+        old = _ours(self.asking.basis.state, self.session.stages.graph) - made.state.outputs.keys()
+        edited = keep_edited(dataset, made.new, sorted(old), self.ledger.folder)
+        self._replacement.commit(made.new | self._write_notes(made.state, made.outcomes), old)
+        state = made.state
+        report = Report(
+            name=self.session.settings.name,
+            folder=dataset.folder,
+            version=state.version,
+            run_id=self.ledger.run_id,
+            graph=state.graph,
+            until=self.options.until,
+            up_to_date=False,
+            seconds=seconds,
+            tally=self.asking.tally,
+            expected=expected_items(self.session.settings),
+            counts=state.counts,
+            failures=made.failures,
+            stopped=str(halt.reason) if halt.reason else None,
+            files=state.files(dataset),
+            edited=edited,
+            newly_dropped=self.asking.newly_dropped,
+        )
+        facts = {"version": state.version, "failures": made.failures, "seconds": round(seconds, 3)}
+        self.ledger.write("end", target=self.asking.target, **facts, **state.counts)
+        return report
+
+    def make(self, root: Node) -> Made:
+        """Writes all files beside. Raises DifferenceError where they are not those of the lock."""
+        writers, outcomes = write_artefacts(root, self._graph, self.rows, self.folder)
+        self._require_untouched(root)
+        failures = self._write_failures(root, writers)
+        exports = self._write_exports()
+        new = {name: writer.path for name, writer in writers.items()} | exports
+        sha256 = {name: writer.sha256 for name, writer in writers.items()}
+        outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
+        state = self._state(outputs, version_of(sha256), complete=not failures)
+        if self._locked is not None:
+            self._locked.refuse_others(state, new, self.session)
+            return Made(self._beside_lock(self._locked, state), new, outcomes, failures)
+        new[LOCK] = self._write_lock(state)
+        return Made(replace(state, outputs=outputs | {LOCK: file_state(new[LOCK])}), new, outcomes, failures)
+
+    @property
+    def _graph(self) -> Graph:
+        """The stages that this build reaches."""
+        return self.session.stages.graph.up_to(self.options.until)
+
+    @property
+    def _locked(self) -> Locked | None:
+        return self.asking.basis.locked
+
+    @property
+    def _replacement(self) -> Replacement:
+        return Replacement(self.session.dataset, self.folder)
+
+    def _require_untouched(self, root: Node) -> None:
+        """Raises StorageError where rows were copied from a file that was edited while this build ran."""
+        dataset, state = self.session.dataset, self.asking.basis.state
+        units = (node.unit for node, _ in walk(root) if node.unit is not None)
+        kept = {
+            name
+            for unit in units
+            for outcome in unit.outcomes
+            for name, rows in (*outcome.rows.items(), (SOURCES, outcome.sources))
+            if rows.kept and rows.length
+        }
+        for name in kept:
+            file = name if name == SOURCES else self._graph[name].file
+            if state is None or not state.outputs[file].holds(dataset.artefact(file)):
+                raise StorageError(
+                    f"{dataset.artefact(file)} was changed while a build ran; build again, nothing is lost"
+                )
+
+    def _write_failures(self, root: Node, writers: dict[str, ArtefactWriter]) -> int:
+        rows = list(failure_rows(root))
+        if rows:
+            with ArtefactWriter(self.folder / FAILURES) as writer:
+                known = self._locked.failures_as_they_were(rows, self.session) if self._locked is not None else None
+                writer.write(known or encode_rows(rows))
+            writers[FAILURES] = writer
+        return len(rows)
+
+    def _write_lock(self, state: State) -> Path:
+        return self._replacement.write(LOCK, lock_of(state, self.session).encode().encode())
+
+    def _beside_lock(self, locked: Locked, state: State) -> State:
+        """The state with the lock that is there and stays.
+
+        Where a build that is held to nothing would write another one, as after an edited comment, there is something
+        for it to do, and the state says so by being that of no build.
+        """
+        same = lock_of(state, self.session) == locked.lock
+        outputs = state.outputs | {LOCK: file_state(self.session.dataset.artefact(LOCK))}
+        return replace(state, build=state.build if same else "", outputs=outputs)
+
+    def _write_exports(self) -> dict[str, Path]:
+        if self.options.until != END:
+            return {}
+        settings, files = self.session.settings, Dataset(self.folder)
+        rows = training_rows(files.artefact, self._graph, self.session.identity)
+        return self._replacement.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
+
+    def _state(self, outputs: Mapping[str, FileState], version: str, *, complete: bool) -> State:
+        session, until, basis = self.session, self.options.until, self.asking.basis
+        tally = self.asking.tally.stages
+        graph = self._graph
+        looked_at_all = self._locked is None and graph.names == session.stages.graph.names
+        unfinished = None if looked_at_all else basis.state  # what its --rebuild brought is not used yet
+        return State(
+            build=session.build_digest(until, basis.generation),
+            complete=complete,
+            version=version,
+            until=until,
+            generation=basis.generation,
+            cache_dir=session.dataset.note_cache(session.cache_dir),
+            counts={name: tally[name].made if name in graph else 0 for name in session.stages.graph.names},
+            requests={
+                stage.name: tally[stage.name].cached + tally[stage.name].answered for stage in session.stages.asking
+            },
+            spared={name: tally[name].spared for name in graph.names if tally[name].spared},
+            dropped={name: dict(tally[name].why) for name in graph.names if tally[name].dropped},
+            outputs=dict(outputs),
+            recipe=session.identity,
+            holds_others=basis.held.differ(self.asking.store),
+            failed=tuple(sorted(self.asking.caller.failed)),
+            rebuilding=unfinished.rebuilding if unfinished is not None else (),
+            rebuilding_since=unfinished.rebuilding_since if unfinished is not None else "",
+            stages=session.stages.graph.described(),
+        )
+
+    def _write_notes(self, state: State, outcomes: list[Outcome]) -> dict[str, Path]:
+        """What later builds go by, beside."""
+        contents = {STATE: state.encode(), UNITS: encode_outcomes(outcomes)}
+        return {name: self._replacement.write(name, content) for name, content in contents.items()}
+
+
+def _ours(state: State | None, graph: Graph) -> set[str]:
+    """Files that go where a build has none: all that is named like ours, of exports those of the last build alone."""
+    return {*graph.files, FAILURES, *(state.outputs if state is not None else ())}

@@ -1,0 +1,165 @@
+"""What a build would ask for and what that would cost: exact where the cache can tell, estimated beyond.
+
+A plan walks as a build does; `PlanAsk` looks calls up and asks nobody. Where a request is not answered, what lies
+behind it is worked out from the shape of the tree and of the graph: that transforms drop nothing there is assumed.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from distill_build.builds.nodes import Node
+from distill_build.builds.plan import StagePlan
+from distill_build.calls.call import Call, Made, Result, Unasked, look_up, standing
+from distill_build.calls.pinned import PinnedResponses
+from distill_build.engine.reading import Responses
+from distill_build.graph import Graph
+from distill_build.models.completion import estimated_tokens
+from distill_build.stages.all import Stages
+from distill_build.stages.base import Asking, ListStage, MapStage
+from distill_build.stages.chain import Chain
+
+Corner = tuple[str, ...]
+"""Where something unknown begins: a place in the tree, and the items of its list that are there."""
+
+
+class Needs(Protocol):
+    """Told what a plan is made of: a plan of several builds finds out what they have in common."""
+
+    def asked(self, stage: str, key: str) -> None:
+        """One request to be asked, by the key of its call."""
+
+    def answered(self, stage: str, key: bytes) -> None:
+        """One call that the cache answers; told again for each place that needs it."""
+
+    def recalled(self, item: str) -> None:
+        """What hangs on the tag with this id was taken over: its calls are those that the folder's sources name."""
+
+    def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:
+        """As many requests as the product of `box` says, which nobody knows yet.
+
+        Those of another build with the same corner are the same ones, as far as its box reaches.
+        """
+
+
+class NoNeeds:
+    """Nobody wants to know."""
+
+    def asked(self, stage: str, key: str) -> None:
+        """Nothing."""
+
+    def answered(self, stage: str, key: bytes) -> None:
+        """Nothing."""
+
+    def recalled(self, item: str) -> None:
+        """Nothing."""
+
+    def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:
+        """Nothing."""
+
+
+class PlanAsk:
+    """Looks calls up. One that is not stored is counted once, however many items wait for it."""
+
+    def __init__(
+        self,
+        store: Responses | None,
+        held: PinnedResponses,
+        stages: dict[str, StagePlan],
+        anew: Callable[[Call], bool],
+        needs: Needs,
+    ) -> None:
+        """`store` is None where there is no cache yet."""
+        self._needs = needs
+        self._store = store
+        self._held = held
+        self._stages = stages
+        self._anew = anew
+        self._asked: set[bytes] = set()
+
+    async def __call__(self, call: Call) -> Result:
+        key = bytes.fromhex(call.key)
+        if key in self._asked:
+            return Unasked()
+        if not self._anew(call) and (accepted := self._standing(call)) is not None:
+            self._needs.answered(call.stage, key)
+            self._stages[call.stage].cached += 1
+            return Made(accepted, "", asked=False)
+        self._asked.add(key)
+        self._needs.asked(call.stage, call.key)
+        self._stages[call.stage].ask += 1
+        self._stages[call.stage].first = self._stages[call.stage].first or call.path
+        self._stages[call.stage].prompt_tokens += estimated_tokens(call.body["messages"])
+        return Unasked()
+
+    def _standing(self, call: Call) -> object | None:
+        if self._store is None:
+            return None
+        accepted = standing(call, look_up(self._store, call), self._held)
+        return None if accepted is None else accepted.value
+
+
+class Estimate:
+    """The outlook of a plan: how many requests lie behind one that is not answered."""
+
+    def __init__(self, stages: Stages, graph: Graph, plans: dict[str, StagePlan], needs: Needs) -> None:
+        """`graph` holds the stages that the build reaches."""
+        self._stages = stages
+        self._graph = graph
+        self._plans = plans
+        self._needs = needs
+
+    def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
+        """The list's own further requests, and all below the items that it is short of."""
+        self._plans[stage.name].open_chains += 1
+        corner = (stage.name, *node.path, str(chain.requests), *chain.items)
+        self._add(stage.name, (*corner, "more"), max(0, math.ceil(chain.missing / stage.results) - 1))
+        if stage is self._stages.tree:
+            self._below_level(corner, node.level + 1, chain.missing)
+        else:
+            self._below(stage.name, corner, chain.missing)
+
+    def undecided(self, stage: Asking, row: str) -> None:
+        """All requests of `stage` for one row, and all below what they bring."""
+        corner, rows, requests = (stage.name, row), stage.results, stage.results
+        if isinstance(stage, ListStage):
+            rows = stage.wanted(self._stages.settings.depth)
+            requests = math.ceil(rows / stage.results)
+        self._add(stage.name, corner, requests)
+        self._below(stage.name, corner, rows)
+
+    def below_unknown(self, stage: MapStage, row: str) -> None:
+        """All below one result of a row."""
+        if any(shape.parent == stage.name for shape in self._graph):
+            self._below(stage.name, (stage.name, row, "result"), 1)
+
+    def _below_level(self, corner: Corner, level: int, *tags: int) -> None:
+        """All requests below tags on `level`: so many on the level of the list, so many below each of them, …"""
+        depth, tree = self._stages.settings.depth, self._stages.tree
+        here = (*corner, str(level))
+        self._below(tree.name, here, *tags, leaf=level == depth)
+        if level < depth:
+            wanted = tree.wanted(level)
+            self._add(tree.name, here, *tags, math.ceil(wanted / tree.results))
+            self._below_level(corner, level + 1, *tags, wanted)
+
+    def _below(self, stage: str, corner: Corner, *rows: int, leaf: bool = True) -> None:
+        """All requests for what is made of so many rows of `stage`."""
+        for shape in self._graph:
+            if shape.parent != stage or shape.kind == "transform":
+                continue
+            below = self._stages[shape.name]
+            if isinstance(below, ListStage):
+                if leaf:
+                    wanted = below.wanted(self._stages.settings.depth)
+                    self._add(shape.name, corner, *rows, math.ceil(wanted / below.results))
+                    self._below(shape.name, corner, *rows, wanted)
+            elif isinstance(below, MapStage):
+                self._add(shape.name, corner, *rows, below.results)
+                self._below(shape.name, corner, *rows, below.results)
+            else:
+                self._below(shape.name, corner, *rows)
+
+    def _add(self, stage: str, corner: Corner, *box: int) -> None:
+        self._plans[stage].unknown += math.prod(box)
+        self._needs.unknown(stage, corner, box)

@@ -1,0 +1,150 @@
+"""A plan: how many requests a build would send, and what they would cost. Pure; `outlook` is how it comes about."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from distill_build.builds.figures import Figures
+from distill_build.dataset.layout import State
+from distill_build.models.base import ModelSettings
+from distill_build.records import JsonObject, Path
+from distill_build.settings import Settings
+from distill_build.stages.all import Stages
+from distill_build.stages.base import Asking, ListStage
+
+
+@dataclass(slots=True)
+class StagePlan:
+    """Requests of one stage: answered by the cache, to be asked, and unknown until what is above them is there.
+
+    `open_chains` counts lists that end with a request to be asked: a reply that brings less than was asked for
+    takes another one.
+    `prompt_tokens` adds up those of the requests to be asked, as estimated from their text; `first` is the path of the
+    first of them.
+    """
+
+    cached: int = 0
+    ask: int = 0
+    unknown: int = 0
+    open_chains: int = 0
+    prompt_tokens: float = 0.0
+    first: Path | None = None
+
+    @property
+    def calls(self) -> int:
+        return self.ask + self.unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Tokens, US dollars (None without prices) and seconds."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a build would do, by stage. `exact` says that no number of requests is estimated.
+
+    `dropped` counts by transform the rows that it would drop, of those that are known, and `newly_dropped` those among
+    them that the last build kept.
+    """
+
+    stages: dict[str, StagePlan]
+    costs: dict[str, Cost]
+    dropped: dict[str, int] = field(default_factory=dict)
+    newly_dropped: int = 0
+
+    @property
+    def calls(self) -> int:
+        return sum(stage.calls for stage in self.stages.values())
+
+    @property
+    def exact(self) -> bool:
+        return not any(stage.unknown or stage.open_chains for stage in self.stages.values())
+
+    @property
+    def first(self) -> tuple[str, Path]:
+        """Stage and place of a first request to be sent; to be asked for only where there is one."""
+        return next((name, stage.first) for name, stage in self.stages.items() if stage.first is not None)
+
+    @property
+    def cost(self) -> Cost:
+        """All stages together."""
+        costs = list(self.costs.values())
+        usd = None if any(cost.usd is None for cost in costs) else sum(cost.usd or 0.0 for cost in costs)
+        return Cost(
+            sum(cost.prompt_tokens for cost in costs),
+            sum(cost.completion_tokens for cost in costs),
+            usd,
+            sum(cost.seconds for cost in costs),
+        )
+
+    def of_cache(self) -> "Plan":
+        """This plan for a build that takes what is stored and asks nothing."""
+        stages = {name: StagePlan(cached=stage.cached) for name, stage in self.stages.items()}
+        return Plan(stages, {name: Cost(0, 0, 0.0, 0.0) for name in self.costs}, self.dropped, self.newly_dropped)
+
+    def row(self) -> JsonObject:
+        """The document of `plan --json`."""
+        cost = self.cost
+        return {
+            "calls": self.calls,
+            "exact": self.exact,
+            "stages": {
+                name: {"cached": stage.cached, "ask": stage.ask, "unknown": stage.unknown}
+                for name, stage in self.stages.items()
+            },
+            "tokens": {"prompt": cost.prompt_tokens, "completion": cost.completion_tokens},
+            "usd": cost.usd,
+            "seconds": round(cost.seconds, 1),
+            "dropped": self.dropped,
+            "newly_dropped": self.newly_dropped,
+        }
+
+
+def price(
+    stages: Stages,
+    plans: dict[str, StagePlan],
+    figures: Figures,
+    typical: Callable[[str], float],
+    dropped: Mapping[str, int],
+) -> Plan:
+    """A plan with its cost. `typical` gives the prompt tokens of a request that cannot be rendered yet."""
+    costs = dict.fromkeys(plans, Cost(0, 0, 0.0, 0.0))
+    for stage in stages.asking:
+        counts, model = plans[stage.name], stages.settings.models[stage.first]
+        per_call = figures.expect(stage.shape, model, items_of(stage))
+        prompt_each = counts.prompt_tokens / counts.ask if counts.ask else typical(stage.name)
+        prompt = counts.prompt_tokens + counts.unknown * prompt_each
+        completion = counts.calls * per_call.completion_tokens
+        costs[stage.name] = Cost(
+            round(prompt),
+            round(completion),
+            model.prices.of(prompt, completion) if counts.calls else 0.0,
+            _seconds(stages.settings, model, counts.calls, per_call.seconds),
+        )
+    return Plan(plans, costs, dict(dropped))
+
+
+def plan_of_state(stages: Stages, state: State, figures: Figures) -> Plan:
+    """The plan of a build that would leave everything as `state` says."""
+    plans = {name: StagePlan(cached=state.requests.get(name, 0)) for name in stages.graph.names}
+    return price(
+        stages, plans, figures, lambda _: 0.0, {name: sum(why.values()) for name, why in state.dropped.items()}
+    )
+
+
+def items_of(stage: Asking) -> int:
+    """Items that one request asks for."""
+    return stage.results if isinstance(stage, ListStage) else 1
+
+
+def _seconds(settings: Settings, model: ModelSettings, calls: int, each: float) -> float:
+    """So many requests of `each` seconds through the gate of `model`."""
+    limits = settings.limits_for(model)
+    by_concurrency = math.ceil(calls / (limits.concurrency or calls or 1)) * each
+    return max(by_concurrency, calls * 60 / limits.rpm if limits.rpm else 0.0)

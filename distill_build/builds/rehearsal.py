@@ -1,0 +1,69 @@
+"""A build that is held to something, carried out as far as that tells whether it would be refused.
+
+What it writes it writes into a temporary folder: `plan` changes nothing.
+"""
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from distill_build.builds.asking import Asking, roles_of
+from distill_build.builds.assembly import UnitRows
+from distill_build.builds.basis import Basis, basis_of
+from distill_build.builds.finishing import Finish
+from distill_build.builds.locked import locked_of, not_stored
+from distill_build.builds.nodes import Node
+from distill_build.builds.plan import Plan
+from distill_build.builds.planning import existing_store
+from distill_build.builds.session import Session
+from distill_build.calls.shared import Shared
+from distill_build.dataset.replacement import NEW
+from distill_build.engine.ledger import Ledger
+from distill_build.engine.reading import Responses
+from distill_build.errors import StorageError, unusable
+from distill_build.options import Options
+
+
+def rehearse(session: Session, options: Options, plan: Plan) -> bool:
+    """Raises DifferenceError where a build with these options would, in the same words; `plan` is that build's.
+
+    Says whether the build is held to a lock, and so asks nothing whatever its plan would.
+    """
+    locked = locked_of(session.dataset, options)
+    if locked is None:
+        if plan.calls and options.offline:
+            raise not_stored("--offline", *plan.first)
+        return False
+    locked.refuse_requests(plan, session)
+    store = existing_store(session)
+    if store is None:
+        raise locked.needs_requests(plan, session)
+    try:
+        with TemporaryDirectory(prefix="distill-plan-") as folder:
+            _make(session, options, store, Ledger(Path(folder), "plan"))
+    except OSError as error:
+        reason = unusable(error, "a temporary file")
+        raise StorageError(f"{reason}. A plan under --locked is tried out in the folder that TMPDIR names") from error
+    finally:
+        store.close()
+    return True
+
+
+def _make(session: Session, options: Options, store: Responses, ledger: Ledger) -> None:
+    basis = basis_of(session, options)
+    folder = ledger.folder / NEW
+    rows = UnitRows(session.stages.graph, basis.kept, folder)
+    asking, root = asyncio.run(_walk(session, options, store, ledger, basis, rows))
+    Finish(session, options, ledger, asking, rows, folder).make(root)
+
+
+async def _walk(
+    session: Session, options: Options, store: Responses, ledger: Ledger, basis: Basis, rows: UnitRows
+) -> tuple[Asking, Node]:
+    settings = session.settings
+    shared = Shared(roles_of(settings, session.stages.roles, ""), settings.budget, None)
+    try:
+        asking = Asking(session, options, store, ledger, basis, shared)
+        return asking, await asking.walk(rows)
+    finally:
+        await shared.models.close()

@@ -1,0 +1,48 @@
+"""What is said before a build, and by its plan: where what it does with what it finds may surprise."""
+
+from collections.abc import Iterator
+
+from distill_build.builds.basis import Basis
+from distill_build.builds.locked import foreign_lock, unlocked_note
+from distill_build.builds.plan import Plan
+from distill_build.builds.session import Session
+from distill_build.options import Options
+from distill_build.records import number_of
+
+
+def remarks(session: Session, options: Options, basis: Basis, plan: Plan) -> Iterator[str]:
+    """Sentences on the build that `plan` is of; `basis` is what that plan was made with."""
+    if plan.exact and session.rebuild.unmatched:
+        yield _unmatched(session)
+    if (held := _other_topic(session)) is not None:
+        yield (
+            f"{session.dataset.folder} held the topic {held!r} and becomes {session.settings.topic!r}; "
+            "name=… keeps both (all responses stay in the cache)"
+        )
+    if (note := unlocked_note(session.dataset, options)) is not None:
+        yield note
+    if basis.locked is None and (warning := foreign_lock(session, plan)) is not None:
+        yield warning
+    if basis.locked is None and basis.held.others:
+        yield _others_stand(session, len(basis.held.others))
+
+
+def _other_topic(session: Session) -> str | None:
+    """The topic that the folder was built for, where it is another one."""
+    state = session.dataset.state()
+    held = state.recipe.get("tree", {}).get("topic") if state is not None else None
+    return None if held in (None, session.settings.topic) else str(held)
+
+
+def _unmatched(session: Session) -> str:
+    globs, example = " and ".join(sorted(session.rebuild.unmatched)), f"{session.settings.topic}/*"
+    return f"--rebuild {globs} matches no path, so nothing is asked again for it; paths look like '{example}'"
+
+
+def _others_stand(session: Session, number: int) -> str:
+    calls = number_of(number, "calls")
+    return (
+        f"{session.dataset.folder} keeps the responses that it was made from, though others stand in the cache for "
+        f"{calls} by now (asked for anew elsewhere, or since the version that was brought back); a build into "
+        "another folder takes those"
+    )

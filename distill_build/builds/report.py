@@ -1,0 +1,109 @@
+"""What a build says of itself: while it runs to a `Watcher`, and at its end in a `Report`."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from distill_build.builds.plan import Plan
+from distill_build.builds.tally import StageTally, Tally
+from distill_build.dataset.lockfile import LOCK
+from distill_build.graph import Graph
+from distill_build.records import JsonObject
+from distill_build.settings import Settings
+from distill_build.stages.declared import declared
+
+
+def expected_items(settings: Settings) -> dict[str, int]:
+    """Rows of a full tree by stage, as the settings declare it."""
+    return declared(settings).rows()
+
+
+def missing_items(graph: Graph, wanted: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
+    """Rows that are to be there and are not, by stage of `graph`; nothing for a stage that has all.
+
+    A stage that asks nobody takes the rows that there are: what those lack is missing above.
+    """
+    short = {shape.name: wanted[shape.name] - counts.get(shape.name, 0) for shape in graph if shape.asks}
+    return {stage: number for stage, number in short.items() if number > 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a build did.
+
+    `expected` are the rows of a full tree, `counts` those of each artefact, `failures` the lines of failures.jsonl,
+    `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written
+    here, `newly_dropped` the transforms with their lines for rows that they kept before. `run_id` is None and
+    `up_to_date` true where there was nothing to do.
+    """
+
+    name: str
+    folder: Path
+    graph: Graph
+    version: str
+    run_id: str | None
+    until: str
+    up_to_date: bool
+    seconds: float
+    tally: Tally
+    expected: dict[str, int]
+    counts: dict[str, int]
+    failures: int
+    stopped: str | None
+    files: tuple[Path, ...]
+    edited: tuple[Path, ...]
+    newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
+
+    @property
+    def stages(self) -> dict[str, StageTally]:
+        """The stages that this build was to reach, with what it did for them, in graph order."""
+        return {stage: self.tally.stages[stage] for stage in self.graph.reached(self.until)}
+
+    @property
+    def transforms(self) -> dict[str, StageTally]:
+        """Those among them that judge rows."""
+        return {stage: tally for stage, tally in self.stages.items() if self.graph[stage].kind == "transform"}
+
+    def count(self, stage: str) -> int:
+        """Rows of `stage`."""
+        return self.counts.get(stage, 0)
+
+    def wanted(self, stage: str) -> int:
+        """Rows of `stage` that there are to be: what hangs on nothing, since that was dropped, is not wanted."""
+        return self.expected[stage] - self.tally.stages[stage].spared
+
+    def missing(self, stage: str) -> int:
+        """Rows of `stage` that are to be there and are not."""
+        wanted = {stage: self.wanted(stage) for stage in self.stages}
+        return missing_items(self.graph.up_to(self.until), wanted, self.counts).get(stage, 0)
+
+    @property
+    def edited_by_hand(self) -> tuple[Path, ...]:
+        """The copies of files that people edit; a lock is mostly another one for coming out of git."""
+        return tuple(copy for copy in self.edited if copy.name != LOCK)
+
+    @property
+    def other_lock(self) -> Path | None:
+        """The copy of a lock that was not written here."""
+        return next((copy for copy in self.edited if copy.name == LOCK), None)
+
+    @property
+    def complete(self) -> bool:
+        return self.stopped is None and not self.failures and not any(self.missing(stage) for stage in self.stages)
+
+
+class Watcher(Protocol):
+    """Someone who is told how a build goes."""
+
+    def note(self, text: str) -> None:
+        """A sentence for the person."""
+
+    def plan(self, plan: Plan, settings: Settings) -> None:
+        """What is about to be asked, before the first request."""
+
+    def progress(
+        self, tally: Tally, expected: dict[str, int], in_flight: Callable[[], int]
+    ) -> AbstractContextManager[None]:
+        """Shows `tally` as it grows, for as long as the context lasts."""

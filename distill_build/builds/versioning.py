@@ -1,0 +1,119 @@
+"""What a build does for versions: it says in the lock what it made, and keeps it in the cache."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from distill_build.builds import report
+from distill_build.builds.session import Session
+from distill_build.builds.tally import Tally
+from distill_build.dataset.layout import EXPORTS, Dataset, State, kept_files
+from distill_build.dataset.lockfile import LOCK, Lock, facts_of, sound_lock
+from distill_build.engine.manifest import canonical
+from distill_build.engine.reading import writable
+from distill_build.settings import Settings
+from distill_build.versions.archive import Archive, Predecessor, Spent, Version
+from distill_build.versions.snapshot import take_snapshot
+
+
+def lock_of(state: State, session: Session) -> Lock:
+    """The lock of what a build of `session` left."""
+    artefacts = {name: state.outputs[name].sha256 for name in state.graph.files if name in state.outputs}
+    exports = {
+        name.removeprefix(f"{EXPORTS}/"): facts.sha256
+        for name, facts in sorted(state.outputs.items())
+        if name.startswith(f"{EXPORTS}/")
+    }
+    return Lock(
+        version=state.version,
+        name=session.settings.name,
+        until=state.until,
+        counts=state.counts,
+        missing=missing_items(state, session.settings),
+        artefacts=artefacts,
+        exports=exports,
+        recipe=facts_of(state.recipe),
+        stages=state.stages,
+    )
+
+
+def missing_items(state: State, settings: Settings) -> dict[str, int]:
+    """Items that were declared and are not there, by stage; nothing for a stage that has all, or was not reached."""
+    expected = report.expected_items(settings)
+    wanted = {stage: rows - state.spared.get(stage, 0) for stage, rows in expected.items()}
+    return report.missing_items(state.graph.up_to(state.until), wanted, state.counts)
+
+
+def register(session: Session) -> None:
+    """Makes the dataset known to the cache before anything is asked for: if this is killed, gc keeps what had come."""
+    archive, folder = Archive(session.cache_dir), session.dataset.folder
+    if writable(session.cache_dir) and archive.registry.root(folder) is None:
+        archive.registry.register(folder, session.kept_as, [])
+
+
+def is_kept(session: Session, state: State) -> bool:
+    """Whether the cache knows the dataset, and lists what lies in its folder."""
+    archive, folder = Archive(session.cache_dir), session.dataset.folder
+    return archive.registry.root(folder) is not None and archive.newest(folder, state.version) is not None
+
+
+def keep_again(session: Session, state: State) -> None:
+    """Keeps the version that lies in the folder as `state` says, where `cache fsck` set its record aside, say."""
+    register(session)
+    if not is_kept(session, state):
+        files = {name: session.dataset.artefact(name) for name in state.outputs}
+        keep_version(session, state, files, Tally(), 0.0)
+
+
+def keep_version(session: Session, state: State, files: dict[str, Path], tally: Tally, seconds: float) -> None:
+    """Keeps what a build made in the cache, unless it is what was there before.
+
+    `files` maps names to the new files; the folder still has the old ones. Nothing is kept in a cache that cannot be
+    written: a build that found everything in there has made no version of its own.
+    """
+    archive, folder = Archive(session.cache_dir), session.dataset.folder
+    if not writable(session.cache_dir):
+        return
+    before = _version_in(session.dataset)
+    archive.inherit(folder, session.kept_as, state.version, before)
+    if not archive.is_news(folder, state.version, before):
+        return
+    prompt, completion = tally.tokens
+    version = Version(
+        version=state.version,
+        name=session.kept_as,
+        topic=session.settings.topic,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        until=state.until,
+        counts=state.counts,
+        missing=missing_items(state, session.settings),
+        spent=Spent(tally.asked, prompt, completion, tally.usd, round(seconds, 3)),
+        recipe=archive.objects.put(canonical(state.recipe)),
+        stages=state.stages,
+        files={name: take_snapshot(archive.objects, files[name]) for name in kept_files(state.graph) if name in files},
+    )
+    archive.add(folder, version, _as_predecessor(session, archive, before))
+
+
+def _version_in(dataset: Dataset) -> str | None:
+    """The version that lies in a folder, or should by its lock, as in a fresh clone; None where nothing does."""
+    if (state := dataset.state()) is not None:
+        return state.version
+    lock = sound_lock(dataset.artefact(LOCK))
+    return lock.version if lock is not None else None
+
+
+def _as_predecessor(session: Session, archive: Archive, version: str | None) -> Predecessor | None:
+    """What a history tells of the version that lies in the folder; None where no more than its digest is known.
+
+    Another folder's record of the same version comes last: it may have been made by other settings.
+    """
+    state = session.dataset.state()
+    if version is None:
+        return None
+    if (record := archive.newest(session.dataset.folder, version)) is not None:
+        return record.as_predecessor()
+    if state is not None:
+        recipe = archive.objects.put(canonical(state.recipe))
+        return Predecessor(version=version, until=state.until, counts=state.counts, missing={}, recipe=recipe)
+    record = archive.find(version, session.kept_as)
+    return record.as_predecessor() if record is not None else None

@@ -1,0 +1,1 @@
+from distill_build.cli.dispatch import main as main

@@ -1,0 +1,194 @@
+"""argv → command → exit code, and the one place where errors become text. Nothing heavy is imported here.
+
+Exit codes: what the command says (0, 1, 3), the `exit_code` of a DistillError (2 to 5), 130 for an
+interruption, and 70 (EX_SOFTWARE of sysexits.h) for a bug of ours.
+"""
+
+import errno
+import importlib
+import io
+import json
+import os
+import signal
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
+
+from distill_build.cli.grammar import COMMANDS, CommandLine, parse
+from distill_build.errors import DistillError, InterruptedBuildError, StorageError, UsageError, unusable
+
+if TYPE_CHECKING:
+    from distill_build.settings import Settings
+    from distill_build.sweeps.launching import LaunchedJob
+    from distill_build.sweeps.variants import Variant
+
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a standard output that takes no more answers. Commands translate the errors of their own files."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line `argv`, by default the process's own, and returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for name in ("stdout", "stderr"):
+        setattr(sys, name, lasting(getattr(sys, name)))
+    try:
+        status = run(words)
+        sys.stdout.flush()
+    except OSError as error:  # what was printed could not be written: a full disk, most often
+        forget_stdout()
+        return tell(StorageError(f"the output cannot be written: {error.strerror}"), as_json=False)
+    return status
+
+
+class Pipe(io.FileIO):
+    """A pipe whose reader may have had enough: what is written from then on goes nowhere.
+
+    So a command comes to its own end, and to its own exit code, whoever reads along.
+    """
+
+    def write(self, data: Any, /) -> int:
+        """Writes `data`, and says that all of it is written where nobody reads it any more."""
+        try:
+            return super().write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return memoryview(data).nbytes
+
+
+def lasting(stream: TextIO | None) -> TextIO:
+    """A standard stream that fails for no reader. Whoever started us may have closed it: then it leads nowhere."""
+    if stream is None:
+        return open(os.devnull, "w")  # noqa: PTH123 - for as long as the process lives
+    if not isinstance(stream, io.TextIOWrapper) or not is_pipe(stream):
+        return stream
+    pipe = Pipe(stream.fileno(), "wb", closefd=False)
+    raw = isinstance(stream.buffer, io.RawIOBase)  # PYTHONUNBUFFERED
+    return io.TextIOWrapper(
+        cast(BinaryIO, pipe) if raw else io.BufferedWriter(pipe),
+        stream.encoding,
+        stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def is_pipe(stream: TextIO) -> bool:
+    """Whether a stream has a reader that can go away: a pipe, or a socket."""
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):  # closed, or of no file
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def forget_stdout() -> None:
+    """Keeps the interpreter from complaining when it flushes what cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs a command line; what goes wrong becomes text and an exit code."""
+    as_json = "--json" in words
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job ends as Ctrl-C does
+    try:
+        return dispatch(parse(words))
+    except DistillError as error:
+        return tell(error, as_json=as_json)
+    except KeyboardInterrupt:
+        return tell(InterruptedBuildError("interrupted"), as_json=as_json)
+    except OSError as error:
+        if error.filename is not None:
+            return tell(StorageError(unusable(error, "")), as_json=as_json)
+        if error.errno in UNWRITABLE:  # standard output, which has no name: `main` sees to it
+            raise
+        return tell_of_bug(error)
+    except Exception as bug:  # noqa: BLE001 - the last place where a bug can still become a sentence
+        return tell_of_bug(bug)
+
+
+def tell_of_bug(bug: Exception) -> int:
+    """Logs an error of ours and says so."""
+    from distill_build.cli.bug_report import tell_bug
+
+    return tell_bug(bug)
+
+
+def dispatch(line: CommandLine) -> int:
+    """Runs a command line that has been taken apart."""
+    if line.version:
+        from importlib.metadata import version
+
+        print(f"distill-build {version('distill-build')}")
+        return 0
+    if line.help:
+        from distill_build.cli.help import command_help, general_help
+        from distill_build.console.page import print_lines
+
+        print_lines(command_help(line.command) if line.command else general_help())
+        return 0
+    return run_composing(line) if COMMANDS[line.command].composes else run_reading(line)
+
+
+def run_reading(line: CommandLine) -> int:
+    """Runs a command that composes no configuration."""
+    status: int = importlib.import_module(COMMANDS[line.command].module).run(line.options)
+    return status
+
+
+def run_composing(line: CommandLine) -> int:
+    """Composes the configuration and runs the command with its settings; in a sweep with all of them together.
+
+    What another launcher runs is for the command to say. Raises UsageError for a sweep where the command has none, and
+    for an --until that is no stage.
+    """
+    from distill_build.config import composition as config
+
+    command = COMMANDS[line.command]
+
+    def task(settings: "Settings") -> int:
+        check_until(line.options.until, settings)
+        status: int = importlib.import_module(command.module).run(settings, line.options)
+        return status
+
+    def sweep(variants: "Sequence[Variant]") -> int:
+        if not command.sweep:
+            raise UsageError(
+                f"{line.command} is for the files of one dataset: leave out -m. The command that built a sweep writes "
+                "other exports of its jobs with formats=…, and asks nothing"
+            )
+        for variant in variants:
+            check_until(line.options.until, variant.settings)
+        status: int = importlib.import_module(command.sweep).run(variants, line.options)
+        return status
+
+    def launched() -> "LaunchedJob":
+        from distill_build.sweeps.launching import LaunchedJob
+
+        return LaunchedJob(command.launched, line.options, Path.cwd())
+
+    return config.run(line.settings, task, sweep, launched if command.launched else None)
+
+
+def check_until(until: str, settings: "Settings") -> None:
+    """Raises UsageError for an --until that is no stage in force."""
+    from distill_build.config import (
+        checks as settings_checks,  # wanted where settings have been composed, and it is loaded then
+    )
+
+    settings_checks.check_until(until, settings)
+
+
+def tell(error: DistillError, *, as_json: bool) -> int:
+    """Prints an error's sentence, and for programs a JSON document; returns its exit code."""
+    from distill_build.console.notes import say
+
+    say(str(error))
+    if as_json:
+        document = {
+            "error": {"kind": type(error).__name__, "message": str(error)},
+            "exit_code": error.exit_code,
+        }
+        print(json.dumps(document, ensure_ascii=False), flush=True)
+    return error.exit_code

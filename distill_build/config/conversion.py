@@ -1,0 +1,253 @@
+"""Plain data, as a configuration resolves to, → `Settings`. A mistake in it becomes one sentence.
+
+Knows nothing of Hydra: see `distill_build.config.composition`. The sentences are made from the types in
+`distill_build.settings`, so they cannot fall behind them.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from distill_build.config.checks import check_address, check_settings, check_topic, objective_names
+from distill_build.config.naming import check_name, dataset_name
+from distill_build.config.stage_checks import check_graph, check_stage, kind_of, stages_in_force
+from distill_build.errors import ConfigurationError
+from distill_build.models.base import ModelSettings
+from distill_build.settings import Settings, StageSettings
+
+Data = dict[str, Any]
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+NOT_OF_A_BUILD = frozenset({"model", "local", "objective"})
+"""Top-level keys that other keys refer to, or a sweep goes by, and that no build reads."""
+WORKED_OUT = frozenset({"models", "idle_prompts"})
+"""Fields of `Settings` that are made of others: no configuration has keys of these names."""
+MOST_NAMED = 3
+"""Settings that a model file lacks, named one by one."""
+ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+TAKEN_BY_SETTINGS = frozenset(Settings.__struct_fields__) | {"hydra", "recipe"}
+ANY_KEYS = re.compile(r"[\w-]+\.extra_body\.|stage\.[\w-]+\.(schema|columns|export|names)\.")
+"""Keys below settings whose keys are the user's own."""
+
+
+def to_settings(data: Data) -> Settings:
+    """The typed settings of `data`. Raises ConfigurationError with the key, its value and what it takes."""
+    names = stages_in_force(data.get("stages"), data.get("stage"))
+    roles = roles_of(data, names)
+    check_keys(data, names, roles)
+    build = {key: value for key, value in data.items() if key not in NOT_OF_A_BUILD and key not in roles}
+    build["topic"] = check_topic(data["topic"])
+    build["name"] = dataset_name(data["topic"]) if data["name"] is None else check_name(str(data["name"]))
+    build["formats"] = [data["formats"]] if isinstance(data["formats"], str) else data["formats"]
+    convert({**data["model"], "name": data["model"]["name"] or ""}, ModelSettings, "model.")
+    plain = convert(build | {"stages": names, "stage": {}, "models": {}}, Settings)
+    stages = {name: to_stage(name, data["stage"][name]) for name in names}
+    models = {role: to_model(role, data) for role in roles}
+    objective_names(data["objective"])
+    check_graph(names, stages)
+    idle = tuple(str(node.get("prompt") or name) for name, node in data["stage"].items() if name not in names)
+    settings = msgspec.structs.replace(plain, stage=stages, models=models, idle_prompts=idle)
+    check_settings(settings)
+    return settings
+
+
+def to_model(role: str, data: Data) -> ModelSettings:
+    """The model of one role."""
+    check_address(role, data[role], data["model"])
+    return convert({**data[role], "extra_body": as_sent(data[role]["extra_body"])}, ModelSettings, f"{role}.")
+
+
+def to_stage(name: str, data: Data) -> StageSettings:
+    """One stage's settings, which are checked for themselves."""
+    kind_of(name, data)
+    stage = convert(data, StageSettings, f"stage.{name}.")
+    check_stage(name, stage)
+    return stage
+
+
+def roles_of(data: Data, names: Collection[str]) -> list[str]:
+    """The roles that the stages in force ask. Raises ConfigurationError for one without a node, or that cannot be."""
+    roles: dict[str, None] = {}
+    for name in names:
+        value = data["stage"][name].get("role")
+        for role in value if isinstance(value, list) else [value] * (value is not None):
+            check_role(name, role, data)
+            roles[role] = None
+    return list(roles)
+
+
+def check_role(stage: str, role: Any, data: Data) -> None:
+    """Whether `role` can be the name of one, and has a node with a model."""
+    key = f"stage.{stage}.role={shown(role)}"
+    if not isinstance(role, str) or not ROLE_NAME.fullmatch(role):
+        raise ConfigurationError(f"{key}: a role's name has small letters, digits, - and _, and begins with a letter")
+    if role in NOT_OF_A_BUILD | TAKEN_BY_SETTINGS:
+        raise ConfigurationError(f"{key}: the name is taken, by a setting: give the role another one, as in judge")
+    if role not in data:
+        raise ConfigurationError(
+            f"{key}: this role has no settings, since no stage's file names it: write 'role: {role}' into "
+            f"conf/stage/{stage}.yaml, or type stage.{stage}.role={role}"
+        )
+
+
+def as_sent(extra_body: Any) -> Any:
+    """`extra_body` as its JSON reads: YAML has keys that are numbers, JSON spells them as text."""
+    return json.loads(json.dumps(extra_body))
+
+
+def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Iterator[str]:
+    """Every setting's dotted key, those of `model` and `local` and the config groups included.
+
+    Those of stages and roles are not among them: which there are, a configuration says.
+    """
+    for field in msgspec.structs.fields(struct):
+        if struct is Settings and field.name in WORKED_OUT:
+            continue
+        yield f"{prefix}{field.name}"
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from known_keys(field.type, f"{prefix}{field.name}.")
+    if struct is Settings:
+        yield from ("model", *known_keys(ModelSettings, "model."), "local", "local.path", "objective", "recipe")
+
+
+def keys_of_nodes(stages: Collection[str], roles: Collection[str]) -> Iterator[str]:
+    """The dotted keys of these stages and roles."""
+    for role in roles:
+        yield from (role, f"model@{role}", *known_keys(ModelSettings, f"{role}."))
+    for stage in stages:
+        yield from (f"stage.{stage}", *known_keys(StageSettings, f"stage.{stage}."))
+
+
+def unknown_key(key: str, there: Collection[str] = ()) -> ConfigurationError:
+    """The sentence for a setting that does not exist, with the nearest one that does.
+
+    `there` are the keys of the configuration, as far as they are known: stages and roles have some of their own.
+    """
+    if key == "stage":
+        return ConfigurationError(
+            "stage holds the settings of each stage, as stage.<name>.<key>; stages=[…] chooses them"
+        )
+    if key in known_keys() or (there and "model" not in there):
+        return gone_key(key)
+    near = difflib.get_close_matches(key, sorted({*known_keys(), *there}), n=1)
+    way_out = f"did you mean '{near[0]}'?" if near else "distill-build --cfg job lists them all"
+    return ConfigurationError(f"unknown setting '{key}': {way_out}")
+
+
+def gone_key(key: str) -> ConfigurationError:
+    """The sentence for a setting that the configuration does not have, though every one of ours does."""
+    return ConfigurationError(
+        f"the configuration has no '{key}': a project's own conf/distill.yaml begins with "
+        "'defaults: [base, _self_]', and a setting that is not wanted is null rather than removed"
+    )
+
+
+def check_keys(data: Data, stages: Collection[str], roles: Collection[str]) -> None:
+    """Raises ConfigurationError for the first key that no setting has, and for one that is gone."""
+    known = {*known_keys(), *keys_of_nodes(data["stage"], roles)}
+    for name, node in data["stage"].items():
+        if not isinstance(node, dict) or "builtin" not in node:  # no file is behind it, which gets all keys
+            raise unknown_key(f"stage.{name}", known - {f"stage.{name}"})
+    written = set(written_keys({**data, "stage": {name: data["stage"][name] for name in stages}}))
+    unknown = sorted(key for key in written - known if not ANY_KEYS.match(key))
+    if unknown:
+        raise unknown_key(unknown[0], known)
+    if gone := gone_keys({*known_keys(), *keys_of_nodes(stages, roles)}, written):
+        raise gone_key(gone[0])
+
+
+def gone_keys(known: set[str], written: set[str]) -> list[str]:
+    """The keys among `known` that are not written, though others beside them are."""
+    nodes = {key.rpartition(".")[0] for key in written}
+    absent = (known - written) - {"recipe"}
+    return sorted(key for key in absent if "@" not in key and key.rpartition(".")[0] in nodes | {""})
+
+
+def written_keys(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Every dotted key that stands in `data`."""
+    for name, value in data.items():
+        yield f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from written_keys(value, f"{prefix}{name}.")
+
+
+def check_models(data: Mapping[Any, Any], choices: Mapping[str, str]) -> None:
+    """Whether `data`, in which nothing need be resolved, has all settings of a model in each place where one belongs.
+
+    `choices` are the options of config groups. Raises ConfigurationError for a model file that lacks some, and for a
+    role that is a word (`teacher=deepseek`) in place of settings.
+    """
+    groups = [str(group) for group in choices if str(group).startswith("model@")]
+    for node, group in (("model", "model"), *((group.partition("@")[2], group) for group in groups)):
+        if node not in data:
+            raise gone_key(node)
+        if isinstance(word := data[node], str):
+            raise ConfigurationError(f"{node}={word}: a role's model is chosen with model@{node}={word}")
+        written = set(written_keys(data[node])) if isinstance(data[node], dict) else set()
+        if gone := gone_keys(set(known_keys(ModelSettings)), written):
+            raise ConfigurationError(
+                f"model/{choices.get(group)}.yaml, which {group} chooses, lacks {', '.join(gone[:MOST_NAMED])}"
+                f"{' and more' * (len(gone) > MOST_NAMED)}: a model file begins with "
+                "'defaults: [openai_compatible, _self_]' and says below what is different, null where a setting is "
+                "not wanted"
+            )
+
+
+def convert(data: Data, struct: type[Struct], prefix: str = "") -> Struct:
+    """`data` as `struct`. Raises ConfigurationError naming the key, its value and what it takes."""
+    try:
+        return msgspec.convert(data, struct)
+    except msgspec.ValidationError as error:
+        key, value, wanted = find_mistake(str(error), data, struct)
+        raise ConfigurationError(f"{prefix}{key}={shown(value)}: expected {wanted}") from None
+
+
+def find_mistake(message: str, data: Data, struct: type[msgspec.Struct]) -> tuple[str, Any, str]:
+    """Key, value and expectation of the setting that msgspec's `message` (`… - at `$.a.b[0]``) is about."""
+    path = re.search(r"`\$\.([\w.]+)", message)
+    key = path[1] if path else ""
+    value: Any = data
+    expected: msgspec.inspect.Type = msgspec.inspect.type_info(struct)
+    for name in key.split("."):
+        value = value[name]
+        if not isinstance(expected, msgspec.inspect.StructType):
+            break
+        expected = next(field.type for field in expected.fields if field.name == name)
+    return key, value, describe(expected)
+
+
+def shown(value: Any) -> str:
+    """`value` as it would stand on a command line."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def describe(expected: msgspec.inspect.Type) -> str:
+    """What a type takes, in words."""
+    match expected:
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            number = "a whole number" if isinstance(expected, msgspec.inspect.IntType) else "a number"
+            low = f" from {expected.ge}" if expected.ge is not None else ""
+            return number + low + (f" to {expected.le}" if expected.le is not None else "")
+        case msgspec.inspect.LiteralType():
+            return "one of " + ", ".join(map(str, expected.values))
+        case msgspec.inspect.ListType():
+            return f"a list as in [a,b] of {describe(expected.item_type)}"
+        case msgspec.inspect.DictType(value_type=msgspec.inspect.StrType() | msgspec.inspect.UnionType()):
+            return "keys and texts as in {key: text}"
+        case msgspec.inspect.UnionType():
+            return " or ".join(map(describe, expected.types))
+        case msgspec.inspect.StructType():
+            return "settings of its own: " + ", ".join(field.name for field in expected.fields)
+    return PLAIN_WORDS[type(expected)]
+
+
+PLAIN_WORDS: dict[type[msgspec.inspect.Type], str] = {
+    msgspec.inspect.StrType: "text",
+    msgspec.inspect.BoolType: "true or false",
+    msgspec.inspect.NoneType: "null",
+    msgspec.inspect.DictType: "keys and values as in {key: value}",
+    msgspec.inspect.AnyType: "any value",
+}

@@ -1,0 +1,294 @@
+"""The files of a configuration: how one is read, and which stages and roles there are. Knows Hydra's sources.
+
+    YamlSource     what Hydra reads files with: our own, by libyaml, and each once as long as it does not change
+    find_stages    every conf/stage/*.yaml on the search path → the defaults list that base.yaml begins with
+
+Hydra composes what a defaults list names, so the files are looked for before it begins. Of a stage's file only its
+keys are looked at here; whether they make a stage is for `config.stage_checks` to say, once they are composed.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult
+from omegaconf import OmegaConf
+from omegaconf._utils import get_yaml_loader
+
+from distill_build.errors import ConfigurationError
+from distill_build.settings import StageSettings
+
+PRIMARY = "distill"
+GROUP = "stage"
+FOUND = "stages_found"
+"""The name of the defaults list that `find_stages` makes."""
+RECIPE = "recipe"
+NO_RECIPE = "basic"
+SELF = "_self_"
+BASE = "base"
+ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+TYPED_ROLE = re.compile(r"\+{0,2}stage\.[\w-]+\.role=(.*)", re.DOTALL)
+NO_ROLES = frozenset({"model", "hydra", "stage", "recipe"})
+"""Nodes of a configuration that are no settings of base.yaml, and cannot be those of a role either."""
+
+
+class YamlSource(FileConfigSource):
+    """Reads a file as Hydra's own does, but faster, and gives three kinds a little more.
+
+    The primary file gets recipe=basic at its end, where it names no recipe: what a recipe says counts more than what
+    the file does. A stage's file gets all keys of a stage, so that each can be set, and lies where a stage belongs
+    whatever its header says.
+    """
+
+    primary = PRIMARY
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider=provider, path=path)
+        self.primary = YamlSource.primary  # it travels with the source into the processes of other launchers
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """See Hydra's ConfigSource."""
+        full_path = os.path.realpath(Path(self.path, self._normalize_file_name(config_path)))
+        if not os.path.exists(full_path):  # noqa: PTH110 - as Hydra's own
+            raise ConfigLoadError(f"Config not found : {full_path}")
+        header, data = read(full_path)
+        name = config_path.removesuffix(".yaml")
+        if name == self.primary:
+            data = with_recipe(data)
+        elif name.startswith(f"{GROUP}/"):
+            header, data = {"package": None}, with_all_keys(data)
+        config = OmegaConf.create() if data is None else OmegaConf.create(data)
+        return ConfigResult(config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header)
+
+
+def take_over(primary: str) -> None:
+    """Has Hydra read files by `YamlSource`. `primary` is the name of the primary file."""
+    YamlSource.primary = primary
+    SourcesRegistry.instance().types["file"] = YamlSource
+
+
+def with_recipe(data: Any) -> Any:
+    """What stands in a primary file, and behind it recipe=basic. Overrides stand last: Hydra wants them there."""
+    if not isinstance(data, dict) or not isinstance(listed := data.get("defaults"), list):
+        return data
+    if any(isinstance(item, dict) and RECIPE in item for item in listed):
+        return data
+    own = [item for item in listed if not is_override(item)]
+    return data | {
+        "defaults": [
+            *own,
+            *[SELF] * (SELF not in own),
+            {RECIPE: NO_RECIPE},
+            *(item for item in listed if item not in own),
+        ]
+    }
+
+
+def is_override(item: Any) -> bool:
+    """Whether an item of a defaults list overrides another one."""
+    return isinstance(item, dict) and any("override" in str(key).split() for key in item)
+
+
+def with_all_keys(data: Any) -> Any:
+    """What stands in a stage's file above the defaults of all keys, unless it builds on another one, which has them."""
+    if data is None or (isinstance(data, dict) and not set(bases(data)) - {SELF}):
+        return stage_defaults() | (data or {})
+    return data
+
+
+def bases(data: Mapping[str, Any]) -> list[Any]:
+    """What a file begins with."""
+    listed = data.get("defaults")
+    return listed if isinstance(listed, list) else []
+
+
+@cache
+def stage_defaults() -> dict[str, Any]:
+    """All keys of a stage; what has no default is null."""
+    import msgspec
+
+    stage = msgspec.convert({"kind": "map"}, StageSettings)
+    keys: dict[str, Any] = msgspec.to_builtins(stage)
+    return keys | {"kind": None}
+
+
+# ---- Reading ----
+
+
+def read(full_path: str) -> tuple[dict[str, str | None], Any]:
+    """Header and content of a YAML file, which are not to be changed. Raises what the reader raises."""
+    about = os.stat(full_path)  # noqa: PTH116 - paths are texts here, as in Hydra
+    return parsed(full_path, (about.st_mtime_ns, about.st_size, about.st_ino))
+
+
+@lru_cache(maxsize=256)
+def parsed(full_path: str, version: tuple[int, ...]) -> tuple[dict[str, str | None], Any]:  # noqa: ARG001 - a key of the cache
+    """`read`, once for each version of a file."""
+    import yaml
+
+    with Path(full_path).open(encoding="utf-8") as file:
+        header = FileConfigSource._get_header_dict(file.read(512))
+        file.seek(0)
+        data = yaml.load(file, Loader=loader())  # noqa: S506 - a SafeLoader
+    if data is not None and not isinstance(data, list | dict | str):
+        raise OSError(f"Invalid loaded object type: {type(data).__name__}")
+    return header, data
+
+
+@cache
+def loader() -> Any:
+    """OmegaConf's way to read YAML on libyaml, which takes a tenth of the time; without libyaml as it is."""
+    safe = get_yaml_loader()
+    try:
+        from yaml._yaml import CParser
+    except ImportError:
+        return safe
+    from yaml.constructor import SafeConstructor
+    from yaml.resolver import Resolver
+
+    class Loader(CParser, safe):  # type: ignore[misc, valid-type]
+        def __init__(self, stream: Any) -> None:
+            CParser.__init__(self, stream)
+            SafeConstructor.__init__(self)
+            Resolver.__init__(self)
+
+    return Loader
+
+
+# ---- Stages and roles ----
+
+
+def find_stages(folders: Sequence[Path], packed: Path, primary: str, words: Iterable[str]) -> None:
+    """Makes the defaults list of all stages and roles. `folders` are those of the search path, the first counting most.
+
+    Roles are those that a stage's file names, and those that `words` or the primary file give a stage. Raises
+    ConfigurationError for a file that has the name of one of ours where it may not, or begins with anything but
+    stages.
+    """
+    files = stage_files(folders, packed, primary)
+    named = [content.get("role") for content in files.values()]
+    project = content_of(folders, primary).get(GROUP)
+    for settings in project.values() if isinstance(project, dict) else ():
+        named.append(settings.get("role") if isinstance(settings, dict) else None)
+    taken = NO_ROLES | set(content_of([packed], BASE))
+    typed = (role for word in words if (match := TYPED_ROLE.fullmatch(word)) for role in ROLE_NAME.findall(match[1]))
+    roles = dict.fromkeys([*(role for value in named for role in roles_in(value)), *typed])
+    ConfigStore.instance().store(
+        name=FOUND,
+        provider="distill-build",
+        node={
+            "defaults": [
+                *(f"{GROUP}/{name}@{GROUP}.{name}" for name in files),
+                *({f"model@{role}": "same"} for role in roles if role not in taken and role != "null"),
+                SELF,
+            ]
+        },
+    )
+
+
+def roles_in(value: Any) -> list[str]:
+    """The roles in what a stage says of them, as far as they are names."""
+    values = value if isinstance(value, list) else [value]
+    return [role for role in values if isinstance(role, str) and ROLE_NAME.fullmatch(role)]
+
+
+def stage_files(folders: Sequence[Path], packed: Path, primary: str) -> dict[str, Mapping[str, Any]]:
+    """What stands in the file of each stage, ours first.
+
+    Beside a primary file all files are stages. Elsewhere they may be another program's: then those are, which look so.
+    """
+    where = {folder: names_in(folder / GROUP) for folder in dict.fromkeys([packed, *folders])}
+    known = {SELF, *(name for names in where.values() for name in names)}
+    found: dict[str, Mapping[str, Any]] = {}
+    for folder in (packed, *(folder for folder in folders if folder != packed)):
+        ours = folder == packed or any((folder / f"{name}.yaml").is_file() for name in (primary, PRIMARY))
+        for name in where[folder]:
+            file = folder / GROUP / f"{name}.yaml"
+            content = read(os.path.realpath(file))[1]
+            if not ours and not looks_like_a_stage(content, known):
+                continue
+            if not ours and name in where[packed]:
+                raise ConfigurationError(
+                    f"{seen(file)}: the name is taken, by a stage of ours: give yours another name, and begin it with "
+                    f"'defaults: [{name}, {SELF}]' to build on ours. Beside a conf/{primary}.yaml it may take its place"
+                )
+            check_file(seen(file), content, known)
+            if name not in found or found_first(folder, folders, name, where):
+                found[name] = content or {}
+    return found
+
+
+def found_first(folder: Path, folders: Sequence[Path], name: str, where: Mapping[Path, Sequence[str]]) -> bool:
+    """Whether `folder` is the first of the search path that has a stage of this name."""
+    return next((each for each in folders if name in where[each]), folder) == folder
+
+
+def names_in(folder: Path) -> list[str]:
+    """The options of a config group in one folder."""
+    try:
+        return sorted(name.removesuffix(".yaml") for name in os.listdir(folder) if name.endswith(".yaml"))  # noqa: PTH208
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def looks_like_a_stage(content: Any, known: set[str]) -> bool:
+    """Whether a file says its kind, or begins with stages alone."""
+    if not isinstance(content, dict):
+        return False
+    begins = bases(content)
+    return "kind" in content or (bool(begins) and all(isinstance(item, str) and item in known for item in begins))
+
+
+def check_file(name: str, content: Any, known: set[str]) -> None:
+    """Raises ConfigurationError for a file that cannot be composed as a stage, or would bring more than stages."""
+    if content is not None and not isinstance(content, dict):
+        raise ConfigurationError(f"{name} is no stage: a stage has settings with names, as in 'kind: map'")
+    for item in bases(content or {}):
+        if not isinstance(item, str) or item not in known:
+            raise ConfigurationError(
+                f"{name} begins with {item!r}, which is no stage: the 'defaults' of a stage name other stages, as in "
+                f"'defaults: [answers, {SELF}]'"
+            )
+
+
+def content_of(folders: Iterable[Path], name: str) -> Mapping[str, Any]:
+    """What stands in the first file of this name; nothing where there is none."""
+    for _, content in chain_of(folders, name):
+        return content
+    return {}
+
+
+def chain_of(folders: Iterable[Path], name: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """A file of the search path and what stands in it, then those files that it begins with."""
+    searched = list(folders)
+    waiting, seen_names = [name], {name}
+    while waiting:
+        here = waiting.pop(0)
+        file = next((path for folder in searched if (path := folder / f"{here}.yaml").is_file()), None)
+        content = read(os.path.realpath(file))[1] if file is not None else None
+        if file is not None and isinstance(content, dict):
+            yield file, content
+            more = [item for item in bases(content) if isinstance(item, str) and item not in {SELF, *seen_names}]
+            seen_names.update(more)
+            waiting += more
+
+
+def refuse_recipe(recipe: str, folders: Sequence[Path], packed: Path, primary: str) -> None:
+    """Raises ConfigurationError for a typed recipe where a project's own file says already which stages there are."""
+    for file, content in chain_of(folders, primary):
+        if "stages" in content and file.parent != packed:
+            raise ConfigurationError(
+                f"{recipe} says which stages there are, and so does {seen(file)}: leave out the recipe, or take "
+                "'stages' out of that file"
+            )
+
+
+def seen(file: Path) -> str:
+    """A file as seen from the working directory."""
+    return str(file).removeprefix(f"{Path.cwd()}/")

@@ -1,0 +1,163 @@
+"""One composed configuration → `Settings`, with everything resolved once. Knows OmegaConf.
+
+Most settings that refer to another one are that one alone (`name: ${model.name}`), which is looked up here. All other
+references are OmegaConf's, which parses a grammar for each and takes a hundred times as long.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from distill_build.config.errors import translate
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from distill_build.settings import Settings
+
+HYDRA = "hydra"
+MISSING = "???"
+REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)\}")
+"""A setting that is another one, and nothing else."""
+OF_STAGES = ("stages", "stage")
+"""The keys that say which roles a build has, so that the models of others need not be resolved."""
+
+
+def settings_of(composed: "DictConfig", choices: Mapping[str, str]) -> "Settings":
+    """The settings in one composed configuration. `choices` are the options of its config groups."""
+    return settings_from(plain_data(composed, choices), choices)
+
+
+def plain_data(composed: "DictConfig", choices: Mapping[str, str]) -> dict[str, Any]:
+    """All top-level settings as plain data; None for a missing topic, `???` for what else is missing.
+
+    What stands under `stage` are all stages that there are, resolved for those in force; of roles, those that these
+    ask. Raises ConfigurationError for a model file that lacks settings, before any that follow them are resolved.
+    """
+    from distill_build.config.conversion import check_models
+
+    composition = Composition(composed, choices)
+    check_models(composition.raw, choices)
+    return composition.data({}, composition.raw)
+
+
+class Composition:
+    """A composed configuration and its plain form, in which references stand as they are written: `raw`."""
+
+    def __init__(self, composed: "DictConfig", choices: Mapping[str, str]) -> None:
+        self.composed = composed
+        self.raw: dict[str, Any] = {str(key): self._written(str(key)) for key in composed if key != HYDRA}
+        self._models = frozenset(key.partition("@")[2] for key in choices if key.startswith("model@"))
+
+    def read_again(self, keys: Iterable[str]) -> None:
+        """Takes in what has changed in the composed configuration, below these top-level keys."""
+        self.raw |= {key: self._written(key) for key in keys}
+
+    def data(self, before: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+        """The resolved settings: `before`, with what stands under the top-level `keys` resolved anew."""
+        data = dict(before)
+        anew = set(keys)
+        if not anew.isdisjoint(OF_STAGES):
+            data["stages"] = self._resolved("stages")
+            data["stage"] = self._stages(data["stages"])
+        asked = roles_asked(data["stages"], data["stage"])
+        for key in self.raw:
+            if key in OF_STAGES:
+                continue
+            if key in self._models and key not in asked:
+                data.pop(key, None)
+            elif key in anew or key not in data:
+                data[key] = self._resolved(key)
+        return data
+
+    def _stages(self, in_force: Any) -> Any:
+        written = self.raw.get("stage")
+        if not isinstance(written, dict):
+            return self._resolved("stage")
+        names = in_force if isinstance(in_force, list) else []
+        return {
+            name: self._resolved("stage", name) if name in names else settings for name, settings in written.items()
+        }
+
+    def _written(self, key: str) -> Any:
+        from omegaconf import OmegaConf
+
+        if OmegaConf.is_missing(self.composed, key):
+            return MISSING
+        node: Any = self.composed._get_node(key)
+        if OmegaConf.is_config(node) and not node._is_interpolation() and not node._is_none():
+            return OmegaConf.to_container(node, resolve=False)
+        return node._value()
+
+    def _resolved(self, *place: str) -> Any:
+        """What stands at a place, with all references in it."""
+        value: Any = self.raw
+        for name in place:
+            value = value.get(name, MISSING)
+        if value == MISSING:
+            return None if place == ("topic",) else MISSING
+        try:
+            return self._filled(value)
+        except (LookupError, RecursionError):
+            return resolved(self.composed, *place)
+
+    def _filled(self, value: Any) -> Any:
+        """`value` with the settings that it refers to. Raises LookupError for what is left to OmegaConf."""
+        if isinstance(value, dict):
+            return {key: self._filled(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._filled(item) for item in value]
+        if not isinstance(value, str) or not ("$" in value or value == MISSING):
+            return value
+        if (reference := REFERENCE.fullmatch(value)) is None:
+            raise LookupError(value)
+        found: Any = self.raw
+        for name in reference[1].split("."):
+            if not isinstance(found, dict):
+                raise LookupError(value)  # noqa: TRY004 - what is not there is looked for, whatever is in its place
+            found = found[name]
+        return self._filled(found)
+
+
+def resolved(composed: "DictConfig", *place: str) -> Any:
+    """The plain data at a place, as OmegaConf resolves it."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        value: Any = composed
+        for name in place:
+            value = value[name]
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    except OmegaConfBaseException as error:
+        raise translate(error) from error
+
+
+def roles_asked(stages: Any, settings: Any) -> list[str]:
+    """The roles that the stages in force name, as far as they are written as they should be."""
+    if not isinstance(stages, list) or not isinstance(settings, dict):
+        return []
+    nodes = [settings[name] for name in stages if isinstance(name, str) and isinstance(settings.get(name), dict)]
+    named = [node.get("role") for node in nodes]
+    each = [role for value in named for role in (value if isinstance(value, list) else [value])]
+    return list(dict.fromkeys(role for role in each if isinstance(role, str)))
+
+
+def settings_from(data: Mapping[str, Any], choices: Mapping[str, str]) -> "Settings":
+    """The settings in resolved data, which stays as it is."""
+    from distill_build.config.conversion import to_settings
+
+    return to_settings(with_bodies(data, choices))
+
+
+def with_bodies(data: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:
+    """`data` with the model's extra_body beneath that of a role that follows it, as in a model file of its own."""
+    followers = {key.partition("@")[2] for key, option in choices.items() if option == "same"}
+    return {key: with_body(value, data) if key in followers else value for key, value in data.items()}
+
+
+def with_body(node: Any, data: Mapping[str, Any]) -> Any:
+    """A role's node with the model's extra_body beneath its own."""
+    if not (isinstance(node, dict) and isinstance(node.get("extra_body"), dict)):
+        return node
+    return node | {"extra_body": {**data["model"]["extra_body"], **node["extra_body"]}}

@@ -1,0 +1,215 @@
+"""The folder of one dataset: names of its files, and the state that the last build left.
+
+    <folder>/<stage>.jsonl …, dataset/, failures.jsonl, distill.lock    for the user
+    <folder>/runs/state.json     what the last build saw and wrote: a build that finds it unchanged has nothing to do
+    <folder>/runs/units.json     for each segment of a unit: digest of all that went in, and where its rows lie
+    <folder>/runs/sources.jsonl  for each tag, the responses that what is directly below it was read from
+    <folder>/runs/lock, runs/<run id>/
+
+State is trusted for what it says of files whose size and time are still those it recorded. Without it a build
+walks the cache once more and comes to the same bytes.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from distill_build.dataset.lockfile import LOCK, sound_lock
+from distill_build.dataset.outcome import Outcome, Rows
+from distill_build.dataset.rows import SourcesRow, read_rows
+from distill_build.engine.artefacts import FileState, open_file, sync
+from distill_build.engine.manifest import digest
+from distill_build.graph import Graph
+from distill_build.records import JsonObject
+
+FAILURES = "failures.jsonl"
+NO_ARTEFACTS = frozenset({FAILURES, "checks.jsonl"})
+EXPORTS = "dataset"
+SOURCES = "runs/sources.jsonl"
+STATE = "runs/state.json"
+UNITS = "runs/units.json"
+STATE_SCHEME = 3
+Note = TypeVar("Note")
+Span = tuple[int, int, int]
+"""Start, length and count of rows in a file."""
+
+
+class _UnitNote(msgspec.Struct, array_like=True, frozen=True):
+    """An item of units.json: what `Outcome` says, with places in the artefacts."""
+
+    memo: str
+    rows: dict[str, Span]
+    sources: Span
+    requests: dict[str, int]
+    spared: dict[str, int] = {}
+    dropped: dict[str, dict[str, int]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the last build left. `build` is the digest of all that went in; `recipe` is what it was, by stage.
+
+    `complete` says that nothing was missing; `requests` counts those behind the rows, by stage; `spared` the rows that
+    were not to be made since what they would hang on was dropped; `dropped` counts by transform and reason; `outputs`
+    maps relative paths to files as they were written.
+    `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
+    are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
+    --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
+    `stages` describes the graph.
+    """
+
+    build: str
+    complete: bool
+    version: str
+    until: str
+    generation: str
+    cache_dir: str
+    counts: dict[str, int]
+    requests: dict[str, int]
+    spared: dict[str, int]
+    dropped: dict[str, dict[str, int]]
+    outputs: dict[str, FileState]
+    recipe: JsonObject
+    holds_others: bool = False
+    failed: tuple[str, ...] = ()
+    rebuilding: tuple[str, ...] = ()
+    rebuilding_since: str = ""
+    stages: dict[str, str] = field(default_factory=dict)
+    scheme: int = STATE_SCHEME
+
+    @property
+    def graph(self) -> Graph:
+        """The stages that the build had."""
+        return Graph.parse(self.stages)
+
+    def files(self, dataset: "Dataset") -> tuple[Path, ...]:
+        """The files for the user."""
+        return tuple(dataset.artefact(name) for name in self.outputs if not name.startswith("runs/"))
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """`folder` is `output_dir/name`."""
+
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def lock(self) -> Path:
+        return self.runs / "lock"
+
+    def note_cache(self, cache: Path) -> str:
+        """How the state names the cache: in a project as seen from the dataset, so that the project can be moved."""
+        place, project = cache.absolute(), Path.cwd()
+        if place.is_relative_to(project) and self.folder.absolute().is_relative_to(project):
+            return os.path.relpath(place, self.folder.absolute())
+        return str(place)
+
+    def cache(self, state: State) -> Path:
+        """The cache that the last build used."""
+        return Path(os.path.normpath(self.folder.absolute() / state.cache_dir))
+
+    def artefact(self, name: str) -> Path:
+        return self.folder / name
+
+    def graph(self) -> Graph | None:
+        """The stages that the files here are of, by the state, else by the lock; None where neither tells."""
+        if (state := self.state()) is not None:
+            return state.graph
+        lock = sound_lock(self.artefact(LOCK))
+        return lock.graph if lock is not None else None
+
+    def state(self) -> State | None:
+        """The state of the last build, None where there is none to go by."""
+        return read_state(self.artefact(STATE))
+
+    def write_state(self, state: State) -> None:
+        """Replaces the state alone."""
+        temporary = self.artefact(f"{STATE}.new")
+        temporary.write_bytes(state.encode())
+        sync(temporary)
+        temporary.replace(self.artefact(STATE))
+
+    def sources(self) -> Iterator[SourcesRow]:
+        """The tags with the responses behind what is directly below them, in tree order; the topic's text is first."""
+        return read_rows(self.artefact(SOURCES), SourcesRow)
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """Memo → outcome of each complete segment of a unit of the last build, its rows marked as kept."""
+        return {note.memo: _outcome(note) for note in _read(self.artefact(UNITS), list[_UnitNote]) or []}
+
+
+def read_state(path: Path) -> State | None:
+    """The state at `path`, None where there is none to go by."""
+    state = _read(path, State)
+    return state if state is not None and state.scheme == STATE_SCHEME else None
+
+
+def _read(path: Path, kind: type[Note]) -> Note | None:
+    """A note under runs/, None where it is missing or damaged: a build comes to the same end without any."""
+    try:
+        with open_file(path) as file:
+            return msgspec.json.decode(file.read(), type=kind)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def encode_outcomes(outcomes: list[Outcome]) -> bytes:
+    """The complete ones, with places in the artefacts as they were just written."""
+    notes = [
+        _UnitNote(
+            each.memo,
+            {name: _span(rows) for name, rows in each.rows.items()},
+            _span(each.sources),
+            each.requests,
+            each.spared,
+            each.dropped,
+        )
+        for each in outcomes
+        if each.memo is not None
+    ]
+    return msgspec.json.encode(notes)
+
+
+def _span(rows: Rows) -> Span:
+    return rows.start, rows.length, rows.count
+
+
+def _outcome(note: _UnitNote) -> Outcome:
+    return Outcome(
+        note.memo,
+        {name: Rows(True, *span) for name, span in note.rows.items()},
+        Rows(True, *note.sources),
+        note.requests,
+        note.spared,
+        note.dropped,
+    )
+
+
+def version_of(sha256: dict[str, str]) -> str:
+    """The version of a dataset: a digest over the digests of its artefacts, as far as there are any.
+
+    `sha256` may hold those of other files too: their names are not artefacts' (see `is_artefact`).
+    """
+    return digest({name: digest for name, digest in sha256.items() if is_artefact(name)})
+
+
+def kept_files(graph: Graph) -> tuple[str, ...]:
+    """The files that a version with the stages of `graph` is kept with. Exports are made again from them."""
+    return (*graph.files, FAILURES, SOURCES)
+
+
+def is_artefact(name: str) -> bool:
+    """Whether a file of a dataset, by its name within the folder, holds the rows of a stage."""
+    return name.endswith(".jsonl") and "/" not in name and name not in NO_ARTEFACTS

@@ -1,0 +1,37 @@
+"""What became of a tag's rows in one segment of a build, and where its lines lie."""
+
+from dataclasses import dataclass, field
+
+from distill_build.records import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Lines of one file that belong to one unit: where they lie, and how many.
+
+    `kept` says that they lie in the file of the last build, else in this run's spool. `start` and `length` are in
+    bytes.
+    """
+
+    kept: bool
+    start: int
+    length: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one segment of a unit.
+
+    `memo` is the digest of all that went in, None where something is missing. `rows` are by stage; `sources` is the
+    line that names the responses behind them. `requests` and `spared` are numbers by stage: calls, and rows that were
+    not to be made since what they would hang on was dropped. `dropped` counts by transform and reason.
+    """
+
+    memo: str | None
+    rows: dict[str, Rows]
+    sources: Rows
+    requests: dict[str, int]
+    spared: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
+    failures: tuple[JsonObject, ...] = ()

@@ -1,0 +1,319 @@
+"""Why rows differ between two versions: each one gets a reason, and rows with the same reason are a group.
+
+What the versions recorded of their requests decides: the same request with another response was asked again; another
+request has a setting, a prompt or a row above it that differs; and where the requests are the same as far as they go,
+a number of rows does. Where a version did not record its requests, all settings of the stage are named that differ.
+A stage that asks nothing has its own settings, and what it was made from.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from distill_build.engine.entry import Entry
+from distill_build.graph import END, Graph
+from distill_build.history.causes import STAGES, Cause, count_causes, narrowed, own_causes
+from distill_build.versions.difference import Changed, Difference
+from distill_build.versions.difference_rows import Item
+from distill_build.versions.evidence import Evidence, Fork, fork
+from distill_build.versions.tag_matching import TOPIC, TagTree
+
+Change = Literal["added", "removed", "changed", "renamed"]
+Because = Literal["settings", "above", "asked again", "missing", "until", "unknown"]
+Calls = tuple[str, str]
+NONE: Calls = ("", "")
+KEPT = "kept"
+"""The column of a verdict that decides what comes after."""
+SAMPLES = 64
+"""Rows of a group whose calls are looked at where several settings differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`settings` are among `causes`; `above`: it follows from what became of rows of the stage `above`; `asked again`:
+    the same request has another response; `missing`: one version could not make it; `until`: one stopped before that.
+    """
+
+    because: Because
+    causes: tuple[Cause, ...] = ()
+    above: str = ""
+
+
+@dataclass(slots=True)
+class Group:
+    """Rows of one stage with which the same happened for the same reason, in tree order.
+
+    `calls` are the keys of the old and the new call behind each of them, where they are known. `changed` are the rows
+    as they were, where they changed.
+    """
+
+    stage: str
+    change: Change
+    reason: Reason
+    calls: list[Calls] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
+
+
+Why = tuple[Reason, Calls]
+
+
+def groups_of(difference: Difference, why: "Attribution", entry: Callable[[str], Entry | None]) -> list[Group]:
+    """All groups, in the order of the stages. `entry` looks up a call, None where it is not there."""
+    groups: dict[tuple[str, Change, Because, str, tuple[str, ...]], Group] = {}
+    for stage, change, row, (reason, calls) in _reasons(difference, why):
+        key = (stage, change, reason.because, reason.above, tuple(cause.name for cause in reason.causes))
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = Group(stage, change, reason)
+        if isinstance(row, Changed):
+            group.changed.append(row)
+            row = row.item
+        group.items.append(row)
+        group.calls.append(calls)
+    for group in groups.values():
+        if len(group.reason.causes) > 1:
+            group.reason = Reason(group.reason.because, _causes_seen(group, entry))
+    return list(groups.values())
+
+
+def _causes_seen(group: Group, entry: Callable[[str], Entry | None]) -> tuple[Cause, ...]:
+    """The causes that show in the calls behind some rows of a group, evenly taken; all where a call is not known."""
+    causes = list(group.reason.causes)
+    seen: list[Cause] = []
+    for calls in group.calls[:: -(-len(group.calls) // SAMPLES)]:
+        if not all(calls):
+            return group.reason.causes
+        seen += narrowed(causes, *map(entry, calls))
+        if len({cause.name for cause in seen}) == len(causes):
+            break
+    return tuple(cause for cause in causes if cause in seen)
+
+
+def _reasons(difference: Difference, why: "Attribution") -> Iterator[tuple[str, Change, Item | Changed, Why]]:
+    for stage, found in difference.stages.items():
+        if stage == difference.tree:
+            for old, new in difference.renamed:
+                yield stage, "renamed", Item(new.id, new.parent or TOPIC), why.renamed(old.parent, new.parent)
+        for changed in found.changed:
+            yield stage, "changed", changed, why.changed(stage, changed)
+        for item in found.added:
+            yield stage, "added", item, why.added(stage, item)
+        for item in found.removed:
+            yield stage, "removed", item, why.removed(stage, item)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one version has to say: its tree, its stages and the one that its build stopped after, what it recorded."""
+
+    tree: TagTree
+    graph: Graph
+    until: str
+    evidence: Evidence
+
+    def key(self, tag: str) -> str:
+        """How a tag, or the topic, is called in the record of requests."""
+        return tag if tag != TOPIC else self.tree.topic or ""
+
+    def path(self, tag: str) -> tuple[str, ...]:
+        """The path of a tag, or of the topic."""
+        return self.tree.tags[tag].path if tag != TOPIC else (self.tree.topic or "",)
+
+    def is_leaf(self, tag: str) -> bool:
+        return tag != TOPIC and self.tree.tags[tag].leaf
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The two versions as seen from a row that only one of them has: `across` maps its ids to the other's.
+
+    `gone` are the rows of each stage that the other side lacks.
+    """
+
+    change: Change
+    having: Side
+    lacking: Side
+    across: Mapping[str, str]
+    gone: Mapping[str, set[str]]
+
+
+class Attribution:
+    """Finds the reason for one row at a time."""
+
+    def __init__(self, difference: Difference, causes: list[Cause], old: Side, new: Side, *, known: bool) -> None:
+        """`known` says whether `causes` are all that differs: of files without a record the settings are not known."""
+        self._causes = causes
+        self._known = known
+        self._old = old
+        self._new = new
+        self._tree = difference.tree
+        stages = self._stages = difference.stages
+        self._renamed = bool(difference.renamed)
+        across = {TOPIC: TOPIC} | difference.matching.pairs | difference.moves.moved
+        back = {after: before for before, after in across.items()}
+        came = {name: _ids(found.added) for name, found in stages.items()}
+        went = {name: _ids(found.removed) for name, found in stages.items()}
+        self._added = _View("added", new, old, back, came)
+        self._removed = _View("removed", old, new, across, went)
+        self._changed = {name: {each.item.id for each in found.changed} for name, found in stages.items()}
+        self._verdicts = [name for name in stages if self._kind(name) == "transform"]
+        self._judged = {name: self._other_verdicts(name) for name in self._verdicts}
+
+    def renamed(self, old_parent: str | None, new_parent: str | None) -> Why:
+        """Why a tag has another label, or stands elsewhere."""
+        before, after = old_parent or TOPIC, new_parent or TOPIC
+        if before not in self._removed.across or after not in self._added.across:
+            return Reason("above", above=self._tree), NONE
+        return self._listed(self._tree, "renamed", self._added.across[after], after)
+
+    def added(self, stage: str, item: Item) -> Why:
+        """Why a row is there that was not."""
+        return self._differs(self._added, stage, item)
+
+    def removed(self, stage: str, item: Item) -> Why:
+        """Why a row is gone."""
+        return self._differs(self._removed, stage, item)
+
+    def changed(self, stage: str, changed: Changed) -> Why:
+        """Why a row has other content."""
+        shape, calls = self._new.graph[stage], (changed.old.call, changed.item.call)
+        if shape.kind == "list":
+            return self._listed(stage, "changed", changed.old.parent, changed.item.parent)
+        if not shape.asks:
+            return self._made(stage), NONE
+        if all(calls) and calls[0] == calls[1]:
+            return Reason("asked again"), calls
+        if own := own_causes(self._causes, stage):
+            return _by(own), calls
+        above = self._changed_above(stage, changed.item)
+        if not above and self._known and changed.old.id != changed.item.id:
+            above = self._tree
+        return (Reason("above", above=above) if above else Reason("unknown")), calls
+
+    def _differs(self, view: _View, stage: str, item: Item) -> Why:
+        shape = view.having.graph[stage]
+        if stage == self._tree or shape.kind == "list":
+            return self._in_list(view, stage, item)
+        parent = shape.parent or self._tree
+        if item.parent in view.gone.get(parent, ()):
+            return Reason("above", above=parent), NONE
+        if (unreached := self._unreached(view.lacking, stage)) is not None:
+            return unreached, NONE
+        for verdict in self._verdicts_before(stage):
+            if item.parent in self._judged[verdict]:
+                return Reason("above", above=verdict), NONE
+        if not shape.asks:
+            return self._made(stage), NONE
+        return self._result(view, stage, item), NONE
+
+    def _in_list(self, view: _View, stage: str, item: Item) -> Why:
+        other = view.across.get(item.parent)
+        if other is None:
+            return Reason("above", above=self._tree), NONE
+        if (unreached := self._unreached(view.lacking, stage)) is not None:
+            return unreached, NONE
+        if view.lacking.is_leaf(other) is (stage == self._tree):  # it ended there, or went on
+            return _by([cause for cause in self._causes if cause.name == "depth"]), NONE
+        pair = (other, item.parent) if view.change == "added" else (item.parent, other)
+        return self._listed(stage, view.change, *pair)
+
+    def _result(self, view: _View, stage: str, item: Item) -> Reason:
+        """Why a side lacks a result for a row that both have."""
+        if (stage, view.across.get(item.parent, item.parent)) in view.lacking.evidence.lacking:
+            return Reason("missing")
+        if counts := self._counts(stage, view.change):
+            return _by(counts)
+        verdicts = filter(self._verdict_differs, self._verdicts_before(stage) if self._known else ())
+        above = next(verdicts, "")  # on rows further up or down, or one that only one side has
+        return Reason("above", above=above) if above else Reason("unknown")
+
+    def _made(self, stage: str) -> Reason:
+        """Why a verdict or a group is another one: it is made of all rows that it was made from."""
+        own = [cause for cause in self._causes if stage in cause.parts]
+        if own:
+            return _by(own)
+        before = [name for name in self._before(stage) if self._stages[name].differs]
+        if not before and self._renamed:
+            before = [self._tree]
+        return Reason("above", above=before[-1]) if before else Reason("unknown")
+
+    def _changed_above(self, stage: str, item: Item) -> str:
+        """The stage above whose other content a row was asked with, "" where there is none."""
+        graph = self._new.graph
+        parent = graph[stage].parent or self._tree
+        if item.parent in self._changed[parent]:
+            return parent
+        lineage = graph.lineage(stage)
+        for name in reversed(self._before(stage)):
+            found, beside = self._stages[name], name not in lineage
+            if self._kind(name) != "transform" and (found.changed or (beside and found.differs)):
+                return name
+        return ""
+
+    def _unreached(self, lacking: Side, stage: str) -> Reason | None:
+        """Why a side has no row of `stage` at all; None where it may have some."""
+        if stage in lacking.graph:
+            return None if lacking.graph.reaches(lacking.until, stage) else Reason("until")
+        listed = [cause for cause in self._causes if cause.name == STAGES and stage in cause.parts]
+        return _by(listed) if listed or lacking.until == END else Reason("until")
+
+    def _listed(self, stage: str, change: Change, before: str, after: str) -> Why:
+        """Why the list of rows below a tag is another one; the tag is `before` in the old version, `after` in the new.
+
+        Requests for more rows hold those before them, so the first one that differs tells.
+        """
+        old, new = self._old, self._new
+        where, calls = fork(old.evidence, new.evidence, stage, old.key(before), new.key(after))
+        own, counts = own_causes(self._causes, stage), self._counts(stage, change)
+        lacking, tag = (old, before) if change == "added" else (new, after)
+        if where is Fork.RESPONSE:
+            return Reason("asked again"), calls
+        if where is Fork.REQUEST and self._known and not own and old.path(before) != new.path(after):
+            return Reason("above", above=self._tree), calls
+        if where is not Fork.LENGTH and own:
+            return _by([*own, *counts]), calls
+        if not counts and lacking.evidence.lacks(stage, lacking.path(tag)):
+            return Reason("missing"), NONE
+        return _by(counts), calls
+
+    def _counts(self, stage: str, change: Change) -> list[Cause]:
+        """The numbers of rows that moved the way that `change` is."""
+        if change in ("renamed", "changed"):
+            return []
+        return [cause for cause in count_causes(self._causes, stage) if _fits(cause, change)]
+
+    def _before(self, stage: str) -> list[str]:
+        """The stages before one, in order."""
+        names = list(self._stages)
+        return names[: names.index(stage)]
+
+    def _verdicts_before(self, stage: str) -> Iterator[str]:
+        return (name for name in self._before(stage) if name in self._verdicts)
+
+    def _kind(self, stage: str) -> str:
+        return (self._new if stage in self._new.graph else self._old).graph[stage].kind
+
+    def _other_verdicts(self, stage: str) -> set[str]:
+        """The rows, by the ids of both sides, of which a transform says now that they are kept, or no longer."""
+        changed = self._stages[stage].changed
+        return {row.id for each in changed if KEPT in each.columns for row in (each.item, each.old)}
+
+    def _verdict_differs(self, stage: str) -> bool:
+        found = self._stages[stage]
+        return bool(self._judged[stage] or found.added or found.removed)
+
+
+def _ids(items: list[Item]) -> set[str]:
+    return {item.id for item in items}
+
+
+def _by(causes: list[Cause]) -> Reason:
+    return Reason("settings", tuple(causes)) if causes else Reason("unknown")
+
+
+def _fits(cause: Cause, change: Change) -> bool:
+    """Whether a number went up where rows were added, or down where some were removed. Of lists nothing is said."""
+    if not (isinstance(cause.old, int) and isinstance(cause.new, int)):
+        return True
+    return cause.new > cause.old if change == "added" else cause.new < cause.old

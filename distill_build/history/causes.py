@@ -1,0 +1,233 @@
+"""Which settings and prompts differ between two versions, and which of them can reach the rows of a stage.
+
+A setting of a stage may differ without any request noticing: an edited comment in a prompt, most often. Where both
+requests behind a row are still in the cache, they say what really differs: see `narrowed`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distill_build.dataset.lockfile import Facts
+from distill_build.engine.entry import Entry
+from distill_build.engine.manifest import ABSENT, Difference, explain
+from distill_build.records import JsonObject
+
+PROMPT = ".jinja"
+"""How the names of prompts end."""
+UNTIL = "--until"
+TOPIC = "topic"
+STAGES = "stages"
+"""The setting that lists the stages of a build."""
+GRAPH, EXPORT = "graph", "export"
+OTHER_PARTS = frozenset({"tree", "counts", GRAPH, EXPORT})
+"""The parts of a recipe that are no stages."""
+ROLE, MODELS, NAMES, COUNTED_BY = "role", "models", "names", "counted_by"
+MESSAGES = ("body.messages",)
+SCHEMA = ("body.response_format", *MESSAGES)
+MODEL_REACH: Mapping[str, tuple[str, ...]] = {
+    "model": ("body.model",),
+    "revision": ("revision",),
+    "weights": ("weights",),
+    "structured": SCHEMA,
+    "examples": MESSAGES,
+    "send_seed": ("body.seed",),
+}
+"""Where in a manifest a part of a model shows. What is not named here is sent in a field of its own name."""
+REACH: Mapping[str, tuple[str, ...]] = {
+    "scheme": ("scheme",),
+    "seed": ("seed", "body.seed"),
+    "language": MESSAGES,
+    "prompt": MESSAGES,
+}
+"""Where in a manifest a part of a stage's identity shows. Own settings of a stage are rendered, or asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A setting or prompt that differs, by the name that a user knows; a side without it is ABSENT.
+
+    `parts` are the stages that it belongs to, or tree, counts, graph or export; `fields` the places in a request's
+    manifest where it shows; `counts` the stages of whose rows it says how many there are.
+    """
+
+    name: str
+    old: Any
+    new: Any
+    parts: tuple[str, ...]
+    fields: tuple[str, ...]
+    counts: tuple[str, ...] = ()
+
+    @property
+    def prompt(self) -> bool:
+        """Whether it is a template."""
+        return self.name.endswith(PROMPT)
+
+
+def causes_between(old: JsonObject, new: JsonObject) -> list[Cause]:
+    """All that differs between two recipes, each name once, in the order of their parts.
+
+    Of a stage that only one of them has nothing is told but that.
+    """
+    found: dict[str, Cause] = {}
+    counted = _counted(old, new)
+    for part in dict.fromkeys([*new, *old]):
+        names = _aliases(old.get(part, {})) | _aliases(new.get(part, {}))
+        for difference in _differences(part, old, new):
+            name = setting_name(part, difference.path, names)
+            parts, fields = _part(part, difference.path), _fields(part, difference.path)
+            if (known := found.get(name)) is not None:
+                parts = tuple(dict.fromkeys([*known.parts, *parts]))
+                fields = tuple(dict.fromkeys([*known.fields, *fields]))
+            counts = counted.get(name, ()) or ((part,) if difference.path == ROLE else ())
+            found[name] = Cause(name, difference.old, difference.new, parts, fields, counts)
+    found |= {cause.name: cause for cause in _stages_cause(old, new)}
+    if "language" in found:  # other prompts go without saying
+        return [cause for cause in found.values() if not (cause.prompt and ABSENT in (cause.old, cause.new))]
+    return list(found.values())
+
+
+def until_cause(old: str, new: str) -> Iterator[Cause]:
+    """The stage that the builds stopped after, where it differs."""
+    if old != new:
+        yield Cause(UNTIL, old, new, (), ())
+
+
+def recipe_of(facts: Facts) -> JsonObject:
+    """The facts of a lock, to be compared with those of another: by stage and dotted place, without empty groups."""
+    recipe: JsonObject = {}
+    for (part, *places), fact in facts.items():
+        recipe.setdefault(part, {})[".".join(places)] = fact
+    return recipe
+
+
+def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
+    """The name that a user knows: `models.teacher.sampling.temperature` of a stage is `teacher.temperature`.
+
+    `names` are what the stage's own settings are called where that is not `stage.<stage>.<setting>`.
+    """
+    head, _, rest = place.partition(".")
+    if part == EXPORT and place in ("reasoning", "metadata"):
+        return f"format.{place}"
+    if part in OTHER_PARTS:
+        return place
+    match head:
+        case "models":
+            return _model_setting(*rest.partition(".")[::2])
+        case "prompt":
+            return rest
+        case "seed" | "language" | "scheme":
+            return place
+    return names[head] + place.removeprefix(head) if head in names else f"stage.{part}.{place}"
+
+
+def _model_setting(role: str, place: str) -> str:
+    match place:
+        case "model":
+            return f"{role}.name"
+        case "weights":
+            return f"{role}.path (its digest)"
+    return f"{role}.{place.removeprefix('sampling.')}"
+
+
+def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[Difference]:
+    """Where one part of two recipes differs; not what only names the rest of it."""
+    if part == GRAPH or (part not in OTHER_PARTS and not (part in old and part in new)):
+        return
+    before, after = _whole_lists(old.get(part, {})), _whole_lists(new.get(part, {}))
+    if part == "tree":
+        yield from explain(_tree(before), _tree(after))
+        return
+    exchanged = set(before.get(ROLE, ())) ^ set(after.get(ROLE, ()))
+    for difference in explain(before, after):
+        head, _, rest = difference.path.partition(".")
+        if head in (NAMES, COUNTED_BY) or (head == ROLE and ABSENT in (difference.old, difference.new)):
+            continue
+        if head == MODELS and rest.partition(".")[0] in exchanged:
+            continue  # the role is told, and what model it has follows
+        yield difference
+
+
+def _stages_cause(old: JsonObject, new: JsonObject) -> Iterator[Cause]:
+    """The list of stages, where it differs. A lock may have a digest of it, and then their order is not known."""
+    listed = [recipe.get(GRAPH, {}).get(STAGES) for recipe in (old, new)]
+    if not all(isinstance(names, list | tuple) for names in listed):
+        listed = [sorted(part for part in recipe if part not in OTHER_PARTS) for recipe in (old, new)]
+    before, after = map(tuple, listed)
+    if before != after:
+        others = (name for name in (*after, *before) if (name in before) != (name in after))
+        yield Cause(STAGES, before, after, (GRAPH, *others), ())
+
+
+def _counted(*recipes: JsonObject) -> dict[str, tuple[str, ...]]:
+    """The settings that say how many rows there are, each with the stages that they are of."""
+    counted: dict[str, tuple[str, ...]] = {}
+    for part in dict.fromkeys(part for recipe in recipes for part in recipe if part not in OTHER_PARTS):
+        for name in dict.fromkeys(recipe.get(part, {}).get(COUNTED_BY) for recipe in recipes):
+            if name is not None:
+                counted[name] = (*counted.get(name, ()), part)
+    return counted
+
+
+def _aliases(stage: JsonObject) -> dict[str, str]:
+    """The names of a stage's settings, in a recipe or in one made of a lock's facts."""
+    flat = {key.removeprefix(f"{NAMES}."): name for key, name in stage.items() if key.startswith(f"{NAMES}.")}
+    return {**flat, **stage.get(NAMES, {})}
+
+
+def _whole_lists(value: Any) -> Any:
+    """`value` with its lists as tuples, which are compared as one thing: `formats`, not `formats[0]`."""
+    if isinstance(value, dict):
+        return {key: _whole_lists(item) for key, item in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _tree(identity: JsonObject) -> JsonObject:
+    """The shape of the tree as a user says it: `depth`, and `breadth` as one number where it is one."""
+    breadth = identity.get("breadth", ())
+    one = breadth[0] if len(set(breadth)) == 1 else breadth
+    return {**identity, "depth": len(breadth), "breadth": one}
+
+
+def _part(part: str, place: str) -> tuple[str, ...]:
+    """Where a setting belongs: what a stage hands to the exports is no matter of its rows."""
+    return (EXPORT,) if place.partition(".")[0] == EXPORT else (part,)
+
+
+def _fields(part: str, place: str) -> tuple[str, ...]:
+    if part in OTHER_PARTS:
+        return MESSAGES if place == TOPIC else ()
+    head, _, rest = place.partition(".")
+    if head == ROLE:
+        return ("body.model", "revision", "weights")
+    if head != MODELS:
+        return REACH.get(head, SCHEMA)
+    setting, _, field = rest.partition(".")[2].partition(".")
+    return MODEL_REACH.get(setting) or (f"body.{field.partition('.')[0]}",)
+
+
+def own_causes(causes: Iterable[Cause], stage: str) -> list[Cause]:
+    """Those that belong to the requests of a stage, or to how it judges; any may hold the topic."""
+    return [cause for cause in causes if stage in cause.parts or cause.name == TOPIC]
+
+
+def count_causes(causes: Iterable[Cause], stage: str) -> list[Cause]:
+    """Those that say how many rows of a stage a parent has."""
+    return [cause for cause in causes if stage in cause.counts]
+
+
+def narrowed(causes: list[Cause], old: Entry | None, new: Entry | None) -> list[Cause]:
+    """Those that show in the difference of two calls; all where a call is not there to be asked, or none shows.
+
+    Numbers of rows show in no request, and stay.
+    """
+    if old is None or new is None or len(causes) < 2:
+        return causes
+    differing = {_field(difference.path) for difference in explain(old.manifest, new.manifest)}
+    shown = [cause for cause in causes if differing.intersection(cause.fields)]
+    return [cause for cause in causes if cause in shown or not cause.fields] if shown else causes
+
+
+def _field(path: str) -> str:
+    """`body.messages[0].content` → `body.messages`."""
+    return ".".join(path.partition("[")[0].split(".")[:2])

@@ -1,0 +1,285 @@
+"""Where an item came from: for it and each row above it the request that brought it, with the stored responses.
+
+Rows that no model was asked for, verdicts among them, come with what they were made of and the settings. Knows a
+dataset's files and the cache; says nothing of it to anybody. What is no longer stored is a link that says so: the
+others are as good as before.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from distill_build.calls.call import derived_seed
+from distill_build.dataset.layout import SOURCES, Dataset
+from distill_build.dataset.rows import Identified, Placed, SourcesRow, list_text, read_rows, read_rows_with_lines
+from distill_build.engine.entry import Attempt, Entry
+from distill_build.engine.reading import Responses
+from distill_build.errors import CorruptEntryError, UsageError
+from distill_build.graph import Graph, Shape
+from distill_build.records import JsonObject, Path, Source, Usage
+from distill_build.replies.parse import Rejection, read_usage
+from distill_build.stages.all import reader_of
+
+ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"
+"""Verdicts beside a rejection's cause: the item was read from it; it stands in the cache since; another one stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One response to a request, with what became of it; `detail` says what was wrong with a rejected one."""
+
+    attempt: Attempt
+    verdict: str
+    detail: str = ""
+
+    @property
+    def usage(self) -> Usage:
+        return read_usage(self.attempt.response)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One item of a chain with the request behind it.
+
+    `item` is a label or a question, empty for a row of a map: what that was asked about is in the link before. `above`
+    is the path below which it was asked for. `number` counts from 1 among the `requests` of that place. `lack` says
+    what of this cannot be had; then `entry` may be None, and `tried` empty.
+    """
+
+    stage: Shape
+    item: str
+    above: Path
+    requests: int
+    number: int | None = None
+    source: Source | None = None
+    entry: Entry | None = None
+    tried: tuple[Tried, ...] = ()
+    lack: str = ""
+
+    @property
+    def used(self) -> Tried | None:
+        """The response that the item was read from."""
+        return next((tried for tried in self.tried if tried.verdict == ACCEPTED), None)
+
+    @property
+    def sent(self) -> JsonObject | None:
+        """The request's body as it was sent for the response that is used, or for the first."""
+        if self.entry is None:
+            return None
+        body: JsonObject = dict(self.entry.manifest["body"])
+        attempt = self.used.attempt if self.used is not None else None
+        if attempt is None or attempt.index == 0:
+            return body
+        body["messages"] = [*body["messages"], *attempt.added]
+        if "seed" in body:
+            body["seed"] = derived_seed(self.entry.manifest["seed"], self.entry.manifest["sample"], attempt.index)
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A row that no model was asked for: a verdict of a transform, or a row of a group.
+
+    `of` are the ids of the rows that it was made of; `settings` those of its stage.
+    """
+
+    stage: Shape
+    row: JsonObject
+    of: tuple[str, ...]
+    settings: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Looks up where rows of `dataset` came from. `recipe` is that of the build, by stage; empty where unknown."""
+
+    dataset: Dataset
+    graph: Graph
+    recipe: JsonObject
+    store: Responses
+
+    def chain(self, rows: Sequence[tuple[Shape, JsonObject]]) -> Iterator[Link | Decided]:
+        """The links behind `rows`: those from the first tag below the topic down to an item (see `rows_above`).
+
+        Each is followed by the verdicts on it. Raises UsageError where the dataset does not say which responses are
+        behind it.
+        """
+        item, tree = rows[-1][1], self.graph.tree
+        topic = item["path"][0]
+        tags = [each["id"] for shape, each in rows if shape is tree]
+        leaf = tags[-1] if tags else item.get("tag") or topic
+        sources = sources_behind(self.dataset, list(dict.fromkeys([topic, *tags, leaf])))
+        nothing = SourcesRow("", {})
+        for place, (shape, each) in enumerate(rows):
+            asked_below = leaf if shape is not tree else each["parent"] or topic
+            yield self._link(shape, each, sources.get(asked_below, nothing).of(shape.name))
+            seen_by = rows[place + 1][0] if place + 1 < len(rows) else None
+            yield from self._verdicts(shape, each["id"], seen_by)
+
+    def _link(self, shape: Shape, row: JsonObject, requests: tuple[Source, ...]) -> Link | Decided:
+        path = tuple(row["path"])
+        if shape.kind == "list":
+            above = path[:-1] if shape is self.graph.tree else path
+            return self._brought(shape, list_text(row), above, requests)
+        if shape.kind == "map":
+            return self._answered(shape, row["call"], path, requests)
+        return Decided(shape, row, self._made_of(shape, row), self._settings(shape))
+
+    def _verdicts(self, shape: Shape, key: str, seen_by: Shape | None) -> Iterator[Decided]:
+        """What transforms said of a row, as far as the stage `seen_by` behind them knows it; None knows all."""
+        names = self.graph.names
+        for transform in self.graph.judges(shape.name):
+            if seen_by is not None and names.index(transform.name) > names.index(seen_by.name):
+                continue
+            if (verdict := row_with(self.dataset, transform, key)) is not None:
+                yield Decided(transform, verdict, (key,), self._settings(transform))
+
+    def _made_of(self, group: Shape, row: JsonObject) -> tuple[str, ...]:
+        """The ids of the rows that a row of a group was made of."""
+        stages: list[Shape] = []
+        here = self.graph.rows_of(group.after) if group.after is not None else None
+        while here is not None and here.name != group.by:
+            stages.append(here)
+            here = self.graph.above(here.name)
+        ids: tuple[str, ...] = (row["parent"],)
+        for shape in reversed(stages):
+            above = set(ids)
+            rows = read_rows(self.dataset.artefact(shape.file), Placed)
+            ids = tuple(each.id for each in rows if each.above in above)
+        return ids
+
+    def _settings(self, shape: Shape) -> JsonObject:
+        settings: JsonObject = self.recipe.get(shape.name, {})
+        return settings
+
+    def _brought(self, shape: Shape, item: str, above: Path, requests: tuple[Source, ...]) -> Link:
+        """The first request whose accepted reply holds `item`: a later one that repeats it brought nothing.
+
+        Where none does, and the reply to one alone is gone, it was that one.
+        """
+        gone: list[tuple[int, _Stored]] = []
+        for number, source in enumerate(requests, start=1):
+            stored = self._look_up(shape, source)
+            if item in stored.items():
+                return stored.link(shape, item, above, number, len(requests))
+            if stored.lack:
+                gone.append((number, stored))
+        if len(gone) == 1:
+            number, stored = gone[0]
+            return stored.link(shape, item, above, number, len(requests))
+        return Link(shape, item, above, len(requests), lack=_not_found(len(requests), len(gone)))
+
+    def _answered(self, shape: Shape, call: str, path: Path, requests: tuple[Source, ...]) -> Link:
+        """Within a leaf, a call stands for one row of a map: the rows above differ, and samples do."""
+        source = next((source for source in requests if source[0] == call), None)
+        if source is None:
+            return Link(shape, "", path, 1, lack=_not_found(0, 0))
+        return self._look_up(shape, source).link(shape, "", path, 1, 1)
+
+    def _look_up(self, shape: Shape, source: Source) -> "_Stored":
+        (key, response), read = source, reader_of(shape, self.recipe.get(shape.name, {}))
+        try:
+            entry = self.store.get(key)
+        except CorruptEntryError as error:
+            return _Stored(read, source, lack=str(error))
+        if entry is None:
+            lack = f"response {response} is no longer in the cache, nor is what was asked for it"
+            return _Stored(read, source, lack=lack)
+        if entry.accepted is not None and entry.response == response:
+            return _Stored(read, source, entry, entry.accepted.place)
+        place = next((place for place, attempt in enumerate(entry.attempts) if attempt.digest == response), None)
+        lack = f"response {response} is no longer in the cache; others to the same request are" if place is None else ""
+        return _Stored(read, source, entry, place, lack)
+
+
+def rows_above(dataset: Dataset, graph: Graph, stage: Shape, row: JsonObject) -> list[tuple[Shape, JsonObject]]:
+    """The rows from the first tag below the topic to `row`, a line of `stage`, as far as they are there."""
+    rows = [(stage, row)]
+    while True:
+        shape, below = rows[0]
+        above = shape if shape is graph.tree else graph.above(shape.name)
+        key = below.get("question_id") or below.get("parent") or below.get("tag")
+        found = row_with(dataset, above, key) if above is not None and key is not None else None
+        if above is None or found is None or any(found == each for _, each in rows):  # one that is above itself
+            return rows
+        rows.insert(0, (above, found))
+
+
+def row_with(dataset: Dataset, stage: Shape, key: str) -> JsonObject | None:
+    """The line of `stage` with that id; None where there is none."""
+    for found, line in read_rows_with_lines(dataset.artefact(stage.file), Identified):
+        if found.id == key:
+            row: JsonObject = msgspec.json.decode(line)
+            return row
+    return None
+
+
+def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
+    """The lines of the sources that belong to `ids`, by id, those of one as one; an empty one for what asked nothing.
+
+    The lines of a dataset with 100,000 answers are 20 MB, so that only those which are wanted are read whole.
+    """
+    file = dataset.artefact(SOURCES)
+    if not file.exists():
+        raise UsageError(
+            f"there is no {SOURCES} beside the rows, which says from which responses they were read: build the dataset "
+            "again, which asks for nothing that is in the cache"
+        )
+    rows, last = {key: SourcesRow(key, {}) for key in ids}, False
+    for found, line in read_rows_with_lines(file, Identified):
+        if found.id in rows:
+            row = msgspec.json.decode(line, type=SourcesRow)
+            rows[found.id] = SourcesRow(row.id, rows[found.id].calls | row.calls)
+            last = found.id == ids[-1]
+        elif last:  # its lines stand together, behind those of all that are above it
+            break
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is stored behind a source: `place` is that of its response among the attempts, `lack` what is not there.
+
+    `read` reads a raw response.
+    """
+
+    read: Callable[[Any], Any]
+    source: Source
+    entry: Entry | None = None
+    place: int | None = None
+    lack: str = ""
+
+    def items(self) -> tuple[str, ...] | list[str]:
+        """The items that were read from the response; none where it is not there."""
+        if self.entry is None or self.place is None:
+            return ()
+        if self.entry.accepted is not None and self.entry.accepted.place == self.place:
+            accepted: list[str] = self.entry.accepted.value
+            return accepted
+        value = self.read(self.entry.attempts[self.place].response)
+        return () if isinstance(value, Rejection) else value
+
+    def link(self, stage: Shape, item: str, above: Path, number: int, requests: int) -> Link:
+        tried = tuple(self._judged(self.entry)) if self.entry is not None else ()
+        return Link(stage, item, above, requests, number, self.source, self.entry, tried, self.lack)
+
+    def _judged(self, entry: Entry) -> Iterator[Tried]:
+        for place, attempt in enumerate(entry.attempts):
+            if place == self.place:
+                yield Tried(attempt, ACCEPTED)
+            elif entry.accepted is not None and place == entry.accepted.place:
+                yield Tried(attempt, SINCE)
+            else:
+                value = self.read(attempt.response)
+                rejected = isinstance(value, Rejection)
+                yield Tried(attempt, value.cause, value.detail) if rejected else Tried(attempt, UNUSED)
+
+
+def _not_found(requests: int, gone: int) -> str:
+    if not requests:
+        return f"{SOURCES} names no request for it: build again, which asks for nothing that is in the cache"
+    if gone:
+        return f"it came by one of the {gone} responses, of {requests}, that are no longer in the cache"
+    return f"no reply holds it as replies are read now; requests for it: {requests}"

@@ -1,0 +1,159 @@
+"""A version's files, made again from the cache: nothing is asked, and nothing else than the version goes into them.
+
+The lock comes out as the build of that version wrote it. Where a lock named the version, that lock is to come out: it
+may tell of other exports, or of other settings that made the same items.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from distill_build.dataset.layout import STATE, UNITS, Dataset, State, kept_files
+from distill_build.dataset.lockfile import LOCK, Lock, facts_of
+from distill_build.dataset.replacement import Replacement, keep_edited, replacement
+from distill_build.engine.artefacts import file_sha256, file_state
+from distill_build.engine.lock import in_use
+from distill_build.engine.reading import writable
+from distill_build.errors import CorruptEntryError
+from distill_build.graph import END
+from distill_build.records import JsonObject, short
+from distill_build.settings import FormatSettings
+from distill_build.stages.default import graph_in
+from distill_build.stages.training_rows import training_rows
+from distill_build.versions.archive import Archive, Version
+from distill_build.versions.snapshot import restore
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The version to bring back, and the lock that named it, None where another name did."""
+
+    version: Version
+    lock: Lock | None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was brought back. `edited` are copies of files that were not as last written; `lock` is the new one.
+
+    `as_named` says whether it is the lock that named the version, where one did.
+    """
+
+    lock: Lock
+    files: tuple[Path, ...]
+    edited: tuple[Path, ...]
+    as_named: bool
+
+
+def bring_back(dataset: Dataset, archive: Archive, target: Target, note: Callable[[str], None]) -> Restored:
+    """Replaces the files of `dataset` by those of a version, all together; waits for a build of it.
+
+    Raises StorageError, with the old files as they were, where the cache is damaged or the disk cannot be written.
+    """
+    with (
+        replacement(dataset, "check out again", note) as beside,
+        in_use(archive.directory, note),
+    ):
+        try:
+            return _Restoring(archive, target, beside).carry_out()
+        except CorruptEntryError as error:
+            raise CorruptEntryError(
+                f"version {short(target.version.version)} cannot be brought back: {error}. Nothing was replaced"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Restoring:
+    archive: Archive
+    target: Target
+    beside: Replacement
+
+    def carry_out(self) -> Restored:
+        version, named, dataset = self.target.version, self.target.lock, self.beside.dataset
+        until = named.until if named is not None else version.until
+        recipe = with_exports_of(named, self.archive.recipe(version))
+        new = self._artefacts()
+        exports = self._exports(recipe, new) if until == END else {}
+        lock = lock_of_version(version, until, recipe, new, exports)
+        if as_named := named is not None and named.exports == lock.exports:
+            lock = named
+        new |= exports | {LOCK: self.beside.write(LOCK, lock.encode().encode())}
+        before = dataset.state()
+        old = (*kept_files(graph_in(dataset)), UNITS, *(before.outputs if before is not None else ()))
+        edited = keep_edited(dataset, new, old, self.beside.aside)
+        outputs = {name: file_state(path) for name, path in new.items()}
+        state = replace(_state(version, until, recipe, self.archive, dataset), outputs=outputs)
+        self._register(version)
+        self.beside.commit(new | {STATE: self.beside.write(STATE, state.encode())}, old)
+        files = tuple(dataset.artefact(name) for name in new if not name.startswith("runs/"))
+        return Restored(lock, files, edited, as_named or named is None)
+
+    def _artefacts(self) -> dict[str, Path]:
+        """The files that were kept. Only names that are ours: a version may have come from elsewhere."""
+        kept = self.target.version.files
+        new = {name: self.beside.folder / name for name in kept_files(self.target.version.graph) if name in kept}
+        for name, path in new.items():
+            restore(self.archive.objects, kept[name], path)
+        return new
+
+    def _exports(self, recipe: JsonObject, new: dict[str, Path]) -> dict[str, Path]:
+        options = recipe["export"]
+        layout = FormatSettings(reasoning=options["reasoning"], metadata=options["metadata"])
+        rows = training_rows(new.__getitem__, self.target.version.graph, recipe)
+        return self.beside.write_exports(rows, options["formats"], layout, options["system_prompt"])
+
+    def _register(self, version: Version) -> None:
+        """Makes the version one of this folder's own: the next build finds that it is there, and gc keeps it."""
+        folder = self.beside.dataset.folder
+        root = self.archive.registry.root(folder)
+        if writable(self.archive.directory) and (root is None or root.name == version.name):
+            self.archive.include(folder, version)
+
+
+def lock_of_version(
+    version: Version, until: str, recipe: JsonObject, new: dict[str, Path], exports: dict[str, Path]
+) -> Lock:
+    """The lock of a version, as the build that made it wrote it."""
+    return Lock(
+        version=version.version,
+        name=version.name,
+        until=until,
+        counts={stage: version.counts[stage] for stage in version.graph.names},
+        missing=version.missing,
+        artefacts={name: version.files[name].sha256 for name in version.graph.files if name in new},
+        exports={path.name: file_sha256(path) for _, path in sorted(exports.items())},
+        recipe=facts_of(recipe),
+        stages=version.stages,
+    )
+
+
+def with_exports_of(lock: Lock | None, recipe: JsonObject) -> JsonObject:
+    """`recipe` with the export settings that `lock` tells, as far as it does: it has long texts by their digests."""
+    if lock is None:
+        return recipe
+    own: JsonObject = recipe["export"]
+    facts = facts_of({"export": own})
+    told = {name: lock.recipe.get(("export", name)) for name in own}
+    export = {name: own[name] if value == facts.get(("export", name)) else value for name, value in told.items()}
+    if isinstance(prompt := export["system_prompt"], str) and prompt.startswith("sha256:"):
+        return recipe
+    return recipe | {"export": export}
+
+
+def _state(version: Version, until: str, recipe: JsonObject, archive: Archive, dataset: Dataset) -> State:
+    """What later commands go by. No build finds itself in it, so the next one looks at everything."""
+    return State(
+        build="",
+        complete=version.complete,
+        version=version.version,
+        until=until,
+        generation="",
+        cache_dir=dataset.note_cache(archive.directory),
+        counts=version.counts,
+        requests=dict.fromkeys(version.graph.names, 0),
+        spared={},
+        dropped={},
+        outputs={},
+        recipe=recipe,
+        stages=version.stages,
+    )
