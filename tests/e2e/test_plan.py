@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.test_growth import batches, lists_of, stuck_at
 from tests.e2e.test_only_what_is_affected import InProcess, edit_prompt, own_prompt
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import WITHOUT_DEDUP, Workspace
 from tests.server import ScriptedServer
 
 PAIRS = ("topic=sports", "per_request.tags=2", "per_request.questions=2")
@@ -199,7 +199,7 @@ def test_an_exact_plan_of_the_last_request_of_a_level_is_what_the_build_sends(
 
 def test_a_request_that_several_items_share_is_planned_once(empty: InProcess, endpoint: ScriptedServer) -> None:
     endpoint.plan = lists_of(["Tennis", "Squash"], ["How high is the net?", "Why is it so high?"])
-    words = (*PAIRS, "depth=1", "breadth=2", "questions_per_tag=2")
+    words = (*PAIRS, "depth=1", "breadth=2", "questions_per_tag=2", WITHOUT_DEDUP)
     empty.run(*words, "--until", "questions")
     endpoint.reset()
     plan = planned(empty, *words)

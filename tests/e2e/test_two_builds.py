@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from distill_build.engine.reading import ReadOnlyStore
-from tests.e2e.workspace import Finished, Workspace, start
+from tests.e2e.workspace import WITHOUT_DEDUP, Finished, Workspace, start
 from tests.server import Body, Fault, Request, ScriptedServer, classify, content, hang, status
 
 SMALL = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2")
@@ -286,7 +286,7 @@ def test_one_question_under_many_leaves_is_asked_once(workspace: Workspace, serv
     shared = json.dumps({"questions": ["Why is the sky blue at noon?", "How far away is the moon?"]})
     server.plan = lambda _, body: content(shared) if classify(body) == "questions" else None
     server.latency = 0.02
-    assert workspace.run("topic=sports", "depth=1", "breadth=5", "questions_per_tag=2").status == 0
+    assert workspace.run("topic=sports", "depth=1", "breadth=5", "questions_per_tag=2", WITHOUT_DEDUP).status == 0
     assert server.kinds == {"tags": 1, "questions": 5, "answers": 2}
     answers = workspace.rows("answers")
     assert len(answers) == 10
@@ -303,7 +303,7 @@ def test_a_shared_question_that_fails_is_asked_once_too(workspace: Workspace, se
         )
 
     server.plan = plan
-    words = ("topic=sports", "depth=1", "breadth=3", "questions_per_tag=1", "limits.reasks=1")
+    words = ("topic=sports", "depth=1", "breadth=3", "questions_per_tag=1", "limits.reasks=1", WITHOUT_DEDUP)
     assert workspace.run(*words).status == 1
     assert server.kinds["answers"] == 2
     assert len(workspace.rows("failures")) == 3
@@ -323,7 +323,7 @@ def test_a_question_that_failed_is_not_asked_again_where_it_turns_up_later_in_th
 
     server.plan = plan
     words = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "limits.reasks=0", "limits.concurrency=1")
-    assert workspace.run(*words).status == 1
+    assert workspace.run(*words, WITHOUT_DEDUP).status == 1
     answers = [str(request.body["messages"][-1]["content"]) for request in server.requests if request.kind == "answers"]
     assert sorted(answer.strip() for answer in answers) == sorted([sky, moon, sea])
     assert len(workspace.rows("failures")) == 2

@@ -18,6 +18,8 @@ from tests.server import ScriptedServer
 COMMAND = (sys.executable, "-m", "distill_build")
 TIMEOUT_SECONDS = 120
 LOCK = "distill.lock"
+WITHOUT_DEDUP = "stages=[tags,questions,answers]"
+"""For leaves that are to keep a question which others have too."""
 
 
 @dataclass(frozen=True)
