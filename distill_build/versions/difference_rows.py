@@ -19,13 +19,15 @@ from distill_build.versions.content import Content, rows_in, unreadable
 Row = dict[str, Any]
 ABSENT = hash(("a column", "that a row does not have"))
 LABEL, QUESTION = "label", "question"
-BOOKKEEPING = frozenset(
-    {"id", "question_id", "parent", "tag", "path", "sample", "index", QUESTION, "number", "level", "leaf", LABEL}
-    | {"model", "finish_reason", "usage", "call", "role"}
-)
-"""The columns that say where a row stands and how it came to be; `question`, of an answer, is that above it."""
-LISTED = BOOKKEEPING - {QUESTION, LABEL}
-"""The same of a list, whose text is its own."""
+BOOKKEEPING: Mapping[Kind, frozenset[str]] = {
+    "list": frozenset({"id", "tag", "path", "index"}),
+    "map": frozenset(
+        {"id", "question_id", "parent", "tag", "path", "sample", "model", "finish_reason", "usage", "call", "role"}
+    ),
+    "transform": frozenset({"id"}),
+    "group": frozenset({"id", "parent", "path"}),
+}
+"""The columns that say where a row stands and how it came to be. An answer has the question above it too."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -144,9 +146,9 @@ class _Reader:
     def _learn(self, rows: Iterable[Row]) -> None:
         head = HEADS[self._shape.kind]
         names = {name for name, *_ in head}
-        self._known |= {name: None for row in rows for name in row if name not in names}
+        self._known |= {name: None for row in rows for name in row}
         self._columns = content_columns(self._shape.kind, self._known)
-        others = [name for name in self._known if name not in self._columns]
+        others = [name for name in self._known if name not in self._columns and name not in names]
         fields = [
             *head,
             *((f"content_{at}", Any, msgspec.UNSET) for at in range(len(self._columns))),
@@ -180,10 +182,10 @@ def parent_of(row: Row) -> str:
     return str(row.get("question_id") or row.get("parent") or row.get("tag") or "")
 
 
-def content_columns(kind: Kind, columns: Iterable[str]) -> tuple[str, ...]:
+def content_columns(kind: Kind, columns: Collection[str]) -> tuple[str, ...]:
     """Those that hold content, in order."""
-    bookkeeping = LISTED if kind == "list" else BOOKKEEPING
-    return tuple(name for name in columns if name not in bookkeeping)
+    above = {QUESTION} if "question_id" in columns else set()
+    return tuple(name for name in columns if name not in BOOKKEEPING[kind] and name not in above)
 
 
 def _text(shape: Shape, row: Row) -> str | None:

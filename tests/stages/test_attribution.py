@@ -110,6 +110,24 @@ def test_what_an_answer_above_says_is_the_cause_further_down(tmp_path: Path) -> 
     ], "the translation between them is the same, and the prompt may show the answer too"
 
 
+def test_of_several_stages_that_changed_the_row_above_is_the_cause(tmp_path: Path) -> None:
+    order = ["tags", "questions", "answers", "translate", "votes", "scores"]
+    graph = MORE.parse({name: MORE.described()[name] for name in order})
+    before, folder = more(tmp_path / "old", TREE, graph), tmp_path / "new"
+    new = more(
+        folder,
+        TREE,
+        graph,
+        translate=lambda question: {"translation": "other" if question == ONE else f"T {question}"},
+        votes=by({"label": "same", "shares": {"same": 1.0}}, {"label": "x", "shares": {}}),
+        scores=lambda _: LOW,
+    )
+    assert reasons(before, calls(new, folder, "scores", "d"))[-2:] == [
+        ("scores", "changed", 2, "above", "votes"),
+        ("scores", "changed", 1, "above", "translate"),
+    ]
+
+
 def test_a_verdict_is_by_its_own_settings_else_by_what_it_judges(tmp_path: Path, old: VersionRows) -> None:
     new = more(tmp_path / "new", TREE, good=by(GOOD, BAD))
     where = cause("stage.good.where", "good", old="a", new="b")
@@ -183,6 +201,8 @@ def test_a_result_that_a_verdict_above_let_go_is_by_that_verdict(tmp_path: Path)
         ("first", "changed", 1, "settings", "stage.first.where"),
         ("translate", "removed", 1, "above", "first"),
     ]
+    fewer = cause("stage.translate.samples", "counts", old=2, new=1, counts=("translate",))
+    assert reasons(before, new, where, fewer)[1] == ("translate", "removed", 1, "above", "first")
 
 
 def test_a_stage_that_is_not_reached_and_one_that_is_not_there(tmp_path: Path, old: VersionRows) -> None:

@@ -227,12 +227,12 @@ def test_rows_of_every_kind_are_compared_by_their_own_columns(tmp_path: Path) ->
         TREE,
         scores=lambda question: {"score": 2 if question == "How fast?" else 4, "by": {"style": 4}},
         good=lambda question: {"kept": question != "How fast?", "why": ["score"] * (question == "How fast?")},
-        votes=lambda question: {"label": "same", "shares": {"same": 0.5 if question == "How fast?" else 1.0}},
+        votes=lambda question: {"label": "other" if question == "How fast?" else "same", "shares": {"same": 1.0}},
     )
     found = compare(old, new)
     assert numbers(found) == {"scores": (0, 0, 1, 4), "good": (0, 0, 1, 4), "votes": (0, 0, 1, 4)}
     columns = {stage: found.stages[stage].changed[0].columns for stage in numbers(found)}
-    assert columns == {"scores": ("score",), "good": ("kept", "why"), "votes": ("shares",)}
+    assert columns == {"scores": ("score",), "good": ("kept", "why"), "votes": ("label",)}
 
 
 def test_a_number_is_no_truth_value_and_a_column_that_comes_is_a_change(tmp_path: Path) -> None:
@@ -240,6 +240,23 @@ def test_a_number_is_no_truth_value_and_a_column_that_comes_is_a_change(tmp_path
     sides = [more(tmp_path / str(at), TREE, scores=lambda _, value=value: value) for at, value in enumerate(values)]  # type: ignore[misc]  # bound at once
     for old, new in pairwise(sides):
         assert len(compare(old, new).stages["scores"].changed) == 5
+
+
+def test_a_map_may_have_columns_that_are_called_as_those_of_a_list(tmp_path: Path) -> None:
+    old, new = (
+        more(tmp_path / question, TREE, translate=lambda _, question=question: {"question": question, "label": "a"})  # type: ignore[misc]  # bound at once
+        for question in ("one", "two")
+    )
+    assert {each.columns for each in compare(old, new).stages["translate"].changed} == {("question",)}
+
+
+def test_a_column_that_some_rows_have_is_compared(tmp_path: Path) -> None:
+    def note(text: str) -> Callable[[str], JsonObject]:
+        return lambda question: {"score": 4} | ({"note": text} if question == "Who wins?" else {})
+
+    old, new = (more(tmp_path / text, TREE, scores=note(text)) for text in ("one", "two"))
+    (changed,) = compare(old, new).stages["scores"].changed
+    assert changed.columns == ("note",)
 
 
 def test_ids_of_every_stage_follow_a_renamed_tag(tmp_path: Path) -> None:
