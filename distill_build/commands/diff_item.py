@@ -111,7 +111,7 @@ class _Finder:
             yield from ((moved.get(key, key), Item(key, "")) for key in tree.tags)
             return
         for mark in side.marks(shape):
-            yield moves.key(shape, mark.item, mark.text) if old else mark.item.id, mark.item
+            yield moves.key(shape, mark, mark.text) if old else mark.id, mark.item
 
     def _in_place_of(self, stage: str, key: str, *, old: bool) -> str | None:
         """The row of the other side that stands where one stands that only the `old` or the new side has."""
