@@ -27,6 +27,7 @@ class _Tag(TagRow, frozen=True, gc=False):
 class _Made(Placed, frozen=True, gc=False):
     """A row of a map or group: all that its id is made of, and its place."""
 
+    role: str | None = None
     sample: int | None = None
 
 
@@ -111,8 +112,8 @@ class RowChecks:
         seen[row.id] = self._tags.get(row.tag or "", NOWHERE)
 
     def _made(self, shape: Shape, above: dict[str, int], seen: dict[str, int], row: _Made, _: bytes) -> Iterator[str]:
-        key = row.above or ""
-        number, place = () if row.sample is None else (row.sample,), self._paths.get(row.path, NOWHERE)
+        key, place = row.above or "", self._paths.get(row.path, NOWHERE)
+        number = [part for part in (row.role, row.sample) if part is not None]
         if row.id in seen:
             yield TWICE
         if row.id != row_id(shape.prefix, key, *number):

@@ -88,7 +88,7 @@ def test_an_item_that_is_not_in_the_folder_is_told_from_the_newest_version_that_
         assert shown["from_version"].startswith(both.old_version)
         assert [version["held"] for version in logged["versions"]] == [False, True]
         assert logged["chain"]
-        assert not any(link["lack"] for link in logged["chain"])
+        assert not any(link.get("lack") for link in logged["chain"]), "a verdict asked nobody"
     key = str(gone_of(both, "answers.jsonl")["id"])
     told = [project.raw(verb, key[:12], "sports").stdout.splitlines()[0] for verb in ("show", "log")]
     assert told[0] == told[1]

@@ -85,7 +85,7 @@ def test_what_cannot_be_had_anew_stays_as_it_was(workspace: Workspace, server: S
     assert finished.status == 0
     assert "stood before" in finished.stderr
     requests = {name: (stage["cached"], stage["ask"]) for name, stage in finished.document["stages"].items()}
-    assert requests == {"tags": (1, 0), "questions": (3, 0), "answers": (9, 0)}
+    assert requests == {"tags": (1, 0), "questions": (3, 0), "dedup": (0, 0), "answers": (9, 0)}
     assert workspace.bytes() == before
 
 

@@ -43,7 +43,7 @@ def test_what_a_build_left_is_good_and_nothing_is_changed_by_looking(project: In
     done = real.raw("verify", environment={"PYTHONPROFILEIMPORTTIME": "1"})
     assert done.status == 0
     assert not any(heavy in done.stderr for heavy in ("hydra", "omegaconf", "diskcache", "aiohttp", "jinja2"))
-    assert "1 question, 1 answer, 1 export" in done.stdout
+    assert "1 question, 1 dedup, 1 answer, 1 export" in done.stdout
     assert "the cache holds all 4 responses" in done.stdout
     assert everything(project) == before
 
@@ -119,6 +119,8 @@ def other_scheme(path: Path) -> None:
         ("answers.jsonl", garbage, {"line 1, cannot be read"}),
         ("questions.jsonl", reworded, {"questions.jsonl: the id is not that of the content"}),
         ("questions.jsonl", emptied, {"answers.jsonl: the question is not there"}),
+        ("dedup.jsonl", doubled, {"dedup.jsonl: the id of an earlier row stands again"}),
+        ("questions.jsonl", emptied, {"dedup.jsonl: the row that it judges is not there"}),
         ("tags.jsonl", other_label, {"tags.jsonl: the id is not that of the content"}),
         ("tags.jsonl", emptied, {"questions.jsonl: the tag is not there"}),
         ("dataset/train.messages.jsonl", cut, {"dataset/train.messages.jsonl: its SHA-256 is"}),
