@@ -23,6 +23,8 @@ Data = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 NOT_OF_A_BUILD = frozenset({"model", "local", "objective"})
 """Top-level keys that other keys refer to, or a sweep goes by, and that no build reads."""
+NO_KEYS = frozenset({"models", "spare_prompts"})
+"""What settings hold that nobody types: it follows from other keys."""
 MOST_NAMED = 3
 """Settings that a model file lacks, named one by one."""
 ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -46,7 +48,9 @@ def to_settings(data: Data) -> Settings:
     models = {role: to_model(role, data) for role in roles}
     objective_names(data["objective"])
     check_graph(names, stages)
-    settings = msgspec.structs.replace(plain, stage=stages, models=models)
+    settings = msgspec.structs.replace(
+        plain, stage=stages, models=models, spare_prompts=spare_prompts(data["stage"], names)
+    )
     check_settings(settings)
     return settings
 
@@ -63,6 +67,13 @@ def to_stage(name: str, data: Data) -> StageSettings:
     stage = convert(data, StageSettings, f"stage.{name}.")
     check_stage(name, stage)
     return stage
+
+
+def spare_prompts(stages: Mapping[str, Data], in_force: Collection[str]) -> frozenset[str]:
+    """The prompts of those stages that are not in force."""
+    others = {name: stage for name, stage in stages.items() if name not in in_force and isinstance(stage, dict)}
+    asking = {name: stage for name, stage in others.items() if stage.get("kind") in ("list", "map")}
+    return frozenset(str(stage.get("prompt") or name) for name, stage in asking.items())
 
 
 def roles_of(data: Data, names: Collection[str]) -> list[str]:
@@ -101,7 +112,7 @@ def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Ite
     Those of stages and roles are not among them: which there are, a configuration says.
     """
     for field in msgspec.structs.fields(struct):
-        if struct is Settings and field.name == "models":
+        if struct is Settings and field.name in NO_KEYS:
             continue
         yield f"{prefix}{field.name}"
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):

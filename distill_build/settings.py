@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Everything one build is told. `breadth` is one number or one a level, root first.
 
     `stages` are those in force, in order; `stage` holds each, `models` the model of each role that they ask.
+    `spare_prompts` are the prompts of stages that are there and not in force.
     """
 
     topic: str
@@ -113,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stages: list[Stage]
     stage: dict[Stage, StageSettings]
     models: dict[Role, ModelSettings]
+    spare_prompts: frozenset[str] = frozenset()
     limits: Limits
     budget: Budget = Budget()
     cache: CacheSettings = CacheSettings()

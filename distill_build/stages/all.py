@@ -119,8 +119,7 @@ def prompts_of(settings: Settings) -> Prompts:
         if issubclass(kind, Asking):
             rows = frozenset(settings.stages[:place]) if issubclass(kind, MapStage) else frozenset[str]()
             used[template_of(own, name)] = TemplateVariables(kind.variables_of, rows)
-    others = [template_of(own, name) for name, own in settings.stage.items() if own.kind in ("list", "map")]
-    return Prompts(settings.language, Path(folder), used, others)
+    return Prompts(settings.language, Path(folder), used, settings.spare_prompts)
 
 
 def _made(shape: Shape, settings: Settings, before: list[str], prompts: Prompts, weights: Weights) -> Stage:
