@@ -114,7 +114,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stages: list[Stage]
     stage: dict[Stage, StageSettings]
     models: dict[Role, ModelSettings]
-    idle_prompts: tuple[str, ...] = ()
+    idle_prompts: frozenset[str] = frozenset()
     limits: Limits
     budget: Budget = Budget()
     cache: CacheSettings = CacheSettings()

@@ -90,7 +90,7 @@ def test_dropped_is_not_missing() -> None:
     assert told.complete
     text = said(told)
     assert "complete: 11 of 11 tags, 100 of 100 questions, 94 answers, 94 a_stage_" in text
-    assert text.splitlines()[0].endswith(", 94 votes, 94 last; dedup dropped 6 of 100 questions")
+    assert text.splitlines()[0].endswith(", 94 votes, 94 rows of last; dedup dropped 6 of 100 questions")
     assert "good" not in text, "it dropped nothing, and has no rows of its own"
 
 
@@ -106,7 +106,7 @@ def test_a_transform_says_what_went_in_what_stayed_and_the_main_reasons() -> Non
     assert rows["dedup"] == ("94 of 100", "", "", "", "", "", "")
     assert rows["votes"][0] == "94", "rows made: nobody is asked for them"
     assert [line.text for line in verdicts(told)] == [
-        "dedup dropped 6 rows: 4 the same as another one, 1 too short, 1 no words, …"
+        "dedup dropped 6 rows: the same as another one (4), too short (1), no words (1), …"
     ]
 
 
