@@ -61,11 +61,6 @@ def test_a_lock_that_was_not_written_here_is_no_edit_by_hand() -> None:
     assert "kept as outputs/sports/runs/r1/distill.lock" in told
 
 
-def test_duplicates_across_parents_are_counted() -> None:
-    assert "1 question stands under more than one parent" in said(report(duplicates=1))
-    assert "4 questions stand under more than one parent" in said(report(duplicates=4))
-
-
 def test_an_up_to_date_build_says_so_in_one_line() -> None:
     told = up_to_date(report(up_to_date=True, counts={"tags": 11, "questions": 60, "answers": 1}))
     assert told.text == (
