@@ -118,10 +118,10 @@ class Side:
 
     def path(self, tag: str) -> tuple[str, ...]:
         """The path of a tag, or of the topic."""
-        return self.tree.tags[tag].path if tag != TOPIC else (self.tree.topic or "",)
+        return self.tree.by_id[tag].path if tag != TOPIC else (self.tree.topic or "",)
 
     def is_leaf(self, tag: str) -> bool:
-        return tag != TOPIC and self.tree.tags[tag].leaf
+        return tag != TOPIC and self.tree.by_id[tag].leaf
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,8 +155,8 @@ def _texts(lists: Iterable[list[Mark]], tags: set[str]) -> dict[str, list[str]]:
 def _tags(matcher: Matcher) -> StageDifference:
     old_left, new_left = matcher.undecided
     return StageDifference(
-        added=[_tag(tag) for key, tag in matcher.new.tags.items() if key in new_left],
-        removed=[_tag(tag) for key, tag in matcher.old.tags.items() if key in old_left],
+        added=[_tag(tag) for key, tag in matcher.new.by_id.items() if key in new_left],
+        removed=[_tag(tag) for key, tag in matcher.old.by_id.items() if key in old_left],
         same=len(matcher.matching.pairs) - len(matcher.matching.renamed),
     )
 

@@ -109,6 +109,17 @@ def test_a_dataset_without_a_state_is_exported_and_gets_none(dataset: Dataset) -
     assert dataset.state() is None
 
 
+def test_an_export_goes_by_the_columns_that_the_settings_name_now(dataset: Dataset) -> None:
+    stage = own_stages(settings())["answers"]
+    shout = msgspec.structs.replace(stage, export={"question": "row.question", "answer": "row.answer | upper"})
+    changed = settings(stage={"answers": shout})
+    run(changed, Options(quiet=True))
+    first = json.loads((FOLDER / "dataset/train.messages.jsonl").read_text().splitlines()[0])
+    assert first["messages"][-1]["content"] == "IT IS “FOOTBALL”."
+    assert is_current(changed, dataset)
+    assert not is_current(settings(), dataset)
+
+
 def test_the_digest_and_the_export_settings_are_those_of_a_session() -> None:
     chosen = settings(formats=["csv"], system_prompt="Be brief.")
     session = Session(chosen)
