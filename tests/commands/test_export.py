@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from distill_build.builds.session import Session
@@ -16,6 +17,7 @@ from distill_build.errors import UsageError
 from distill_build.options import Options
 from distill_build.settings import FormatSettings, Settings
 from distill_build.stages.identity import build_digest, export_identity
+from tests.made_settings import own_stages
 from tests.small_dataset import answers, settings, write_dataset, write_state
 
 FOLDER = Path("outputs/sports")
