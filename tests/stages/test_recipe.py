@@ -11,7 +11,7 @@ from distill_build.models.base import Limits, ModelSettings, Prices
 from distill_build.prompting.prompts import packed_folder
 from distill_build.records import JsonObject
 from distill_build.replies.parse import Rejection
-from distill_build.settings import PerRequest, Settings, Stage
+from distill_build.settings import PerRequest, Settings
 from distill_build.stages.all import Stages, prompts_of
 from distill_build.stages.base import ListStage, MapStage, Place
 from distill_build.stages.recipe import IDENTITY, NOT_IDENTITY, Recipe
@@ -36,7 +36,7 @@ def stages_of(settings: Settings, weights: str | None = None) -> Stages:
     return Stages(settings, prompts_of(settings), lambda _role, _model: weights)
 
 
-def call(stage: Stage, settings: Settings, *, weights: str | None = None, sample: int = 0, **place: Any) -> Call:
+def call(stage: str, settings: Settings, *, weights: str | None = None, sample: int = 0, **place: Any) -> Call:
     """A call of `stage` as a build makes it."""
     made_stage, path = stages_of(settings, weights)[stage], place.get("path", PATH)
     if isinstance(made_stage, MapStage):
@@ -46,7 +46,7 @@ def call(stage: Stage, settings: Settings, *, weights: str | None = None, sample
     return made_stage.request(path, place.get("existing", ["Tennis"]), sample)
 
 
-def identity(stage: Stage, settings: Settings) -> JsonObject:
+def identity(stage: str, settings: Settings) -> JsonObject:
     return stages_of(settings)[stage].identity()
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_identity_leaves_the_key(model: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_role_reaches_its_own_stage(stage: Stage) -> None:
+def test_a_role_reaches_its_own_stage(stage: str) -> None:
     role = made().stage[stage].roles[0]
     assert changed(made(**{role: msgspec.structs.replace(MODEL, temperature=0.5)})) == {stage}
 
@@ -192,7 +192,7 @@ def test_the_role_is_no_identity_and_its_model_is() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_an_edited_prompt_is_identity_by_what_it_renders(stage: Stage) -> None:
+def test_an_edited_prompt_is_identity_by_what_it_renders(stage: str) -> None:
     packed = (packed_folder() / f"en/{stage}.jinja").read_text(encoding="utf-8")
     own = Path("prompts/en") / f"{stage}.jinja"
     own.parent.mkdir(parents=True)
@@ -228,7 +228,7 @@ PINNED = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_keys_are_pinned(stage: Stage) -> None:
+def test_keys_are_pinned(stage: str) -> None:
     settings = with_model(temperature=0.7, max_tokens=100, revision="two", extra_body={"top_k": 20})
     recipe = Recipe(stage, "any", settings.role(stage), settings.seed, None)
     messages = [{"role": "system", "content": "体育"}, {"role": "user", "content": "How?"}]
