@@ -236,7 +236,11 @@ class Attribution:
         before = [name for name in self._before(stage) if self._stages[name].differs]
         if not before and self._renamed:
             before = [self._tree]
-        return Reason("above", above=before[-1]) if before else Reason("unknown")
+        graph = (self._new if stage in self._new.graph else self._old).graph
+        after = graph[stage].after
+        above = graph.lineage(after) if after is not None else ()
+        likely = [name for name in before if name in above or name in self._verdicts]
+        return Reason("above", above=(likely or before)[-1]) if before else Reason("unknown")
 
     def _changed_above(self, stage: str, item: Item) -> str:
         """The stage above whose other content a row was asked with, "" where there is none."""
