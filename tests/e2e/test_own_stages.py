@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from tests.e2e.own_project import (
-    COUNTS, FILES, LINE, OWN, PRICES, PROMPTS, STAGES, WHERE, reply, write_project, write_prompt, write_stage,
+    COUNTS,
+    FILES,
+    LINE,
+    OWN,
+    PRICES,
+    PROMPTS,
+    STAGES,
+    WHERE,
+    reply,
+    write_project,
+    write_prompt,
+    write_stage,
 )  # fmt: skip
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.workspace import Workspace
@@ -118,7 +129,7 @@ def test_the_table_the_progress_and_the_end_tell_of_each(fresh: InProcess) -> No
     ), told
 
 
-def test_until_takes_each_of_them(project: InProcess, endpoint: ScriptedServer) -> None:
+def test_until_takes_each_of_them(project: InProcess) -> None:
     order = STAGES.removeprefix("stages=[").removesuffix("]").split(",")
     whole = project.bytes()
     for stage in OWN:
@@ -198,7 +209,7 @@ def test_a_budget_stops_within_a_stage_and_the_next_build_goes_on(fresh: InProce
     assert sum(rest.values()) == 6 + 4 - 2
 
 
-def test_rebuild_asks_the_calls_of_the_named_stage_alone(project: InProcess, endpoint: ScriptedServer) -> None:
+def test_rebuild_asks_the_calls_of_the_named_stage_alone(project: InProcess) -> None:
     leaf = "/".join(project.rows("tags")[0]["path"])
     assert asked(project, f"--rebuild=scores:{leaf}") == {"scores": 3}
     assert asked(project, "--rebuild=translate:**") == {"translate": 4}
@@ -297,9 +308,7 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_a_stage_is_a_sentence_before_anything_is_sent(
-    fresh: InProcess, endpoint: ScriptedServer, mistake: str
-) -> None:
+def test_a_mistake_in_a_stage_is_a_sentence_before_anything_is_sent(fresh: InProcess, mistake: str) -> None:
     stage, changed, sentence = MISTAKES[mistake]
     write_stage(fresh.root, stage, **changed)
     refused(fresh, sentence)
