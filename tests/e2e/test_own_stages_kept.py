@@ -258,6 +258,21 @@ def test_stages_can_be_swept_and_the_union_is_exact(tmp_path: Path, endpoint: Sc
     assert (plan["stages"]["scores"]["ask"], plan["stages"]["answers"]["ask"]) == (6, 0)
 
 
+def test_progress_of_a_sweep_over_stages_knows_those_that_the_first_job_lacks(
+    tmp_path: Path, endpoint: ScriptedServer
+) -> None:
+    """The first job's settings have no model for them; an error of the progress would be a warning, which fails."""
+    write_project(tmp_path)
+    endpoint.latency = 0.3
+    try:
+        small, whole = "[tags,questions]", STAGES.removeprefix("stages=")
+        done = InProcess(tmp_path, endpoint).run("-m", *LINE[:-1], f"stages={small},{whole}", "limits.concurrency=2")
+    finally:
+        endpoint.latency = 0.0
+    assert done.status == 0, done.stderr
+    assert "scores" in done.stderr
+
+
 # Endpoints and documents.
 
 
