@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-Until = str
-"""A stage in force, or END of `distill_build.graph`: whether it is one is known once the settings are."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -18,7 +15,7 @@ class Options:
     `arguments`: the words after the command. `overrides`: the key=value words as typed, for messages.
     """
 
-    until: Until = "dataset"
+    until: str = "dataset"
     offline: bool = False
     locked: bool = False
     frozen: bool = False

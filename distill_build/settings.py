@@ -8,11 +8,6 @@ import msgspec
 from distill_build.graph import Graph, Kind, Shape
 from distill_build.models.base import Limits, ModelSettings
 
-Role = str
-"""The name of a node that holds a model, which the stages that name it ask."""
-Stage = str
-"""The name of a stage."""
-
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
 """What a sweeper that looks for the best values may go by."""
 
@@ -54,7 +49,7 @@ class StageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     names: dict[str, str] | None = None
 
     @property
-    def roles(self) -> tuple[Role, ...]:
+    def roles(self) -> tuple[str, ...]:
         """Who is asked; nobody for a stage that asks no model."""
         if self.role is None:
             return ()
@@ -111,10 +106,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: int = 0
     system_prompt: str | None = None
     per_request: PerRequest = PerRequest()
-    stages: list[Stage]
-    stage: dict[Stage, StageSettings]
-    models: dict[Role, ModelSettings]
-    idle_prompts: tuple[str, ...] = ()
+    stages: list[str]
+    stage: dict[str, StageSettings]
+    models: dict[str, ModelSettings]
+    idle_prompts: frozenset[str] = frozenset()
     limits: Limits
     budget: Budget = Budget()
     cache: CacheSettings = CacheSettings()
@@ -124,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     format: FormatSettings = FormatSettings()
 
-    def role(self, stage: Stage) -> ModelSettings:
+    def role(self, stage: str) -> ModelSettings:
         """The model that works for `stage`, the first of several."""
         return self.models[self.stage[stage].roles[0]]
 
@@ -149,7 +144,7 @@ def graph_of(settings: Settings) -> Graph:
     return Graph(tuple(shape_of(name, settings.stage[name]) for name in settings.stages))
 
 
-def shape_of(name: Stage, stage: StageSettings) -> Shape:
+def shape_of(name: str, stage: StageSettings) -> Shape:
     """Where one stage stands. One that builds on ours is not ours, and has ids of its own."""
     prefix = stage.ids if stage.ids is not None and stage.builtin == name else name
     return Shape(name, stage.kind, stage.after, prefix, stage.by)

@@ -7,7 +7,7 @@ from distill_build.settings import PerRequest, Settings, StageSettings
 
 
 def made_settings(model: ModelSettings, **changes: Any) -> Settings:
-    """Settings of the three stages; `changes` name settings, or a role that has a model of its own."""
+    """Settings of our own stages; `changes` name settings, or a role that has a model of its own."""
     roles = {role: changes.pop(role, model) for role in ("tagger", "student", "teacher")}
     given: dict[str, Any] = {"topic": "sports", "name": "sports", "limits": Limits()} | changes
     plain = Settings(
@@ -25,14 +25,18 @@ def own_stages(settings: Settings) -> dict[str, StageSettings]:
         "tags": StageSettings(
             kind="list", builtin="tags", ids="t", role="tagger", prompt="tags",
             wanted=settings.breadth, per_request=per_request.tags,
+            names={"wanted": "breadth", "per_request": "per_request.tags"},
         ),
         "questions": StageSettings(
             kind="list", builtin="questions", ids="q", after="tags", role="student", prompt="questions",
             wanted=settings.questions_per_tag, per_request=per_request.questions,
+            names={"wanted": "questions_per_tag", "per_request": "per_request.questions"},
         ),
+        "dedup": StageSettings(kind="transform", builtin="dedup", after="questions"),
         "answers": StageSettings(
             kind="map", builtin="answers", ids="a", after="questions", role="teacher", prompt="answers",
             samples=settings.answers_per_question, system_prompt=settings.system_prompt,
-            export={"question": "rows.questions.question", "reasoning": "row.reasoning", "answer": "row.answer"},
+            export={"question": "row.question", "reasoning": "row.reasoning", "answer": "row.answer"},
+            names={"samples": "answers_per_question", "system_prompt": "system_prompt"},
         ),
     }  # fmt: skip

@@ -348,13 +348,13 @@ class ScriptedServer:
         """Answers those that are held, and all to come."""
         self._in_loop(self._open.set)
 
-    def wait_for(self, n: int, timeout: float = 10.0) -> None:
+    def wait_for(self, n: int, timeout: float = 60.0) -> None:
         """Blocks until `n` requests have arrived; AssertionError after `timeout` seconds."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self._requests) >= n, timeout)
             assert arrived, f"{len(self._requests)} of {n} requests arrived in {timeout} s"
 
-    def wait_until_idle(self, timeout: float = 10.0) -> None:
+    def wait_until_idle(self, timeout: float = 60.0) -> None:
         """Blocks until no request is in flight; AssertionError after `timeout` seconds."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._in_flight == 0, timeout), f"{self._in_flight} in flight"

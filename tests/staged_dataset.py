@@ -20,7 +20,7 @@ GRAPH = Graph.parse(
         "tags": "t: list",
         "questions": "q: list of tags",
         "dedup": "dedup: transform of questions",
-        "answers": "a: map of dedup",
+        "answers": "a: map of questions",
         "translate": "translate: map of answers",
         "votes": "votes: group of answers by questions",
         "summary": "summary: map of tags",

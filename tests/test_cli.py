@@ -206,7 +206,7 @@ USAGE = [
     (["plan", "-o", "x"], "plan does not know --dataset"),
     (
         ["topic=a", "--until", "tag"],
-        "--until=tag: did you mean 'tags'? The stages are tags, questions, answers, and dataset",
+        "--until=tag: did you mean 'tags'? The stages are tags, questions, dedup, answers, and dataset",
     ),
     (["topic=a", "stages=[tags]", "--until=answers"], "--until=answers: The stages are tags, and dataset is the end"),
     (["topic=a,b", "-m", "--until", "tag"], "--until=tag: did you mean 'tags'?"),

@@ -21,7 +21,7 @@ export: {question: rows.questions.question, reasoning: rows.answers.reasoning, a
 """
 GOOD = 'kind: transform\nafter: answers\nwhere: "rows.answers.reasoning"\n'
 VOTES = "kind: group\nafter: answers\nby: questions\ncolumns: {answers: rows.answers | length}\n"
-OURS = ["tags", "questions", "answers"]
+OURS = ["tags", "questions", "dedup", "answers"]
 
 
 def write(name: str, text: str) -> None:
@@ -80,17 +80,19 @@ def test_ours_follow_the_settings_that_stand_by_themselves() -> None:
         "per_request.questions=8", "system_prompt=Be ${brief}",
     )  # fmt: skip
     assert settings.stages == OURS == list(settings.stage)
-    tags, questions, answers = settings.stage.values()
+    tags, questions, dedup, answers = settings.stage.values()
     assert (tags.kind, tags.after, tags.roles, tags.wanted, tags.per_request) == ("list", None, ("tagger",), [3, 4], 6)
     assert (questions.after, questions.roles, questions.wanted, questions.per_request) == ("tags", ("student",), 7, 8)
-    assert (answers.kind, answers.roles, answers.samples, answers.system_prompt) == (
+    assert (dedup.kind, dedup.after, dedup.roles) == ("transform", "questions", ())
+    assert (answers.kind, answers.after, answers.roles, answers.samples, answers.system_prompt) == (
         "map",
+        "questions",
         ("teacher",),
         2,
         "Be ${brief}",
     )
     assert answers.expressions == {
-        "export.question": "rows.questions.question",
+        "export.question": "row.question",
         "export.reasoning": "row.reasoning",
         "export.answer": "row.answer",
     }
@@ -109,7 +111,8 @@ def test_a_build_has_the_models_of_the_stages_in_force() -> None:
 
 def test_the_graph_of_the_default_stages_has_the_ids_that_it_had() -> None:
     assert graph_of(settings_of()).described() == {
-        "tags": "t: list", "questions": "q: list of tags", "answers": "a: map of questions",
+        "tags": "t: list", "questions": "q: list of tags", "dedup": "dedup: transform of questions",
+        "answers": "a: map of questions",
     }  # fmt: skip
 
 
@@ -155,7 +158,8 @@ def test_stages_and_roles_can_be_set_that_are_not_in_force() -> None:
 def test_a_graph_has_every_kind() -> None:
     write("stage/my-own_2", TRANSLATE)
     assert graph_of(settings_of(all_of("good", "votes", "my-own_2"))).described() == {
-        "tags": "t: list", "questions": "q: list of tags", "answers": "a: map of questions",
+        "tags": "t: list", "questions": "q: list of tags", "dedup": "dedup: transform of questions",
+        "answers": "a: map of questions",
         "good": "good: transform of answers", "votes": "votes: group of answers by questions",
         "my-own_2": "my-own_2: map of answers",
     }  # fmt: skip

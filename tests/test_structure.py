@@ -1,6 +1,7 @@
 """The direction of imports, and who alone may know which library: read from the source, so that it stays true."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,19 @@ def test_a_library_is_known_in_one_place(library: str) -> None:
         if any(name.split(".")[0] == library for name in imported(path))
     }
     assert users == ONLY_KNOWN_IN[library]
+
+
+STAGE_NAMED = re.compile(r"""["'](tags|questions|answers|dedup)["']|\.(tags|questions|answers|dedup)\b""")
+"""A stage of ours as a text of its own, or as an attribute."""
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_outside_the_room_of_stages_names_one(path: Path) -> None:
+    """Ours are not special: whatever works for them works for a user's own."""
+    if path.relative_to(PACKAGE).parts[0] == "stages":
+        return
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    assert [f"{number}: {line.strip()}" for number, line in lines if STAGE_NAMED.search(line)] == []
 
 
 def test_nothing_is_unpickled() -> None:

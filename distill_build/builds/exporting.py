@@ -10,6 +10,7 @@ from distill_build.dataset.replacement import Replacement, replacement
 from distill_build.engine.artefacts import file_state, replacing
 from distill_build.errors import UsageError
 from distill_build.graph import END, Graph
+from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.default import graph_in
 from distill_build.stages.identity import build_digest, export_identity
@@ -26,7 +27,7 @@ def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) ->
     disk cannot be written, with the old files as they were.
     """
     if not replacing(dataset.runs):
-        _require_rows(dataset, graph_in(dataset), dataset.state())
+        _require_rows(dataset, graph_in(dataset), _recipe_of(settings))
     with replacement(dataset, "export again", note) as beside:
         return _export(beside, settings, note)
 
@@ -34,11 +35,11 @@ def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) ->
 def _export(beside: Replacement, settings: Settings, note: Callable[[str], None]) -> list[Path]:
     dataset = beside.dataset
     graph, state = graph_in(dataset), dataset.state()
-    _require_rows(dataset, graph, state)
+    _require_rows(dataset, graph, _recipe_of(settings))
     if state is not None and (edited := _edited(state, dataset)):
         files = ", ".join(str(dataset.artefact(name)) for name in edited)
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
-    rows = training_rows(dataset.artefact, graph, state.recipe if state is not None else {})
+    rows = training_rows(dataset.artefact, graph, _recipe_of(settings))
     exports = beside.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
     new, old = dict(exports), [name for name in (state.outputs if state is not None else ()) if _is_export(name)]
     if state is not None:
@@ -51,9 +52,14 @@ def _export(beside: Replacement, settings: Settings, note: Callable[[str], None]
     return [dataset.artefact(name) for name in exports]
 
 
-def _require_rows(dataset: Dataset, graph: Graph, state: State | None) -> None:
+def _recipe_of(settings: Settings) -> JsonObject:
+    """What a recipe says of exports: by the settings of now, whatever the rows were built with."""
+    return {EXPORT_FACTS: export_identity(settings)}
+
+
+def _require_rows(dataset: Dataset, graph: Graph, recipe: JsonObject) -> None:
     """Raises UsageError where the stage that is exported has no file."""
-    stage = exported_stage(graph, state.recipe if state is not None else {})
+    stage = exported_stage(graph, recipe)
     if stage is None or not dataset.artefact(stage.file).exists():
         rows = f"{stage.singular}s" if stage is not None else "rows"
         raise UsageError(
@@ -78,7 +84,7 @@ def after_export(state: State, settings: Settings, exports: Mapping[str, Path]) 
     outputs |= {name: file_state(path) for name, path in exports.items()}
     made = state.outputs.keys() >= set(state.graph.files)
     known = made and state.build == build_digest(state.recipe, state.until, state.generation)
-    recipe = state.recipe | {EXPORT_FACTS: export_identity(settings)}
+    recipe = state.recipe | _recipe_of(settings)
     build = build_digest(recipe, END, state.generation) if known else ""
     return replace(state, build=build, until=END, outputs=outputs, recipe=recipe)
 

@@ -6,10 +6,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from distill_build.records import Usage
-from distill_build.stages.default import DEFAULT
-
-STAGES = DEFAULT.names
-"""For whoever has no graph at hand yet."""
 
 
 @dataclass(slots=True)

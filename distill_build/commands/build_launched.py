@@ -16,7 +16,7 @@ from distill_build.engine.ledger import new_run_id
 from distill_build.errors import DistillError, InterruptedBuildError, StoppedError
 from distill_build.export.formats import check_formats
 from distill_build.options import Options
-from distill_build.records import number_of
+from distill_build.records import number_of, rows_of
 from distill_build.settings import Settings
 from distill_build.sweeps.jobs import Job, Sweep, jobs_in, refuse_several, settings_key
 from distill_build.sweeps.launching import Launch
@@ -44,7 +44,7 @@ def run_job(settings: Settings, folder: Path, options: Options) -> Report:
     console = job_console(job.name, quiet=options.quiet, verbose=options.verbose)
     report = build.bring_up_to_date(session_of(job, options, {}), options, console)
     made = [stage for stage in report.stages if stage not in report.transforms]
-    items = ", ".join(number_of(report.count(stage), stage) for stage in made)
+    items = ", ".join(rows_of(report.count(stage), stage) for stage in made)
     console.note(f"{items}; {number_of(report.tally.asked, 'requests')} answered")
     return report
 

@@ -12,7 +12,7 @@ from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK
 from distill_build.history.restoring import Restored, Target, bring_back
 from distill_build.options import Options
-from distill_build.records import JsonObject, number_of, short
+from distill_build.records import JsonObject, rows_of, short
 from distill_build.versions.archive import Version
 from distill_build.versions.names import LATEST, lock_named
 
@@ -52,14 +52,14 @@ def text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool)
     """What was done; `quiet` leaves what nobody may miss."""
     lock = restored.lock
     if not quiet:
-        counts = ", ".join(number_of(lock.counts[stage], stage) for stage in version.graph.names)
+        counts = ", ".join(rows_of(lock.counts[stage], stage) for stage in version.graph.names)
         yield f"{dataset.folder} holds version {short(lock.version)} again: {counts}"
         files = "  ".join(str(path.relative_to(dataset.folder)) for path in restored.files)
         yield ("  ", "plain"), HANG, (files, "plain")
     for copy in restored.edited:
         yield f"{copy.name} was not as it was last written here; the file that was there is kept as {copy}"
     if lock.missing:
-        missing = ", ".join(number_of(number, stage) for stage, number in lock.missing.items())
+        missing = ", ".join(rows_of(number, stage) for stage, number in lock.missing.items())
         yield f"this version lacks {missing}: see {dataset.artefact('failures.jsonl')}"
     if not str(dataset.folder.absolute()).endswith(os.sep + version.name):
         yield f"it is a version of {version.name}"

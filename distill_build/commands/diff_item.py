@@ -108,10 +108,10 @@ class _Finder:
         if shape.after is None:
             tree = self._both.difference.old if old else self._both.difference.new
             moved = moves.moved if old else {}
-            yield from ((moved.get(key, key), Item(key, "")) for key in tree.tags)
+            yield from ((moved.get(key, key), Item(key, "")) for key in tree.by_id)
             return
         for mark in side.marks(shape):
-            yield moves.key(shape, mark.item, mark.text) if old else mark.item.id, mark.item
+            yield moves.key(shape, mark, mark.text) if old else mark.id, mark.item
 
     def _in_place_of(self, stage: str, key: str, *, old: bool) -> str | None:
         """The row of the other side that stands where one stands that only the `old` or the new side has."""

@@ -82,7 +82,7 @@ def _lines(causes: list[Cause], plan: Plan) -> Iterator[str]:
     for stage in (*plans, *others):
         own = [cause for cause in causes if stage in cause.parts]
         counts = plans.get(stage)
-        yield stage if counts is None else f"{stage}: {_requests(counts.cached, counts.ask, counts.unknown)}"
+        yield stage if counts is None else f"{stage}: {_requests(counts)}"
         yield from _indented(line for cause in own for line in _difference_lines(cause.name, cause.old, cause.new))
         if counts is not None and not own:
             yield "  no input of its own changed"
@@ -90,9 +90,11 @@ def _lines(causes: list[Cause], plan: Plan) -> Iterator[str]:
                 yield "  what is asked is new, failed before, or follows from a change above"
 
 
-def _requests(cached: int, ask: int, unknown: int) -> str:
-    words = [f"{ask} to ask", f"{cached} cached"] + ([f"about {unknown} more behind them"] if unknown else [])
-    return ", ".join(words)
+def _requests(counts: StagePlan) -> str:
+    if not counts.calls + counts.cached:
+        return "nothing to ask"
+    unknown = [f"about {counts.unknown} more behind them"] if counts.unknown else []
+    return ", ".join([f"{counts.ask} to ask", f"{counts.cached} cached", *unknown])
 
 
 def _difference_lines(name: str, old: object, new: object) -> Iterator[str]:

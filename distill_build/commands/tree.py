@@ -16,7 +16,7 @@ from distill_build.dataset.rows import FailureRow, Placed, TagRow, Verdict, read
 from distill_build.errors import StorageError
 from distill_build.graph import Graph, Shape
 from distill_build.options import Options
-from distill_build.records import JsonObject, number_of
+from distill_build.records import JsonObject, rows_of
 from distill_build.records import Path as TagPath
 from distill_build.stages.default import graph_in
 
@@ -159,7 +159,7 @@ def counts_in_words(counts: Counter[str], stages: tuple[Shape, ...]) -> Iterator
     """Rows of each of `stages`: "5 questions", "1 dropped by dedup"."""
     for shape in stages:
         if shape.kind != "transform":
-            yield number_of(counts[shape.name], shape.name)
+            yield rows_of(counts[shape.name], shape.name)
         elif counts[shape.name]:
             yield f"{counts[shape.name]:,} dropped by {shape.name}"
 
@@ -171,4 +171,4 @@ def marks(node: TagNode) -> str:
     for row in node.failures:
         missing[row.stage] += row.missing
         causes.setdefault(row.stage, {})[row.cause] = None
-    return "".join(f"  ! {number_of(missing[stage], stage)} missing: {', '.join(causes[stage])}" for stage in missing)
+    return "".join(f"  ! {rows_of(missing[stage], stage)} missing: {', '.join(causes[stage])}" for stage in missing)

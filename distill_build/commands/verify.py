@@ -12,7 +12,7 @@ from distill_build.dataset.layout import EXPORTS, SOURCES, Dataset
 from distill_build.errors import DifferenceError, DistillError
 from distill_build.history.verifying import ResponseCounts, Verdict, stored_responses, verify
 from distill_build.options import Options
-from distill_build.records import JsonObject, number_of, short
+from distill_build.records import JsonObject, number_of, rows_of, short
 from distill_build.versions.archive import Archive
 
 
@@ -68,7 +68,7 @@ def text(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str, op
 
 
 def _good(dataset: Dataset, verdict: Verdict) -> str:
-    rows = [number_of(number, name.removesuffix(".jsonl")) for name, number in verdict.rows.items()]
+    rows = [rows_of(number, name.removesuffix(".jsonl")) for name, number in verdict.rows.items()]
     exports = sum(name.startswith(f"{EXPORTS}/") for name in verdict.checked)
     held = ", ".join([*rows, number_of(exports, "exports")])
     return f"{dataset.folder} is what its lock says: version {short(verdict.version)}, {held}"

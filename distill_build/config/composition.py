@@ -127,7 +127,7 @@ class Job:
 
 def packed_conf() -> Path:
     """Our own conf/: inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 

@@ -48,7 +48,7 @@ def to_settings(data: Data) -> Settings:
     models = {role: to_model(role, data) for role in roles}
     objective_names(data["objective"])
     check_graph(names, stages)
-    idle = tuple(str(node.get("prompt") or name) for name, node in data["stage"].items() if name not in names)
+    idle = prompts_of_others(data["stage"], names)
     settings = msgspec.structs.replace(plain, stage=stages, models=models, idle_prompts=idle)
     check_settings(settings)
     return settings
@@ -66,6 +66,13 @@ def to_stage(name: str, data: Data) -> StageSettings:
     stage = convert(data, StageSettings, f"stage.{name}.")
     check_stage(name, stage)
     return stage
+
+
+def prompts_of_others(stages: Mapping[str, Data], in_force: Collection[str]) -> frozenset[str]:
+    """The prompts of those stages that are not in force."""
+    others = {name: stage for name, stage in stages.items() if name not in in_force and isinstance(stage, dict)}
+    asking = {name: stage for name, stage in others.items() if stage.get("kind") in ("list", "map")}
+    return frozenset(str(stage.get("prompt") or name) for name, stage in asking.items())
 
 
 def roles_of(data: Data, names: Collection[str]) -> list[str]:

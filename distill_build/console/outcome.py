@@ -9,7 +9,7 @@ from distill_build.builds.report import Report
 from distill_build.builds.tally import StageTally
 from distill_build.console.grid import Grid
 from distill_build.console.words import duration, money, tokens
-from distill_build.records import number_of, short
+from distill_build.records import number_of, rows_of, short
 
 NAMED_ROWS = 3
 """Rows that a sentence names; the number of all others is told."""
@@ -71,7 +71,8 @@ def verdicts(report: Report) -> Iterator[Line]:
     """What transforms dropped, and why, for below the table."""
     for stage, tally in report.transforms.items():
         if tally.dropped:
-            reasons = [f"{number:,} {reason}" for reason, number in tally.why.most_common(REASONS_SHOWN)]
+            shown = tally.why.most_common(REASONS_SHOWN)
+            reasons = [reason if number == tally.dropped else f"{reason} ({number:,})" for reason, number in shown]
             reasons += ["…"] if len(tally.why) > REASONS_SHOWN else []
             why = f": {', '.join(reasons)}" if reasons else ""
             yield Line(f"{stage} dropped {number_of(tally.dropped, 'rows')}{why}", "quiet")
@@ -80,14 +81,12 @@ def verdicts(report: Report) -> Iterator[Line]:
 def _dropped(report: Report, stage: str) -> str:
     """ "dedup dropped 6 of 100 questions"."""
     tally, judged = report.tally.stages[stage], report.graph[stage].after or "rows"
-    return f"{stage} dropped {tally.dropped:,} of {number_of(tally.judged, judged)}"
+    return f"{stage} dropped {tally.dropped:,} of {rows_of(tally.judged, judged)}"
 
 
 def up_to_date(report: Report) -> Line:
     """The one line of a build that had nothing to do."""
-    items = ", ".join(
-        number_of(report.count(stage), stage) for stage in report.stages if stage not in report.transforms
-    )
+    items = ", ".join(rows_of(report.count(stage), stage) for stage in report.stages if stage not in report.transforms)
     version = short(report.version)
     return Line(f"{report.name} is up to date: {items} (version {version}); nothing was asked", "good")
 
@@ -161,7 +160,7 @@ def _shortage(report: Report) -> str | None:
     causes = f": see {report.folder / 'failures.jsonl'}" if report.failures else ""
     if not short:
         return f"{number_of(report.failures, 'failures')}{causes}" if report.failures else None
-    missing = ", ".join(number_of(report.missing(stage), stage) for stage in short)
+    missing = ", ".join(rows_of(report.missing(stage), stage) for stage in short)
     if len(short) == 1:
         missing = f"{report.missing(short[0]):,}"
     return f"{_found(report, short)}; {missing} missing{causes}"
@@ -175,8 +174,8 @@ def _found(report: Report, stages: Iterable[str]) -> str:
 def _of_wanted(report: Report, stage: str) -> str:
     count, wanted = report.count(stage), report.wanted(stage)
     if not report.missing(stage) and (count < report.expected[stage] or not report.graph[stage].asks):
-        return number_of(count, stage)
-    return f"{count:,} of {number_of(wanted, stage)}"
+        return rows_of(count, stage)
+    return f"{count:,} of {rows_of(wanted, stage)}"
 
 
 def _inside(file: Path, folder: Path) -> Path:

@@ -77,6 +77,12 @@ class Forecast:
     def per_request(self, stage: str) -> int:
         return declared(self.settings).per_request.get(stage, 1)
 
+    def side_by_side(self, stage: str, calls: int) -> int:
+        """How many of so many requests are in flight at once. In a sweep another job may have the stage alone."""
+        known = stage in self.settings.stage
+        limits = self.settings.limits_for(self.settings.role(stage)) if known else self.settings.limits
+        return min(limits.concurrency or calls, calls)
+
     def takes_part(self, stage: str) -> bool:
         planned = self.plan.stages[stage]
         return bool(planned.calls or planned.cached)
@@ -166,12 +172,11 @@ class Pace:
             return 0.0
         if self._forecast is None:
             return None
-        planned, settings = self._forecast.plan, self._forecast.settings
+        planned = self._forecast.plan
         calls, seconds = planned.stages[stage].calls, planned.costs[stage].seconds
         if not calls:  # nobody is asked, or the cache has all
             return 0.0
-        side_by_side = min(settings.limits_for(settings.role(stage)).concurrency or calls, calls)
-        return seconds * side_by_side / calls
+        return seconds * self._forecast.side_by_side(stage, calls) / calls
 
     def _requests_left(self, view: StageView) -> float:
         """By the items that are still to come, but not more than planned: some of those are in the cache."""

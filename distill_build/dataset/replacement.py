@@ -35,9 +35,10 @@ NEW = "new"
 
 @contextmanager
 def only_run(dataset: Dataset, run_id: str, on_wait: Callable[[str], None]) -> Iterator[None]:
-    """Holds the dataset's lock, as `exclusive` does, and carries out what a killed run had begun to move."""
+    """Holds the dataset's lock, as `exclusive` does, and clears up after killed runs: what one had begun to move is
+    moved, other new files are removed."""
     with exclusive(dataset.lock, run_id, on_wait):
-        finish_replacing(dataset.runs)
+        _clear_up(dataset)
         yield
 
 
@@ -45,8 +46,14 @@ def only_run(dataset: Dataset, run_id: str, on_wait: Callable[[str], None]) -> I
 def only_run_at_once(dataset: Dataset, run_id: str) -> Iterator[None]:
     """As `only_run`; raises LockHeldError where another run has the dataset."""
     with exclusive_at_once(dataset.lock, run_id):
-        finish_replacing(dataset.runs)
+        _clear_up(dataset)
         yield
+
+
+def _clear_up(dataset: Dataset) -> None:
+    finish_replacing(dataset.runs)
+    for left_behind in dataset.runs.glob(f"*/{NEW}"):
+        _remove(left_behind)
 
 
 def finish_moves(dataset: Dataset, note: Callable[[str], None]) -> None:
@@ -69,12 +76,10 @@ def finish_moves(dataset: Dataset, note: Callable[[str], None]) -> None:
 
 @contextmanager
 def new_files(dataset: Dataset, run_id: str) -> Iterator[Path]:
-    """The folder for a run's new files, without those that killed runs left; it is removed in the end.
+    """The folder for a run's new files; it is removed in the end.
 
     The caller holds the dataset's lock. Where files were being moved, the folder stays for who finishes that.
     """
-    for left_behind in dataset.runs.glob(f"*/{NEW}"):
-        _remove(left_behind)
     folder = dataset.runs / run_id / NEW
     try:
         yield folder

@@ -4,9 +4,9 @@ Knows the files alone: `distill_build.records` makes their lines, and here each 
 needs. Fields that are not named are skipped without being built, so a pass over 100,000 answers is short.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -150,11 +150,32 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
     return (row for row, _ in read_rows_with_lines(path, kind))
 
 
+def read_objects(path: Path, *columns: str) -> Iterator[JsonObject]:
+    """As `read_rows`, whole lines that have at least these columns."""
+    return (row for row, _ in _read(path, _decoder_of(columns)))
+
+
 def read_rows_with_lines(path: Path, kind: type[Row]) -> Iterator[tuple[Row, bytes]]:
     """As `read_rows`, each row with the line that it came from."""
+    return _read(path, msgspec.json.Decoder(kind).decode)
+
+
+def _decoder_of(columns: tuple[str, ...]) -> Callable[[bytes], JsonObject]:
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+    def decoded(line: bytes) -> JsonObject:
+        row = decode(line)
+        for column in columns:
+            if column not in row:
+                raise msgspec.ValidationError(f"Object missing required field `{column}`")
+        return row
+
+    return decoded
+
+
+def _read(path: Path, decode: Callable[[bytes], Row]) -> Iterator[tuple[Row, bytes]]:
     if not path.exists():
         return
-    decode = msgspec.json.Decoder(kind).decode
     with open_file(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.isspace():

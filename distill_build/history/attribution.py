@@ -118,10 +118,10 @@ class Side:
 
     def path(self, tag: str) -> tuple[str, ...]:
         """The path of a tag, or of the topic."""
-        return self.tree.tags[tag].path if tag != TOPIC else (self.tree.topic or "",)
+        return self.tree.by_id[tag].path if tag != TOPIC else (self.tree.topic or "",)
 
     def is_leaf(self, tag: str) -> bool:
-        return tag != TOPIC and self.tree.tags[tag].leaf
+        return tag != TOPIC and self.tree.by_id[tag].leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,11 @@ class Attribution:
         before = [name for name in self._before(stage) if self._stages[name].differs]
         if not before and self._renamed:
             before = [self._tree]
-        return Reason("above", above=before[-1]) if before else Reason("unknown")
+        graph = (self._new if stage in self._new.graph else self._old).graph
+        after = graph[stage].after
+        above = graph.lineage(after) if after is not None else ()
+        likely = [name for name in before if name in above or name in self._verdicts]
+        return Reason("above", above=(likely or before)[-1]) if before else Reason("unknown")
 
     def _changed_above(self, stage: str, item: Item) -> str:
         """The stage above whose other content a row was asked with, "" where there is none."""

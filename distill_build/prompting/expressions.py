@@ -22,7 +22,7 @@ from distill_build.prompting import expression_filters as of_data
 from distill_build.prompting.expression_filters import EvaluationError, MissingFieldError, Scope
 from distill_build.prompting.prompts import nearest
 
-__all__ = ["EvaluationError", "Expression", "compile_expression"]
+__all__ = ["EvaluationError", "Expression", "compile_expression", "conditions"]
 
 Code = Callable[[Scope], Any]
 
@@ -30,6 +30,7 @@ LONGEST = 4_000
 """Characters of an expression."""
 DEEPEST = 100
 """Nodes inside each other: with their closures far from Python's own limit."""
+OPENING, CLOSING = frozenset("([{"), frozenset(")]}")
 VARIABLES = ("row", "rows", "topic", "path")
 ENVIRONMENT = ImmutableSandboxedEnvironment()
 """For its grammar; nothing is ever rendered with it."""
@@ -115,6 +116,27 @@ def _parsed(source: str) -> nodes.Expr:
         rest = parser.stream.current
         raise _Refused(f"there is {rest.value or rest.type!s} behind its end; one expression has to stand there")
     return tree
+
+
+def conditions(source: str) -> list[str]:
+    """The parts of an expression that `and` joins, in order, as they are written; itself where it joins none."""
+    parts, depth, before = [""], 0, ""
+    for _, kind, text in ENVIRONMENT.lexer.tokeniter(source, None, None, "variable"):
+        depth += (text in OPENING) - (text in CLOSING) if kind == "operator" else 0
+        if (kind, text, depth) == ("name", "and", 0) and before != ".":
+            parts.append("")
+        else:
+            parts[-1] += " " if kind == "whitespace" else text
+        before = before if kind == "whitespace" else text
+    parts = [part.strip() for part in parts]
+    try:
+        trees = [_parsed(part) for part in parts]
+    except (TemplateSyntaxError, _Refused):  # as in `a if b and c else d`
+        return [source]
+    joined = trees[0]
+    for tree in trees[1:]:
+        joined = nodes.And(joined, tree)
+    return parts if joined == _parsed(source) else [source]
 
 
 def plain(scope: Scope, value: Any) -> Any:

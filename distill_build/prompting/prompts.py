@@ -71,6 +71,8 @@ class Prompts:
         self._compiled: dict[str, Template] = {}
         self._rows: dict[str, frozenset[str]] = {}
         self._has_own = own is not None and own.is_dir()
+        for template in self._templates:
+            self._refuse_missing(template)
         if own is not None and self._has_own:
             self._refuse_unused(own, others)
         for template in self._templates:
@@ -164,7 +166,6 @@ class Prompts:
         Packed templates are what they should be; which rows a graph has for them is not theirs to know.
         """
         variables = self._templates[template]
-        self._refuse_missing(template)
         self._rows[template] = frozenset()
         if not self._has_own and "rows" not in variables.names:
             return
@@ -185,6 +186,8 @@ class Prompts:
             return
         folder = self._own if self._own is not None else Path("prompts")
         beside = sorted(folder.glob(f"*/{template}{SUFFIX}"))
+        close = get_close_matches(template, [path.stem for path in folder.glob(f"{self._language}/*{SUFFIX}")], n=1)
+        beside += [folder / self._file(name) for name in close]
         there = f" (there is {beside[0]})" if beside else ""
         raise ConfigurationError(
             f"there is no prompt template {file}{there}: write {folder / file}, the prompt in this language"

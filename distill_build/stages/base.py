@@ -331,7 +331,22 @@ class TransformStage(Stage):
         columns = evaluated(self.columns, place, row, others)
         if self.where is None or self.where.evaluate(row, others, place.path[0], list(place.path)):
             return Verdict(kept=True, columns=columns)
-        return Verdict(kept=False, why=(f"not {self.settings.where}",), columns=columns)
+        return Verdict(kept=False, why=(f"{self._unmet(place, row, others)} does not hold",), columns=columns)
+
+    @cached_property
+    def _conditions(self) -> "list[Expression]":
+        """What `where` joins by `and`."""
+        from distill_build.prompting.expressions import compile_expression, conditions
+
+        where = self.where
+        assert where is not None, "it judges by an expression"  # noqa: S101
+        return [compile_expression(part, where.name, where.rows, self.shape.after) for part in conditions(where.source)]
+
+    def _unmet(self, place: Place, row: JsonObject, others: JsonObject) -> str:
+        """The first condition that a dropped row does not meet: those behind it may not even apply."""
+        topic, path = place.path[0], list(place.path)
+        unmet = (part.source for part in self._conditions if not part.evaluate(row, others, topic, path))
+        return next(unmet, self.settings.where or "")
 
     def measure(self, row: JsonObject) -> Any:
         """What the row is judged by, where all are judged together."""

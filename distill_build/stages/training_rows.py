@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from distill_build.dataset.rows import read_rows
+from distill_build.dataset.rows import read_objects
 from distill_build.dataset.unit import Row, Sight, View, restored
 from distill_build.errors import ConfigurationError, StorageError
 from distill_build.export import TrainingRow
@@ -63,7 +63,7 @@ def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject
     own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
     behind = [each for each in graph if each.kind == "transform" and graph.is_before(shape.name, each.name)]
     if not behind and own.keys() == sources.keys():
-        return (_of_columns(line, own) for line in read_rows(place(shape.file), dict[str, Any]))
+        return (_of_columns(line, own) for line in read_objects(place(shape.file), "id", "path"))
     return _joined(place, graph, shape, sources)
 
 
@@ -145,7 +145,7 @@ def units_in(
 ) -> Iterator[tuple[Row, dict[str, list[JsonObject]]]]:
     """Each tag, with the lines of the `wanted` stages that hang on it."""
     readers = {shape.name: _Reader(place(shape.file), shape) for shape in graph if shape.name in wanted}
-    for line in read_rows(place(graph.tree.file), dict[str, Any]):
+    for line in read_objects(place(graph.tree.file), "id", "path"):
         path, lines = tuple(line["path"]), dict[str, list[JsonObject]]()
         for name, reader in readers.items():
             if name == graph.tree.name:
@@ -163,7 +163,8 @@ class _Reader:
 
     def __init__(self, path: Path, shape: Shape) -> None:
         self.shape = shape
-        self._lines = read_rows(path, dict[str, Any])
+        columns = ("id",) if shape.kind == "transform" else ("id", "path")
+        self._lines = read_objects(path, *columns)
         self._next: JsonObject | None = next(self._lines, None)
 
     def of_path(self, path: tuple[str, ...]) -> list[JsonObject]:

@@ -8,7 +8,6 @@ from typing import Literal
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph
-from distill_build.options import Until
 from distill_build.settings import Objective, Settings, graph_of
 from distill_build.stages.declared import roles_in_use
 from distill_build.sweeps.results import Row
@@ -36,7 +35,7 @@ OBJECTIVES: Mapping[Objective, Callable[[Row], float | None]] = {
 OF_TEXTS: frozenset[Objective] = frozenset({"repeats", "unique", "near_duplicates"})
 
 
-def check_objectives(names: Sequence[Objective], all_settings: Sequence[Settings], until: Until) -> None:
+def check_objectives(names: Sequence[Objective], all_settings: Sequence[Settings], until: str) -> None:
     """Raises ConfigurationError for an objective that a build of one of these jobs up to `until` could not have."""
     for name in names:
         if name in OF_TEXTS:
@@ -47,7 +46,7 @@ def check_objectives(names: Sequence[Objective], all_settings: Sequence[Settings
             check_prices(settings)
 
 
-def check_texts(name: Objective, graph: Graph, until: Until) -> None:
+def check_texts(name: Objective, graph: Graph, until: str) -> None:
     """Raises ConfigurationError where a job will have no list of texts to compare."""
     stage = listed(graph)
     if stage is None:

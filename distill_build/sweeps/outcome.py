@@ -18,7 +18,6 @@ from distill_build.calls.attempt import ResponseCost
 from distill_build.engine.lock import exclusive
 from distill_build.errors import DistillError, StoppedError, StorageError, unusable
 from distill_build.graph import in_order
-from distill_build.options import Until
 from distill_build.records import Source
 from distill_build.sweeps.jobs import Sweep
 from distill_build.sweeps.prepared import PreparedJob, settled
@@ -91,7 +90,7 @@ class JobOutcomes:
 def build_outdated(
     outcomes: JobOutcomes,
     jobs: Sequence[PreparedJob],
-    until: Until,
+    until: str,
     note: Callable[[str], None],
     build: Callable[[Sequence[PreparedJob]], None],
 ) -> None:

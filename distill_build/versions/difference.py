@@ -57,10 +57,10 @@ class Moves:
     def keyed(self, shape: Shape, marks: Iterable[Mark]) -> dict[str, Mark]:
         """The rows of a stage by those ids. All stages above come before."""
         if not self.moved:
-            return {mark.item.id: mark for mark in marks}
-        rows = {self.key(shape, mark.item, mark.text): mark for mark in marks}
+            return {mark.id: mark for mark in marks}
+        rows = {self.key(shape, mark, mark.text): mark for mark in marks}
         if shape.name in self._needed:
-            self.moved |= {mark.item.id: key for key, mark in rows.items() if key != mark.item.id}
+            self.moved |= {mark.id: key for key, mark in rows.items() if key != mark.id}
         return rows
 
     def key(self, shape: Shape, item: Item, text: str = "") -> str:
@@ -147,16 +147,16 @@ def _texts(lists: Iterable[list[Mark]], tags: set[str]) -> dict[str, list[str]]:
     texts = defaultdict[str, list[str]](list)
     for marks in lists:
         for mark in marks:
-            if mark.item.parent in tags:
-                texts[mark.item.parent].append(mark.text)
+            if mark.parent in tags:
+                texts[mark.parent].append(mark.text)
     return texts
 
 
 def _tags(matcher: Matcher) -> StageDifference:
     old_left, new_left = matcher.undecided
     return StageDifference(
-        added=[_tag(tag) for key, tag in matcher.new.tags.items() if key in new_left],
-        removed=[_tag(tag) for key, tag in matcher.old.tags.items() if key in old_left],
+        added=[_tag(tag) for key, tag in matcher.new.by_id.items() if key in new_left],
+        removed=[_tag(tag) for key, tag in matcher.old.by_id.items() if key in old_left],
         same=len(matcher.matching.pairs) - len(matcher.matching.renamed),
     )
 
@@ -169,15 +169,15 @@ def _stage(before: dict[str, Mark], after: Iterable[Mark], total: int) -> StageD
     """`before` are the old rows by the ids that they would have now; `total` counts the new rows, shared ones too."""
     found, known = StageDifference(), dict[tuple[str, ...], tuple[str, ...]]()
     for mark in after:
-        other = before.pop(mark.item.id, None)
+        other = before.pop(mark.id, None)
         if other is None:
             found.added.append(mark.item)
         elif other.hashes == mark.hashes and other.columns == mark.columns:
-            found.other_request += other.item.call != mark.item.call
+            found.other_request += other.call != mark.call
         elif columns := _differing(other, mark):
             found.changed.append(Changed(mark.item, other.item, known.setdefault(columns, columns)))
         else:
-            found.other_request += other.item.call != mark.item.call
+            found.other_request += other.call != mark.call
     found.removed = [mark.item for mark in before.values()]
     found.same = total - len(found.added) - len(found.changed)
     return found

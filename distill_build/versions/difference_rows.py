@@ -13,14 +13,21 @@ from typing import Any
 import msgspec
 
 from distill_build.graph import Graph, Kind, Shape
-from distill_build.records import BOOKKEEPING, Path
+from distill_build.records import Path
 from distill_build.versions.content import Content, rows_in, unreadable
 
 Row = dict[str, Any]
 ABSENT = hash(("a column", "that a row does not have"))
 LABEL, QUESTION = "label", "question"
-LISTED = BOOKKEEPING - {QUESTION, LABEL}
-"""The same of a list, whose text is its own."""
+NOT_CONTENT: Mapping[Kind, frozenset[str]] = {
+    "list": frozenset({"id", "tag", "path", "index"}),
+    "map": frozenset(
+        {"id", "question_id", "parent", "tag", "path", "sample", "model", "finish_reason", "usage", "call", "role"}
+    ),
+    "transform": frozenset({"id"}),
+    "group": frozenset({"id", "parent", "path"}),
+}
+"""The columns that say where a row stands and how it came to be. An answer has the question above it too."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -32,17 +39,21 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     call: str = ""
 
 
-class Mark(msgspec.Struct, frozen=True, gc=False):
+class Mark(Item, frozen=True, gc=False):
     """A row with hashes of its content, by column. `text` is that of a list alone: ids are made of it.
 
     They are Python's 64-bit hashes: among a million texts, two are alike once in 10^7 times. As bytes they take half
     the memory of a tuple, and the garbage collector has nothing to walk.
     """
 
-    item: Item
-    columns: tuple[str, ...]
-    hashes: bytes
+    columns: tuple[str, ...] = ()
+    hashes: bytes = b""
     text: str = ""
+
+    @property
+    def item(self) -> Item:
+        """The row alone."""
+        return Item(self.id, self.parent, self.sample, self.call)
 
     @property
     def by_column(self) -> dict[str, int]:
@@ -114,18 +125,12 @@ class _Reader:
 
     def marks(self, data: bytes) -> list[Mark]:
         """The rows of a chunk. Raises StorageError for a line that cannot be read."""
-        item_of, listed = ITEMS[self._shape.kind], self._shape.kind == "list"
-        rows, first = self._decoded(data), len(HEADS[self._shape.kind])
+        rows, mark, first = self._decoded(data), MARKS[self._shape.kind], len(HEADS[self._shape.kind])
         columns, last = self._columns, first + len(self._columns)
         pack = Struct(f"{len(columns)}q").pack
         return [
-            Mark(
-                item_of(values),
-                columns,
-                pack(*[hash(value) if type(value) is str else _hash(value) for value in values[first:last]]),
-                str(values[first]) if listed else "",
-            )
-            for values in map(msgspec.structs.astuple, rows)
+            mark(row, columns, pack(*[hash(it) if type(it) is str else _hash(it) for it in row[first:last]]))
+            for row in map(msgspec.structs.astuple, rows)
         ]
 
     def _decoded(self, data: bytes) -> list[msgspec.Struct]:
@@ -141,9 +146,9 @@ class _Reader:
     def _learn(self, rows: Iterable[Row]) -> None:
         head = HEADS[self._shape.kind]
         names = {name for name, *_ in head}
-        self._known |= {name: None for row in rows for name in row if name not in names}
+        self._known |= {name: None for row in rows for name in row}
         self._columns = content_columns(self._shape.kind, self._known)
-        others = [name for name in self._known if name not in self._columns]
+        others = [name for name in self._known if name not in self._columns and name not in names]
         fields = [
             *head,
             *((f"content_{at}", Any, msgspec.UNSET) for at in range(len(self._columns))),
@@ -164,11 +169,11 @@ HEADS: Mapping[Kind, tuple[Any, ...]] = {
     "group": (("id", str), ("parent", str)),
 }
 """The columns that say which row it is: name and type, and what stands for one that is not there."""
-ITEMS: Mapping[Kind, Callable[[tuple[Any, ...]], Item]] = {
-    "list": lambda head: Item(head[0], head[1] or ""),
-    "map": lambda head: Item(head[0], head[1] or head[2], head[3], head[4]),
-    "transform": lambda head: Item(head[0], head[0]),
-    "group": lambda head: Item(head[0], head[1]),
+MARKS: Mapping[Kind, Callable[[tuple[Any, ...], tuple[str, ...], bytes], Mark]] = {
+    "list": lambda row, columns, hashes: Mark(row[0], row[1] or "", 0, "", columns, hashes, str(row[2])),
+    "map": lambda row, columns, hashes: Mark(row[0], row[1] or row[2], row[3], row[4], columns, hashes),
+    "transform": lambda row, columns, hashes: Mark(row[0], row[0], 0, "", columns, hashes),
+    "group": lambda row, columns, hashes: Mark(row[0], row[1], 0, "", columns, hashes),
 }
 
 
@@ -177,10 +182,10 @@ def parent_of(row: Row) -> str:
     return str(row.get("question_id") or row.get("parent") or row.get("tag") or "")
 
 
-def content_columns(kind: Kind, columns: Iterable[str]) -> tuple[str, ...]:
+def content_columns(kind: Kind, columns: Collection[str]) -> tuple[str, ...]:
     """Those that hold content, in order."""
-    bookkeeping = LISTED if kind == "list" else BOOKKEEPING
-    return tuple(name for name in columns if name not in bookkeeping)
+    above = {QUESTION} if "question_id" in columns else set()
+    return tuple(name for name in columns if name not in NOT_CONTENT[kind] and name not in above)
 
 
 def _text(shape: Shape, row: Row) -> str | None:

@@ -23,15 +23,15 @@ Shape = bytes
 
 @dataclass(frozen=True, slots=True)
 class TagTree:
-    """The tags of one version, in tree order by id; `children` maps a tag's id, or TOPIC, to its tags by label."""
+    """The tags of one version, in tree order; `children` maps a tag's id, or TOPIC, to its tags by label."""
 
-    tags: Mapping[str, TagRow]
+    by_id: Mapping[str, TagRow]
     children: Mapping[str, Mapping[str, TagRow]]
 
     @property
     def topic(self) -> str | None:
         """The topic's text, None where there is not one tag."""
-        return next((tag.path[0] for tag in self.tags.values()), None)
+        return next((tag.path[0] for tag in self.by_id.values()), None)
 
     def below(self, tag: str) -> Iterator[TagRow]:
         """All tags below one, in tree order."""
@@ -70,7 +70,7 @@ class Matcher:
     @property
     def undecided(self) -> tuple[set[str], set[str]]:
         """The old and the new tags that have no counterpart so far."""
-        return self.old.tags.keys() - self.matching.pairs.keys(), self.new.tags.keys() - self._taken
+        return self.old.by_id.keys() - self.matching.pairs.keys(), self.new.by_id.keys() - self._taken
 
     def match_renamed(self, old_texts: Mapping[str, list[str]], new_texts: Mapping[str, list[str]]) -> None:
         """Finds renamed subtrees; the arguments are the questions of the undecided tags, by tag.
@@ -82,9 +82,9 @@ class Matcher:
         old_shapes = _shapes(self.old, old_left, old_texts)
         for search in (self._same_parent, self._anywhere):
             for key, shape in old_shapes.items():
-                if key not in self.matching.pairs and (found := candidates.first(search(self.old.tags[key], shape))):
-                    self._pair(self.old.tags[key], found)
-                    self.matching.renamed.append((self.old.tags[key], found))
+                if key not in self.matching.pairs and (found := candidates.first(search(self.old.by_id[key], shape))):
+                    self._pair(self.old.by_id[key], found)
+                    self.matching.renamed.append((self.old.by_id[key], found))
 
     def _same_parent(self, tag: TagRow, shape: Shape) -> list[tuple[Shape, str, str]]:
         parent = TOPIC if tag.parent is None else self.matching.pairs.get(tag.parent)
@@ -113,7 +113,7 @@ class _Candidates:
         self._taken = taken
         self._queues = defaultdict[tuple[Shape, str, str], deque[TagRow]](deque)
         for key, shape in shapes.items():
-            tag = tree.tags[key]
+            tag = tree.by_id[key]
             for place in (("parent", tag.parent or TOPIC), ("label", tag.label), ("", "")):
                 self._queues[shape, *place].append(tag)
 
@@ -131,7 +131,7 @@ class _Candidates:
 def _shapes(tree: TagTree, wanted: set[str], texts: Mapping[str, list[str]]) -> dict[str, Shape]:
     """The shapes of the `wanted` tags that have anything below them, in tree order."""
     shapes: dict[str, Shape | None] = {}
-    for tag in reversed(list(tree.tags.values())):  # children come after their parents
+    for tag in reversed(list(tree.by_id.values())):  # children come after their parents
         if tag.id in wanted:
             children = tree.children.get(tag.id, {})
             below = sorted((label, (shapes.get(child.id) or b"").hex()) for label, child in children.items())

@@ -104,7 +104,7 @@ def version(**changes: Any) -> bytes:
     fields: dict[str, Any] = {
         "version": version_of({name: file.sha256 for name, file in files.items()}),
         "name": "sports", "topic": "sports", "at": "2026-01-01T00:00:00+00:00", "until": "tags",
-        "counts": {"tags": 1, "questions": 0, "answers": 0}, "missing": {},
+        "counts": {"tags": 1, "questions": 0, "dedup": 0, "answers": 0}, "missing": {},
         "spent": Spent(1, 1, 1, None, 0.1), "recipe": "d" * 64, "files": files, "stages": DEFAULT.described(),
     }  # fmt: skip
     return msgspec.json.encode(Version(**fields | changes))

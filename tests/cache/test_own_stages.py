@@ -18,7 +18,8 @@ from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
 from tests.staged_dataset import GRAPH, RECIPE, rows, write_staged
 
-EXPORT = {"formats": ["messages"], "reasoning": "think", "metadata": True, "system_prompt": None}
+ROWS = {"stage": "answers", "question": "row.question", "reasoning": "row.reasoning", "answer": "row.answer"}
+EXPORT = {"formats": ["messages"], "reasoning": "think", "metadata": True, "system_prompt": None, "rows": ROWS}
 
 
 def keep(dataset: Dataset, archive: Archive) -> Version:

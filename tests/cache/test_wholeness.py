@@ -40,7 +40,8 @@ def made(
     files["tags.jsonl"] = msgspec.structs.replace(files["tags.jsonl"], **wrong)
     return Version(
         version=version_of({name: file.sha256 for name, file in files.items()}), name="sports", topic="sports",
-        at="2026-01-01T00:00:00+00:00", until="tags", counts={"tags": 1, "questions": 0, "answers": 0}, missing={},
+        at="2026-01-01T00:00:00+00:00", until="tags", missing={},
+        counts={"tags": 1, "questions": 0, "dedup": 0, "answers": 0},
         spent=Spent(0, 0, 0, None, 0.0), recipe=archive.objects.put(json.dumps(recipe).encode()), files=files,
         stages=DEFAULT.described(),
     )  # fmt: skip

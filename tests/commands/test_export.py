@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from distill_build.builds.session import Session
@@ -16,6 +17,7 @@ from distill_build.errors import UsageError
 from distill_build.options import Options
 from distill_build.settings import FormatSettings, Settings
 from distill_build.stages.identity import build_digest, export_identity
+from tests.made_settings import own_stages
 from tests.small_dataset import answers, settings, write_dataset, write_state
 
 FOLDER = Path("outputs/sports")
@@ -107,6 +109,17 @@ def test_a_dataset_without_a_state_is_exported_and_gets_none(dataset: Dataset) -
     run(settings(), Options(quiet=True))
     assert exported() == ["train.messages.jsonl"]
     assert dataset.state() is None
+
+
+def test_an_export_goes_by_the_columns_that_the_settings_name_now(dataset: Dataset) -> None:
+    stage = own_stages(settings())["answers"]
+    shout = msgspec.structs.replace(stage, export={"question": "row.question", "answer": "row.answer | upper"})
+    changed = settings(stage={"answers": shout})
+    run(changed, Options(quiet=True))
+    first = json.loads((FOLDER / "dataset/train.messages.jsonl").read_text().splitlines()[0])
+    assert first["messages"][-1]["content"] == "IT IS “FOOTBALL”."
+    assert is_current(changed, dataset)
+    assert not is_current(settings(), dataset)
 
 
 def test_the_digest_and_the_export_settings_are_those_of_a_session() -> None:

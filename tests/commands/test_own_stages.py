@@ -45,7 +45,10 @@ def test_the_tree_counts_every_stage_at_its_place(capsys: pytest.CaptureFixture[
         "tags": 0, "questions": 2, "dedup": 1, "answers": 2, "translate": 2, "votes": 1, "summary": 1,
     }  # fmt: skip
     lines = told(capsys, tree).splitlines()
-    assert lines[0] == "sports  5 tags, 5 questions, 1 dropped by dedup, 8 answers, 8 translate, 4 votes, 5 summary"
+    assert (
+        lines[0]
+        == "sports  5 tags, 5 questions, 1 dropped by dedup, 8 answers, 8 rows of translate, 4 votes, 5 rows of summary"
+    )
     assert "1.1 Football  2 questions, 4 answers" in lines[2], "of nothing that is dropped nothing is said"
 
 

@@ -9,6 +9,7 @@ import pytest
 from distill_build.commands.show import run
 from distill_build.errors import UsageError
 from distill_build.options import Options
+from tests.made_rows import dedup_row
 from tests.small_dataset import CALL, answers, questions, tags, write_dataset
 
 FOLDER = Path("outputs/sports")
@@ -33,7 +34,7 @@ def test_a_tag_is_shown_with_its_children(capsys: pytest.CaptureFixture[str]) ->
     team, football, handball, *_ = tags()
     shown = document(capsys, team.id)
     assert shown["tag"] == team.row()
-    assert shown["counts"] == {"tags": 2, "questions": 4, "answers": 3}
+    assert shown["counts"] == {"tags": 2, "questions": 4, "dedup": 0, "answers": 3}
     assert [child["row"] for child in shown["below"].pop("tags")] == [football.row(), handball.row()]
     assert (shown["below"], shown["failures"], shown["missing"]) == ({}, [], 1)
 
@@ -55,7 +56,7 @@ def test_a_question_is_shown_with_its_answers(capsys: pytest.CaptureFixture[str]
         "question": question.row(),
         "above": [tags()[0].row(), tags()[1].row()],
         "below": {"answers": [{"row": answer.row(), "below": {}, "dropped": {}}]},
-        "verdicts": {},
+        "verdicts": {"dedup": dedup_row(question)},
         "failures": [],
         "from_version": None,
     }

@@ -53,7 +53,7 @@ def tally() -> Tally:
     """Eleven tags from three requests of half a second each, and no more."""
     told = Tally.of(EXPECTED)
     for _ in range(3):
-        told.stages["tags"].spend(Usage(100, 20), PRICES, 0.5)
+        told.stages["tags"].spend(Usage(100, 20), PRICES.of(100, 20), 0.5)
     told.stages["tags"].made = 11
     return told
 
@@ -75,7 +75,6 @@ def report(**changes: Any) -> Report:
         "failures": 0,
         "stopped": None,
         "files": (FOLDER / "tags.jsonl", FOLDER / "dataset" / "train.messages.jsonl"),
-        "duplicates": 0,
         "edited": (),
     }
     return Report(**given | changes)

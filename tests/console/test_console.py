@@ -8,7 +8,6 @@ import pytest
 
 from distill_build.builds.tally import Tally
 from distill_build.console import Console, open_console, plan_table
-from distill_build.models.base import Prices
 from distill_build.records import Usage
 from tests.console.examples import EXPECTED, plan, report, settings, short_report
 
@@ -24,7 +23,7 @@ def whole_build(console: Console) -> None:
     console.note("waiting for another build")
     console.plan(plan(), settings())
     with console.progress(tally, EXPECTED, lambda: 2):
-        tally.stages["answers"].spend(Usage(100, 20), Prices(), 0.5)
+        tally.stages["answers"].spend(Usage(100, 20), None, 0.5)
         tally.stages["answers"].missing += 8
     console.report(short_report())
 

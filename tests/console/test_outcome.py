@@ -61,11 +61,6 @@ def test_a_lock_that_was_not_written_here_is_no_edit_by_hand() -> None:
     assert "kept as outputs/sports/runs/r1/distill.lock" in told
 
 
-def test_duplicates_across_parents_are_counted() -> None:
-    assert "1 question stands under more than one parent" in said(report(duplicates=1))
-    assert "4 questions stand under more than one parent" in said(report(duplicates=4))
-
-
 def test_an_up_to_date_build_says_so_in_one_line() -> None:
     told = up_to_date(report(up_to_date=True, counts={"tags": 11, "questions": 60, "answers": 1}))
     assert told.text == (
@@ -90,7 +85,7 @@ def test_dropped_is_not_missing() -> None:
     assert told.complete
     text = said(told)
     assert "complete: 11 of 11 tags, 100 of 100 questions, 94 answers, 94 a_stage_" in text
-    assert text.splitlines()[0].endswith(", 94 votes, 94 last; dedup dropped 6 of 100 questions")
+    assert text.splitlines()[0].endswith(", 94 votes, 94 rows of last; dedup dropped 6 of 100 questions")
     assert "good" not in text, "it dropped nothing, and has no rows of its own"
 
 
@@ -106,7 +101,7 @@ def test_a_transform_says_what_went_in_what_stayed_and_the_main_reasons() -> Non
     assert rows["dedup"] == ("94 of 100", "", "", "", "", "", "")
     assert rows["votes"][0] == "94", "rows made: nobody is asked for them"
     assert [line.text for line in verdicts(told)] == [
-        "dedup dropped 6 rows: 4 the same as another one, 1 too short, 1 no words, …"
+        "dedup dropped 6 rows: the same as another one (4), too short (1), no words (1), …"
     ]
 
 

@@ -62,7 +62,7 @@ def test_the_cursor_is_visible_at_the_end() -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 140])
 def test_no_row_is_wider_than_the_terminal(columns: int) -> None:
-    names = "name='体育与运动', folder=Path('outputs/体育与运动'), duplicates=3"
+    names = "name='体育与运动', folder=Path('outputs/体育与运动')"
     _, shown = on_terminal(f"{BUILD}; plain_console(verbose=True).report(short_report({names}))", columns)
     rows = CONTROL.sub("", shown).replace("\r", "\n").split("\n")
     assert max(map(cell_len, rows)) <= columns

@@ -1,11 +1,15 @@
 """Budgets: hard caps, never exceeded by more than what was in flight; what is complete is written."""
 
+import json
+import random
 import shutil
+from pathlib import Path
 
 import pytest
 
+from tests.e2e.test_only_what_is_affected import InProcess, kind_of, place_of, steady
 from tests.e2e.workspace import Finished, Workspace
-from tests.server import ScriptedServer, completion, items_asked, status
+from tests.server import Body, Fault, ScriptedServer, completion, content, items_asked, status
 
 SMALL = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2")
 CALLS = 31
@@ -63,6 +67,34 @@ def test_a_cap_on_calls_is_never_exceeded_and_build_after_build_goes_on(
         assert_stopped(finished, "budget.calls")
     assert (server.count, builds) == (CALLS, 3)
     assert workspace.rows("failures") == []
+
+
+def repeating(number: int, body: Body) -> Fault | None:
+    """The server of `steady`, but questions are few: most leaves have some that others have too."""
+    if kind_of(body) != "questions":
+        return steady(number, body)
+    asked = random.Random(place_of(body)).sample([f"What does rule {each} say?" for each in range(6)], 2)
+    return content(json.dumps({"questions": asked}))
+
+
+def test_where_questions_repeat_stop_after_stop_comes_to_the_same_bytes_for_no_more_calls(
+    tmp_path: Path, server: ScriptedServer
+) -> None:
+    server.plan = repeating
+    (tmp_path / "at once").mkdir()
+    at_once, stopped = InProcess(tmp_path / "at once", server), InProcess(tmp_path, server)
+    assert at_once.run(*SMALL).status == 0
+    calls, builds = server.count, 1
+    questions, verdicts = at_once.rows("questions"), at_once.rows("dedup")
+    assert len({row["question"] for row in questions}) == sum(row["kept"] for row in verdicts) < len(verdicts)
+    server.reset()
+    while (finished := stopped.run(*SMALL, NARROW, "budget.calls=5")).status != 0:
+        assert_stopped(finished, "budget.calls")
+        assert stopped.raw("verify").status == 0
+        builds += 1
+    assert (server.count, builds) == (calls, -(-calls // 5))
+    assert stopped.data() == at_once.data()
+    assert "up to date" in stopped.run(*SMALL).stderr
 
 
 def test_retries_count_as_calls(workspace: Workspace, server: ScriptedServer) -> None:

@@ -43,7 +43,7 @@ def test_a_version_comes_back_and_the_next_build_follows_the_settings_again(
     assert (done.status, done.document["version"]) == (0, listed[1])
     assert not any(heavy in done.stderr for heavy in ("hydra", "omegaconf", "diskcache", "aiohttp", "jinja2"))
     assert everything(project) == both.old
-    assert not (project.folder() / "runs/leaves.json").exists(), "it tells of places in files that are gone"
+    assert not (project.folder() / "runs/units.json").exists(), "it tells of places in files that are gone"
     assert project.raw("verify").status == 0
     assert project.raw("tree").stdout.startswith("sports  4 tags, 2 questions, 2 answers")
     assert project.run(*NEW).status == 0

@@ -281,6 +281,33 @@ def test_of_duplicates_across_parents_the_first_in_rank_stays_and_the_others_are
     assert server.kinds == {"answers": 2}
 
 
+def test_a_new_tag_may_outrank_a_question_of_an_old_one_whose_answer_goes_with_it(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    asked = {"Tennis": ["How high is it?", "How long is it?"], "Squash": ["How long is it?", "How wide is it?"]}
+
+    def plan(_: int, body: Body) -> Fault | None:
+        kind = kind_of(body)
+        items = (
+            list(asked) if kind == "tags" else [each for tag in asked if tag in place_of(body) for each in asked[tag]]
+        )
+        return None if kind == "answers" else content(json.dumps({kind: items}))
+
+    server.plan = plan
+    assert project.run(*words(depth="1", breadth="1")).status == 0
+    before = project.rows("answers")
+    assert [row["question"] for row in before] == asked["Tennis"]
+    server.reset()
+    finished = project.run(*words(depth="1", breadth="2"))
+    assert (finished.status, server.kinds) == (0, {"questions": 1, "answers": 1})
+    assert len(project.rows("questions")) == 4, "what is dropped stays in the artefact above"
+    answers = project.rows("answers")
+    assert [row["question"] for row in answers] == [asked["Tennis"][0], *asked["Squash"]]
+    assert (answers[0], answers[1]["call"]) == (before[0], before[1]["call"]), "the same text is the same call"
+    assert project.run(*words(depth="1", breadth="1")).status == 0
+    assert (project.rows("answers"), server.count) == (before, 2)
+
+
 def test_the_real_command_grows_by_what_is_new(workspace: Workspace, server: ScriptedServer) -> None:
     workspace.run(*words(depth="1"))
     small = families(workspace)

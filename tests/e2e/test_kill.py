@@ -82,7 +82,7 @@ def test_after_a_kill_the_next_build_of_other_settings_finds_what_arrived(
 
 OLD = (*SMALL, "formats=[messages,alpaca]")
 NEW = (*SMALL, "questions_per_tag=1", "formats=[messages,csv]")
-STATE = ("state.json", "leaves.json", "sources.jsonl")
+STATE = ("state.json", "units.json", "sources.jsonl")
 
 
 def crash(old: Path, new: Path, target: Path, moved: int) -> int:
@@ -121,9 +121,9 @@ def test_a_kill_between_two_renames_is_finished_by_the_next_build_for_nothing(
 ) -> None:
     old, new = two_versions
     wanted, sent = workspace.bytes(), server.count
-    for moved in (0, 1, 4, 9):
+    for moved in (0, 1, 4, 10):
         shutil.rmtree(workspace.folder())
-        assert crash(old, new, workspace.folder(), moved) == 9
+        assert crash(old, new, workspace.folder(), moved) == 10
         finished = workspace.run(*NEW, "--offline")
         assert (moved, finished.status, workspace.bytes()) == (moved, 0, wanted)
         assert "up to date" in finished.stderr

@@ -22,6 +22,15 @@ WITHOUT_DEDUP = "stages=[tags,questions,answers]"
 """For leaves that are to keep a question which others have too."""
 
 
+class Running(subprocess.Popen[str]):
+    """A command at work. Where a test fails meanwhile it is killed, so that the test ends too."""
+
+    def __exit__(self, kind: Any, *error: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *error)
+
+
 @dataclass(frozen=True)
 class Finished:
     """A process that has ended."""
@@ -67,9 +76,9 @@ class Workspace:
             return Finished(process.returncode, stdout, stderr)
         return Finished(*forked.run(words, self.root, variables(environment), TIMEOUT_SECONDS))
 
-    def start(self, *words: str, environment: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+    def start(self, *words: str, environment: dict[str, str] | None = None) -> Running:
         """Starts the command and leaves it running."""
-        return subprocess.Popen(
+        return Running(
             [*COMMAND, *words],
             cwd=self.root,
             env=variables(environment),

@@ -17,6 +17,11 @@ from distill_build.stages.training_rows import training_rows
 from tests.made_rows import Answer, Question
 
 IDS = '"id":"a_9c52c33dc6c32054","question_id":"q_1","tag":"t_1","path":["体育","Foot, ball"]'
+RECIPE = {
+    "export": {
+        "rows": {"stage": "answers", "question": "row.question", "reasoning": "row.reasoning", "answer": "row.answer"}
+    }
+}
 METADATA = f'"metadata":{{{IDS}}}'
 QUESTION = Question("q_1", "t_1", ("体育", "Foot, ball"), 0, 'Who said "goal",\nand why?')
 
@@ -35,7 +40,7 @@ def export(
     """The text of one format's file."""
     Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
     options = FormatSettings(reasoning=reasoning, metadata=metadata)  # type: ignore[arg-type]  # one of the three
-    (path,) = write_exports(training_rows(Path, DEFAULT, {}), Path("out"), [name], options, system_prompt)
+    (path,) = write_exports(training_rows(Path, DEFAULT, RECIPE), Path("out"), [name], options, system_prompt)
     return path.read_bytes().decode()
 
 
@@ -137,7 +142,7 @@ def test_parquet_has_typed_columns_and_the_path_as_a_list() -> None:
 def export_bytes(name: str, *answers: Answer) -> bytes:
     """The bytes of one format's file, with the default options."""
     Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
-    (path,) = write_exports(training_rows(Path, DEFAULT, {}), Path("out"), [name], FormatSettings(), None)
+    (path,) = write_exports(training_rows(Path, DEFAULT, RECIPE), Path("out"), [name], FormatSettings(), None)
     return path.read_bytes()
 
 
@@ -168,7 +173,7 @@ def test_a_dataset_without_answers_gives_a_file_without_rows(name: str) -> None:
 
 def test_one_pass_writes_all_formats_under_their_names() -> None:
     Path("answers.jsonl").write_bytes(encode_rows([answer().row()]))
-    files = write_exports(training_rows(Path, DEFAULT, {}), Path("out"), list(FORMATS), FormatSettings(), None)
+    files = write_exports(training_rows(Path, DEFAULT, RECIPE), Path("out"), list(FORMATS), FormatSettings(), None)
     names = ["train.messages.jsonl", "train.alpaca.jsonl", "train.sharegpt.jsonl", "train.csv", "train.parquet"]
     assert [path.name for path in files] == names
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(names)
@@ -184,7 +189,7 @@ def test_a_row_of_no_question_and_no_tag_is_written_too() -> None:
 def test_a_damaged_line_is_told_with_its_number() -> None:
     Path("answers.jsonl").write_bytes(encode_rows([answer().row()]) + b'{"id": 3}\n')
     with pytest.raises(StorageError, match=r"answers\.jsonl, line 2, cannot be read"):
-        write_exports(training_rows(Path, DEFAULT, {}), Path("out"), ["messages"], FormatSettings(), None)
+        write_exports(training_rows(Path, DEFAULT, RECIPE), Path("out"), ["messages"], FormatSettings(), None)
 
 
 def test_a_format_that_is_not_known_is_told_with_those_that_are() -> None:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from distill_build.errors import ConfigurationError
-from distill_build.prompting.expressions import EvaluationError, compile_expression
+from distill_build.prompting.expressions import EvaluationError, compile_expression, conditions
 
 ROW = {
     "id": "answers_1",
@@ -301,3 +301,22 @@ def test_no_expression_runs_code_or_grows(source: str) -> None:
 def test_equal_rows_give_equal_values() -> None:
     source = "rows.votes | map(attribute='label') | unique | join(',')"
     assert [value(source) for _ in range(3)] == ["a,b"] * 3
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("row.score >= 4", ["row.score >= 4"]),
+        ("row.score >= 4 and row.reason", ["row.score >= 4", "row.reason"]),
+        ("not row.a and\n  (row.b and row.c)", ["not row.a", "(row.b and row.c)"]),
+        ("row.a and 'x and y' in row.text", ["row.a", "'x and y' in row.text"]),
+        ("row.a and row.b or row.c", ["row.a and row.b or row.c"]),
+        ("row.a and (row.b or row.c)", ["row.a", "(row.b or row.c)"]),
+        ("1 if row.a and row.b else row.c", ["1 if row.a and row.b else row.c"]),
+        ("row.a and 1 if row.b else row.c", ["row.a and 1 if row.b else row.c"]),
+        ("row.and > 3", ["row.and > 3"]),
+        ("[row.a and row.b] | length", ["[row.a and row.b] | length"]),
+    ],
+)
+def test_conditions_are_what_and_joins_at_the_outside(source: str, expected: list[str]) -> None:
+    assert conditions(source) == expected

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from distill_build.stages.templates import TEMPLATES
 
 from distill_build.errors import ConfigurationError
 from distill_build.prompting.prompts import OF_REASK, TemplateVariables, packed_folder
 from distill_build.prompting.prompts import Prompts as AnyPrompts
 from distill_build.stages.base import OF_ROW
+from distill_build.stages.builtin import answers, questions, tags
 
 SAMPLE = {
     "topic": "Sports",
@@ -29,6 +29,11 @@ SAMPLE = {
 }
 
 
+TEMPLATES = {
+    name: TemplateVariables(stage.variables_of)
+    for name, stage in {"tags": tags.Builtin, "questions": questions.Builtin, "answers": answers.Builtin}.items()
+}
+"""What our own stages render their templates with."""
 VARIABLES = {name: used.names for name, used in {**TEMPLATES, "reask": OF_REASK}.items()}
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-from distill_build.stages.list_readings import QUESTIONS, TAGS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,8 +22,10 @@ from distill_build.replies.parse import (
     read_usage,
 )
 from distill_build.replies.schemas import item_schema
+from distill_build.stages.builtin import questions, tags
 
-READINGS = (TAGS, QUESTIONS)
+READINGS = (tags.Builtin.reading, questions.Builtin.reading)
+TAGS, QUESTIONS = READINGS
 
 
 def completion(message: Any, finish_reason: Any = "stop") -> dict[str, Any]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import yaml
-from distill_build.stages.list_readings import QUESTIONS, TAGS
 
 from distill_build.replies.parse import (
     ObjectSchema,
@@ -26,6 +25,7 @@ from distill_build.replies.parse import (
     parse_items,
     parse_object,
 )
+from distill_build.stages.builtin import questions, tags
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.glob("*/*.yaml"))
@@ -53,7 +53,7 @@ def parsed(case: dict[str, Any], raw: Any) -> ParsedAnswer | ParsedItems | Parse
             schema.check("schema")
             return parse_object(raw, schema)
         case kind:
-            return parse_items(raw, {"tags": TAGS, "questions": QUESTIONS}[kind])
+            return parse_items(raw, {"tags": tags.Builtin.reading, "questions": questions.Builtin.reading}[kind])
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -5,16 +5,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from distill_build.stages.prompts import Prompts, packed_folder
 
-from distill_build.builds.tally import STAGES
+from distill_build.calls.call import Call, derived_seed
 from distill_build.models.base import Limits, ModelSettings, Prices
+from distill_build.prompting.prompts import packed_folder
+from distill_build.records import JsonObject
 from distill_build.replies.parse import Rejection
-from distill_build.settings import PerRequest, Settings, Stage
-from distill_build.stages import answers, questions, tags
-from distill_build.stages.recipe import IDENTITY, NOT_IDENTITY, Call, Recipe, derived_seed
+from distill_build.settings import PerRequest, Settings
+from distill_build.stages.all import Stages, prompts_of
+from distill_build.stages.base import ListStage, MapStage, Place
+from distill_build.stages.recipe import IDENTITY, NOT_IDENTITY, Recipe
 from tests.made_settings import made_settings
 
+STAGES = ("tags", "questions", "answers")
+"""Those of ours that ask."""
 PATH = ("sports", "Ball Games")
 MODEL = ModelSettings(engine="openai_compatible", name="scripted", base_url="http://127.0.0.1:1/v1")
 
@@ -28,15 +32,22 @@ def with_model(**changed: Any) -> Settings:
     return made_settings(model)
 
 
-def call(stage: Stage, settings: Settings, *, weights: str | None = None, sample: int = 0, **place: Any) -> Call:
-    """A call of `stage` as the pipeline makes it."""
-    prompts = Prompts(settings.language, Path(settings.prompts.dir))
-    recipe = Recipe(stage, settings, prompts, weights)
-    path = place.get("path", PATH)
-    if stage == "answers":
-        return answers.request(recipe, settings, path, place.get("question", "How high is the net?"), sample)
-    request = tags.request if stage == "tags" else questions.request
-    return request(recipe, settings, path, place.get("existing", ["Tennis"]), sample)
+def stages_of(settings: Settings, weights: str | None = None) -> Stages:
+    return Stages(settings, prompts_of(settings), lambda _role, _model: weights)
+
+
+def call(stage: str, settings: Settings, *, weights: str | None = None, sample: int = 0, **place: Any) -> Call:
+    """A call of `stage` as a build makes it."""
+    made_stage, path = stages_of(settings, weights)[stage], place.get("path", PATH)
+    if isinstance(made_stage, MapStage):
+        question = {"id": "q_1", "question": place.get("question", "How high is the net?")}
+        return made_stage.request(Place(path, "t_1"), question, {}, sample)
+    assert isinstance(made_stage, ListStage)
+    return made_stage.request(path, place.get("existing", ["Tennis"]), sample)
+
+
+def identity(stage: str, settings: Settings) -> JsonObject:
+    return stages_of(settings)[stage].identity()
 
 
 def keys(settings: Settings, **given: Any) -> dict[str, str]:
@@ -107,7 +118,7 @@ def test_what_is_no_identity_leaves_the_key(model: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_role_reaches_its_own_stage(stage: Stage) -> None:
+def test_a_role_reaches_its_own_stage(stage: str) -> None:
     role = made().stage[stage].roles[0]
     assert changed(made(**{role: msgspec.structs.replace(MODEL, temperature=0.5)})) == {stage}
 
@@ -131,7 +142,8 @@ def test_the_seed_is_identity_also_where_it_is_not_sent() -> None:
 
 
 def test_the_sample_is_identity_also_where_no_seed_is_sent() -> None:
-    for settings in (made(), with_model(send_seed=False)):
+    for send_seed in (True, False):
+        settings = made_settings(msgspec.structs.replace(MODEL, send_seed=send_seed), answers_per_question=2)
         assert changed(settings, settings, sample=1) == ALL
 
 
@@ -167,14 +179,20 @@ def test_the_place_in_the_tree_is_identity_of_lists_and_not_of_answers() -> None
 
 
 def test_the_stage_is_identity() -> None:
-    recipes = [Recipe(stage, made(), Prompts("en"), None) for stage in STAGES]
+    recipes = [Recipe(stage, "student", MODEL, 0, None) for stage in STAGES]
     messages = [{"role": "user", "content": "How?"}]
     made_keys = {recipe.call(PATH, messages, 0, lambda _: Rejection("invalid", "no")).key for recipe in recipes}
     assert len(made_keys) == len(STAGES)
 
 
+def test_the_role_is_no_identity_and_its_model_is() -> None:
+    messages = [{"role": "user", "content": "How?"}]
+    recipes = [Recipe("answers", role, MODEL, 0, None) for role in ("student", "teacher")]
+    assert len({recipe.call(PATH, messages, 0, lambda _: Rejection("invalid", "no")).key for recipe in recipes}) == 1
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_an_edited_prompt_is_identity_by_what_it_renders(stage: Stage) -> None:
+def test_an_edited_prompt_is_identity_by_what_it_renders(stage: str) -> None:
     packed = (packed_folder() / f"en/{stage}.jinja").read_text(encoding="utf-8")
     own = Path("prompts/en") / f"{stage}.jinja"
     own.parent.mkdir(parents=True)
@@ -210,9 +228,9 @@ PINNED = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_keys_are_pinned(stage: Stage) -> None:
+def test_keys_are_pinned(stage: str) -> None:
     settings = with_model(temperature=0.7, max_tokens=100, revision="two", extra_body={"top_k": 20})
-    recipe = Recipe(stage, settings, Prompts("en"), None)
+    recipe = Recipe(stage, "any", settings.role(stage), settings.seed, None)
     messages = [{"role": "system", "content": "体育"}, {"role": "user", "content": "How?"}]
     assert recipe.call(PATH, messages, 1, lambda _: None, {"type": "json_object"}).key == PINNED[stage]
 
@@ -236,15 +254,11 @@ def test_the_identity_of_a_stage_moves_wherever_a_key_does() -> None:
     variants += [with_model(max_tokens=50, max_tokens_field="max_completion_tokens")]
     for settings in variants:
         for stage in (each for each in STAGES if each in changed(settings)):
-            identities = [Recipe(stage, each, Prompts(each.language), None).identity() for each in (made(), settings)]
-            assert identities[0] != identities[1], (stage, settings)
+            assert identity(stage, made()) != identity(stage, settings), (stage, settings)
 
 
 def test_what_is_no_identity_is_not_in_the_identity_of_a_stage() -> None:
     for changes in CHANGES_OF_NO_IDENTITY.values():
         for model in changes:
             for stage in STAGES:
-                one, other = (
-                    Recipe(stage, each, Prompts("en"), None).identity() for each in (made(), with_model(**model))
-                )
-                assert one == other, (stage, model)
+                assert identity(stage, made()) == identity(stage, with_model(**model)), (stage, model)

@@ -1,6 +1,5 @@
 """What differs between two versions, item by item: the tree, the questions, the texts of answers."""
 
-import json
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -8,17 +7,16 @@ from typing import Any
 
 import pytest
 
-from distill_build.builds.assembly import encode_rows
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.graph import Graph
-from distill_build.records import JsonObject, row_id
+from distill_build.records import JsonObject
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.content import FolderContent, KeptContent
 from distill_build.versions.difference import Difference, compare, stages_of
 from distill_build.versions.difference_rows import Item, Told, VersionRows
 from distill_build.versions.snapshot import take_snapshot
-from tests.versions.small_versions import Shape, Texts, texts, write_version
+from tests.versions.small_versions import MORE, Shape, Texts, more, read, texts, write_version
 
 TREE: Shape = {
     "Team": {"Football": ["What is it?", "Who plays?"], "Handball": ["How fast?"]},
@@ -211,53 +209,6 @@ def test_a_folder_that_is_replaced_meanwhile_is_said(tmp_path: Path, old: Versio
 
 # Stages of any kind.
 
-MORE = Graph.parse(
-    {
-        **DEFAULT.described(),
-        "translate": "translate: map of answers",
-        "scores": "scores: map of translate",
-        "good": "good: transform of scores",
-        "votes": "votes: group of answers by questions",
-    }
-)
-
-
-def more(folder: Path, shape: Shape = TREE, graph: Graph = MORE, **values: Callable[[str], JsonObject]) -> VersionRows:
-    """A version with a translation of each answer, its score, a verdict on that, and a vote for each question.
-
-    `values` give the content of a stage's rows by the question far above.
-    """
-    write_version(folder, shape)
-    content = {
-        "translate": lambda question: {"translation": f"T {question}"},
-        "scores": lambda _: {"score": 4, "by": {"style": 4}},
-        "good": lambda _: {"kept": True, "why": []},
-        "votes": lambda _: {"label": "same", "shares": {"same": 1.0}},
-    } | values
-    rows: dict[str, list[JsonObject]] = {name: read(folder, name) for name in ("questions", "answers")}
-    known = {row["id"]: row["question"] for row in rows["answers"]}
-    for stage in graph.names[3:]:
-        made = rows[stage] = []
-        for above in rows[graph[stage].parent or ""]:
-            question = known.get(above["id"]) or above["question"]
-            own = content[stage](question)
-            key = row_id(stage, above["id"], *([0] if graph[stage].kind == "map" else []))
-            place = {"parent": above["id"], "path": above.get("path", [])}
-            match graph[stage].kind:
-                case "map":
-                    made.append({"id": key, **place, "sample": 0, **own, "model": "m", "call": "c" * 64})
-                case "transform":
-                    made.append({"id": above["id"], **own})
-                case _:
-                    made.append({"id": key, **place, **own})
-            known[key] = question
-        (folder / f"{stage}.jsonl").write_bytes(encode_rows(made))
-    return VersionRows(FolderContent(folder), graph)
-
-
-def read(folder: Path, stage: str) -> list[JsonObject]:
-    return [json.loads(line) for line in (folder / f"{stage}.jsonl").read_text().splitlines()]
-
 
 def numbers(difference: Difference, *stages: str) -> dict[str, tuple[int, ...]]:
     """Added, removed, changed and same, where anything differs."""
@@ -270,36 +221,54 @@ def numbers(difference: Difference, *stages: str) -> dict[str, tuple[int, ...]]:
 
 
 def test_rows_of_every_kind_are_compared_by_their_own_columns(tmp_path: Path) -> None:
-    old = more(tmp_path / "old")
+    old = more(tmp_path / "old", TREE)
     new = more(
         tmp_path / "new",
+        TREE,
         scores=lambda question: {"score": 2 if question == "How fast?" else 4, "by": {"style": 4}},
         good=lambda question: {"kept": question != "How fast?", "why": ["score"] * (question == "How fast?")},
-        votes=lambda question: {"label": "same", "shares": {"same": 0.5 if question == "How fast?" else 1.0}},
+        votes=lambda question: {"label": "other" if question == "How fast?" else "same", "shares": {"same": 1.0}},
     )
     found = compare(old, new)
     assert numbers(found) == {"scores": (0, 0, 1, 4), "good": (0, 0, 1, 4), "votes": (0, 0, 1, 4)}
     columns = {stage: found.stages[stage].changed[0].columns for stage in numbers(found)}
-    assert columns == {"scores": ("score",), "good": ("kept", "why"), "votes": ("shares",)}
+    assert columns == {"scores": ("score",), "good": ("kept", "why"), "votes": ("label",)}
 
 
 def test_a_number_is_no_truth_value_and_a_column_that_comes_is_a_change(tmp_path: Path) -> None:
     values: list[JsonObject] = [{"score": 1}, {"score": True}, {"score": -1}, {"score": -2}, {"score": -2, "by": None}]
-    sides = [more(tmp_path / str(at), scores=lambda _, value=value: value) for at, value in enumerate(values)]  # type: ignore[misc]  # bound at once
+    sides = [more(tmp_path / str(at), TREE, scores=lambda _, value=value: value) for at, value in enumerate(values)]  # type: ignore[misc]  # bound at once
     for old, new in pairwise(sides):
         assert len(compare(old, new).stages["scores"].changed) == 5
 
 
+def test_a_map_may_have_columns_that_are_called_as_those_of_a_list(tmp_path: Path) -> None:
+    old, new = (
+        more(tmp_path / question, TREE, translate=lambda _, question=question: {"question": question, "label": "a"})  # type: ignore[misc]  # bound at once
+        for question in ("one", "two")
+    )
+    assert {each.columns for each in compare(old, new).stages["translate"].changed} == {("question",)}
+
+
+def test_a_column_that_some_rows_have_is_compared(tmp_path: Path) -> None:
+    def note(text: str) -> Callable[[str], JsonObject]:
+        return lambda question: {"score": 4} | ({"note": text} if question == "Who wins?" else {})
+
+    old, new = (more(tmp_path / text, TREE, scores=note(text)) for text in ("one", "two"))
+    (changed,) = compare(old, new).stages["scores"].changed
+    assert changed.columns == ("note",)
+
+
 def test_ids_of_every_stage_follow_a_renamed_tag(tmp_path: Path) -> None:
-    old, new = more(tmp_path / "old"), more(tmp_path / "new", replaced(Team=None, Teams=TREE["Team"]))
+    old, new = more(tmp_path / "old", TREE), more(tmp_path / "new", replaced(Team=None, Teams=TREE["Team"]))
     found = compare(old, new)
     assert renamed(found) == [("Team", "Teams")]
     assert numbers(found) == {}
-    assert [found.stages[stage].same for stage in MORE.names] == [5, 5, 5, 5, 5, 5, 5]
+    assert [found.stages[stage].same for stage in MORE.names] == [5] * len(MORE.names)
 
 
 def test_a_stage_that_one_side_has_is_added_or_removed_whole(tmp_path: Path) -> None:
-    old, new = more(tmp_path / "old", graph=MORE.up_to("translate")), more(tmp_path / "new")
+    old, new = more(tmp_path / "old", TREE, graph=MORE.up_to("translate")), more(tmp_path / "new", TREE)
     assert numbers(compare(old, new)) == {"scores": (5, 0, 0, 0), "good": (5, 0, 0, 0), "votes": (5, 0, 0, 0)}
     assert numbers(compare(new, old)) == {"scores": (0, 5, 0, 0), "good": (0, 5, 0, 0), "votes": (0, 5, 0, 0)}
     assert list(compare(new, old).stages) == list(MORE.names)
@@ -315,7 +284,7 @@ def test_stages_of_both_sides_stand_in_the_order_that_they_have() -> None:
 
 
 def test_a_row_is_known_by_its_path_and_the_question_above_it(tmp_path: Path) -> None:
-    rows = more(tmp_path / "rows")
+    rows = more(tmp_path / "rows", TREE)
     for stage in ("questions", "answers", "translate", "scores", "good", "votes"):
         last = read(tmp_path / "rows", stage)[-1]["id"]
         assert rows.told(stage, [last]) == {last: Told(("sports", "Chess", "Endings"), "Who wins?")}, stage
@@ -324,7 +293,7 @@ def test_a_row_is_known_by_its_path_and_the_question_above_it(tmp_path: Path) ->
 
 
 def test_rows_that_lack_what_their_kind_has_are_said(tmp_path: Path) -> None:
-    old, new = more(tmp_path / "old"), more(tmp_path / "new")
+    old, new = more(tmp_path / "old", TREE), more(tmp_path / "new", TREE)
     for stage in ("translate", "good", "votes"):
         (tmp_path / "new" / f"{stage}.jsonl").write_text('{"name": "x"}\n')
         with pytest.raises(StorageError, match=f"a line of {stage}.jsonl cannot be read"):

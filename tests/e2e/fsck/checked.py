@@ -48,6 +48,6 @@ def asked_again(project: Workspace) -> int:
     assert project.server is not None
     before, sent = project.bytes(), project.server.count
     assert project.run(*TREE, *PRICES, "name=again").status == 0
-    artefacts = ("tags.jsonl", "questions.jsonl", "answers.jsonl")
+    artefacts = ("tags.jsonl", "questions.jsonl", "dedup.jsonl", "answers.jsonl")
     assert {name: project.bytes("again")[name] for name in artefacts} == {name: before[name] for name in artefacts}
     return project.server.count - sent
