@@ -9,6 +9,7 @@ from distill_build.config import composition as config
 from distill_build.config.checks import check_until
 from distill_build.errors import DistillError
 from distill_build.settings import Settings, StageSettings, graph_of
+from distill_build.stages.base import template_of
 from distill_build.sweeps.variants import Variant
 
 TRANSLATE = """\
@@ -156,12 +157,12 @@ def test_stages_and_roles_can_be_set_that_are_not_in_force() -> None:
 
 @pytest.mark.usefixtures("project")
 def test_a_graph_has_every_kind() -> None:
-    write("stage/my-own_2", TRANSLATE)
-    assert graph_of(settings_of(all_of("good", "votes", "my-own_2"))).described() == {
+    write("stage/my_own_2", TRANSLATE)
+    assert graph_of(settings_of(all_of("good", "votes", "my_own_2"))).described() == {
         "tags": "t: list", "questions": "q: list of tags", "dedup": "dedup: transform of questions",
         "answers": "a: map of questions",
         "good": "good: transform of answers", "votes": "votes: group of answers by questions",
-        "my-own_2": "my-own_2: map of answers",
+        "my_own_2": "my_own_2: map of answers",
     }  # fmt: skip
 
 
@@ -299,7 +300,7 @@ def test_a_recipe_counts_more_than_the_projects_file_and_less_than_what_is_typed
 def test_a_file_may_name_a_recipe_that_another_one_takes_the_place_of() -> None:
     write("recipe/short", RECIPE)
     write("distill", "defaults: [base, _self_, {recipe: short}]\n")
-    assert (len(settings_of().stages), len(settings_of("recipe=basic").stages)) == (2, 3)
+    assert (len(settings_of().stages), settings_of("recipe=basic").stages) == (2, OURS)
     write("distill", "defaults: [base, _self_, {override recipe: short}]\nquestions_per_tag: 5\n")
     assert settings_of().questions_per_tag == 3
 
@@ -307,7 +308,7 @@ def test_a_file_may_name_a_recipe_that_another_one_takes_the_place_of() -> None:
 def test_recipes_can_be_swept() -> None:
     write("recipe/short", RECIPE)
     jobs = all_settings("-m", "topic=a", "recipe=basic,short")
-    assert [len(job.stages) for job in jobs] == [3, 2]
+    assert [len(job.stages) for job in jobs] == [len(OURS), 2]
     write("distill", "defaults: [base, _self_]\nhydra: {mode: MULTIRUN, sweeper: {params: {recipe: 'basic,short'}}}\n")
     assert [len(job.stages) for job in all_settings("topic=a")] == [3, 2]
 
@@ -397,8 +398,6 @@ def with_schema(schema: str) -> str:
 
 FILES = [
     (without("role"), "stage.own.role is not set, and a map needs it: who is asked, as in role: translator"),
-    (without("prompt"), "stage.own.prompt is not set, and a map needs it"),
-    (without("schema"), "stage.own.schema is not set, and a map needs it"),
     (without("after"), "stage.own.after is not set, and a map needs it"),
     (without("kind"), "stage.own.kind is not set: a stage is one of list, map, transform, group"),
     ("", "stage.own.kind is not set"),
@@ -419,9 +418,13 @@ FILES = [
     (GOOD + "columns: {why: row.id}\n", "stage.own.columns.why: each row has a why of ours"),
     (GOOD + "columns: {_x: row.id}\n", "stage.own.columns._x: a column's name has letters"),
     (GOOD + "columns: {x: 3}\n", 'stage.own.columns={"x":3}: expected keys and texts as in {key: text}'),
-    (with_schema("{type: object}"), "stage.own.schema: a reply is an object with properties"),
-    (with_schema("{type: array}"), "stage.own.schema: a reply is an object with properties"),
-    (with_schema("{type: objekt, properties: {a: {}}}"), "stage.own.schema is no JSON schema: at type: 'objekt'"),
+    (with_schema("{type: object}"), "stage.own.schema: it names no fields, as in {type: object"),
+    (with_schema("{type: array}"), "stage.own.schema: a row has fields, so its schema is one of an object"),
+    (with_schema("{type: objekt, properties: {a: {}}}"), "stage.own.schema: a row has fields, so its schema is one of"),
+    (
+        with_schema("{type: object, properties: {a: {type: nmber}}}"),
+        "stage.own.schema: it is no JSON schema: properties.a.type: 'nmber' is not valid",
+    ),
     (
         with_schema("{type: object, properties: {model: {}}}"),
         "stage.own.schema.properties.model: each row has a model of ours",
@@ -429,7 +432,7 @@ FILES = [
     (with_schema("{type: object, properties: {a-b: {}}}"), "stage.own.schema.properties.a-b: a column's name has"),
     (
         with_schema("{type: object, properties: {a: {$ref: 'file:///etc/passwd'}}}"),
-        "stage.own.schema refers to file:///etc/passwd: a schema refers to itself alone",
+        "stage.own.schema: $ref: file:///etc/passwd leads nowhere: a reference begins with #/ and stays inside the schema",
     ),
     (without("export") + "export: {question: row.x}\n", "stage.own.export.answer is not set: a training row needs one"),
     (without("export") + "export: {anwser: row.x}\n", "stage.own.export.anwser: a training row is made of question"),
@@ -497,8 +500,17 @@ def test_until_is_a_stage_in_force_or_the_end() -> None:
         check_until(until, settings)
     with pytest.raises(DistillError, match=r"^--until=translte: did you mean 'translate'\? The stages are tags, "):
         check_until("translte", settings)
-    with pytest.raises(DistillError, match=r"^--until=good: The stages are tags, questions, answers, translate, and"):
+    with pytest.raises(
+        DistillError, match=r"^--until=good: The stages are tags, questions, dedup, answers, translate, and"
+    ):
         check_until("good", settings)
+
+
+@pytest.mark.usefixtures("project")
+def test_a_map_of_ones_own_needs_no_schema_and_has_a_prompt_of_its_name() -> None:
+    write("stage/own", without("prompt", without("schema")))
+    own = settings_of(all_of("own")).stage["own"]
+    assert (own.schema, template_of(own, "own")) == (None, "own")
 
 
 def test_a_stage_without_settings_has_the_defaults() -> None:

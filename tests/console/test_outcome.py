@@ -84,7 +84,7 @@ def test_dropped_is_not_missing() -> None:
     told = sifted_report()
     assert told.complete
     text = said(told)
-    assert "complete: 11 of 11 tags, 100 of 100 questions, 94 answers, 94 a_stage_" in text
+    assert "complete: 11 of 11 tags, 100 of 100 questions, 94 answers, 94 rows of a_stage_" in text
     assert text.splitlines()[0].endswith(", 94 votes, 94 rows of last; dedup dropped 6 of 100 questions")
     assert "good" not in text, "it dropped nothing, and has no rows of its own"
 

@@ -148,6 +148,7 @@ def test_what_comes_or_goes_takes_along_all_that_is_below(tmp_path: Path, old: V
     fewer = cause("questions_per_tag", "counts", old=2, new=1, counts=("questions",))
     assert reasons(old, new, fewer) == [
         ("questions", "removed", 1, "settings", "questions_per_tag"),
+        ("dedup", "removed", 1, "above", "questions"),
         ("answers", "removed", 1, "above", "questions"),
         ("translate", "removed", 1, "above", "answers"),
         ("scores", "removed", 1, "above", "translate"),

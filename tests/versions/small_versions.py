@@ -88,7 +88,7 @@ def more(folder: Path, shape: Shape, graph: Graph = MORE, **values: Callable[[st
     } | values
     rows: dict[str, list[JsonObject]] = {name: read(folder, name) for name in ("questions", "answers")}
     known = {row["id"]: row["question"] for row in rows["answers"]}
-    for stage in graph.names[3:]:
+    for stage in (name for name in graph.names if name not in DEFAULT):
         made = rows[stage] = []
         for above in rows[graph[stage].parent or ""]:
             question = known.get(above["id"]) or above["question"]
