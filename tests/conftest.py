@@ -1,5 +1,6 @@
 """Every test gets a folder of its own and no key: one that forgets isolation fails."""
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,12 @@ import pytest
 
 from tests.e2e.workspace import Workspace
 from tests.server import ScriptedServer
+
+if importlib.util.find_spec("hypothesis") is not None:  # the launchers' venv has none
+    from hypothesis import settings
+
+    settings.register_profile("untimed", deadline=None)  # how long an example takes says how busy the machine is
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
