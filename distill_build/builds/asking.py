@@ -181,11 +181,11 @@ class _NoOutlook:
     def list_unknown(self, stage: base.ListStage, node: Node, chain: Chain) -> None:
         raise AssertionError(f"a build left {stage.name} of {node.path} unasked with {chain.missing} missing")
 
-    def undecided(self, stage: base.Asking, row: str) -> None:
+    def undecided(self, stage: base.Asking | base.GroupStage, row: str) -> None:
         """Nothing."""
 
-    def below_unknown(self, stage: base.MapStage, row: str) -> None:
-        raise AssertionError(f"a build left {stage.name} of {row} unasked")
+    def below_unknown(self, stage: base.MapStage, row: str, number: int) -> None:
+        raise AssertionError(f"a build left {stage.name} {number} of {row} unasked")
 
 
 class interruptible:  # noqa: N801 - a context manager, named as one

@@ -19,6 +19,7 @@ from distill_build.dataset.rows import Verdict as VerdictRow
 from distill_build.dataset.rows import read_rows
 from distill_build.dataset.unit import DROPPED_BEFORE
 from distill_build.engine.artefacts import ArtefactWriter, Spool
+from distill_build.errors import StorageError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject, Source
 from distill_build.stages.course import Segment
@@ -109,7 +110,11 @@ class UnitRows:
                 data = file.read(rows.length)
         else:
             data = self._spools[stage].read(rows.start, rows.length)
-        return map(msgspec.json.decode, data.splitlines())
+        try:
+            return iter([msgspec.json.decode(line) for line in data.splitlines()])
+        except msgspec.DecodeError as error:  # edited since the build began, or never as it was written
+            place = self.kept.dataset.artefact(self._graph[stage].file)
+            raise StorageError(f"{place} was changed while a build ran; build again, nothing is lost") from error
 
     def was_kept(self, transform: str, key: str) -> bool:
         return self.kept.row(transform, key)

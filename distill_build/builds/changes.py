@@ -38,6 +38,7 @@ def _find(session: Session, item: str) -> tuple[Graph, Row, Row]:
             graph,
             lines,
             lambda stage, line, before: stages[stage].number(line) if stage in stages.graph else before,
+            {},
         )
         found = next((row for row in (tag, *rows) if row.id == item), None)
         if found is not None:
@@ -52,7 +53,9 @@ def _then_and_now(session: Session, graph: Graph, row: Row, tag: Row) -> tuple[s
     stage, path = session.stages[row.stage], tuple(tag.line["path"])
     if isinstance(stage, MapStage) and row.above is not None:
         others = View(graph).others(row.above, stage.refers_to, stage.name)
-        call = stage.request(Place(path, tag.id), row.above.line, others or {}, stage.number(row.line))
+        if others is None:
+            raise UsageError(f"what the prompt of {stage.name} names for {row.id} is not there: build again")
+        call = stage.request(Place(path, tag.id), row.above.line, others, stage.number(row.line))
         key: str = row.line["call"]
         return key, call
     if isinstance(stage, ListStage):

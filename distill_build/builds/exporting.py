@@ -39,7 +39,8 @@ def _export(beside: Replacement, settings: Settings, note: Callable[[str], None]
     if state is not None and (edited := _edited(state, dataset)):
         files = ", ".join(str(dataset.artefact(name)) for name in edited)
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
-    rows = training_rows(dataset.artefact, graph, _recipe_of(settings))
+    built = state.recipe if state is not None else {}
+    rows = training_rows(dataset.artefact, graph, built | _recipe_of(settings))
     exports = beside.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
     new, old = dict(exports), [name for name in (state.outputs if state is not None else ()) if _is_export(name)]
     if state is not None:

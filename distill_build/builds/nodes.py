@@ -67,8 +67,8 @@ class Unit:
     `tag` is the tag's own row. `rows` are those in memory by stage, `made` the stages whose rows are of this segment.
     `chains` are lists that grow, by stage; `sources` the calls behind results, by stage and place; `failures` are by
     place in the order of stages. `measures` is what the transform behind the segment goes by: id and measure of every
-    row that it judges, by place; `verdicts` what such transforms have said, by transform and row, where it is not just
-    that the row is kept. `outcomes` are those of the segments that have ended.
+    row that it judges, by place, once they are `measured`; `verdicts` what such transforms have said, by transform
+    and row, where it is not just that the row is kept. `outcomes` are those of the segments that have ended.
     """
 
     node: Node
@@ -86,6 +86,7 @@ class Unit:
     dropped: dict[str, Counter[str]] = field(default_factory=dict)
     incomplete: bool = False
     measures: list[tuple[tuple[int, ...], str, Any]] = field(default_factory=list)
+    measured: bool = False
     verdicts: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     judged: dict[str, Rows] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)

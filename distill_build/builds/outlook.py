@@ -16,7 +16,7 @@ from distill_build.engine.reading import Responses
 from distill_build.graph import Graph
 from distill_build.models.completion import estimated_tokens
 from distill_build.stages.all import Stages
-from distill_build.stages.base import Asking, ListStage, MapStage
+from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage
 from distill_build.stages.chain import Chain
 
 Corner = tuple[str, ...]
@@ -119,19 +119,23 @@ class Estimate:
         else:
             self._below(stage.name, corner, chain.missing)
 
-    def undecided(self, stage: Asking, row: str) -> None:
+    def undecided(self, stage: Asking | GroupStage, row: str) -> None:
         """All requests of `stage` for one row, and all below what they bring."""
-        corner, rows, requests = (stage.name, row), stage.results, stage.results
+        corner: Corner = (stage.name, row)
+        if isinstance(stage, GroupStage):
+            self._below(stage.name, corner, 1)
+            return
+        rows = requests = stage.results
         if isinstance(stage, ListStage):
             rows = stage.wanted(self._stages.settings.depth)
             requests = math.ceil(rows / stage.results)
         self._add(stage.name, corner, requests)
         self._below(stage.name, corner, rows)
 
-    def below_unknown(self, stage: MapStage, row: str) -> None:
+    def below_unknown(self, stage: MapStage, row: str, number: int) -> None:
         """All below one result of a row."""
         if any(shape.parent == stage.name for shape in self._graph):
-            self._below(stage.name, (stage.name, row, "result"), 1)
+            self._below(stage.name, (stage.name, row, str(number)), 1)
 
     def _below_level(self, corner: Corner, level: int, *tags: int) -> None:
         """All requests below tags on `level`: so many on the level of the list, so many below each of them, …"""

@@ -28,11 +28,6 @@ def dataset_of(settings: Settings) -> Dataset:
     return Dataset(Path(settings.output_dir) / settings.name)
 
 
-def matching_globs(globs: Iterable[str], path: tuple[str, ...]) -> set[str]:
-    """Those that name the place at `path`, as --rebuild takes them without a stage: `*` crosses slashes."""
-    return {glob for glob in globs if fnmatchcase("/".join(path), glob)}
-
-
 class Rebuild:
     """What --rebuild names: globs over paths written with slashes, each for all stages or, as STAGE:GLOB, for one.
 

@@ -30,6 +30,7 @@ from distill_build.stages.all import Stages
 from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage, Stage, TransformStage
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
+from distill_build.stages.declared import declared
 
 MOST_ROWS_HELD = 20_000
 """Rows in memory from which on what is nearest to its end goes first. One takes 1 to 5 kB with its texts."""
@@ -41,11 +42,11 @@ class Outlook(Protocol):
     def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
         """`chain` of `node` ends here, short of `chain.missing` items, since its next request is not answered."""
 
-    def undecided(self, stage: Asking, row: str) -> None:
-        """Nothing of `stage` can be asked for a row yet, since what decides on the row is not there."""
+    def undecided(self, stage: Asking | GroupStage, row: str) -> None:
+        """Nothing of `stage` can be made of a row yet, since what decides on the row is not there."""
 
-    def below_unknown(self, stage: MapStage, row: str) -> None:
-        """A result is to be asked for; what is made from it cannot be yet."""
+    def below_unknown(self, stage: MapStage, row: str, number: int) -> None:
+        """A result is to be asked for, the one of that `number`; what is made from it cannot be yet."""
 
 
 class Sink(Protocol):
@@ -99,6 +100,7 @@ class Walk:
         self._cap = cap
         self.course = course_of(stages, until)
         self._view = View(self._graph)
+        self._results = declared(stages.settings).results()
         self._order = {name: place for place, name in enumerate(self._graph.names)}
         self._lengths = ChainLengths(stages, self.course)
         self._below_tags = any(shape.after == self._tree and shape.kind != "list" for shape in self._graph)
@@ -106,7 +108,6 @@ class Walk:
         self._at = 0
         self._open = [0] * len(self.course)
         self._held = 0
-        self.most_held = 0
         self.newly_dropped: list[tuple[str, JsonObject]] = []
         self.scheduler = scheduler(lambda: self._held > MOST_ROWS_HELD)
         self.root = topic_node(stages.settings.topic)
@@ -161,9 +162,6 @@ class Walk:
         if self.course and (leaf or self._below_tags):
             parent = above.id if above.level else None
             unit = node.unit = Unit(node, Row(self._tree, node.line(parent, leaf=leaf), ()), leaf)
-            if above.unit is not None:
-                dropped = [name for name, verdict in above.unit.tag.verdicts.items() if not verdict.kept]
-                unit.tag.verdicts.update(dict.fromkeys(dropped, DROPPED_BEFORE))
             self._open[0] += 1
             self._start_segment(unit)
         if not leaf:
@@ -269,7 +267,7 @@ class Walk:
         assert name is not None, "only the last segment ends without a judge"  # noqa: S101
         transform, counts = self._transform(name), self._tally.stages[name]
         for unit in units:
-            if not unit.measures:  # recalled
+            if not unit.measured:  # recalled
                 self._load(unit, segment.measured)
                 self._measure(unit, name)
                 self._held -= unit.leave()
@@ -289,14 +287,18 @@ class Walk:
             lines = [verdicts.get(key, KEPT).line(key) for _, key, _ in unit.measures]
             unit.verdicts[name] = verdicts
             unit.judged[name] = self._sink.take_verdicts(name, lines)
-            unit.measures = []
+            unit.measures, unit.measured = [], False
 
     def _measure(self, unit: Unit, name: str) -> None:
         """Notes what the rows go by that the transform is to judge, in their order."""
         transform = self._transform(name)
+        unit.measured = True
         for row in self._rows(unit, self._after(name)):
-            if self._view.sight(row, name) is Sight.SEEN:
-                unit.measures.append((row.place, row.id, transform.measure(row.line)))
+            match self._view.sight(row, name):
+                case Sight.SEEN:
+                    unit.measures.append((row.place, row.id, transform.measure(row.line)))
+                case Sight.DROPPED:
+                    self._tally.stages[name].spared += 1
 
     def _verdicts_digest(self, unit: Unit) -> str:
         """What transforms over all units have said of a unit's rows so far."""
@@ -312,6 +314,7 @@ class Walk:
             self._graph,
             {name: self._lines(unit, name) for name in names if name != self._tree},
             lambda stage, line, _: self._stages[stage].number(line),
+            self._results,
         )
         for row in rows:
             unit.add(row)
@@ -326,7 +329,6 @@ class Walk:
 
     def _hold(self) -> None:
         self._held += 1
-        self.most_held = max(self.most_held, self._held)
 
     # Lists
 
@@ -407,7 +409,7 @@ class Walk:
             case Failed() as failed:
                 self._failed_for(unit, stage.name, row, place, failed)
             case Unasked():
-                self._outlook.below_unknown(stage, row.id)
+                self._outlook.below_unknown(stage, row.id, number)
                 self._leave_out(unit, row, stage.name)
         unit.requests[stage.name] += 1
         self._step_done(unit)
@@ -461,6 +463,7 @@ class Walk:
             return
         others = self._others(row, stage) if sight is Sight.SEEN else None
         if others is None:
+            self._outlook.undecided(stage, row.id)
             self._leave_out(unit, row, stage.name)
             return
         try:

@@ -32,24 +32,10 @@ class TagRow(msgspec.Struct, frozen=True, gc=False):
     leaf: bool
 
 
-class OfTag(msgspec.Struct, frozen=True, gc=False):
-    """A line of questions.jsonl or answers.jsonl: whose it is."""
-
-    id: str
-    tag: str
-
-
 class QuestionText(msgspec.Struct, frozen=True, gc=False):
     """A line of questions.jsonl: what is asked."""
 
     question: str
-
-
-class OfCall(msgspec.Struct, frozen=True, gc=False):
-    """A line of answers.jsonl: its leaf, and the call that it was read from."""
-
-    tag: str
-    call: str
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):

@@ -228,10 +228,13 @@ def restored(
     graph: Graph,
     lines: Mapping[str, Iterable[JsonObject]],
     number: Callable[[str, JsonObject, int], int],
+    results: Mapping[str, int],
 ) -> list[Row]:
-    """The rows on `lines`, by stage, hung below `tag` with the verdicts on them.
+    """The rows on `lines`, by stage, hung below `tag` with the verdicts on them, and with what they lack.
 
     `number` says which one a line is among those below the same row, given its stage and how many came before it.
+    `results` are the rows of each stage that hang on one row above where nothing is missing. A stage has to come with
+    the transforms before it.
     """
     by_id, rows, view = {tag.id: tag}, list[Row](), View(graph)
     for shape in graph:
@@ -252,4 +255,9 @@ def restored(
             by_id[row.id] = row
             above.hang(row)
             rows.append(row)
+        for above in [row for row in (tag, *rows) if row.stage == shape.parent]:
+            wanted = results.get(shape.name, 0) if shape.kind != "list" or above.line["leaf"] else 0
+            there = len(above.below.get(shape.name, ()))
+            if there < wanted and view.sight(above, shape.name) is not Sight.DROPPED:
+                above.lacking.add(shape.name)
     return rows

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distill_build.graph import Graph, Shape
+from distill_build.records import JsonObject
 from distill_build.settings import Settings, StageSettings, graph_of, leaf_count
 
 
@@ -48,6 +49,11 @@ class Declared:
                     rows[shape.name] = rows[_above(shape)]
         return rows
 
+    def results(self) -> dict[str, int]:
+        """Rows of each stage that hang on one row above, where nothing is missing."""
+        of_maps = {name: each * self.models[name] for name, each in self.each.items()}
+        return of_maps | {shape.name: 1 for shape in self.graph if shape.kind == "group"}
+
     def requests(self) -> dict[str, int]:
         """Requests of a build from nothing, when each brings what it was asked for; of stages that ask."""
         rows, requests = self.rows(), dict[str, int]()
@@ -85,6 +91,18 @@ def declared(settings: Settings) -> Declared:
         models={shape.name: len(own[shape.name].roles) for shape in each},
         per_request={shape.name: own[shape.name].per_request or 1 for shape in graph if shape.asks},
     )
+
+
+def results_in(graph: Graph, recipe: JsonObject) -> dict[str, int]:
+    """The same as `Declared.results`, of what a dataset was built with; nothing of stages that the recipe lacks."""
+    counts, results = recipe.get("counts", {}), dict[str, int]()
+    for shape in graph:
+        own = recipe.get(shape.name, {})
+        if shape.kind == "group":
+            results[shape.name] = 1
+        elif shape.after is not None and own.get("counted_by") in counts:
+            results[shape.name] = counts[own["counted_by"]] * len(own["role"])
+    return results
 
 
 def _each(own: StageSettings, depth: int) -> int:

@@ -18,6 +18,7 @@ from distill_build.export import TrainingRow
 from distill_build.graph import END, Graph, Shape
 from distill_build.records import BOOKKEEPING, JsonObject
 from distill_build.settings import Settings
+from distill_build.stages.declared import results_in
 
 if TYPE_CHECKING:  # most exports are columns as they stand, which checkout reads without what evaluates the others
     from distill_build.prompting.expressions import Expression
@@ -64,7 +65,7 @@ def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject
     behind = [each for each in graph if each.kind == "transform" and graph.is_before(shape.name, each.name)]
     if not behind and own.keys() == sources.keys():
         return (_of_columns(line, own) for line in read_objects(place(shape.file), "id", "path"))
-    return _joined(place, graph, shape, sources)
+    return _joined(place, graph, shape, sources, results_in(graph, recipe))
 
 
 def _export_of(recipe: JsonObject) -> Mapping[str, str]:
@@ -105,7 +106,7 @@ def _required(line: JsonObject, texts: Mapping[str, Any], column: str) -> str:
 
 
 def _joined(
-    place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str]
+    place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str], results: Mapping[str, int]
 ) -> Iterator[TrainingRow]:
     from distill_build.prompting.expressions import compile_expression
 
@@ -114,26 +115,29 @@ def _joined(
         column: compile_expression(source, f"stage.{shape.name}.export.{column}", list(graph.names), shape.name)
         for column, source in sources.items()
     }
-    wanted = {shape.name, *graph.lineage(shape.name)}.union(*(each.rows for each in expressions.values()))
+    named = frozenset[str]().union(*(each.rows for each in expressions.values()))
+    wanted = {shape.name, *graph.lineage(shape.name), *named}
     transforms = [each for each in graph if each.kind == "transform"]
     for each in transforms:
         wanted |= {each.name, *graph.lineage(each.name)}
     view = View(graph)
     for tag, lines in units_in(place, graph, frozenset(wanted & {*names, *(each.name for each in transforms)})):
-        rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before)]
+        rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before, results)]
         for row in rows:
             if row.stage == shape.name and view.sight(row, END) is Sight.SEEN:
-                yield _evaluated(row, tag, view, expressions, graph)
+                others = view.others(row, named, END)
+                if others is not None:
+                    yield _evaluated(row, tag, others, expressions, graph)
 
 
-def _evaluated(row: Row, tag: Row, view: View, expressions: "Mapping[str, Expression]", graph: Graph) -> TrainingRow:
+def _evaluated(
+    row: Row, tag: Row, others: JsonObject, expressions: "Mapping[str, Expression]", graph: Graph
+) -> TrainingRow:
     from distill_build.prompting.expressions import EvaluationError
 
-    named = frozenset[str]().union(*(each.rows for each in expressions.values()))
-    others = view.others(row, named, END)
     path = list(row.line["path"])
     try:
-        texts = {name: each.evaluate(row.line, others or {}, path[0], path) for name, each in expressions.items()}
+        texts = {name: each.evaluate(row.line, others, path[0], path) for name, each in expressions.items()}
     except EvaluationError as error:
         raise StorageError(f"{row.id} cannot be exported: {error}. Set the stage's export right, and build") from error
     lists = [name for name in graph.lineage(row.stage) if graph[name].kind == "list" and name != graph.tree.name]

@@ -1,6 +1,7 @@
 """Stages of a user's own in places and forms that ours do not have."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,81 @@ def test_the_rows_of_several_judges_are_what_verify_expects(project: InProcess, 
     assert rated == [("one", 0), ("one", 1), ("two", 0), ("two", 1)]
     verified = project.raw("verify")
     assert verified.status == 0, verified.stdout
+
+
+SCORES = """kind: map
+after: AFTER
+role: judge
+prompt: scores
+SAMPLES
+schema: {type: object, properties: {score: {type: integer}}, required: [score]}
+"""
+
+
+def write(project: InProcess, name: str, stage: str, prompt: str = "") -> None:
+    (project.root / f"conf/stage/{name}.yaml").write_text(stage)
+    if prompt:
+        text = f'{{% call message("user") %}}{prompt}{{% endcall %}}\n'
+        (project.root / f"prompts/en/{name}.jinja").write_text(text)
+
+
+def all_but_the_first() -> Callable[[int, Body], Fault | None]:
+    """Scores, but none for whatever is asked first."""
+    failed: list[str] = []
+
+    def plan(_: int, body: Body) -> Fault | None:
+        if "score" not in json.dumps(schema_of(body)):
+            return None
+        asked = json.dumps([body["messages"], body.get("seed")])
+        if not failed:
+            failed.append(asked)
+        return content("none" if asked in failed else '{"score": 5}')
+
+    return plan
+
+
+@pytest.mark.parametrize("dedup", ["dedup,answers,scores,good", "answers,scores,good,dedup2"])
+def test_what_depends_on_a_verdict_that_is_missing_is_not_exported(
+    project: InProcess, server: ScriptedServer, dedup: str
+) -> None:
+    server.plan = all_but_the_first()
+    write(project, "scores", SCORES.replace("AFTER", "answers").replace("SAMPLES\n", ""), "Rate {{ row.answer }}")
+    write(project, "good", "kind: transform\nafter: scores\nwhere: row.score >= 4\n")
+    write(project, "dedup2", "kind: transform\nafter: answers\nwhere: row.sample == 0\n")
+    words = (*SMALL, f"stages=[tags,questions,{dedup}]", "judge.limits.reasks=0")
+    assert project.run(*words).status == 1
+    assert (len(project.rows("answers")), len(project.rows("good"))) == (6, 5)
+    exported = (project.folder() / "dataset/train.messages.jsonl").read_text().splitlines()
+    assert len(exported) == 5, "one is not decided"
+    assert project.run("export", *words).status == 0
+    assert (project.folder() / "dataset/train.messages.jsonl").read_text().splitlines() == exported
+
+
+def test_a_barrier_does_not_forget_what_is_missing(project: InProcess, server: ScriptedServer) -> None:
+    server.plan = all_but_the_first()
+    write(project, "hard", SCORES.replace("AFTER", "questions").replace("SAMPLES", "samples: 2"), "{{ row.question }}")
+    write(project, "mean", "kind: group\nafter: hard\nby: questions\ncolumns: {n: rows.hard | length}\n")
+    write(project, "sure", "kind: transform\nafter: mean\nwhere: row.n == 2\n")
+    (project.root / "prompts/en/hard.jinja").rename(project.root / "prompts/en/scores.jinja")
+    words = (*SMALL, "breadth=1", "stages=[tags,questions,hard,dedup,mean,sure,answers]", "judge.limits.reasks=0")
+    assert project.run(*words).status == 1
+    assert [row["n"] for row in project.rows("mean")] == [2], "the other waits for what is missing"
+    assert [row["kept"] for row in project.rows("sure")] == [True]
+    assert len(project.rows("answers")) == 1
+
+
+def test_a_plan_sees_what_comes_behind_a_group(project: InProcess) -> None:
+    write(project, "best", "kind: group\nafter: answers\nby: questions\ncolumns: {n: rows.answers | length}\n")
+    write(project, "polish", "kind: map\nafter: best\nrole: judge\nprompt: polish\n", "Polish {{ row.n }}")
+    words = (*SMALL, "stages=[tags,questions,dedup,answers,best,polish]")
+    assert project.run(*words, "--until", "questions").status == 0
+    plan = project.run("plan", *words, "--json").document
+    assert (plan["calls"], plan["exact"]) == (12, False)
+
+
+def test_a_union_holds_what_lies_behind_each_sample(project: InProcess) -> None:
+    write(project, "scores", SCORES.replace("AFTER", "answers").replace("SAMPLES\n", ""), "Rate {{ row.answer }}")
+    words = (*SMALL, "stages=[tags,questions,dedup,answers,scores]", "answers_per_question=2")
+    assert project.run(*words, "--until", "questions").status == 0
+    union = project.run("plan", "-m", *words, "judge.temperature=0,0.5", "--json").document
+    assert union["calls"] == 12 + 2 * 12
