@@ -112,7 +112,7 @@ def test_rows_come_back_from_their_lines_with_the_verdicts_on_them(view: View) -
         "sieve": [{"id": "x_1", "kept": True, "why": []}, {"id": "x_2", "kept": False, "why": ["old"], "share": 0.5}],
         "marks": [{"id": "m_1", "parent": "x_1"}, {"id": "m_2", "parent": "x_1"}],
     }
-    rows = restored(tag, GRAPH, lines, lambda _stage, _line, before: before)
+    rows = restored(tag, GRAPH, lines, lambda _stage, _line, before: before, {})
     assert [(row.stage, row.id, row.place) for row in rows] == [
         ("texts", "x_1", (0,)),
         ("texts", "x_2", (1,)),
@@ -135,6 +135,6 @@ def test_what_was_dropped_before_has_no_line_and_is_told_by_what_dropped_it() ->
         "first": [{"id": "x_1", "kept": False, "why": ["short"]}],
         "second": [],
     }
-    (row,) = restored(tag, graph, lines, lambda _stage, _line, before: before)
+    (row,) = restored(tag, graph, lines, lambda _stage, _line, before: before, {})
     assert row.verdicts["second"] is DROPPED_BEFORE
     assert View(graph).sight(row, END) is Sight.DROPPED
