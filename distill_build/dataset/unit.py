@@ -255,9 +255,10 @@ def restored(
             by_id[row.id] = row
             above.hang(row)
             rows.append(row)
-        for above in [row for row in (tag, *rows) if row.stage == shape.parent]:
-            wanted = results.get(shape.name, 0) if shape.kind != "list" or above.line["leaf"] else 0
-            there = len(above.below.get(shape.name, ()))
-            if there < wanted and view.sight(above, shape.name) is not Sight.DROPPED:
+        wanted = results.get(shape.name, 0)
+        for above in [row for row in (tag, *rows) if wanted and row.stage == shape.parent]:
+            has_any = shape.kind != "list" or above.line["leaf"]
+            short = has_any and len(above.below.get(shape.name, ())) < wanted
+            if short and view.sight(above, shape.name) is not Sight.DROPPED:
                 above.lacking.add(shape.name)
     return rows

@@ -149,7 +149,7 @@ def units_in(
 ) -> Iterator[tuple[Row, dict[str, list[JsonObject]]]]:
     """Each tag, with the lines of the `wanted` stages that hang on it."""
     readers = {shape.name: _Reader(place(shape.file), shape) for shape in graph if shape.name in wanted}
-    for line in read_objects(place(graph.tree.file), "id", "path"):
+    for line in read_objects(place(graph.tree.file), "id", "path", "leaf"):
         path, lines = tuple(line["path"]), dict[str, list[JsonObject]]()
         for name, reader in readers.items():
             if name == graph.tree.name:

@@ -138,3 +138,23 @@ def test_what_was_dropped_before_has_no_line_and_is_told_by_what_dropped_it() ->
     (row,) = restored(tag, graph, lines, lambda _stage, _line, before: before, {})
     assert row.verdicts["second"] is DROPPED_BEFORE
     assert View(graph).sight(row, END) is Sight.DROPPED
+
+
+def test_a_row_that_comes_back_knows_what_it_lacks() -> None:
+    tag = Row("topics", {"id": "t_1", "leaf": True}, ())
+    lines: dict[str, list[dict[str, Any]]] = {
+        "texts": [{"id": f"x_{number}", "tag": "t_1"} for number in range(3)],
+        "sieve": [
+            {"id": "x_0", "kept": True, "why": []},
+            {"id": "x_1", "kept": False, "why": ["old"]},
+            {"id": "x_2", "kept": True, "why": []},
+        ],
+        "marks": [{"id": "m_1", "parent": "x_0"}, {"id": "m_2", "parent": "x_0"}, {"id": "m_3", "parent": "x_2"}],
+    }
+    rows = restored(tag, GRAPH, lines, lambda _stage, _line, before: before, {"texts": 4, "marks": 2})
+    assert tag.lacking == {"texts"}
+    assert {row.id: row.lacking for row in rows if row.stage == "texts"} == {
+        "x_0": set(),
+        "x_1": set(),
+        "x_2": {"marks"},
+    }
