@@ -101,7 +101,8 @@ def results_in(graph: Graph, recipe: JsonObject) -> dict[str, int]:
         if shape.kind == "group":
             results[shape.name] = 1
         elif shape.after is not None and own.get("counted_by") in counts:
-            results[shape.name] = counts[own["counted_by"]] * len(own["role"])
+            each = counts[own["counted_by"]]
+            results[shape.name] = (each[-1] if isinstance(each, list) else each) * len(own["role"])
     return results
 
 
