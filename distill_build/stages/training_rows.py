@@ -6,6 +6,7 @@ What is needed is read from the artefacts tag by tag: all are in the order of th
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from distill_build.errors import ConfigurationError, StorageError
 from distill_build.export import TrainingRow
 from distill_build.graph import END, Graph, Shape
 from distill_build.records import BOOKKEEPING, JsonObject
-from distill_build.settings import Settings
+from distill_build.settings import Settings, StageSettings
 from distill_build.stages.declared import results_in
 
 if TYPE_CHECKING:  # most exports are columns as they stand, which checkout reads without what evaluates the others
@@ -47,9 +48,16 @@ def check_export(shape: Shape, settings: Settings, rows: Collection[str]) -> Non
             from distill_build.prompting.expressions import compile_expression  # ours are columns as they stand
 
             compile_expression(source, key, rows, shape.name)
-        elif match is not None and own.schema is not None and match[1] not in {*own.schema["properties"], *BOOKKEEPING}:
-            known = ", ".join(own.schema["properties"])
-            raise ConfigurationError(f"{key}={source}: {shape.name} has no column {match[1]}; its schema has {known}")
+        elif match is not None and (known := _columns_of(own)) and match[1] not in {*known, *BOOKKEEPING}:
+            has = ", ".join(known)
+            raise ConfigurationError(f"{key}={source}: {shape.name} has no column {match[1]}; it has {has}")
+
+
+def _columns_of(own: StageSettings) -> Collection[str]:
+    """The columns of a stage's own that are known before there are rows; none where a reply is read as it comes."""
+    if own.kind == "group":
+        return own.columns or {}
+    return own.schema["properties"] if own.schema is not None else ()
 
 
 def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -> Iterator[TrainingRow]:
@@ -64,7 +72,10 @@ def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject
     own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
     behind = [each for each in graph if each.kind == "transform" and graph.is_before(shape.name, each.name)]
     if not behind and own.keys() == sources.keys():
-        return (_of_columns(line, own) for line in read_objects(place(shape.file), "id", "path"))
+        lines = read_objects(place(shape.file), "id", "path")
+        first = next(lines, None)
+        if first is None or {"question_id", "tag"} <= first.keys():  # else its place is told by the rows above
+            return (_of_columns(line, own) for line in chain(() if first is None else (first,), lines))
     return _joined(place, graph, shape, sources, results_in(graph, recipe))
 
 

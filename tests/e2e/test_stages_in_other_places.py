@@ -135,3 +135,18 @@ def test_a_union_holds_what_lies_behind_each_sample(project: InProcess) -> None:
     assert project.run(*words, "--until", "questions").status == 0
     union = project.run("plan", "-m", *words, "judge.temperature=0,0.5", "--json").document
     assert union["calls"] == 12 + 2 * 12
+
+
+def test_rows_of_any_stage_are_exported_with_their_place(project: InProcess) -> None:
+    export = "export: {question: row.first, answer: row.first}\n"
+    columns = "columns: {first: 'rows.answers[0].answer'}\n"
+    write(project, "best", "kind: group\nafter: answers\nby: questions\n" + columns + export)
+    words = (*SMALL, "stages=[tags,questions,answers,best]")
+    assert project.run(*words).status == 0
+    lines = (project.folder() / "dataset/train.messages.jsonl").read_text().splitlines()
+    places = [(each["question_id"], each["tag"]) for line in lines if (each := json.loads(line)["metadata"])]
+    assert places == [(row["id"], row["tag"]) for row in project.rows("questions")]
+    write(project, "best", "kind: group\nafter: answers\nby: questions\n" + columns + export.replace("row.f", "row.g"))
+    refused = project.run("plan", *words)
+    assert refused.status == 2
+    assert "best has no column girst; it has first" in refused.stderr
