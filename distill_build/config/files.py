@@ -67,6 +67,10 @@ class YamlSource(FileConfigSource):
         return ConfigResult(config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header)
 
 
+YamlSource.__name__ = FileConfigSource.__name__
+"""In the processes of other launchers Hydra registers its own anew, and refuses it beside one of another name."""
+
+
 def take_over(primary: str) -> None:
     """Has Hydra read files by `YamlSource`. `primary` is the name of the primary file."""
     YamlSource.primary = primary
