@@ -23,6 +23,10 @@ BOOKKEEPING = frozenset(
 )  # fmt: skip
 """Columns that say where a row stands and how it came to be; `question` of an answer is that above it. All others are
 content, and no stage of a user's own has a column of such a name."""
+VERDICT = frozenset({"kept", "why"})
+"""Columns that each row of a transform has."""
+EXPORTED = ("question", "reasoning", "answer")
+"""What a training row is made of, and a stage's `export` says."""
 
 ID_HEX_DIGITS = 16
 SHOWN_DIGITS = 12

@@ -60,11 +60,11 @@ class Finish:
         """Writes everything, moves it into its place, and says what was done."""
         dataset, halt = self.session.dataset, self.asking.halt
         made = self.make(root)
-        keep_version(self.session, made.state, made.new, self.asking.tally, seconds)
-        old = _ours(self.asking.basis.state, self.session.stages.graph) - made.state.outputs.keys()
-        edited = keep_edited(dataset, made.new, sorted(old), self.ledger.folder)
-        self._replacement.commit(made.new | self._write_notes(made.state, made.outcomes), old)
         state = made.state
+        keep_version(self.session, state, made.new, self.asking.tally, seconds)
+        old = _ours(self.asking.basis.state, self.session.stages.graph) - state.outputs.keys()
+        edited = keep_edited(dataset, made.new, sorted(old), self.ledger.folder)
+        self._replacement.commit(made.new | self._write_notes(state, made.outcomes), old)
         report = Report(
             name=self.session.settings.name,
             folder=dataset.folder,

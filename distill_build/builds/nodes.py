@@ -64,7 +64,7 @@ def walk(node: Node) -> Iterator[tuple[Node, Node]]:
 class Unit:
     """A tag at work in one segment: the rows that hang on it, and what is still out.
 
-    `tag` is the tag's own row. `rows` are those in memory by stage, `made` the stages whose rows are of this segment.
+    `tag` is the tag's own row. `rows` are those in memory by stage.
     `chains` are lists that grow, by stage; `sources` the calls behind results, by stage and place; `failures` are by
     place in the order of stages. `measures` is what the transform behind the segment goes by: id and measure of every
     row that it judges, by place, once they are `measured`; `verdicts` what such transforms have said, by transform

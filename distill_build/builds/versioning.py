@@ -28,7 +28,7 @@ def lock_of(state: State, session: Session) -> Lock:
         name=session.settings.name,
         until=state.until,
         counts=state.counts,
-        missing=missing_items(state, session.settings),
+        missing=missing_in(state, session.settings),
         artefacts=artefacts,
         exports=exports,
         recipe=facts_of(state.recipe),
@@ -36,7 +36,7 @@ def lock_of(state: State, session: Session) -> Lock:
     )
 
 
-def missing_items(state: State, settings: Settings) -> dict[str, int]:
+def missing_in(state: State, settings: Settings) -> dict[str, int]:
     """Items that were declared and are not there, by stage; nothing for a stage that has all, or was not reached."""
     expected = report.expected_items(settings)
     wanted = {stage: rows - state.spared.get(stage, 0) for stage, rows in expected.items()}
@@ -85,7 +85,7 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
         at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         until=state.until,
         counts=state.counts,
-        missing=missing_items(state, session.settings),
+        missing=missing_in(state, session.settings),
         spent=Spent(tally.asked, prompt, completion, tally.usd, round(seconds, 3)),
         recipe=archive.objects.put(canonical(state.recipe)),
         stages=state.stages,

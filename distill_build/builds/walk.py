@@ -278,11 +278,10 @@ class Walk:
         )
         for _, number, key, measure in sorted(ranked, key=lambda each: each[:2]):
             verdict = judge.verdict(key, measure)
+            self._count_verdict(name, key, verdict)
             if verdict != KEPT:
                 found[number][key] = verdict
-                self._count_dropped(name, key, verdict)
         for unit, verdicts in zip(units, found, strict=True):
-            counts.judged += len(unit.measures)
             counts.made += len(unit.measures)
             lines = [verdicts.get(key, KEPT).line(key) for _, key, _ in unit.measures]
             unit.verdicts[name] = verdicts
@@ -450,10 +449,9 @@ class Walk:
             self._failed_for(unit, name, row, row.place, Failed("expression", 0, str(error)))
             return
         row.verdicts[name] = verdict
-        counts.judged += 1
         counts.made += 1
+        self._count_verdict(name, row.id, verdict)
         if not verdict.kept:
-            self._count_dropped(name, row.id, verdict)
             unit.dropped.setdefault(name, Counter()).update(verdict.why)
 
     def _make_group(self, unit: Unit, stage: GroupStage, row: Row) -> None:
@@ -488,14 +486,11 @@ class Walk:
                 each = stage.results if isinstance(stage, MapStage) else 1
                 self._spare(unit, below, rows * each)
 
-    def _count_dropped(self, name: str, key: str, verdict: Verdict) -> None:
-        """Counts a row that a transform does not keep, and notes one that the last build had kept."""
-        if not verdict.kept:
-            counts = self._tally.stages[name]
-            counts.dropped += 1
-            counts.why.update(verdict.why)
-            if self._sink.was_kept(name, key):
-                self.newly_dropped.append((name, verdict.line(key)))
+    def _count_verdict(self, name: str, key: str, verdict: Verdict) -> None:
+        """Counts a verdict on a row, and notes one that drops what the last build had kept."""
+        self._tally.stages[name].judge(verdict.why, kept=verdict.kept)
+        if not verdict.kept and self._sink.was_kept(name, key):
+            self.newly_dropped.append((name, verdict.line(key)))
 
     def _count_recalled(self, outcome: Outcome) -> None:
         for name, rows in outcome.rows.items():

@@ -18,7 +18,7 @@ import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import END, KINDS, Graph, Kind
-from distill_build.records import BOOKKEEPING
+from distill_build.records import BOOKKEEPING, EXPORTED, VERDICT
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings, shape_of
 
@@ -32,8 +32,6 @@ PARTS_OF_A_RECIPE = frozenset({"tree", "counts", "graph", "export"})
 NODES = frozenset({"model", "local", "objective", "hydra", "recipe"})
 TAKEN = OTHER_FILES | PARTS_OF_A_RECIPE | NODES | set(Settings.__struct_fields__)
 """Names that make no stage, since something else that stands beside stages has them."""
-VERDICT = frozenset({"kept", "why"})
-EXPORTED = ("question", "reasoning", "answer")
 ASKS = frozenset({"role", "prompt", "system_prompt"})
 LISTS = frozenset({"wanted", "per_request"})
 MAPS = frozenset({"samples", "schema"})

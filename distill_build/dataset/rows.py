@@ -12,7 +12,7 @@ import msgspec
 
 from distill_build.engine.artefacts import open_file
 from distill_build.errors import StorageError
-from distill_build.records import BOOKKEEPING, JsonObject, Source
+from distill_build.records import BOOKKEEPING, VERDICT, JsonObject, Source
 
 
 class Identified(msgspec.Struct, frozen=True, gc=False):
@@ -108,7 +108,6 @@ class FailureRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return self.question_id or self.parent
 
 
-VERDICT = frozenset({"kept", "why"})
 LIST_PLACE = ("id", "tag", "path", "index")
 """Columns of a list's row before its text."""
 

@@ -104,11 +104,6 @@ class LazyModel:
             await self._model.close()
 
 
-def open_model(model: ModelSettings, limits: Limits, log_dir: Path | None = None) -> Model:
-    """One model by itself. `log_dir` gets the embedded engine's log."""
-    return Models({"only": (model, limits)}, log_dir)["only"]
-
-
 def check(model: ModelSettings) -> None:
     """Raises ConfigurationError where a model lacks its address, key, engine or weights. Sends nothing."""
     if model.engine == "embedded":

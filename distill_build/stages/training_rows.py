@@ -17,7 +17,7 @@ from distill_build.dataset.unit import Row, Sight, View, restored
 from distill_build.errors import ConfigurationError, StorageError
 from distill_build.export import TrainingRow
 from distill_build.graph import END, Graph, Shape
-from distill_build.records import BOOKKEEPING, JsonObject
+from distill_build.records import BOOKKEEPING, EXPORTED, JsonObject
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.declared import results_in
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:  # most exports are columns as they stand, which checkout read
 
 COLUMN = re.compile(r"row\.(\w+)")
 """An expression that is a column of the row itself: most are, and 100,000 of them are read without being evaluated."""
-COLUMNS = ("question", "reasoning", "answer")
 
 
 def exported_stage(graph: Graph, recipe: JsonObject) -> Shape | None:
@@ -68,7 +67,7 @@ def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject
     shape = exported_stage(graph, recipe)
     if shape is None:
         return iter(())
-    sources = {column: source for column in COLUMNS if (source := _export_of(recipe).get(column)) is not None}
+    sources = {column: source for column in EXPORTED if (source := _export_of(recipe).get(column)) is not None}
     own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
     behind = [each for each in graph if each.kind == "transform" and graph.is_before(shape.name, each.name)]
     if not behind and own.keys() == sources.keys():

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from distill_build.builds.versioning import missing_items
+from distill_build.builds.versioning import missing_in
 from distill_build.calls.attempt import ResponseCost, cost_of
 from distill_build.dataset.layout import FAILURES, Dataset, State
 from distill_build.dataset.rows import FailureRow, TagRow, read_rows
@@ -228,7 +228,7 @@ def row_of(job: Job, state: State, before: Row | None) -> Row:
         "version": state.version,
         "until": state.until,
         "counts": {stage: state.counts.get(stage, 0) for stage in state.graph.reached(state.until)},
-        "missing": missing_items(state, job.settings),
+        "missing": missing_in(state, job.settings),
         "dropped": state.dropped,
         "failures": sum(1 for _ in read_rows(dataset.artefact(FAILURES), FailureRow)),
     }

@@ -308,7 +308,7 @@ def test_a_dry_run_lists_what_it_had_cost_and_removes_nothing(project: Workspace
 # Kills and damage
 
 BATCH = 100
-"""As in cache/removal.py."""
+"""CALLS_AT_ONCE of cache/gc/collection.py."""
 
 
 def test_a_kill_in_the_middle_leaves_a_whole_cache_and_a_second_gc_finishes(project: Workspace) -> None:

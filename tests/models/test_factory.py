@@ -7,7 +7,7 @@ import pytest
 
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import Limits, ModelFailure, ModelSettings
-from distill_build.models.factory import Models, open_model
+from distill_build.models.factory import Models
 from tests import server as scripted
 from tests.models.asking import BODY, ask, settings
 from tests.server import ScriptedServer
@@ -106,7 +106,7 @@ def test_a_role_that_was_never_asked_stays_shut_after_stop() -> None:
 
 def test_one_model_by_itself() -> None:
     async def run(base_url: str) -> None:
-        model = open_model(settings(base_url), Limits())
+        model = Models({"only": (settings(base_url), Limits())}, None)["only"]
         assert len(await ask(model, body=BODY)) == 1
         await model.close()
 
