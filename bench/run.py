@@ -9,7 +9,6 @@ SCRIPTS = (
     "noop",
     "one_leaf",
     "throughput",
-    "makespan",
     "startup",
     "diff",
     "sweep",
