@@ -1,6 +1,6 @@
 """Hydra's plugins of distill-build: a sweeper that composes nothing, a launcher that gives all jobs away together.
 
-Hydra finds plugins in packages of this name alone. What is done with the jobs is for `distill_build.sweeps.launching`
+Hydra finds plugins in packages of this name alone. What is done with the jobs is for `distill_build.config.launching`
 to say.
 """
 
@@ -20,7 +20,7 @@ class UnionSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launches every combination of the values in `arguments`, in batches where these are wanted."""
-        from distill_build.sweeps.composing import combinations
+        from distill_build.config.multirun import combinations
 
         assert self.hydra_context is not None and self.launcher is not None  # noqa: PT018, S101 - set up by Hydra
         jobs = combinations(self.hydra_context.config_loader, self.params, arguments)
@@ -38,7 +38,7 @@ class UnionLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """See Hydra's Launcher."""
-        from distill_build.sweeps.launching import Handout
+        from distill_build.config.launching import Handout
 
         if not isinstance(task_function, Handout):
             raise TypeError("hydra/launcher=union works for a sweep of distill-build alone")

@@ -16,7 +16,7 @@ from distill_build.cli.grammar import CACHE_VERBS, COMMANDS, parse
 from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.settings import Settings
-from distill_build.sweeps.variants import Variant
+from distill_build.sweeps.jobs import Variant
 from tests.small_dataset import write_dataset, write_state
 
 RECIPE: dict[str, object] = {}

@@ -20,9 +20,9 @@ from distill_build.cli.grammar import COMMANDS, CommandLine, parse
 from distill_build.errors import DistillError, InterruptedBuildError, StorageError, UsageError, unusable
 
 if TYPE_CHECKING:
+    from distill_build.config.launching import LaunchedJob
     from distill_build.settings import Settings
-    from distill_build.sweeps.launching import LaunchedJob
-    from distill_build.sweeps.variants import Variant
+    from distill_build.sweeps.jobs import Variant
 
 
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -164,7 +164,7 @@ def run_composing(line: CommandLine) -> int:
         return status
 
     def launched() -> "LaunchedJob":
-        from distill_build.sweeps.launching import LaunchedJob
+        from distill_build.config.launching import LaunchedJob
 
         return LaunchedJob(command.launched, line.options, Path.cwd())
 

@@ -198,6 +198,8 @@ def parse(words: Sequence[str]) -> CommandLine:
         shown = called if parts.plain else ""
         return CommandLine(shown, Options(), help="help" in given, version="version" in given)
     check_words(name, command, parts)
+    if name == "cache":
+        check_verb(*parts.plain[1:])
     for flag, _ in parts.flags:
         check_fits(called, flag)
     if "multirun" in given and (printing := [flag for flag in ("cfg", "info") if flag in given]):
@@ -304,6 +306,21 @@ def check_words(name: str, command: Command, parts: Parts) -> None:
         instead = f"name the dataset, as in distill-build {name} -o outputs/sports"
         hint = instead if command.reads else "they go into the project's conf/distill.yaml"
         raise UsageError(f"{name} takes no settings, so not '{parts.settings[0]}': {hint}")
+
+
+def check_verb(verb: str = "", *words: str) -> None:
+    """Raises UsageError for a verb that `cache` does not have, or where one does not take as many words."""
+    if verb not in CACHE_VERBS:
+        near = difflib.get_close_matches(verb, CACHE_VERBS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"its verbs are {', '.join(CACHE_VERBS)}"
+        raise UsageError(f"cache does not know '{verb}': {hint}" if verb else f"cache what? {hint}")
+    wanted = CACHE_VERBS[verb].words.split()
+    fewest = sum(not word.startswith("[") for word in wanted)
+    usage = " ".join(("distill-build cache", verb, *wanted))
+    if len(words) < fewest:
+        raise UsageError(f"cache {verb} needs {wanted[len(words)]}: {usage}")
+    if len(words) > len(wanted):
+        raise UsageError(f"cache {verb} does not take the word '{words[len(wanted)]}': {usage}")
 
 
 def refuse_folders(name: str, words: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from distill_build.builds.report import Report
 from distill_build.commands import build, build_sweep
+from distill_build.config.launching import Launch
 from distill_build.console import job_console, open_console
 from distill_build.console.notes import say
 from distill_build.engine.ledger import new_run_id
@@ -18,8 +19,7 @@ from distill_build.export.formats import check_formats
 from distill_build.options import Options
 from distill_build.records import number_of, rows_of
 from distill_build.settings import Settings
-from distill_build.sweeps.jobs import Job, Sweep, jobs_in, refuse_several, settings_key
-from distill_build.sweeps.launching import Launch
+from distill_build.sweeps.jobs import Choice, Job, Sweep, Variant, jobs_in, refuse_several, settings_key
 from distill_build.sweeps.objectives import Target
 from distill_build.sweeps.outcome import (
     JobOutcomes,
@@ -31,7 +31,6 @@ from distill_build.sweeps.outcome import (
 )
 from distill_build.sweeps.prepared import PreparedJob, prepare, session_of
 from distill_build.sweeps.results import Row, results_of
-from distill_build.sweeps.variants import Choice, Variant
 
 FOUND = "optimization_results.yaml"
 """Hydra's sweepers for Optuna, Ax and Nevergrad write it when they have come to an end."""

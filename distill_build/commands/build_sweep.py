@@ -13,7 +13,7 @@ from distill_build.errors import InterruptedBuildError, UsageError
 from distill_build.graph import in_order
 from distill_build.options import Options
 from distill_build.records import JsonObject
-from distill_build.sweeps.jobs import Sweep, same_sentence, sweep_of
+from distill_build.sweeps.jobs import Sweep, Variant, same_sentence, sweep_of
 from distill_build.sweeps.objectives import Target
 from distill_build.sweeps.outcome import (
     JobOutcomes,
@@ -26,7 +26,6 @@ from distill_build.sweeps.outcome import (
 from distill_build.sweeps.prepared import PreparedJob, prepare
 from distill_build.sweeps.results import calls_behind
 from distill_build.sweeps.shares import total
-from distill_build.sweeps.variants import Variant
 
 
 def run(variants: Sequence[Variant], options: Options) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from distill_build.commands.check import check
 from distill_build.commands.examination import Examination, distinct, needs_json
 from distill_build.options import Options
-from distill_build.sweeps.variants import Variant
+from distill_build.sweeps.jobs import Variant
 
 
 def run(variants: Sequence[Variant], options: Options) -> int:

@@ -8,9 +8,8 @@ from distill_build.commands.explain import explain
 from distill_build.console.page import print_lines
 from distill_build.errors import UsageError
 from distill_build.options import Options
-from distill_build.sweeps.jobs import in_row
+from distill_build.sweeps.jobs import Variant, in_row
 from distill_build.sweeps.prepared import prepare
-from distill_build.sweeps.variants import Variant
 
 
 def run(variants: Sequence[Variant], options: Options) -> int:

@@ -9,11 +9,10 @@ from distill_build.console import open_console, sweep_plan_table
 from distill_build.errors import DistillError
 from distill_build.options import Options
 from distill_build.records import JsonObject
-from distill_build.sweeps.jobs import Sweep, in_row
+from distill_build.sweeps.jobs import Sweep, Variant, in_row
 from distill_build.sweeps.outcome import folder_error
 from distill_build.sweeps.planning import SweepPlan, Union
 from distill_build.sweeps.prepared import PreparedJob, of_job, prepare
-from distill_build.sweeps.variants import Variant
 
 
 def run(variants: Sequence[Variant], options: Options) -> int:

@@ -1,10 +1,10 @@
-"""Hydra → `Settings`. Beside this `resolution` and `sweeps` know Hydra or OmegaConf, imported in functions.
+"""Hydra → `Settings`. Also `resolution`, `multirun` and `launching` know Hydra or OmegaConf, imported in functions.
 
     run(words, task)
       ├── quote_free_text    topics and names become text that Hydra reads as typed
       ├── look_for_files     where files lie, how they are read, and which stages and roles there are: `files`
       ├── compose            one build by Hydra's compose API, twice as fast as hydra.main, or a sweep
-      ├── hand_out           sweeps in which other sweepers or launchers take part: `sweeps.launching`
+      ├── hand_out           sweeps in which other sweepers or launchers take part: `launching`
       ├── hydra_main         all the rest as hydra.main does it: --cfg, --info, callbacks of a single build, …
       ├── Job                a composed configuration → Settings → task → exit status
       └── translate          whatever Hydra refuses becomes one sentence: `errors`
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from hydra.core.config_search_path import ConfigSearchPath
     from omegaconf import DictConfig
 
+    from distill_build.config.launching import LaunchedJob
+    from distill_build.config.multirun import ComposedSweep
     from distill_build.settings import Settings
-    from distill_build.sweeps.composing import ComposedSweep
-    from distill_build.sweeps.launching import LaunchedJob
-    from distill_build.sweeps.variants import Variant
+    from distill_build.sweeps.jobs import Variant
 
 Task = Callable[["Settings"], int]
 Sweep = Callable[["Sequence[Variant]"], int]
@@ -84,8 +84,7 @@ def run_composed(composed: "DictConfig | ComposedSweep", job: "Job", sweep: Swee
         job(composed)
         return job.outcome(0)
     if not composed.is_plain:
-        from distill_build.sweeps.launching import hand_out
-        from distill_build.sweeps.scope import refuse_search
+        from distill_build.config.launching import hand_out, refuse_search
 
         if launched is not None:
             return hand_out(composed, launched())
@@ -142,14 +141,14 @@ def compose(overrides: list[str], places: Mapping[str, str], *, multirun: bool) 
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    from distill_build.sweeps.composing import compose_sweep
-
     primary = primary_of(places)
     folder = str(Path(places.get("--config-path", packed_conf())).absolute())
     try:
         with initialize_config_dir(folder, job_name="distill-build", version_base=VERSION_BASE):
             composed = None if multirun else compose_one(primary, overrides)
             if composed is None or composed.hydra.mode == RunMode.MULTIRUN:
+                from distill_build.config.multirun import compose_sweep  # a build alone has no jobs
+
                 return compose_sweep(GlobalHydra.instance().config_loader(), primary, overrides)
     except Exception as error:
         raise translate(error) from error

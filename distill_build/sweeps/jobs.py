@@ -1,23 +1,22 @@
-"""The jobs of a sweep: which of them are the same, what their folders are called, and where they lie. Pure."""
+"""The jobs of a sweep: what they choose, which are the same, what their folders are called and where they lie. Pure."""
 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from distill_build.engine.manifest import digest
-from distill_build.errors import ConfigurationError
+from distill_build.errors import ConfigurationError, DistillError
 from distill_build.graph import in_order
 from distill_build.models.base import Limits
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.declared import roles_in_use
 from distill_build.stages.recipe import NOT_IDENTITY
-from distill_build.sweeps.variants import Choice, Variant
 
 SWEEPS = "sweeps"
 """The folder of sweeps, within a dataset's or, for several datasets, within output_dir. No dataset has this name."""
@@ -30,6 +29,25 @@ ONE_FOR_ALL = ("output_dir", "cache", "budget", "limits")
 """Settings that a sweep has once: a folder, a store, a purse, and how hard a call that several jobs need is tried."""
 NOT_CONTENT = frozenset({*ONE_FOR_ALL, "formats", "format", "prompts", "idle_prompts", "objective", "models"})
 """Settings that say how a dataset is made or written, and not which one it is; models are looked at role by role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One swept setting: its key as typed, and its value in words: 5, [10,5], null, 网球."""
+
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """`choices` are the settings that differ among the jobs."""
+
+    choices: tuple[Choice, ...]
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +199,20 @@ def marked(name: str, text: str) -> str:
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:MARK_DIGITS]
     room = LONGEST_BYTES - MARK_DIGITS - 1
     return f"{name.encode()[:room].decode(errors='ignore')}~{mark}"
+
+
+def told_with(choices: Sequence[Choice], error: DistillError) -> DistillError:
+    """An error with the job that it is about, where it does not begin with one of the job's choices by itself."""
+    words = list(map(str, choices))
+    if any(str(error).startswith((f"{word}:", f"{word} ")) for word in words):
+        return error
+    return type(error)(f"{' '.join(words)}: {error}")
+
+
+def is_of_all(error: DistillError, last: Callable[[], object]) -> bool:
+    """Whether the first job's `error` is of nothing that is swept: the last job, made by `last`, has the same."""
+    try:
+        last()
+    except DistillError as other:
+        return str(other) == str(error)
+    return False

@@ -15,8 +15,7 @@ from distill_build.export.formats import check_formats
 from distill_build.options import Options
 from distill_build.prompting.prompts import Prompts
 from distill_build.stages.all import prompts_of
-from distill_build.sweeps.jobs import Job, Sweep
-from distill_build.sweeps.variants import is_of_all, told_with
+from distill_build.sweeps.jobs import Job, Sweep, is_of_all, told_with
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ def version(archive: Archive, sources: Path) -> Version:
 )
 def test_a_verb_that_does_not_exist_or_takes_other_words_is_told(words: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        run(Options(arguments=words))
+        parse(["cache", *words])
 
 
 def test_a_flag_of_gc_at_another_verb_is_told() -> None:

@@ -15,12 +15,11 @@ from distill_build.console.sweeps import ending, plan_footnotes, plan_lines, pla
 from distill_build.console.wrapping import cells
 from distill_build.errors import DifferenceError, EndpointError
 from distill_build.settings import Budget
-from distill_build.sweeps.jobs import Sweep, jobs_in
+from distill_build.sweeps.jobs import Choice, Sweep, Variant, jobs_in
 from distill_build.sweeps.objectives import Target
 from distill_build.sweeps.outcome import JobOutcomes, SweepReport
 from distill_build.sweeps.planning import SweepPlan
 from distill_build.sweeps.results import Results, Row, Tokens, Union
-from distill_build.sweeps.variants import Choice, Variant
 from tests.console import examples
 
 FOLDER = Path("outputs/sports/sweeps/c3dbbd9fab06")

@@ -8,8 +8,7 @@ import pytest
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import Limits
 from distill_build.settings import Budget
-from distill_build.sweeps.jobs import LONGEST_BYTES, Sweep, folder_name, same_sentence, sweep_of
-from distill_build.sweeps.variants import Choice, Variant
+from distill_build.sweeps.jobs import LONGEST_BYTES, Choice, Sweep, Variant, folder_name, same_sentence, sweep_of
 from tests.small_dataset import settings
 
 

@@ -10,7 +10,7 @@ from distill_build.config.checks import check_until
 from distill_build.errors import DistillError
 from distill_build.settings import Settings, StageSettings, graph_of
 from distill_build.stages.base import template_of
-from distill_build.sweeps.variants import Variant
+from distill_build.sweeps.jobs import Variant
 
 TRANSLATE = """\
 kind: map

@@ -1,4 +1,4 @@
-"""Words of a command line → Hydra's words; what arrives is asserted in test_config_topics.py."""
+"""Words of a command line → Hydra's words; what arrives is asserted in test_composition.py."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser

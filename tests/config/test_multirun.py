@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from distill_build.config import composition as config
+from distill_build.config.multirun import ComposedSweep, variants_of
 from distill_build.errors import ConfigurationError
 from distill_build.settings import Settings
-from distill_build.sweeps.composing import ComposedSweep, variants_of
-from distill_build.sweeps.variants import Variant
+from distill_build.sweeps.jobs import Variant
 
 
 def swept(*words: str) -> list[Variant]:

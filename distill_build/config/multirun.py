@@ -21,7 +21,7 @@ from distill_build.config.errors import translate
 from distill_build.config.free_text import unescape_interpolations
 from distill_build.config.resolution import Composition, settings_from
 from distill_build.errors import ConfigurationError, DistillError, UsageError
-from distill_build.sweeps.variants import Choice, Variant, is_of_all, told_with
+from distill_build.sweeps.jobs import Choice, Variant, is_of_all, refuse_swept, told_with
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -160,8 +160,6 @@ class _Composer:
         self._bases: dict[tuple[tuple[str, ...], tuple[str, ...]], _Base] = {}
 
     def variants(self) -> list[Variant]:
-        from distill_build.sweeps.jobs import refuse_swept  # a build alone composes one configuration, and has no jobs
-
         refuse_swept(choice.key for words in self._jobs for choice in self._choices(words))
         return [self._named(words) for words in self._jobs]
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from distill_build.config import composition as config
+from distill_build.config.launching import Batches, Launch, LaunchedJob
 from distill_build.errors import DistillError
 from distill_build.options import Options
-from distill_build.sweeps.jobs import Job
-from distill_build.sweeps.launching import Batches, Launch, LaunchedJob
+from distill_build.sweeps.jobs import Job, Variant
 from distill_build.sweeps.objectives import Target
 from distill_build.sweeps.results import Row
-from distill_build.sweeps.variants import Variant
 
 
 class Faulty:

@@ -8,7 +8,7 @@ import pytest
 from distill_build.config import composition as config
 from distill_build.errors import ConfigurationError, InterruptedBuildError, StorageError
 from distill_build.settings import Settings
-from distill_build.sweeps.variants import Variant
+from distill_build.sweeps.jobs import Variant
 
 Compose = Callable[..., Settings]
 
