@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -127,6 +128,31 @@ def test_no_module_outside_the_room_of_stages_names_one(path: Path) -> None:
         return
     lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
     assert [f"{number}: {line.strip()}" for number, line in lines if STAGE_NAMED.search(line)] == []
+
+
+DEFINED_TWICE = {
+    "Builtin": "the class of a stage of ours, which is found by its module's name",
+    "main": "of each of the two programs: the command, and the embedded engine's process",
+    "run": "what the command line calls of a command's module, and of what composes a configuration for it",
+    "unusable": "of a file, and of a rendered prompt",
+}
+"""Public names that several modules define, each with its reason. May only get shorter."""
+
+
+def defined_names(path: Path) -> set[str]:
+    """The public functions, classes and types that a module defines. Constants are known by their module."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name) and not target.id.isupper()}
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_a_public_name_is_defined_once() -> None:
+    counts = Counter(name for path in modules() for name in defined_names(path))
+    assert {name for name, count in counts.items() if count > 1} == set(DEFINED_TWICE)
 
 
 def test_nothing_is_unpickled() -> None:

@@ -15,8 +15,7 @@ import msgspec
 from distill_build.builds.nodes import Node, Unit, walk
 from distill_build.dataset.layout import SOURCES, Dataset
 from distill_build.dataset.outcome import Outcome, Rows
-from distill_build.dataset.rows import Verdict as VerdictRow
-from distill_build.dataset.rows import read_rows
+from distill_build.dataset.rows import VerdictRow, read_rows
 from distill_build.dataset.unit import DROPPED_BEFORE
 from distill_build.engine.artefacts import ArtefactWriter, Spool
 from distill_build.errors import StorageError
@@ -25,7 +24,7 @@ from distill_build.records import JsonObject, Source
 from distill_build.stages.course import Segment
 
 SPOOL = ".spool"
-Memo = Callable[[Unit, int, str], str]
+MemoKey = Callable[[Unit, int, str], str]
 """A unit, the number of a segment, and a digest of verdicts → the digest of all that goes in, responses aside."""
 
 
@@ -37,11 +36,15 @@ def encode_rows(rows: Sequence[JsonObject]) -> bytes:
 _ENCODER = msgspec.json.Encoder()
 
 
-class Kept:
+class PreviousBuild:
     """What the last build made of units, by the digest of all that went into it, and the files where it lies."""
 
     def __init__(
-        self, dataset: Dataset, outcomes: dict[str, Outcome], memo: Memo, asked_anew: Callable[[tuple[str, ...]], bool]
+        self,
+        dataset: Dataset,
+        outcomes: dict[str, Outcome],
+        memo: MemoKey,
+        asked_anew: Callable[[tuple[str, ...]], bool],
     ) -> None:
         """`asked_anew` says of a path whether --rebuild names it.
 
@@ -71,25 +74,27 @@ class Kept:
 class UnitRows:
     """Takes the rows of units as they end, and gives them back."""
 
-    def __init__(self, graph: Graph, kept: Kept, folder: Path | None, wanted: frozenset[str] | None = None) -> None:
+    def __init__(
+        self, graph: Graph, previous: PreviousBuild, folder: Path | None, wanted: frozenset[str] | None = None
+    ) -> None:
         """`folder` takes the spools, and is where the run's other new files lie; None keeps them in memory.
 
         `wanted` are the stages whose rows are written at all; None is all.
         """
         self.folder = folder
-        self.kept = kept
+        self.previous = previous
         self._graph = graph
         self._wanted = frozenset(graph.names) | {SOURCES} if wanted is None else wanted
         self._spools: dict[str, Spool] = {}
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
-        return self.kept.recall(unit, segment, verdicts)
+        return self.previous.recall(unit, segment, verdicts)
 
     def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
         complete = not unit.incomplete and all(outcome.memo is not None for outcome in unit.outcomes)
         calls = {name: sources for name in segment.stages if (sources := unit.sorted_sources(name))}
         return Outcome(
-            memo=self.kept.memo(unit, number, verdicts) if complete else None,
+            memo=self.previous.memo(unit, number, verdicts) if complete else None,
             rows={name: self._spool(name, self._rows_of(unit, name)) for name in segment.stages},
             sources=self._spool(SOURCES, [sources_row(unit.node.id, calls)] if calls else []),
             requests=dict(unit.requests),
@@ -105,7 +110,7 @@ class UnitRows:
         if not rows.length:
             return iter(())
         if rows.kept:
-            with self.kept.dataset.artefact(self._graph[stage].file).open("rb") as file:
+            with self.previous.dataset.artefact(self._graph[stage].file).open("rb") as file:
                 file.seek(rows.start)
                 data = file.read(rows.length)
         else:
@@ -113,11 +118,11 @@ class UnitRows:
         try:
             return iter([msgspec.json.decode(line) for line in data.splitlines()])
         except msgspec.DecodeError as error:  # edited since the build began, or never as it was written
-            place = self.kept.dataset.artefact(self._graph[stage].file)
+            place = self.previous.dataset.artefact(self._graph[stage].file)
             raise StorageError(f"{place} was changed while a build ran; build again, nothing is lost") from error
 
     def was_kept(self, transform: str, key: str) -> bool:
-        return self.kept.row(transform, key)
+        return self.previous.row(transform, key)
 
     def spool(self, name: str) -> Spool | None:
         """The rows of this run; None where there are none."""
@@ -158,7 +163,7 @@ def write_artefacts(
     files = {shape.name: shape.file for shape in graph} | {SOURCES: SOURCES}
     with ExitStack() as stack:
         writers = {name: stack.enter_context(ArtefactWriter(folder / file)) for name, file in files.items()}
-        copies = {name: _Copy(rows.spool(name), rows.kept.dataset.artefact(files[name]), stack) for name in files}
+        copies = {name: _Copy(rows.spool(name), rows.previous.dataset.artefact(files[name]), stack) for name in files}
         tree = graph.tree.name
         _write_tree_sources(root, tree, writers[SOURCES])
         for node, above in walk(root):

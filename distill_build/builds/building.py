@@ -17,29 +17,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from distill_build.builds.asking import Asking, interruptible, roles_of
 from distill_build.builds.assembly import UnitRows
-from distill_build.builds.basis import Basis, basis_of
-from distill_build.builds.figures import Figures
+from distill_build.builds.baseline import Baseline, baseline_of
+from distill_build.builds.estimation import Needs, NoNeeds
+from distill_build.builds.execution import Execution, interruptible, models_by_name
 from distill_build.builds.finishing import Finish
-from distill_build.builds.outlook import Needs, NoNeeds
+from distill_build.builds.notices import notices
 from distill_build.builds.plan import Plan
 from distill_build.builds.planning import PlanRows, make_plan
-from distill_build.builds.remarks import remarks
 from distill_build.builds.report import Report, Watcher, expected_items
 from distill_build.builds.session import Session
+from distill_build.builds.statistics import RequestStatistics
 from distill_build.builds.tally import Tally
 from distill_build.builds.versioning import register
-from distill_build.calls.caller import CallStates
+from distill_build.calls.resolver import CallStates
 from distill_build.calls.shared import Shared
-from distill_build.dataset.replacement import new_files
+from distill_build.dataset.transaction import new_files
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import Responses, writable
 from distill_build.engine.store import Store, open_store
 from distill_build.errors import DistillError, InterruptedBuildError
 from distill_build.graph import in_order
-from distill_build.models.factory import check
+from distill_build.models.factory import check_model
 from distill_build.options import Options
 from distill_build.settings import Budget
 
@@ -59,12 +59,12 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBuild:
-    """`may_ask` says whether anything may be sent for it; `basis` is None where the lock was not held since."""
+    """`may_ask` says whether anything may be sent for it; `baseline` is None where the lock was not held since."""
 
     build: Build
     plan: Plan
     may_ask: bool
-    basis: Basis | None
+    baseline: Baseline | None
 
 
 class Occasion(Protocol):
@@ -145,22 +145,22 @@ class Builds:
 
     async def _plan(self, build: Build) -> PlannedBuild:
         session, options, store = build.session, self._options, self._store
-        basis = basis_of(session, options)
-        plan = await make_plan(session, store, basis, options.until, self._occasion.needs(build))
-        for remark in remarks(session, options, basis, plan):
-            self._console.note(build.said(remark))
-        if basis.locked is not None:
-            basis.locked.refuse_requests(plan, session)
-        forbidden = basis.locked is not None or options.offline or options.frozen
+        baseline = baseline_of(session, options)
+        plan = await make_plan(session, store, baseline, options.until, self._occasion.needs(build))
+        for notice in notices(session, options, baseline, plan):
+            self._console.note(build.said(notice))
+        if baseline.locked is not None:
+            baseline.locked.refuse_requests(plan, session)
+        forbidden = baseline.locked is not None or options.offline or options.frozen
         may_ask = not forbidden and isinstance(store, Store)
-        return PlannedBuild(build, plan, may_ask, basis if self._occasion.holds_locks else None)
+        return PlannedBuild(build, plan, may_ask, baseline if self._occasion.holds_locks else None)
 
     def _shared(self, planned: Sequence[PlannedBuild]) -> Shared:
         sessions = {each.build.name: each.build.session for each in planned}
         roles = {
             role: model
             for name, session in sessions.items()
-            for role, model in roles_of(session.settings, session.stages.roles, name).items()
+            for role, model in models_by_name(session.settings, session.stages.roles, name).items()
         }
         budget = next((session.settings.budget for session in sessions.values()), Budget())
         states, note = self._occasion.states, self._console.note
@@ -198,18 +198,18 @@ class Builds:
         ledger = Ledger(session.dataset.runs, self._run_id)
         with closing(ledger), new_files(session.dataset, self._run_id) as new:
             register(session)
-            basis = planned.basis or basis_of(session, options)
-            asking = Asking(session, options, self._store, ledger, basis, shared, planned.build.name)
-            ledger.write("plan", target=asking.target, **planned.plan.row())
-            self._occasion.begins(asking.tally)
-            rows = UnitRows(session.stages.graph, basis.kept, new)
+            baseline = planned.baseline or baseline_of(session, options)
+            execution = Execution(session, options, self._store, ledger, baseline, shared, planned.build.name)
+            ledger.write("plan", target=execution.target, **planned.plan.row())
+            self._occasion.begins(execution.tally)
+            rows = UnitRows(session.stages.graph, baseline.previous, new)
             try:
                 if session.rebuild and planned.may_ask:
-                    await _renew(asking, self._console)
-                root = await asking.walk(rows)
+                    await _renew(execution, self._console)
+                root = await execution.walk(rows)
             finally:
-                learn(asking)
-            finish = Finish(session, options, ledger, asking, rows, new)
+                learn(execution)
+            finish = Finish(session, options, ledger, execution, rows, new)
             async with self._finishing:  # in a thread: what comes for other builds is stored meanwhile
                 return await asyncio.to_thread(finish.report, root, time.monotonic() - started)
 
@@ -232,7 +232,7 @@ class Alone:
 
     def planned(self, builds: Sequence[PlannedBuild]) -> None:
         for each in builds:
-            if each.basis is not None and each.basis.locked is None and each.plan.calls:
+            if each.baseline is not None and each.baseline.locked is None and each.plan.calls:
                 self._console.plan(each.plan, each.build.session.settings)
         check_models(builds, lambda _, error: error)
 
@@ -268,41 +268,41 @@ def check_models(planned: Sequence[PlannedBuild], told: Callable[[Build, Distill
             asked = [role for stage in stages if each.plan.stages[stage.name].calls for role in stage.recipes]
             for role in dict.fromkeys(asked):
                 try:
-                    check(each.build.session.settings.models[role])
+                    check_model(each.build.session.settings.models[role])
                 except DistillError as error:
                     raise told(each.build, error) from error
 
 
-def learn(asking: Asking) -> None:
+def learn(execution: Execution) -> None:
     """Remembers what requests took, for estimates."""
-    if asking.tally.asked:
-        names = {stage.name: stage.recipes[stage.first].model.name for stage in asking.session.stages.asking}
-        Figures(asking.session.cache_dir).learn(asking.tally, names)
+    if execution.tally.asked:
+        names = {stage.name: stage.recipes[stage.first].model.name for stage in execution.session.stages.asking}
+        RequestStatistics(execution.session.cache_dir).learn(execution.tally, names)
 
 
-async def _renew(asking: Asking, console: Watcher) -> None:
+async def _renew(execution: Execution, console: Watcher) -> None:
     """Asks anew what --rebuild names, in a walk of its own that writes no rows.
 
     The rows are read in the walk after it, when every reply that gives way has done so: two tags with the same
     question share a call, and would differ by who came first. The generation is renewed before, for whoever finds the
     cache after a crash, and again afterwards, for builds of other datasets that read it meanwhile.
     """
-    session, kept, basis = asking.session, asking.basis.kept, asking.basis
-    alone = session.directory.generation() == basis.generation
+    session, previous, baseline = execution.session, execution.baseline.previous, execution.baseline
+    alone = session.directory.generation() == baseline.generation
     during = session.directory.renew_generation()
     _note_rebuild(session)
-    await asking.walk(PlanRows(session, basis, asking.options.until, NoNeeds()))
+    await execution.walk(PlanRows(session, baseline, execution.options.until, NoNeeds()))
     alone = alone and session.directory.generation() == during
     after = session.directory.renew_generation()
-    basis.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds
-    asking.caller.asks_no_more_anew()
-    calls = asking.shared.states
+    baseline.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds
+    execution.resolver.asks_no_more_anew()
+    calls = execution.shared.states
     if calls.displaced:
         sources = session.dataset.sources()
-        kept.stale |= {row.id for row in sources if any(key in calls.displaced for key, _ in row.responses)}
+        previous.stale |= {row.id for row in sources if any(key in calls.displaced for key, _ in row.responses)}
     if calls.asked_in_vain:
         console.note(f"asked again in vain: {len(calls.asked_in_vain)}; what stood before still does")
-    for counts in asking.tally.stages.values():
+    for counts in execution.tally.stages.values():
         counts.count_anew()
 
 

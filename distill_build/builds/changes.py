@@ -6,7 +6,7 @@ from contextlib import closing
 from distill_build.builds.session import Session
 from distill_build.calls.call import Call
 from distill_build.dataset.unit import Place, Row, View, restored
-from distill_build.engine.manifest import Difference, explain
+from distill_build.engine.manifest import ValueChange, changes_between
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
@@ -14,7 +14,7 @@ from distill_build.stages.base import ListStage, MapStage
 from distill_build.stages.training_rows import units_in
 
 
-def item_changes(session: Session, item: str) -> Iterator[Difference]:
+def item_changes(session: Session, item: str) -> Iterator[ValueChange]:
     """Where the request behind one item would differ now from the one that made it.
 
     `item` is an id. For an item of a list it is the first request of its list: the later ones hold the items before
@@ -25,7 +25,7 @@ def item_changes(session: Session, item: str) -> Iterator[Difference]:
         entry = store.get(old_key)
     if entry is None:
         raise UsageError(f"the request behind {item} is not in the cache {session.cache_dir} any more: build again")
-    return explain(entry.manifest, call.manifest)
+    return changes_between(entry.manifest, call.manifest)
 
 
 def _find(session: Session, item: str) -> tuple[Graph, Row, Row]:

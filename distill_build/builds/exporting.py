@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distill_build.dataset.layout import EXPORTS, STATE, Dataset, State
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock
-from distill_build.dataset.replacement import Replacement, replacement
+from distill_build.dataset.transaction import Transaction, begin_transaction
 from distill_build.engine.artefacts import file_state, replacing
 from distill_build.errors import UsageError
 from distill_build.graph import END, Graph
@@ -28,12 +28,12 @@ def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) ->
     """
     if not replacing(dataset.runs):
         _require_rows(dataset, graph_in(dataset), _recipe_of(settings))
-    with replacement(dataset, "export again", note) as beside:
-        return _export(beside, settings, note)
+    with begin_transaction(dataset, "export again", note) as transaction:
+        return _export(transaction, settings, note)
 
 
-def _export(beside: Replacement, settings: Settings, note: Callable[[str], None]) -> list[Path]:
-    dataset = beside.dataset
+def _export(transaction: Transaction, settings: Settings, note: Callable[[str], None]) -> list[Path]:
+    dataset = transaction.dataset
     graph, state = graph_in(dataset), dataset.state()
     _require_rows(dataset, graph, _recipe_of(settings))
     if state is not None and (edited := _edited(state, dataset)):
@@ -41,15 +41,15 @@ def _export(beside: Replacement, settings: Settings, note: Callable[[str], None]
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
     built = state.recipe if state is not None else {}
     rows = training_rows(dataset.artefact, graph, built | _recipe_of(settings))
-    exports = beside.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
+    exports = transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
     new, old = dict(exports), [name for name in (state.outputs if state is not None else ()) if _is_export(name)]
     if state is not None:
         after = after_export(state, settings, exports)
         if lock := _lock_after(dataset, state, after, note):
-            new[LOCK] = beside.write(LOCK, lock.encode().encode())
+            new[LOCK] = transaction.write(LOCK, lock.encode().encode())
             after = replace(after, outputs=after.outputs | {LOCK: file_state(new[LOCK])})
-        new[STATE] = beside.write(STATE, after.encode())
-    beside.commit(new, old)
+        new[STATE] = transaction.write(STATE, after.encode())
+    transaction.commit(new, old)
     return [dataset.artefact(name) for name in exports]
 
 

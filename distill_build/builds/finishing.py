@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distill_build.builds.asking import Asking
 from distill_build.builds.assembly import UnitRows, encode_rows, failure_rows, write_artefacts
+from distill_build.builds.execution import Execution
 from distill_build.builds.locked import Locked
 from distill_build.builds.nodes import Node, walk
 from distill_build.builds.report import Report, expected_items
@@ -26,7 +26,7 @@ from distill_build.dataset.layout import (
 )
 from distill_build.dataset.lockfile import LOCK
 from distill_build.dataset.outcome import Outcome
-from distill_build.dataset.replacement import Replacement, keep_edited
+from distill_build.dataset.transaction import Transaction, keep_edited
 from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state
 from distill_build.engine.ledger import Ledger
 from distill_build.errors import StorageError
@@ -36,7 +36,7 @@ from distill_build.stages.training_rows import training_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltFiles:
     """The files of a build as they lie beside their places, by name; `failures` counts the rows of failures.jsonl."""
 
     state: State
@@ -52,19 +52,19 @@ class Finish:
     session: Session
     options: Options
     ledger: Ledger
-    asking: Asking
+    execution: Execution
     rows: UnitRows
     folder: Path
 
     def report(self, root: Node, seconds: float) -> Report:
         """Writes everything, moves it into its place, and says what was done."""
-        dataset, halt = self.session.dataset, self.asking.halt
+        dataset, halt = self.session.dataset, self.execution.halt
         made = self.make(root)
         state = made.state
-        keep_version(self.session, state, made.new, self.asking.tally, seconds)
-        old = _ours(self.asking.basis.state, self.session.stages.graph) - state.outputs.keys()
+        keep_version(self.session, state, made.new, self.execution.tally, seconds)
+        old = _ours(self.execution.baseline.state, self.session.stages.graph) - state.outputs.keys()
         edited = keep_edited(dataset, made.new, sorted(old), self.ledger.folder)
-        self._replacement.commit(made.new | self._write_notes(state, made.outcomes), old)
+        self._transaction.commit(made.new | self._write_notes(state, made.outcomes), old)
         report = Report(
             name=self.session.settings.name,
             folder=dataset.folder,
@@ -74,20 +74,20 @@ class Finish:
             until=self.options.until,
             up_to_date=False,
             seconds=seconds,
-            tally=self.asking.tally,
+            tally=self.execution.tally,
             expected=expected_items(self.session.settings),
             counts=state.counts,
             failures=made.failures,
             stopped=str(halt.reason) if halt.reason else None,
             files=state.files(dataset),
             edited=edited,
-            newly_dropped=self.asking.newly_dropped,
+            newly_dropped=self.execution.newly_dropped,
         )
         facts = {"version": state.version, "failures": made.failures, "seconds": round(seconds, 3)}
-        self.ledger.write("end", target=self.asking.target, **facts, **state.counts)
+        self.ledger.write("end", target=self.execution.target, **facts, **state.counts)
         return report
 
-    def make(self, root: Node) -> Made:
+    def make(self, root: Node) -> BuiltFiles:
         """Writes all files beside. Raises DifferenceError where they are not those of the lock."""
         writers, outcomes = write_artefacts(root, self._graph, self.rows, self.folder)
         self._require_untouched(root)
@@ -99,9 +99,9 @@ class Finish:
         state = self._state(outputs, version_of(sha256), complete=not failures)
         if self._locked is not None:
             self._locked.refuse_others(state, new, self.session)
-            return Made(self._beside_lock(self._locked, state), new, outcomes, failures)
+            return BuiltFiles(self._beside_lock(self._locked, state), new, outcomes, failures)
         new[LOCK] = self._write_lock(state)
-        return Made(replace(state, outputs=outputs | {LOCK: file_state(new[LOCK])}), new, outcomes, failures)
+        return BuiltFiles(replace(state, outputs=outputs | {LOCK: file_state(new[LOCK])}), new, outcomes, failures)
 
     @property
     def _graph(self) -> Graph:
@@ -110,15 +110,15 @@ class Finish:
 
     @property
     def _locked(self) -> Locked | None:
-        return self.asking.basis.locked
+        return self.execution.baseline.locked
 
     @property
-    def _replacement(self) -> Replacement:
-        return Replacement(self.session.dataset, self.folder)
+    def _transaction(self) -> Transaction:
+        return Transaction(self.session.dataset, self.folder)
 
     def _require_untouched(self, root: Node) -> None:
         """Raises StorageError where rows were copied from a file that was edited while this build ran."""
-        dataset, state = self.session.dataset, self.asking.basis.state
+        dataset, state = self.session.dataset, self.execution.baseline.state
         units = (node.unit for node, _ in walk(root) if node.unit is not None)
         kept = {
             name
@@ -144,7 +144,7 @@ class Finish:
         return len(rows)
 
     def _write_lock(self, state: State) -> Path:
-        return self._replacement.write(LOCK, lock_of(state, self.session).encode().encode())
+        return self._transaction.write(LOCK, lock_of(state, self.session).encode().encode())
 
     def _beside_lock(self, locked: Locked, state: State) -> State:
         """The state with the lock that is there and stays.
@@ -161,20 +161,20 @@ class Finish:
             return {}
         settings, files = self.session.settings, Dataset(self.folder)
         rows = training_rows(files.artefact, self._graph, self.session.identity)
-        return self._replacement.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
+        return self._transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
 
     def _state(self, outputs: Mapping[str, FileState], version: str, *, complete: bool) -> State:
-        session, until, basis = self.session, self.options.until, self.asking.basis
-        tally = self.asking.tally.stages
+        session, until, baseline = self.session, self.options.until, self.execution.baseline
+        tally = self.execution.tally.stages
         graph = self._graph
         looked_at_all = self._locked is None and graph.names == session.stages.graph.names
-        unfinished = None if looked_at_all else basis.state  # what its --rebuild brought is not used yet
+        unfinished = None if looked_at_all else baseline.state  # what its --rebuild brought is not used yet
         return State(
-            build=session.build_digest(until, basis.generation),
+            build=session.build_digest(until, baseline.generation),
             complete=complete,
             version=version,
             until=until,
-            generation=basis.generation,
+            generation=baseline.generation,
             cache_dir=session.dataset.note_cache(session.cache_dir),
             counts={name: tally[name].made if name in graph else 0 for name in session.stages.graph.names},
             requests={
@@ -184,8 +184,8 @@ class Finish:
             dropped={name: dict(tally[name].why) for name in graph.names if tally[name].dropped},
             outputs=dict(outputs),
             recipe=session.identity,
-            holds_others=basis.held.differ(self.asking.store),
-            failed=tuple(sorted(self.asking.caller.failed)),
+            holds_others=baseline.pinned.differ(self.execution.store),
+            failed=tuple(sorted(self.execution.resolver.failed)),
             rebuilding=unfinished.rebuilding if unfinished is not None else (),
             rebuilding_since=unfinished.rebuilding_since if unfinished is not None else "",
             stages=session.stages.graph.described(),
@@ -194,7 +194,7 @@ class Finish:
     def _write_notes(self, state: State, outcomes: list[Outcome]) -> dict[str, Path]:
         """What later builds go by, beside."""
         contents = {STATE: state.encode(), UNITS: encode_outcomes(outcomes)}
-        return {name: self._replacement.write(name, content) for name, content in contents.items()}
+        return {name: self._transaction.write(name, content) for name, content in contents.items()}
 
 
 def _ours(state: State | None, graph: Graph) -> set[str]:

@@ -17,7 +17,7 @@ from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock
 from distill_build.dataset.rows import SourcesRow, TagRow, read_rows
 from distill_build.errors import CorruptEntryError, DifferenceError, MissingCallError
 from distill_build.history.causes import causes_between, recipe_of, until_cause
-from distill_build.history.setting_wording import listed, said
+from distill_build.history.setting_wording import cause_words, listed
 from distill_build.history.used_responses import sources_of
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
@@ -147,7 +147,7 @@ class Locked:
                 f"{damage}. Nothing was replaced"
             ) from damage
         way = (
-            f"{listed(map(said, differences), SHOWN)}. Set that back"
+            f"{listed(map(cause_words, differences), SHOWN)}. Set that back"
             if differences
             else "No setting and no prompt differs: bring the locked version's responses by cache import or cache pull"
         )

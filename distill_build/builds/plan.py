@@ -1,16 +1,16 @@
-"""A plan: how many requests a build would send, and what they would cost. Pure; `outlook` is how it comes about."""
+"""A plan: how many requests a build would send, and what they would cost. Pure; `estimation` is how it comes about."""
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from distill_build.builds.figures import Figures
+from distill_build.builds.statistics import RequestStatistics
 from distill_build.dataset.layout import State
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings
 from distill_build.stages.all import Stages
-from distill_build.stages.base import Asking, ListStage
+from distill_build.stages.base import ListStage, ModelStage
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ class Plan:
 def price(
     stages: Stages,
     plans: dict[str, StagePlan],
-    figures: Figures,
+    figures: RequestStatistics,
     typical: Callable[[str], float],
     dropped: Mapping[str, int],
 ) -> Plan:
@@ -130,7 +130,7 @@ def price(
     return Plan(plans, costs, dict(dropped))
 
 
-def plan_of_state(stages: Stages, state: State, figures: Figures) -> Plan:
+def plan_of_state(stages: Stages, state: State, figures: RequestStatistics) -> Plan:
     """The plan of a build that would leave everything as `state` says."""
     plans = {name: StagePlan(cached=state.requests.get(name, 0)) for name in stages.graph.names}
     return price(
@@ -138,7 +138,7 @@ def plan_of_state(stages: Stages, state: State, figures: Figures) -> Plan:
     )
 
 
-def items_of(stage: Asking) -> int:
+def items_of(stage: ModelStage) -> int:
     """Items that one request asks for."""
     return stage.results if isinstance(stage, ListStage) else 1
 

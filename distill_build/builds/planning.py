@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from distill_build.builds.assembly import UnitRows
-from distill_build.builds.basis import Basis
-from distill_build.builds.figures import Figures
+from distill_build.builds.baseline import Baseline
+from distill_build.builds.estimation import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.builds.nodes import Unit
-from distill_build.builds.outlook import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.builds.plan import Plan, StagePlan, price
 from distill_build.builds.session import Session
+from distill_build.builds.statistics import RequestStatistics
 from distill_build.builds.tally import Tally
 from distill_build.builds.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
@@ -29,7 +29,7 @@ def existing_store(session: Session) -> Responses | None:
 
 
 async def make_plan(
-    session: Session, store: Responses | None, basis: Basis, until: str, needs: Needs | None = None
+    session: Session, store: Responses | None, baseline: Baseline, until: str, needs: Needs | None = None
 ) -> Plan:
     """What a build of these settings would ask for; `needs` is told of every request. Sends nothing, writes nothing."""
     needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
@@ -40,8 +40,8 @@ async def make_plan(
         until,
         dict.fromkeys(session.stages.roles, ONE_LANE),
         lambda crowded: Scheduler({ONE_LANE: 1}, crowded=crowded),
-        PlanAsk(store, basis.held, plans, session.asked_anew, needs),
-        PlanRows(session, basis, until, needs),
+        PlanAsk(store, baseline.pinned, plans, session.asked_anew, needs),
+        PlanRows(session, baseline, until, needs),
         Estimate(session.stages, graph, plans, needs),
         tally,
         FailureCap(0, Halt(lambda: None), session.dataset.artefact(FAILURES)),
@@ -51,17 +51,19 @@ async def make_plan(
     for name, each in plans.items():  # the requests behind what was recalled
         each.cached += tally.stages[name].cached
     dropped = {shape.name: tally.stages[shape.name].dropped for shape in graph if shape.kind == "transform"}
-    plan = price(session.stages, plans, Figures(session.cache_dir), lambda stage: typical(session, stage), dropped)
+    plan = price(
+        session.stages, plans, RequestStatistics(session.cache_dir), lambda stage: typical(session, stage), dropped
+    )
     return replace(plan, newly_dropped=len(walk.newly_dropped))
 
 
 class PlanRows(UnitRows):
     """Takes the rows of a walk of which nothing is written: what later segments need is held in memory."""
 
-    def __init__(self, session: Session, basis: Basis, until: str, needs: Needs) -> None:
+    def __init__(self, session: Session, baseline: Baseline, until: str, needs: Needs) -> None:
         course = course_of(session.stages, until)
         later = frozenset(name for each in course for name in (*each.loaded, *each.measured))
-        super().__init__(session.stages.graph, basis.kept, None, later)
+        super().__init__(session.stages.graph, baseline.previous, None, later)
         self._needs = needs
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:

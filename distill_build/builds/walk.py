@@ -27,7 +27,7 @@ from distill_build.graph import Shape
 from distill_build.prompting.expressions import EvaluationError
 from distill_build.records import Failure, JsonObject
 from distill_build.stages.all import Stages
-from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage, Stage, TransformStage
+from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStage, Stage, TransformStage
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
 from distill_build.stages.declared import declared
@@ -36,13 +36,13 @@ MOST_ROWS_HELD = 20_000
 """Rows in memory from which on what is nearest to its end goes first. One takes 1 to 5 kB with its texts."""
 
 
-class Outlook(Protocol):
+class Estimator(Protocol):
     """Told what cannot be known before a request is answered; a plan estimates it."""
 
     def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
         """`chain` of `node` ends here, short of `chain.missing` items, since its next request is not answered."""
 
-    def undecided(self, stage: Asking | GroupStage, row: str) -> None:
+    def undecided(self, stage: ModelStage | GroupStage, row: str) -> None:
         """Nothing of `stage` can be made of a row yet, since what decides on the row is not there."""
 
     def below_unknown(self, stage: MapStage, row: str, number: int) -> None:
@@ -82,7 +82,7 @@ class Walk:
         scheduler: Callable[[Callable[[], bool]], Scheduler],
         ask: Ask,
         sink: Sink,
-        outlook: Outlook,
+        estimator: Estimator,
         tally: Tally,
         cap: FailureCap,
     ) -> None:
@@ -95,7 +95,7 @@ class Walk:
         self._lanes = lanes
         self._ask = ask
         self._sink = sink
-        self._outlook = outlook
+        self._estimator = estimator
         self._tally = tally
         self._cap = cap
         self.course = course_of(stages, until)
@@ -152,7 +152,7 @@ class Walk:
             case Failed() as failed:
                 node.failure = self._short(tree.name, node, chain, failed)
             case Unasked():
-                self._outlook.list_unknown(tree, node, chain)
+                self._estimator.list_unknown(tree, node, chain)
         self._growing -= 1
         self._pass_barriers()
 
@@ -178,7 +178,7 @@ class Walk:
                 self._count_recalled(recalled)
                 self._end_segment(unit, recalled)
                 return
-        asking = [stage for name in segment.stages if isinstance(stage := self._stages[name], Asking)]
+        asking = [stage for name in segment.stages if isinstance(stage := self._stages[name], ModelStage)]
         if not segment.loaded or not asking:
             self._run_segment(unit)
         else:  # its rows are read when its turn comes, not all at once
@@ -337,7 +337,7 @@ class Walk:
             case Sight.DROPPED:
                 self._spare(unit, stage.shape, wanted)
             case Sight.UNDECIDED:
-                self._outlook.undecided(stage, unit.tag.id)
+                self._estimator.undecided(stage, unit.tag.id)
                 self._leave_out(unit, unit.tag, stage.name)
             case Sight.SEEN:
                 chain = unit.chains[stage.name] = Chain(wanted)
@@ -369,7 +369,7 @@ class Walk:
                 failure = self._short(stage.name, node, chain, failed)
             case Unasked():
                 failure = None
-                self._outlook.list_unknown(stage, node, chain)
+                self._estimator.list_unknown(stage, node, chain)
                 self._leave_out(unit, unit.tag, stage.name)
         if failure is not None:
             self._leave_out(unit, unit.tag, stage.name)
@@ -390,7 +390,7 @@ class Walk:
                     step = partial(self._ask_result, unit, stage, row, number)
                     self._submit(stage.role_of(number), length, (*unit.node.place, *row.place, number), step)
             case _:
-                self._outlook.undecided(stage, row.id)
+                self._estimator.undecided(stage, row.id)
                 self._leave_out(unit, row, stage.name)
 
     async def _ask_result(self, unit: Unit, stage: MapStage, row: Row, number: int) -> None:
@@ -408,7 +408,7 @@ class Walk:
             case Failed() as failed:
                 self._failed_for(unit, stage.name, row, place, failed)
             case Unasked():
-                self._outlook.below_unknown(stage, row.id, number)
+                self._estimator.below_unknown(stage, row.id, number)
                 self._leave_out(unit, row, stage.name)
         unit.requests[stage.name] += 1
         self._step_done(unit)
@@ -461,7 +461,7 @@ class Walk:
             return
         others = self._others(row, stage) if sight is Sight.SEEN else None
         if others is None:
-            self._outlook.undecided(stage, row.id)
+            self._estimator.undecided(stage, row.id)
             self._leave_out(unit, row, stage.name)
             return
         try:

@@ -21,7 +21,7 @@ SHARED_MEMORY = f"{DATABASE}-shm"
 
 
 @dataclass(frozen=True, slots=True)
-class Occupied:
+class DiskUsage:
     """Bytes by what they are for; `other` are value files, the marker, and notes."""
 
     database: int
@@ -35,7 +35,7 @@ class Occupied:
         return self.database + self.objects + self.other
 
 
-def occupied(directory: Path) -> Occupied:
+def disk_usage(directory: Path) -> DiskUsage:
     """The bytes in use in the cache at `directory`."""
     sums = {"database": 0, "objects": 0, QUARANTINE: 0, "other": 0}
     for path in files_below(directory):
@@ -44,7 +44,7 @@ def occupied(directory: Path) -> Occupied:
             continue
         kind = "database" if first in DATABASE_FILES else first if first in sums else "other"
         sums[kind] += size_of(path)
-    return Occupied(**sums)
+    return DiskUsage(**sums)
 
 
 def files_below(directory: Path) -> Iterator[Path]:
@@ -60,12 +60,12 @@ def size_of(path: Path) -> int:
         return 0
 
 
-Place = tuple[str, str]
+StageAndModel = tuple[str, str]
 """Stage and model's name."""
 
 
 @dataclass(slots=True)
-class Group:
+class CallTotals:
     """Some calls of one stage to one model.
 
     `attempts` are the responses stored for them; `accepted` calls have one that stands, `open` ones none. Tokens are
@@ -106,7 +106,7 @@ class Group:
             self.priced += attempt.usd is not None
             self.dollars += attempt.usd or 0.0
 
-    def merge(self, other: "Group") -> None:
+    def merge(self, other: "CallTotals") -> None:
         """Counts the calls of another group too."""
         self.calls += other.calls
         self.attempts += other.attempts
@@ -131,23 +131,23 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class TotalsByModel:
     """Calls by stage and model."""
 
-    groups: dict[Place, Group] = field(default_factory=dict)
+    groups: dict[StageAndModel, CallTotals] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         """Counts one call."""
-        self.groups.setdefault(place_of(entry), Group()).add(entry)
+        self.groups.setdefault(stage_and_model(entry), CallTotals()).add(entry)
 
-    def merge(self, place: Place, group: Group) -> None:
+    def merge(self, place: StageAndModel, group: CallTotals) -> None:
         """Counts the calls of a group."""
-        self.groups.setdefault(place, Group()).merge(group)
+        self.groups.setdefault(place, CallTotals()).merge(group)
 
     @property
-    def total(self) -> Group:
+    def total(self) -> CallTotals:
         """All groups together."""
-        whole = Group()
+        whole = CallTotals()
         for group in self.groups.values():
             whole.merge(group)
         return whole
@@ -156,13 +156,13 @@ class Figures:
         """The figures by name, stages as they follow each other."""
         return [{"stage": stage, "model": model, **self.groups[stage, model].row()} for stage, model in self.in_order()]
 
-    def in_order(self) -> list[Place]:
+    def in_order(self) -> list[StageAndModel]:
         """Stages as they follow each other, a user's own after ours; then models by name."""
         ranks = {stage: rank for rank, stage in enumerate(DEFAULT.names)}
         return sorted(self.groups, key=lambda place: (ranks.get(place[0], len(ranks)), place))
 
 
-def place_of(entry: Entry) -> Place:
+def stage_and_model(entry: Entry) -> StageAndModel:
     """Stage and model's name of a call."""
     return str(entry.manifest["stage"]), str(entry.manifest["body"]["model"])
 
@@ -177,11 +177,11 @@ class Inventory:
     """
 
     entries: int
-    occupied: Occupied
+    disk_usage: DiskUsage
     damaged: int = 0
-    all: Figures = field(default_factory=Figures)
-    reached: Figures = field(default_factory=Figures)
-    unreached: Figures = field(default_factory=Figures)
+    all: TotalsByModel = field(default_factory=TotalsByModel)
+    reached: TotalsByModel = field(default_factory=TotalsByModel)
+    unreached: TotalsByModel = field(default_factory=TotalsByModel)
     roots: list[Root] = field(default_factory=list)
     versions: int = 0
     imported: int = 0
@@ -195,7 +195,7 @@ def take_inventory(directory: Path) -> Inventory:
     store = ReadOnlyStore(directory)
     try:
         entries, _ = store.size()
-        found = Inventory(entries, occupied(directory))
+        found = Inventory(entries, disk_usage(directory))
         reached = _look_at_versions(Archive(directory), found)
         for key in store.keys():  # noqa: SIM118 - a store is no mapping
             try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from distill_build.calls.budget import Halt, Spending
-from distill_build.calls.caller import CallStates
+from distill_build.calls.resolver import CallStates
 from distill_build.engine.scheduler import Scheduler
 from distill_build.errors import BudgetExceededError, DistillError, StoppedError
 from distill_build.models.base import Limits, ModelSettings

@@ -18,7 +18,7 @@ def tell_bug(bug: BaseException) -> int:
     """Writes the trace of `bug` to a file of its own, says where, and returns the exit code."""
     text = redact("".join(traceback.format_exception(bug)))
     versions = f"distill-build {version('distill-build')}, Python {platform.python_version()}"
-    where = write(f"{versions}, {platform.platform()}\n\n{text}")
+    where = _write(f"{versions}, {platform.platform()}\n\n{text}")
     sentence = redact(f"{type(bug).__name__}: {bug}".splitlines()[0])
     print(
         f"distill-build: this is a bug in distill-build ({sentence}); please report it with {where}, "
@@ -28,7 +28,7 @@ def tell_bug(bug: BaseException) -> int:
     return EXIT_CODE
 
 
-def write(text: str) -> str:
+def _write(text: str) -> str:
     """Writes a new log file that only its owner can read, and returns its path."""
     try:
         handle, path = tempfile.mkstemp(prefix="distill-build-", suffix=".log")

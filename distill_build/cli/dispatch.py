@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except OSError as error:  # what was printed could not be written: a full disk, most often
         forget_stdout()
-        return tell(StorageError(f"the output cannot be written: {error.strerror}"), as_json=False)
+        return _tell(StorageError(f"the output cannot be written: {error.strerror}"), as_json=False)
     return status
 
 
@@ -95,12 +95,12 @@ def run(words: Sequence[str]) -> int:
     try:
         return dispatch(parse(words))
     except DistillError as error:
-        return tell(error, as_json=as_json)
+        return _tell(error, as_json=as_json)
     except KeyboardInterrupt:
-        return tell(InterruptedBuildError("interrupted"), as_json=as_json)
+        return _tell(InterruptedBuildError("interrupted"), as_json=as_json)
     except OSError as error:
         if error.filename is not None:
-            return tell(StorageError(unusable(error, "")), as_json=as_json)
+            return _tell(StorageError(unusable(error, "")), as_json=as_json)
         if error.errno in UNWRITABLE:  # standard output, which has no name: `main` sees to it
             raise
         return tell_of_bug(error)
@@ -144,6 +144,7 @@ def run_composing(line: CommandLine) -> int:
     for an --until that is no stage.
     """
     from distill_build.config import composition as config
+    from distill_build.config.checks import check_until
 
     command = COMMANDS[line.command]
 
@@ -171,16 +172,7 @@ def run_composing(line: CommandLine) -> int:
     return config.run(line.settings, task, sweep, launched if command.launched else None)
 
 
-def check_until(until: str, settings: "Settings") -> None:
-    """Raises UsageError for an --until that is no stage in force."""
-    from distill_build.config import (
-        checks as settings_checks,  # wanted where settings have been composed, and it is loaded then
-    )
-
-    settings_checks.check_until(until, settings)
-
-
-def tell(error: DistillError, *, as_json: bool) -> int:
+def _tell(error: DistillError, *, as_json: bool) -> int:
     """Prints an error's sentence, and for programs a JSON document; returns its exit code."""
     from distill_build.console.notes import say
 

@@ -270,7 +270,7 @@ def with_verb(name: str, parts: Parts) -> str:
     return f"{name} {verb}" if verb in CACHE_VERBS else name
 
 
-def fits(name: str, flag: Flag) -> bool:
+def knows_flag(name: str, flag: Flag) -> bool:
     """Whether the command called `name`, with a verb or without, knows a flag."""
     command = COMMANDS[name.split()[0]]
     knows = {
@@ -284,8 +284,8 @@ def fits(name: str, flag: Flag) -> bool:
 
 def check_fits(name: str, flag: Flag) -> None:
     """Raises UsageError where a command does not know a flag."""
-    if not fits(name, flag):
-        those = [flag.whose] if " " in flag.whose else [other for other in COMMANDS if fits(other, flag)]
+    if not knows_flag(name, flag):
+        those = [flag.whose] if " " in flag.whose else [other for other in COMMANDS if knows_flag(other, flag)]
         raise UsageError(f"{name} does not know --{flag.name}: it is a flag of {', '.join(those)}")
 
 

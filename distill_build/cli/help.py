@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from distill_build.cli.grammar import CACHE_VERBS, COMMANDS, FLAGS, HYDRA_FLAGS, Flag, fits, spellings
+from distill_build.cli.grammar import CACHE_VERBS, COMMANDS, FLAGS, HYDRA_FLAGS, Flag, knows_flag, spellings
 from distill_build.console.page import HANG, Line
 
 USAGE = "distill-build [COMMAND] [FLAG ...] [key=value ...]"
@@ -57,10 +57,10 @@ def command_help(name: str) -> Iterator[str | Line]:
         verbs = [(f"{name} {verb.words}".strip(), verb.help) for name, verb in CACHE_VERBS.items()]
         yield from section("Verbs (distill-build cache VERB --help says more)", verbs)
     yield from section(
-        "Flags", flag_rows((flag for flag in FLAGS if fits(name, flag) and flag.name != "version"), name)
+        "Flags", flag_rows((flag for flag in FLAGS if knows_flag(name, flag) and flag.name != "version"), name)
     )
     if composes:
-        yield from section("Hydra's flags", flag_rows(flag for flag in HYDRA_FLAGS if fits(name, flag)))
+        yield from section("Hydra's flags", flag_rows(flag for flag in HYDRA_FLAGS if knows_flag(name, flag)))
         yield from section("Settings (distill-build --cfg job prints them all)", SETTINGS)
 
 

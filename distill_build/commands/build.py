@@ -9,7 +9,7 @@ from distill_build.builds.tally import StageTally, Tally
 from distill_build.builds.up_to_date import current_state, settle
 from distill_build.console import open_console
 from distill_build.dataset.layout import State
-from distill_build.dataset.replacement import only_run
+from distill_build.dataset.transaction import only_run
 from distill_build.engine.ledger import new_run_id
 from distill_build.errors import StoppedError, StorageError, UsageError, unusable
 from distill_build.export.formats import check_formats
@@ -29,7 +29,7 @@ def run(settings: Settings, options: Options) -> int:
     report = bring_up_to_date(session_of(settings, options), options, console)
     console.report(report)
     if options.json:
-        print(json.dumps(document(report), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(report), ensure_ascii=False, indent=2))
     if report.stopped:
         return StoppedError.exit_code
     return MISSING_ITEMS if report.failures else 0
@@ -108,7 +108,7 @@ def _tally_of(state: State, shape: Shape) -> StageTally:
     )
 
 
-def document(report: Report) -> JsonObject:
+def _document(report: Report) -> JsonObject:
     """The document of `build --json`: the shape of `plan --json` with what was done, and the outcome."""
     prompt, completion = report.tally.tokens
     return {

@@ -29,8 +29,8 @@ from distill_build.sweeps.outcome import (
     conclude_interrupted,
     only_sweep_run,
 )
-from distill_build.sweeps.prepared import PreparedJob, prepare, session_of
-from distill_build.sweeps.results import Row, results_of
+from distill_build.sweeps.prepared import PreparedJob, job_session, prepare
+from distill_build.sweeps.results import JobRow, results_of
 
 FOUND = "optimization_results.yaml"
 """Hydra's sweepers for Optuna, Ax and Nevergrad write it when they have come to an end."""
@@ -41,7 +41,7 @@ def run_job(settings: Settings, folder: Path, options: Options) -> Report:
     check_formats(settings.formats)
     job = Job((), settings, folder)
     console = job_console(job.name, quiet=options.quiet, verbose=options.verbose)
-    report = build.bring_up_to_date(session_of(job, options, {}), options, console)
+    report = build.bring_up_to_date(job_session(job, options, {}), options, console)
     made = [stage for stage in report.stages if stage not in report.transforms]
     items = ", ".join(rows_of(report.count(stage), stage) for stage in made)
     console.note(f"{items}; {number_of(report.tally.asked, 'requests')} answered")
@@ -50,7 +50,7 @@ def run_job(settings: Settings, folder: Path, options: Options) -> Report:
 
 def open_sweep(folder: Path, options: Options) -> "LaunchedSweep":
     """The sweep in `folder`. Raises UsageError for flags that make no sense with several builds."""
-    build_sweep.check_flags(options)
+    build_sweep.check_sweep_flags(options)
     return LaunchedSweep(folder, options)
 
 
@@ -95,7 +95,7 @@ class LaunchedSweep:
         """Those that ended jobs, by the jobs' names."""
         return self._outcomes.errors
 
-    def row(self, job: Job) -> Row:
+    def row(self, job: Job) -> JobRow:
         """What a job that was built holds."""
         return results_of([job], {}, self._outcomes.paid, None).rows[0]
 

@@ -33,7 +33,7 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     sweep = checked_sweep(variants, options)
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
     tell_same(sweep, console)
-    report = bring_up_to_date(sweep, prepare(sweep, options), options, console)
+    report = _bring_up_to_date(sweep, prepare(sweep, options), options, console)
     return tell(report, options, console)
 
 
@@ -41,17 +41,17 @@ def tell(report: SweepReport, options: Options, console: Console, targets: Seque
     """Says what came of a sweep, and by `targets` which jobs are the best; returns the exit code."""
     console.sweep_report(report, targets)
     if options.json:
-        print(json.dumps(document(report), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(report), ensure_ascii=False, indent=2))
     return report.status
 
 
 def checked_sweep(variants: Sequence[Variant], options: Options) -> Sweep:
     """The sweep. Raises UsageError for flags that make no sense with several builds."""
-    check_flags(options)
+    check_sweep_flags(options)
     return sweep_of(variants)
 
 
-def check_flags(options: Options) -> None:
+def check_sweep_flags(options: Options) -> None:
     """Raises UsageError for flags that make no sense with several builds."""
     if options.rebuild:
         raise UsageError("--rebuild asks again for items of one build: leave out -m, or --rebuild")
@@ -64,7 +64,7 @@ def tell_same(sweep: Sweep, console: Console) -> None:
             console.note(same_sentence(job))
 
 
-def bring_up_to_date(sweep: Sweep, jobs: Sequence[PreparedJob], options: Options, console: Console) -> SweepReport:
+def _bring_up_to_date(sweep: Sweep, jobs: Sequence[PreparedJob], options: Options, console: Console) -> SweepReport:
     """Builds the jobs that are not up to date together, one run of a sweep at a time."""
     run_id, started, outcomes = new_run_id(), time.monotonic(), JobOutcomes()
 
@@ -82,7 +82,7 @@ def bring_up_to_date(sweep: Sweep, jobs: Sequence[PreparedJob], options: Options
         return conclude(sweep, outcomes, time.monotonic() - started)
 
 
-def document(report: SweepReport) -> JsonObject:
+def _document(report: SweepReport) -> JsonObject:
     """The document of `build -m --json`: the shape of `build --json` for all jobs together, and a row for each."""
     tally, union = report.tally, report.results.union
     prompt, completion = tally.tokens

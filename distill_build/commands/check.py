@@ -23,16 +23,16 @@ MILLION = 1_000_000
 
 def run(settings: Settings, options: Options) -> int:
     """Asks about each model that the roles use, and prints what was found."""
-    return check([Examination(settings, roles) for roles in distinct(settings).values()], options)
+    return check_endpoints([Examination(settings, roles) for roles in distinct(settings).values()], options)
 
 
-def check(examinations: Sequence[Examination], options: Options) -> int:
+def check_endpoints(examinations: Sequence[Examination], options: Options) -> int:
     """Asks one endpoint after the other, so that no limit of an endpoint is exceeded, and prints what was found."""
     asyncio.run(_examine(examinations))
     people = sys.stderr if options.json else sys.stdout
-    print_lines(map(visible, lines(examinations, quiet=options.quiet)), people)
+    print_lines(map(visible, _lines(examinations, quiet=options.quiet)), people)
     if options.json:
-        print(json.dumps(document(examinations), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(examinations), ensure_ascii=False, indent=2))
     return 0 if all(each.works for each in examinations) else ConfigurationError.exit_code
 
 
@@ -41,7 +41,7 @@ async def _examine(examinations: Sequence[Examination]) -> None:
         await examination.run()
 
 
-def lines(examinations: Sequence[Examination], *, quiet: bool) -> Iterator[str]:
+def _lines(examinations: Sequence[Examination], *, quiet: bool) -> Iterator[str]:
     """A list for each endpoint, and what it cost. `quiet` leaves what fails."""
     for each in examinations:
         shown = [finding for finding in each.findings if finding.state == "fails" or not quiet]
@@ -62,7 +62,7 @@ def lines(examinations: Sequence[Examination], *, quiet: bool) -> Iterator[str]:
 def spent(examinations: Sequence[Examination]) -> str:
     """What the check took, in one line."""
     requests = sum(each.requests for each in examinations)
-    prompt, completion = tokens(examinations)
+    prompt, completion = _tokens(examinations)
     cost = usd(examinations)
     price = "" if cost is None else f", {money(cost)}"
     return (
@@ -71,9 +71,9 @@ def spent(examinations: Sequence[Examination]) -> str:
     )
 
 
-def document(examinations: Sequence[Examination]) -> JsonObject:
+def _document(examinations: Sequence[Examination]) -> JsonObject:
     """The document of `check --json`."""
-    prompt, completion = tokens(examinations)
+    prompt, completion = _tokens(examinations)
     return {
         "works": all(each.works for each in examinations),
         "requests": sum(each.requests for each in examinations),
@@ -105,7 +105,7 @@ def nodes(each: Examination) -> list[str]:
     return [setting.removesuffix(".") for setting in each.setting("")]
 
 
-def tokens(examinations: Sequence[Examination]) -> tuple[int, int]:
+def _tokens(examinations: Sequence[Examination]) -> tuple[int, int]:
     """Prompt and completion tokens, as the endpoints say them."""
     return sum(each.prompt_tokens for each in examinations), sum(each.completion_tokens for each in examinations)
 

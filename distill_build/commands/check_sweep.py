@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from distill_build.commands.check import check
+from distill_build.commands.check import check_endpoints
 from distill_build.commands.examination import Examination, distinct, needs_json
 from distill_build.options import Options
 from distill_build.sweeps.jobs import Variant
@@ -16,4 +16,4 @@ def run(variants: Sequence[Variant], options: Options) -> int:
             known = examinations.get(alike)
             if known is None or (needs_json(variant.settings, roles) and not known.needs_json):
                 examinations[alike] = Examination(variant.settings, roles)
-    return check(list(examinations.values()), options)
+    return check_endpoints(list(examinations.values()), options)

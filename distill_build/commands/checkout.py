@@ -10,7 +10,7 @@ from distill_build.console.notes import notes
 from distill_build.console.page import HANG, Line, print_lines
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK
-from distill_build.history.restoring import Restored, Target, bring_back
+from distill_build.history.restoring import Restored, RestoreTarget, bring_back
 from distill_build.options import Options
 from distill_build.records import JsonObject, rows_of, short
 from distill_build.versions.archive import Version
@@ -23,17 +23,17 @@ def run(options: Options) -> int:
     dataset, names = find_place(options, wanted, name[0] if name else None)
     note = notes(quiet=options.quiet)
     lock = None if LATEST.fullmatch(wanted) else lock_named(wanted, names.folder)
-    target = Target(names.version(wanted), lock)
+    target = RestoreTarget(names.version(wanted), lock)
     restored = bring_back(dataset, names.archive, target, note)
     if options.json:
-        print(json.dumps(document(dataset, restored), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(dataset, restored), ensure_ascii=False, indent=2))
     print_lines(
-        text(dataset, target.version, restored, quiet=options.quiet), sys.stderr if options.json else sys.stdout
+        _text(dataset, target.version, restored, quiet=options.quiet), sys.stderr if options.json else sys.stdout
     )
     return 0
 
 
-def document(dataset: Dataset, restored: Restored) -> JsonObject:
+def _document(dataset: Dataset, restored: Restored) -> JsonObject:
     """The document of `checkout --json`."""
     lock = restored.lock
     return {
@@ -48,7 +48,7 @@ def document(dataset: Dataset, restored: Restored) -> JsonObject:
     }
 
 
-def text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool) -> Iterator[str | Line]:
+def _text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool) -> Iterator[str | Line]:
     """What was done; `quiet` leaves what nobody may miss."""
     lock = restored.lock
     if not quiet:

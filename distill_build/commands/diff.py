@@ -5,10 +5,10 @@ import os
 import re
 
 from distill_build.commands.diff_comparison import comparison_of
-from distill_build.commands.diff_document import document
+from distill_build.commands.diff_document import difference_document
 from distill_build.commands.diff_item import find_pair, item_document, item_text
 from distill_build.commands.diff_sides import find_sides
-from distill_build.commands.diff_text import text
+from distill_build.commands.diff_text import difference_text
 from distill_build.console.page import line_width, open_page
 from distill_build.options import Options
 
@@ -27,7 +27,8 @@ def run(options: Options) -> int:
         pair = find_pair(comparison, item)
         shown, lines = item_document(comparison, pair), item_text(comparison, pair)
     else:
-        shown, lines = document(comparison, whole=options.verbose), text(comparison, options, line_width())
+        shown = difference_document(comparison, whole=options.verbose)
+        lines = difference_text(comparison, options, line_width())
     if options.json:
         print(json.dumps(shown, ensure_ascii=False, indent=2))
     else:

@@ -22,7 +22,7 @@ from distill_build.versions.difference_rows import Item, Told
 LISTED = 100
 
 
-def document(comparison: Comparison, *, whole: bool) -> JsonObject:
+def difference_document(comparison: Comparison, *, whole: bool) -> JsonObject:
     """All that was found. Counts are null where rows cannot be compared; `notes` say why."""
     both = comparison.both
     return {
@@ -74,10 +74,10 @@ def _renamed(difference: Difference, old: TagRow, new: TagRow) -> JsonObject:
 def cause_row(cause: Cause) -> JsonObject:
     """A setting, or a prompt by the name of its template. A side without it is null."""
     name = {"setting": cause.name} | ({"prompt": cause.name} if cause.prompt else {})
-    return {**name, "old": plain(cause.old), "new": plain(cause.new), "stages": list(cause.parts)}
+    return {**name, "old": _plain(cause.old), "new": _plain(cause.new), "stages": list(cause.parts)}
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """The value of a setting for JSON."""
     return None if value is ABSENT else value
 

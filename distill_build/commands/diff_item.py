@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_build.commands.diff_comparison import Both, Comparison
-from distill_build.commands.diff_text import EMPTY, heading, notes, reason
+from distill_build.commands.diff_text import EMPTY, heading, reason_text, side_notes
 from distill_build.console.page import HANG, Line, Style
 from distill_build.console.word_diff import Piece, changed_words
 from distill_build.errors import UsageError
 from distill_build.graph import Shape
 from distill_build.history.attribution import Group
 from distill_build.records import JsonObject, row_id, short
-from distill_build.versions.difference_rows import LABEL, QUESTION, Item, Row, VersionRows, content_columns
+from distill_build.versions.difference_rows import LABEL, QUESTION, Item, RowFields, VersionRows, content_columns
 
 STYLES: dict[str, Style] = {"same": "plain", "removed": "word removed", "added": "word added"}
 SHOWN_MATCHES = 5
@@ -29,8 +29,8 @@ class Pair:
     """
 
     shape: Shape
-    old: Row | None
-    new: Row | None
+    old: RowFields | None
+    new: RowFields | None
     stand_in: bool = False
     verdicts: tuple["Pair", ...] = ()
 
@@ -141,7 +141,7 @@ class _Finder:
         return {key: places[item.id] for key, item in self._rows(shape.name, old=old).items()}
 
 
-def _row(side: VersionRows, shape: Shape, item: Item | None) -> Row | None:
+def _row(side: VersionRows, shape: Shape, item: Item | None) -> RowFields | None:
     if item is None or shape.name not in side.graph:
         return None
     return side.only(side.graph[shape.name], {item.id}).get(item.id)
@@ -159,7 +159,7 @@ def _only(old: Mapping[str, Item], new: Mapping[str, Item], wanted: str) -> str:
     return keys.pop()
 
 
-def _columns(shape: Shape, row: Row) -> tuple[str, ...]:
+def _columns(shape: Shape, row: RowFields) -> tuple[str, ...]:
     """The columns that are shown of a row: its content, behind the question that it is about."""
     if shape.after is None:
         return (LABEL,)
@@ -167,7 +167,7 @@ def _columns(shape: Shape, row: Row) -> tuple[str, ...]:
     return (QUESTION, *content) if QUESTION in row and QUESTION not in content else content
 
 
-def _text(row: Row | None, name: str) -> str:
+def _text(row: RowFields | None, name: str) -> str:
     value: Any = None if row is None else row.get(name)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return "; ".join(value)
@@ -203,7 +203,7 @@ def _pair_row(comparison: Comparison, pair: Pair) -> JsonObject:
 def item_text(comparison: Comparison, pair: Pair) -> Iterator[Line]:
     """For people."""
     yield from heading(comparison)
-    yield from notes(comparison)
+    yield from side_notes(comparison)
     yield EMPTY
     yield _status(comparison, pair, pair.shape.name.removesuffix("s"))
     for side, row in (("old", pair.old), ("new", pair.new)):
@@ -223,7 +223,7 @@ def _differ(words: list[Piece]) -> bool:
     return any(piece.kind != "same" for piece in words)
 
 
-def _tag_status(old: Row, new: Row) -> str:
+def _tag_status(old: RowFields, new: RowFields) -> str:
     if old[LABEL] != new[LABEL]:
         return "renamed"
     return "same" if old["path"] == new["path"] else "moved"
@@ -236,11 +236,11 @@ def _title(name: str, words: list[Piece]) -> str:
 def _status(comparison: Comparison, pair: Pair, name: str) -> Line:
     """What became of a row, and why."""
     group = _group(comparison, pair)
-    why = f": {reason(comparison, group)}" if group is not None else ""
+    why = f": {reason_text(comparison, group)}" if group is not None else ""
     return ((f"{name} ", "plain"), (pair.status, "head"), (why, "plain"))
 
 
-def _place(side: str, row: Row | None) -> Iterator[Line]:
+def _place(side: str, row: RowFields | None) -> Iterator[Line]:
     """The id, path and call of a row."""
     if row is not None:
         call = f"  call {short(row['call'])}" if row.get("call") else ""

@@ -11,11 +11,11 @@ from distill_build.commands.diff_sides import Compared
 from distill_build.commands.locate import typed
 from distill_build.console.page import HANG, Line, Style
 from distill_build.console.words import local_time
-from distill_build.console.wrapping import CUT, cells, cut, fits
+from distill_build.console.wrapping import CUT, cells, cut, fits_width
 from distill_build.engine.manifest import ABSENT
 from distill_build.history.attribution import Group
 from distill_build.history.causes import UNTIL, Cause
-from distill_build.history.setting_wording import said
+from distill_build.history.setting_wording import cause_words
 from distill_build.options import Options
 from distill_build.records import Path as TagPath
 from distill_build.records import rows_of, short
@@ -35,7 +35,7 @@ MARKS: dict[str, tuple[str, Style]] = {
 EMPTY: Line = ()
 
 
-def text(comparison: Comparison, options: Options, width: int) -> Iterator[Line]:
+def difference_text(comparison: Comparison, options: Options, width: int) -> Iterator[Line]:
     """All lines: counts alone under -q, all rows and whole prompts under -v. A row is cut to one of `width` cells."""
     if not options.quiet:
         yield from heading(comparison)
@@ -43,8 +43,8 @@ def text(comparison: Comparison, options: Options, width: int) -> Iterator[Line]
     if not comparison.differs:
         yield (("nothing differs: both are the same version", "plain"),)
     else:
-        yield from table(comparison)
-    yield from notes(comparison)
+        yield from _table(comparison)
+    yield from side_notes(comparison)
     if options.quiet:
         return
     yield from settings(comparison, whole=options.verbose)
@@ -66,7 +66,7 @@ def heading(comparison: Comparison) -> Iterator[Line]:
     yield (("  new  ", "quiet"), HANG, (_side(new), "plain"))
 
 
-def notes(comparison: Comparison) -> Iterator[Line]:
+def side_notes(comparison: Comparison) -> Iterator[Line]:
     """What nobody may miss of the two sides."""
     yield from ((("! " + note, "changed"),) for note in comparison.notes)
 
@@ -74,10 +74,10 @@ def notes(comparison: Comparison) -> Iterator[Line]:
 def _side(side: Compared) -> str:
     when = _when(side)
     missing = ", ".join(rows_of(number, stage) for stage, number in side.missing.items())
-    return f"{short(side.version)}  {when}  {called(side)}" + f"  ! {missing} missing" * bool(missing)
+    return f"{short(side.version)}  {when}  {_called(side)}" + f"  ! {missing} missing" * bool(missing)
 
 
-def called(side: Compared) -> str:
+def _called(side: Compared) -> str:
     """A version as the user called it, a long digest cut."""
     return short(side.wanted) if side.version.startswith(side.wanted.lower()) else side.wanted
 
@@ -88,7 +88,7 @@ def _when(side: Compared) -> str:
     return "as its files lie" if side.content is not None else "not in the cache"
 
 
-def table(comparison: Comparison) -> Iterator[Line]:
+def _table(comparison: Comparison) -> Iterator[Line]:
     """Counts by stage, with what else is to be said of a stage behind them."""
     rows = [HEADINGS, *(_row(stage, counts) for stage, counts in comparison.counts.items())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -141,7 +141,7 @@ def settings(comparison: Comparison, *, whole: bool) -> Iterator[Line]:
 
 def sentence(cause: Cause) -> str:
     """A cause in a few words."""
-    return said(cause) + " (a lock has only its digest)" * _digests(cause)
+    return cause_words(cause) + " (a lock has only its digest)" * _digests(cause)
 
 
 def _digests(cause: Cause) -> bool:
@@ -178,7 +178,7 @@ def group_lines(
     difference = comparison.both.difference
     yield (
         (f"{rows_of(len(group.items), group.stage)} {group.change}", "head"),
-        (f": {reason(comparison, group)}", "plain"),
+        (f": {reason_text(comparison, group)}", "plain"),
     )
     shown = _shown(group, whole=whole)
     changes = {changed.item.id: changed for changed in group.changed}
@@ -189,13 +189,13 @@ def group_lines(
         if group.stage == difference.tree:
             row = replace(row, text="")  # it ends the path
         room = width - cells(f"  {mark} {item.id}  ")
-        words = described(row, item, changes.get(item.id), before, room)
+        words = _described(row, item, changes.get(item.id), before, room)
         yield ((f"  {mark} ", style), (f"{item.id}  ", "quiet"), HANG, (words, "plain"))
     if len(group.items) > shown:
         yield ((f"    and {len(group.items) - shown:,} more", "quiet"),)
 
 
-def reason(comparison: Comparison, group: Group) -> str:
+def reason_text(comparison: Comparison, group: Group) -> str:
     """Why, in a few words."""
     side = "old" if group.change == "added" else "new"
     match group.reason.because:
@@ -224,7 +224,7 @@ def _from_above(comparison: Comparison, group: Group) -> str:
     return f"it follows from what differs in {above.name}"
 
 
-def described(row: Told, item: Item, changed: Changed | None, before: TagPath, room: int) -> str:
+def _described(row: Told, item: Item, changed: Changed | None, before: TagPath, room: int) -> str:
     """A row in one line of `room` cells, after its path `before` where it had another one.
 
     Where that is too much, the beginnings of paths go first, since others near it have them too.
@@ -236,7 +236,7 @@ def described(row: Told, item: Item, changed: Changed | None, before: TagPath, r
     words = text
     for labels in range(max(map(len, paths), default=0), 0, -1):
         words = " → ".join(_end_of(path, labels) for path in paths) + text
-        if fits(words + tail, room):
+        if fits_width(words + tail, room):
             break
     return cut(words, room - cells(tail)) + tail
 
@@ -258,7 +258,7 @@ def _further(comparison: Comparison, options: Options) -> Iterator[Line]:
     """Where there is more."""
     if not comparison.groups:
         return
-    command = typed(options, "diff", called(comparison.old), called(comparison.new), "ID")
+    command = typed(options, "diff", _called(comparison.old), _called(comparison.new), "ID")
     yield EMPTY
     if not options.verbose:
         yield (("-v lists all rows and shows prompts line by line; --json is for programs", "quiet"),)

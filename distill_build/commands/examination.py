@@ -13,17 +13,17 @@ import msgspec
 from distill_build.commands.findings import (
     TINY,
     Finding,
-    State,
+    FindingState,
     access,
-    compared,
     judged_list,
     limit_headers,
+    own_words,
     reasoning,
-    said,
+    same_seed_sentence,
     streaming,
 )
 from distill_build.models.base import ModelSettings
-from distill_build.models.probe import Outcome, Probe
+from distill_build.models.probe import Probe, ProbeResult
 from distill_build.records import JsonObject
 from distill_build.replies.parse import read_usage, response_format
 from distill_build.settings import Settings
@@ -100,7 +100,7 @@ class Examination:
         other = await self._ask(self._body(LIST % self._list.name, OTHER[kind]))
         instead = OTHER[kind] if other.raw is not None else "none"
         settings = " ".join(self.setting(f"structured={instead}"))
-        self._find("structured", "fails", f"{kind} is refused; set {settings} ({said(outcome.refusal)})")
+        self._find("structured", "fails", f"{kind} is refused; set {settings} ({own_words(outcome.refusal)})")
         return not other.passing
 
     async def _ask_seed(self, first: JsonObject) -> bool:
@@ -112,7 +112,7 @@ class Examination:
         if outcome.raw is None:
             self._find("seed", "ok", f"taken; asked for a second time: {outcome.refusal}")
         else:
-            self._find("seed", "ok", compared(first, outcome.raw, self.model))
+            self._find("seed", "ok", same_seed_sentence(first, outcome.raw, self.model))
         return not outcome.passing
 
     async def _ask_logprobs(self) -> None:
@@ -124,7 +124,7 @@ class Examination:
         else:
             self._find("logprobs", "no", "taken, but none came back")
 
-    async def _ask(self, body: JsonObject) -> Outcome:
+    async def _ask(self, body: JsonObject) -> ProbeResult:
         outcome = await self._probe.ask(body)
         usage = read_usage(outcome.raw)
         self.prompt_tokens += usage.prompt_tokens
@@ -145,7 +145,7 @@ class Examination:
         nodes = ("model",) if self._plays_all else self.roles
         return [f"{node}.{assignment}" for node in nodes]
 
-    def _find(self, name: str, state: State, detail: str) -> None:
+    def _find(self, name: str, state: FindingState, detail: str) -> None:
         self.findings.append(Finding(name, state, detail))
 
 

@@ -20,13 +20,13 @@ def run(settings: Settings, options: Options) -> int:
     check_formats(settings.formats)
     files = export(dataset, settings, notes(quiet=options.quiet))
     if options.json:
-        print(json.dumps(document(dataset, files), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(dataset, files), ensure_ascii=False, indent=2))
     elif not options.quiet:
         print_lines(f"{path}  {path.stat().st_size:,} bytes" for path in files)
     return 0
 
 
-def document(dataset: Dataset, files: list[Path]) -> JsonObject:
+def _document(dataset: Dataset, files: list[Path]) -> JsonObject:
     """The document of `export --json`."""
     return {
         "folder": str(dataset.folder),

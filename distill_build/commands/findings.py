@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from distill_build.models.base import ModelSettings
-from distill_build.models.probe import Outcome
+from distill_build.models.probe import ProbeResult
 from distill_build.records import JsonObject, number_of
-from distill_build.replies.parse import ListReading, Rejection, parse_items, read_reply, read_usage, visible
+from distill_build.replies.parse import ListReading, Rejection, parse_items, read_reply, read_usage, split_thought
 
 TINY = 48
 """The longest reply that is asked for, in tokens: a short list in JSON fits, and no chain of thought."""
 
-State = Literal["ok", "no", "fails"]
+FindingState = Literal["ok", "no", "fails"]
 """It works; it is not there, and the configuration does not need it; a build with this configuration fails."""
 
 
@@ -22,11 +22,11 @@ class Finding:
     """One answer to "can it …?". `detail` holds the setting to change where `state` is fails."""
 
     name: str
-    state: State
+    state: FindingState
     detail: str = ""
 
 
-def access(first: Outcome, model: ModelSettings, *, sends_key: bool) -> list[Finding]:
+def access(first: ProbeResult, model: ModelSettings, *, sends_key: bool) -> list[Finding]:
     """Whether the endpoint can be reached, takes the key, knows the model, and answers the first request."""
     limit = f", {model.max_tokens_field} is taken" if model.max_tokens is not None else ""
     good = {
@@ -46,13 +46,13 @@ def access(first: Outcome, model: ModelSettings, *, sends_key: bool) -> list[Fin
     return [*(Finding(name, "ok", good[name]) for name in seen), Finding(at_fault, "fails", first.refusal + again)]
 
 
-def said(refusal: str) -> str:
+def own_words(refusal: str) -> str:
     """The endpoint's own words in a refusal, which stand in brackets at its end; else all of it."""
     words = re.search(r"\((\d{3}: .*)\)$", refusal)
     return words[1] if words else refusal
 
 
-def streaming(first: Outcome, model: ModelSettings) -> Finding:
+def streaming(first: ProbeResult, model: ModelSettings) -> Finding:
     """Whether a reply came as a stream, where one was asked for."""
     if not model.stream:
         return Finding("stream", "no", "not asked for: stream=false")
@@ -68,7 +68,7 @@ def reasoning(raw: JsonObject) -> Finding:
     fields = [name for name in ("reasoning_content", "reasoning", "reasoning_details") if message.get(name)]
     if fields:
         return Finding("reasoning", "ok", f"in {fields[0]}")
-    if not isinstance(reply, Rejection) and (reply.reasoning or visible(reply)[0]):
+    if not isinstance(reply, Rejection) and (reply.reasoning or split_thought(reply)[0]):
         return Finding("reasoning", "ok", "in the text" if reply.reasoning else "in <think>")
     kept = read_usage(raw).reasoning_tokens
     return Finding("reasoning", "no", f"{number_of(kept, 'tokens')} of it, not shown" if kept else "none was seen")
@@ -84,7 +84,7 @@ def judged_list(raw: JsonObject, reading: ListReading) -> str:
     return f"taken, but this reply held no list: {items.detail}"
 
 
-def compared(first: JsonObject, second: JsonObject, model: ModelSettings) -> str:
+def same_seed_sentence(first: JsonObject, second: JsonObject, model: ModelSettings) -> str:
     """What two replies with one seed say. They are short: the same text twice may be chance."""
     if first["choices"][0]["message"] != second["choices"][0]["message"]:
         return "taken; the same seed gave two texts, so it does not decide the reply"

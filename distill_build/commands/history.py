@@ -10,8 +10,8 @@ from distill_build.console.words import local_time, money
 from distill_build.console.wrapping import cells
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK, sound_lock
-from distill_build.history.history import Step, record_row, step_of
-from distill_build.history.setting_wording import listed, said
+from distill_build.history.history import HistoryStep, record_row, step_of
+from distill_build.history.setting_wording import cause_words, listed
 from distill_build.history.verifying import folder_version
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, rows_of, short
@@ -32,9 +32,9 @@ def run(options: Options) -> int:
     made = [step_of(archive, version) for version in archive.history(names.folder, names.name)[::-1]]
     history = History(dataset, folder_version(dataset), made, archive.strangers(names.folder, names.name))
     if options.json:
-        print(json.dumps(document(history), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(history), ensure_ascii=False, indent=2))
         return 0
-    print_lines(text(history, line_width(), verbose=options.verbose, quiet=options.quiet))
+    print_lines(_text(history, line_width(), verbose=options.verbose, quiet=options.quiet))
     return 0
 
 
@@ -47,11 +47,11 @@ class History:
 
     dataset: Dataset
     held: str | None
-    made: list[Step]
+    made: list[HistoryStep]
     strangers: list[Version]
 
     @property
-    def current(self) -> Step | None:
+    def current(self) -> HistoryStep | None:
         """The newest step with the version that is held: the same one may have been built more than once."""
         return next((step for step in self.made if step.version.version == self.held), None)
 
@@ -62,7 +62,7 @@ def version_locked(dataset: Dataset) -> str | None:
     return None if lock is None else lock.version
 
 
-def document(history: History) -> JsonObject:
+def _document(history: History) -> JsonObject:
     """The document of `history --json`; versions are newest first."""
     return {
         "folder": str(history.dataset.folder),
@@ -73,7 +73,7 @@ def document(history: History) -> JsonObject:
     }
 
 
-def text(history: History, width: int, *, verbose: bool, quiet: bool) -> Iterator[str]:
+def _text(history: History, width: int, *, verbose: bool, quiet: bool) -> Iterator[str]:
     """The versions for people, in lines for `width` cells."""
     name, made = history.dataset.folder.name, history.made
     if not made:
@@ -82,13 +82,13 @@ def text(history: History, width: int, *, verbose: bool, quiet: bool) -> Iterato
     if not quiet:
         yield f"{name}: {number_of(len(made), 'versions')}, the newest first"
         yield ""
-    yield from table(history, width, verbose=verbose)
+    yield from _table(history, width, verbose=verbose)
     if not quiet:
         yield ""
-        yield from remarks(history)
+        yield from _remarks(history)
 
 
-def table(history: History, width: int, *, verbose: bool) -> Iterator[str]:
+def _table(history: History, width: int, *, verbose: bool) -> Iterator[str]:
     """A line for each version, with what changed at its end, or below it where that would not fit.
 
     `verbose` puts all that there is to say below.
@@ -107,30 +107,30 @@ def table(history: History, width: int, *, verbose: bool) -> Iterator[str]:
     yield f"  {_aligned(*rows[0])}" + f"{GAP}what changed" * beside
     for step, line, changed in zip(made, lines, said_of, strict=True):
         yield f"{line}{GAP}{changed}" if beside else line
-        below = details(step, stages[columns:]) if verbose else [] if beside else [changed]
+        below = _details(step, stages[columns:]) if verbose else [] if beside else [changed]
         yield from (f"    {detail}" for detail in below)
 
 
-def counted_stages(made: list[Step]) -> list[str]:
+def counted_stages(made: list[HistoryStep]) -> list[str]:
     """The stages of any version that have rows of their own, in order; a verdict is no more than its judged row."""
     shapes = [shape for step in made for shape in step.version.graph]
     return list(dict.fromkeys(shape.name for shape in shapes if shape.kind != "transform"))
 
 
-def summary(step: Step, older: str | None, further: list[str]) -> str:
+def summary(step: HistoryStep, older: str | None, further: list[str]) -> str:
     """What changed, in a line: the first few changes, what is missing, and the counts of stages without a column,
     which are `further`.
 
     It names the version that was replaced where that is not `older`, the one below it.
     """
-    changes = listed(map(said, step.changes), CHANGES_SHOWN)
+    changes = listed(map(cause_words, step.changes), CHANGES_SHOWN)
     before = step.version.predecessor
     against = f" (from {short(before.version)})" if before is not None and before.version != older else ""
     counts = _counts(step.version, further)
     return "; ".join([*_missing(step.version), *counts, (changes or step.reason) + against])
 
 
-def details(step: Step, further: list[str]) -> Iterator[str]:
+def _details(step: HistoryStep, further: list[str]) -> Iterator[str]:
     """All that there is to say of a version."""
     version, spent = step.version, step.version.spent
     yield version.version
@@ -140,11 +140,11 @@ def details(step: Step, further: list[str]) -> Iterator[str]:
     yield from _missing(version)
     if version.predecessor is not None:
         yield f"from {short(version.predecessor.version)}:"
-    yield from (said(change) for change in step.changes)
+    yield from (cause_words(change) for change in step.changes)
     yield from filter(None, [step.reason])
 
 
-def remarks(history: History) -> Iterator[str]:
+def _remarks(history: History) -> Iterator[str]:
     """Which version is in the folder, where lock and folder disagree, and what else has the dataset's name."""
     dataset, held = history.dataset, history.held
     if history.current is not None:
@@ -169,7 +169,7 @@ def remarks(history: History) -> Iterator[str]:
 Cells = tuple[str, ...]
 
 
-def _rows(made: list[Step], stages: list[str]) -> list[tuple[Cells, list[int]]]:
+def _rows(made: list[HistoryStep], stages: list[str]) -> list[tuple[Cells, list[int]]]:
     """The headings, then a row for each version with its counts of `stages`; each with the widths of all columns."""
     headings = ("version", "built", *stages, "calls", "cost")
     rows = [headings, *(_cells(step.version, stages) for step in made)]

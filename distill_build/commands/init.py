@@ -35,11 +35,11 @@ def run(options: Options) -> int:
     folder = Path(*options.arguments)
     files = starter_files()
     refuse_to_replace(folder, files)
-    write(folder, files)
+    _write(folder, files)
     if options.json:
         print(json.dumps({"directory": str(folder), "files": sorted(files)}, ensure_ascii=False, indent=2))
     elif not options.quiet:
-        print_lines(text(folder))
+        print_lines(_text(folder))
     return 0
 
 
@@ -67,7 +67,7 @@ def refuse_to_replace(folder: Path, files: Mapping[str, str]) -> None:
                 raise UsageError(f"{parent} is no folder: name another one, as in distill-build init my-dataset")
 
 
-def write(folder: Path, files: Mapping[str, str]) -> None:
+def _write(folder: Path, files: Mapping[str, str]) -> None:
     """Writes all files or none. Raises StorageError where that cannot be done."""
     written: list[Path] = []
     try:
@@ -84,7 +84,7 @@ def write(folder: Path, files: Mapping[str, str]) -> None:
         raise StorageError(f"{error.filename or folder} cannot be written: {error.strerror}; nothing was") from error
 
 
-def text(folder: Path) -> Iterator[str | Line]:
+def _text(folder: Path) -> Iterator[str | Line]:
     """What was written, and what to do next."""
     rows = [(place, purpose) for place, (_, purpose) in FILES.items()]
     rows.insert(1, (f"{PROMPTS}/", "the prompts: copies of our own, to be changed"))

@@ -16,7 +16,7 @@ from distill_build.config.naming import dataset_name
 from distill_build.console.notes import notes
 from distill_build.dataset.layout import STATE, Dataset
 from distill_build.dataset.lockfile import LOCK
-from distill_build.dataset.replacement import finish_moves
+from distill_build.dataset.transaction import finish_moves
 from distill_build.engine.artefacts import replacing
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.errors import UsageError

@@ -11,7 +11,7 @@ from contextlib import closing
 from distill_build.commands.locate import find_versions
 from distill_build.commands.lookup import Found, find_item
 from distill_build.commands.show import verdict_text
-from distill_build.console.page import HANG, Line, Span, print_lines
+from distill_build.console.page import HANG, Line, StyledText, print_lines
 from distill_build.console.words import duration, money
 from distill_build.console.wrapping import visible
 from distill_build.dataset.rows import content_of
@@ -22,13 +22,13 @@ from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
 from distill_build.replies.reply import Rejection, read_reply
 from distill_build.versions.archive import Archive
-from distill_build.versions.holding import Holding, Item, holdings
+from distill_build.versions.holding import Holding, Sought, holdings
 
 HEAD, TAIL = 100, 60
 """Characters of a text on the first screen, where it is cut: a prompt says at its end what it wants."""
 SHOWN_VERSIONS = 5
 SHOWN_ROWS = 5
-INDENT: Span = ("  ", "plain")
+INDENT: StyledText = ("  ", "plain")
 
 
 def run(options: Options) -> int:
@@ -44,13 +44,13 @@ def run(options: Options) -> int:
         rows = rows_above(found.files, found.graph, found.stage, found.row)
         chain = list(origins.chain(rows))
     tags = [row["id"] for stage, row in rows if stage is found.graph.tree]
-    item = Item(found.stage, found.row["id"], tags[-1] if tags else found.row.get("tag"))
+    item = Sought(found.stage, found.row["id"], tags[-1] if tags else found.row.get("tag"))
     held = list(holdings(archive.objects, archive.history(names.folder, names.name)[::-1], item))
     if options.json:
-        shown = document(found, chain, held) | {"from_version": found.from_version}
+        shown = _document(found, chain, held) | {"from_version": found.from_version}
         print(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
-        lines = item_text(found, chain, held, whole=options.verbose, quiet=options.quiet)
+        lines = _item_text(found, chain, held, whole=options.verbose, quiet=options.quiet)
         print_lines([*found.note(options, dataset), *lines])
     return 0
 
@@ -63,7 +63,7 @@ def _recipe(found: Found, archive: Archive) -> JsonObject:
     return state.recipe if state is not None else {}
 
 
-def document(found: Found, chain: list[Link | Decided], held: list[Holding]) -> JsonObject:
+def _document(found: Found, chain: list[Link | Decided], held: list[Holding]) -> JsonObject:
     """The document of `log --json`: the item's line, the links of its chain, and all versions of the dataset."""
     kind = found.stage.singular
     return {
@@ -137,7 +137,7 @@ def version_row(holding: Holding, row: JsonObject) -> JsonObject:
     }
 
 
-def item_text(
+def _item_text(
     found: Found, chain: list[Link | Decided], held: list[Holding], *, whole: bool, quiet: bool
 ) -> Iterator[str | Line]:
     """All lines; texts in full where they are wanted `whole`, and none of a `quiet` log."""

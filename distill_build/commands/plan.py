@@ -22,9 +22,9 @@ def run(settings: Settings, options: Options) -> int:
     session = session_of(settings, options)
     plan = plan_of(session, options, open_console(quiet=options.quiet, verbose=False, json=options.json).note)
     if options.asks_nothing and current_state(session, options.until) is None:
-        from distill_build.builds.rehearsal import rehearse  # most plans need no more than a plan
+        from distill_build.builds.dry_run import dry_run  # most plans need no more than a plan
 
-        if rehearse(session, options, plan):
+        if dry_run(session, options, plan):
             plan = plan.of_cache()
     if options.json:
         print(json.dumps(plan.row(), ensure_ascii=False, indent=2))
@@ -38,25 +38,25 @@ def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> 
 
     `note` is told what such a build would say before it began.
     """
-    from distill_build.builds.figures import Figures
+    from distill_build.builds.statistics import RequestStatistics
 
     state = current_state(session, options.until)
     if state is not None:
-        return plan_of_state(session.stages, state, Figures(session.cache_dir))
+        return plan_of_state(session.stages, state, RequestStatistics(session.cache_dir))
     return asyncio.run(_walk(session, options, note))
 
 
 async def _walk(session: Session, options: Options, note: Callable[[str], None]) -> Plan:
-    from distill_build.builds.basis import basis_of
+    from distill_build.builds.baseline import baseline_of
+    from distill_build.builds.notices import notices
     from distill_build.builds.planning import existing_store, make_plan
-    from distill_build.builds.remarks import remarks
 
-    basis, store = basis_of(session, options), existing_store(session)
+    baseline, store = baseline_of(session, options), existing_store(session)
     try:
-        plan = await make_plan(session, store, basis, options.until)
+        plan = await make_plan(session, store, baseline, options.until)
     finally:
         if store is not None:
             store.close()
-    for remark in remarks(session, options, basis, plan):
-        note(remark)
+    for notice in notices(session, options, baseline, plan):
+        note(notice)
     return plan

@@ -11,7 +11,7 @@ from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.sweeps.jobs import Sweep, Variant, in_row
 from distill_build.sweeps.outcome import folder_error
-from distill_build.sweeps.planning import SweepPlan, Union
+from distill_build.sweeps.planning import SweepPlan, UnionPlan
 from distill_build.sweeps.prepared import PreparedJob, of_job, prepare
 
 
@@ -21,11 +21,11 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
     tell_same(sweep, console)
     jobs = prepare(sweep, options)
-    plan = asyncio.run(plan_of(jobs, options, console.note))
+    plan = asyncio.run(_plan_of(jobs, options, console.note))
     if options.asks_nothing:
         refuse_what_builds_would(jobs, plan, options)
     if options.json:
-        print(json.dumps(document(sweep, plan), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(sweep, plan), ensure_ascii=False, indent=2))
     else:
         sweep_plan_table(sweep, plan, verbose=options.verbose)
     return 0
@@ -33,22 +33,22 @@ def run(variants: Sequence[Variant], options: Options) -> int:
 
 def refuse_what_builds_would(jobs: Sequence[PreparedJob], plan: SweepPlan, options: Options) -> None:
     """Raises DifferenceError where the build of a job with --offline, --locked or --frozen would, with the job."""
-    from distill_build.builds.rehearsal import rehearse  # most plans need no more than a plan
+    from distill_build.builds.dry_run import dry_run  # most plans need no more than a plan
 
     for prepared, each in zip(jobs, plan.jobs, strict=True):
         try:
             if prepared.state is None:
-                rehearse(prepared.session, options, each)
+                dry_run(prepared.session, options, each)
         except DistillError as error:
             raise of_job(prepared.job, len(jobs))(error) from error
 
 
-async def plan_of(jobs: Sequence[PreparedJob], options: Options, note: Callable[[str], None]) -> SweepPlan:
+async def _plan_of(jobs: Sequence[PreparedJob], options: Options, note: Callable[[str], None]) -> SweepPlan:
     """The plans of all jobs; `note` takes what is to be said of one."""
     from distill_build.builds.planning import existing_store
 
     store = existing_store(jobs[0].session)
-    union = Union()
+    union = UnionPlan()
     try:
         for prepared in jobs:
             try:
@@ -61,7 +61,7 @@ async def plan_of(jobs: Sequence[PreparedJob], options: Options, note: Callable[
     return union.plan()
 
 
-def document(sweep: Sweep, plan: SweepPlan) -> JsonObject:
+def _document(sweep: Sweep, plan: SweepPlan) -> JsonObject:
     """The document of `plan -m --json`: the shape of `plan --json` for all jobs together, and for each of them."""
     jobs = [
         {"job": job.name, "choices": in_row(job.choices), **each.row(), "share_usd": share}

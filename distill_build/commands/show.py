@@ -14,7 +14,7 @@ from distill_build.dataset.layout import FAILURES
 from distill_build.dataset.rows import (
     FailureRow,
     Placed,
-    Verdict,
+    VerdictRow,
     content_of,
     list_text,
     read_rows,
@@ -37,8 +37,8 @@ def run(options: Options) -> int:
     wanted, *name = options.arguments
     dataset = find_dataset(options, *name)
     with find_item(options, dataset, wanted) as found:
-        shown = document(found)
-        lines = [*found.note(options, dataset), *text(found, shown)]
+        shown = _document(found)
+        lines = [*found.note(options, dataset), *_text(found, shown)]
     if options.json:
         print(json.dumps({**shown, "from_version": found.from_version}, ensure_ascii=False, indent=2))
     else:
@@ -46,7 +46,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def document(found: Found) -> JsonObject:
+def _document(found: Found) -> JsonObject:
     """The document of `show --json`.
 
     `above` are the rows above from the first tag down, `below` by stage those directly below, each with what is below
@@ -114,13 +114,13 @@ def _dropped(found: Found, stage: Shape, rows: list[JsonObject]) -> dict[str, di
     """Id → transform → why, of those of `rows` that are dropped."""
     ids, dropped = {row["id"] for row in rows}, dict[str, dict[str, list[str]]]()
     for shape in found.graph.judges(stage.name) if ids else ():
-        for row in read_rows(found.files.artefact(shape.file), Verdict):
+        for row in read_rows(found.files.artefact(shape.file), VerdictRow):
             if row.id in ids and not row.kept:
                 dropped.setdefault(row.id, {})[shape.name] = list(row.why)
     return dropped
 
 
-def text(found: Found, shown: JsonObject) -> Iterator[str | Line]:
+def _text(found: Found, shown: JsonObject) -> Iterator[str | Line]:
     """For people."""
     row, graph = found.row, found.graph
     yield _fact(found.stage.singular, row["id"])

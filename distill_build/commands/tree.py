@@ -12,7 +12,7 @@ import msgspec
 
 from distill_build.commands.locate import find_dataset
 from distill_build.dataset.layout import FAILURES, Dataset
-from distill_build.dataset.rows import FailureRow, Placed, TagRow, Verdict, read_rows
+from distill_build.dataset.rows import FailureRow, Placed, TagRow, VerdictRow, read_rows
 from distill_build.errors import StorageError
 from distill_build.graph import Graph, Shape
 from distill_build.options import Options
@@ -42,7 +42,7 @@ class TagNode:
 
 
 @dataclass(frozen=True, slots=True)
-class TagTree:
+class CountedTree:
     """`root` is the topic; `nodes` are the tags by id, in tree order. `reached` are the stages that have a file."""
 
     root: TagNode
@@ -55,14 +55,14 @@ def run(options: Options) -> int:
     dataset = find_dataset(options, *options.arguments)
     tree = load_tree(dataset, graph_in(dataset))
     if options.json:
-        print(json.dumps(document(tree.root, tree), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(tree.root, tree), ensure_ascii=False, indent=2))
         return 0
-    for line in lines(tree, ids=options.verbose):
+    for line in _lines(tree, ids=options.verbose):
         print(line)
     return 0
 
 
-def load_tree(dataset: Dataset, graph: Graph) -> TagTree:
+def load_tree(dataset: Dataset, graph: Graph) -> CountedTree:
     """The tree of `dataset`. Raises StorageError for files that cannot be read or do not fit each other."""
     tags = dataset.artefact(graph.tree.file)
     nodes = {tag.id: TagNode(tag.path, tag) for tag in read_rows(tags, TagRow)}
@@ -78,7 +78,7 @@ def load_tree(dataset: Dataset, graph: Graph) -> TagTree:
     for row in failures:
         if (node := places.get(row.path)) is not None:
             node.failures.append(row)
-    return TagTree(root, nodes, reached)
+    return CountedTree(root, nodes, reached)
 
 
 def _topic(dataset: Dataset, nodes: dict[str, TagNode], failures: list[FailureRow]) -> TagPath:
@@ -92,7 +92,7 @@ def _paths(dataset: Dataset, graph: Graph, shape: Shape) -> Iterator[TagPath]:
     rows = dataset.artefact(graph.rows_of(shape.name).file)
     if shape.kind != "transform":
         return (row.path for row in read_rows(rows, Placed))
-    dropped = {row.id for row in read_rows(dataset.artefact(shape.file), Verdict) if not row.kept}
+    dropped = {row.id for row in read_rows(dataset.artefact(shape.file), VerdictRow) if not row.kept}
     return (row.path for row in read_rows(rows, Placed) if row.id in dropped) if dropped else iter(())
 
 
@@ -111,7 +111,7 @@ def _hang(root: TagNode, nodes: dict[str, TagNode], tree: Shape, file: str) -> N
         parent.counts[tree.name] += 1
 
 
-def document(node: TagNode, tree: TagTree) -> JsonObject:
+def _document(node: TagNode, tree: CountedTree) -> JsonObject:
     """The document of `tree --json`: the topic, and below it each tag with what its row says of it."""
     place: JsonObject = {"topic": node.path[0]}
     if node.tag is not None:
@@ -121,11 +121,11 @@ def document(node: TagNode, tree: TagTree) -> JsonObject:
         "counts": {shape.name: node.counts[shape.name] for shape in tree.reached},
         "missing": node.missing,
         "failures": msgspec.to_builtins(node.failures),
-        "children": [document(child, tree) for child in node.children],
+        "children": [_document(child, tree) for child in node.children],
     }
 
 
-def lines(tree: TagTree, *, ids: bool) -> Iterator[str]:
+def _lines(tree: CountedTree, *, ids: bool) -> Iterator[str]:
     """The tree as text; failures are marked where they happened, and added up at the top."""
     root = tree.root
     missing = f"  ! {root.missing} missing in all" if root.missing and root.children else ""
@@ -133,7 +133,7 @@ def lines(tree: TagTree, *, ids: bool) -> Iterator[str]:
     yield from _branches(root, tree, "", ids=ids)
 
 
-def _branches(node: TagNode, tree: TagTree, indent: str, *, ids: bool) -> Iterator[str]:
+def _branches(node: TagNode, tree: CountedTree, indent: str, *, ids: bool) -> Iterator[str]:
     for child in node.children:
         last = child is node.children[-1]
         text = f"{title(child, ids=ids)}  {counted(child, tree)}".rstrip() + marks(child)
@@ -149,7 +149,7 @@ def title(node: TagNode, *, ids: bool) -> str:
     return f"{node.tag.number} {label}" + (f"  {node.tag.id}" if ids else "")
 
 
-def counted(node: TagNode, tree: TagTree) -> str:
+def counted(node: TagNode, tree: CountedTree) -> str:
     """The counts that say something of `node`: tags of a parent alone, of transforms those that dropped something."""
     is_leaf = node.tag is not None and node.tag.leaf
     return ", ".join(counts_in_words(node.counts, tree.reached[is_leaf:]))

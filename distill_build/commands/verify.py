@@ -10,7 +10,7 @@ from distill_build.console.notes import notes, say
 from distill_build.console.page import print_lines
 from distill_build.dataset.layout import EXPORTS, SOURCES, Dataset
 from distill_build.errors import DifferenceError, DistillError
-from distill_build.history.verifying import ResponseCounts, Verdict, stored_responses, verify
+from distill_build.history.verifying import ResponseCounts, Verification, stored_responses, verify
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, rows_of, short
 from distill_build.versions.archive import Archive
@@ -24,8 +24,8 @@ def run(options: Options) -> int:
     if options.quiet and _lacks(responses):
         say(_of_responses(responses))
     if options.json:
-        print(json.dumps(document(dataset, verdict, responses), ensure_ascii=False, indent=2))
-    print_lines(text(dataset, verdict, responses, options), sys.stderr if options.json else sys.stdout)
+        print(json.dumps(_document(dataset, verdict, responses), ensure_ascii=False, indent=2))
+    print_lines(_text(dataset, verdict, responses, options), sys.stderr if options.json else sys.stdout)
     return DifferenceError.exit_code if verdict.findings else 0
 
 
@@ -39,7 +39,7 @@ def look_in_cache(options: Options, dataset: Dataset) -> ResponseCounts | str:
         return f"the responses were not looked for: {error}"
 
 
-def document(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str) -> JsonObject:
+def _document(dataset: Dataset, verdict: Verification, responses: ResponseCounts | str) -> JsonObject:
     """The document of `verify --json`."""
     return {
         "folder": str(dataset.folder),
@@ -52,7 +52,7 @@ def document(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str
     }
 
 
-def text(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str, options: Options) -> Iterator[str]:
+def _text(dataset: Dataset, verdict: Verification, responses: ResponseCounts | str, options: Options) -> Iterator[str]:
     """The verdict for people: `quiet` leaves what is wrong with the files."""
     if options.verbose:
         yield from (f"{digest}  {name}" for name, digest in verdict.checked.items())
@@ -67,14 +67,14 @@ def text(dataset: Dataset, verdict: Verdict, responses: ResponseCounts | str, op
         yield _of_responses(responses)
 
 
-def _good(dataset: Dataset, verdict: Verdict) -> str:
+def _good(dataset: Dataset, verdict: Verification) -> str:
     rows = [rows_of(number, name.removesuffix(".jsonl")) for name, number in verdict.rows.items()]
     exports = sum(name.startswith(f"{EXPORTS}/") for name in verdict.checked)
     held = ", ".join([*rows, number_of(exports, "exports")])
     return f"{dataset.folder} is what its lock says: version {short(verdict.version)}, {held}"
 
 
-def _way_out(options: Options, dataset: Dataset, verdict: Verdict) -> str:
+def _way_out(options: Options, dataset: Dataset, verdict: Verification) -> str:
     """What mends all but foreign files."""
     if verdict.locked is None:
         return "build again: that writes the files and the lock from the cache, and keeps what was edited"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from distill_build.sweeps.jobs import Variant
 
 Task = Callable[["Settings"], int]
-Sweep = Callable[["Sequence[Variant]"], int]
+SweepTask = Callable[["Sequence[Variant]"], int]
 Launched = Callable[[], "LaunchedJob"]
 
 PRIMARY = "distill"
@@ -51,7 +51,7 @@ RECIPE = re.compile(r"\+{0,2}recipe=")
 def run(
     words: Sequence[str],
     task: Task,
-    sweep: Sweep,
+    sweep: SweepTask,
     launched: Launched | None = None,
 ) -> int:
     """Composes the configuration that `words` ask for and gives its settings to `task`; with -m all to `sweep`.
@@ -67,7 +67,7 @@ def run(
     multirun = not MULTIRUN.isdisjoint(flags) or "hydra.mode=multirun" in map(str.lower, overrides)
     quoted = quote_free_text(overrides, multirun=multirun)
     places = {name: value for name, _, value in (flag.partition("=") for flag in flags) if name in PLACES}
-    job = Job(task)
+    job = HydraTask(task)
     look_for_files(places, overrides)
     if {flag.partition("=")[0] for flag in flags} <= MULTIRUN | set(PLACES) and "://" not in places.get(PLACES[2], ""):
         composed = compose(quoted, places, multirun=multirun)
@@ -76,7 +76,9 @@ def run(
     return hydra_main([*flags, *quoted], job)
 
 
-def run_composed(composed: "DictConfig | ComposedSweep", job: "Job", sweep: Sweep, launched: Launched | None) -> int:
+def run_composed(
+    composed: "DictConfig | ComposedSweep", job: "HydraTask", sweep: SweepTask, launched: Launched | None
+) -> int:
     """Runs one build, or a sweep in the way that its configuration asks for."""
     from omegaconf import DictConfig
 
@@ -92,7 +94,7 @@ def run_composed(composed: "DictConfig | ComposedSweep", job: "Job", sweep: Swee
     return sweep(composed.variants())
 
 
-class Job:
+class HydraTask:
     """What Hydra calls for a composed configuration. Keeps the exit status, and what was raised.
 
     Hydra would print an exception of its own accord and drop a status, so neither is given to it.
@@ -167,7 +169,7 @@ def compose_one(primary: str, overrides: list[str]) -> "DictConfig":
     return composed
 
 
-def hydra_main(arguments: Sequence[str], job: Job) -> int:
+def hydra_main(arguments: Sequence[str], job: HydraTask) -> int:
     """Runs a command line as `hydra.main` does. Returns the higher status of Hydra and of its job."""
     import hydra
 

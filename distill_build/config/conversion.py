@@ -88,7 +88,7 @@ def roles_of(data: Data, names: Collection[str]) -> list[str]:
 
 def check_role(stage: str, role: Any, data: Data) -> None:
     """Whether `role` can be the name of one, and has a node with a model."""
-    key = f"stage.{stage}.role={shown(role)}"
+    key = f"stage.{stage}.role={_shown(role)}"
     if not isinstance(role, str) or not ROLE_NAME.fullmatch(role):
         raise ConfigurationError(f"{key}: a role's name has small letters, digits, - and _, and begins with a letter")
     if role in NOT_OF_A_BUILD | TAKEN_BY_SETTINGS:
@@ -181,7 +181,7 @@ def written_keys(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from written_keys(value, f"{prefix}{name}.")
 
 
-def check_models(data: Mapping[Any, Any], choices: Mapping[str, str]) -> None:
+def check_model_nodes(data: Mapping[Any, Any], choices: Mapping[str, str]) -> None:
     """Whether `data`, in which nothing need be resolved, has all settings of a model in each place where one belongs.
 
     `choices` are the options of config groups. Raises ConfigurationError for a model file that lacks some, and for a
@@ -209,7 +209,7 @@ def convert(data: Data, struct: type[Struct], prefix: str = "") -> Struct:
         return msgspec.convert(data, struct)
     except msgspec.ValidationError as error:
         key, value, wanted = find_mistake(str(error), data, struct)
-        raise ConfigurationError(f"{prefix}{key}={shown(value)}: expected {wanted}") from None
+        raise ConfigurationError(f"{prefix}{key}={_shown(value)}: expected {wanted}") from None
 
 
 def find_mistake(message: str, data: Data, struct: type[msgspec.Struct]) -> tuple[str, Any, str]:
@@ -226,7 +226,7 @@ def find_mistake(message: str, data: Data, struct: type[msgspec.Struct]) -> tupl
     return key, value, describe(expected)
 
 
-def shown(value: Any) -> str:
+def _shown(value: Any) -> str:
     """`value` as it would stand on a command line."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 

@@ -35,9 +35,9 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, RecursionError):
         return ConfigurationError("a file of the configuration begins with itself: look at its 'defaults'")
     if is_theirs(error) or isinstance(error, OSError | UnicodeError):
-        return refused(str(error), keys_at(error)) or unreadable(cause_of(error))
+        return refused(str(error), keys_at(error)) or _unreadable(cause_of(error))
     if isinstance(error, ValueError):  # how Hydra refuses flags that do not go together
-        return UsageError(one_line(error))
+        return UsageError(_one_line(error))
     return error
 
 
@@ -95,7 +95,7 @@ def unreadable_override(override: str) -> ConfigurationError:
     )
 
 
-def unreadable(error: BaseException) -> ConfigurationError:
+def _unreadable(error: BaseException) -> ConfigurationError:
     """The sentence for a file that is no configuration. Errors of the YAML reader name it, others do not."""
     if isinstance(error, UnicodeError):
         return ConfigurationError(f"{being_read(error)} is not UTF-8 text")
@@ -103,7 +103,7 @@ def unreadable(error: BaseException) -> ConfigurationError:
         return ConfigurationError(f"{being_read(error)} holds a merge conflict (line {line}): resolve it")
     if kind := re.match(r"Invalid loaded object type: (\w+)", str(error)):
         return ConfigurationError(f"{being_read(error)} is one {kind[1]}: settings have names, as in 'depth: 3'")
-    said = re.sub(r" full_key: (\S+) object_type=\S+", r" (in \1)", one_line(error))
+    said = re.sub(r" full_key: (\S+) object_type=\S+", r" (in \1)", _one_line(error))
     return ConfigurationError(f"the configuration cannot be read: {said}")
 
 
@@ -165,6 +165,6 @@ def cause_of(error: BaseException) -> BaseException:
     return error
 
 
-def one_line(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     """An error's text on one line."""
     return " ".join(str(error).split())

@@ -128,11 +128,11 @@ def stage_defaults() -> dict[str, Any]:
 def read(full_path: str) -> tuple[dict[str, str | None], Any]:
     """Header and content of a YAML file, which are not to be changed. Raises what the reader raises."""
     about = os.stat(full_path)  # noqa: PTH116 - paths are texts here, as in Hydra
-    return parsed(full_path, (about.st_mtime_ns, about.st_size, about.st_ino))
+    return _parsed(full_path, (about.st_mtime_ns, about.st_size, about.st_ino))
 
 
 @lru_cache(maxsize=256)
-def parsed(full_path: str, version: tuple[int, ...]) -> tuple[dict[str, str | None], Any]:  # noqa: ARG001 - a key of the cache
+def _parsed(full_path: str, version: tuple[int, ...]) -> tuple[dict[str, str | None], Any]:  # noqa: ARG001 - a key of the cache
     """`read`, once for each version of a file."""
     import yaml
 
@@ -177,10 +177,10 @@ def find_stages(folders: Sequence[Path], packed: Path, primary: str, words: Iter
     """
     files = stage_files(folders, packed, primary)
     named = [content.get("role") for content in files.values()]
-    project = content_of(folders, primary).get(GROUP)
+    project = first_content(folders, primary).get(GROUP)
     for settings in project.values() if isinstance(project, dict) else ():
         named.append(settings.get("role") if isinstance(settings, dict) else None)
-    taken = NO_ROLES | set(content_of([packed], BASE))
+    taken = NO_ROLES | set(first_content([packed], BASE))
     typed = (role for word in words if (match := TYPED_ROLE.fullmatch(word)) for role in ROLE_NAME.findall(match[1]))
     roles = dict.fromkeys([*(role for value in named for role in roles_in(value)), *typed])
     ConfigStore.instance().store(
@@ -261,7 +261,7 @@ def check_file(name: str, content: Any, known: set[str]) -> None:
             )
 
 
-def content_of(folders: Iterable[Path], name: str) -> Mapping[str, Any]:
+def first_content(folders: Iterable[Path], name: str) -> Mapping[str, Any]:
     """What stands in the first file of this name; nothing where there is none."""
     for _, content in chain_of(folders, name):
         return content

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from distill_build.builds.report import Report
 from distill_build.config.checks import check_until, objective_names
 from distill_build.config.free_text import quote
-from distill_build.config.multirun import OURS, ComposedSweep, in_common, parsed, variants_of
+from distill_build.config.multirun import OURS, ComposedSweep, in_common, parsed_overrides, variants_of
 from distill_build.config.naming import dataset_name
 from distill_build.config.resolution import plain_data, settings_of
 from distill_build.engine.manifest import digest
@@ -31,7 +31,7 @@ from distill_build.options import Options
 from distill_build.settings import Objective
 from distill_build.sweeps.jobs import ID_DIGITS, NOT_CONTENT, SWEEPS, Job, Variant, sweep_of
 from distill_build.sweeps.objectives import Target, check_objectives, targets_of, values_of
-from distill_build.sweeps.results import Row
+from distill_build.sweeps.results import JobRow
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -59,7 +59,7 @@ class Batches(Protocol):
     def add(self, variants: Sequence[Variant], launch: Launch | None) -> list[Job]:
         """Builds more jobs, together or as `launch` does; the job of each variant."""
 
-    def row(self, job: Job) -> Row:
+    def row(self, job: Job) -> JobRow:
         """What a job that was built holds."""
 
     def cap(self, job: Job) -> str | None:
@@ -112,7 +112,7 @@ class LaunchedJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class SweepScope:
     """`fixed` are the words that all jobs have in common, `objectives` the numbers that the sweeper wants of each."""
 
     folder: Path
@@ -130,7 +130,7 @@ class Handout:
     job: LaunchedJob
     batches: Batches
     sweep: ComposedSweep
-    scope: Scope
+    scope: SweepScope
 
     def __call__(self, composed: "DictConfig") -> Any:  # noqa: ARG002 - as Hydra calls a task
         """Hydra's launchers call `job`; only our own gets this."""
@@ -157,7 +157,7 @@ class Handout:
 
         def launch(jobs: Sequence[tuple[int, Job]]) -> list[Report | DistillError]:
             assert launcher is not None  # noqa: S101 - not given away otherwise
-            return results_of(launcher, [[*all_words[number], *self._place(job)] for number, job in jobs], first)
+            return launched_results(launcher, [[*all_words[number], *self._place(job)] for number, job in jobs], first)
 
         objectives = self.scope.objectives
         variants = variants_of(self.sweep.loader, self.sweep.master, all_words, self.scope.fixed)
@@ -182,7 +182,7 @@ class Handout:
         )
 
 
-def results_of(launcher: "Launcher", all_words: list[list[str]], first: int) -> list[Report | DistillError]:
+def launched_results(launcher: "Launcher", all_words: list[list[str]], first: int) -> list[Report | DistillError]:
     """What became of the jobs. Raises ConfigurationError where the launcher fails, JobBugError for a bug of ours."""
     from hydra.core.utils import JobStatus
 
@@ -217,7 +217,7 @@ def hand_out(sweep: ComposedSweep, job: LaunchedJob) -> int:
     master, scope = sweep.master, scope_of(sweep)
     batches = job.open(scope.folder)
     handout = Handout(job, batches, sweep, scope)
-    prepare(master, scope.folder)
+    set_up_launcher(master, scope.folder)
     callbacks = Callbacks(master)
     callbacks.on_multirun_start(config=master, config_name=master.hydra.job.config_name)
     context = HydraContext(config_loader=sweep.loader, callbacks=callbacks)
@@ -261,7 +261,7 @@ def first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")
 
 
-def prepare(master: "DictConfig", folder: Path) -> None:
+def set_up_launcher(master: "DictConfig", folder: Path) -> None:
     """Makes our launcher the sweeper's own, with the configured one behind it, and `folder` the sweep's."""
     from omegaconf import open_dict, read_write
 
@@ -272,13 +272,13 @@ def prepare(master: "DictConfig", folder: Path) -> None:
             master.hydra.launcher = {"_target_": OURS["launcher"], "_recursive_": False, "launcher": launcher}
 
 
-def scope_of(sweep: ComposedSweep) -> Scope:
+def scope_of(sweep: ComposedSweep) -> SweepScope:
     """The scope of a sweep. Raises ConfigurationError for a mistake in any job that is known by now."""
     if enumerates(sweep):
         jobs = sweep.combinations()
-        return Scope(sweep_of(variants_of(sweep.loader, sweep.master, jobs)).folder, in_common(jobs))
+        return SweepScope(sweep_of(variants_of(sweep.loader, sweep.master, jobs)).folder, in_common(jobs))
     data = plain_data(sweep.master, sweep.master.hydra.runtime.choices)
-    return Scope(folder_for(sweep), fixed_words(sweep), objective_names(data["objective"]))
+    return SweepScope(folder_for(sweep), fixed_words(sweep), objective_names(data["objective"]))
 
 
 def enumerates(sweep: ComposedSweep) -> bool:
@@ -300,14 +300,15 @@ def fixed_words(sweep: ComposedSweep) -> frozenset[str]:
     """The words without several values, spelled as sweepers pass them on."""
     return frozenset(
         f"{override.get_key_element()}={override.get_value_element_as_str()}"
-        for override in parsed(sweep.loader, sweep.words)
+        for override in parsed_overrides(sweep.loader, sweep.words)
         if not override.is_sweep_override()
     )
 
 
 def folder_for(sweep: ComposedSweep) -> Path:
     """The folder of a sweep whose jobs nobody knows yet: named by the words that say what is searched."""
-    data, overrides = plain_data(sweep.master, sweep.master.hydra.runtime.choices), parsed(sweep.loader, sweep.words)
+    data = plain_data(sweep.master, sweep.master.hydra.runtime.choices)
+    overrides = parsed_overrides(sweep.loader, sweep.words)
     params = {str(key): str(value) for key, value in (sweep.master.hydra.sweeper.get("params") or {}).items()}
     varied = {override.key_or_group for override in overrides if override.is_sweep_override()} | set(params)
     content = sorted(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from distill_build.config.conversion import check_models
+from distill_build.config.conversion import check_model_nodes
 from distill_build.config.errors import translate
 from distill_build.config.free_text import unescape_interpolations
 from distill_build.config.resolution import Composition, settings_from
@@ -96,7 +96,7 @@ def refuse_batches_of(size: object) -> None:
         )
 
 
-def parsed(loader: Any, words: Sequence[str]) -> "list[Override]":
+def parsed_overrides(loader: Any, words: Sequence[str]) -> "list[Override]":
     """Words as Hydra understands them."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -112,7 +112,7 @@ def combinations(loader: Any, params: Mapping[str, Any] | None, words: Sequence[
 
     extra = [f"{key}={value}" for key, value in (params or {}).items()]
     try:
-        overrides = parsed(loader, [*extra, *words])
+        overrides = parsed_overrides(loader, [*extra, *words])
         (jobs,) = BasicSweeper.split_arguments(overrides, None)
     except Exception as error:
         raise translate(error) from error
@@ -233,7 +233,7 @@ class _Base:
         self._composition = Composition(composed, self._choices)
         self._references = _references(self._composition.raw)
         _refuse_numbers(self._references)
-        check_models(self._composition.raw, self._choices)
+        check_model_nodes(self._composition.raw, self._choices)
         self._data = self._composition.data({}, self._composition.raw)
 
     @property

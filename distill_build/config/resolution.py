@@ -34,10 +34,10 @@ def plain_data(composed: "DictConfig", choices: Mapping[str, str]) -> dict[str, 
     What stands under `stage` are all stages that there are, resolved for those in force; of roles, those that these
     ask. Raises ConfigurationError for a model file that lacks settings, before any that follow them are resolved.
     """
-    from distill_build.config.conversion import check_models
+    from distill_build.config.conversion import check_model_nodes
 
     composition = Composition(composed, choices)
-    check_models(composition.raw, choices)
+    check_model_nodes(composition.raw, choices)
     return composition.data({}, composition.raw)
 
 
@@ -99,7 +99,7 @@ class Composition:
         try:
             return self._filled(value)
         except (LookupError, RecursionError):
-            return resolved(self.composed, *place)
+            return resolved_by_omegaconf(self.composed, *place)
 
     def _filled(self, value: Any) -> Any:
         """`value` with the settings that it refers to. Raises LookupError for what is left to OmegaConf."""
@@ -119,7 +119,7 @@ class Composition:
         return self._filled(found)
 
 
-def resolved(composed: "DictConfig", *place: str) -> Any:
+def resolved_by_omegaconf(composed: "DictConfig", *place: str) -> Any:
     """The plain data at a place, as OmegaConf resolves it."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException

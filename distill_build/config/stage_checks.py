@@ -58,7 +58,7 @@ def stages_in_force(stages: Any, found: Any) -> list[str]:
     if not stages:
         raise ConfigurationError("stages=[]: a build has at least the stage that grows the tree")
     for name in stages:
-        check_name(name, found)
+        check_stage_name(name, found)
         if stages.count(name) > 1:
             raise ConfigurationError(
                 f"stages has {name} twice: it stands there once; to have more rows of a map, see stage.{name}.samples"
@@ -66,7 +66,7 @@ def stages_in_force(stages: Any, found: Any) -> list[str]:
     return stages
 
 
-def check_name(name: str, found: Mapping[str, Any]) -> None:
+def check_stage_name(name: str, found: Mapping[str, Any]) -> None:
     """Whether `name` is that of a stage which can be."""
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1)
@@ -128,7 +128,7 @@ def check_stage(name: str, stage: StageSettings) -> None:
         check_schema(name, stage.schema)
     check_columns(f"stage.{name}.columns", stage.columns or {}, VERDICT if stage.kind == "transform" else frozenset())
     if stage.export is not None:
-        check_export(name, stage.export)
+        check_export_columns(name, stage.export)
     check_expressions(name, stage)
 
 
@@ -199,7 +199,7 @@ def check_columns(key: str, columns: Collection[str], more: frozenset[str]) -> N
             )
 
 
-def check_export(name: str, export: Mapping[str, str | None]) -> None:
+def check_export_columns(name: str, export: Mapping[str, str | None]) -> None:
     """Whether `export` says what a training row is made of."""
     for column in export:
         if column not in EXPORTED:

@@ -104,7 +104,7 @@ def sweep_plan_table(sweep: "Sweep", plan: "SweepPlan", *, verbose: bool = False
 
     stream = Stream(sys.stdout, tolerant=False)
     screen = _richest(stream, PlainScreen(stream))
-    show_jobs(screen, sweeps.plan_table(sweep, plan), verbose=verbose)
+    show_jobs(screen, sweeps.jobs_table(sweep, plan), verbose=verbose)
     for line in sweeps.plan_footnotes(plan, sweep.jobs[0].settings.budget):
         screen.line(line)
 

@@ -9,7 +9,7 @@ from distill_build.builds.report import Report
 from distill_build.builds.tally import Tally
 from distill_build.console import forecast, outcome
 from distill_build.console.grid import Grid
-from distill_build.console.outcome import Line
+from distill_build.console.outcome import Sentence
 from distill_build.console.pace import Forecast, Pace
 from distill_build.console.wrapping import visible
 from distill_build.settings import Settings
@@ -30,7 +30,7 @@ class Screen(Protocol):
     def width(self) -> int:
         """Cells that a table may take."""
 
-    def line(self, line: Line) -> None: ...
+    def line(self, line: Sentence) -> None: ...
 
     def table(self, grid: Grid) -> None: ...
 
@@ -47,7 +47,7 @@ class Conversation:
         self._forecast: Forecast | None = None
 
     def note(self, text: str) -> None:
-        self._say([Line(text)])
+        self._say([Sentence(text)])
 
     def plan(self, plan: "Plan", settings: Settings) -> None:
         self._forecast = Forecast(plan, settings)
@@ -77,7 +77,7 @@ class Conversation:
 
         self._forecast = Forecast(plan.union, settings)
         self._screen = self._rich_screen()
-        self._say(sweeps.plan_lines(plan, settings.budget))
+        self._say(sweeps.sweep_plan_lines(plan, settings.budget))
 
     def sweep_report(self, report: "SweepReport", targets: Sequence["Target"] = ()) -> None:
         from distill_build.console import sweeps  # as above
@@ -88,10 +88,10 @@ class Conversation:
             table = sweeps.report_table(report, targets)
             show_jobs(self._screen, table, verbose=self._verbose)
             if table.best:
-                self._say([sweeps.marked(targets)])
-        self._say(sweeps.ending(report))
+                self._say([sweeps.best_legend(targets)])
+        self._say(sweeps.sweep_ending(report))
 
-    def _say(self, lines: Iterable[Line]) -> None:
+    def _say(self, lines: Iterable[Sentence]) -> None:
         for line in lines:
             self._screen.line(printable(line))
 
@@ -126,13 +126,13 @@ class QuietConversation:
     def sweep_report(self, report: "SweepReport", targets: Sequence["Target"] = ()) -> None:  # noqa: ARG002 - the protocol's
         from distill_build.console import sweeps  # as above
 
-        for line in sweeps.troubles(report):
+        for line in sweeps.sweep_troubles(report):
             self._screen.line(printable(line))
 
 
 def show_plan(screen: Screen, plan: "Plan", settings: Settings) -> None:
     """Shows `plan` of `settings` on `screen`."""
-    screen.line(printable(Line(f"{settings.name}: {forecast.shape(settings)}")))
+    screen.line(printable(Sentence(f"{settings.name}: {forecast.shape(settings)}")))
     screen.table(forecast.plan_grid(plan, list(declared(settings).requests())))
     for line in forecast.footnotes(plan, settings):
         screen.line(line)
@@ -148,6 +148,6 @@ def show_jobs(screen: Screen, table: "SweepTable", *, verbose: bool) -> None:
         screen.line(printable(line))
 
 
-def printable(line: Line) -> Line:
+def printable(line: Sentence) -> Sentence:
     """`line` without what a terminal would obey: a model's words may be in it."""
-    return Line(visible(line.text), line.tone)
+    return Sentence(visible(line.text), line.tone)

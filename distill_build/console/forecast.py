@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from distill_build.console.grid import Grid
-from distill_build.console.outcome import Line
+from distill_build.console.outcome import Sentence
 from distill_build.console.words import UNKNOWN, rough_duration, rough_money, tokens
 from distill_build.records import number_of
 from distill_build.settings import Budget, Settings
@@ -36,36 +36,38 @@ class Smaller:
     usd: float | None
 
 
-def plan_lines(plan: "Plan", settings: Settings) -> Iterator[Line]:
+def plan_lines(plan: "Plan", settings: Settings) -> Iterator[Sentence]:
     """The plan in one line, and a second one where it would take hours or much money."""
     cached = sum(stage.cached for stage in plan.stages.values())
     kept = f"; {number_of(cached, 'requests')} answered by the cache" if cached else ""
     if plan.newly_dropped:
-        yield Line(f"{number_of(plan.newly_dropped, 'rows')} that the last build kept would be dropped now", "warning")
+        yield Sentence(
+            f"{number_of(plan.newly_dropped, 'rows')} that the last build kept would be dropped now", "warning"
+        )
     if not plan.calls:
-        yield Line(f"plan: nothing to ask{kept}", "plain")
+        yield Sentence(f"plan: nothing to ask{kept}", "plain")
         return
     cost = plan.cost
     about = "" if plan.exact else "about "
     price = "price unknown" if cost.usd is None else rough_money(cost.usd)
-    yield Line(
+    yield Sentence(
         f"plan: {about}{number_of(plan.calls, 'requests')} ({_by_stage(plan)}), "
         f"{'about ' * plan.exact}{tokens(cost.prompt_tokens + cost.completion_tokens)} tokens, {price}, "
         f"{rough_duration(cost.seconds)}{kept}"
     )
     yield from cap(plan, settings.budget)
     if advice := advise(plan, settings):
-        yield Line(advice, "warning")
+        yield Sentence(advice, "warning")
 
 
-def cap(plan: "Plan", budget: Budget) -> Iterator[Line]:
+def cap(plan: "Plan", budget: Budget) -> Iterator[Sentence]:
     """Which caps would be reached, so that not all comes about."""
     cost = plan.cost
     needs = {"calls": plan.calls, "tokens": cost.prompt_tokens + cost.completion_tokens, "usd": cost.usd or 0.0}
     caps = {name: getattr(budget, name) for name in needs}
     reached = [f"budget.{name}={cap:g}" for name, cap in caps.items() if cap is not None and needs[name] > cap]
     if reached:
-        yield Line(
+        yield Sentence(
             f"{' and '.join(reached)} would stop this before its end: what is complete by then is written, and a build "
             "with a new budget goes on from there",
             "warning",
@@ -121,7 +123,7 @@ def _breadths(whole: Declared) -> Candidates:
             yield replace(whole, breadth=few), f"breadth={few}"
         elif isinstance(breadth, list) and 1 < few < max(breadth):
             narrow = [min(few, value) for value in breadth]
-            yield replace(whole, breadth=narrow), f"breadth={typed(narrow)}"
+            yield replace(whole, breadth=narrow), f"breadth={_typed(narrow)}"
 
 
 def _numbers(whole: Declared) -> Candidates:
@@ -140,7 +142,7 @@ def _depths(whole: Declared) -> Candidates:
             yield replace(whole, depth=depth), f"depth={depth}"
         else:
             breadth = whole.breadth[:depth]
-            yield replace(whole, depth=depth, breadth=breadth), f"depth={depth} breadth={typed(breadth)}"
+            yield replace(whole, depth=depth, breadth=breadth), f"depth={depth} breadth={_typed(breadth)}"
 
 
 def _everything(whole: Declared) -> Candidates:
@@ -154,14 +156,14 @@ def _everything(whole: Declared) -> Candidates:
             for stage in lists:
                 less = _with_each(less, stage, few)
             numbers = [f"{less.keys[stage]}={less.each[stage]}" for stage in lists]
-            yield less, " ".join([f"depth={depth}", f"breadth={typed(breadth)}", *numbers])
+            yield less, " ".join([f"depth={depth}", f"breadth={_typed(breadth)}", *numbers])
 
 
 def _is_comfortable(smaller: Smaller) -> bool:
     return smaller.seconds <= COMFORTABLE_SECONDS and (smaller.usd or 0.0) <= COMFORTABLE_USD
 
 
-def typed(breadth: int | list[int]) -> str:
+def _typed(breadth: int | list[int]) -> str:
     """A breadth as typed: without spaces, which a shell would take apart."""
     return str(breadth).replace(" ", "")
 
@@ -179,7 +181,7 @@ def shape(settings: Settings) -> str:
         for stage, key in whole.keys.items()
         if "." not in key or whole.each[stage] > 1  # a stage of the user's own mostly makes one row
     ]
-    return " ".join([f"depth={whole.depth}", f"breadth={typed(whole.breadth)}", *numbers])
+    return " ".join([f"depth={whole.depth}", f"breadth={_typed(whole.breadth)}", *numbers])
 
 
 def plan_grid(plan: "Plan", asking: Sequence[str]) -> Grid:
@@ -202,24 +204,24 @@ def _figures(planned: "Iterable[StagePlan]", cost: "Cost") -> tuple[str, ...]:
     )
 
 
-def footnotes(plan: "Plan", settings: Settings) -> list[Line]:
+def footnotes(plan: "Plan", settings: Settings) -> list[Sentence]:
     """How sure the figures are, and what the words in the table mean."""
     if not plan.calls:
-        return [Line("nothing to ask: every request is answered by the cache", "good")]
+        return [Sentence("nothing to ask: every request is answered by the cache", "good")]
     requests = number_of(plan.calls, "requests")
-    notes = [Line(f"{requests} exactly; tokens, cost and time are estimated", "quiet")]
+    notes = [Sentence(f"{requests} exactly; tokens, cost and time are estimated", "quiet")]
     if not plan.exact:
         unknown = sum(stage.unknown for stage in plan.stages.values())
         notes = [
-            Line(f"about {requests}; tokens, cost and time are estimated", "quiet"),
-            Line(
+            Sentence(f"about {requests}; tokens, cost and time are estimated", "quiet"),
+            Sentence(
                 f"unknown: {unknown:,} that follow from replies which are not there yet; counted from the settings",
                 "quiet",
             ),
         ]
     if plan.cost.usd is None:
-        notes.append(Line(f"{UNKNOWN}: the model has no prices, see model.prices in its configuration", "quiet"))
+        notes.append(Sentence(f"{UNKNOWN}: the model has no prices, see model.prices in its configuration", "quiet"))
     notes.extend(cap(plan, settings.budget))
     if advice := advise(plan, settings):
-        notes.append(Line(advice, "warning"))
+        notes.append(Sentence(advice, "warning"))
     return notes

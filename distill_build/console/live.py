@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from distill_build.console.grid import Grid
-from distill_build.console.outcome import Line, Tone
-from distill_build.console.pace import Pace, StageView, View
+from distill_build.console.outcome import Sentence, Tone
+from distill_build.console.pace import Pace, ProgressView, StageView
 from distill_build.console.stream import Stream
 from distill_build.console.wrapping import shortened, wrapped
 
@@ -43,7 +43,7 @@ class LiveScreen:
     def width(self) -> int:
         return self._console.width
 
-    def line(self, line: Line) -> None:
+    def line(self, line: Sentence) -> None:
         for row in wrapped(line.text, self.width):
             self._console.print(Text(row, STYLES[line.tone]), soft_wrap=True)
 
@@ -84,7 +84,7 @@ def drawn(grid: Grid) -> Table:
     return table
 
 
-def bars(view: View, width: int) -> RenderableType:
+def bars(view: ProgressView, width: int) -> RenderableType:
     """A row for each stage, and below them the facts, as many to a line as there is room for.
 
     Where a terminal is narrow or names are long, bars get shorter and names are cut; then there are no bars.
@@ -102,14 +102,14 @@ def bars(view: View, width: int) -> RenderableType:
     for stage, count, aside in zip(view.stages, counts, asides, strict=True):
         drawn_bar = [_bar(stage, bar)] if bar >= SHORTEST_BAR else []
         table.add_row(Text(shortened(stage.stage, name)), *drawn_bar, count, aside)
-    return Group(table, *(Text(text, "dim") for text in filled(view.facts(), width)))
+    return Group(table, *(Text(text, "dim") for text in _filled(view.facts(), width)))
 
 
 def _widest(texts: Iterable[Text]) -> int:
     return max((text.cell_len for text in texts), default=0)
 
 
-def filled(facts: list[str], width: int) -> list[str]:
+def _filled(facts: list[str], width: int) -> list[str]:
     """Joins `facts` to lines of at most `width` cells, none of them broken."""
     lines: list[str] = []
     for fact in facts:

@@ -17,7 +17,7 @@ Tone = Literal["plain", "quiet", "good", "warning", "bad"]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Sentence:
     """One sentence, and how it is meant."""
 
     text: str
@@ -67,7 +67,7 @@ def _figures(tallies: Iterable[StageTally]) -> tuple[str, ...]:
     )
 
 
-def verdicts(report: Report) -> Iterator[Line]:
+def verdicts(report: Report) -> Iterator[Sentence]:
     """What transforms dropped, and why, for below the table."""
     for stage, tally in report.transforms.items():
         if tally.dropped:
@@ -75,7 +75,7 @@ def verdicts(report: Report) -> Iterator[Line]:
             reasons = [reason if number == tally.dropped else f"{reason} ({number:,})" for reason, number in shown]
             reasons += ["…"] if len(tally.why) > REASONS_SHOWN else []
             why = f": {', '.join(reasons)}" if reasons else ""
-            yield Line(f"{stage} dropped {number_of(tally.dropped, 'rows')}{why}", "quiet")
+            yield Sentence(f"{stage} dropped {number_of(tally.dropped, 'rows')}{why}", "quiet")
 
 
 def _dropped(report: Report, stage: str) -> str:
@@ -84,43 +84,43 @@ def _dropped(report: Report, stage: str) -> str:
     return f"{stage} dropped {tally.dropped:,} of {rows_of(tally.judged, judged)}"
 
 
-def up_to_date(report: Report) -> Line:
+def up_to_date(report: Report) -> Sentence:
     """The one line of a build that had nothing to do."""
     items = ", ".join(rows_of(report.count(stage), stage) for stage in report.stages if stage not in report.transforms)
     version = short(report.version)
-    return Line(f"{report.name} is up to date: {items} (version {version}); nothing was asked", "good")
+    return Sentence(f"{report.name} is up to date: {items} (version {version}); nothing was asked", "good")
 
 
-def ending(report: Report) -> Iterator[Line]:
+def ending(report: Report) -> Iterator[Sentence]:
     """What is said below the table: what came out, where it is, and what else is worth knowing."""
     yield from troubles(report)
     if report.complete:
         items = _found(report, [stage for stage in report.stages if stage not in report.transforms])
         dropped = [_dropped(report, stage) for stage, tally in report.transforms.items() if tally.dropped]
-        yield Line(f"{report.name} is complete: {'; '.join([items, *dropped])}", "good")
+        yield Sentence(f"{report.name} is complete: {'; '.join([items, *dropped])}", "good")
     facts = [f"version {short(report.version)}"]
     facts += [f"run {report.run_id}"] if report.run_id else []
-    yield Line(f"{report.folder} ({', '.join([*facts, duration(report.seconds)])})")
+    yield Sentence(f"{report.folder} ({', '.join([*facts, duration(report.seconds)])})")
     if report.files:
-        yield Line(f"  {'  '.join(str(_inside(file, report.folder)) for file in report.files)}", "quiet")
+        yield Sentence(f"  {'  '.join(str(_inside(file, report.folder)) for file in report.files)}", "quiet")
 
 
-def troubles(report: Report) -> Iterator[Line]:
+def troubles(report: Report) -> Iterator[Sentence]:
     """What nobody may miss, however quiet: edited files, the cap that stopped the build, missing items."""
     for copy in report.edited_by_hand:
         yield edited(copy)
     if report.other_lock is not None:
-        yield Line(
+        yield Sentence(
             f"{report.other_lock.name} was not the one that was written here (it may have come from git, and name "
             f"another version); that one is kept as {report.other_lock}",
             "warning",
         )
     if report.newly_dropped:
-        yield Line(_newly_dropped(report), "warning")
+        yield Sentence(_newly_dropped(report), "warning")
     if report.stopped is not None:
-        yield Line(report.stopped, "bad")
+        yield Sentence(report.stopped, "bad")
     if line := _shortage(report):
-        yield Line(line, "warning")
+        yield Sentence(line, "warning")
 
 
 def _newly_dropped(report: Report) -> str:
@@ -134,20 +134,20 @@ def _newly_dropped(report: Report) -> str:
     return f"{names} drops {rows} that the last build kept: {', '.join(told)}" + f" and {more:,} more" * (more > 0)
 
 
-def edited(copy: Path) -> Line:
+def edited(copy: Path) -> Sentence:
     """What is said of a file that somebody else wrote, and that gave way to ours."""
-    return Line(f"{copy.name} had been edited by hand or put there; that file is kept as {copy}", "warning")
+    return Sentence(f"{copy.name} had been edited by hand or put there; that file is kept as {copy}", "warning")
 
 
-def details(report: Report) -> Iterator[Line]:
+def details(report: Report) -> Iterator[Sentence]:
     """What --verbose adds: the mean request of each stage."""
     for stage in report.stages:
         tally = report.tally.stages[stage]
         if tally.asked:
             mean = duration(tally.seconds / tally.asked)
             prompt, completion = tally.prompt_tokens / tally.asked, tally.completion_tokens / tally.asked
-            yield Line(f"{stage}: {mean}, {tokens(prompt)} + {tokens(completion)} tokens a request", "quiet")
-    yield Line(
+            yield Sentence(f"{stage}: {mean}, {tokens(prompt)} + {tokens(completion)} tokens a request", "quiet")
+    yield Sentence(
         "asked (re-asks among them) and cached count requests; model time adds up what they took side by side; "
         "tokens are prompt + completion",
         "quiet",

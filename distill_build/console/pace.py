@@ -37,7 +37,7 @@ class StageView:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ProgressView:
     """A build at one moment. `rate` is requests per second; `elapsed` and `left` are seconds; None is unknown."""
 
     stages: tuple[StageView, ...]
@@ -109,13 +109,13 @@ class Pace:
         self._first_request: float | None = None
         self._seen: deque[tuple[float, int]] = deque([(self._began, tally.asked)])
 
-    def look(self) -> View:
+    def look(self) -> ProgressView:
         """The build as it is now."""
         now, in_flight = self._clock(), self._in_flight()
         if self._first_request is None and (in_flight or self._tally.asked):
             self._first_request = now
         stages = tuple(self._stages())
-        return View(
+        return ProgressView(
             stages=stages,
             asked=self._tally.asked,
             in_flight=in_flight,

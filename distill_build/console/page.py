@@ -13,8 +13,8 @@ from distill_build.console.stream import Stream
 from distill_build.console.wrapping import cells, rows
 
 Style = Literal["plain", "head", "quiet", "added", "removed", "changed", "word added", "word removed", "hang"]
-Span = tuple[str, Style]
-Line = tuple[Span, ...]
+StyledText = tuple[str, Style]
+Line = tuple[StyledText, ...]
 STYLES: dict[Style, str] = {
     "plain": "",
     "head": "bold",
@@ -29,7 +29,7 @@ STYLES: dict[Style, str] = {
 MARKS: dict[Style, tuple[str, str]] = {"word added": ("{+", "+}"), "word removed": ("[-", "-]")}
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """What a terminal would obey or turn around, in a model's words as well."""
-HANG: Span = ("", "hang")
+HANG: StyledText = ("", "hang")
 """Stands in a line where its second column begins: there the rows begin that follow the first."""
 
 
@@ -39,7 +39,7 @@ class Page(Protocol):
     @property
     def width(self) -> int: ...
 
-    def line(self, *spans: Span) -> None:
+    def line(self, *spans: StyledText) -> None:
         """Prints one line; a span may hold line ends of its own, and then what follows them begins at the left."""
 
 
@@ -72,7 +72,7 @@ class PlainPage:
     def width(self) -> int:
         return self._stream.line_width
 
-    def line(self, *spans: Span) -> None:
+    def line(self, *spans: StyledText) -> None:
         marked = ((*MARKS.get(style, ("", "")), harmless(text)) for text, style in spans)
         text = "".join(f"{before}{text}{after}" for before, after, text in marked)
         for margin, start, end in _rows(text, self.width, spans):
@@ -93,7 +93,7 @@ class ColourPage:
     def width(self) -> int:
         return self._stream.line_width
 
-    def line(self, *spans: Span) -> None:
+    def line(self, *spans: StyledText) -> None:
         from rich.text import Text
 
         text = Text.assemble(*((harmless(text), STYLES[style]) for text, style in spans))

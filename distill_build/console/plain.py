@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from distill_build.console.grid import Grid
-from distill_build.console.outcome import Line
-from distill_build.console.pace import Pace, View
+from distill_build.console.outcome import Sentence
+from distill_build.console.pace import Pace, ProgressView
 from distill_build.console.stream import Stream
 from distill_build.console.wrapping import wrapped
 from distill_build.records import number_of
@@ -48,14 +48,14 @@ class PlainScreen:
     def width(self) -> int:
         return self._stream.width
 
-    def line(self, line: Line) -> None:
+    def line(self, line: Sentence) -> None:
         for text in wrapped(line.text, self._stream.line_width):
             self._stream.write(f"{text}\n")
         self._stream.flush()
 
     def table(self, grid: Grid) -> None:
         for text in grid.within(self.width).lines():
-            self.line(Line(text))
+            self.line(Sentence(text))
 
     @contextmanager
     def progress(self, pace: Pace) -> Iterator[None]:
@@ -79,10 +79,10 @@ class PlainScreen:
             if rhythm.due(view.elapsed, view.share):
                 self._say_progress(view)
 
-    def _say_progress(self, view: View) -> None:
+    def _say_progress(self, view: ProgressView) -> None:
         text = progress_line(view)
         if text != self._said:
-            self.line(Line(text))
+            self.line(Sentence(text))
         self._said = text
 
 
@@ -93,11 +93,11 @@ class JobScreen(PlainScreen):
         super().__init__(stream)
         self._job = job
 
-    def line(self, line: Line) -> None:
-        super().line(Line(f"{self._job}: {line.text}", line.tone))
+    def line(self, line: Sentence) -> None:
+        super().line(Sentence(f"{self._job}: {line.text}", line.tone))
 
 
-def progress_line(view: View) -> str:
+def progress_line(view: ProgressView) -> str:
     """ "tags 11/11, questions 40/60, answers 112/480; 32 in flight, 3.4 requests/s, …"."""
     bars = ", ".join(
         f"{bar.stage} {bar.made}/{bar.declared}" + (f" ({bar.dropped:,} dropped)" if bar.dropped else "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distill_build.console.grid import Grid
-from distill_build.console.outcome import Line
+from distill_build.console.outcome import Sentence
 from distill_build.console.words import UNKNOWN
 from distill_build.console.wrapping import cells, shortened, visible
 
@@ -59,7 +59,7 @@ class SweepTable:
     kept: frozenset[str] = frozenset()
     best: frozenset[int] = frozenset()
 
-    def fitted(self, width: int) -> tuple[list[Line], Grid, list[Line]]:
+    def fitted(self, width: int) -> tuple[list[Sentence], Grid, list[Sentence]]:
         """What stands above the table, the table, and what stands below it."""
         empty = [column.head for column in self.columns if not column.tells]
         names = full_names(self.jobs)
@@ -67,18 +67,18 @@ class SweepTable:
         if grid.width > width:
             names = short_names(self.jobs, int(width * NAMES_SHARE))
             grid = self._grid(names, [*empty, *self.spare]).fitted(width)
-        above = [Line(f"{names.head}: {names.keys}", "quiet")] if names.keys else []
+        above = [Sentence(f"{names.head}: {names.keys}", "quiet")] if names.keys else []
         return above, grid, list(self._left_out(grid))
 
-    def details(self) -> Iterator[Line]:
+    def details(self) -> Iterator[Sentence]:
         """Every job with its whole name, its folder and all columns."""
         for number, job in enumerate(self.jobs):
-            yield Line(job.words)
-            yield Line(f"  {job.folder}", "quiet")
+            yield Sentence(job.words)
+            yield Sentence(f"  {job.folder}", "quiet")
             cells = [f"{column.head} {column.cells[number]}" for column in self.columns if column.cells[number]]
-            yield Line(f"  {', '.join(cells)}", "quiet")
+            yield Sentence(f"  {', '.join(cells)}", "quiet")
 
-    def _grid(self, names: "Names", spare: Sequence[str]) -> Grid:
+    def _grid(self, names: "NameColumn", spare: Sequence[str]) -> Grid:
         marks = [BEST if number in self.best else NOT_BEST * bool(self.best) for number in range(len(self.jobs))]
         first = [mark + name for mark, name in zip(marks, names.cells, strict=True)]
         head = NOT_BEST * bool(self.best) + names.head
@@ -89,14 +89,14 @@ class SweepTable:
         going = tuple(head for head in dict.fromkeys(spare) if head not in self.kept)
         return Grid(heads, (*rows, total), going, loud)
 
-    def _left_out(self, grid: Grid) -> Iterator[Line]:
+    def _left_out(self, grid: Grid) -> Iterator[Sentence]:
         gone = [column.head for column in self.columns if column.tells and column.head not in grid.heads[1:]]
         if gone:
-            yield Line(f"no room for {', '.join(gone)}: {self.elsewhere}", "quiet")
+            yield Sentence(f"no room for {', '.join(gone)}: {self.elsewhere}", "quiet")
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class NameColumn:
     """The first column of a table. `keys` is what stands above the table where `head` does not say it."""
 
     head: str
@@ -104,14 +104,14 @@ class Names:
     keys: str = ""
 
 
-def full_names(jobs: Sequence["Job"]) -> Names:
+def full_names(jobs: Sequence["Job"]) -> NameColumn:
     """Every value as typed, below its key."""
     keys, values = _parts(jobs)
     widths = _widths([keys, *values])
-    return Names(_row(keys, widths), tuple(_row(row, widths) for row in values))
+    return NameColumn(_row(keys, widths), tuple(_row(row, widths) for row in values))
 
 
-def short_names(jobs: Sequence["Job"], room: int) -> Names:
+def short_names(jobs: Sequence["Job"], room: int) -> NameColumn:
     """Names of about `room` cells, each another one; keys that are longer than all values stand above the table."""
     keys, values = _parts(jobs)
     widths = _widths(values)
@@ -123,8 +123,8 @@ def short_names(jobs: Sequence["Job"], room: int) -> Names:
         each *= 2
         names = _cut(jobs, values, each)
     if len(keys) == 1 and cells(keys[0]) <= max(map(cells, [*names, TOGETHER])):
-        return Names(keys[0], names)
-    return Names(JOB, names, ", ".join(keys))
+        return NameColumn(keys[0], names)
+    return NameColumn(JOB, names, ", ".join(keys))
 
 
 def called(job: "Job") -> str:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from distill_build.console.forecast import cap
-from distill_build.console.outcome import Line, edited
+from distill_build.console.outcome import Sentence, edited
 from distill_build.console.sweep_table import NOTHING, Column, SweepTable, called
 from distill_build.console.words import duration, money, rough_duration, rough_money, tokens
 from distill_build.graph import in_order
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from distill_build.sweeps.objectives import Target
     from distill_build.sweeps.outcome import SweepReport
     from distill_build.sweeps.planning import SweepPlan
-    from distill_build.sweeps.results import Row, Union
+    from distill_build.sweeps.results import JobRow, SweepCost
 
 
-def plan_lines(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:
+def sweep_plan_lines(plan: "SweepPlan", budget: Budget) -> Iterator[Sentence]:
     """What is about to be asked for, and whether that is more than it may be."""
     jobs, cost, about = len(plan.jobs), plan.union.cost, "" if plan.union.exact else "about "
     price = "price unknown" if cost.usd is None else rough_money(cost.usd)
     saved = f" together ({plan.calls:,} one by one)" if jobs > 1 else ""
-    yield Line(
+    yield Sentence(
         f"plan: {number_of(jobs, 'jobs')}, {about}{number_of(plan.union.calls, 'requests')}{saved}, "
         f"{tokens(cost.prompt_tokens + cost.completion_tokens)} tokens, {price}, "
         f"{rough_duration(cost.seconds)}"
@@ -35,7 +35,7 @@ def plan_lines(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:
     yield from cap(plan.union, budget)
 
 
-def plan_table(sweep: "Sweep", plan: "SweepPlan") -> SweepTable:
+def jobs_table(sweep: "Sweep", plan: "SweepPlan") -> SweepTable:
     """A row for each job by itself, and what all of them take together."""
     usd = rough_money(plan.union.cost.usd)
     graphs = [graph_of(job.settings) for job in sweep.jobs]
@@ -52,20 +52,20 @@ def plan_table(sweep: "Sweep", plan: "SweepPlan") -> SweepTable:
     )
 
 
-def plan_footnotes(plan: "SweepPlan", budget: Budget) -> Iterator[Line]:
+def plan_footnotes(plan: "SweepPlan", budget: Budget) -> Iterator[Sentence]:
     """What the figures are, what the sweep saves, and whether it is more than it may take."""
     if not plan.union.calls:
-        yield Line("nothing to ask: every request is answered by the cache", "good")
+        yield Sentence("nothing to ask: every request is answered by the cache", "good")
         return
     about = "" if plan.union.exact else "about "
     cost = plan.union.cost
-    yield Line(
+    yield Sentence(
         f"{about}{number_of(plan.union.calls, 'requests')} together, {plan.calls:,} one by one"
         f"{_saved(cost.usd, plan.usd)}; {rough_duration(cost.seconds)}"
     )
     asked = [stage for stage, planned in plan.union.stages.items() if planned.calls]
     counts = f"{', '.join(asked[:-1])} and {asked[-1]} count" if len(asked) > 1 else f"{asked[0]} counts"
-    yield Line(f"{counts} requests to ask; tokens, cost and time are estimated", "quiet")
+    yield Sentence(f"{counts} requests to ask; tokens, cost and time are estimated", "quiet")
     yield from cap(plan.union, budget)
 
 
@@ -139,30 +139,30 @@ def report_table(report: "SweepReport", targets: Sequence["Target"] = ()) -> Swe
     )
 
 
-def marked(targets: Sequence["Target"]) -> Line:
+def best_legend(targets: Sequence["Target"]) -> Sentence:
     """What the mark in the table means."""
     sought = [f"{target.objective} ({target.direction})" for target in targets]
     together = f"; with {len(sought)} numbers, those that no other job beats in all of them" if len(sought) > 1 else ""
-    return Line(f"* best by {' and '.join(sought)}{together}", "quiet")
+    return Sentence(f"* best by {' and '.join(sought)}{together}", "quiet")
 
 
-def _column(head: str, rows: Sequence["Row"], cell: Callable[["Row"], str], total: str = NOTHING) -> Column:
+def _column(head: str, rows: Sequence["JobRow"], cell: Callable[["JobRow"], str], total: str = NOTHING) -> Column:
     """What was found of jobs; nothing of those that failed."""
     return Column(head, [cell(row) if row.error is None else NOTHING for row in rows], total)
 
 
-def _count(stage: str, row: "Row") -> str:
+def _count(stage: str, row: "JobRow") -> str:
     return f"{row.counts[stage]:,}" if stage in row.counts else NOTHING
 
 
-def _sought(target: "Target", row: "Row") -> str:
+def _sought(target: "Target", row: "JobRow") -> str:
     value = target.of(row)
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if target.objective == "calls" else f"{value:.2%}"
 
 
-def _spent(of: "Row | Union") -> int:
+def _spent(of: "JobRow | SweepCost") -> int:
     return of.tokens.prompt + of.tokens.completion
 
 
@@ -174,16 +174,16 @@ def _percent(share: float | None) -> str:
     return f"{share:.2%}" if rounded in ("0%", "100%") and share not in (0, 1) else rounded
 
 
-def ending(report: "SweepReport") -> Iterator[Line]:
+def sweep_ending(report: "SweepReport") -> Iterator[Sentence]:
     """What is said below the table and its notes."""
-    yield from troubles(report)
+    yield from sweep_troubles(report)
     tally, jobs = report.tally, number_of(len(report.sweep.jobs), "jobs")
     if not report.reports and not report.errors:
-        yield Line(f"{jobs} up to date; nothing was asked", "good")
+        yield Sentence(f"{jobs} up to date; nothing was asked", "good")
     else:
         price = "" if not tally.usd else f" for {money(tally.usd)}"
-        yield Line(f"{number_of(tally.asked, 'requests')} answered{price}{_behind(report)}")
-    yield Line(f"{report.sweep.folder} ({duration(report.seconds)})")
+        yield Sentence(f"{number_of(tally.asked, 'requests')} answered{price}{_behind(report)}")
+    yield Sentence(f"{report.sweep.folder} ({duration(report.seconds)})")
 
 
 def _behind(report: "SweepReport") -> str:
@@ -191,21 +191,21 @@ def _behind(report: "SweepReport") -> str:
     return f"; the jobs rest on {together:,} together, {alone:,} one by one" if alone > together else ""
 
 
-def troubles(report: "SweepReport") -> Iterator[Line]:
+def sweep_troubles(report: "SweepReport") -> Iterator[Sentence]:
     """What nobody may miss: jobs that failed, a cap that was reached, missing items."""
     yield from failed(report)
     for sentence in dict.fromkeys(each.stopped for each in report.reports.values() if each.stopped):
-        yield Line(sentence, "bad")
+        yield Sentence(sentence, "bad")
     for each in report.reports.values():
         for copy in each.edited_by_hand:
             yield edited(copy)
     short = [called(job) for job, row in zip(report.sweep.jobs, report.results.rows, strict=True) if row.failures]
     if short:
         place = report.sweep.folder / "*" / "failures.jsonl"
-        yield Line(f"items are missing in {', '.join(short)}: see {place}", "warning")
+        yield Sentence(f"items are missing in {', '.join(short)}: see {place}", "warning")
 
 
-def failed(report: "SweepReport") -> Iterator[Line]:
+def failed(report: "SweepReport") -> Iterator[Sentence]:
     """Why jobs failed, a cause once; of many causes the first few."""
     causes: dict[str, list[Job]] = {}
     for job in report.sweep.jobs:
@@ -213,7 +213,7 @@ def failed(report: "SweepReport") -> Iterator[Line]:
             causes.setdefault(str(error).replace(str(job.folder), str(report.sweep.folder / "*")), []).append(job)
     for sentence, jobs in islice(causes.items(), CAUSES_SHOWN):
         said = sentence if len(jobs) > 1 else str(report.errors[jobs[0].name])
-        yield Line(f"failed: {', '.join(map(called, jobs))}: {said}", "bad")
+        yield Sentence(f"failed: {', '.join(map(called, jobs))}: {said}", "bad")
     more = [called(job) for jobs in list(causes.values())[CAUSES_SHOWN:] for job in jobs]
     if more:
-        yield Line(f"failed: {', '.join(more)}: --json says why", "bad")
+        yield Sentence(f"failed: {', '.join(more)}: --json says why", "bad")

@@ -10,14 +10,14 @@ WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|\s+|."
 )
 """A word, a character of a script that is written without spaces, white space, or one sign."""
-Kind = Literal["same", "removed", "added"]
+PieceKind = Literal["same", "removed", "added"]
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A stretch of text that both have, or one alone."""
 
-    kind: Kind
+    kind: PieceKind
     text: str
 
 

@@ -22,7 +22,7 @@ def cells(text: str) -> int:
     return len(text) + sum(unicodedata.east_asian_width(character) in "WF" for character in text)
 
 
-def fits(text: str, width: int) -> bool:
+def fits_width(text: str, width: int) -> bool:
     """Whether a row of `width` takes all of `text`."""
     return 2 * len(text) <= width or cells(text) <= width  # the first is for streams, where every line fits
 
@@ -38,7 +38,7 @@ def rows(text: str, width: int, hang: int | None = None) -> Iterator[tuple[str, 
     What follows the first row stands `hang` cells from the left, or somewhat more than `text` itself, and less where a
     word needs the room. One that is longer than a row is left to the terminal to break, so that it can be copied.
     """
-    if fits(text, width):
+    if fits_width(text, width):
         yield "", 0, len(text)
         return
     if hang is None:
@@ -55,7 +55,7 @@ def rows(text: str, width: int, hang: int | None = None) -> Iterator[tuple[str, 
 
 def cut(text: str, width: int) -> str:
     """`text` without the end of it that is too much."""
-    if fits(text, width):
+    if fits_width(text, width):
         return text
     text = text[: max(0, width)]  # no character is narrower than a cell, and most of a text may be too much
     while text and cells(text) >= width:
@@ -65,7 +65,7 @@ def cut(text: str, width: int) -> str:
 
 def shortened(text: str, width: int) -> str:
     """`text` without what is too much in the middle of it: the ends of two tell more of which is which."""
-    if fits(text, width):
+    if fits_width(text, width):
         return text
     room = (width - len(CUT)) // 2
     end = text[len(text) - room :]  # as above

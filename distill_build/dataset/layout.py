@@ -35,7 +35,7 @@ STATE = "runs/state.json"
 UNITS = "runs/units.json"
 STATE_SCHEME = 3
 Note = TypeVar("Note")
-Span = tuple[int, int, int]
+RowSpan = tuple[int, int, int]
 """Start, length and count of rows in a file."""
 
 
@@ -43,8 +43,8 @@ class _UnitNote(msgspec.Struct, array_like=True, frozen=True):
     """An item of units.json: what `Outcome` says, with places in the artefacts."""
 
     memo: str
-    rows: dict[str, Span]
-    sources: Span
+    rows: dict[str, RowSpan]
+    sources: RowSpan
     requests: dict[str, int]
     spared: dict[str, int] = {}
     dropped: dict[str, dict[str, int]] = {}
@@ -182,7 +182,7 @@ def encode_outcomes(outcomes: list[Outcome]) -> bytes:
     return msgspec.json.encode(notes)
 
 
-def _span(rows: Rows) -> Span:
+def _span(rows: Rows) -> RowSpan:
     return rows.start, rows.length, rows.count
 
 

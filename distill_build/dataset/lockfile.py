@@ -30,8 +30,8 @@ LONGEST_TEXT = 100
 """Characters; a longer text or list, or a text of several lines, is in the lock by its digest."""
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})( |$)", re.MULTILINE)
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-Place = tuple[str, ...]
-Facts = dict[Place, Any]
+KeyPath = tuple[str, ...]
+Facts = dict[KeyPath, Any]
 """Place in a tree of settings → a number, text, truth value, or a list; nothing where it is null."""
 
 
@@ -154,7 +154,7 @@ def facts_of(recipe: Mapping[str, Any]) -> Facts:
     return {place: _short(place, fact) for place, fact in _flat(recipe).items()}
 
 
-def _flat(tree: Mapping[str, Any], above: Place = ()) -> Facts:
+def _flat(tree: Mapping[str, Any], above: KeyPath = ()) -> Facts:
     facts: Facts = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
@@ -164,7 +164,7 @@ def _flat(tree: Mapping[str, Any], above: Place = ()) -> Facts:
     return facts
 
 
-def _short(place: Place, fact: Any) -> Any:
+def _short(place: KeyPath, fact: Any) -> Any:
     if isinstance(fact, str) and ("prompt" in place or "\n" in fact or len(fact) > LONGEST_TEXT):
         return f"sha256:{_digest(fact)}"
     if isinstance(fact, list) and not _fits_a_line(fact):

@@ -62,7 +62,7 @@ class Called(Placed, frozen=True, gc=False):
     call: str = ""
 
 
-class Verdict(msgspec.Struct, frozen=True, gc=False):
+class VerdictRow(msgspec.Struct, frozen=True, gc=False):
     """A row of a transform, without the columns of its own: `id` is that of the row that it judges."""
 
     id: str
@@ -124,10 +124,10 @@ def list_text(row: JsonObject) -> str:
     return str(next((value for name, value in row.items() if name not in LIST_PLACE), ""))
 
 
-Row = TypeVar("Row")
+T = TypeVar("T")
 
 
-def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
+def read_rows(path: Path, kind: type[T]) -> Iterator[T]:
     """The lines of the file at `path` as `kind`; none where there is no file.
 
     Raises StorageError with the number of a line that cannot be read.
@@ -140,7 +140,7 @@ def read_objects(path: Path, *columns: str) -> Iterator[JsonObject]:
     return (row for row, _ in _read(path, _decoder_of(columns)))
 
 
-def read_rows_with_lines(path: Path, kind: type[Row]) -> Iterator[tuple[Row, bytes]]:
+def read_rows_with_lines(path: Path, kind: type[T]) -> Iterator[tuple[T, bytes]]:
     """As `read_rows`, each row with the line that it came from."""
     return _read(path, msgspec.json.Decoder(kind).decode)
 
@@ -158,7 +158,7 @@ def _decoder_of(columns: tuple[str, ...]) -> Callable[[bytes], JsonObject]:
     return decoded
 
 
-def _read(path: Path, decode: Callable[[bytes], Row]) -> Iterator[tuple[Row, bytes]]:
+def _read(path: Path, decode: Callable[[bytes], T]) -> Iterator[tuple[T, bytes]]:
     if not path.exists():
         return
     with open_file(path) as lines:

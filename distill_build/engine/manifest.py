@@ -1,7 +1,7 @@
 """The identity of a call: canonical JSON, its digest, and what differs between two of them.
 
-Knows JSON values only: neither models nor stages. `digest` and `explain` look at the same value, and two values
-have the same digest just where `explain` finds nothing (a test holds them together).
+Knows JSON values only: neither models nor stages. `digest` and `changes_between` look at the same value, and two values
+have the same digest just where `changes_between` finds nothing (a test holds them together).
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def digest(value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ValueChange:
     """One place where two values differ; `path` is dotted, and a side that lacks the place is ABSENT."""
 
     path: str
@@ -65,13 +65,13 @@ class _Absent:
 ABSENT = _Absent()
 
 
-def explain(old: Any, new: Any, path: str = "") -> Iterator[Difference]:
+def changes_between(old: Any, new: Any, path: str = "") -> Iterator[ValueChange]:
     """Every place where two JSON values differ, in the order of the keys."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            yield from explain(old.get(key, ABSENT), new.get(key, ABSENT), f"{path}.{key}" if path else key)
+            yield from changes_between(old.get(key, ABSENT), new.get(key, ABSENT), f"{path}.{key}" if path else key)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (left, right) in enumerate(zip(old, new, strict=True)):
-            yield from explain(left, right, f"{path}[{index}]")
+            yield from changes_between(left, right, f"{path}[{index}]")
     elif old is ABSENT or new is ABSENT or canonical(old) != canonical(new):
-        yield Difference(path, old, new)
+        yield ValueChange(path, old, new)

@@ -99,7 +99,7 @@ class ReadOnlyStore:
             raise self._unusable(error) from error
 
     def _unusable(self, error: sqlite3.Error) -> StorageError:
-        return unusable(self.directory.path, error)
+        return cache_unusable(self.directory.path, error)
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -108,7 +108,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         database = connect(path)
         database.execute(PROBE)
     except sqlite3.Error as error:
-        raise unusable(path.parent, error) from error
+        raise cache_unusable(path.parent, error) from error
     return database
 
 
@@ -157,7 +157,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
 
-def unusable(directory: Path, error: Exception) -> StorageError:
+def cache_unusable(directory: Path, error: Exception) -> StorageError:
     """The sentence for a cache that cannot be used."""
     reason = str(error) or type(error).__name__
     if isinstance(error, sqlite3.DatabaseError) and NO_TABLE in reason:

@@ -18,7 +18,7 @@ VALUE_FILE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoredRow:
     """One row. `key`, `tag` (the stage) and `value` are whatever lies there; `filename` is below the cache's folder."""
 
     rowid: int
@@ -44,7 +44,7 @@ class Row:
         """The stage, where there is one."""
         return self.tag if isinstance(self.tag, str) else ""
 
-    def without_value(self) -> "Row":
+    def without_value(self) -> "StoredRow":
         """The row, light enough to be remembered."""
         return replace(self, value=None)
 
@@ -66,10 +66,10 @@ class Row:
         return directory / str(self.filename) if named else None
 
 
-def rows_of(database: sqlite3.Connection) -> Iterator[Row]:
+def stored_rows(database: sqlite3.Connection) -> Iterator[StoredRow]:
     """Every row, oldest first. Raises sqlite3.Error where the table cannot be read."""
     for row in database.execute(f"SELECT {COLUMNS} FROM Cache ORDER BY rowid"):  # noqa: S608 - names of ours
-        yield Row(*row)
+        yield StoredRow(*row)
 
 
 def delete_row(database: sqlite3.Connection, rowid: int) -> None:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill_build.engine.rows import Row
+from distill_build.engine.rows import StoredRow
 
 MAGIC = b"SQLite format 3\x00"
 DEFAULT_PAGE = 4096
@@ -43,14 +43,14 @@ class Salvage:
         self._database = database
         self.expected: int | None = None
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[StoredRow]:
         """Every row that is whole, in no order. Raises OSError where the file cannot be read."""
         with _Pages(self._database) as pages:
             for number in range(1, pages.count + 1):
                 for rowid, values in _leaf(pages, number):
                     if len(values) == CACHE_COLUMNS:
                         _, key, raw, _, _, _, _, tag, _, mode, filename, value = values
-                        yield Row(rowid, key, raw, tag, mode, filename, value)
+                        yield StoredRow(rowid, key, raw, tag, mode, filename, value)
                     elif len(values) == len((COUNT, 0)) and values[0] == COUNT and isinstance(values[1], int):
                         self.expected = values[1]
 

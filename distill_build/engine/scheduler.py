@@ -24,7 +24,7 @@ from bisect import insort
 from collections.abc import Awaitable, Callable, Mapping
 
 Step = Callable[[], Awaitable[None]]
-Place = tuple[int, ...]
+Rank = tuple[int, ...]
 
 BREATH_SECONDS = 0.02
 """After so long of steps that never waited, a worker lets the event loop look at signals and the screen."""
@@ -36,7 +36,7 @@ class _Lane:
     __slots__ = ("_heaps", "_lengths", "_window", "workers")
 
     def __init__(self, window: int) -> None:
-        self._heaps: dict[int, list[tuple[Place, int, Step]]] = {}
+        self._heaps: dict[int, list[tuple[Rank, int, Step]]] = {}
         self._lengths: list[int] = []
         self._window = window
         self.workers = 0
@@ -49,7 +49,7 @@ class _Lane:
     def ready(self) -> bool:
         return bool(self._lengths)
 
-    def push(self, chain: int, place: Place, order: int, step: Step) -> None:
+    def push(self, chain: int, place: Rank, order: int, step: Step) -> None:
         heap = self._heaps.get(chain)
         if heap is None:
             heap = self._heaps[chain] = []
@@ -91,7 +91,7 @@ class Scheduler:
         self._on_stop = on_stop
         self._crowded = crowded
 
-    def submit(self, lane: str, chain: int, place: Place, step: Step) -> None:
+    def submit(self, lane: str, chain: int, place: Rank, step: Step) -> None:
         """Queues `step`, with which `chain` steps are left one after the other.
 
         Of chains of one length the lower `place` goes first, then who came first. Nothing is queued any more once the

@@ -18,7 +18,7 @@ import diskcache
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.claims import Claims
 from distill_build.engine.entry import Entry, decode, encode
-from distill_build.engine.reading import BUSY_SECONDS, ReadOnlyStore, require_database, unusable, writable
+from distill_build.engine.reading import BUSY_SECONDS, ReadOnlyStore, cache_unusable, require_database, writable
 from distill_build.engine.rows import VALUE_FILE
 from distill_build.errors import CorruptEntryError, StorageError
 
@@ -86,7 +86,7 @@ class Store:
         try:
             stored = self._cache.get(key, default=_MISSING)
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            raise unusable(self.directory.path, error) from error
+            raise cache_unusable(self.directory.path, error) from error
         return None if stored is _MISSING else decode(key, stored)
 
     def put(self, entry: Entry, *, displace: bool = False) -> "asyncio.Future[Entry]":
@@ -112,7 +112,7 @@ class Store:
             with self._cache.transact(retry=False):
                 return sum(self._unite(entry) for entry in entries)
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            raise unusable(self.directory.path, error) from error
+            raise cache_unusable(self.directory.path, error) from error
 
     def remove(self, keys: Iterable[str]) -> int:
         """Forgets the entries under `keys`, in one transaction; returns how many there were."""
@@ -120,21 +120,21 @@ class Store:
             with self._cache.transact(retry=False):
                 return sum(bool(self._cache.delete(key)) for key in keys)
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            raise unusable(self.directory.path, error) from error
+            raise cache_unusable(self.directory.path, error) from error
 
     def keys(self) -> Iterator[str]:
         """All keys, oldest first. Raises StorageError where the database is damaged."""
         try:
             yield from self._cache
         except sqlite3.Error as error:
-            raise unusable(self.directory.path, error) from error
+            raise cache_unusable(self.directory.path, error) from error
 
     def size(self) -> tuple[int, int]:
         """(number of entries, bytes on disk). Raises StorageError where the database is damaged."""
         try:
             return len(self._cache), int(self._cache.volume())
         except sqlite3.Error as error:
-            raise unusable(self.directory.path, error) from error
+            raise cache_unusable(self.directory.path, error) from error
 
     def close(self) -> None:
         """Waits for what was handed over, then ends the writer."""
@@ -165,7 +165,7 @@ class Store:
             with self._cache.transact(retry=False):
                 results = [self._joined_or_error(write) for write in group]
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            results = [unusable(self.directory.path, error)] * len(group)
+            results = [cache_unusable(self.directory.path, error)] * len(group)
         loop = group[0].done.get_loop()
         loop.call_soon_threadsafe(_settle, group, results)
 
@@ -234,7 +234,7 @@ def _open(directory: Path) -> Any:
             **wanted,
         )
     except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-        raise unusable(directory, error) from error
+        raise cache_unusable(directory, error) from error
     for setting, value in wanted.items():
         if cache.reset(setting) != value:
             raise StorageError(f"the cache {directory} does not keep {setting}={value}: use another cache.dir")

@@ -13,7 +13,7 @@ import msgspec
 
 from distill_build.engine.entry import scheme_of
 from distill_build.engine.manifest import SCHEME
-from distill_build.engine.rows import DATABASE, Row
+from distill_build.engine.rows import DATABASE, StoredRow
 from distill_build.engine.salvage import Salvage
 from distill_build.errors import CorruptEntryError
 
@@ -44,7 +44,7 @@ def holds_records(directory: Path) -> bool:
     return any(map(_is_record, (directory / "versions").glob(f"{'?' * 64}.json")))
 
 
-def _rows(database: Path) -> Iterator[Row]:
+def _rows(database: Path) -> Iterator[StoredRow]:
     if database.is_file():
         yield from Salvage(database).rows()
 

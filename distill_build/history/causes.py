@@ -10,7 +10,7 @@ from typing import Any
 
 from distill_build.dataset.lockfile import Facts
 from distill_build.engine.entry import Entry
-from distill_build.engine.manifest import ABSENT, Difference, explain
+from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
 from distill_build.records import JsonObject
 
 PROMPT = ".jinja"
@@ -130,16 +130,16 @@ def _model_setting(role: str, place: str) -> str:
     return f"{role}.{place.removeprefix('sampling.')}"
 
 
-def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[Difference]:
+def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[ValueChange]:
     """Where one part of two recipes differs; not what only names the rest of it."""
     if part == GRAPH or (part not in OTHER_PARTS and not (part in old and part in new)):
         return
     before, after = _whole_lists(old.get(part, {})), _whole_lists(new.get(part, {}))
     if part == "tree":
-        yield from explain(_tree(before), _tree(after))
+        yield from changes_between(_tree(before), _tree(after))
         return
     exchanged = set(before.get(ROLE, ())) ^ set(after.get(ROLE, ()))
-    for difference in explain(before, after):
+    for difference in changes_between(before, after):
         head, _, rest = difference.path.partition(".")
         if head in (NAMES, COUNTED_BY) or (head == ROLE and ABSENT in (difference.old, difference.new)):
             continue
@@ -223,7 +223,7 @@ def narrowed(causes: list[Cause], old: Entry | None, new: Entry | None) -> list[
     """
     if old is None or new is None or len(causes) < 2:
         return causes
-    differing = {_field(difference.path) for difference in explain(old.manifest, new.manifest)}
+    differing = {_field(difference.path) for difference in changes_between(old.manifest, new.manifest)}
     shown = [cause for cause in causes if differing.intersection(cause.fields)]
     return [cause for cause in causes if cause in shown or not cause.fields] if shown else causes
 

@@ -10,7 +10,7 @@ from distill_build.versions.archive import Archive, Predecessor, Version
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HistoryStep:
     """A version and what it replaced. `changes` are the settings and prompts that differ, one for each name.
 
     `reason` is why it is another version where no setting differs; or why nothing can be said of settings.
@@ -21,18 +21,18 @@ class Step:
     reason: str
 
 
-def step_of(archive: Archive, version: Version) -> Step:
+def step_of(archive: Archive, version: Version) -> HistoryStep:
     """A version against the one that it replaced."""
     before = version.predecessor
     if before is None and not version.origin:
-        return Step(version, (), "what it replaced was not recorded by the release that made it")
+        return HistoryStep(version, (), "what it replaced was not recorded by the release that made it")
     if before is None:
-        return Step(version, (), "the first version")
+        return HistoryStep(version, (), "the first version")
     try:
         changes = _changes(archive, before, version)
     except CorruptEntryError:
-        return Step(version, (), "settings unknown: they are gone from the cache, or damaged; see cache fsck")
-    return Step(version, changes, "" if changes else _reason(before, version))
+        return HistoryStep(version, (), "settings unknown: they are gone from the cache, or damaged; see cache fsck")
+    return HistoryStep(version, changes, "" if changes else _reason(before, version))
 
 
 def _changes(archive: Archive, before: Predecessor, version: Version) -> tuple[Cause, ...]:
@@ -53,7 +53,7 @@ def _reason(before: Predecessor, version: Version) -> str:
     return "responses asked again" if version.spent.calls else "other responses from the cache"
 
 
-def record_row(step: Step) -> JsonObject:
+def record_row(step: HistoryStep) -> JsonObject:
     """A step for programs."""
     version = step.version
     return {

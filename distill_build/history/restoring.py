@@ -10,7 +10,7 @@ from pathlib import Path
 
 from distill_build.dataset.layout import STATE, UNITS, Dataset, State, kept_files
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of
-from distill_build.dataset.replacement import Replacement, keep_edited, replacement
+from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.artefacts import file_sha256, file_state
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import writable
@@ -25,7 +25,7 @@ from distill_build.versions.snapshot import restore
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RestoreTarget:
     """The version to bring back, and the lock that named it, None where another name did."""
 
     version: Version
@@ -45,17 +45,17 @@ class Restored:
     as_named: bool
 
 
-def bring_back(dataset: Dataset, archive: Archive, target: Target, note: Callable[[str], None]) -> Restored:
+def bring_back(dataset: Dataset, archive: Archive, target: RestoreTarget, note: Callable[[str], None]) -> Restored:
     """Replaces the files of `dataset` by those of a version, all together; waits for a build of it.
 
     Raises StorageError, with the old files as they were, where the cache is damaged or the disk cannot be written.
     """
     with (
-        replacement(dataset, "check out again", note) as beside,
+        begin_transaction(dataset, "check out again", note) as transaction,
         in_use(archive.directory, note),
     ):
         try:
-            return _Restoring(archive, target, beside).carry_out()
+            return _Restoring(archive, target, transaction).carry_out()
         except CorruptEntryError as error:
             raise CorruptEntryError(
                 f"version {short(target.version.version)} cannot be brought back: {error}. Nothing was replaced"
@@ -65,11 +65,11 @@ def bring_back(dataset: Dataset, archive: Archive, target: Target, note: Callabl
 @dataclass(frozen=True, slots=True)
 class _Restoring:
     archive: Archive
-    target: Target
-    beside: Replacement
+    target: RestoreTarget
+    transaction: Transaction
 
     def carry_out(self) -> Restored:
-        version, named, dataset = self.target.version, self.target.lock, self.beside.dataset
+        version, named, dataset = self.target.version, self.target.lock, self.transaction.dataset
         until = named.until if named is not None else version.until
         recipe = with_exports_of(named, self.archive.recipe(version))
         new = self._artefacts()
@@ -77,21 +77,21 @@ class _Restoring:
         lock = lock_of_version(version, until, recipe, new, exports)
         if as_named := named is not None and named.exports == lock.exports:
             lock = named
-        new |= exports | {LOCK: self.beside.write(LOCK, lock.encode().encode())}
+        new |= exports | {LOCK: self.transaction.write(LOCK, lock.encode().encode())}
         before = dataset.state()
         old = (*kept_files(graph_in(dataset)), UNITS, *(before.outputs if before is not None else ()))
-        edited = keep_edited(dataset, new, old, self.beside.aside)
+        edited = keep_edited(dataset, new, old, self.transaction.aside)
         outputs = {name: file_state(path) for name, path in new.items()}
         state = replace(_state(version, until, recipe, self.archive, dataset), outputs=outputs)
         self._register(version)
-        self.beside.commit(new | {STATE: self.beside.write(STATE, state.encode())}, old)
+        self.transaction.commit(new | {STATE: self.transaction.write(STATE, state.encode())}, old)
         files = tuple(dataset.artefact(name) for name in new if not name.startswith("runs/"))
         return Restored(lock, files, edited, as_named or named is None)
 
     def _artefacts(self) -> dict[str, Path]:
         """The files that were kept. Only names that are ours: a version may have come from elsewhere."""
         kept = self.target.version.files
-        new = {name: self.beside.folder / name for name in kept_files(self.target.version.graph) if name in kept}
+        new = {name: self.transaction.folder / name for name in kept_files(self.target.version.graph) if name in kept}
         for name, path in new.items():
             restore(self.archive.objects, kept[name], path)
         return new
@@ -100,11 +100,11 @@ class _Restoring:
         options = recipe["export"]
         layout = FormatSettings(reasoning=options["reasoning"], metadata=options["metadata"])
         rows = training_rows(new.__getitem__, self.target.version.graph, recipe)
-        return self.beside.write_exports(rows, options["formats"], layout, options["system_prompt"])
+        return self.transaction.write_exports(rows, options["formats"], layout, options["system_prompt"])
 
     def _register(self, version: Version) -> None:
         """Makes the version one of this folder's own: the next build finds that it is there, and gc keeps it."""
-        folder = self.beside.dataset.folder
+        folder = self.transaction.dataset.folder
         root = self.archive.registry.root(folder)
         if writable(self.archive.directory) and (root is None or root.name == version.name):
             self.archive.include(folder, version)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from distill_build.dataset.layout import Dataset
-from distill_build.dataset.rows import Placed, TagRow, Verdict, list_text, read_rows_with_lines
+from distill_build.dataset.rows import Placed, TagRow, VerdictRow, list_text, read_rows_with_lines
 from distill_build.errors import StorageError
 from distill_build.graph import Graph, Shape
 from distill_build.records import row_id
@@ -31,7 +31,7 @@ class _Made(Placed, frozen=True, gc=False):
     sample: int | None = None
 
 
-Checked = TypeVar("Checked", _Tag, Placed, _Made, Verdict)
+Checked = TypeVar("Checked", _Tag, Placed, _Made, VerdictRow)
 Look = Callable[[Checked, bytes], Iterator[str]]
 """Says what is wrong with a row, given its line too."""
 TWICE = "the id of an earlier row stands again"
@@ -62,7 +62,7 @@ class RowChecks:
             elif shape.kind == "list":
                 yield from self._pass(shape, Placed, partial(self._listed, shape, seen))
             elif shape.kind == "transform":
-                yield from self._pass(shape, Verdict, partial(self._verdict, self._rows_above(shape), seen))
+                yield from self._pass(shape, VerdictRow, partial(self._verdict, self._rows_above(shape), seen))
             else:
                 yield from self._pass(shape, _Made, partial(self._made, shape, self._rows_above(shape), seen))
             self._let_go(self._graph.shapes[place + 1 :])
@@ -123,7 +123,7 @@ class RowChecks:
             yield f"the {named.singular if named is not None else 'row'} is not there, or stands below another tag"
         seen[row.id] = place
 
-    def _verdict(self, judged: dict[str, int], seen: dict[str, int], row: Verdict, _: bytes) -> Iterator[str]:
+    def _verdict(self, judged: dict[str, int], seen: dict[str, int], row: VerdictRow, _: bytes) -> Iterator[str]:
         if row.id in seen:
             yield TWICE
         if row.id not in judged:

@@ -11,7 +11,7 @@ LONGEST_VALUE = 60
 """Characters of a value that are shown."""
 
 
-def said(cause: Cause) -> str:
+def cause_words(cause: Cause) -> str:
     """One that differs, in a few words: `teacher.temperature: 0.7 → 0.9`, `prompt en/answers.jinja edited`."""
     old, new = cause.old, cause.new
     if cause.prompt:

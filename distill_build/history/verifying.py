@@ -16,7 +16,7 @@ from distill_build.dataset.layout import (
     version_of,
 )
 from distill_build.dataset.lockfile import LOCK, Lock, read_lock
-from distill_build.dataset.replacement import finish_moves
+from distill_build.dataset.transaction import finish_moves
 from distill_build.engine.artefacts import file_sha256, replacing
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError, DifferenceError
@@ -27,7 +27,7 @@ from distill_build.stages.default import graph_in
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FileProblem:
     """A file, by its name within the dataset's folder, and what is wrong with it. A `foreign` one is none of ours."""
 
     file: str
@@ -36,7 +36,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """`version` is that of the artefacts as they are; `locked` that of the lock, None where none can be gone by.
 
     `checked` maps every file that was looked at to its SHA-256, `rows` every artefact to its number of rows.
@@ -46,7 +46,7 @@ class Verdict:
     locked: str | None
     checked: dict[str, str]
     rows: dict[str, int]
-    findings: tuple[Finding, ...]
+    findings: tuple[FileProblem, ...]
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class ResponseCounts:
         return self.lacking + self.damaged
 
 
-def verify(dataset: Dataset, note: Callable[[str], None]) -> Verdict:
+def verify(dataset: Dataset, note: Callable[[str], None]) -> Verification:
     """Compares the files of `dataset` with its lock and with each other; again where a run replaces them meanwhile.
 
     `note` is told of what a killed run left half moved, which is carried out first: errors are those of `finish_moves`.
@@ -84,21 +84,21 @@ def _last_replaced(dataset: Dataset) -> list[tuple[int, int]]:
     return [(stat.st_ino, stat.st_mtime_ns) for stat in stats]
 
 
-def _compared(dataset: Dataset) -> Verdict:
-    findings: list[Finding] = []
+def _compared(dataset: Dataset) -> Verification:
+    findings: list[FileProblem] = []
     graph, lock = graph_in(dataset), _lock(dataset, findings)
     exports = sorted(path.name for path in dataset.artefact(EXPORTS).glob("*") if path.is_file())
     names = [*_ours(graph, lock), *(f"{EXPORTS}/{name}" for name in exports)]
     checked = {name: file_sha256(path) for name in names if (path := dataset.artefact(name)).is_file()}
     findings += _against_state(dataset, lock, checked)
     rows = RowChecks(dataset, graph)
-    findings += [Finding(file, problem) for file, problem in rows.problems()]
+    findings += [FileProblem(file, problem) for file, problem in rows.problems()]
     if lock is not None:
         findings += [*_against_lock(lock, checked), *_unknown(dataset, lock, checked), *_counted(lock, rows.counts)]
     in_the_way = {finding.file: finding for finding in _in_the_way(dataset, graph, lock)}  # all there is to say of them
     findings = [*(finding for finding in findings if finding.file not in in_the_way), *in_the_way.values()]
     findings.sort(key=lambda finding: finding.file)
-    return Verdict(
+    return Verification(
         version_of(checked), lock.version if lock is not None else None, checked, rows.counts, tuple(findings)
     )
 
@@ -130,18 +130,18 @@ def _look_up(store: ReadOnlyStore, key: str, digest: str, found: ResponseCounts)
         found.lacking += 1
 
 
-def _lock(dataset: Dataset, findings: list[Finding]) -> Lock | None:
+def _lock(dataset: Dataset, findings: list[FileProblem]) -> Lock | None:
     try:
         lock = read_lock(dataset.artefact(LOCK))
     except DifferenceError as error:
-        findings.append(Finding(LOCK, str(error)))
+        findings.append(FileProblem(LOCK, str(error)))
         return None
     if lock is None:
-        findings.append(Finding(LOCK, "it is missing: the next build writes it, or git has it"))
+        findings.append(FileProblem(LOCK, "it is missing: the next build writes it, or git has it"))
     return lock
 
 
-def _in_the_way(dataset: Dataset, graph: Graph, lock: Lock | None) -> Iterator[Finding]:
+def _in_the_way(dataset: Dataset, graph: Graph, lock: Lock | None) -> Iterator[FileProblem]:
     """Folders in the place of files, and a file in that of the exports: neither a build nor a checkout removes them.
 
     Where there has to be a file, it is missing too; elsewhere all is well once the folder is moved away.
@@ -149,21 +149,21 @@ def _in_the_way(dataset: Dataset, graph: Graph, lock: Lock | None) -> Iterator[F
     wanted = {LOCK, *(_wanted(lock) if lock is not None else ())}
     for name in {*wanted, *_ours(graph, lock)}:
         if dataset.artefact(name).is_dir():
-            yield Finding(name, "it is a folder: move it away", foreign=name not in wanted)
+            yield FileProblem(name, "it is a folder: move it away", foreign=name not in wanted)
     if dataset.artefact(EXPORTS).is_file():
-        yield Finding(EXPORTS, "it is no folder: move it away", foreign=True)
+        yield FileProblem(EXPORTS, "it is no folder: move it away", foreign=True)
 
 
-def _against_lock(lock: Lock, checked: Mapping[str, str]) -> Iterator[Finding]:
+def _against_lock(lock: Lock, checked: Mapping[str, str]) -> Iterator[FileProblem]:
     for name, digest in _named(lock).items():
         if name not in checked:
-            yield Finding(name, "it is missing")
+            yield FileProblem(name, "it is missing")
         elif checked[name] != digest:
-            yield Finding(name, f"its SHA-256 is {short(checked[name])}…, and the lock has {short(digest)}…")
+            yield FileProblem(name, f"its SHA-256 is {short(checked[name])}…, and the lock has {short(digest)}…")
     if (made := version_of(lock.artefacts)) != lock.version:
-        yield Finding(LOCK, f"it names version {short(lock.version)}, and its digests make {short(made)}")
+        yield FileProblem(LOCK, f"it names version {short(lock.version)}, and its digests make {short(made)}")
     if lock.missing and FAILURES not in checked:
-        yield Finding(FAILURES, "it is missing: the lock counts items that could not be made")
+        yield FileProblem(FAILURES, "it is missing: the lock counts items that could not be made")
 
 
 def _named(lock: Lock) -> dict[str, str]:
@@ -176,33 +176,35 @@ def _wanted(lock: Lock) -> set[str]:
     return {*_named(lock), *([FAILURES] if lock.missing else [])}
 
 
-def _unknown(dataset: Dataset, lock: Lock, checked: Mapping[str, str]) -> Iterator[Finding]:
+def _unknown(dataset: Dataset, lock: Lock, checked: Mapping[str, str]) -> Iterator[FileProblem]:
     """Files that the lock does not name. Builds and checkouts remove those that they wrote, and touch no other."""
     state = dataset.state()
     written = state.outputs if state is not None else {}
     for name in checked.keys() - _wanted(lock) - {SOURCES}:
         problem = "the lock says that nothing is missing" if name == FAILURES else "the lock does not know it"
         if name in written:
-            yield Finding(name, problem)
+            yield FileProblem(name, problem)
         else:
-            yield Finding(name, f"{problem}, and the last build here did not write it: move or remove it", foreign=True)
+            yield FileProblem(
+                name, f"{problem}, and the last build here did not write it: move or remove it", foreign=True
+            )
 
 
-def _counted(lock: Lock, rows: Mapping[str, int]) -> Iterator[Finding]:
+def _counted(lock: Lock, rows: Mapping[str, int]) -> Iterator[FileProblem]:
     for name, number in rows.items():
         counted = lock.counts.get(name.removesuffix(".jsonl"), 0)
         if name in lock.artefacts and number != counted:
-            yield Finding(name, f"the number of its rows is {number:,}, and the lock says {counted:,}")
+            yield FileProblem(name, f"the number of its rows is {number:,}, and the lock says {counted:,}")
 
 
-def _against_state(dataset: Dataset, lock: Lock | None, checked: Mapping[str, str]) -> Iterator[Finding]:
+def _against_state(dataset: Dataset, lock: Lock | None, checked: Mapping[str, str]) -> Iterator[FileProblem]:
     """Files that no lock names are compared with what was last written here, where that is the same version."""
     state = dataset.state()
     if state is None or (lock is not None and state.version != lock.version):
         return
     for name in (FAILURES, SOURCES):
         if name in checked and name in state.outputs and state.outputs[name].sha256 != checked[name]:
-            yield Finding(name, "it is not as it was last written here")
+            yield FileProblem(name, "it is not as it was last written here")
 
 
 def folder_version(dataset: Dataset) -> str | None:

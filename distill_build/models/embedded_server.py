@@ -31,9 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         server = started(options.weights, options.name)
     except Exception as error:  # noqa: BLE001 - whatever the engine says is told to the parent
-        say(tell, error=str(error) or type(error).__name__)
+        _say(tell, error=str(error) or type(error).__name__)
         return 1
-    say(tell, address=server.listening_address)
+    _say(tell, address=server.listening_address)
     threading.Event().wait()
     return 0
 
@@ -68,7 +68,7 @@ def idle_cores() -> int:
     return max(1, cores - round(busy))
 
 
-def say(tell: int, **message: str) -> None:
+def _say(tell: int, **message: str) -> None:
     """One line for the parent."""
     os.write(tell, json.dumps(message).encode() + b"\n")
     os.close(tell)

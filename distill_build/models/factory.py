@@ -19,7 +19,7 @@ from distill_build.models.embedded_server import SLOTS
 from distill_build.models.limits import Gate, stopped
 from distill_build.models.retry import RetryableError
 
-Place = tuple[str, str, str]
+GateKey = tuple[str, str, str]
 
 
 class Models:
@@ -31,13 +31,13 @@ class Models:
 
     def __init__(self, roles: Mapping[str, tuple[ModelSettings, Limits]], log_dir: Path | None) -> None:
         self._settings = dict(roles)
-        shared: dict[Place, list[Limits]] = {}
+        shared: dict[GateKey, list[Limits]] = {}
         for model, limits in roles.values():
-            shared.setdefault(place_of(model), []).append(limits)
+            shared.setdefault(gate_key(model), []).append(limits)
         gates = {place: gate_for(place, limits) for place, limits in shared.items()}
-        engines = {place_of(model): Engine(model, log_dir) for model, _ in roles.values()}
+        engines = {gate_key(model): Engine(model, log_dir) for model, _ in roles.values()}
         distinct = {
-            each: LazyModel(opener(model, limits, gates[place_of(model)], engines[place_of(model)]))
+            each: LazyModel(opener(model, limits, gates[gate_key(model)], engines[gate_key(model)]))
             for each, (model, limits) in {msgspec.json.encode(both): both for both in roles.values()}.items()
         }
         self._distinct = list(distinct.values())
@@ -54,7 +54,7 @@ class Models:
 
     def check(self, role: str) -> None:
         """Raises ConfigurationError where a role lacks its address, key, engine or weights. Sends nothing."""
-        check(self._settings[role][0])
+        check_model(self._settings[role][0])
 
     def stop(self) -> None:
         """Ends the waiting of all requests that are not under way, now and from now on."""
@@ -104,7 +104,7 @@ class LazyModel:
             await self._model.close()
 
 
-def check(model: ModelSettings) -> None:
+def check_model(model: ModelSettings) -> None:
     """Raises ConfigurationError where a model lacks its address, key, engine or weights. Sends nothing."""
     if model.engine == "embedded":
         require_engine(model)
@@ -126,13 +126,13 @@ def opener(model: ModelSettings, limits: Limits, gate: Gate, engine: Engine) -> 
     return open_endpoint
 
 
-def place_of(model: ModelSettings) -> Place:
+def gate_key(model: ModelSettings) -> GateKey:
     """What makes two roles share a gate: engine, address or weights file, and model name."""
     where = model.path if model.engine == "embedded" else model.base_url
     return model.engine, (where or "").strip().rstrip("/"), model.name
 
 
-def gate_for(place: Place, limits: Sequence[Limits]) -> Gate:
+def gate_for(place: GateKey, limits: Sequence[Limits]) -> Gate:
     """The gate of a place: the lowest of its roles' `limits`, and no more than the embedded engine's slots."""
     slots = [SLOTS] if place[0] == "embedded" else []
     return Gate(

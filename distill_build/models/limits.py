@@ -27,7 +27,7 @@ class Clock(Protocol):
     def call_later(self, delay: float, callback: Callable[[], object]) -> Any: ...
 
 
-class Pace:
+class RateLimit:
     """An even flow: so much a minute, none saved up. None means no limit.
 
     The generic cell rate algorithm (ITU-T I.371) with a burst of a tenth of a second, and a rate lowered by
@@ -75,8 +75,8 @@ class Gate:
         self.width = float(self.concurrency)  # the concurrency that the endpoint stands at present
         self.answered = False  # whether the endpoint has ever sent anything back
         self.paces_tokens = tpm is not None
-        self._requests = Pace(rpm)
-        self._tokens = Pace(tpm)
+        self._requests = RateLimit(rpm)
+        self._tokens = RateLimit(tpm)
         self._clock = clock
         self._paused_until = float("-inf")
         self._queue: deque[tuple[asyncio.Future[None], int]] = deque()

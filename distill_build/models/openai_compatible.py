@@ -22,7 +22,7 @@ from distill_build.models.address import api_key, checked_address, environment_p
 from distill_build.models.base import DEFAULT_TIMEOUT_S, ChatResponse, Limits, ModelFailure, ModelSettings
 from distill_build.models.completion import booked_tokens, error_in, is_completion, streamed
 from distill_build.models.limits import Gate
-from distill_build.models.refusals import Endpoint, Reply, status_of
+from distill_build.models.refusals import Endpoint, ErrorReply, status_of
 from distill_build.models.retry import LONGEST_WAIT_S, RetryableError, RetryPolicy
 from distill_build.models.streaming import Assembly, decoded_object
 from distill_build.models.transport_errors import translated
@@ -125,7 +125,7 @@ class OpenAICompatible:
                 self._gate.answered = True
                 try:
                     if not 200 <= response.status < 300:
-                        reply = Reply(response.status, response.headers, text_of(await response.read()))
+                        reply = ErrorReply(response.status, response.headers, _text_of(await response.read()))
                         raise self._endpoint.refusal(reply, body, time.time())
                     raw = await self._read(response)
                 finally:
@@ -158,10 +158,10 @@ class OpenAICompatible:
         """Raises for an object that is not a completion, though its status was good."""
         error = error_in(raw)
         if error is not None:
-            text = text_of(msgspec.json.encode({"error": error}))
-            raise self._endpoint.refusal(Reply(status_of(error), headers, text), body, time.time())
+            text = _text_of(msgspec.json.encode({"error": error}))
+            raise self._endpoint.refusal(ErrorReply(status_of(error), headers, text), body, time.time())
         if not is_completion(raw):
-            said = self._endpoint.quote(text_of(msgspec.json.encode(raw)))
+            said = self._endpoint.quote(_text_of(msgspec.json.encode(raw)))
             raise RetryableError("bad_response", f"not a chat completion: {said}")
 
     def _hold_back(self, failure: RetryableError, entered: int) -> None:
@@ -264,6 +264,6 @@ def headers_for(key: str | None) -> dict[str, str]:
     return headers | ({"Authorization": f"Bearer {key}"} if key else {})
 
 
-def text_of(data: bytes) -> str:
+def _text_of(data: bytes) -> str:
     """Bytes that were meant as text."""
     return data.decode("utf-8", "replace")

@@ -13,7 +13,7 @@ from distill_build.errors import ConfigurationError, EndpointError
 from distill_build.models.address import api_key, checked_address
 from distill_build.models.base import Limits, ModelFailure, ModelSettings
 from distill_build.models.embedded import Engine
-from distill_build.models.factory import gate_for, place_of
+from distill_build.models.factory import gate_for, gate_key
 from distill_build.models.openai_compatible import OpenAICompatible
 from distill_build.models.retry import RetryableError
 from distill_build.records import JsonObject
@@ -40,7 +40,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProbeResult:
     """What one request brought: `raw`, or the sentence `refusal` and the `part` at fault.
 
     `passing` says that another moment may bring another outcome. `heard` is None where nothing came back.
@@ -61,7 +61,7 @@ class Probe:
         longest_s = min(limits.timeout_s or LONGEST_S, LONGEST_S)
         self._model = model
         self._limits = msgspec.structs.replace(limits, retries=0, timeout_s=longest_s)
-        self._gate = gate_for(place_of(model), [limits])
+        self._gate = gate_for(gate_key(model), [limits])
         self._engine = Engine(model, None)
         self.requests = 0
 
@@ -70,7 +70,7 @@ class Probe:
         """Whether requests carry an API key."""
         return self._model.engine != "embedded" and settings_fault(self._model) is None and bool(api_key(self._model))
 
-    async def ask(self, body: Mapping[str, Any]) -> Outcome:
+    async def ask(self, body: Mapping[str, Any]) -> ProbeResult:
         """Sends `body` once. What goes wrong is in the outcome."""
         fault = settings_fault(self._model)
         if fault is not None:
@@ -78,7 +78,7 @@ class Probe:
         try:
             endpoint = Listener(await self._reachable_model(), self._limits, self._gate)
         except ConfigurationError as error:  # the embedded engine, or its weights
-            return Outcome(refusal=str(error), part="reachable")
+            return ProbeResult(refusal=str(error), part="reachable")
         try:
             return replace(await self._outcome(endpoint, body), heard=endpoint.heard)
         finally:
@@ -95,7 +95,7 @@ class Probe:
         address = await self._engine.address()
         return msgspec.structs.replace(self._model, base_url=address, api_key_env=None, api_key_required=False)
 
-    async def _outcome(self, endpoint: "Listener", body: Mapping[str, Any]) -> Outcome:
+    async def _outcome(self, endpoint: "Listener", body: Mapping[str, Any]) -> ProbeResult:
         try:
             try:
                 async with endpoint.slot(body) as slot:
@@ -105,11 +105,11 @@ class Probe:
                 await endpoint.back_off(failure, 1)  # says what it has come to: there are no retries
                 raise
         except EndpointError as error:
-            return Outcome(refusal=str(error), part=part_at_fault(str(error), endpoint.heard))
+            return ProbeResult(refusal=str(error), part=part_at_fault(str(error), endpoint.heard))
         except ModelFailure as failure:
             passing = failure.cause not in ("rejected", "content_filter")
-            return Outcome(refusal=f"{failure.cause}: {failure.detail}", passing=passing)
-        return Outcome(raw=response.raw, seconds=response.seconds)
+            return ProbeResult(refusal=f"{failure.cause}: {failure.detail}", passing=passing)
+        return ProbeResult(raw=response.raw, seconds=response.seconds)
 
 
 class Listener(OpenAICompatible):
@@ -124,18 +124,18 @@ class Listener(OpenAICompatible):
         return response
 
 
-def settings_fault(model: ModelSettings) -> Outcome | None:
+def settings_fault(model: ModelSettings) -> ProbeResult | None:
     """What is wrong before anything is sent: an address that is none, or a missing key."""
     if model.engine == "embedded":
         return None
     try:
         checked_address(model)
     except ConfigurationError as error:
-        return Outcome(refusal=str(error), part="reachable")
+        return ProbeResult(refusal=str(error), part="reachable")
     try:
         api_key(model)
     except ConfigurationError as error:
-        return Outcome(refusal=str(error), part="key")
+        return ProbeResult(refusal=str(error), part="key")
     return None
 
 

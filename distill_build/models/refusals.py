@@ -53,7 +53,7 @@ STATUS_OF_CODE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ErrorReply:
     """A reply that is not a completion. Header names are looked up in lower case."""
 
     status: int
@@ -81,7 +81,7 @@ class Endpoint:
     address: str
     key: str | None
 
-    def refusal(self, reply: Reply, sent: Mapping[str, Any], now: float) -> Refusal:
+    def refusal(self, reply: ErrorReply, sent: Mapping[str, Any], now: float) -> Refusal:
         """The exception to raise. `sent` is the request's body; `now` is in seconds since 1970."""
         complaint = complaint_of(reply.text)
         said = f"{reply.status}: {self.quote(complaint.message or 'no explanation')}"
@@ -128,7 +128,7 @@ class Endpoint:
                 f"it refuses {parameter}={sent[parameter]}: set model.max_tokens_field={other}, "
                 "or model.max_tokens to a number that it takes"
             )
-        return f"it refuses {parameter}={shown(sent.get(parameter))}: set {self._setting(parameter)}"
+        return f"it refuses {parameter}={_shown(sent.get(parameter))}: set {self._setting(parameter)}"
 
     def _setting(self, parameter: str) -> str:
         if parameter in self.model.extra_body:
@@ -144,7 +144,7 @@ class Endpoint:
         state = f"holds a key for {self.model.name!r}" if self.key else "is set: it is empty"
         return f"See that the environment variable {variable} {state}"
 
-    def _moved(self, reply: Reply) -> EndpointError:
+    def _moved(self, reply: ErrorReply) -> EndpointError:
         target = self.quote(reply.headers.get("location", "an address that it does not name"))
         new = target.removesuffix("/chat/completions")
         return self._fatal(f"the address has moved ({reply.status}) to {target}. Set model.base_url={new}")
@@ -227,7 +227,7 @@ def names_word(message: str, word: str, prompt: str) -> bool:
     return re.search(pattern, message, re.IGNORECASE) is not None
 
 
-def shown(value: Any) -> str:
+def _shown(value: Any) -> str:
     """A sent value, short."""
     return json.dumps(value, ensure_ascii=False)[:80]
 

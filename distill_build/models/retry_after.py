@@ -23,17 +23,17 @@ PLAIN = re.compile(r'retry[_-]?after"?\s*[:=]\s*"?(\d+(?:\.\d+)?)\b', re.IGNOREC
 
 def retry_after_s(headers: Mapping[str, str], body: str, now: float) -> float | None:
     """Seconds to wait, at least 0; None where the reply does not say. `now` is in seconds since 1970."""
-    milliseconds = number(headers.get("retry-after-ms"))
+    milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     header = headers.get("retry-after")
     if header:
-        seconds = number(header)
+        seconds = _number(header)
         return until_date(header, now) if seconds is None else seconds
     return from_text(body)
 
 
-def number(text: str | None) -> float | None:
+def _number(text: str | None) -> float | None:
     """A finite number, not below 0; None for anything else."""
     try:
         value = float(text) if text else math.nan
@@ -56,7 +56,7 @@ def from_text(body: str) -> float | None:
     if asked:
         return sum(float(amount) * unit_s(unit) for amount, unit in PART.findall(asked.group(1)))
     plain = PLAIN.search(body)
-    return number(plain.group(1)) if plain else None
+    return _number(plain.group(1)) if plain else None
 
 
 def unit_s(unit: str) -> float:

@@ -71,13 +71,13 @@ def translated(error: Exception, timeout_s: float | None) -> RetryableError | No
     if meaning == "bug":
         return None
     if meaning == "unreachable":
-        return RetryableError("connection", reason(error), unreachable=True)
+        return RetryableError("connection", _reason(error), unreachable=True)
     if meaning == "timeout":
         return RetryableError("timeout", f"no complete reply within limits.timeout_s={timeout_s:g} seconds")
-    return RetryableError(meaning, reason(error))
+    return RetryableError(meaning, _reason(error))
 
 
-def reason(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """What happened, in the operating system's words where it has some."""
     system = getattr(error, "os_error", error)
     if isinstance(system, ConnectionRefusedError):

@@ -45,7 +45,7 @@ def clean(found: Sequence[Any], reading: ListReading) -> tuple[list[str], list[s
     kept = []
     for text in texts:
         item = one_line(text) if reading.one_line else as_it_came(text)
-        fault = unusable(item, reading)
+        fault = _unusable(item, reading)
         if fault is None:
             kept.append(item)
         elif fault not in dropped:
@@ -74,7 +74,7 @@ def bare(text: str) -> str:
     return without_marker(text)
 
 
-def unusable(item: str, reading: ListReading) -> str | None:
+def _unusable(item: str, reading: ListReading) -> str | None:
     """Why an item cannot be used, or None."""
     shortest = reading.shortest_cjk if CJK.search(item) else reading.shortest
     if not any(map(str.isalnum, item)):

@@ -43,7 +43,7 @@ def find_object(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
             return {name: value[name] for name in schema.fields if name in value}
         fault = fault or wrong
     if fault is None:
-        return NoObject(f"The reply holds no JSON object; it has to be one with {listed(schema.fields)}.")
+        return NoObject(f"The reply holds no JSON object; it has to be one with {_listed(schema.fields)}.")
     return NoObject(f"The JSON object does not fit its schema: {fault}.")
 
 
@@ -129,5 +129,5 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def listed(names: tuple[str, ...]) -> str:
+def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f'"{name}"' for name in names)

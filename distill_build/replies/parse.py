@@ -75,7 +75,7 @@ def parse_answer(raw: Any) -> ParsedAnswer | Rejection:
     reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    thought, answer = visible(reply)
+    thought, answer = split_thought(reply)
     if not answer:
         return Rejection("empty", "The reply holds reasoning but no answer after it.", reply.usage)
     reasoning = reply.reasoning or thought
@@ -93,7 +93,7 @@ def parse_items(raw: Any, reading: ListReading) -> ParsedItems | Rejection:
     reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    _, text = visible(reply)
+    _, text = split_thought(reply)
     if not text:
         return Rejection("empty", "The reply holds reasoning but no list after it.", reply.usage)
     found = find_items(text, reading)
@@ -102,7 +102,7 @@ def parse_items(raw: Any, reading: ListReading) -> ParsedItems | Rejection:
     kept, dropped = clean(found, reading)
     if found and not kept:
         return Rejection("invalid", f"None of the {reading.name} can be used: {'; '.join(dropped)}.", reply.usage)
-    items = distinct(kept)
+    items = _distinct(kept)
     fault = list_schema(reading.name).fault({reading.name: list(items)})
     if fault is not None:
         return Rejection("invalid", f"The list does not fit its schema: {fault}.", reply.usage)
@@ -118,7 +118,7 @@ def parse_object(raw: Any, schema: ObjectSchema) -> ParsedObject | Rejection:
     reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    _, text = visible(reply)
+    _, text = split_thought(reply)
     if not text:
         return Rejection("empty", "The reply holds reasoning but no JSON object after it.", reply.usage)
     found = find_object(text, schema)
@@ -135,7 +135,7 @@ def _sound_reply(raw: Any) -> Reply | Rejection:
     return verdict(reply) or reply
 
 
-def visible(reply: Reply) -> tuple[str | None, str | None]:
+def split_thought(reply: Reply) -> tuple[str | None, str | None]:
     """The thought in a reply's content, and what follows it.
 
     With reasoning in a field of its own, a closing tag without an opening one counts at the start alone.
@@ -152,7 +152,7 @@ def visible(reply: Reply) -> tuple[str | None, str | None]:
     return split_reasoning(content)
 
 
-def distinct(items: Iterable[str]) -> tuple[str, ...]:
+def _distinct(items: Iterable[str]) -> tuple[str, ...]:
     """`items` without those that say the same as one before."""
     first: dict[str, str] = {}
     for item in items:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from distill_build.records import Usage
 
-Cause = Literal["length", "content_filter", "refusal", "empty", "invalid"]
+RejectionCause = Literal["length", "content_filter", "refusal", "empty", "invalid"]
 NO_USAGE = Usage(0, 0, 0)
 
 
@@ -19,7 +19,7 @@ class Rejection:
     """A reply that holds no result. `detail` is a sentence that can be shown to the model in a re-ask; `usage` is what
     it has cost all the same."""
 
-    cause: Cause
+    cause: RejectionCause
     detail: str
     usage: Usage = NO_USAGE
 
@@ -77,7 +77,7 @@ def verdict(reply: Reply) -> Rejection | None:
     """Why a reply cannot be used whatever its text says, or None. A refusal comes before how it ended."""
     usage = reply.usage
     if reply.refusal is not None:
-        return Rejection("refusal", f"The model refused: {shortened(reply.refusal)}", usage)
+        return Rejection("refusal", f"The model refused: {_shortened(reply.refusal)}", usage)
     ended = (reply.finish_reason or "").lower()
     if ended in FILTERED:
         return Rejection("content_filter", "The endpoint's content filter stopped the reply.", usage)
@@ -159,7 +159,7 @@ def without_message(raw: dict[str, Any]) -> str:
     error = raw.get("error")
     text = filled(error.get("message") if isinstance(error, dict) else error)
     if text is not None:
-        return f"The endpoint sent an error in place of a completion: {shortened(text)}"
+        return f"The endpoint sent an error in place of a completion: {_shortened(text)}"
     return "The reply is a JSON object without choices[0].message."
 
 
@@ -172,6 +172,6 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def shortened(text: str, limit: int = 200) -> str:
+def _shortened(text: str, limit: int = 200) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"

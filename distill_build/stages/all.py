@@ -12,10 +12,10 @@ from distill_build.replies.labels import ListReading
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import PromptSettings, Settings, graph_of
 from distill_build.stages.base import (
-    Asking,
     GroupStage,
     ListStage,
     MapStage,
+    ModelStage,
     Stage,
     TransformStage,
     Weights,
@@ -55,9 +55,9 @@ class Stages:
         return iter(self._stages.values())
 
     @property
-    def asking(self) -> list[Asking]:
+    def asking(self) -> list[ModelStage]:
         """Those that ask a model."""
-        return [stage for stage in self if isinstance(stage, Asking)]
+        return [stage for stage in self if isinstance(stage, ModelStage)]
 
     @property
     def tree(self) -> ListStage:
@@ -121,7 +121,7 @@ def prompts_of(settings: Settings) -> "Prompts":
     for place, name in enumerate(settings.stages):
         own = settings.stage[name]
         kind = class_of(own.kind, own.builtin)
-        if issubclass(kind, Asking):
+        if issubclass(kind, ModelStage):
             rows = frozenset(settings.stages[:place]) if issubclass(kind, MapStage) else frozenset[str]()
             used[template_of(own, name)] = TemplateVariables(kind.variables_of, rows)
     return Prompts(settings.language, Path(folder), used, settings.idle_prompts)
@@ -130,7 +130,7 @@ def prompts_of(settings: Settings) -> "Prompts":
 def _made(shape: Shape, settings: Settings, before: list[str], prompts: "Prompts", weights: Weights) -> Stage:
     own = settings.stage[shape.name]
     kind = class_of(own.kind, own.builtin)
-    if issubclass(kind, Asking):
+    if issubclass(kind, ModelStage):
         return kind(shape, own, settings, prompts, weights)
     if issubclass(kind, (TransformStage, GroupStage)):
         return kind(shape, own, settings, before)

@@ -72,7 +72,7 @@ class Stage:
         return {key: value for key in keys if (value := getattr(self.settings, key)) not in (None, {}, ())}
 
 
-class Asking(Stage):
+class ModelStage(Stage):
     """A stage whose rows a model is asked for."""
 
     variables_of: ClassVar[frozenset[str]]
@@ -129,7 +129,7 @@ class Asking(Stage):
         }
 
 
-class ListStage(Asking):
+class ListStage(ModelStage):
     """A list that grows below each unit, request by request: each request is shown the items so far.
 
     What a request asks for never depends on how many items are wanted in the end.
@@ -198,7 +198,7 @@ class ListStage(Asking):
         return {} if self.shape.after is None else {self.counted_by: self.settings.wanted}
 
 
-class MapStage(Asking):
+class MapStage(ModelStage):
     """Results for each row of the stage above: `samples` of them from each role."""
 
     variables_of = OF_ROW
@@ -303,7 +303,7 @@ class MapStage(Asking):
         return {self.counted_by: self.settings.samples}
 
 
-Scope = Literal["row", "dataset"]
+JudgeScope = Literal["row", "dataset"]
 
 
 class TransformStage(Stage):
@@ -313,7 +313,7 @@ class TransformStage(Stage):
     these values together. Rows come in rank order: by their number within their tag first, then by place in the tree.
     """
 
-    scope: ClassVar[Scope] = "row"
+    scope: ClassVar[JudgeScope] = "row"
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, rows: Iterable[str]) -> None:
         """`rows` are the stages that expressions may name."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from distill_build.graph import Graph
 from distill_build.stages.all import Stages
-from distill_build.stages.base import Asking, ListStage, Stage, TransformStage
+from distill_build.stages.base import ListStage, ModelStage, Stage, TransformStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class _Open:
 
     def takes(self, stage: Stage) -> bool:
         """Whether `stage` can work in this phase, or has to wait for its end."""
-        if not isinstance(stage, Asking):
+        if not isinstance(stage, ModelStage):
             return True
         if self._closing:
             return False
@@ -113,7 +113,7 @@ class _Open:
         return self._beside(stage, lineage).isdisjoint(self._asking) and judged <= set(lineage)
 
     def add(self, stage: Stage) -> None:
-        if isinstance(stage, Asking):
+        if isinstance(stage, ModelStage):
             self._asking.append(stage.name)
         elif isinstance(stage, TransformStage) and not self._closing and self._is_immediate(stage):
             self._immediate.append(stage.name)

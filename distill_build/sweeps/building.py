@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Protocol
 
 from distill_build.builds.building import Build, PlannedBuild, check_models, run_builds
-from distill_build.builds.outlook import Needs
+from distill_build.builds.estimation import Needs
 from distill_build.builds.report import Report, Watcher
 from distill_build.builds.tally import Tally
-from distill_build.calls.caller import CallStates
+from distill_build.calls.resolver import CallStates
 from distill_build.calls.shared import Shared
-from distill_build.dataset.replacement import only_run_at_once
+from distill_build.dataset.transaction import only_run_at_once
 from distill_build.engine.lock import LockHeldError
 from distill_build.errors import DistillError
 from distill_build.options import Options
 from distill_build.settings import Settings
 from distill_build.sweeps.outcome import JobOutcomes, SumOfTallies, folder_error
-from distill_build.sweeps.planning import JobNeeds, SweepPlan, Union
+from distill_build.sweeps.planning import JobNeeds, SweepPlan, UnionPlan
 from distill_build.sweeps.prepared import PreparedJob, of_job
 
 JOBS_AT_ONCE = 32
@@ -51,10 +51,10 @@ def build_together(
     InterruptedBuildError when what was in flight has come.
     """
     builds = [Build(each.session, each.job.name, each.job.words) for each in stale]
-    run_builds(builds, options, console, run_id, Jobs(folder, stale, console, run_id, outcomes))
+    run_builds(builds, options, console, run_id, JobsTogether(folder, stale, console, run_id, outcomes))
 
 
-class Jobs:
+class JobsTogether:
     """The occasion of builds that are jobs of a sweep: see `builds.building.Occasion`."""
 
     ending = "finished jobs have their files; run the sweep again to go on"
@@ -75,7 +75,7 @@ class Jobs:
         self._console = console
         self._run_id = run_id
         self._outcomes = outcomes
-        self._union = Union()
+        self._union = UnionPlan()
         self._needs: dict[str, JobNeeds] = {}
         self._room = asyncio.Semaphore(JOBS_AT_ONCE)
 

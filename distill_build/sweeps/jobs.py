@@ -185,7 +185,7 @@ def folder_name(choices: Sequence[Choice]) -> str:
     """The name of a job's folder, whichever jobs are beside it; another one's also where case does not count."""
     text = ",".join(map(str, choices)) or WITHOUT_CHOICES
     name = path_safe(text)
-    return name if name == text == text.casefold() else marked(name, text)
+    return name if name == text == text.casefold() else _marked(name, text)
 
 
 def path_safe(text: str) -> str:
@@ -194,7 +194,7 @@ def path_safe(text: str) -> str:
     return re.sub(r"-{2,}", "-", kept).lstrip(".-").encode()[:LONGEST_BYTES].decode(errors="ignore")
 
 
-def marked(name: str, text: str) -> str:
+def _marked(name: str, text: str) -> str:
     """`name` with a mark that tells it from other texts which come to the same name."""
     mark = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:MARK_DIGITS]
     room = LONGEST_BYTES - MARK_DIGITS - 1

@@ -10,18 +10,18 @@ from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph
 from distill_build.settings import Objective, Settings, graph_of
 from distill_build.stages.declared import roles_in_use
-from distill_build.sweeps.results import Row
-from distill_build.sweeps.variety import listed
+from distill_build.sweeps.results import JobRow
+from distill_build.sweeps.variety import compared_list
 
 
-def repeats(row: Row) -> float | None:
+def repeats(row: JobRow) -> float | None:
     """The share of the texts that say another one again, word for word or nearly."""
     if row.unique is None or row.near_duplicates is None:
         return None
     return 1 - row.unique + row.near_duplicates
 
 
-OBJECTIVES: Mapping[Objective, Callable[[Row], float | None]] = {
+OBJECTIVES: Mapping[Objective, Callable[[JobRow], float | None]] = {
     "repeats": repeats,
     "unique": lambda row: row.unique,
     "near_duplicates": lambda row: row.near_duplicates,
@@ -40,15 +40,15 @@ def check_objectives(names: Sequence[Objective], all_settings: Sequence[Settings
     for name in names:
         if name in OF_TEXTS:
             for graph in map(graph_of, all_settings):
-                check_texts(name, graph, until)
+                check_text_objective(name, graph, until)
     if "usd" in names:
         for settings in all_settings:
-            check_prices(settings)
+            check_usd_objective(settings)
 
 
-def check_texts(name: Objective, graph: Graph, until: str) -> None:
+def check_text_objective(name: Objective, graph: Graph, until: str) -> None:
     """Raises ConfigurationError where a job will have no list of texts to compare."""
-    stage = listed(graph)
+    stage = compared_list(graph)
     if stage is None:
         raise ConfigurationError(
             f"objective={name} compares the texts of a list, and stages has none: take another one"
@@ -57,7 +57,7 @@ def check_texts(name: Objective, graph: Graph, until: str) -> None:
         raise ConfigurationError(f"objective={name} needs {stage.name}: leave out --until {until}")
 
 
-def check_prices(settings: Settings) -> None:
+def check_usd_objective(settings: Settings) -> None:
     """Raises ConfigurationError where nobody knows what a job will cost."""
     for role in roles_in_use(settings):
         prices = settings.models[role].prices
@@ -68,7 +68,7 @@ def check_prices(settings: Settings) -> None:
             )
 
 
-def values_of(row: Row, names: Sequence[Objective]) -> float | list[float]:
+def values_of(row: JobRow, names: Sequence[Objective]) -> float | list[float]:
     """The job's numbers: one by itself, several as a list. Raises ConfigurationError where it has none."""
     values = []
     for name in names:
@@ -90,11 +90,11 @@ class Target:
     objective: Objective
     direction: Direction | None = None
 
-    def of(self, row: Row) -> float | None:
+    def of(self, row: JobRow) -> float | None:
         """The job's number. None: it has none, or was not built."""
         return None if row.error is not None else OBJECTIVES[self.objective](row)
 
-    def loss(self, row: Row) -> float:
+    def loss(self, row: JobRow) -> float:
         """What is smaller for a better job."""
         value = self.of(row)
         if value is None:
@@ -121,7 +121,7 @@ def _direction(said: object) -> Direction | None:
             return None
 
 
-def pareto_optimal(rows: Sequence[Row], targets: Sequence[Target], cut_short: Container[str] = ()) -> frozenset[int]:
+def pareto_optimal(rows: Sequence[JobRow], targets: Sequence[Target], cut_short: Container[str] = ()) -> frozenset[int]:
     """The numbers of the jobs that no other one beats, which is to be as good in all targets and better in one.
 
     Jobs that a cap has `cut_short`, by name, are left out: what is missing would make them cheap.

@@ -20,7 +20,7 @@ from distill_build.errors import DistillError, StoppedError, StorageError, unusa
 from distill_build.graph import in_order
 from distill_build.records import Source
 from distill_build.sweeps.jobs import Sweep
-from distill_build.sweeps.prepared import PreparedJob, settled
+from distill_build.sweeps.prepared import PreparedJob, settled_state
 from distill_build.sweeps.results import Results, read_results, results_of, state_of, write_results
 
 SOMETHING_MISSING = 1
@@ -101,7 +101,7 @@ def build_outdated(
     stale = []
     for prepared in jobs:
         try:
-            if settled(prepared, until, note) is None:
+            if settled_state(prepared, until, note) is None:
                 stale.append(replace(prepared, state=None))
         except (DistillError, OSError) as error:
             outcomes.note(prepared, folder_error(prepared, error))
@@ -154,7 +154,7 @@ class SweepReport:
     @property
     def status(self) -> int:
         """The exit code."""
-        return status_of(
+        return sweep_status(
             list(self.errors.values()),
             built=len(self.sweep.jobs) - len(self.errors),
             missing=any(row.failures or row.missing for row in self.results.rows),
@@ -183,7 +183,7 @@ def conclude_interrupted(sweep: Sweep, outcomes: JobOutcomes) -> None:
         conclude(sweep, outcomes, 0.0)
 
 
-def status_of(errors: Sequence[DistillError], *, built: int, missing: bool, stopped: Sequence[int]) -> int:
+def sweep_status(errors: Sequence[DistillError], *, built: int, missing: bool, stopped: Sequence[int]) -> int:
     """The code of a sweep of which `built` jobs have files, with the `errors` of the others.
 
     A job that failed leaves the others alone, and the sweep has items missing. Where all jobs failed in the same way,

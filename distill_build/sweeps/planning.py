@@ -4,23 +4,23 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distill_build.builds.basis import basis_of
-from distill_build.builds.figures import Figures
-from distill_build.builds.outlook import Corner
+from distill_build.builds.baseline import baseline_of
+from distill_build.builds.estimation import Corner
+from distill_build.builds.notices import notices
 from distill_build.builds.plan import Cost, Plan, StagePlan, plan_of_state
 from distill_build.builds.planning import make_plan
-from distill_build.builds.remarks import remarks
 from distill_build.builds.session import Session
+from distill_build.builds.statistics import RequestStatistics
 from distill_build.engine.manifest import digest
 from distill_build.engine.reading import Responses
 from distill_build.graph import Graph, in_order
 from distill_build.options import Options
 from distill_build.sweeps.prepared import PreparedJob
 from distill_build.sweeps.results import add_keys
-from distill_build.sweeps.shares import Box, Jobs, by_jobs, cells, total
+from distill_build.sweeps.shares import Box, JobSet, by_jobs, total, unit_cells
 
-Kind = tuple[str, Corner]
-Sharing = Mapping[str, "Counter[Jobs]"]
+BoxKind = tuple[str, Corner]
+Sharing = Mapping[str, "Counter[JobSet]"]
 """Numbers of requests by the jobs that need them."""
 
 
@@ -33,7 +33,7 @@ class JobNeeds:
     def __init__(self, session: Session, graph: Graph, found: dict[str, set[bytes]]) -> None:
         """`found` are the keys of calls that the cache answers, of all jobs: it takes those of this one."""
         self.asked_for: dict[str, list[str]] = {stage: [] for stage in graph.names}
-        self.boxes: dict[Kind, Box] = {}
+        self.boxes: dict[BoxKind, Box] = {}
         self._graph = graph
         self._found = found
         self._dataset = session.dataset
@@ -41,15 +41,15 @@ class JobNeeds:
         self._recalled: set[str] = set()
 
     def asked(self, stage: str, key: str) -> None:
-        """See `builds.outlook.Needs`."""
+        """See `builds.estimation.Needs`."""
         self.asked_for[stage].append(key)
 
     def answered(self, stage: str, key: bytes) -> None:
-        """See `builds.outlook.Needs`."""
+        """See `builds.estimation.Needs`."""
         self._found.setdefault(stage, set()).add(key)
 
     def recalled(self, item: str) -> None:
-        """See `builds.outlook.Needs`."""
+        """See `builds.estimation.Needs`."""
         self._recalled.add(item)
 
     def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:
@@ -88,7 +88,7 @@ class SweepPlan:
 
 
 @dataclass(slots=True)
-class Union:
+class UnionPlan:
     """Adds up the plans of jobs, and in the end says what all together ask for."""
 
     plans: list[Plan] = field(default_factory=list)
@@ -115,12 +115,12 @@ class Union:
         session = prepared.session
         needs = self.needs_of(session)
         if (state := prepared.state) is not None:
-            plan = plan_of_state(session.stages, state, Figures(session.cache_dir))
+            plan = plan_of_state(session.stages, state, RequestStatistics(session.cache_dir))
         else:
-            basis = basis_of(session, options)
-            plan = await make_plan(session, store, basis, options.until, needs)
-            for remark in remarks(session, options, basis, plan):
-                note(f"{prepared.job.words}: {remark}")
+            baseline = baseline_of(session, options)
+            plan = await make_plan(session, store, baseline, options.until, needs)
+            for notice in notices(session, options, baseline, plan):
+                note(f"{prepared.job.words}: {notice}")
         self.add(plan, needs, taken_over=prepared.state is not None)
 
     def plan(self) -> SweepPlan:
@@ -155,17 +155,17 @@ def known_sharing(needs: Sequence[JobNeeds], stages: Sequence[str]) -> Sharing:
 
 def unknown_sharing(needs: Sequence[JobNeeds], stages: Sequence[str]) -> Sharing:
     """The requests behind those, as far as the shapes of the trees tell."""
-    boxes: defaultdict[Kind, list[tuple[int, Box]]] = defaultdict(list)
+    boxes: defaultdict[BoxKind, list[tuple[int, Box]]] = defaultdict(list)
     for job, each in enumerate(needs):
         for kind, box in each.boxes.items():
             boxes[kind].append((job, box))
-    sharing: dict[str, Counter[Jobs]] = {stage: Counter() for stage in stages}
+    sharing: dict[str, Counter[JobSet]] = {stage: Counter() for stage in stages}
     for (stage, _), alike in boxes.items():
-        sharing[stage].update(cells(alike))
+        sharing[stage].update(unit_cells(alike))
     return sharing
 
 
-def union_cost(plans: Sequence[Plan], stage: str, sharing: "Counter[Jobs]") -> Cost:
+def union_cost(plans: Sequence[Plan], stage: str, sharing: "Counter[JobSet]") -> Cost:
     """What so many requests cost, each as the first job that needs it reckons."""
     parts = [(number, mean_cost(plans[min(jobs)], stage)) for jobs, number in sharing.items()]
     usd = total(None if each.usd is None else number * each.usd for number, each in parts)

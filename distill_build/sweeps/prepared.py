@@ -8,7 +8,7 @@ import msgspec
 from distill_build.builds.session import Session
 from distill_build.builds.up_to_date import current_state, settle
 from distill_build.dataset.layout import Dataset, State
-from distill_build.dataset.replacement import finish_moves
+from distill_build.dataset.transaction import finish_moves
 from distill_build.engine.artefacts import replacing
 from distill_build.errors import DistillError
 from distill_build.export.formats import check_formats
@@ -38,9 +38,9 @@ def prepare(sweep: Sweep, options: Options) -> list[PreparedJob]:
     prepared = []
     for number, job in enumerate(sweep.jobs):
         try:
-            session = session_of(job, options, prompts)
+            session = job_session(job, options, prompts)
         except DistillError as error:
-            if number == 0 and is_of_all(error, lambda: session_of(sweep.jobs[-1], options, {})):
+            if number == 0 and is_of_all(error, lambda: job_session(sweep.jobs[-1], options, {})):
                 raise
             raise told_with(job.choices, error) from error
         prepared.append(PreparedJob(number, job, session, _state(session, options.until)))
@@ -54,7 +54,7 @@ def _state(session: Session, until: str) -> State | None:
         return None
 
 
-def session_of(job: Job, options: Options, prompts: dict[bytes, Prompts]) -> Session:
+def job_session(job: Job, options: Options, prompts: dict[bytes, Prompts]) -> Session:
     """A job's settings made ready. `prompts` are those that other jobs have read already.
 
     Raises ConfigurationError for prompts, weights or formats that cannot be used.
@@ -79,7 +79,7 @@ def of_job(job: Job, jobs: int) -> Callable[[DistillError], DistillError]:
     return lambda error: told_with(job.choices, error) if jobs > 1 else error
 
 
-def settled(prepared: PreparedJob, until: str, note: Callable[[str], None]) -> State | None:
+def settled_state(prepared: PreparedJob, until: str, note: Callable[[str], None]) -> State | None:
     """Finishes what a killed build of this job has left half done; the state where nothing is to be done then."""
     dataset = prepared.dataset
     if prepared.state is None or replacing(dataset.runs):

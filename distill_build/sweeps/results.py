@@ -22,7 +22,7 @@ from distill_build.graph import Graph, in_order
 from distill_build.records import Source
 from distill_build.settings import Settings, leaf_count
 from distill_build.sweeps.jobs import Job, in_row
-from distill_build.sweeps.shares import Jobs, by_jobs, total
+from distill_build.sweeps.shares import JobSet, by_jobs, total
 
 RESULTS = "sweep.jsonl"
 UNION = "runs/union.json"
@@ -41,7 +41,7 @@ class Tokens(msgspec.Struct, frozen=True):
     completion: int = 0
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """One job. `choices` are its swept settings as typed, `same` those of jobs that come to the same.
 
     `counts`, `missing` and `dropped` are rows by stage. `unique`, `near_duplicates` (of the texts of the last list)
@@ -70,7 +70,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
-class Union(msgspec.Struct, frozen=True):
+class SweepCost(msgspec.Struct, frozen=True):
     """What all jobs together have cost, where a request that several of them need counts once."""
 
     calls: int
@@ -82,14 +82,14 @@ class _UnionOf(msgspec.Struct, frozen=True):
     """The file of a union, with the digest of the sweep.jsonl that it belongs to."""
 
     rows: str
-    union: Union
+    union: SweepCost
 
 
 class Results(msgspec.Struct, frozen=True):
     """A sweep.jsonl, and what its jobs come to together."""
 
-    rows: list[Row]
-    union: Union
+    rows: list[JobRow]
+    union: SweepCost
 
     def hold(self, jobs: Sequence[Job]) -> bool:
         """Whether these are the results of just these jobs as they lie in their folders."""
@@ -101,7 +101,7 @@ def read_results(folder: Path) -> Results | None:
     try:
         lines = (folder / RESULTS).read_bytes()
         union = msgspec.json.decode((folder / UNION).read_bytes(), type=_UnionOf)
-        rows = [msgspec.json.decode(line, type=Row) for line in lines.splitlines()]
+        rows = [msgspec.json.decode(line, type=JobRow) for line in lines.splitlines()]
     except (OSError, msgspec.DecodeError):  # they are worked out again
         return None
     return Results(rows, union.union) if union.rows == sha256(lines).hexdigest() else None
@@ -126,20 +126,20 @@ def results_of(
     is taken over.
     """
     built = [state_of(job) for job in jobs]
-    behind = [sources_behind(job, state) for job, state in zip(jobs, built, strict=True)]
+    behind = [job_sources(job, state) for job, state in zip(jobs, built, strict=True)]
     users = by_jobs(enumerate(behind))
     costs = complete(paid, users, Path(jobs[0].settings.cache.dir))
     known = {row.job: row for row in before.rows} if before is not None else {}
     rows = []
     for job, state, sources in zip(jobs, built, behind, strict=True):
         if state is None:
-            rows.append(Row(**_names(job), error=str(errors.get(job.name, NOT_BUILT))))
+            rows.append(JobRow(**_names(job), error=str(errors.get(job.name, NOT_BUILT))))
         else:
             row = row_of(job, state, known.get(job.name))
             error = str(errors[job.name]) if job.name in errors else None
             rows.append(msgspec.structs.replace(row, error=error, **costs_of(sources, users, costs)))
     usd = total(costs[source].usd for source in users)
-    return Results(rows, Union(len(users), tokens_of(users, costs), in_full(usd)))
+    return Results(rows, SweepCost(len(users), tokens_of(users, costs), in_full(usd)))
 
 
 def state_of(job: Job) -> State | None:
@@ -167,7 +167,7 @@ def add_keys(keys: dict[str, set[bytes]], dataset: Dataset, items: Container[str
                 keys.setdefault(stage, set()).update(bytes.fromhex(key) for key, _ in sources)
 
 
-def sources_behind(job: Job, state: State | None) -> list[Source]:
+def job_sources(job: Job, state: State | None) -> list[Source]:
     """Calls with the responses that a job's dataset was made from, and those that came to nothing."""
     if state is None:
         return []
@@ -201,7 +201,7 @@ def _cost_in(store: ReadOnlyStore, source: Source) -> ResponseCost:
 
 
 def costs_of(
-    sources: Sequence[Source], users: Mapping[Source, Jobs], costs: Mapping[Source, ResponseCost]
+    sources: Sequence[Source], users: Mapping[Source, JobSet], costs: Mapping[Source, ResponseCost]
 ) -> dict[str, Any]:
     """The fields of a row that say what is behind it."""
     usd = total(costs[source].usd for source in sources)
@@ -221,7 +221,7 @@ def tokens_of(sources: Iterable[Source], costs: Mapping[Source, ResponseCost]) -
     return Tokens(sum(paid.prompt_tokens for paid in each), sum(paid.completion_tokens for paid in each))
 
 
-def row_of(job: Job, state: State, before: Row | None) -> Row:
+def row_of(job: Job, state: State, before: JobRow | None) -> JobRow:
     """What a job's folder holds, as `state` says."""
     dataset = Dataset(job.folder)
     facts: dict[str, Any] = {
@@ -234,7 +234,7 @@ def row_of(job: Job, state: State, before: Row | None) -> Row:
     }
     if before is not None and (before.version, before.until) == (state.version, state.until):
         return msgspec.structs.replace(before, **_names(job), **facts)
-    return Row(
+    return JobRow(
         **_names(job),
         **facts,
         **variety(dataset, state.graph.up_to(state.until)),
@@ -242,7 +242,7 @@ def row_of(job: Job, state: State, before: Row | None) -> Row:
     )
 
 
-def _is_of(row: Row, job: Job) -> bool:
+def _is_of(row: JobRow, job: Job) -> bool:
     state = state_of(job)
     named = row.error is None and all(getattr(row, field) == value for field, value in _names(job).items())
     return named and state is not None and (row.version, row.until) == (state.version, state.until)
@@ -254,9 +254,9 @@ def _names(job: Job) -> dict[str, Any]:
 
 def variety(dataset: Dataset, graph: Graph) -> dict[str, Any]:
     """How varied the texts are that `graph` lists; nothing where there are none."""
-    from distill_build.sweeps.variety import listed, variety_of  # the library is for results that are new
+    from distill_build.sweeps.variety import compared_list, variety_of  # the library is for results that are new
 
-    stage = listed(graph)
+    stage = compared_list(graph)
     found = None if stage is None else variety_of(dataset.artefact(stage.file))
     if found is None:
         return {"unique": None, "near_duplicates": None}

@@ -8,14 +8,14 @@ from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
 from typing import TypeVar
 
-Jobs = frozenset[int]
+JobSet = frozenset[int]
 """Numbers of jobs."""
 Need = TypeVar("Need", bound=Hashable)
 Box = tuple[int, ...]
 """What one job may need of a kind: in each direction so many, counted from the same corner for all jobs."""
 
 
-def cells(boxes: Sequence[tuple[int, Box]]) -> "Counter[Jobs]":
+def unit_cells(boxes: Sequence[tuple[int, Box]]) -> "Counter[JobSet]":
     """Unit cells by the set of jobs whose boxes hold them. All boxes have as many directions and one corner.
 
     Growth makes boxes of what lies behind a request that is not answered yet: a job with breadth 10 needs all that one
@@ -25,10 +25,10 @@ def cells(boxes: Sequence[tuple[int, Box]]) -> "Counter[Jobs]":
     depth = len(next(iter(of.values()), ()))
 
     @cache
-    def below(direction: int, jobs: Jobs) -> "Counter[Jobs]":
+    def below(direction: int, jobs: JobSet) -> "Counter[JobSet]":
         if direction == depth:
             return Counter({jobs: 1})
-        total: Counter[Jobs] = Counter()
+        total: Counter[JobSet] = Counter()
         before = 0
         for edge in sorted({of[job][direction] for job in jobs}):
             inside = frozenset(job for job in jobs if of[job][direction] >= edge)
@@ -40,13 +40,13 @@ def cells(boxes: Sequence[tuple[int, Box]]) -> "Counter[Jobs]":
     return below(0, frozenset(of)) if of else Counter()
 
 
-def by_jobs(needs: Iterable[tuple[int, Iterable[Need]]]) -> dict[Need, Jobs]:
+def by_jobs(needs: Iterable[tuple[int, Iterable[Need]]]) -> dict[Need, JobSet]:
     """What jobs need, a request or a response → the jobs that need it."""
     users: dict[Need, list[int]] = {}
     for job, keys in needs:
         for key in keys:
             users.setdefault(key, []).append(job)
-    known: dict[tuple[int, ...], Jobs] = {}
+    known: dict[tuple[int, ...], JobSet] = {}
     return {key: known.setdefault(tuple(jobs), frozenset(jobs)) for key, jobs in users.items()}
 
 

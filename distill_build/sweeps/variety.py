@@ -24,7 +24,7 @@ class Variety:
     near_duplicates: float
 
 
-def listed(graph: Graph) -> Shape | None:
+def compared_list(graph: Graph) -> Shape | None:
     """The stage whose texts are compared: the last list that hangs on the tree. None where there is no such."""
     return next((shape for shape in reversed(graph.shapes) if shape.kind == "list" and shape.after is not None), None)
 

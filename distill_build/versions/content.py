@@ -15,7 +15,7 @@ from distill_build.engine.objects import Objects
 from distill_build.errors import StorageError
 from distill_build.versions.snapshot import FileSnapshot, chunked, chunks_of
 
-Row = TypeVar("Row")
+T = TypeVar("T")
 
 
 class Content(Protocol):
@@ -107,7 +107,7 @@ def shared_chunks(old: Content, new: Content, file: str) -> frozenset[str]:
     return frozenset(old.chunks(file)) & frozenset(new.chunks(file))
 
 
-def rows_in(content: Content, file: str, kind: type[Row], skipped: Collection[str] = frozenset()) -> Iterator[Row]:
+def rows_in(content: Content, file: str, kind: type[T], skipped: Collection[str] = frozenset()) -> Iterator[T]:
     """The rows of a file in order, without those in `skipped` chunks. Raises StorageError for a line that is none."""
     decoder = msgspec.json.Decoder(kind)
     for chunk in content.chunks(file):

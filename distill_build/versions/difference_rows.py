@@ -16,7 +16,7 @@ from distill_build.graph import Graph, Kind, Shape
 from distill_build.records import Path
 from distill_build.versions.content import Content, rows_in, unreadable
 
-Row = dict[str, Any]
+RowFields = dict[str, Any]
 ABSENT = hash(("a column", "that a row does not have"))
 LABEL, QUESTION = "label", "question"
 NOT_CONTENT: Mapping[Kind, frozenset[str]] = {
@@ -76,9 +76,9 @@ class VersionRows:
         self.content = content
         self.graph = graph
 
-    def rows(self, shape: Shape, skipped: Collection[str] = frozenset()) -> Iterator[Row]:
+    def rows(self, shape: Shape, skipped: Collection[str] = frozenset()) -> Iterator[RowFields]:
         """The rows of a stage in order, without those in `skipped` chunks."""
-        return rows_in(self.content, shape.file, Row, skipped)
+        return rows_in(self.content, shape.file, RowFields, skipped)
 
     def marks(self, shape: Shape, skipped: Collection[str] = frozenset()) -> Iterator[Mark]:
         """The rows of a stage in order, with hashes of their content, without those in `skipped` chunks."""
@@ -86,9 +86,9 @@ class VersionRows:
         chunks = (chunk for chunk in self.content.chunks(shape.file) if chunk not in skipped)
         return chain.from_iterable(reader.marks(read(shape.file, chunk)) for chunk in chunks)
 
-    def only(self, shape: Shape, wanted: Collection[str]) -> dict[str, Row]:
+    def only(self, shape: Shape, wanted: Collection[str]) -> dict[str, RowFields]:
         """The rows of a stage with these ids; what comes behind the last of them is not read."""
-        found: dict[str, Row] = {}
+        found: dict[str, RowFields] = {}
         for row in self.rows(shape) if wanted else ():
             if row.get("id") in wanted:
                 found[row["id"]] = row
@@ -138,12 +138,12 @@ class _Reader:
             try:
                 return self._decoder.decode_lines(data)
             except msgspec.ValidationError:
-                self._learn(msgspec.json.Decoder(Row).decode_lines(data))
+                self._learn(msgspec.json.Decoder(RowFields).decode_lines(data))
                 return self._decoder.decode_lines(data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise unreadable(self._shape.file, error) from error
 
-    def _learn(self, rows: Iterable[Row]) -> None:
+    def _learn(self, rows: Iterable[RowFields]) -> None:
         head = HEADS[self._shape.kind]
         names = {name for name, *_ in head}
         self._known |= {name: None for row in rows for name in row}
@@ -157,7 +157,7 @@ class _Reader:
         spelled = {f"content_{at}": name for at, name in enumerate(self._columns)}
         spelled |= {f"other_{at}": name for at, name in enumerate(others)}
         row = msgspec.defstruct(
-            "Row", fields, rename=spelled, kw_only=True, forbid_unknown_fields=True, frozen=True, gc=False
+            "RowFields", fields, rename=spelled, kw_only=True, forbid_unknown_fields=True, frozen=True, gc=False
         )
         self._decoder = msgspec.json.Decoder(row)
 
@@ -177,7 +177,7 @@ MARKS: Mapping[Kind, Callable[[tuple[Any, ...], tuple[str, ...], bytes], Mark]] 
 }
 
 
-def parent_of(row: Row) -> str:
+def parent_of(row: RowFields) -> str:
     """The id of the row above, by the column that tells it."""
     return str(row.get("question_id") or row.get("parent") or row.get("tag") or "")
 
@@ -188,7 +188,7 @@ def content_columns(kind: Kind, columns: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in columns if name not in NOT_CONTENT[kind] and name not in above)
 
 
-def _text(shape: Shape, row: Row) -> str | None:
+def _text(shape: Shape, row: RowFields) -> str | None:
     """What a row says for itself, None where that is for the row above to say."""
     if shape.after is None:
         return str(row[LABEL])

@@ -40,7 +40,7 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Sought:
     """What is looked for: an id, the stage that it is of, and its tag: its own id for a tag, None below the topic."""
 
     stage: Shape
@@ -48,7 +48,7 @@ class Item:
     tag: str | None
 
 
-def holdings(objects: Objects, versions: list[Version], item: Item) -> Iterator[Holding]:
+def holdings(objects: Objects, versions: list[Version], item: Sought) -> Iterator[Holding]:
     """Each of `versions`, newest first, with what it holds of `item`."""
     search = _Search(objects, item)
     for before, version in enumerate(versions):
@@ -82,7 +82,7 @@ def newest_with(objects: Objects, versions: Iterable[Version], begin: str) -> Ve
 class _Search:
     """What has been seen of chunks and files so far, by their digests."""
 
-    def __init__(self, objects: Objects, item: Item) -> None:
+    def __init__(self, objects: Objects, item: Sought) -> None:
         self._objects = objects
         self._item = item
         self._begin = b'{"id":' + msgspec.json.encode(item.id) + b","

@@ -17,7 +17,7 @@ from distill_build.dataset.rows import TagRow
 
 TOPIC = ""
 """The parent of tags on level 1."""
-Shape = bytes
+SubtreeDigest = bytes
 """Digest of all below a tag: labels and questions, without ids."""
 
 
@@ -86,11 +86,11 @@ class Matcher:
                     self._pair(self.old.by_id[key], found)
                     self.matching.renamed.append((self.old.by_id[key], found))
 
-    def _same_parent(self, tag: TagRow, shape: Shape) -> list[tuple[Shape, str, str]]:
+    def _same_parent(self, tag: TagRow, shape: SubtreeDigest) -> list[tuple[SubtreeDigest, str, str]]:
         parent = TOPIC if tag.parent is None else self.matching.pairs.get(tag.parent)
         return [] if parent is None else [(shape, "parent", parent)]
 
-    def _anywhere(self, tag: TagRow, shape: Shape) -> list[tuple[Shape, str, str]]:
+    def _anywhere(self, tag: TagRow, shape: SubtreeDigest) -> list[tuple[SubtreeDigest, str, str]]:
         return [(shape, "label", tag.label), (shape, "", "")]
 
     def _pair(self, old: TagRow, new: TagRow) -> None:
@@ -108,16 +108,16 @@ class Matcher:
 class _Candidates:
     """New tags that an old one may have become, in tree order, by shape with parent, with label, and alone."""
 
-    def __init__(self, tree: TagTree, shapes: Mapping[str, Shape], taken: set[str]) -> None:
+    def __init__(self, tree: TagTree, shapes: Mapping[str, SubtreeDigest], taken: set[str]) -> None:
         """`taken` grows while tags are matched."""
         self._taken = taken
-        self._queues = defaultdict[tuple[Shape, str, str], deque[TagRow]](deque)
+        self._queues = defaultdict[tuple[SubtreeDigest, str, str], deque[TagRow]](deque)
         for key, shape in shapes.items():
             tag = tree.by_id[key]
             for place in (("parent", tag.parent or TOPIC), ("label", tag.label), ("", "")):
                 self._queues[shape, *place].append(tag)
 
-    def first(self, places: Iterable[tuple[Shape, str, str]]) -> TagRow | None:
+    def first(self, places: Iterable[tuple[SubtreeDigest, str, str]]) -> TagRow | None:
         """The first one that is free at the first of `places` that has any."""
         for place in places:
             queue = self._queues[place]
@@ -128,9 +128,9 @@ class _Candidates:
         return None
 
 
-def _shapes(tree: TagTree, wanted: set[str], texts: Mapping[str, list[str]]) -> dict[str, Shape]:
+def _shapes(tree: TagTree, wanted: set[str], texts: Mapping[str, list[str]]) -> dict[str, SubtreeDigest]:
     """The shapes of the `wanted` tags that have anything below them, in tree order."""
-    shapes: dict[str, Shape | None] = {}
+    shapes: dict[str, SubtreeDigest | None] = {}
     for tag in reversed(list(tree.by_id.values())):  # children come after their parents
         if tag.id in wanted:
             children = tree.children.get(tag.id, {})

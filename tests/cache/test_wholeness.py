@@ -12,7 +12,7 @@ import pytest
 from distill_build.cache.fsck.findings import Findings, Quarantine
 from distill_build.cache.fsck.versions import VersionsCheck
 from distill_build.cache.transfer.bundle import Record
-from distill_build.cache.transfer.intake import Intake
+from distill_build.cache.transfer.importer import Importer
 from distill_build.dataset.layout import version_of
 from distill_build.engine.store import Store
 from distill_build.stages.default import DEFAULT
@@ -62,9 +62,9 @@ WRONG: dict[str, dict[str, Any]] = {
 def taken(archive: Archive, version: Version) -> list[str]:
     """The versions in a cache that has the objects already, after the version's record came."""
     data, store = msgspec.json.encode(version), Store(archive.directory)
-    with Intake(archive.directory, store) as intake:
-        intake.take(Record("version", hashlib.sha256(data).hexdigest(), data))
-        intake.take_versions()
+    with Importer(archive.directory, store) as importer:
+        importer.take(Record("version", hashlib.sha256(data).hexdigest(), data))
+        importer.take_versions()
     store.close()
     return [each.version for each in archive.all()]
 

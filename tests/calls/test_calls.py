@@ -13,9 +13,9 @@ from distill_build.builds.tally import StageTally
 from distill_build.calls.attempt import Recorder, Route
 from distill_build.calls.budget import Halt, Spending
 from distill_build.calls.call import HALTED, Call, Failed, Made, Result
-from distill_build.calls.caller import Caller, CallStates
 from distill_build.calls.executors.online import OnlineExecutor
 from distill_build.calls.pinned import PinnedResponses
+from distill_build.calls.resolver import CallResolver, CallStates
 from distill_build.engine.claims import Claims
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.manifest import SCHEME, digest
@@ -63,17 +63,17 @@ class Build:
         recorder = Recorder(self.store, {"poems": self.counts}, self.spending, Ledger(folder / "runs", "run"))
         executor = OnlineExecutor(self.store, recorder, self.spending, self.halt, lambda: None)
         self.states = CallStates()
-        self.caller = Caller(
+        self.resolver = CallResolver(
             self.store, executor, {"poet": route}, PinnedResponses(), {"poems": self.counts},
             states=self.states, anew=lambda _: anew, absent=None, halt=self.halt,
         )  # fmt: skip
 
-    def run(self, use: Callable[[Caller], Awaitable[Any]]) -> Any:
+    def run(self, use: Callable[[CallResolver], Awaitable[Any]]) -> Any:
         """What `use` comes to; everything is closed afterwards."""
 
         async def main() -> Any:
             try:
-                return await asyncio.wait_for(use(self.caller), PATIENCE_SECONDS)
+                return await asyncio.wait_for(use(self.resolver), PATIENCE_SECONDS)
             finally:
                 await self.model.close()
 
@@ -82,7 +82,7 @@ class Build:
 
     def ask(self, *calls: Call) -> list[Result]:
         """What becomes of `calls`, all at once."""
-        results: list[Result] = self.run(lambda caller: asyncio.gather(*map(caller, calls)))
+        results: list[Result] = self.run(lambda resolver: asyncio.gather(*map(resolver, calls)))
         return results
 
 
@@ -193,8 +193,8 @@ def test_a_call_is_claimed_while_it_is_in_flight_and_not_while_it_backs_off(
     server.hold()
     build = Build(tmp_path, server)
 
-    async def use(caller: Caller) -> Result:
-        asking = asyncio.ensure_future(caller(poem))
+    async def use(resolver: CallResolver) -> Result:
+        asking = asyncio.ensure_future(resolver(poem))
         await asyncio.to_thread(server.wait_for, 1)
         free.append(await asyncio.to_thread(free_elsewhere, tmp_path / "cache", poem.key))
         server.release()
@@ -236,8 +236,8 @@ def test_a_call_that_came_to_nothing_is_not_tried_again_in_the_same_build(
 ) -> None:
     server.plan = lambda _index, _body: scripted.refusal()
 
-    async def twice(caller: Caller) -> tuple[Result, Result]:
-        return await caller(call("a poem")), await caller(call("a poem"))
+    async def twice(resolver: CallResolver) -> tuple[Result, Result]:
+        return await resolver(call("a poem")), await resolver(call("a poem"))
 
     first, second = Build(tmp_path, server).run(twice)
     assert isinstance(first, Failed)

@@ -11,7 +11,7 @@ from distill_build.errors import DistillError
 from distill_build.options import Options
 from distill_build.sweeps.jobs import Job, Variant
 from distill_build.sweeps.objectives import Target
-from distill_build.sweeps.results import Row
+from distill_build.sweeps.results import JobRow
 
 
 class Faulty:
@@ -22,7 +22,7 @@ class Faulty:
     def add(self, variants: Sequence[Variant], launch: Launch | None) -> list[Job]:  # noqa: ARG002 - as in `Batches`
         raise KeyError("ours")
 
-    def row(self, job: Job) -> Row:
+    def row(self, job: Job) -> JobRow:
         raise AssertionError(job)
 
     def cap(self, job: Job) -> str | None:

@@ -9,9 +9,16 @@ import pytest
 
 from distill_build.builds.plan import Plan
 from distill_build.console import open_console
-from distill_build.console.outcome import Line
+from distill_build.console.outcome import Sentence
 from distill_build.console.sweep_table import SweepTable, short_names
-from distill_build.console.sweeps import ending, plan_footnotes, plan_lines, plan_table, report_table, troubles
+from distill_build.console.sweeps import (
+    jobs_table,
+    plan_footnotes,
+    report_table,
+    sweep_ending,
+    sweep_plan_lines,
+    sweep_troubles,
+)
 from distill_build.console.wrapping import cells
 from distill_build.errors import DifferenceError, EndpointError
 from distill_build.settings import Budget
@@ -19,7 +26,7 @@ from distill_build.sweeps.jobs import Choice, Sweep, Variant, jobs_in
 from distill_build.sweeps.objectives import Target
 from distill_build.sweeps.outcome import JobOutcomes, SweepReport
 from distill_build.sweeps.planning import SweepPlan
-from distill_build.sweeps.results import Results, Row, Tokens, Union
+from distill_build.sweeps.results import JobRow, Results, SweepCost, Tokens
 from tests.console import examples
 
 FOLDER = Path("outputs/sports/sweeps/c3dbbd9fab06")
@@ -53,8 +60,8 @@ def done(told: Sweep, **changes: Any) -> SweepReport:
         "usd": 0.5,
         "share_usd": 0.25,
     }
-    rows = [Row(**given | {"job": job.name, "choices": {}} | changes) for job in told.jobs]
-    return SweepReport(told, Results(rows, Union(20, Tokens(1000, 1200), rows[0].usd)), JobOutcomes(), 3.0)
+    rows = [JobRow(**given | {"job": job.name, "choices": {}} | changes) for job in told.jobs]
+    return SweepReport(told, Results(rows, SweepCost(20, Tokens(1000, 1200), rows[0].usd)), JobOutcomes(), 3.0)
 
 
 def shown(table: SweepTable, width: int) -> list[str]:
@@ -65,7 +72,7 @@ def shown(table: SweepTable, width: int) -> list[str]:
     return lines + [line.text for line in below]
 
 
-def texts(lines: Sequence[Line]) -> str:
+def texts(lines: Sequence[Sentence]) -> str:
     return "\n".join(line.text for line in lines)
 
 
@@ -145,7 +152,7 @@ def test_a_job_that_failed_has_no_figures() -> None:
 
 def test_what_a_sweeper_looks_at_is_a_column_and_the_best_are_marked() -> None:
     told = done(breadths(2, 3))
-    told.results.rows[1] = Row(job="breadth=3", choices={}, unique=1.0, near_duplicates=0.0)
+    told.results.rows[1] = JobRow(job="breadth=3", choices={}, unique=1.0, near_duplicates=0.0)
     above, grid, _ = report_table(told, [Target("repeats", "minimize")]).fitted(80)
     assert above == []
     assert grid.heads[:2] == ("  breadth", "repeats")
@@ -157,11 +164,11 @@ def test_what_a_sweeper_looks_at_is_a_column_and_the_best_are_marked() -> None:
 def test_the_end_says_what_jobs_have_in_common_only_where_they_have() -> None:
     outcomes = JobOutcomes({}, {"breadth=2": EndpointError("no such model")})
     told = done(breadths(2, 3))
-    sent = texts(list(ending(SweepReport(told.sweep, told.results, outcomes, 3.0))))
+    sent = texts(list(sweep_ending(SweepReport(told.sweep, told.results, outcomes, 3.0))))
     assert "failed: breadth=2: no such model" in sent
     assert "0 requests answered; the jobs rest on 20 together, 30 one by one" in sent
-    apart = Results(told.results.rows, Union(30, Tokens(), None))
-    assert "0 requests answered\n" in texts(list(ending(SweepReport(told.sweep, apart, outcomes, 3.0))))
+    apart = Results(told.results.rows, SweepCost(30, Tokens(), None))
+    assert "0 requests answered\n" in texts(list(sweep_ending(SweepReport(told.sweep, apart, outcomes, 3.0))))
 
 
 def test_a_cause_is_said_once_and_of_many_causes_the_first() -> None:
@@ -170,7 +177,8 @@ def test_a_cause_is_said_once_and_of_many_causes_the_first() -> None:
     def said(sentence: str) -> list[str]:
         errors = {job.name: DifferenceError(sentence.format(job=job)) for job in told.sweep.jobs}
         return [
-            line.text for line in troubles(SweepReport(told.sweep, told.results, JobOutcomes({}, dict(errors)), 3.0))
+            line.text
+            for line in sweep_troubles(SweepReport(told.sweep, told.results, JobOutcomes({}, dict(errors)), 3.0))
         ]
 
     names = [f"breadth={number}" for number in range(1, 7)]
@@ -209,8 +217,8 @@ def test_a_plan_names_the_caps_that_would_stop_it() -> None:
     plan = SweepPlan(jobs, union, [0.375, 0.125])
     stops = "budget.calls=39 and budget.usd=0.1 would stop this before its end"
     tight, wide = Budget(calls=39, tokens=3_000, usd=0.1), Budget(calls=40, tokens=3_000, usd=0.5)
-    for lines in (plan_footnotes, plan_lines):
+    for lines in (plan_footnotes, sweep_plan_lines):
         assert stops in texts(list(lines(plan, tight)))
         assert "budget" not in texts(list(lines(plan, wide)))
-    heads = shown(plan_table(breadths(2, 3), plan), 60)[0]
+    heads = shown(jobs_table(breadths(2, 3), plan), 60)[0]
     assert "cached" not in heads, "nothing is"

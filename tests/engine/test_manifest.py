@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill_build.engine.manifest import ABSENT, SCHEME, Difference, canonical, digest, explain
+from distill_build.engine.manifest import ABSENT, SCHEME, ValueChange, canonical, changes_between, digest
 
 GOLDEN: list[tuple[Any, str]] = [
     (None, "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b"),
@@ -80,13 +80,13 @@ def test_the_canonical_form_reads_back_as_the_value(value: Any) -> None:
 def test_the_order_in_which_keys_were_put_in_does_not_matter(value: dict[str, Any], data: st.DataObject) -> None:
     shuffled = {key: value[key] for key in data.draw(st.permutations(sorted(value)))}
     assert digest(shuffled) == digest(value)
-    assert list(explain(value, shuffled)) == []
+    assert list(changes_between(value, shuffled)) == []
 
 
 @given(old=values, new=values)
 @settings(derandomize=True, deadline=None, max_examples=300)
 def test_digests_differ_just_where_explain_finds_something(old: Any, new: Any) -> None:
-    assert (digest(old) != digest(new)) is bool(list(explain(old, new)))
+    assert (digest(old) != digest(new)) is bool(list(changes_between(old, new)))
 
 
 @st.composite
@@ -102,8 +102,8 @@ def edits(draw: st.DrawFn) -> tuple[Any, Any]:
 @settings(derandomize=True, deadline=None, max_examples=300)
 def test_digests_of_neighbours_differ_just_where_explain_finds_something(pair: tuple[Any, Any]) -> None:
     old, new = pair
-    assert (digest(old) != digest(new)) is bool(list(explain(old, new)))
-    assert (digest(old) != digest(new)) is bool(list(explain(new, old)))
+    assert (digest(old) != digest(new)) is bool(list(changes_between(old, new)))
+    assert (digest(old) != digest(new)) is bool(list(changes_between(new, old)))
 
 
 @pytest.mark.parametrize(
@@ -113,28 +113,28 @@ def test_digests_of_neighbours_differ_just_where_explain_finds_something(pair: t
 )
 def test_values_that_python_takes_for_equal_or_empty_stay_apart(old: Any, new: Any) -> None:
     assert digest(old) != digest(new)
-    assert list(explain(old, new)) == [Difference("", old, new)]
-    assert list(explain({"x": [old]}, {"x": [new]})) == [Difference("x[0]", old, new)]
+    assert list(changes_between(old, new)) == [ValueChange("", old, new)]
+    assert list(changes_between({"x": [old]}, {"x": [new]})) == [ValueChange("x[0]", old, new)]
 
 
 def test_a_key_that_is_null_is_not_a_key_that_is_absent() -> None:
     assert digest({"a": None}) != digest({})
-    assert list(explain({}, {"a": None})) == [Difference("a", ABSENT, None)]
-    assert list(explain({"a": None}, {})) == [Difference("a", None, ABSENT)]
+    assert list(changes_between({}, {"a": None})) == [ValueChange("a", ABSENT, None)]
+    assert list(changes_between({"a": None}, {})) == [ValueChange("a", None, ABSENT)]
 
 
 def test_an_explanation_names_every_place() -> None:
     old = {"body": {"messages": [{"content": "one"}, {"content": "two"}], "temperature": 0}, "seed": 1}
     new = {"body": {"messages": [{"content": "one"}, {"content": "2"}], "top_p": 1}, "seed": 1}
-    assert list(explain(old, new)) == [
-        Difference("body.messages[1].content", "two", "2"),
-        Difference("body.temperature", 0, ABSENT),
-        Difference("body.top_p", ABSENT, 1),
+    assert list(changes_between(old, new)) == [
+        ValueChange("body.messages[1].content", "two", "2"),
+        ValueChange("body.temperature", 0, ABSENT),
+        ValueChange("body.top_p", ABSENT, 1),
     ]
 
 
 def test_lists_of_different_lengths_are_shown_whole() -> None:
-    assert list(explain({"a": [1, 2]}, {"a": [1]})) == [Difference("a", [1, 2], [1])]
+    assert list(changes_between({"a": [1, 2]}, {"a": [1]})) == [ValueChange("a", [1, 2], [1])]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), {"a": [float("nan")]}])

@@ -7,7 +7,7 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from distill_build.engine.rows import Row
+from distill_build.engine.rows import StoredRow
 from distill_build.engine.salvage import Salvage
 
 SIZES = (1, 2, 100, 4000, 4047, 4060, 4061, 4062, 4100, 8200, 100_000)
@@ -36,7 +36,7 @@ def by_us(database: Path) -> tuple[dict[object, tuple[object, ...]], int | None]
     return rows, salvage.expected
 
 
-def fields(row: Row) -> tuple[object, ...]:
+def fields(row: StoredRow) -> tuple[object, ...]:
     return (row.rowid, row.key, row.raw, row.tag, row.mode, row.filename, row.value)
 
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from distill_build.models.base import ModelFailure
-from distill_build.models.limits import Gate, Pace
+from distill_build.models.limits import Gate, RateLimit
 from tests.models.clock import HandClock
 
 Entered = list[str]
@@ -95,7 +95,7 @@ def test_a_slot_granted_in_the_moment_of_cancellation_goes_to_the_next() -> None
 
 @pytest.mark.parametrize("rpm", [1, 7, 60, 1200, 6000])
 def test_no_minute_holds_more_than_rpm_requests_and_hardly_fewer(rpm: int) -> None:
-    pace, now, times = Pace(rpm), 0.0, list[float]()
+    pace, now, times = RateLimit(rpm), 0.0, list[float]()
     while now < 180:
         times.append(now)
         pace.take(1, now)

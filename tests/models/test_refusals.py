@@ -5,7 +5,7 @@ import pytest
 
 from distill_build.errors import EndpointError
 from distill_build.models.base import ModelFailure, ModelSettings
-from distill_build.models.refusals import Endpoint, Reply, status_of
+from distill_build.models.refusals import Endpoint, ErrorReply, status_of
 from distill_build.models.retry import RetryableError
 
 KEY = "sk-very-secret-0123456789"
@@ -30,7 +30,7 @@ SENT = {
 def refusal(status: int, body: Any, model: ModelSettings = MODEL, **headers: str) -> Exception:
     endpoint = Endpoint(model, "https://api.example.com/v1", KEY)
     text = body if isinstance(body, str) else json.dumps(body)
-    return endpoint.refusal(Reply(status, {k.replace("_", "-"): v for k, v in headers.items()}, text), SENT, 0.0)
+    return endpoint.refusal(ErrorReply(status, {k.replace("_", "-"): v for k, v in headers.items()}, text), SENT, 0.0)
 
 
 def openai(message: str, **fields: Any) -> Any:

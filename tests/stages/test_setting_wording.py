@@ -6,7 +6,7 @@ import pytest
 
 from distill_build.dataset.lockfile import facts_of
 from distill_build.history.causes import causes_between, recipe_of
-from distill_build.history.setting_wording import listed, said
+from distill_build.history.setting_wording import cause_words, listed
 
 TEMPLATE = "Answer.\nBe brief."
 
@@ -44,8 +44,8 @@ def recipe(part: str, **settings: Any) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_versions_and_their_locks_tell_the_same(old: dict[str, Any], new: dict[str, Any], told: list[str]) -> None:
-    assert list(map(said, causes_between(old, new))) == told
-    assert list(map(said, causes_between(recipe_of(facts_of(old)), recipe_of(facts_of(new))))) == told
+    assert list(map(cause_words, causes_between(old, new))) == told
+    assert list(map(cause_words, causes_between(recipe_of(facts_of(old)), recipe_of(facts_of(new))))) == told
 
 
 def test_of_many_the_first_are_named_and_the_others_counted() -> None:

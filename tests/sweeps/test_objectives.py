@@ -9,7 +9,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.models.base import Prices
 from distill_build.settings import Objective
 from distill_build.sweeps.objectives import Target, check_objectives, pareto_optimal, targets_of, values_of
-from distill_build.sweeps.results import Row
+from distill_build.sweeps.results import JobRow
 from tests.console import examples
 
 PRICED = examples.settings()
@@ -34,14 +34,14 @@ REASONS: list[tuple[Objective, str]] = [
 
 
 def test_a_number_that_a_job_lacks_is_told_with_the_reason() -> None:
-    row = Row(job="seed=1", choices={})
+    row = JobRow(job="seed=1", choices={})
     for name, why in REASONS:
         with pytest.raises(ConfigurationError, match=f"^objective={name}: seed=1 {why}"):
             values_of(row, [name])
 
 
-def row(calls: int, unique: float | None = None, error: str | None = None) -> Row:
-    return Row(job="job", choices={}, calls=calls, unique=unique, error=error)
+def row(calls: int, unique: float | None = None, error: str | None = None) -> JobRow:
+    return JobRow(job="job", choices={}, calls=calls, unique=unique, error=error)
 
 
 def test_the_best_are_those_that_nothing_beats_in_every_way() -> None:
@@ -50,7 +50,9 @@ def test_the_best_are_those_that_nothing_beats_in_every_way() -> None:
     assert pareto_optimal(rows, [few]) == {4}
     assert pareto_optimal(rows, [varied]) == {0}
     assert pareto_optimal(rows, [few, varied]) == {0, 1, 3}, "who has no questions has no such number"
-    assert pareto_optimal([*rows, Row(job="cut", choices={}, calls=0)], [few], {"cut"}) == {4}, "a cap has cut it short"
+    assert pareto_optimal([*rows, JobRow(job="cut", choices={}, calls=0)], [few], {"cut"}) == {4}, (
+        "a cap has cut it short"
+    )
     assert pareto_optimal(rows, [Target("calls")]) == pareto_optimal(rows, []) == set()
 
 

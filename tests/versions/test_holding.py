@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from distill_build.engine.objects import Objects
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Spent, Version
-from distill_build.versions.holding import Item, holdings, newest_with
+from distill_build.versions.holding import Sought, holdings, newest_with
 from distill_build.versions.snapshot import take_snapshot
 
 LEAVES, ANSWERS = 300, 12
@@ -76,12 +76,14 @@ def test_every_item_is_found_where_it_is_and_nowhere_else(kept: tuple[Counting, 
     objects, versions = kept
     for leaf in range(0, LEAVES, 23):
         for place in (0, 5, ANSWERS - 1):
-            found = list(holdings(objects, versions, Item(DEFAULT["answers"], answer_key(leaf, place), tag_key(leaf))))
+            found = list(
+                holdings(objects, versions, Sought(DEFAULT["answers"], answer_key(leaf, place), tag_key(leaf)))
+            )
             for number, holding in enumerate(found):
                 there = (number == 0 or leaf % (number + 1) != 0) and place < ANSWERS - number % 2
                 assert holding.content is not None if there else holding.content is None, (leaf, place, number)
                 assert holding.content is None or holding.content["answer"] == f"{number} {leaf} {place}"
-        tags = list(holdings(objects, versions, Item(DEFAULT["tags"], tag_key(leaf), tag_key(leaf))))
+        tags = list(holdings(objects, versions, Sought(DEFAULT["tags"], tag_key(leaf), tag_key(leaf))))
         assert [holding.content is not None for holding in tags] == [
             number == 0 or leaf % (number + 1) != 0 for number in range(VERSIONS)
         ]
@@ -92,7 +94,7 @@ def test_few_chunks_of_a_large_file_are_read_and_none_of_them_twice(kept: tuple[
     snapshots = [version.files["answers.jsonl"] for version in versions]
     chunks = {digest for snapshot in snapshots for digest in json.loads(objects.get(snapshot.chunks))}
     objects.reads.clear()
-    nowhere = Item(DEFAULT["answers"], answer_key(151, ANSWERS), tag_key(151))
+    nowhere = Sought(DEFAULT["answers"], answer_key(151, ANSWERS), tag_key(151))
     assert all(holding.content is None for holding in holdings(objects, versions * 3, nowhere))
     assert len(chunks) > 100
     assert len(chunks & set(objects.reads)) < len(chunks) / 3
@@ -102,7 +104,7 @@ def test_few_chunks_of_a_large_file_are_read_and_none_of_them_twice(kept: tuple[
 def test_a_damaged_version_is_told_and_the_others_are_looked_at(kept: tuple[Counting, list[Version]]) -> None:
     objects, versions = kept
     objects.place(versions[1].files["answers.jsonl"].chunks).write_bytes(b"damaged")
-    found = list(holdings(objects, versions[:3], Item(DEFAULT["answers"], answer_key(1, 0), tag_key(1))))
+    found = list(holdings(objects, versions[:3], Sought(DEFAULT["answers"], answer_key(1, 0), tag_key(1))))
     assert [bool(holding.damage) for holding in found] == [False, True, False]
     assert found[0].content is not None
 
@@ -124,7 +126,7 @@ def test_a_line_of_somebody_elses_is_damage_of_its_version(
     foreign = take_snapshot(objects, tmp_path / "foreign")
     for file in ("answers.jsonl", "tags.jsonl") if row == '{"id":7}' else ("answers.jsonl",):
         bad = replace(versions[0], files=versions[0].files | {file: foreign})
-        found = list(holdings(objects, [bad, versions[0]], Item(DEFAULT["answers"], answer_key(1, 0), tag_key(1))))
+        found = list(holdings(objects, [bad, versions[0]], Sought(DEFAULT["answers"], answer_key(1, 0), tag_key(1))))
         assert told in found[0].damage
         assert found[1].content is not None
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from distill_build.cache.fsck.database import Costs, DatabaseCheck, end_interrupted
-from distill_build.cache.fsck.findings import Damage, Findings, Hit, Lacking, Quarantine
+from distill_build.cache.fsck.findings import Damage, Findings, Impact, Lacking, Quarantine
 from distill_build.cache.fsck.versions import VersionsCheck
 from distill_build.cache.gc.roots import Records
 from distill_build.dataset.rows import Called, TagRow
@@ -28,14 +28,14 @@ from distill_build.records import Source, short
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import chunks_of, lines_of
 
-Row = TypeVar("Row")
+T = TypeVar("T")
 HitPlace = tuple[str, str, str]
 """What is damaged, a dataset's name, and an item."""
 
 
-def call_hits(archive: Archive, records: Records, keys: set[str]) -> tuple[list[Hit], list[str]]:
+def call_hits(archive: Archive, records: Records, keys: set[str]) -> tuple[list[Impact], list[str]]:
     """The items that were read from the calls `keys`, newest versions first, and the versions that cannot be read."""
-    found: dict[HitPlace, Hit] = {}
+    found: dict[HitPlace, Impact] = {}
     unreadable = []
     for version in reversed(records.values()):
         try:
@@ -46,23 +46,23 @@ def call_hits(archive: Archive, records: Records, keys: set[str]) -> tuple[list[
     return list(found.values()), unreadable
 
 
-def object_hits(archive: Archive, records: Records, digests: set[str]) -> list[Hit]:
+def object_hits(archive: Archive, records: Records, digests: set[str]) -> list[Impact]:
     """The versions and files that the objects `digests` are a piece of, newest versions first."""
-    found: dict[HitPlace, Hit] = {}
+    found: dict[HitPlace, Impact] = {}
     for version in reversed(records.values()):
         for recipe in digests.intersection(version.recipes):
-            _add(found, Hit(recipe, "", version.name, version.version, (), "settings and prompts", 1))
+            _add(found, Impact(recipe, "", version.name, version.version, (), "settings and prompts", 1))
         for name, snapshot in version.files.items():
             try:
                 pieces = {snapshot.chunks, *chunks_of(archive.objects, snapshot)}
             except CorruptEntryError:
                 pieces = {snapshot.chunks}
             for digest in pieces & digests:
-                _add(found, Hit(digest, "", version.name, version.version, (), name, 1))
+                _add(found, Impact(digest, "", version.name, version.version, (), name, 1))
     return list(found.values())
 
 
-def _add(found: dict[HitPlace, Hit], hit: Hit) -> None:
+def _add(found: dict[HitPlace, Impact], hit: Impact) -> None:
     """Counts an item once for each dataset, under the newest version that holds it."""
     place = (hit.damage, hit.dataset, hit.item)
     known = found.get(place)
@@ -76,7 +76,7 @@ def named_responses(archive: Archive, records: Records) -> Iterator[tuple[Versio
             yield version, {source for row in sources_of(archive, version) for source in row.responses}
 
 
-def _hits_in(archive: Archive, version: Version, keys: set[str]) -> Iterator[Hit]:
+def _hits_in(archive: Archive, version: Version, keys: set[str]) -> Iterator[Impact]:
     rows = [row for row in sources_of(archive, version) if any(key in keys for key, _ in row.responses)]
     if not rows:
         return
@@ -88,14 +88,14 @@ def _hits_in(archive: Archive, version: Version, keys: set[str]) -> Iterator[Hit
                 path = paths.get(row.id, (row.id,))  # the topic has no row, and its text for an id
                 for key, _ in row.of(shape.name):
                     if key in keys:
-                        yield Hit(key, shape.name, version.name, version.version, path, row.id, 1)
+                        yield Impact(key, shape.name, version.name, version.version, path, row.id, 1)
         elif shape.kind == "map":
             for made in _rows(archive, version, shape.file, Called):
                 if made.call in keys:
-                    yield Hit(made.call, shape.name, version.name, version.version, made.path, made.id, 1)
+                    yield Impact(made.call, shape.name, version.name, version.version, made.path, made.id, 1)
 
 
-def _rows(archive: Archive, version: Version, name: str, kind: type[Row]) -> Iterator[Row]:
+def _rows(archive: Archive, version: Version, name: str, kind: type[T]) -> Iterator[T]:
     snapshot = version.files.get(name)
     return map(msgspec.json.Decoder(kind).decode, lines_of(archive.objects, snapshot)) if snapshot else iter(())
 
@@ -111,7 +111,7 @@ SCHEME_UNKNOWN = (
 UNFINISHED = "a fsck was interrupted: run it again where the cache can be written, while nothing uses it"
 
 
-def check(directory: Path, quarantine: Quarantine | None) -> Findings:
+def check_cache(directory: Path, quarantine: Quarantine | None) -> Findings:
     """Looks at everything in the cache at `directory`; without a `quarantine` everything stays where it is.
 
     With one, the caller holds the cache for itself. Raises StorageError for a cache of another scheme, and where

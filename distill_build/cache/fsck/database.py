@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from distill_build.cache.admission import admitted_call
 from distill_build.cache.fsck.findings import Damage, Findings, Quarantine
 from distill_build.cache.inventory import DATABASE_FILES, QUARANTINE
+from distill_build.cache.validation import validated_call
 from distill_build.engine.artefacts import JOURNAL, finish_replacing, replace_together, replacing, sync
 from distill_build.engine.entry import Entry, scheme_of
 from distill_build.engine.manifest import SCHEME
-from distill_build.engine.reading import BUSY_SECONDS, connect, holds_versions, open_database, unusable
-from distill_build.engine.rows import DATABASE, Row, complaints_of, delete_row, rows_of
+from distill_build.engine.reading import BUSY_SECONDS, cache_unusable, connect, holds_versions, open_database
+from distill_build.engine.rows import DATABASE, StoredRow, complaints_of, delete_row, stored_rows
 from distill_build.engine.salvage import Salvage
 from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError, StorageError
@@ -39,7 +39,7 @@ value = excluded.value WHERE length(excluded.value) > length(value)
 """Of a row that a damaged database holds twice the longer one is the newer one: entries only grow."""
 
 
-def rebuild(directory: Path, quarantine: Quarantine, entries: Iterable[Entry | Row]) -> None:
+def rebuild(directory: Path, quarantine: Quarantine, entries: Iterable[Entry | StoredRow]) -> None:
     """Makes a database of `entries`, which may come from the damaged one, and puts it into its place.
 
     Rows, which are entries of another scheme, are carried over byte for byte.
@@ -52,7 +52,7 @@ def rebuild(directory: Path, quarantine: Quarantine, entries: Iterable[Entry | R
     try:
         for batch in _batches(entries):
             store.unite([entry for entry in batch if isinstance(entry, Entry)])
-            _carry_over(beside / DATABASE, [row for row in batch if isinstance(row, Row)])
+            _carry_over(beside / DATABASE, [row for row in batch if isinstance(row, StoredRow)])
     finally:
         store.close()
     sync(beside / DATABASE)
@@ -89,16 +89,16 @@ def _nothing_moved(directory: Path) -> bool:
     return first.exists()
 
 
-def _carry_over(database: Path, rows: list[Row]) -> None:
+def _carry_over(database: Path, rows: list[StoredRow]) -> None:
     columns = [(row.key, row.raw, row.tag, row.mode, row.filename, row.value) for row in rows]
     try:
         with closing(sqlite3.connect(database)) as opened, opened:
             opened.executemany(CARRY, columns)
     except sqlite3.Error as error:
-        raise unusable(database.parent, error) from error
+        raise cache_unusable(database.parent, error) from error
 
 
-def _batches(entries: Iterable[Entry | Row]) -> Iterator[list[Entry | Row]]:
+def _batches(entries: Iterable[Entry | StoredRow]) -> Iterator[list[Entry | StoredRow]]:
     rest = iter(entries)
     while batch := list(islice(rest, BATCH)):
         yield batch
@@ -154,7 +154,7 @@ class DatabaseCheck:
         """The keys of those responses that are not here, as far as can be told."""
         return [key for key, _ in named - self.responses if key not in self.foreign]
 
-    def _save(self, reason: str, rows: Iterator[Row]) -> None:
+    def _save(self, reason: str, rows: Iterator[StoredRow]) -> None:
         """Tells of damage to the whole, and makes a new database of the rows that can be read."""
         self.findings.damage.append(Damage("database", DATABASE, reason))
         entries = self._entries(rows, bad_rows=[])
@@ -171,17 +171,17 @@ class DatabaseCheck:
             with closing(connect(self.directory / DATABASE)) as database:
                 return next(iter(complaints_of(database)), None)
         except sqlite3.Error as error:
-            raise unusable(self.directory, error) from error
+            raise cache_unusable(self.directory, error) from error
 
     def _look_at_rows(self) -> None:
-        bad: list[Row] = []
+        bad: list[StoredRow] = []
         with closing(open_database(self.directory / DATABASE)) as database:
-            for _ in self._entries(rows_of(database), bad):
+            for _ in self._entries(stored_rows(database), bad):
                 pass
         if self.quarantine is not None and bad:
             self._take_out(bad)
 
-    def _entries(self, rows: Iterator[Row], bad_rows: list[Row]) -> Iterator[Entry | Row]:
+    def _entries(self, rows: Iterator[StoredRow], bad_rows: list[StoredRow]) -> Iterator[Entry | StoredRow]:
         """The entries that are sound, as rows where they are of another scheme.
 
         The others become findings, their bytes are kept, and their rows are noted.
@@ -210,12 +210,12 @@ class DatabaseCheck:
             costs.calls += 1
             costs.dollars += sum(prices)
 
-    def _keep(self, row: Row) -> None:
+    def _keep(self, row: StoredRow) -> None:
         if self.quarantine is not None and row.value is not None:
             value = row.value if isinstance(row.value, bytes) else str(row.value).encode(errors="replace")
             self.quarantine.keep("calls", row.file_name, value)
 
-    def _take_out(self, bad: list[Row]) -> None:
+    def _take_out(self, bad: list[StoredRow]) -> None:
         """Takes rows out of the database, and their files with them: their bytes are in quarantine."""
         assert self.quarantine is not None, "without one everything stays"  # noqa: S101
         try:
@@ -228,10 +228,10 @@ class DatabaseCheck:
                     if file is not None:
                         file.unlink(missing_ok=True)
         except sqlite3.Error as error:
-            raise unusable(self.directory, error) from error
+            raise cache_unusable(self.directory, error) from error
 
 
-def entry_of(row: Row, directory: Path) -> Entry:
+def entry_of(row: StoredRow, directory: Path) -> Entry:
     """The entry in a row, everything in it hashed.
 
     Raises CorruptEntryError where it is not what was written, StorageError where it is of another scheme.
@@ -241,7 +241,7 @@ def entry_of(row: Row, directory: Path) -> Entry:
         gone = f"its file {row.filename} is gone" if row.file(directory) else "distill-build never wrote such a thing"
         raise CorruptEntryError(f"cache entry {row.name[:12]} is damaged: {gone}")
     try:
-        return admitted_call(row.name, stored)
+        return validated_call(row.name, stored)
     except CorruptEntryError:
         if _is_of_other_scheme(row.name, stored):
             raise StorageError(f"cache entry {row.name[:12]} has another scheme") from None

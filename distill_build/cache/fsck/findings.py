@@ -15,8 +15,8 @@ from distill_build.cache.inventory import QUARANTINE
 from distill_build.engine.artefacts import ArtefactWriter, sync
 from distill_build.records import JsonObject
 
-Kind = Literal["marker", "database", "call", "object", "version", "dataset"]
-KINDS: tuple[Kind, ...] = ("marker", "database", "call", "object", "version", "dataset")
+DamageKind = Literal["marker", "database", "call", "object", "version", "dataset"]
+KINDS: tuple[DamageKind, ...] = ("marker", "database", "call", "object", "version", "dataset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Damage:
     `gone` says that there is nothing left of it.
     """
 
-    kind: Kind
+    kind: DamageKind
     name: str
     reason: str
     stage: str = ""
@@ -34,7 +34,7 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Impact:
     """An item that something damaged belongs to: of the newest version of a dataset that names it.
 
     `item` is the id of a tag or answer, or the name of a file; `stage` is that of a call; `versions` counts all that
@@ -70,9 +70,9 @@ class Findings:
     version of this program, and left alone. `usd` is about what asking again would cost, None where no price is known.
     """
 
-    checked: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    checked: dict[DamageKind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     damage: list[Damage] = field(default_factory=list)
-    hits: list[Hit] = field(default_factory=list)
+    hits: list[Impact] = field(default_factory=list)
     lacking: list[Lacking] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     saved: int | None = None
@@ -82,7 +82,7 @@ class Findings:
     other_scheme: int = 0
     usd: float | None = None
 
-    def of(self, kind: Kind) -> list[Damage]:
+    def of(self, kind: DamageKind) -> list[Damage]:
         """The damage of one kind."""
         return [damage for damage in self.damage if damage.kind == kind]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.cache.admission import Wholeness, admitted_version, intact
-from distill_build.cache.fsck.findings import Damage, Findings, Kind, Quarantine
+from distill_build.cache.fsck.findings import Damage, DamageKind, Findings, Quarantine
 from distill_build.cache.gc.roots import Records
+from distill_build.cache.validation import Wholeness, intact, validated_version
 from distill_build.dataset.layout import Dataset
 from distill_build.engine.artefacts import file_state
 from distill_build.engine.manifest import canonical
@@ -77,7 +77,7 @@ class VersionsCheck:
     def _record(self, digest: str) -> Version:
         data = self.archive.records.data(digest)
         decode_record(digest, data)  # tells another scheme from damage, which admitted_version does not
-        return admitted_version(digest, data)
+        return validated_version(digest, data)
 
     def _set_aside(self, digests: set[str], roots: dict[Path, Root]) -> None:
         """Takes records away, with copies of the lists that name them."""
@@ -155,7 +155,7 @@ class VersionsCheck:
                 if _is_of(path, snapshot):
                     take_snapshot(self.archive.objects, path)
 
-    def _damaged(self, kind: Kind, name: str, reason: str, path: Path) -> None:
+    def _damaged(self, kind: DamageKind, name: str, reason: str, path: Path) -> None:
         self.findings.damage.append(Damage(kind, name, reason))
         if self.quarantine is not None:
             self.quarantine.move(f"{kind}s", name, path)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from distill_build.cache.gc.policy import Policy
 from distill_build.cache.gc.roots import Reached, Records, is_there, kept_versions, reach, read_records
-from distill_build.cache.inventory import Figures, Group, Place, occupied, place_of, size_of
+from distill_build.cache.inventory import CallTotals, StageAndModel, TotalsByModel, disk_usage, size_of, stage_and_model
 from distill_build.engine.entry import Entry, encode
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.engine.rows import value_files
@@ -36,8 +36,8 @@ class Candidate:
     key: str
     bytes: int
     at: datetime
-    place: Place
-    group: Group
+    place: StageAndModel
+    group: CallTotals
 
 
 @dataclass(slots=True)
@@ -78,9 +78,9 @@ class Collection:
         return self.size - self.freed
 
 
-def figures_of(calls: list[Candidate]) -> Figures:
+def figures_of(calls: list[Candidate]) -> TotalsByModel:
     """What calls amount to."""
-    figures = Figures()
+    figures = TotalsByModel()
     for call in calls:
         figures.merge(call.place, call.group)
     return figures
@@ -93,7 +93,7 @@ def collect(directory: Path, policy: Policy, now: datetime) -> Collection:
     """
     archive, store = Archive(directory), ReadOnlyStore(directory)
     try:
-        there = occupied(directory)
+        there = disk_usage(directory)
         found = Collection(there.total, there.database / max(1, store.value_bytes()), policy.max_bytes)
         records = read_records(archive)
         is_small_enough = policy.max_bytes is not None and found.size <= policy.max_bytes
@@ -190,9 +190,9 @@ def _how_many(found: Collection) -> int:
 
 
 def _candidate(entry: Entry) -> Candidate:
-    group = Group()
+    group = CallTotals()
     group.add(entry)
-    return Candidate(entry.key, len(encode(entry)), _newest(entry), place_of(entry), group)
+    return Candidate(entry.key, len(encode(entry)), _newest(entry), stage_and_model(entry), group)
 
 
 def _is_old(at: datetime, policy: Policy, now: datetime) -> bool:
@@ -222,7 +222,7 @@ def carry_out(found: Collection, directory: Path) -> None:
     archive.remove(found.versions)
     going = [*map(archive.objects.place, found.objects), *found.files]
     if found.calls:
-        there = occupied(directory)
+        there = disk_usage(directory)
         _remove_calls(found, directory, there.objects + there.other - sum(map(size_of, going)))
     for path in (*going, *found.roots):
         path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from stat import S_ISDIR
 
 import msgspec
 
-from distill_build.cache.admission import objects_of
+from distill_build.cache.validation import objects_of
 from distill_build.dataset.layout import SOURCES, STATE, Dataset, read_state
 from distill_build.dataset.lockfile import LOCK, read_lock
 from distill_build.dataset.rows import SourcesRow, read_rows
@@ -109,7 +109,7 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptVersions:
     """Digests of the version records that stay, and sentences about what could not be decided by the rule."""
 
     digests: set[str]
@@ -137,7 +137,7 @@ def is_there(root: Root) -> bool:
         return True
 
 
-def kept_versions(archive: Archive, records: Records, last: int) -> Kept:
+def kept_versions(archive: Archive, records: Records, last: int) -> KeptVersions:
     """The last `last` versions of each dataset, and those that its folder holds or its lock names."""
     roots = archive.registry.all()
     there = [root for root in roots if is_there(root)]
@@ -146,7 +146,7 @@ def kept_versions(archive: Archive, records: Records, last: int) -> Kept:
     for digest, record in records.items():
         if digest not in listed:
             loose.setdefault((record.name, record.origin), []).append(digest)
-    kept = Kept(set(), [])
+    kept = KeptVersions(set(), [])
     for root in roots:
         kept.digests.update(_last(root.versions, last))
     of_folders: set[tuple[str, str]] = set()
@@ -163,7 +163,7 @@ def kept_versions(archive: Archive, records: Records, last: int) -> Kept:
     return kept
 
 
-def _keep_locked(root: Root, records: Records, history: list[str], kept: Kept) -> None:
+def _keep_locked(root: Root, records: Records, history: list[str], kept: KeptVersions) -> None:
     """Keeps what a dataset's folder holds and its lock names; all of its versions where the lock cannot be read."""
     dataset = Dataset(Path(root.folder))
     try:

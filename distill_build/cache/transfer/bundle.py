@@ -28,8 +28,8 @@ RECORD_BYTES = 64 << 20
 """More than any response or piece of a version takes, and little enough to be held in memory: a few bytes of gzip may
 claim to be that much."""
 READ_BYTES = 1 << 18
-Kind = Literal["call", "object", "version"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+RecordKind = Literal["call", "object", "version"]
+KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
 END = "end"
 
 
@@ -37,7 +37,7 @@ END = "end"
 class Record:
     """One thing in a bundle. `name` is a call's key, or a digest; `data` is what lies under it in a cache."""
 
-    kind: Kind
+    kind: RecordKind
     name: str
     data: bytes
 

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from distill_build.cache.admission import intact
 from distill_build.cache.transfer.bundle import Record, read_bundle
-from distill_build.cache.transfer.intake import Intake
-from distill_build.cache.transfer.packs import INDEXES, PACKS, Index, Indexes, Pack, Variant, damaged, gone, in_packs
+from distill_build.cache.transfer.importer import Importer
+from distill_build.cache.transfer.packs import INDEXES, PACKS, Index, Indexes, Pack, PackedCall, damaged, gone, in_packs
 from distill_build.cache.transfer.remote import Remote, at_once
 from distill_build.cache.transfer.selection import Holdings
+from distill_build.cache.validation import intact
 from distill_build.engine.entry import Entry
 from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError
@@ -121,7 +121,7 @@ class Pull:
     indexes: Indexes
     store: Store
     archive: Archive
-    intake: Intake
+    importer: Importer
     packs: int = 0
     size: int = 0
     ahead: int = 0
@@ -135,8 +135,8 @@ class Pull:
             variants.sort(key=lambda each: each.rank)
         while plan := self._plan():
             self._take(plan)
-        self.intake.take_versions()
-        self.intake.gains.seen_calls, self.intake.gains.seen_versions = seen_calls, seen_versions
+        self.importer.take_versions()
+        self.importer.gains.seen_calls, self.importer.gains.seen_versions = seen_calls, seen_versions
         for name, index in self._lacking():
             self.damaged.append(str(gone(self.remote.place(PACKS, index.pack), self.remote.place(INDEXES, name))))
 
@@ -165,7 +165,7 @@ class Pull:
                     del names[name]
         return plan
 
-    def _next(self, key: str, variants: list[Variant]) -> str | None:
+    def _next(self, key: str, variants: list[PackedCall]) -> str | None:
         """The pack with the best variant of a call, of those not tried, that has a response which is not here."""
         here = self._responses(key)
         while variants:
@@ -185,7 +185,7 @@ class Pull:
         return intact(self.archive.objects, name)
 
     def _has_version(self, name: str) -> bool:
-        return self.intake.has_version(name)
+        return self.importer.has_version(name)
 
     def _take(self, plan: Wanted) -> None:
         self.ahead = len(plan)
@@ -197,10 +197,10 @@ class Pull:
                 self.size += len(data)
                 for record in read_bundle(io.BytesIO(data), self.remote.place(PACKS, pack)):
                     if record.name in plan[pack]:
-                        self.intake.take(record)
+                        self.importer.take(record)
             except CorruptEntryError as error:
                 self.damaged.append(str(error))
-            self.intake.flush()
+            self.importer.flush()
 
     def _fetch(self, pack: str) -> bytes:
         data = self.remote.read(PACKS, pack)

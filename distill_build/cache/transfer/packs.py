@@ -170,7 +170,7 @@ READERS = 8
 """Indexes read at once: they are small."""
 
 
-class Variant(NamedTuple):
+class PackedCall(NamedTuple):
     """A call as one pack holds it. `listed` is what the index says: see `Index`. There are very many."""
 
     pack: str
@@ -200,7 +200,7 @@ class Indexes:
     What these speak of does not count as being there.
     """
 
-    calls: dict[str, list[Variant]] = field(default_factory=lambda: defaultdict(list))
+    calls: dict[str, list[PackedCall]] = field(default_factory=lambda: defaultdict(list))
     objects: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     versions: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     damaged: dict[str, str] = field(default_factory=dict)
@@ -217,7 +217,7 @@ class Indexes:
     def add(self, index: Index) -> None:
         """Takes in what an index says."""
         for key, listed in index.calls.items():
-            self.calls[key].append(Variant(index.pack, tuple(listed)))
+            self.calls[key].append(PackedCall(index.pack, tuple(listed)))
         for name in index.objects:
             self.objects[name].append(index.pack)
         for name in index.versions:

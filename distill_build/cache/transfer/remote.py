@@ -28,7 +28,7 @@ ABANDONED_SECONDS = 3600
 
 
 @contextmanager
-def beside(target: Path) -> Iterator[BinaryIO]:
+def atomic_file(target: Path) -> Iterator[BinaryIO]:
     """A file that is moved to `target` at the end, or is gone where that is not reached. Raises OSError."""
     new = target.with_name(NEW.format(name=target.name, random=secrets.token_hex(4)))
     try:
@@ -52,21 +52,19 @@ def remove_abandoned(folder: Path, names: str) -> None:
 GRACE_SECONDS = 1.0
 """How long what is under way may go on after an error or interruption. A file that goes to a disk is whole by then."""
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-def at_once(
-    items: Iterable[Item], work: Callable[[Item], Result], number: int
-) -> Iterator[tuple[Item, Future[Result]]]:
+def at_once(items: Iterable[T], work: Callable[[T], R], number: int) -> Iterator[tuple[T, Future[R]]]:
     """Each item with what `work` made of it, as they come; at most `number` are under way at any moment.
 
     An item is taken from `items` when it can be begun. Raises StorageError where the system has no thread for it.
     """
-    done: SimpleQueue[tuple[Item, Future[Result]]] = SimpleQueue()
-    threads: dict[Future[Result], threading.Thread] = {}
+    done: SimpleQueue[tuple[T, Future[R]]] = SimpleQueue()
+    threads: dict[Future[R], threading.Thread] = {}
 
-    def run(item: Item, future: Future[Result]) -> None:
+    def run(item: T, future: Future[R]) -> None:
         try:
             future.set_result(work(item))
         except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
@@ -77,7 +75,7 @@ def at_once(
     try:
         while True:
             for item in islice(ahead, number - len(threads)):
-                future = Future[Result]()
+                future = Future[R]()
                 threads[future] = _begun(run, item, future)
             if not threads:
                 return
@@ -158,7 +156,7 @@ class Remote:
                 return
             self._files.makedirs(f"{self._folder}/{folder}", exist_ok=True)
             if self._protocols & ON_DISK:
-                with beside(Path(self._path(folder, name))) as file:
+                with atomic_file(Path(self._path(folder, name))) as file:
                     file.write(data)
             else:
                 self._write_beside(self._path(folder, name), data)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from distill_build.cache.admission import admitted_call, admitted_object, objects_of
 from distill_build.cache.transfer.bundle import Record
+from distill_build.cache.validation import objects_of, validated_call, validated_object
 from distill_build.engine.entry import Entry, encode
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import CorruptEntryError
@@ -92,7 +92,7 @@ class Holdings:
     def objects(self) -> Iterator[Record]:
         """What the versions are made of, each object once."""
         for name in dict.fromkeys(name for _, names in self._whole_versions() for name in names):
-            yield Record("object", name, admitted_object(name, self.archive.objects.get(name)))
+            yield Record("object", name, validated_object(name, self.archive.objects.get(name)))
 
     def versions(self) -> Iterator[Record]:
         """The records of the versions whose objects are all there."""
@@ -104,7 +104,7 @@ class Holdings:
         if stored is None and self.selection.responses is not None:
             self.losses.missing.append(key)
             return None
-        entry = admitted_call(key, stored)
+        entry = validated_call(key, stored)
         used = self.selection.responses[key] if self.selection.responses is not None else set()
         if used - {attempt.digest for attempt in entry.attempts}:
             self.losses.missing.append(key)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from distill_build.cache.transfer.intake import Gains, Intake
+from distill_build.cache.transfer.importer import Gains, Importer
 from distill_build.cache.transfer.selection import Holdings, Selection, of_versions, whole_cache
 from distill_build.commands.locate import find_dataset
 from distill_build.console.notes import notes
@@ -31,12 +31,12 @@ def cache_to_carry(options: Options, cache: Path, version: str | None = None) ->
 
 
 @contextmanager
-def cache_to_fill(options: Options, cache: Path) -> Iterator[tuple[Store, Intake]]:
+def cache_to_fill(options: Options, cache: Path) -> Iterator[tuple[Store, Importer]]:
     """The store at `cache`, which is made where there is none, and what takes records into it."""
     CacheDirectory(cache).prepare()  # what is not there cannot be marked as in use
     # The store is opened last: whoever cleans may put another database in its place.
-    with _spared(options, cache), closing(Store(cache)) as store, Intake(cache, store) as intake:
-        yield store, intake
+    with _spared(options, cache), closing(Store(cache)) as store, Importer(cache, store) as importer:
+        yield store, importer
 
 
 def _spared(options: Options, cache: Path) -> AbstractContextManager[None]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from distill_build.cache.transfer.bundle import BundleWriter, is_bundle, read_bundle
-from distill_build.cache.transfer.intake import Intake
-from distill_build.cache.transfer.remote import beside, remove_abandoned
+from distill_build.cache.transfer.importer import Importer
+from distill_build.cache.transfer.remote import atomic_file, remove_abandoned
 from distill_build.cache.transfer.selection import Holdings
 from distill_build.commands.cache.access import cache_to_carry, cache_to_fill, gains_text, incomplete_text
 from distill_build.commands.cache.columns import volume
@@ -93,7 +93,7 @@ def _beside(target: Path) -> Iterator[BinaryIO]:
     """A file that is moved to `target` when it is whole. Raises StorageError where it cannot be written."""
     try:
         remove_abandoned(target.parent, glob.escape(target.name))
-        with beside(target) as file:
+        with atomic_file(target) as file:
             yield file
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {error.strerror}; name another place") from error
@@ -122,15 +122,15 @@ def take_in(options: Options) -> int:
     cache = place_for_cache(options)
     with _opened(source) as file:
         records = read_bundle(file, str(source))  # first: no cache is made for what is no bundle
-        with cache_to_fill(options, cache) as (_, intake):
-            gains = intake.gains
+        with cache_to_fill(options, cache) as (_, importer):
+            gains = importer.gains
             with watched(lambda: f"{number_of(gains.seen_calls, 'calls')} read of {source}", quiet=options.quiet):
                 try:
                     for record in records:
-                        intake.take(record)
+                        importer.take(record)
                 except CorruptEntryError as error:
-                    raise CorruptEntryError(f"{error}. {_kept(intake)}") from error
-                intake.take_versions()
+                    raise CorruptEntryError(f"{error}. {_kept(importer)}") from error
+                importer.take_versions()
     if options.json:
         print(json.dumps({"file": str(source), "cache": str(cache), **gains.row()}, ensure_ascii=False, indent=2))
     elif not options.quiet:
@@ -141,12 +141,12 @@ def take_in(options: Options) -> int:
     return 0
 
 
-def _kept(intake: Intake) -> str:
+def _kept(importer: Importer) -> str:
     """What was taken before a bundle broke off."""
-    intake.flush()
-    if not intake.gains.seen_calls:
+    importer.flush()
+    if not importer.gains.seen_calls:
         return "Nothing was taken"
-    return f"{number_of(intake.gains.seen_calls, 'calls')} before that place were whole and were taken, but no version"
+    return f"{number_of(importer.gains.seen_calls, 'calls')} before that place were whole and taken, but no version"
 
 
 @contextmanager

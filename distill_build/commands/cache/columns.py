@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from distill_build.cache.inventory import Figures, Group
+from distill_build.cache.inventory import CallTotals, TotalsByModel
 from distill_build.console.grid import Grid
 from distill_build.console.words import money
 from distill_build.console.wrapping import shortened
@@ -15,11 +15,11 @@ MODEL = HEADINGS.index("model")
 SHORTEST_MODEL = 16
 
 
-def figures_table(figures: Figures, width: int) -> Iterator[str]:
+def figures_table(figures: TotalsByModel, width: int) -> Iterator[str]:
     """Calls by stage and model in lines of about `width` cells, nothing where there are none."""
     if figures.groups:
         rows = [(stage, model, *_cells(figures.groups[stage, model])) for stage, model in figures.in_order()]
-        yield from table(_fitted(rows, width))
+        yield from _table(_fitted(rows, width))
 
 
 def _fitted(rows: Sequence[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
@@ -36,12 +36,12 @@ def _with_model(row: tuple[str, ...], room: int) -> tuple[str, ...]:
     return (*row[:MODEL], shortened(row[MODEL], room), *row[MODEL + 1 :])
 
 
-def _cells(group: Group) -> tuple[str, ...]:
+def _cells(group: CallTotals) -> tuple[str, ...]:
     numbers = (group.calls, group.accepted, group.open, group.attempts, group.prompt_tokens, group.completion_tokens)
-    return (*(f"{number:,}" for number in numbers), cost_of(group))
+    return (*(f"{number:,}" for number in numbers), cost_text(group))
 
 
-def cost_of(group: Group) -> str:
+def cost_text(group: CallTotals) -> str:
     """What calls have cost: a dash where nobody knows, and a plus where that is so of some."""
     return money(group.usd) + "+" * bool(group.priced and group.unpriced)
 
@@ -54,7 +54,7 @@ def volume(amount: int) -> str:
     return f"{amount} bytes"
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     """Columns as wide as their widest cell: the first two to the left, numbers to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distill_build.cache.fsck.checking import check
-from distill_build.cache.fsck.findings import KINDS, REPORT, Damage, Findings, Hit, Quarantine
+from distill_build.cache.fsck.checking import check_cache
+from distill_build.cache.fsck.findings import KINDS, REPORT, Damage, Findings, Impact, Quarantine
 from distill_build.commands.locate import find_cache_to_check
 from distill_build.console.page import print_lines
 from distill_build.console.words import rough_money
@@ -39,19 +39,19 @@ def run(options: Options) -> int:
 
 
 def _checked(options: Options, directory: Path, quarantine: Quarantine | None, remark: str) -> int:
-    findings = check(directory, quarantine)
+    findings = check_cache(directory, quarantine)
     folder = quarantine.folder if quarantine is not None and quarantine.used else None
-    found = document(directory, findings, folder)
+    found = _document(directory, findings, folder)
     if quarantine is not None and folder is not None:
         quarantine.report(found)
     if options.json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        print_lines(text(directory, findings, folder, remark, options))
+        print_lines(_text(directory, findings, folder, remark, options))
     return 0 if findings.sound else StorageError.exit_code
 
 
-def document(directory: Path, findings: Findings, folder: Path | None) -> JsonObject:
+def _document(directory: Path, findings: Findings, folder: Path | None) -> JsonObject:
     """The document of `cache fsck --json`, and the report beside what is in quarantine."""
     return {
         "directory": str(directory),
@@ -69,7 +69,7 @@ def document(directory: Path, findings: Findings, folder: Path | None) -> JsonOb
     }
 
 
-def text(directory: Path, findings: Findings, folder: Path | None, remark: str, options: Options) -> Iterator[str]:
+def _text(directory: Path, findings: Findings, folder: Path | None, remark: str, options: Options) -> Iterator[str]:
     """What was found, for people."""
     yield f"{directory}: {_summary(findings)}"
     if remark and (findings.damage or not options.quiet):
@@ -109,7 +109,7 @@ def _salvaged(findings: Findings, *, done: bool) -> str:
 
 
 def _details(findings: Findings, *, shown: int, verbose: bool) -> Iterator[str]:
-    hits: dict[str, list[Hit]] = {}
+    hits: dict[str, list[Impact]] = {}
     for hit in findings.hits:
         hits.setdefault(hit.damage, []).append(hit)
     for damage in findings.damage[:shown]:
@@ -126,7 +126,7 @@ def _details(findings: Findings, *, shown: int, verbose: bool) -> Iterator[str]:
         yield ""
 
 
-def _belongs(hits: list[Hit], damage: Damage, *, verbose: bool) -> Iterator[str]:
+def _belongs(hits: list[Impact], damage: Damage, *, verbose: bool) -> Iterator[str]:
     """The items that something damaged belongs to."""
     if not hits:
         yield f"  {damage.stage + ': ' if damage.stage else ''}no version needs it"

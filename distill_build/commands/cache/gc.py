@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distill_build.cache.gc.collection import Collection, carry_out, collect, figures_of
 from distill_build.cache.gc.policy import Policy, policy_of
-from distill_build.cache.inventory import occupied
+from distill_build.cache.inventory import disk_usage
 from distill_build.commands.cache.columns import figures_table, volume
 from distill_build.commands.locate import find_cache
 from distill_build.console.page import line_width, print_lines
@@ -29,7 +29,7 @@ def run(options: Options) -> int:
     directory = find_cache(options)
     CacheDirectory(directory).check()
     if options.dry_run:
-        return tell(options, directory, policy, collect(directory, policy, datetime.now(UTC)))
+        return _tell(options, directory, policy, collect(directory, policy, datetime.now(UTC)))
     if not writable(directory):
         raise StorageError(
             f"the cache {directory} cannot be written, so nothing was removed: mend its permissions, or see with "
@@ -46,20 +46,20 @@ def run(options: Options) -> int:
             raise StorageError(
                 f"{error.filename} cannot be removed: {error.strerror}. The cache is whole; mend that and run gc again"
             ) from error
-    return tell(options, directory, policy, found)
+    return _tell(options, directory, policy, found)
 
 
-def tell(options: Options, directory: Path, policy: Policy, found: Collection) -> int:
+def _tell(options: Options, directory: Path, policy: Policy, found: Collection) -> int:
     """Prints what went, or would go."""
-    left = found.left if options.dry_run else occupied(directory).total
+    left = found.left if options.dry_run else disk_usage(directory).total
     if options.json:
-        print(json.dumps(document(directory, found, left, options), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(directory, found, left, options), ensure_ascii=False, indent=2))
         return 0
-    print_lines(text(directory, policy, found, left, options))
+    print_lines(_text(directory, policy, found, left, options))
     return 0
 
 
-def document(directory: Path, found: Collection, left: int, options: Options) -> JsonObject:
+def _document(directory: Path, found: Collection, left: int, options: Options) -> JsonObject:
     """The document of `cache gc --json`; -v adds the keys of the calls."""
     figures = figures_of(found.chosen)
     keys = {"keys": [call.key for call in found.chosen]} if options.verbose else {}
@@ -81,7 +81,7 @@ def document(directory: Path, found: Collection, left: int, options: Options) ->
     }
 
 
-def text(directory: Path, policy: Policy, found: Collection, left: int, options: Options) -> Iterator[str]:
+def _text(directory: Path, policy: Policy, found: Collection, left: int, options: Options) -> Iterator[str]:
     """What went for people."""
     yield from found.notes
     if found.nothing:

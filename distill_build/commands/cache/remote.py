@@ -61,11 +61,11 @@ def pull(options: Options) -> int:
         raise StorageError(
             f"there is nothing at {remote.shown}, or no such place: `distill-build cache push` sends a cache there"
         )
-    with cache_to_fill(options, cache) as (store, intake):
-        pulling = Pull(remote, indexes, store, Archive(cache), intake)
+    with cache_to_fill(options, cache) as (store, importer):
+        pulling = Pull(remote, indexes, store, Archive(cache), importer)
         with watched(lambda: f"{_fetched(pulling)} fetched, {pulling.ahead:,} to go", quiet=options.quiet):
             pulling.run()
-    gains, troubles = intake.gains, list(pulling.damaged)
+    gains, troubles = importer.gains, list(pulling.damaged)
     if gains.incomplete:
         troubles.append(incomplete_text(gains, remote.shown))
     if options.json:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distill_build.cache.gc.roots import is_there
-from distill_build.cache.inventory import QUARANTINE, Figures, Inventory, take_inventory
-from distill_build.commands.cache.columns import cost_of, figures_table, volume
+from distill_build.cache.inventory import QUARANTINE, Inventory, TotalsByModel, take_inventory
+from distill_build.commands.cache.columns import cost_text, figures_table, volume
 from distill_build.commands.locate import find_cache
 from distill_build.console.page import line_width, print_lines
 from distill_build.options import Options
@@ -20,22 +20,22 @@ def run(options: Options) -> int:
     directory = find_cache(options)
     found = take_inventory(directory)
     if options.json:
-        print(json.dumps(document(directory, found), ensure_ascii=False, indent=2))
+        print(json.dumps(_document(directory, found), ensure_ascii=False, indent=2))
         return 0
-    print_lines(text(directory, found, quiet=options.quiet, verbose=options.verbose))
+    print_lines(_text(directory, found, quiet=options.quiet, verbose=options.verbose))
     return 0
 
 
-def document(directory: Path, found: Inventory) -> JsonObject:
+def _document(directory: Path, found: Inventory) -> JsonObject:
     """The document of `cache stats --json`."""
     total = found.all.total
     return {
         "directory": str(directory),
         "entries": found.entries,
-        "bytes": found.occupied.total,
-        "database_bytes": found.occupied.database,
-        "object_bytes": found.occupied.objects,
-        "quarantine_bytes": found.occupied.quarantine,
+        "bytes": found.disk_usage.total,
+        "database_bytes": found.disk_usage.database,
+        "object_bytes": found.disk_usage.objects,
+        "quarantine_bytes": found.disk_usage.quarantine,
         "damaged": found.damaged,
         "usd": total.usd,
         "unpriced": total.unpriced,
@@ -54,11 +54,11 @@ def document(directory: Path, found: Inventory) -> JsonObject:
     }
 
 
-def text(directory: Path, found: Inventory, *, quiet: bool = False, verbose: bool = False) -> Iterator[str]:
+def _text(directory: Path, found: Inventory, *, quiet: bool = False, verbose: bool = False) -> Iterator[str]:
     """The figures for people."""
     total = found.all.total
-    cost = f", paid for with {cost_of(total)}" if total.priced else ""
-    yield f"{directory}: {number_of(found.entries, 'calls')}, {volume(found.occupied.total)} on disk{cost}"
+    cost = f", paid for with {cost_text(total)}" if total.priced else ""
+    yield f"{directory}: {number_of(found.entries, 'calls')}, {volume(found.disk_usage.total)} on disk{cost}"
     if found.damaged:
         damaged = number_of(found.damaged, "damaged calls")
         yield f"{damaged} among them, in no figure below: `distill-build cache fsck` says what that hits"
@@ -70,8 +70,8 @@ def text(directory: Path, found: Inventory, *, quiet: bool = False, verbose: boo
         yield ""
         yield from _needed(found)
     yield from _datasets(found, shown=len(found.roots) if verbose else DATASETS_SHOWN)
-    if found.occupied.quarantine:
-        size = volume(found.occupied.quarantine)
+    if found.disk_usage.quarantine:
+        size = volume(found.disk_usage.quarantine)
         yield f"{directory / QUARANTINE} holds {size} that fsck set aside, with reports: nothing here needs it"
 
 
@@ -83,16 +83,16 @@ def _needed(found: Inventory) -> Iterator[str]:
     yield f"{'needed by nothing':<42}{_amount(found.unreached)}"
 
 
-def _amount(figures: Figures) -> str:
+def _amount(figures: TotalsByModel) -> str:
     total = figures.total
-    return f"{number_of(total.calls, 'calls'):>12}  {cost_of(total):>10}"
+    return f"{number_of(total.calls, 'calls'):>12}  {cost_text(total):>10}"
 
 
 def _datasets(found: Inventory, *, shown: int) -> Iterator[str]:
     kept = f"{number_of(found.versions, 'versions')} kept in {number_of(found.objects, 'objects')}"
     unused = f" ({found.unused:,} of no version: cache gc removes them)" if found.unused else ""
     if found.versions or found.objects:
-        yield f"{kept}, {volume(found.occupied.objects)}{unused}"
+        yield f"{kept}, {volume(found.disk_usage.objects)}{unused}"
     for root in found.roots[:shown]:
         gone = "" if is_there(root) else ", which is gone"
         yield f"  {root.name}: {number_of(len(root.versions), 'versions')}, built in {root.folder}{gone}"

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 from distill_build.dataset.unit import KEPT, Verdict
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
-from distill_build.stages.base import Judge, Scope, TransformStage
+from distill_build.stages.base import Judge, JudgeScope, TransformStage
 
 DIGEST_BYTES = 16
 
 
 class Builtin(TransformStage):
-    scope: ClassVar[Scope] = "dataset"
+    scope: ClassVar[JudgeScope] = "dataset"
 
     def measure(self, row: JsonObject) -> Any:
         return hashlib.blake2b(normalise(row["question"]).encode(), digest_size=DIGEST_BYTES).digest()

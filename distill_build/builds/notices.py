@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from distill_build.builds.basis import Basis
+from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import foreign_lock, unlocked_note
 from distill_build.builds.plan import Plan
 from distill_build.builds.session import Session
@@ -10,8 +10,8 @@ from distill_build.options import Options
 from distill_build.records import number_of
 
 
-def remarks(session: Session, options: Options, basis: Basis, plan: Plan) -> Iterator[str]:
-    """Sentences on the build that `plan` is of; `basis` is what that plan was made with."""
+def notices(session: Session, options: Options, baseline: Baseline, plan: Plan) -> Iterator[str]:
+    """Sentences on the build that `plan` is of; `baseline` is what that plan was made with."""
     if plan.exact and session.rebuild.unmatched:
         yield _unmatched(session)
     if (held := _other_topic(session)) is not None:
@@ -21,10 +21,10 @@ def remarks(session: Session, options: Options, basis: Basis, plan: Plan) -> Ite
         )
     if (note := unlocked_note(session.dataset, options)) is not None:
         yield note
-    if basis.locked is None and (warning := foreign_lock(session, plan)) is not None:
+    if baseline.locked is None and (warning := foreign_lock(session, plan)) is not None:
         yield warning
-    if basis.locked is None and basis.held.others:
-        yield _others_stand(session, len(basis.held.others))
+    if baseline.locked is None and baseline.pinned.others:
+        yield _others_stand(session, len(baseline.pinned.others))
 
 
 def _other_topic(session: Session) -> str | None:

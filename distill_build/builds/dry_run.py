@@ -7,9 +7,9 @@ import asyncio
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from distill_build.builds.asking import Asking, roles_of
 from distill_build.builds.assembly import UnitRows
-from distill_build.builds.basis import Basis, basis_of
+from distill_build.builds.baseline import Baseline, baseline_of
+from distill_build.builds.execution import Execution, models_by_name
 from distill_build.builds.finishing import Finish
 from distill_build.builds.locked import locked_of, not_stored
 from distill_build.builds.nodes import Node
@@ -17,14 +17,14 @@ from distill_build.builds.plan import Plan
 from distill_build.builds.planning import existing_store
 from distill_build.builds.session import Session
 from distill_build.calls.shared import Shared
-from distill_build.dataset.replacement import NEW
+from distill_build.dataset.transaction import NEW
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
 from distill_build.errors import StorageError, unusable
 from distill_build.options import Options
 
 
-def rehearse(session: Session, options: Options, plan: Plan) -> bool:
+def dry_run(session: Session, options: Options, plan: Plan) -> bool:
     """Raises DifferenceError where a build with these options would, in the same words; `plan` is that build's.
 
     Says whether the build is held to a lock, and so asks nothing whatever its plan would.
@@ -50,20 +50,20 @@ def rehearse(session: Session, options: Options, plan: Plan) -> bool:
 
 
 def _make(session: Session, options: Options, store: Responses, ledger: Ledger) -> None:
-    basis = basis_of(session, options)
+    baseline = baseline_of(session, options)
     folder = ledger.folder / NEW
-    rows = UnitRows(session.stages.graph, basis.kept, folder)
-    asking, root = asyncio.run(_walk(session, options, store, ledger, basis, rows))
-    Finish(session, options, ledger, asking, rows, folder).make(root)
+    rows = UnitRows(session.stages.graph, baseline.previous, folder)
+    execution, root = asyncio.run(_walk(session, options, store, ledger, baseline, rows))
+    Finish(session, options, ledger, execution, rows, folder).make(root)
 
 
 async def _walk(
-    session: Session, options: Options, store: Responses, ledger: Ledger, basis: Basis, rows: UnitRows
-) -> tuple[Asking, Node]:
+    session: Session, options: Options, store: Responses, ledger: Ledger, baseline: Baseline, rows: UnitRows
+) -> tuple[Execution, Node]:
     settings = session.settings
-    shared = Shared(roles_of(settings, session.stages.roles, ""), settings.budget, None)
+    shared = Shared(models_by_name(settings, session.stages.roles, ""), settings.budget, None)
     try:
-        asking = Asking(session, options, store, ledger, basis, shared)
-        return asking, await asking.walk(rows)
+        execution = Execution(session, options, store, ledger, baseline, shared)
+        return execution, await execution.walk(rows)
     finally:
         await shared.models.close()

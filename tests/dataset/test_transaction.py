@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill_build.dataset.layout import Dataset
-from distill_build.dataset.replacement import Replacement, new_files, only_run
+from distill_build.dataset.transaction import Transaction, new_files, only_run
 from distill_build.errors import StorageError
 
 
@@ -14,7 +14,7 @@ def test_new_files_that_could_not_all_be_moved_are_moved_by_the_next_run(tmp_pat
     dataset.folder.mkdir()
     dataset.artefact("lost").symlink_to("nowhere")
     with new_files(dataset, "1") as folder:
-        change = Replacement(dataset, folder)
+        change = Transaction(dataset, folder)
         new = {name: change.write(Path(name).name, b"new") for name in names}
         with pytest.raises(StorageError, match="moved into place by the next build"):
             change.commit(new, ())

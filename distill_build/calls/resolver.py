@@ -34,7 +34,7 @@ class CallStates:
     costs: dict[Source, ResponseCost] | None = None
 
 
-class Caller:
+class CallResolver:
     """Asks models for what the store does not hold. Equal calls that are under way at once are sent once."""
 
     def __init__(

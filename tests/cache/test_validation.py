@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from distill_build.cache.admission import admitted_call, admitted_object, admitted_version, objects_of
+from distill_build.cache.validation import objects_of, validated_call, validated_object, validated_version
 from distill_build.dataset.layout import version_of
 from distill_build.engine.entry import Attempt, Entry, encode
 from distill_build.engine.manifest import digest
@@ -26,13 +26,13 @@ SURROGATE = {"content": "\ud800", "number": 2**70}
 
 def test_a_call_is_taken_as_it_is_stored() -> None:
     entry = call(1, "no", "yes", accepted=1)
-    assert admitted_call(entry.key, encode(entry)) == entry
+    assert validated_call(entry.key, encode(entry)) == entry
 
 
 def test_what_only_json_can_write_is_taken_too() -> None:
     entry = call(1)
     odd = Entry(entry.key, entry.manifest, (Attempt(0, SURROGATE, 0.1, "2026-01-01"),), entry.accepted)
-    assert admitted_call(entry.key, encode(odd)) == odd
+    assert validated_call(entry.key, encode(odd)) == odd
 
 
 def stored(row: Any) -> bytes:
@@ -78,7 +78,7 @@ def row_with(change: Callable[[Any], Any]) -> bytes:
 )  # fmt: skip
 def test_a_call_that_is_not_what_it_says_is_refused(data: object) -> None:
     with pytest.raises(CorruptEntryError):
-        admitted_call(call(1).key, data)
+        validated_call(call(1).key, data)
 
 
 @pytest.mark.parametrize("body", [{}, {"model": None}])
@@ -87,15 +87,15 @@ def test_a_call_that_does_not_name_its_model_is_refused(body: Any) -> None:
     manifest = {"stage": "answers", "body": body}
     entry = Entry(digest(manifest), manifest, call(1).attempts, None)
     with pytest.raises(CorruptEntryError):
-        admitted_call(entry.key, encode(entry))
+        validated_call(entry.key, encode(entry))
 
 
 def test_an_object_has_the_content_it_is_named_by() -> None:
     name = hashlib.sha256(b"data").hexdigest()
-    assert admitted_object(name, b"data") == b"data"
+    assert validated_object(name, b"data") == b"data"
     for wrong in ("0" * 64, "../../etc/passwd"):
         with pytest.raises(CorruptEntryError):
-            admitted_object(wrong, b"data")
+            validated_object(wrong, b"data")
 
 
 def version(**changes: Any) -> bytes:
@@ -115,7 +115,7 @@ def name_of(data: bytes) -> str:
 
 
 def test_a_version_is_taken_as_it_is_recorded() -> None:
-    assert admitted_version(name_of(version()), version()).name == "sports"
+    assert validated_version(name_of(version()), version()).name == "sports"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_version_is_taken_as_it_is_recorded() -> None:
 )
 def test_a_version_that_cannot_be_or_reaches_outside_its_folder_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptEntryError):
-        admitted_version(name_of(data), data)
+        validated_version(name_of(data), data)
 
 
 @pytest.mark.parametrize("chunks", [["../../../../etc/passwd"], ["/dev/zero"], [1], {"a": 1}, "x"])

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from distill_build.cache.admission import Wholeness, admitted_call, admitted_object, admitted_version, intact
 from distill_build.cache.transfer.bundle import Record
+from distill_build.cache.validation import Wholeness, intact, validated_call, validated_object, validated_version
 from distill_build.engine.entry import Attempt, Entry
-from distill_build.engine.reading import unusable
+from distill_build.engine.reading import cache_unusable
 from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError
 from distill_build.records import JsonObject
@@ -61,7 +61,7 @@ class Gains:
         }
 
 
-class Intake:
+class Importer:
     """What is taken within one `with`; at its end, or where it breaks off, all calls that were taken are on disk."""
 
     def __init__(self, directory: Path, store: Store) -> None:
@@ -85,11 +85,11 @@ class Intake:
     def take(self, record: Record) -> None:
         """Takes a record. Raises CorruptEntryError where it is not what it says, StorageError as a Store does."""
         if record.kind == "call":
-            self._take_call(admitted_call(record.name, record.data), len(record.data))
+            self._take_call(validated_call(record.name, record.data), len(record.data))
         elif record.kind == "object":
-            self._take_object(record.name, admitted_object(record.name, record.data))
+            self._take_object(record.name, validated_object(record.name, record.data))
         else:
-            self._versions[record.name] = (record.data, admitted_version(record.name, record.data))
+            self._versions[record.name] = (record.data, validated_version(record.name, record.data))
 
     def flush(self) -> None:
         """Puts the calls taken so far on disk."""
@@ -146,7 +146,7 @@ class Intake:
                 objects.place(name).unlink(missing_ok=True)  # a damaged one: put would leave it
                 objects.put(data)
             except OSError as error:
-                raise unusable(self._directory, error) from error
+                raise cache_unusable(self._directory, error) from error
             self.gains.objects += 1
 
     def _is_complete(self, version: Version) -> bool:
@@ -160,4 +160,4 @@ class Intake:
         try:
             self._archive.records.add(data)
         except OSError as error:
-            raise unusable(self._directory, error) from error
+            raise cache_unusable(self._directory, error) from error

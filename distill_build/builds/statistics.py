@@ -39,7 +39,7 @@ class Expected:
     seconds: float
 
 
-class Figures:
+class RequestStatistics:
     """Sums over all requests that were ever asked from this cache, by stage and model name."""
 
     def __init__(self, cache_dir: Path) -> None:

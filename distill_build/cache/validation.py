@@ -33,7 +33,7 @@ YEARS = range(1970, 9999)
 """Of times that can be told in any time zone."""
 
 
-def admitted_call(key: str, stored: object) -> Entry:
+def validated_call(key: str, stored: object) -> Entry:
     """The entry behind its stored form: its checksum, its key and the digest of each response are right.
 
     Raises CorruptEntryError where anything is not.
@@ -91,14 +91,14 @@ def _is_time(at: object) -> bool:
     return isinstance(at, str) and datetime.fromisoformat(at).year in YEARS
 
 
-def admitted_object(name: str, data: bytes) -> bytes:
+def validated_object(name: str, data: bytes) -> bytes:
     """The bytes of an object. Raises CorruptEntryError where they are not those it is named by."""
     if sha256(data).hexdigest() != name:
         raise CorruptEntryError(f"object {name[:12]} cannot be taken: its content is not what its digest says")
     return data
 
 
-def admitted_version(name: str, data: bytes) -> Version:
+def validated_version(name: str, data: bytes) -> Version:
     """The version behind its record. Raises CorruptEntryError where a digest is wrong, or it says what cannot be.
 
     Whether its objects give what it says is another question: see `Wholeness`.

@@ -16,7 +16,7 @@ from distill_build.engine.reading import Responses
 from distill_build.graph import Graph
 from distill_build.models.completion import estimated_tokens
 from distill_build.stages.all import Stages
-from distill_build.stages.base import Asking, GroupStage, ListStage, MapStage
+from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStage
 from distill_build.stages.chain import Chain
 
 Corner = tuple[str, ...]
@@ -64,7 +64,7 @@ class PlanAsk:
     def __init__(
         self,
         store: Responses | None,
-        held: PinnedResponses,
+        pinned: PinnedResponses,
         stages: dict[str, StagePlan],
         anew: Callable[[Call], bool],
         needs: Needs,
@@ -72,7 +72,7 @@ class PlanAsk:
         """`store` is None where there is no cache yet."""
         self._needs = needs
         self._store = store
-        self._held = held
+        self._pinned = pinned
         self._stages = stages
         self._anew = anew
         self._asked: set[bytes] = set()
@@ -95,12 +95,12 @@ class PlanAsk:
     def _standing(self, call: Call) -> object | None:
         if self._store is None:
             return None
-        accepted = standing(call, look_up(self._store, call), self._held)
+        accepted = standing(call, look_up(self._store, call), self._pinned)
         return None if accepted is None else accepted.value
 
 
 class Estimate:
-    """The outlook of a plan: how many requests lie behind one that is not answered."""
+    """How many requests lie behind one that is not answered."""
 
     def __init__(self, stages: Stages, graph: Graph, plans: dict[str, StagePlan], needs: Needs) -> None:
         """`graph` holds the stages that the build reaches."""
@@ -119,7 +119,7 @@ class Estimate:
         else:
             self._below(stage.name, corner, chain.missing)
 
-    def undecided(self, stage: Asking | GroupStage, row: str) -> None:
+    def undecided(self, stage: ModelStage | GroupStage, row: str) -> None:
         """All requests of `stage` for one row, and all below what they bring."""
         corner: Corner = (stage.name, row)
         if isinstance(stage, GroupStage):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from distill_build.builds.assembly import Kept
+from distill_build.builds.assembly import PreviousBuild
 from distill_build.builds.locked import Locked, locked_of
 from distill_build.builds.session import Rebuild, Session
 from distill_build.calls.pinned import PinnedResponses
@@ -21,20 +21,20 @@ from distill_build.versions.content import KeptContent, rows_in
 
 
 @dataclass(slots=True)
-class Basis:
+class Baseline:
     """`locked` is None for a build that is held to nothing; `generation` is the cache's before any row is read.
 
     `state` is that of the last build as it was found.
     """
 
     locked: Locked | None
-    held: PinnedResponses
-    kept: Kept
+    pinned: PinnedResponses
+    previous: PreviousBuild
     generation: str
     state: State | None
 
 
-def basis_of(session: Session, options: Options) -> Basis:
+def baseline_of(session: Session, options: Options) -> Baseline:
     """What a build goes by now. Raises DifferenceError for a lock that cannot be gone by."""
     locked, generation, state = (
         locked_of(session.dataset, options),
@@ -42,11 +42,11 @@ def basis_of(session: Session, options: Options) -> Basis:
         session.dataset.state(),
     )
     version = locked.lock.version if locked is not None else None
-    held = _held_by_folder(session, state) if version is None else _held_by_version(session, version)
+    pinned = _pinned_by_folder(session, state) if version is None else _pinned_by_version(session, version)
     # What is recalled is not looked up, so nobody would learn that it holds others.
-    outcomes = {} if held.responses else _outcomes(session, state, generation)
-    kept = Kept(session.dataset, outcomes, session.unit_memo(options.until), session.rebuild.names)
-    return Basis(locked, held, kept, generation, state)
+    outcomes = {} if pinned.responses else _outcomes(session, state, generation)
+    previous = PreviousBuild(session.dataset, outcomes, session.unit_memo(options.until), session.rebuild.names)
+    return Baseline(locked, pinned, previous, generation, state)
 
 
 def _outcomes(session: Session, state: State | None, generation: str) -> dict[str, Outcome]:
@@ -58,38 +58,38 @@ def _outcomes(session: Session, state: State | None, generation: str) -> dict[st
     return session.dataset.outcomes() if sound else {}
 
 
-def _held_by_version(session: Session, version: str) -> PinnedResponses:
+def _pinned_by_version(session: Session, version: str) -> PinnedResponses:
     """What `version` was made from; nothing where the cache does not know it, or its sources are damaged.
 
     What stands by now may give the same version then. A build that is held to the lock compares, and tells of the
     damage.
     """
-    archive, held = Archive(session.cache_dir), PinnedResponses()
+    archive, pinned = Archive(session.cache_dir), PinnedResponses()
     if (record := archive.find(version)) is not None:
         with suppress(CorruptEntryError):
-            held.add(sources_of(archive, record))
-    return held
+            pinned.add(sources_of(archive, record))
+    return pinned
 
 
-def _held_by_folder(session: Session, state: State | None) -> PinnedResponses:
+def _pinned_by_folder(session: Session, state: State | None) -> PinnedResponses:
     """What the dataset was made from, where that may be other responses than stand; else nothing.
 
     Its files come first, then the versions that it has been: a build that reaches less, or other settings for a while,
     make it forget nothing.
     """
-    dataset, held = session.dataset, PinnedResponses()
+    dataset, pinned = session.dataset, PinnedResponses()
     if state is not None and not state.holds_others and state.generation == session.directory.generation():
-        return held
+        return pinned
     archive, renewed = Archive(session.cache_dir), dict[str, frozenset[str]]()
     if state is not None:
-        held.since, renewed = state.rebuilding_since, _renewed(dataset, state, archive)
+        pinned.since, renewed = state.rebuilding_since, _renewed(dataset, state, archive)
         if SOURCES in state.outputs and state.outputs[SOURCES].holds(dataset.artefact(SOURCES)):
-            held.add(dataset.sources(), renewed)
+            pinned.add(dataset.sources(), renewed)
     sources = Sources(archive)
     for version in _versions_of(dataset, archive):
         with suppress(CorruptEntryError):  # fsck and verify tell of it; what stands counts then
-            held.add(sources.of(version), renewed)
-    return held
+            pinned.add(sources.of(version), renewed)
+    return pinned
 
 
 def _versions_of(dataset: Dataset, archive: Archive) -> list[Version]:

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 
-from distill_build.builds.basis import Basis
+from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import not_stored
 from distill_build.builds.nodes import Node
 from distill_build.builds.session import Session
@@ -15,8 +15,8 @@ from distill_build.builds.walk import Sink, Walk
 from distill_build.calls.attempt import Recorder, Route, StageCounts
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Absent, Call, Failed
-from distill_build.calls.caller import Caller
 from distill_build.calls.executors.online import OnlineExecutor
+from distill_build.calls.resolver import CallResolver
 from distill_build.calls.shared import Shared
 from distill_build.dataset.layout import FAILURES
 from distill_build.engine.ledger import Ledger
@@ -25,7 +25,7 @@ from distill_build.engine.scheduler import Scheduler
 from distill_build.engine.store import Store
 from distill_build.errors import InterruptedBuildError, StorageError
 from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelSettings
-from distill_build.models.factory import place_of
+from distill_build.models.factory import gate_key
 from distill_build.options import Options
 from distill_build.prompting.prompts import REASK
 from distill_build.records import JsonObject
@@ -41,7 +41,7 @@ SHOW_CURSOR = b"\x1b[?25h"
 """The bars hide the cursor; who leaves without ado must bring it back."""
 
 
-class Asking:
+class Execution:
     """The walks of one build that ask. `halt.reason` says whether a cap was reached, `tally` what was done."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Asking:
         options: Options,
         store: Responses,
         ledger: Ledger,
-        basis: Basis,
+        baseline: Baseline,
         shared: Shared,
         name: str = "",
     ) -> None:
@@ -59,19 +59,19 @@ class Asking:
         self.options = options
         self.store = store
         self.ledger = ledger
-        self.basis = basis
+        self.baseline = baseline
         self.tally = Tally.of(session.stages.graph.names)
         self.name = name
         self.shared = shared
         self.halt = self.shared.halt()
         self.newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
-        self.caller = self._caller()
+        self.resolver = self._resolver()
 
     @property
     def absent(self) -> Absent | None:
         """What becomes of a call that is not stored, where no model may be asked; else None."""
-        if self.basis.locked is not None:
-            return self.basis.locked.absent
+        if self.baseline.locked is not None:
+            return self.baseline.locked.absent
         if self.options.offline or self.options.frozen:
             return _offline
         return None if isinstance(self.store, Store) else self._nowhere_to_keep
@@ -85,7 +85,7 @@ class Asking:
     @property
     def target(self) -> str:
         """What the events of this run say that it makes. A check makes nothing that another run has left undone."""
-        return "" if self.basis.locked is not None else self.session.build_digest(self.options.until, "")
+        return "" if self.baseline.locked is not None else self.session.build_digest(self.options.until, "")
 
     async def walk(self, sink: Sink) -> Node:
         """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
@@ -100,18 +100,18 @@ class Asking:
         self.halt.end()
         self.shared.build_stopped()
 
-    def _caller(self) -> Caller:
+    def _resolver(self) -> CallResolver:
         session, shared, halt = self.session, self.shared, self.halt
         counts: dict[str, StageCounts] = dict(self.tally.stages.items())
         executor = None
         if isinstance(self.store, Store):
             recorder = Recorder(self.store, counts, shared.spending, self.ledger)
             executor = OnlineExecutor(self.store, recorder, shared.spending, halt, shared.waiting)
-        return Caller(
+        return CallResolver(
             self.store,
             executor,
             {role: self._route(role) for role in session.stages.roles},
-            self.basis.held,
+            self.baseline.pinned,
             counts,
             states=shared.states,
             anew=session.asked_anew,
@@ -126,9 +126,9 @@ class Asking:
             self.options.until,
             {role: self._lane(role) for role in session.stages.roles},
             lambda crowded: Scheduler(self._windows(), self._stop, crowded),
-            self.caller,
+            self.resolver,
             sink,
-            _NoOutlook(),
+            _NoEstimator(),
             self.tally,
             FailureCap(self.options.keep_going, self.halt, session.dataset.artefact(FAILURES)),
         )
@@ -148,7 +148,7 @@ class Asking:
 
     def _lane(self, role: str) -> str:
         """Roles that share a gate share a lane."""
-        return repr(place_of(self.session.settings.models[role]))
+        return repr(gate_key(self.session.settings.models[role]))
 
     def _windows(self) -> dict[str, int]:
         windows: dict[str, int] = {}
@@ -160,7 +160,7 @@ class Asking:
         return windows
 
 
-def roles_of(settings: Settings, roles: Iterable[str], name: str) -> dict[str, tuple[ModelSettings, Limits]]:
+def models_by_name(settings: Settings, roles: Iterable[str], name: str) -> dict[str, tuple[ModelSettings, Limits]]:
     """The models of the build called `name`, as `Shared` takes them."""
     models = {role: settings.models[role] for role in roles}
     return {role_name(name, role): (model, settings.limits_for(model)) for role, model in models.items()}
@@ -175,13 +175,13 @@ def _offline(call: Call) -> Failed:
     raise not_stored("--offline", call.stage, call.path)
 
 
-class _NoOutlook:
+class _NoEstimator:
     """In a build every call has a result. What is not decided is missing, and its cause stands in failures.jsonl."""
 
     def list_unknown(self, stage: base.ListStage, node: Node, chain: Chain) -> None:
         raise AssertionError(f"a build left {stage.name} of {node.path} unasked with {chain.missing} missing")
 
-    def undecided(self, stage: base.Asking | base.GroupStage, row: str) -> None:
+    def undecided(self, stage: base.ModelStage | base.GroupStage, row: str) -> None:
         """Nothing."""
 
     def below_unknown(self, stage: base.MapStage, row: str, number: int) -> None:

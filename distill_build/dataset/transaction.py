@@ -96,7 +96,7 @@ def _remove(folder: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Replacement:
+class Transaction:
     """The files of `dataset` as they are about to be replaced; `folder` takes the new ones."""
 
     dataset: Dataset
@@ -136,8 +136,8 @@ class Replacement:
 
 
 @contextmanager
-def replacement(dataset: Dataset, again: str, note: Callable[[str], None]) -> Iterator[Replacement]:
-    """A replacement by a command that is no build, once no other run has the dataset; `note` is told of a wait.
+def begin_transaction(dataset: Dataset, again: str, note: Callable[[str], None]) -> Iterator[Transaction]:
+    """A transaction of a command that is no build, once no other run has the dataset; `note` is told of a wait.
 
     `again` says what to do after a StorageError, which is raised where a file cannot be read or written: the old files
     are as they were then.
@@ -148,7 +148,7 @@ def replacement(dataset: Dataset, again: str, note: Callable[[str], None]) -> It
         new_files(dataset, run_id) as folder,
     ):
         try:
-            yield Replacement(dataset, folder)
+            yield Transaction(dataset, folder)
         except OSError as error:
             raise StorageError(
                 f"{unusable(error, dataset.folder)}. The old files are as they were; {again} when that is mended"
