@@ -55,9 +55,9 @@ def cpu_of(usage: resource.struct_rusage) -> float:
 
 
 @contextmanager
-def server(latency: float = 0.0) -> Iterator[str]:
-    """The address of a server that answers after `latency` seconds."""
-    words = [sys.executable, str(BENCH / "server.py"), f"--latency={latency}"]
+def server(latency: float = 0.0, list_latency: float = 0.0) -> Iterator[str]:
+    """The address of a server that answers after `latency` seconds, and sends lists after `list_latency`."""
+    words = [sys.executable, str(BENCH / "server.py"), f"--latency={latency}", f"--list-latency={list_latency}"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -93,7 +93,7 @@ def best(shape: Shape, *, barrier: bool) -> tuple[int, float]:
 def main() -> None:
     times = repeats(3)
     for shape in SHAPES:
-        with server(shape.latency_s) as address:
+        with server(shape.latency_s, shape.latency_s) as address:
             model = ["model=openai_compatible", f"model.base_url={address}/v1", "model.name=bench"]
 
             def seconds(*more: str, shape: Shape = shape, model: list[str] = model) -> float:

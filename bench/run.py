@@ -9,6 +9,7 @@ SCRIPTS = (
     "noop",
     "one_leaf",
     "throughput",
+    "makespan",
     "startup",
     "diff",
     "sweep",

@@ -2,7 +2,8 @@
 
 Knows just enough of HTTP/1.1 for clients on loopback: keep-alive, Content-Length, one request at a time.
 A request with a JSON schema gets the list it asks for, its items named after a digest of the request; any other gets
-one of a thousand answers of about 1.5 kB, more text than a compressor has in view. `GET /stats` says how many answers
+one of a thousand answers of about 1.5 kB, more text than a compressor has in view. Lists come at once unless they have
+a latency of their own. `GET /stats` says how many answers
 were given since the last time it was asked, and in how many seconds, from the first of their requests to the last
 reply; `GET /bodies` gives their bodies, one a line.
 
@@ -61,8 +62,8 @@ class Tally:
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, latency: float, tally: Tally) -> None:
-        self.latency, self.tally, self.waiting = latency, tally, b""
+    def __init__(self, latency: float, list_latency: float, tally: Tally) -> None:
+        self.latency, self.list_latency, self.tally, self.waiting = latency, list_latency, tally, b""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -80,7 +81,7 @@ class Connection(asyncio.Protocol):
         elif head.startswith(b"GET"):
             self.transport.write(response(b"\n".join(self.tally.bodies)))
         elif b'"json_schema"' in body:
-            self.transport.write(listed(body))
+            self.loop.call_later(self.list_latency, self.transport.write, listed(body))
         else:
             self.tally.first = self.tally.first if self.tally.bodies else time.perf_counter()
             self.tally.bodies.append(body)
@@ -91,10 +92,10 @@ class Connection(asyncio.Protocol):
         self.transport.write(response)
 
 
-async def serve(latency: float) -> None:
+async def serve(latency: float, list_latency: float) -> None:
     tally = Tally()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(latency, tally), "127.0.0.1", 0, backlog=4096
+        lambda: Connection(latency, list_latency, tally), "127.0.0.1", 0, backlog=4096
     )
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
@@ -103,4 +104,6 @@ async def serve(latency: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
-    asyncio.run(serve(parser.parse_args().latency))
+    parser.add_argument("--list-latency", type=float, default=0.0, help="seconds before each list")
+    options = parser.parse_args()
+    asyncio.run(serve(options.latency, options.list_latency))

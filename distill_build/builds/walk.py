@@ -33,7 +33,10 @@ from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
 from distill_build.stages.declared import declared
 
 MOST_ROWS_HELD = 20_000
-"""Rows in memory from which on what is nearest to its end goes first. One takes 1 to 5 kB with its texts."""
+"""Rows in memory from which on units are ended one after the other. One row takes 1 to 5 kB with its texts.
+
+What goes over it are the rows of the units that are being ended: no more of them than requests are in flight.
+"""
 
 
 class Estimator(Protocol):
@@ -85,10 +88,11 @@ class Walk:
         estimator: Estimator,
         tally: Tally,
         cap: FailureCap,
+        most_rows_held: int = MOST_ROWS_HELD,
     ) -> None:
         """`lanes` names each role's lane in the scheduler: roles that share an endpoint and model share one.
 
-        `scheduler` makes the scheduler, given a function that says whether too much is held in memory.
+        `scheduler` makes the scheduler, given a function that says whether more is held in memory than is to be.
         """
         self._stages = stages
         self._graph = stages.graph.up_to(until)
@@ -107,9 +111,9 @@ class Walk:
         self._growing = 0
         self._at = 0
         self._open = [0] * len(self.course)
-        self._held = 0
+        self.rows_held = 0
         self.newly_dropped: list[tuple[str, JsonObject]] = []
-        self.scheduler = scheduler(lambda: self._held > MOST_ROWS_HELD)
+        self.scheduler = scheduler(lambda: self.rows_held > most_rows_held)
         self.root = topic_node(stages.settings.topic)
 
     @property
@@ -210,7 +214,7 @@ class Walk:
         outcome = self._sink.take(unit, unit.segment, segment, self._verdicts_digest(unit))
         if segment.judged is not None:
             self._measure(unit, segment.judged)
-        self._held -= unit.leave()
+        self.rows_held -= unit.leave()
         self._end_segment(unit, outcome)
 
     def _step_done(self, unit: Unit) -> None:
@@ -270,7 +274,7 @@ class Walk:
             if not unit.measured:  # recalled
                 self._load(unit, segment.measured)
                 self._measure(unit, name)
-                self._held -= unit.leave()
+                self.rows_held -= unit.leave()
         judge = transform.judge()
         found: list[dict[str, Verdict]] = [{} for _ in units]
         ranked = (
@@ -327,7 +331,7 @@ class Walk:
                 yield from self._sink.lines(stage, outcome.rows[stage])
 
     def _hold(self) -> None:
-        self._held += 1
+        self.rows_held += 1
 
     # Lists
 

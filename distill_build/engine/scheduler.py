@@ -4,16 +4,17 @@ Knows nothing of what a step does. A step is a coroutine function that submits t
 is how many steps are still to come one after the other, itself among them.
 
     1. submit() puts a step on its lane's heap for chains of that length, and wakes a worker where the lane has room.
-    2. A worker takes a step of the longest chain, or of the shortest while it is crowded, runs it to its end, takes the
-       next, and ends where none is left.
+    2. A worker takes a step of the longest chain, or that of the lowest place while it is crowded, runs it to its end,
+       takes the next, and ends where none is left.
     3. An exception that leaves a step, or stop(), ends the run: nothing new is started, `on_stop` tells those that
        wait for something other than a response to give up, and what is in flight is awaited.
     4. run() returns when no worker is left, and raises what stopped it.
 
 Where latency rules, the longest chain that is left decides when all is done, so it goes first (Graham 1966 on list
-scheduling; the critical path). That opens many chains at once, and what they have made is held until they end. The
-shortest chain ends something: so who counts what is held says when it is `crowded`, and memory stays within that bound
-whatever the size of the whole.
+scheduling; the critical path). That opens many chains at once, and what they have made is held until they end. Places
+are those of a tree, so that the lowest of them first is depth first, and ends what is under way there before anything
+is begun elsewhere: so who counts what is held says when it is `crowded`, and memory stays within that bound whatever
+the size of the whole.
 """
 
 import asyncio
@@ -56,8 +57,13 @@ class _Lane:
             insort(self._lengths, chain)
         heapq.heappush(heap, (place, order, step))
 
-    def pop(self, *, longest: bool) -> Step:
-        chain = self._lengths[-1 if longest else 0]
+    def pop_longest(self) -> Step:
+        return self._pop(self._lengths[-1])
+
+    def pop_lowest(self) -> Step:
+        return self._pop(min(self._lengths, key=lambda chain: self._heaps[chain][0][:2]))
+
+    def _pop(self, chain: int) -> Step:
         heap = self._heaps[chain]
         _, _, step = heapq.heappop(heap)
         if not heap:
@@ -126,7 +132,7 @@ class Scheduler:
     async def _work(self, lane: _Lane) -> None:
         try:
             while lane.ready:
-                await lane.pop(longest=not self._crowded())()
+                await (lane.pop_lowest() if self._crowded() else lane.pop_longest())()
                 await self._breathe()
         except BaseException as error:  # noqa: BLE001 - whatever ends a step ends the build, and run() raises it
             self.stop(error)
