@@ -25,8 +25,9 @@ $(VENV)-launchers/.installed: pyproject.toml constraints.txt Makefile
 demo: $(VENV)/.installed
 	$(BIN)/distill-build topic="Physical Education and Sports" depth=2 breadth=3 questions_per_tag=2
 
+# More workers than cores: half of the time a test waits for a process or a reply.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-launchers: $(VENV)-launchers/.installed
 	$(VENV)-launchers/bin/python -m pytest tests/launchers

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.forked import start_forkserver
 from tests.e2e.workspace import Workspace
 from tests.server import ScriptedServer
 
@@ -14,6 +15,12 @@ if importlib.util.find_spec("hypothesis") is not None:  # the launchers' venv ha
 
     settings.register_profile("untimed", deadline=None)  # how long an example takes says how busy the machine is
     settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def forkserver() -> None:
+    """The process that commands are forked from imports `tests`, so it starts in the repository."""
+    start_forkserver()
 
 
 @pytest.fixture(autouse=True)

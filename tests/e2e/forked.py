@@ -11,35 +11,25 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from distill_build.cli.dispatch import main
 
-IMPORTED = (
-    "distill_build.commands.build",
-    "distill_build.commands.plan",
-    "distill_build.config.resolution",
-    "distill_build.builds.building",
-    "distill_build.builds.planning",
-    "distill_build.builds.walk",
-    "distill_build.models.openai_compatible",
-    "distill_build.export.formats",
-    "hydra.main",
-    "hydra._internal.hydra",
-    "hydra._internal.core_plugins.basic_launcher",
-    "jsonschema",
-    "aiohttp",
-    "certifi",
-)
-"""What most commands load; a command loads by itself what is not here."""
-
 CHANGES = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.link"})
 """Audit events, which come before what they tell of."""
 
+PRELOADED = "tests.e2e.preloaded"
+
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(list(IMPORTED))
+context.set_forkserver_preload([PRELOADED])
+
+
+def start_forkserver() -> None:
+    """Starts the process that commands are forked from; the working directory is that of the repository."""
+    forkserver.ensure_running()
 
 
 @contextmanager
@@ -72,6 +62,7 @@ def run(words: Sequence[str], folder: Path, environment: dict[str, str], seconds
 
 def command(words: Sequence[str], folder: Path, environment: dict[str, str], streams: str, fatal: str) -> None:
     """What the forked process does."""
+    assert PRELOADED in sys.modules, "the forkserver leaves out in silence what it cannot import"
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
