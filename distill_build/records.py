@@ -34,8 +34,10 @@ SHOWN_DIGITS = 12
 
 def row_id(prefix: str, *parts: str | int) -> str:
     """The id of a row: `prefix` is its stage's, `parts` are the id of what it lies below, and what it is there."""
-    text = json.dumps([prefix, *parts], ensure_ascii=False, separators=(",", ":"))
-    return f"{prefix}_{hashlib.sha256(text.encode()).hexdigest()[:ID_HEX_DIGITS]}"
+    return f"{prefix}_{hashlib.sha256(_encode([prefix, *parts]).encode()).hexdigest()[:ID_HEX_DIGITS]}"
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def number_of(amount: int, plural: str) -> str:

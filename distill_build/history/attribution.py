@@ -157,6 +157,8 @@ class Attribution:
         self._added = _View("added", new, old, back, came)
         self._removed = _View("removed", old, new, across, went)
         self._changed = {name: {each.item.id for each in found.changed} for name, found in stages.items()}
+        own = {name: own_causes(causes, name) for name in stages}
+        self._by_own = {name: _by(found) if found else None for name, found in own.items()}
         self._verdicts = [name for name in stages if self._kind(name) == "transform"]
         self._judged = {name: self._other_verdicts(name) for name in self._verdicts}
 
@@ -184,8 +186,8 @@ class Attribution:
             return self._made(stage), NONE
         if all(calls) and calls[0] == calls[1]:
             return Reason("asked again"), calls
-        if own := own_causes(self._causes, stage):
-            return _by(own), calls
+        if (own := self._by_own[stage]) is not None:
+            return own, calls
         above = self._changed_above(stage, changed.item)
         if not above and self._known and changed.old.id != changed.item.id:
             above = self._tree

@@ -15,7 +15,7 @@ from distill_build.dataset.rows import TagRow
 from distill_build.graph import Graph, Shape
 from distill_build.records import row_id
 from distill_build.versions.content import rows_in, shared_chunks
-from distill_build.versions.difference_rows import ABSENT, Item, Mark, VersionRows
+from distill_build.versions.difference_rows import Item, Mark, VersionRows
 from distill_build.versions.tag_matching import TOPIC, Matcher, Matching, TagTree, tree_of
 
 
@@ -174,16 +174,10 @@ def _stage(before: dict[str, Mark], after: Iterable[Mark], total: int) -> StageD
             found.added.append(mark.item)
         elif other.hashes == mark.hashes and other.columns == mark.columns:
             found.other_request += other.call != mark.call
-        elif columns := _differing(other, mark):
+        elif columns := other.differing(mark):
             found.changed.append(Changed(mark.item, other.item, known.setdefault(columns, columns)))
         else:
             found.other_request += other.call != mark.call
     found.removed = [mark.item for mark in before.values()]
     found.same = total - len(found.added) - len(found.changed)
     return found
-
-
-def _differing(old: Mark, new: Mark) -> tuple[str, ...]:
-    """The columns that differ, or that one of two rows lacks."""
-    before, after = old.by_column, new.by_column
-    return tuple(name for name in before | after if before.get(name, ABSENT) != after.get(name, ABSENT))

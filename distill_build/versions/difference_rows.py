@@ -7,7 +7,7 @@ before the rows are; of their content only hashes are kept.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from struct import Struct, unpack
+from struct import Struct
 from typing import Any
 
 import msgspec
@@ -56,9 +56,17 @@ class Mark(Item, frozen=True, gc=False):
         return Item(self.id, self.parent, self.sample, self.call)
 
     @property
-    def by_column(self) -> dict[str, int]:
+    def values(self) -> memoryview:
         """The hash of each column's content."""
-        return dict(zip(self.columns, unpack(f"{len(self.columns)}q", self.hashes), strict=True))
+        return memoryview(self.hashes).cast("q")
+
+    def differing(self, other: "Mark") -> tuple[str, ...]:
+        """The columns whose content differs, or that one of the two lacks."""
+        if self.columns == other.columns:
+            pairs = zip(self.columns, self.values, other.values, strict=True)
+            return tuple([name for name, mine, its in pairs if mine != its])
+        mine, its = (dict(zip(each.columns, each.values, strict=True)) for each in (self, other))
+        return tuple(name for name in mine | its if mine.get(name, ABSENT) != its.get(name, ABSENT))
 
 
 @dataclass(frozen=True, slots=True)
