@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from distill_build.builds.assembly import Kept, UnitRows
+from distill_build.builds.assembly import PreviousBuild, UnitRows
 from distill_build.builds.tally import Tally
 from distill_build.builds.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
@@ -50,7 +50,7 @@ def most_held(folder: Path, most_rows_held: int) -> tuple[int, int]:
     )  # fmt: skip
     stages = Stages(settings, prompts_of(settings), lambda _role, _model: None)
     dataset, tally, model = Dataset(folder), Tally.of(stages.graph.names), Model(stages)
-    kept = Kept(dataset, {}, lambda unit, segment, _: f"{unit.node.id} {segment}", lambda _: False)
+    kept = PreviousBuild(dataset, {}, lambda unit, segment, _: f"{unit.node.id} {segment}", lambda _: False)
     model.walk = Walk(
         stages, "dataset", dict.fromkeys(stages.roles, "lane"),
         lambda crowded: Scheduler({"lane": IN_FLIGHT}, crowded=crowded),
