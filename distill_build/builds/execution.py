@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import not_stored
 from distill_build.builds.nodes import Node
+from distill_build.builds.protocols import Sink
 from distill_build.builds.session import Session
 from distill_build.builds.tally import Tally
-from distill_build.builds.walk import Sink, Walk
+from distill_build.builds.walk import Walk
 from distill_build.calls.attempt import Recorder, Route, StageCounts
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Absent, Call, Failed

@@ -3,7 +3,6 @@
 They serve estimates alone. Before there is any experience, text length and round numbers stand in for it.
 """
 
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 from distill_build.builds.tally import Tally
+from distill_build.engine.artefacts import replace_file
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
 
@@ -64,10 +64,8 @@ class RequestStatistics:
                 sums.requests += counts.asked
                 sums.completion_tokens += counts.completion_tokens
                 sums.seconds += counts.seconds
-        temporary = self._path.with_name(f".{FILE}.{secrets.token_hex(4)}")
         with suppress(OSError):  # on a full disk: an estimate is not worth an error, nor one that hides another
-            temporary.write_bytes(msgspec.json.encode(self._sums))
-            temporary.replace(self._path)
+            replace_file(self._path, msgspec.json.encode(self._sums))
 
 
 def _tokens_per_item(stage: Shape) -> float:

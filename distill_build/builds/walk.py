@@ -13,22 +13,22 @@ they differ in who is asked.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
+from distill_build.builds.bookkeeping import Bookkeeping
 from distill_build.builds.nodes import Node, Unit, topic_node, walk
+from distill_build.builds.protocols import Estimator, Sink
 from distill_build.builds.tally import Tally
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Ask, Failed, Made, Unasked
-from distill_build.dataset.outcome import Outcome, Rows
+from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import DROPPED_BEFORE, KEPT, Row, Sight, Verdict, View, restored
 from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
-from distill_build.graph import Shape
 from distill_build.prompting.expressions import EvaluationError
-from distill_build.records import Failure, JsonObject
+from distill_build.records import JsonObject
 from distill_build.stages.all import Stages
 from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStage, Stage, TransformStage
-from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
+from distill_build.stages.chain import Chain
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
 from distill_build.stages.declared import declared
 
@@ -37,41 +37,6 @@ MOST_ROWS_HELD = 20_000
 
 What goes over it are the rows of the units that are being ended: no more of them than requests are in flight.
 """
-
-
-class Estimator(Protocol):
-    """Told what cannot be known before a request is answered; a plan estimates it."""
-
-    def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
-        """`chain` of `node` ends here, short of `chain.missing` items, since its next request is not answered."""
-
-    def undecided(self, stage: ModelStage | GroupStage, row: str) -> None:
-        """Nothing of `stage` can be made of a row yet, since what decides on the row is not there."""
-
-    def below_unknown(self, stage: MapStage, row: str, number: int) -> None:
-        """A result is to be asked for, the one of that `number`; what is made from it cannot be yet."""
-
-
-class Sink(Protocol):
-    """Takes what units come to, in any order, and gives it back."""
-
-    def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
-        """What the last build made of a segment, where nothing that went in has changed.
-
-        `verdicts` is a digest of what transforms over all units have said of its rows.
-        """
-
-    def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
-        """Writes the rows of a segment away."""
-
-    def take_verdicts(self, transform: str, lines: Sequence[JsonObject]) -> Rows:
-        """Writes away what a transform over all units has said of the rows of one."""
-
-    def lines(self, stage: str, rows: Rows) -> Iterator[JsonObject]:
-        """Rows that were written away."""
-
-    def was_kept(self, transform: str, key: str) -> bool:
-        """Whether the last build's transform kept the row with the id `key`."""
 
 
 class Walk:
@@ -100,19 +65,17 @@ class Walk:
         self._ask = ask
         self._sink = sink
         self._estimator = estimator
-        self._tally = tally
-        self._cap = cap
+        self._books = Bookkeeping(stages, self._graph, tally, cap, sink.was_kept)
         self.course = course_of(stages, until)
         self._view = View(self._graph)
         self._results = declared(stages.settings).results()
-        self._order = {name: place for place, name in enumerate(self._graph.names)}
         self._lengths = ChainLengths(stages, self.course)
         self._below_tags = any(shape.after == self._tree and shape.kind != "list" for shape in self._graph)
         self._growing = 0
         self._at = 0
         self._open = [0] * len(self.course)
         self.rows_held = 0
-        self.newly_dropped: list[tuple[str, JsonObject]] = []
+        self.newly_dropped = self._books.newly_dropped
         self.scheduler = scheduler(lambda: self.rows_held > most_rows_held)
         self.root = topic_node(stages.settings.topic)
 
@@ -149,19 +112,19 @@ class Walk:
                     self._submit_growing(node, chain)
                 for index in new:
                     self._tag_made(node.child(chain.items[index], index, tree.shape.prefix), node)
-                self._cap.succeeded(tree.name)
+                self._books.succeeded(tree.name)
                 if going_on:
                     return
-                node.failure = self._short(tree.name, node, chain, NOTHING_NEW)
+                node.failure = self._books.short_of(tree.name, node, chain)
             case Failed() as failed:
-                node.failure = self._short(tree.name, node, chain, failed)
+                node.failure = self._books.short_of(tree.name, node, chain, failed)
             case Unasked():
                 self._estimator.list_unknown(tree, node, chain)
         self._growing -= 1
         self._pass_barriers()
 
     def _tag_made(self, node: Node, above: Node) -> None:
-        self._tally.stages[self._tree].made += 1
+        self._books.made(self._tree)
         leaf = node.level == self._stages.settings.depth
         if self.course and (leaf or self._below_tags):
             parent = above.id if above.level else None
@@ -179,7 +142,7 @@ class Walk:
         if all(outcome.memo is not None for outcome in unit.outcomes):
             recalled = self._sink.recall(unit, unit.segment, self._verdicts_digest(unit))
             if recalled is not None:
-                self._count_recalled(recalled)
+                self._books.recalled(recalled)
                 self._end_segment(unit, recalled)
                 return
         asking = [stage for name in segment.stages if isinstance(stage := self._stages[name], ModelStage)]
@@ -269,7 +232,7 @@ class Walk:
     def _judge_all(self, units: Sequence[Unit], segment: Segment) -> None:
         name = segment.judged
         assert name is not None, "only the last segment ends without a judge"  # noqa: S101
-        transform, counts = self._transform(name), self._tally.stages[name]
+        transform = self._transform(name)
         for unit in units:
             if not unit.measured:  # recalled
                 self._load(unit, segment.measured)
@@ -282,11 +245,11 @@ class Walk:
         )
         for _, number, key, measure in sorted(ranked, key=lambda each: each[:2]):
             verdict = judge.verdict(key, measure)
-            self._count_verdict(name, key, verdict)
+            self._books.judged(name, key, verdict)
             if verdict != KEPT:
                 found[number][key] = verdict
         for unit, verdicts in zip(units, found, strict=True):
-            counts.made += len(unit.measures)
+            self._books.made(name, len(unit.measures))
             lines = [verdicts.get(key, KEPT).line(key) for _, key, _ in unit.measures]
             unit.verdicts[name] = verdicts
             unit.judged[name] = self._sink.take_verdicts(name, lines)
@@ -301,7 +264,7 @@ class Walk:
                 case Sight.SEEN:
                     unit.measures.append((row.place, row.id, transform.measure(row.line)))
                 case Sight.DROPPED:
-                    self._tally.stages[name].spared += 1
+                    self._books.tally.stages[name].spared += 1
 
     def _verdicts_digest(self, unit: Unit) -> str:
         """What transforms over all units have said of a unit's rows so far."""
@@ -339,10 +302,10 @@ class Walk:
         wanted = stage.wanted(unit.node.level)
         match self._view.sight(unit.tag, stage.name):
             case Sight.DROPPED:
-                self._spare(unit, stage.shape, wanted)
+                self._books.spare(unit, stage.shape, wanted)
             case Sight.UNDECIDED:
                 self._estimator.undecided(stage, unit.tag.id)
-                self._leave_out(unit, unit.tag, stage.name)
+                self._books.leave_out(unit, unit.tag, stage.name)
             case Sight.SEEN:
                 chain = unit.chains[stage.name] = Chain(wanted)
                 unit.pending += 1
@@ -365,19 +328,18 @@ class Walk:
                 for index in new:
                     line = stage.line(unit.place, index, chain.items[index])
                     self._row_made(unit, Row(stage.name, line, (index,), unit.tag))
-                self._cap.succeeded(stage.name)
+                self._books.succeeded(stage.name)
                 if going_on:
                     return
-                failure = self._short(stage.name, node, chain, NOTHING_NEW)
+                failure = self._books.short_of(stage.name, node, chain)
             case Failed() as failed:
-                failure = self._short(stage.name, node, chain, failed)
+                failure = self._books.short_of(stage.name, node, chain, failed)
             case Unasked():
                 failure = None
                 self._estimator.list_unknown(stage, node, chain)
-                self._leave_out(unit, unit.tag, stage.name)
+                self._books.leave_out(unit, unit.tag, stage.name)
         if failure is not None:
-            self._leave_out(unit, unit.tag, stage.name)
-            unit.failures[self._order[stage.name],] = failure
+            self._books.list_failed(unit, stage.name, failure)
         unit.requests[stage.name] = chain.requests
         self._step_done(unit)
 
@@ -386,7 +348,7 @@ class Walk:
     def _start_results(self, unit: Unit, stage: MapStage, row: Row) -> None:
         match self._view.sight(row, stage.name):
             case Sight.DROPPED:
-                self._spare(unit, stage.shape, stage.results)
+                self._books.spare(unit, stage.shape, stage.results)
             case Sight.SEEN if self._others(row, stage) is not None:
                 unit.pending += stage.results
                 length = self._lengths.step(unit.segment, stage.name, 1)
@@ -395,7 +357,7 @@ class Walk:
                     self._submit(stage.role_of(number), length, (*unit.node.place, *row.place, number), step)
             case _:
                 self._estimator.undecided(stage, row.id)
-                self._leave_out(unit, row, stage.name)
+                self._books.leave_out(unit, row, stage.name)
 
     async def _ask_result(self, unit: Unit, stage: MapStage, row: Row, number: int) -> None:
         """One result for one row."""
@@ -407,13 +369,13 @@ class Walk:
             case Made(value, response, _):
                 line = stage.line(unit.place, row.line, number, call.key, value)
                 unit.sources.setdefault(stage.name, {})[place] = (call.key, response)
-                self._cap.succeeded(stage.name)
+                self._books.succeeded(stage.name)
                 self._row_made(unit, Row(stage.name, line, place, row))
             case Failed() as failed:
-                self._failed_for(unit, stage.name, row, place, failed)
+                self._books.failed_for(unit, stage.name, row, place, failed)
             case Unasked():
                 self._estimator.below_unknown(stage, row.id, number)
-                self._leave_out(unit, row, stage.name)
+                self._books.leave_out(unit, row, stage.name)
         unit.requests[stage.name] += 1
         self._step_done(unit)
 
@@ -423,7 +385,7 @@ class Walk:
         row.above.hang(row)
         unit.add(row)
         self._hold()
-        self._tally.stages[row.stage].made += 1
+        self._books.made(row.stage)
         phase = self.course[unit.segment].phases[unit.phase]
         for name in phase.immediate:
             if self._after(name) == row.stage:
@@ -437,11 +399,11 @@ class Walk:
 
     def _judge(self, unit: Unit, name: str, row: Row) -> None:
         """Has a transform that goes by single rows judge one."""
-        transform, counts = self._transform(name), self._tally.stages[name]
+        transform = self._transform(name)
         sight = self._view.sight(row, name)
         if sight is Sight.DROPPED:
             row.verdicts[name] = DROPPED_BEFORE
-            self._spare(unit, transform.shape, 1, deeper=False)
+            self._books.spare(unit, transform.shape, 1, deeper=False)
             return
         others = self._others(row, transform) if sight is Sight.SEEN else None
         if others is None:
@@ -450,92 +412,33 @@ class Walk:
         try:
             verdict = transform.verdict(unit.place, row.line, others)
         except EvaluationError as error:
-            self._failed_for(unit, name, row, row.place, Failed("expression", 0, str(error)))
+            self._books.failed_for(unit, name, row, row.place, Failed("expression", 0, str(error)))
             return
         row.verdicts[name] = verdict
-        counts.made += 1
-        self._count_verdict(name, row.id, verdict)
+        self._books.made(name)
+        self._books.judged(name, row.id, verdict)
         if not verdict.kept:
             unit.dropped.setdefault(name, Counter()).update(verdict.why)
 
     def _make_group(self, unit: Unit, stage: GroupStage, row: Row) -> None:
         sight = self._view.sight(row, stage.name)
         if sight is Sight.DROPPED:
-            self._spare(unit, stage.shape, 1)
+            self._books.spare(unit, stage.shape, 1)
             return
         others = self._others(row, stage) if sight is Sight.SEEN else None
         if others is None:
             self._estimator.undecided(stage, row.id)
-            self._leave_out(unit, row, stage.name)
+            self._books.leave_out(unit, row, stage.name)
             return
         try:
             line = stage.line(unit.place, row.line, others)
         except EvaluationError as error:
-            self._failed_for(unit, stage.name, row, row.place, Failed("expression", 0, str(error)))
+            self._books.failed_for(unit, stage.name, row, row.place, Failed("expression", 0, str(error)))
             return
         self._row_made(unit, Row(stage.name, line, (*row.place, 0), row))
 
     def _others(self, row: Row, stage: Stage) -> JsonObject | None:
         return self._view.others(row, stage.refers_to, stage.name)
-
-    # Counts
-
-    def _spare(self, unit: Unit, shape: Shape, rows: int, *, deeper: bool = True) -> None:
-        """Counts rows that are not made since what they would hang on was dropped, and all that would follow."""
-        unit.spared[shape.name] += rows
-        self._tally.stages[shape.name].spared += rows
-        for below in self._graph if deeper else ():
-            if below.parent == shape.name:
-                stage = self._stages[below.name]
-                each = stage.results if isinstance(stage, MapStage) else 1
-                self._spare(unit, below, rows * each)
-
-    def _count_verdict(self, name: str, key: str, verdict: Verdict) -> None:
-        """Counts a verdict on a row, and notes one that drops what the last build had kept."""
-        self._tally.stages[name].judge(verdict.why, kept=verdict.kept)
-        if not verdict.kept and self._sink.was_kept(name, key):
-            self.newly_dropped.append((name, verdict.line(key)))
-
-    def _count_recalled(self, outcome: Outcome) -> None:
-        for name, rows in outcome.rows.items():
-            tally = self._tally.stages[name]
-            tally.made += rows.count
-            if self._graph[name].kind == "transform":
-                tally.judged += rows.count
-            elif rows.count:
-                self._cap.succeeded(name)
-        for name, requests in outcome.requests.items():
-            self._tally.stages[name].found += requests
-        for name, rows_spared in outcome.spared.items():
-            self._tally.stages[name].spared += rows_spared
-        for name, reasons in outcome.dropped.items():
-            self._tally.stages[name].dropped += sum(reasons.values())
-            self._tally.stages[name].why.update(reasons)
-
-    def _short(self, stage: str, node: Node, chain: Chain, failed: Failed) -> Failure | None:
-        """What is to be said of a list that has come to its end; None where it has all that it wanted."""
-        if chain.complete:
-            return None
-        self._failed(stage, chain.missing, failed)
-        return Failure(stage, node.path, chain.missing, failed.cause, failed.attempts, failed.detail)
-
-    def _failed_for(self, unit: Unit, stage: str, row: Row, place: tuple[int, ...], failed: Failed) -> None:
-        """Notes that a row lacks a result."""
-        self._leave_out(unit, row, stage)
-        self._failed(stage, 1, failed)
-        column = {self._stages[stage].above_column: row.id}
-        unit.failures[self._order[stage], *place] = Failure(
-            stage, unit.node.path, 1, failed.cause, failed.attempts, failed.detail, column
-        )
-
-    def _failed(self, stage: str, missing: int, failed: Failed) -> None:
-        self._tally.stages[stage].missing += missing
-        self._cap.failed(stage, failed.cause, failed.detail)
-
-    def _leave_out(self, unit: Unit, row: Row, stage: str) -> None:
-        """Notes that a row lacks what `stage` was to make of it."""
-        row.lacking.add(stage)
-        unit.incomplete = True
 
     # Names
 
@@ -554,6 +457,3 @@ class Walk:
 
     def _submit(self, role: str, length: int, place: tuple[int, ...], step: Step) -> None:
         self.scheduler.submit(self._lanes[role], length, place, step)
-
-
-NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")

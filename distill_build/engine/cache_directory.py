@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.engine.artefacts import ArtefactWriter, replacing
+from distill_build.engine.artefacts import replace_file, replacing
 from distill_build.engine.manifest import SCHEME
 from distill_build.errors import CorruptEntryError, StorageError
 
@@ -193,11 +193,8 @@ class CacheDirectory:
             raise StorageError(f"a fsck of the cache {self.path} was interrupted: run {self._fsck}")
 
     def _write_marker(self) -> None:
-        temporary = self.path / f".{MARKER}.{secrets.token_hex(4)}"
         marker = {"scheme": SCHEME, "generation": secrets.token_hex(8)}
-        with ArtefactWriter(temporary) as writer:  # synced, or a power cut could leave an empty one
-            writer.write(f"{json.dumps(marker)}\n".encode())
-        temporary.replace(self._marker)
+        replace_file(self._marker, f"{json.dumps(marker)}\n".encode())
 
     def _refuse_network_file_system(self) -> None:
         kind = _file_system(self.path)

@@ -38,8 +38,6 @@ class Stage:
 
     above_column: ClassVar[str] = "parent"
     """The column that holds the id of the row above."""
-    tokens_per_item: ClassVar[float] = 300.0
-    """Completion tokens of one result, before experience says better."""
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings) -> None:
         self.shape = shape

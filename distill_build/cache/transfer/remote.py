@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -168,14 +168,16 @@ class Remote:
 
     def _write_beside(self, path: str, data: bytes) -> None:
         new = f"{path}.{secrets.token_hex(4)}.new"
-        try:
+        with ExitStack() as cleanup:
+            cleanup.callback(self._remove, new)
             with self._files.open(new, "wb") as file:
                 file.write(data)
             self._files.mv(new, path)
-        except BaseException:
-            if self._files.exists(new):
-                self._files.rm_file(new)
-            raise
+            cleanup.pop_all()
+
+    def _remove(self, path: str) -> None:
+        if self._files.exists(path):
+            self._files.rm_file(path)
 
     def _path(self, folder: str, name: str) -> str:
         return f"{self._folder}/{folder}/{name}.gz"

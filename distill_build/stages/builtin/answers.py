@@ -6,7 +6,6 @@ from distill_build.stages.base import MapStage
 
 
 class Builtin(MapStage):
-    tokens_per_item = 800.0
     variables_of = MapStage.variables_of | {"question"}
     above_column = "question_id"
 

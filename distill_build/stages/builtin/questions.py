@@ -7,7 +7,6 @@ from distill_build.stages.base import ListStage
 
 
 class Builtin(ListStage):
-    tokens_per_item = 25.0
     variables_of = ListStage.variables_of | {"tag"}
     reading = ListReading(
         name="questions",

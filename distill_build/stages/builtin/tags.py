@@ -6,7 +6,6 @@ from distill_build.stages.base import ListStage
 
 
 class Builtin(ListStage):
-    tokens_per_item = 8.0
     variables_of = ListStage.variables_of | {"parent", "level"}
     reading = ListReading(
         name="tags",

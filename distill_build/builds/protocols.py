@@ -1,0 +1,46 @@
+"""What a walk is given: who estimates what cannot be known yet, and who takes the rows that units come to."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from distill_build.builds.nodes import Node, Unit
+from distill_build.dataset.outcome import Outcome, Rows
+from distill_build.records import JsonObject
+from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStage
+from distill_build.stages.chain import Chain
+from distill_build.stages.course import Segment
+
+
+class Estimator(Protocol):
+    """Told what cannot be known before a request is answered; a plan estimates it."""
+
+    def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
+        """`chain` of `node` ends here, short of `chain.missing` items, since its next request is not answered."""
+
+    def undecided(self, stage: ModelStage | GroupStage, row: str) -> None:
+        """Nothing of `stage` can be made of a row yet, since what decides on the row is not there."""
+
+    def below_unknown(self, stage: MapStage, row: str, number: int) -> None:
+        """A result is to be asked for, the one of that `number`; what is made from it cannot be yet."""
+
+
+class Sink(Protocol):
+    """Takes what units come to, in any order, and gives it back."""
+
+    def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
+        """What the last build made of a segment, where nothing that went in has changed.
+
+        `verdicts` is a digest of what transforms over all units have said of its rows.
+        """
+
+    def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
+        """Writes the rows of a segment away."""
+
+    def take_verdicts(self, transform: str, lines: Sequence[JsonObject]) -> Rows:
+        """Writes away what a transform over all units has said of the rows of one."""
+
+    def lines(self, stage: str, rows: Rows) -> Iterator[JsonObject]:
+        """Rows that were written away."""
+
+    def was_kept(self, transform: str, key: str) -> bool:
+        """Whether the last build's transform kept the row with the id `key`."""
