@@ -3,6 +3,7 @@
 The dataset's files change in `replace_together` alone, when everything else is written and synced.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,34 +59,43 @@ class Finish:
 
     def report(self, root: Node, seconds: float) -> Report:
         """Writes everything, moves it into its place, and says what was done."""
-        dataset, halt = self.session.dataset, self.execution.halt
-        made = self.make(root)
-        state = made.state
-        keep_version(self.session, state, made.new, self.execution.tally, seconds)
-        old = _ours(self.execution.baseline.state, self.session.stages.graph) - state.outputs.keys()
-        edited = keep_edited(dataset, made.new, sorted(old), self.ledger.folder)
-        self._transaction.commit(made.new | self._write_notes(state, made.outcomes), old)
-        report = Report(
+        made, before = self.make(root), self.execution.baseline.state
+        if before is not None and before.complete and self.execution.halt.reason is not None:
+            lost = lost_rows(self.session.dataset, before, made.new)
+            if lost:  # what came is stored, and the next build has it from there
+                return self._report(before, seconds, kept_rows=lost)
+        keep_version(self.session, made.state, made.new, self.execution.tally, seconds)
+        old = _ours(before, self.session.stages.graph) - made.state.outputs.keys()
+        edited = keep_edited(self.session.dataset, made.new, sorted(old), self.ledger.folder)
+        self._transaction.commit(made.new | self._write_notes(made.state, made.outcomes), old)
+        return self._report(made.state, seconds, failures=made.failures, edited=edited)
+
+    def _report(
+        self, state: State, seconds: float, *, failures: int = 0, edited: tuple[Path, ...] = (), kept_rows: int = 0
+    ) -> Report:
+        """What was done, where `state` is that of the files which are there now."""
+        facts = {"version": state.version, "failures": failures, "seconds": round(seconds, 3)}
+        self.ledger.write("end", target=self.execution.target, **facts, **state.counts)
+        halt = self.execution.halt
+        return Report(
             name=self.session.settings.name,
-            folder=dataset.folder,
+            folder=self.session.dataset.folder,
             version=state.version,
             run_id=self.ledger.run_id,
-            graph=state.graph,
+            graph=self.session.stages.graph,
             until=self.options.until,
             up_to_date=False,
             seconds=seconds,
             tally=self.execution.tally,
             expected=expected_items(self.session.settings),
             counts=state.counts,
-            failures=made.failures,
+            failures=failures,
             stopped=str(halt.reason) if halt.reason else None,
-            files=state.files(dataset),
+            files=state.files(self.session.dataset),
             edited=edited,
-            newly_dropped=self.execution.newly_dropped,
+            newly_dropped=() if kept_rows else self.execution.newly_dropped,
+            kept_rows=kept_rows,
         )
-        facts = {"version": state.version, "failures": made.failures, "seconds": round(seconds, 3)}
-        self.ledger.write("end", target=self.execution.target, **facts, **state.counts)
-        return report
 
     def make(self, root: Node) -> BuiltFiles:
         """Writes all files beside. Raises DifferenceError where they are not those of the lock."""
@@ -200,3 +210,21 @@ class Finish:
 def _ours(state: State | None, graph: Graph) -> set[str]:
     """Files that go where a build has none: all that is named like ours, of exports those of the last build alone."""
     return {*graph.files, FAILURES, *(state.outputs if state is not None else ())}
+
+
+def lost_rows(dataset: Dataset, before: State, new: Mapping[str, Path]) -> int:
+    """Rows of the version that is there which would be gone or replaced if the `new` files took their places."""
+    return sum(
+        _lost_lines(dataset.artefact(file), new.get(file)) for file in before.graph.files if file in before.outputs
+    )
+
+
+def _lost_lines(old: Path, new: Path | None) -> int:
+    if not old.exists():
+        return 0
+    there: set[bytes] = set()
+    if new is not None:
+        with new.open("rb") as lines:
+            there = {hashlib.blake2b(line, digest_size=16).digest() for line in lines}
+    with old.open("rb") as lines:
+        return sum(hashlib.blake2b(line, digest_size=16).digest() not in there for line in lines)

@@ -35,8 +35,9 @@ class Report:
 
     `expected` are the rows of a full tree, `counts` those of each artefact, `failures` the lines of failures.jsonl,
     `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written
-    here, `newly_dropped` the transforms with their lines for rows that they kept before. `run_id` is None and
-    `up_to_date` true where there was nothing to do.
+    here, `newly_dropped` the transforms with their lines for rows that they kept before. `kept_rows` are those of a
+    complete version which a build that was stopped would have dropped or replaced: so the old files stay, and `counts`
+    and `version` are theirs. `run_id` is None and `up_to_date` true where there was nothing to do.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Report:
     files: tuple[Path, ...]
     edited: tuple[Path, ...]
     newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
+    kept_rows: int = 0
 
     @property
     def stages(self) -> dict[str, StageTally]:

@@ -129,4 +129,5 @@ def _document(report: Report) -> JsonObject:
         "dropped": {stage: tally.dropped for stage, tally in report.transforms.items()},
         "folder": str(report.folder),
         "stopped": report.stopped,
+        "kept_rows": report.kept_rows,
     }

@@ -119,6 +119,14 @@ def troubles(report: Report) -> Iterator[Sentence]:
         yield Sentence(_newly_dropped(report), "warning")
     if report.stopped is not None:
         yield Sentence(report.stopped, "bad")
+    if report.kept_rows:
+        lost = number_of(report.kept_rows, "rows")
+        yield Sentence(
+            f"the files stay those of version {short(report.version)}, which is complete: {lost} would be gone or "
+            "replaced. What came is stored; build again to go on",
+            "warning",
+        )
+        return
     if line := _shortage(report):
         yield Sentence(line, "warning")
 

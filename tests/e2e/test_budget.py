@@ -146,6 +146,37 @@ def test_everything_cached_beyond_a_cap_is_written_too(workspace: Workspace, ser
     assert causes == {"tags": 1}
 
 
+@pytest.mark.parametrize(
+    "words", [("teacher.temperature=0.3",), ("breadth=[2,3]", "seed=5"), ("topic=sports", "student.temperature=0.1")]
+)
+def test_a_cap_never_drops_or_replaces_a_row_of_a_complete_version(
+    workspace: Workspace, server: ScriptedServer, words: tuple[str, ...]
+) -> None:
+    version = workspace.run(*SMALL, "--json").document["version"]
+    before = workspace.bytes()
+    finished = workspace.run(*SMALL, *words, "budget.calls=2", "--json")
+    assert_stopped(finished, "budget.calls")
+    assert workspace.bytes() == before
+    assert f"the files stay those of version {version[:12]}" in finished.stderr
+    assert (finished.document["version"], finished.document["kept_rows"] > 0) == (version, True)
+    assert workspace.raw("verify").status == 0
+
+    sent = server.count
+    plan = workspace.run("plan", *SMALL, *words, "--json").document
+    assert workspace.run(*SMALL, *words).status == 0
+    assert server.count - sent <= plan["calls"] if not plan["exact"] else server.count - sent == plan["calls"]
+    assert workspace.bytes() != before
+
+
+def test_a_cap_that_is_met_while_a_version_grows_adds_what_came(workspace: Workspace) -> None:
+    assert workspace.run(*SMALL).status == 0
+    before = {row["id"] for row in workspace.rows("answers")}
+    assert_stopped(workspace.run(*SMALL, "answers_per_question=3", NARROW, "budget.calls=5"), "budget.calls")
+    after = {row["id"] for row in workspace.rows("answers")}
+    assert before < after
+    assert len(after) == len(before) + 5
+
+
 @pytest.mark.parametrize("words", [(), ("student.prices.prompt=1", "student.prices.completion=1")])
 def test_a_cap_on_dollars_without_prices_is_a_configuration_error(
     workspace: Workspace, server: ScriptedServer, words: tuple[str, ...]
