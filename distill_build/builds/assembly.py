@@ -45,10 +45,12 @@ class PreviousBuild:
         outcomes: dict[str, Outcome],
         memo: MemoKey,
         asked_anew: Callable[[tuple[str, ...]], bool],
+        verdicts: frozenset[str],
     ) -> None:
         """`asked_anew` says of a path whether --rebuild names it.
 
-        `stale` are the ids of tags below which a row holds a reply that has been displaced since.
+        `verdicts` are the transforms whose artefacts lie there as the last build wrote them. `stale` are the ids of
+        tags below which a row holds a reply that has been displaced since.
         """
         self.dataset = dataset
         self.memo = memo
@@ -56,6 +58,7 @@ class PreviousBuild:
         self.stale: set[str] = set()
         self._outcomes = outcomes
         self._asked_anew = asked_anew
+        self._verdicts = verdicts
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
         """What was made of a segment, unless something that goes into it changed or it is asked anew."""
@@ -64,7 +67,9 @@ class PreviousBuild:
         return self._outcomes.get(self.memo(unit, segment, verdicts))
 
     def row(self, transform: str, key: str) -> bool:
-        """Whether a transform kept the row with the id `key`, as its artefact lies there."""
+        """Whether a transform kept the row with the id `key`, as far as its artefact is there."""
+        if transform not in self._verdicts:
+            return False
         if transform not in self._rows_kept:
             lines = read_rows(self.dataset.artefact(f"{transform}.jsonl"), VerdictRow)
             self._rows_kept[transform] = frozenset(line.id for line in lines if line.kept)

@@ -45,7 +45,8 @@ def baseline_of(session: Session, options: Options) -> Baseline:
     pinned = _pinned_by_folder(session, state) if version is None else _pinned_by_version(session, version)
     # What is recalled is not looked up, so nobody would learn that it holds others.
     outcomes = {} if pinned.responses else _outcomes(session, state, generation)
-    previous = PreviousBuild(session.dataset, outcomes, session.unit_memo(options.until), session.rebuild.names)
+    memo, verdicts = session.unit_memo(options.until), _verdicts(session.dataset, state)
+    previous = PreviousBuild(session.dataset, outcomes, memo, session.rebuild.names, verdicts)
     return Baseline(locked, pinned, previous, generation, state)
 
 
@@ -56,6 +57,14 @@ def _outcomes(session: Session, state: State | None, generation: str) -> dict[st
     files = (*state.graph.up_to(state.until).files, SOURCES)
     sound = all(name in state.outputs and state.outputs[name].holds(session.dataset.artefact(name)) for name in files)
     return session.dataset.outcomes() if sound else {}
+
+
+def _verdicts(dataset: Dataset, state: State | None) -> frozenset[str]:
+    """The transforms of the last build whose artefacts are as it wrote them."""
+    if state is None:
+        return frozenset()
+    transforms = [shape for shape in state.graph if shape.kind == "transform" and shape.file in state.outputs]
+    return frozenset(each.name for each in transforms if state.outputs[each.file].holds(dataset.artefact(each.file)))
 
 
 def _pinned_by_version(session: Session, version: str) -> PinnedResponses:

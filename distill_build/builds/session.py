@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distill_build.dataset.layout import Dataset
 from distill_build.engine.cache_directory import CacheDirectory
@@ -101,11 +101,12 @@ class Session:
     def unit_memo(self, until: str) -> "Callable[[Unit, int, str], str]":
         """A function from a unit, the number of a segment and a digest of verdicts to the digest of all that goes into
         the segment's rows, responses aside."""
-        bases, before = [], {}
+        bases, before = list[str](), dict[str, Any]()
         for segment in course_of(self.stages, until):
             for name in segment.stages:
                 before[name] = [self.identity[name], self.stages[name].counts()]
-            bases.append(digest([ROWS_VERSION, before]))
+            order = [name for name in self.stages.graph.names if name in before]  # decides which rows a stage sees
+            bases.append(digest([ROWS_VERSION, order, before]))
             if segment.judged is not None:
                 before[segment.judged] = [self.identity[segment.judged]]
         return lambda unit, number, verdicts: digest([bases[number], unit.tag.line, verdicts])

@@ -150,3 +150,29 @@ def test_rows_of_any_stage_are_exported_with_their_place(project: InProcess) -> 
     refused = project.run("plan", *words)
     assert refused.status == 2
     assert "best has no column girst; it has first" in refused.stderr
+
+
+def test_stages_in_another_order_see_other_rows(project: InProcess, server: ScriptedServer) -> None:
+    """Behind the questions a transform of tags keeps none of them from being asked."""
+    write(project, "good", "kind: transform\nafter: tags\nwhere: row.number == '1'\n")
+    assert project.run(*SMALL, "stages=[tags,good,questions]").status == 0
+    assert len(project.rows("questions")) == 2
+    server.reset()
+    assert project.run(*SMALL, "stages=[tags,questions,good]").status == 0
+    assert (len(project.rows("questions")), server.kinds) == (6, {"questions": LEAVES - 1})
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_transform_drops_rows_where_another_stage_had_its_file(project: InProcess, edited: bool) -> None:
+    write(project, "good", "kind: map\nafter: questions\nrole: judge\n", "{{ row.question }}")
+    words = (*SMALL, "stages=[tags,questions,good]")
+    assert project.run(*words).status == 0
+    (project.root / "prompts/en/good.jinja").unlink()
+    if edited:
+        write(project, "good", "kind: transform\nafter: questions\nwhere: row.index == 1\n")
+        assert project.run(*words).status == 0
+        (project.folder() / "good.jsonl").write_text("mine\n")
+    write(project, "good", GOOD)
+    done = project.run(*words)
+    assert done.status == 0, done.stderr
+    assert [row["kept"] for row in project.rows("good")] == [True, False] * LEAVES
