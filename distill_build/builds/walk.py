@@ -70,7 +70,7 @@ class Walk:
         self._view = View(self._graph)
         self._results = declared(stages.settings).results()
         self._lengths = ChainLengths(stages, self.course)
-        self._below_tags = any(shape.after == self._tree and shape.kind != "list" for shape in self._graph)
+        self._below_tags = any(shape.parent == self._tree and shape.kind != "list" for shape in self._graph)
         self._growing = 0
         self._at = 0
         self._open = [0] * len(self.course)

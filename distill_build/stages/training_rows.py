@@ -120,18 +120,16 @@ def _joined(
 ) -> Iterator[TrainingRow]:
     from distill_build.prompting.expressions import compile_expression
 
-    names = [each.name for each in graph if each.kind != "transform"]
     expressions = {
         column: compile_expression(source, f"stage.{shape.name}.export.{column}", list(graph.names), shape.name)
         for column, source in sources.items()
     }
     named = frozenset[str]().union(*(each.rows for each in expressions.values()))
-    wanted = {shape.name, *graph.lineage(shape.name), *named}
-    transforms = [each for each in graph if each.kind == "transform"]
-    for each in transforms:
-        wanted |= {each.name, *graph.lineage(each.name)}
+    transforms = [each.name for each in graph if each.kind == "transform"]
+    needed = {shape.name, *named, *transforms}
+    wanted = needed | {above for name in needed for above in graph.lineage(name)}
     view = View(graph)
-    for tag, lines in units_in(place, graph, frozenset(wanted & {*names, *(each.name for each in transforms)})):
+    for tag, lines in units_in(place, graph, frozenset(wanted)):
         rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before, results)]
         for row in rows:
             if row.stage == shape.name and view.sight(row, END) is Sight.SEEN:

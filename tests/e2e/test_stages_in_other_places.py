@@ -176,3 +176,25 @@ def test_a_transform_drops_rows_where_another_stage_had_its_file(project: InProc
     done = project.run(*words)
     assert done.status == 0, done.stderr
     assert [row["kept"] for row in project.rows("good")] == [True, False] * LEAVES
+
+
+def test_a_group_by_tags_has_a_row_for_each_of_them(project: InProcess) -> None:
+    write(project, "sizes", "kind: group\nafter: questions\nby: tags\ncolumns: {n: rows.questions | length}\n")
+    words = ("topic=sports", "depth=2", "breadth=[1,2]", "questions_per_tag=2", "stages=[tags,questions,sizes]")
+    assert project.run(*words).status == 0
+    assert [row["n"] for row in project.rows("sizes")] == [0, 2, 2], "a tag above the leaves has no question of its own"
+
+
+HINT = """kind: map
+after: questions
+role: judge
+export: {question: rows.questions.question, answer: rows.seals | length}
+"""
+
+
+def test_an_export_may_name_rows_that_lie_below_others(project: InProcess) -> None:
+    write(project, "seals", "kind: map\nafter: answers\nrole: judge\n", "Check {{ row.answer }}")
+    write(project, "hint", HINT, "A hint for {{ row.question }}")
+    assert project.run(*SMALL, "stages=[tags,questions,answers,seals,hint]").status == 0
+    lines = (project.folder() / "dataset/train.messages.jsonl").read_text().splitlines()
+    assert [json.loads(line)["messages"][1]["content"] for line in lines] == ["1"] * 6
