@@ -146,7 +146,8 @@ class View:
         rows = list(descendants(top, below))
         if any(transform not in each.verdicts for each in rows) or lacks(top, below):
             return None
-        return [each.verdicts[transform].line(each.id) for each in rows]
+        said = [(each.id, each.verdicts[transform]) for each in rows]
+        return [verdict.line(key) for key, verdict in said if verdict != DROPPED_BEFORE]
 
     def _decided(self, top: Row, below: tuple[str, ...], stage: str) -> list[Row] | None:
         if lacks(top, below):

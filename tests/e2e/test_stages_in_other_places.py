@@ -198,3 +198,11 @@ def test_an_export_may_name_rows_that_lie_below_others(project: InProcess) -> No
     assert project.run(*SMALL, "stages=[tags,questions,answers,seals,hint]").status == 0
     lines = (project.folder() / "dataset/train.messages.jsonl").read_text().splitlines()
     assert [json.loads(line)["messages"][1]["content"] for line in lines] == ["1"] * 6
+
+
+def test_the_lines_of_a_transform_are_those_of_the_rows_that_it_judged(project: InProcess) -> None:
+    write(project, "good", GOOD)
+    write(project, "fine", "kind: transform\nafter: questions\nwhere: 'true'\n")
+    write(project, "sizes", "kind: group\nafter: questions\nby: tags\ncolumns: {n: rows.fine | length}\n")
+    assert project.run(*SMALL, "stages=[tags,questions,good,fine,sizes]").status == 0
+    assert (len(project.rows("fine")), [row["n"] for row in project.rows("sizes")]) == (LEAVES, [1] * LEAVES)
