@@ -16,7 +16,7 @@ from distill_build.builds.walk import Walk
 from distill_build.calls.attempt import Recorder, Route, StageCounts
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Absent, Call, Failed
-from distill_build.calls.executors.online import OnlineExecutor
+from distill_build.calls.online import OnlineExecutor
 from distill_build.calls.resolver import CallResolver
 from distill_build.calls.shared import Shared
 from distill_build.dataset.layout import FAILURES

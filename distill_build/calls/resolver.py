@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from distill_build.calls.attempt import Judged, ResponseCost, Route, StageCounts, cost_of, next_request
+from distill_build.calls.attempt import Judged, Request, ResponseCost, Route, StageCounts, cost_of, next_request
 from distill_build.calls.budget import Halt
 from distill_build.calls.call import HALTED, Absent, Call, Failed, Made, Result, look_up, standing
-from distill_build.calls.executors import Executor
 from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.entry import Accepted, Entry
 from distill_build.engine.reading import Responses
@@ -16,6 +16,20 @@ from distill_build.errors import BudgetExceededError, CorruptEntryError, Endpoin
 from distill_build.models.base import ModelFailure
 from distill_build.records import Source
 from distill_build.replies.reply import Rejection
+
+
+class Executor(Protocol):
+    """Carries requests to their models, many at once: each as it comes (`online`), or gathered into batches.
+
+    Whoever awaits `execute` does not mind for how long.
+    """
+
+    async def execute(self, request: Request) -> Judged:
+        """Comes back when the response is stored, and judged.
+
+        Raises ModelFailure for a request that cannot be made to succeed, or that was stopped; EndpointError for an
+        endpoint that refuses every request; BudgetExceededError where the budget does not cover it.
+        """
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from distill_build.builds.tally import StageTally
 from distill_build.calls.attempt import Recorder, Route
 from distill_build.calls.budget import Halt, Spending
 from distill_build.calls.call import HALTED, Call, Failed, Made, Result
-from distill_build.calls.executors.online import OnlineExecutor
+from distill_build.calls.online import OnlineExecutor
 from distill_build.calls.pinned import PinnedResponses
 from distill_build.calls.resolver import CallResolver, CallStates
 from distill_build.engine.claims import Claims

@@ -9,31 +9,9 @@ from distill_build.config import composition as config
 from distill_build.errors import ConfigurationError, InterruptedBuildError, StorageError
 from distill_build.settings import Settings
 from distill_build.sweeps.jobs import Variant
+from tests.config.composed import all_settings, settings_of
 
 Compose = Callable[..., Settings]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def all_settings(*words: str) -> list[Settings]:
-    """The settings of every job that `words` ask for."""
-    jobs: list[Settings] = []
-
-    def task(settings: Settings) -> int:
-        jobs.append(settings)
-        return 0
-
-    def sweep(variants: Sequence[Variant]) -> int:
-        jobs.extend(variant.settings for variant in variants)
-        return 0
-
-    assert config.run(words, task, sweep) == 0
-    return jobs
 
 
 def no_sweep(_: Sequence[Variant]) -> int:
@@ -41,16 +19,10 @@ def no_sweep(_: Sequence[Variant]) -> int:
     pytest.fail("a sweep was run")
 
 
-def settings_of(*words: str) -> Settings:
-    """The settings of the one job that `words` ask for."""
-    (settings,) = all_settings("topic=sports", *words)
-    return settings
-
-
 # ---- Defaults ----
 
 
-def test_the_defaults_are_those_of_the_contract(elsewhere: Path) -> None:
+def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
     settings = settings_of()
     assert (settings.topic, settings.name, settings.output_dir) == ("sports", "sports", "outputs")
     assert (settings.depth, settings.breadth, settings.questions_per_tag, settings.answers_per_question) == (
@@ -71,7 +43,7 @@ def test_the_defaults_are_those_of_the_contract(elsewhere: Path) -> None:
         32, None, None, 600, 6, 2,
     )  # fmt: skip
     assert (settings.budget.usd, settings.budget.tokens, settings.budget.calls) == (None, None, None)
-    assert list(elsewhere.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("role", ["tagger", "student", "teacher"])
@@ -193,10 +165,10 @@ def test_a_name_may_be_given() -> None:
 # ---- Sweeps and exit statuses ----
 
 
-def test_a_sweep_runs_every_combination_and_leaves_no_folders_about(elsewhere: Path) -> None:
+def test_a_sweep_runs_every_combination_and_leaves_no_folders_about(tmp_path: Path) -> None:
     jobs = all_settings("-m", "topic=网球,游泳", "depth=1,2")
     assert [(job.topic, job.depth) for job in jobs] == [("网球", 1), ("网球", 2), ("游泳", 1), ("游泳", 2)]
-    assert list(elsewhere.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_sweep_comes_to_is_returned_or_raised_unchanged() -> None:
@@ -238,17 +210,17 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def test_a_projects_own_conf_builds_on_ours(elsewhere: Path) -> None:
+def test_a_projects_own_conf_builds_on_ours(tmp_path: Path) -> None:
     write(
-        elsewhere / "conf/distill.yaml",
+        tmp_path / "conf/distill.yaml",
         "defaults: [base, {override model@teacher: mine}, _self_]\ntopic: 网球\ndepth: 1\nmodel: {temperature: 0.1}\n",
     )
     write(
-        elsewhere / "conf/model/mine.yaml",
+        tmp_path / "conf/model/mine.yaml",
         "defaults: [openai_compatible, _self_]\nname: m\nbase_url: http://127.0.0.1:1/v1\n",
     )
     write(
-        elsewhere / "conf/model/deepseek.yaml",
+        tmp_path / "conf/model/deepseek.yaml",
         "defaults: [openai_compatible, _self_]\nname: ours\nbase_url: http://x\n",
     )
     (settings,) = all_settings("model@student=deepseek")
@@ -256,30 +228,30 @@ def test_a_projects_own_conf_builds_on_ours(elsewhere: Path) -> None:
     assert (settings.models["teacher"].name, settings.models["student"].name) == ("m", "ours")
 
 
-def test_an_unrelated_conf_disturbs_nothing(elsewhere: Path) -> None:
+def test_an_unrelated_conf_disturbs_nothing(tmp_path: Path) -> None:
     usual = settings_of()
     for name in ("config", "base", "model/local", "model/same", "model/openai_compatible"):
-        write(elsewhere / f"conf/{name}.yaml", "unrelated: 1\n")
+        write(tmp_path / f"conf/{name}.yaml", "unrelated: 1\n")
     assert settings_of() == usual
 
 
-def test_a_model_file_of_a_project_is_found_without_a_distill_yaml(elsewhere: Path) -> None:
-    write(elsewhere / "conf/model/mine.yaml", "defaults: [openai_compatible, _self_]\nname: m\nbase_url: http://x\n")
+def test_a_model_file_of_a_project_is_found_without_a_distill_yaml(tmp_path: Path) -> None:
+    write(tmp_path / "conf/model/mine.yaml", "defaults: [openai_compatible, _self_]\nname: m\nbase_url: http://x\n")
     assert settings_of("model=mine").models["teacher"].name == "m"
 
 
-def test_config_dir_comes_first(elsewhere: Path) -> None:
-    write(elsewhere / "more/distill.yaml", "defaults: [base, _self_]\ndepth: 7\n")
-    write(elsewhere / "more/other.yaml", "defaults: [distill, _self_]\nseed: 5\n")
+def test_config_dir_comes_first(tmp_path: Path) -> None:
+    write(tmp_path / "more/distill.yaml", "defaults: [base, _self_]\ndepth: 7\n")
+    write(tmp_path / "more/other.yaml", "defaults: [distill, _self_]\nseed: 5\n")
     assert settings_of("--config-dir=more").depth == 7
     assert settings_of("--config-dir=more", "--config-name=other").seed == 5
     assert settings_of("--config-path=more").depth == 7
     assert settings_of().depth == 2
 
 
-def test_a_project_may_ask_hydra_for_more(elsewhere: Path) -> None:
+def test_a_project_may_ask_hydra_for_more(tmp_path: Path) -> None:
     write(
-        elsewhere / "conf/distill.yaml",
+        tmp_path / "conf/distill.yaml",
         "defaults: [base, _self_]\nhydra: {mode: MULTIRUN, sweeper: {params: {depth: '1,2'}}}\n",
     )
     assert [settings.depth for settings in all_settings("topic=a, b")] == [1, 2]

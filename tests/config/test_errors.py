@@ -5,25 +5,9 @@ from pathlib import Path
 import pytest
 
 from distill_build.config import composition as config
-from distill_build.errors import ConfigurationError, DistillError, UsageError
+from distill_build.errors import ConfigurationError, UsageError
 from distill_build.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def sentence(*words: str) -> str:
-    """What is said about `words`, which must not run a job."""
-    with pytest.raises(DistillError) as raised:
-        config.run(words, lambda _: pytest.fail("a job was run"), lambda _: pytest.fail("a sweep was run"))
-    assert raised.value.exit_code == 2
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
-
+from tests.config.composed import sentence
 
 MISTAKES = [
     # unknown keys
@@ -138,9 +122,9 @@ FILES = [
 
 
 @pytest.mark.parametrize(("text", "said"), FILES)
-def test_a_mistake_in_a_projects_own_file_gets_a_sentence(elsewhere: Path, text: str, said: str) -> None:
-    (elsewhere / "conf").mkdir()
-    (elsewhere / "conf/distill.yaml").write_text(text, encoding="utf-8")
+def test_a_mistake_in_a_projects_own_file_gets_a_sentence(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/distill.yaml").write_text(text, encoding="utf-8")
     assert said in sentence("topic=a")
 
 
@@ -166,33 +150,33 @@ MODEL_FILES = [
 
 @pytest.mark.parametrize("group", ["model", "model@teacher"])
 @pytest.mark.parametrize(("text", "said"), MODEL_FILES, ids=[text for text, _ in MODEL_FILES])
-def test_a_mistake_in_a_model_file_gets_a_sentence(elsewhere: Path, group: str, text: str, said: str) -> None:
-    (elsewhere / "conf/model").mkdir(parents=True)
-    (elsewhere / "conf/model/mine.yaml").write_text(text, encoding="latin-1")
+def test_a_mistake_in_a_model_file_gets_a_sentence(tmp_path: Path, group: str, text: str, said: str) -> None:
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mine.yaml").write_text(text, encoding="latin-1")
     node = group.rpartition("@")[2]
     assert said.format(group if "chooses" in said else node) in sentence("topic=a", f"{group}=mine")
 
 
-def test_a_merge_conflict_in_a_file_is_told_with_its_place(elsewhere: Path) -> None:
+def test_a_merge_conflict_in_a_file_is_told_with_its_place(tmp_path: Path) -> None:
     conflict = "<<<<<<< HEAD\ndepth: 3\n=======\ndepth: 4\n>>>>>>> theirs\n"
     for name, words in (("distill", ()), ("model/mine", ("model=mine",)), ("distill", ("-m", "seed=1,2"))):
-        file = elsewhere / f"conf/{name}.yaml"
+        file = tmp_path / f"conf/{name}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"defaults: [base, _self_]\n{conflict}", encoding="utf-8")
         assert sentence("topic=a", *words) == f"conf/{name}.yaml holds a merge conflict (line 2): resolve it"
         file.unlink()
 
 
-def test_a_model_file_that_lacks_settings_is_named_in_a_sweep(elsewhere: Path) -> None:
-    (elsewhere / "conf/model").mkdir(parents=True)
-    (elsewhere / "conf/model/mine.yaml").touch()
+def test_a_model_file_that_lacks_settings_is_named_in_a_sweep(tmp_path: Path) -> None:
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mine.yaml").touch()
     said = sentence("-m", "topic=a", "model=local,mine")
     assert said.startswith("model=mine: model/mine.yaml, which model chooses, lacks")
 
 
-def test_a_number_as_the_topic_of_a_file_asks_for_quotes(elsewhere: Path) -> None:
-    (elsewhere / "conf").mkdir()
-    (elsewhere / "conf/distill.yaml").write_text("defaults: [base, _self_]\ntopic: 2024\n", encoding="utf-8")
+def test_a_number_as_the_topic_of_a_file_asks_for_quotes(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/distill.yaml").write_text("defaults: [base, _self_]\ntopic: 2024\n", encoding="utf-8")
     assert sentence() == 'topic=2024: expected text; in a YAML file in quotes: topic: "2024"'
 
 

@@ -9,8 +9,8 @@ import pytest
 from distill_build.config import composition as config
 from distill_build.config.multirun import ComposedSweep, variants_of
 from distill_build.errors import ConfigurationError
-from distill_build.settings import Settings
 from distill_build.sweeps.jobs import Variant
+from tests.config.composed import settings_of
 
 
 def swept(*words: str) -> list[Variant]:
@@ -23,19 +23,6 @@ def swept(*words: str) -> list[Variant]:
 
     assert config.run(["-m", "topic=sports", *words], lambda _: 1, sweep=sweep) == 0
     return jobs
-
-
-def composed(*words: str) -> Settings:
-    """The settings of one build."""
-    jobs: list[Settings] = []
-
-    def task(settings: Settings) -> int:
-        jobs.append(settings)
-        return 0
-
-    assert config.run(["topic=sports", *words], task, lambda _: 1) == 0
-    (settings,) = jobs
-    return settings
 
 
 SWEEPS = [
@@ -59,7 +46,7 @@ def test_every_job_is_what_its_own_composition_gives(words: list[str]) -> None:
     jobs = swept(*words)
     fixed = [word for word in words if word.partition("=")[0] not in {choice.key for choice in jobs[0].choices}]
     for job in jobs:
-        assert job.settings == composed(*fixed, *map(str, job.choices)), job.choices
+        assert job.settings == settings_of(*fixed, *map(str, job.choices)), job.choices
 
 
 def test_a_value_stays_with_its_job_where_another_says_less() -> None:

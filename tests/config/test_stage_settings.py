@@ -1,16 +1,14 @@
 """Stages and roles as settings: real files in a project's conf/, composed by the real Hydra."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from distill_build.config import composition as config
 from distill_build.config.checks import check_until
 from distill_build.errors import DistillError
-from distill_build.settings import Settings, StageSettings, graph_of
+from distill_build.settings import StageSettings, graph_of
 from distill_build.stages.base import template_of
-from distill_build.sweeps.jobs import Variant
+from tests.config.composed import all_settings, sentence, settings_of
 
 TRANSLATE = """\
 kind: map
@@ -37,35 +35,6 @@ def project() -> None:
     write("distill", "defaults: [base, _self_]\n")
     for name, text in (("translate", TRANSLATE), ("good", GOOD), ("votes", VOTES)):
         write(f"stage/{name}", text)
-
-
-def all_settings(*words: str) -> list[Settings]:
-    jobs: list[Settings] = []
-
-    def task(settings: Settings) -> int:
-        jobs.append(settings)
-        return 0
-
-    def sweep(variants: Sequence[Variant]) -> int:
-        jobs.extend(variant.settings for variant in variants)
-        return 0
-
-    assert config.run(words, task, sweep) == 0
-    return jobs
-
-
-def settings_of(*words: str) -> Settings:
-    (settings,) = all_settings("topic=sports", *words)
-    return settings
-
-
-def sentence(*words: str) -> str:
-    """What is said about `words`, which must not run a job."""
-    with pytest.raises(DistillError) as raised:
-        config.run(["topic=sports", *words], lambda _: pytest.fail("a job"), lambda _: pytest.fail("a sweep"))
-    assert raised.value.exit_code == 2
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
 
 
 def all_of(*more: str) -> str:
@@ -231,7 +200,7 @@ def test_the_environment_may_be_named_in_a_stage(monkeypatch: pytest.MonkeyPatch
 def test_a_name_of_ours_is_taken_where_no_project_file_stands_beside_it() -> None:
     text = "kind: map\nafter: questions\nrole: teacher\nprompt: answers\nbuiltin: answers\nsamples: 5\n"
     write("stage/answers", text)
-    assert sentence().startswith(
+    assert sentence("topic=sports").startswith(
         "conf/stage/answers.yaml: the name is taken, by a stage of ours: give yours another name"
     )
     write("distill", "defaults: [base, _self_]\n")
@@ -251,7 +220,7 @@ def test_a_header_of_a_stage_puts_it_nowhere_else() -> None:
 )
 def test_a_stage_begins_with_stages_alone(begin: str) -> None:
     write("stage/own", f"defaults: [{begin!r}, _self_]\n" if ":" not in begin else f"defaults:\n- {begin}\n- _self_\n")
-    assert "conf/stage/own.yaml begins with" in sentence()
+    assert "conf/stage/own.yaml begins with" in sentence("topic=sports")
 
 
 # ---- Sweeps ----
@@ -317,17 +286,17 @@ def test_a_recipe_beside_a_file_that_sets_stages_is_refused() -> None:
     write("recipe/short", RECIPE)
     write("distill", "defaults: [base, _self_]\nstages: [tags]\n")
     for words in (["recipe=short"], ["recipe=basic"], ["-m", "recipe=basic,short"], ["--cfg=job", "recipe=short"]):
-        assert sentence(*words).endswith(
+        assert sentence("topic=sports", *words).endswith(
             "says which stages there are, and so does conf/distill.yaml: leave out the recipe, or take 'stages' out of "
             "that file"
         )
     write("mine", "defaults: [distill, _self_]\nseed: 3\n")
-    assert "and so does conf/distill.yaml" in sentence("recipe=short", "--config-name=mine")
+    assert "and so does conf/distill.yaml" in sentence("topic=sports", "recipe=short", "--config-name=mine")
     assert settings_of("--config-name=mine").stages == ["tags"]
 
 
 def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
-    assert sentence("recipe=basik") == "unknown recipe 'basik': did you mean 'basic'? Known are basic"
+    assert sentence("topic=sports", "recipe=basik") == "unknown recipe 'basik': did you mean 'basic'? Known are basic"
 
 
 # ---- Mistakes ----
@@ -385,7 +354,7 @@ NAMES = [
 @pytest.mark.usefixtures("project")
 @pytest.mark.parametrize(("words", "said"), NAMES, ids=[" ".join(words) for words, _ in NAMES])
 def test_a_mistake_in_what_is_typed_gets_a_sentence(words: list[str], said: str) -> None:
-    assert said in sentence(*words)
+    assert said in sentence("topic=sports", *words)
 
 
 def without(key: str, text: str = TRANSLATE) -> str:
@@ -461,7 +430,7 @@ FILES = [
 @pytest.mark.parametrize(("text", "said"), FILES, ids=[said for _, said in FILES])
 def test_a_mistake_in_a_stages_file_gets_a_sentence(text: str, said: str) -> None:
     write("stage/own", text)
-    assert said in sentence(all_of("own"))
+    assert said in sentence("topic=sports", all_of("own"))
 
 
 TAKEN = [
@@ -474,20 +443,22 @@ TAKEN = [
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_name_that_something_else_has_makes_no_stage(name: str) -> None:
     write(f"stage/{name}", TRANSLATE)
-    assert sentence(all_of(name)).startswith(f"conf/stage/{name}.yaml: the name is taken (")
+    assert sentence("topic=sports", all_of(name)).startswith(f"conf/stage/{name}.yaml: the name is taken (")
 
 
 @pytest.mark.usefixtures("project")
 @pytest.mark.parametrize("name", ["Translate", "2nd", "_x"])
 def test_a_name_of_other_letters_makes_no_stage(name: str) -> None:
     write(f"stage/{name}", TRANSLATE)
-    assert sentence(all_of(name)).startswith(f"conf/stage/{name}.yaml: a stage's name has small letters")
+    assert sentence("topic=sports", all_of(name)).startswith(
+        f"conf/stage/{name}.yaml: a stage's name has small letters"
+    )
 
 
 @pytest.mark.usefixtures("project")
 def test_a_stage_of_a_projects_file_needs_a_file_of_its_own() -> None:
     write("distill", "defaults: [base, _self_]\nstage: {translat: {samples: 2}}\n")
-    assert "unknown setting 'stage.translat': did you mean 'stage.translate'?" in sentence()
+    assert "unknown setting 'stage.translat': did you mean 'stage.translate'?" in sentence("topic=sports")
 
 
 # ---- --until ----
