@@ -22,7 +22,7 @@ def answer_id(question: str, sample: int) -> str:
 
 def dedup_row(question: "Question") -> JsonObject:
     """The line of dedup.jsonl for a question that is kept."""
-    return {"id": question.id, "kept": True, "why": []}
+    return {"id": question.id, "kept": True, "why": [], "same_as": None}
 
 
 @dataclass(frozen=True, slots=True)

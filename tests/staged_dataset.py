@@ -64,9 +64,9 @@ def rows() -> dict[str, list[JsonObject]]:
         "tags": [tag.row() for tag in tags()],
         "questions": asking,
         "dedup": [
-            {"id": row["id"], "kept": row["id"] != dropped(), "why": []}
+            {"id": row["id"], "kept": True, "why": [], "same_as": None}
             if row["id"] != dropped()
-            else {"id": row["id"], "kept": False, "why": [f"the same question as {asking[0]['id']}"], "likeness": 1.0}
+            else {"id": row["id"], "kept": False, "why": ["the same as an earlier one"], "same_as": asking[0]["id"]}
             for row in asking
         ],
         "answers": answers,

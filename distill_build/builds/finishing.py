@@ -27,12 +27,14 @@ from distill_build.dataset.layout import (
 )
 from distill_build.dataset.lockfile import LOCK
 from distill_build.dataset.outcome import Outcome
+from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, keep_edited
 from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state
 from distill_build.engine.ledger import Ledger
 from distill_build.errors import StorageError
 from distill_build.graph import END, Graph
 from distill_build.options import Options
+from distill_build.stages.base import ListStage, TransformStage
 from distill_build.stages.training_rows import training_rows
 
 
@@ -95,6 +97,7 @@ class Finish:
             edited=edited,
             newly_dropped=() if kept_rows else self.execution.newly_dropped,
             kept_rows=kept_rows,
+            repeats={} if kept_rows else self._repeats(),
         )
 
     def make(self, root: Node) -> BuiltFiles:
@@ -143,6 +146,16 @@ class Finish:
                 raise StorageError(
                     f"{dataset.artefact(file)} was changed while a build ran; build again, nothing is lost"
                 )
+
+    def _repeats(self) -> dict[str, int]:
+        """Texts that stand below more than one row above, by list, where there are such and no transform compares the
+        rows of the whole dataset: that would say it."""
+        stages = [self.session.stages[name] for name in self._graph.names]
+        compared = {each.shape.after for each in stages if isinstance(each, TransformStage) and each.scope == "dataset"}
+        lists = [each for each in stages if isinstance(each, ListStage) and each.shape.after is not None]
+        files = {each: self.session.dataset.artefact(each.shape.file) for each in lists if each.name not in compared}
+        counts = {each.name: each.repeats(read_objects(file, "id")) for each, file in files.items()}
+        return {name: number for name, number in counts.items() if number}
 
     def _write_failures(self, root: Node, writers: dict[str, ArtefactWriter]) -> int:
         rows = list(failure_rows(root))

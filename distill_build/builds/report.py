@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -23,10 +23,14 @@ def expected_items(settings: Settings) -> dict[str, int]:
 def missing_items(graph: Graph, wanted: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
     """Rows that are to be there and are not, by stage of `graph`; nothing for a stage that has all.
 
-    A stage that asks nobody takes the rows that there are: what those lack is missing above.
+    A stage that asks nobody has a row for each one above it: where that is not there, it is missing above alone.
     """
-    short = {shape.name: wanted[shape.name] - counts.get(shape.name, 0) for shape in graph if shape.asks}
-    return {stage: number for stage, number in short.items() if number > 0}
+    short = {shape.name: wanted[shape.name] - counts.get(shape.name, 0) for shape in graph}
+    missing = dict(short)
+    for shape in graph:
+        if not shape.asks and (above := graph.above(shape.name)) is not None:
+            missing[shape.name] -= short[above.name]
+    return {stage: number for stage, number in missing.items() if number > 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class Report:
     `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written
     here, `newly_dropped` the transforms with their lines for rows that they kept before. `kept_rows` are those of a
     complete version which a build that was stopped would have dropped or replaced: so the old files stay, and `counts`
-    and `version` are theirs. `run_id` is None and `up_to_date` true where there was nothing to do.
+    and `version` are theirs. `repeats` are texts of lists that stand below more than one row above, by stage. `run_id`
+    is None and `up_to_date` true where there was nothing to do.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Report:
     edited: tuple[Path, ...]
     newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
     kept_rows: int = 0
+    repeats: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def stages(self) -> dict[str, StageTally]:

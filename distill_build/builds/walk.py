@@ -21,7 +21,7 @@ from distill_build.builds.tally import Tally
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Ask, Failed, Made, Unasked
 from distill_build.dataset.outcome import Outcome
-from distill_build.dataset.unit import DROPPED_BEFORE, KEPT, Row, Sight, Verdict, View, restored
+from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, restored
 from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
 from distill_build.prompting.expressions import EvaluationError
@@ -246,11 +246,11 @@ class Walk:
         for _, number, key, measure in sorted(ranked, key=lambda each: each[:2]):
             verdict = judge.verdict(key, measure)
             self._books.judged(name, key, verdict)
-            if verdict != KEPT:
+            if verdict is not judge.usual:
                 found[number][key] = verdict
         for unit, verdicts in zip(units, found, strict=True):
             self._books.made(name, len(unit.measures))
-            lines = [verdicts.get(key, KEPT).line(key) for _, key, _ in unit.measures]
+            lines = [verdicts.get(key, judge.usual).line(key) for _, key, _ in unit.measures]
             unit.verdicts[name] = verdicts
             unit.judged[name] = self._sink.take_verdicts(name, lines)
             unit.measures, unit.measured = [], False

@@ -28,6 +28,8 @@ from distill_build.records import BOOKKEEPING, JsonObject, number_of
 ABOVE = ("question_id", "parent", "tag")
 """Columns that name rows above."""
 SHORTENED = {"finish_reason": "finish"}
+TEXT = "answer"
+"""The column of a reply that is read as it comes."""
 THOUGHT = "reasoning"
 """The column that stands in <think> where it is printed, as in what a model learns from."""
 
@@ -140,8 +142,9 @@ def _text(found: Found, shown: JsonObject) -> Iterator[str | Line]:
 
 
 def verdict_text(transform: str, verdict: JsonObject) -> str:
-    """What a transform said of a row: "dropped by dedup: the same question as q_…"."""
-    said = [*verdict["why"], *(f"{name} {_plain(value)}" for name, value in content_of(verdict).items())]
+    """What a transform said of a row: "dropped by dedup: the same question as an earlier one; same_as q_…"."""
+    columns = {name: value for name, value in content_of(verdict).items() if value is not None}
+    said = [*verdict["why"], *(f"{name} {_plain(value)}" for name, value in columns.items())]
     return f"{'kept' if verdict['kept'] else 'dropped'} by {transform}" + (f": {'; '.join(said)}" if said else "")
 
 
@@ -176,7 +179,7 @@ def _own_texts(found: Found) -> Iterator[str]:
 
 
 def _texts(stage: Shape, row: JsonObject) -> Iterator[str]:
-    """What a row says: under the columns' names where there are several beside the reasoning."""
+    """What a row says: under the columns' names, but for a text that a reply is as it comes."""
     if stage.kind == "list":
         yield from ("", list_text(row))
         return
@@ -185,7 +188,7 @@ def _texts(stage: Shape, row: JsonObject) -> Iterator[str]:
         yield from ("", "<think>", _plain(content[THOUGHT]), "</think>")
     others = {name: value for name, value in content.items() if name != THOUGHT}
     for name, value in others.items():
-        yield from ("", *([f"{name}:"] if len(others) > 1 else []), _plain(value))
+        yield from ("", *([f"{name}:"] if len(others) > 1 or name != TEXT else []), _plain(value))
 
 
 def _rows_below(stage: Shape, rows: list[JsonObject], *, whole: bool) -> Iterator[str | Line]:

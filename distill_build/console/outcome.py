@@ -13,6 +13,8 @@ from distill_build.records import number_of, rows_of, short
 
 NAMED_ROWS = 3
 """Rows that a sentence names; the number of all others is told."""
+REASONS_SHOWN = 3
+"""Of those for which a transform has dropped rows."""
 Tone = Literal["plain", "quiet", "good", "warning", "bad"]
 
 
@@ -24,16 +26,10 @@ class Sentence:
     tone: Tone = "plain"
 
 
-REASONS_SHOWN = 3
-"""Of those for which a transform has dropped rows."""
-NO_FIGURES = ("",) * 6
-"""Of a stage that asks nobody."""
-
-
 def report_grid(report: Report) -> Grid:
     """Stages with what was made, cached, failed, and what that took."""
     rows = [
-        (stage, _made(report, stage), *(_figures([tally]) if report.graph[stage].asks else NO_FIGURES))
+        (stage, _made(report, stage), *(_figures([tally]) if report.graph[stage].asks else _asked_nobody(tally)))
         for stage, tally in report.stages.items()
     ]
     total = ("total", "", *_figures(report.stages.values()))
@@ -43,14 +39,16 @@ def report_grid(report: Report) -> Grid:
 
 
 def _made(report: Report, stage: str) -> str:
-    """Rows of those that are to be there; of a transform, those that stayed of those that went in."""
-    match report.graph[stage].kind:
-        case "transform":
-            tally = report.tally.stages[stage]
-            return f"{tally.judged - tally.dropped:,} of {tally.judged:,}"
-        case "group":
-            return f"{report.count(stage):,}"
-    return f"{report.count(stage):,} of {report.wanted(stage):,}"
+    """Rows of those that are to be there; of a transform, those that stayed of those that it was to judge."""
+    if report.graph[stage].kind != "transform":
+        return f"{report.count(stage):,} of {report.wanted(stage):,}"
+    tally = report.tally.stages[stage]
+    return f"{tally.judged - tally.dropped:,} of {report.wanted(stage):,}"
+
+
+def _asked_nobody(tally: StageTally) -> tuple[str, ...]:
+    """The cells of a stage that asks no model: it may fail all the same."""
+    return (f"{tally.missing:,}" if tally.missing else "", *[""] * 5)
 
 
 def _figures(tallies: Iterable[StageTally]) -> tuple[str, ...]:
@@ -103,6 +101,9 @@ def ending(report: Report) -> Iterator[Sentence]:
     yield Sentence(f"{report.folder} ({', '.join([*facts, duration(report.seconds)])})")
     if report.files:
         yield Sentence(f"  {'  '.join(str(_inside(file, report.folder)) for file in report.files)}", "quiet")
+    for stage, number in report.repeats.items():
+        stand = "stands" if number == 1 else "stand"
+        yield Sentence(f"{rows_of(number, stage)} {stand} under more than one parent", "quiet")
 
 
 def troubles(report: Report) -> Iterator[Sentence]:

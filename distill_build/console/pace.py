@@ -133,6 +133,7 @@ class Pace:
             for stage, counts in self._tally.stages.items()
             if counts.made
             or counts.judged
+            or counts.missing
             or (self._expected[stage] and (self._forecast is None or self._forecast.takes_part(stage)))
         ]
 

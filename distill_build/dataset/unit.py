@@ -42,7 +42,6 @@ class Verdict:
         return {"id": judged, "kept": self.kept, "why": list(self.why), **self.columns}
 
 
-KEPT = Verdict(kept=True)
 DROPPED_BEFORE = Verdict(kept=False)
 """Of a row that a transform did not judge, since one before it had dropped the row."""
 

@@ -4,16 +4,18 @@ Four kinds, for ours and for a user's own alike. Ours are modules in `builtin/`,
 it; a user's own is the class of its kind with the settings of one YAML file. Nothing here knows who is asked when.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from distill_build.dataset.rows import list_text
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.engine.manifest import SCHEME
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path, row_id
-from distill_build.replies.labels import ListReading
+from distill_build.replies.labels import ListReading, normalise
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.declared import counted_by
@@ -184,6 +186,11 @@ class ListStage(ModelStage):
     def read(self, raw: Any) -> "Rejection | Any":
         """The items in a reply, or why it cannot stand."""
         return read_list(raw, self.reading)
+
+    def repeats(self, lines: Iterable[JsonObject]) -> int:
+        """How many texts stand on more than one of the artefact's lines: in one list each stands once."""
+        texts = Counter(normalise(list_text(line)) for line in lines)
+        return sum(1 for number in texts.values() if number > 1)
 
     def typical_call(self) -> "Call":
         topic = self.build.topic
@@ -359,7 +366,9 @@ class TransformStage(Stage):
 
 
 class Judge:
-    """Judges the rows of a dataset one after the other, in rank order."""
+    """Judges the rows of a dataset one after the other, in rank order. `usual` is what it says of most of them."""
+
+    usual: ClassVar[Verdict]
 
     def verdict(self, key: str, measure: Any) -> Verdict:
         """What is said of the row with the id `key`, given all before it."""

@@ -83,7 +83,7 @@ def test_a_verdict_stands_on_the_row_that_it_judges(capsys: pytest.CaptureFixtur
     shown = document(capsys, show, dropped())
     assert (shown["verdicts"], shown["below"]) == ({"dedup": verdict}, {})
     why = verdict["why"][0]
-    assert f"verdict   dropped by dedup: {why}; likeness 1.0\n" in told(capsys, show, dropped())
+    assert f"verdict   dropped by dedup: {why}; same_as {verdict['same_as']}\n" in told(capsys, show, dropped())
     assert "verdict   kept by dedup\n" in told(capsys, show, questions()[0].id)
     leaf = next(question.tag for question in questions() if question.id == dropped())
     below = document(capsys, show, leaf)["below"]["questions"]

@@ -99,15 +99,30 @@ def test_a_transform_says_what_went_in_what_stayed_and_the_main_reasons() -> Non
     told = sifted_report()
     rows = {row[0]: row[1:] for row in report_grid(told).rows}
     assert rows["dedup"] == ("94 of 100", "", "", "", "", "", "")
-    assert rows["votes"][0] == "94", "rows made: nobody is asked for them"
+    assert rows["votes"] == ("94 of 94", "", "", "", "", "", "")
     assert [line.text for line in verdicts(told)] == [
         "dedup dropped 6 rows: the same as another one (4), too short (1), no words (1), …"
     ]
 
 
-def test_what_a_stage_that_asks_nobody_lacks_is_missing_above_it() -> None:
-    told = sifted_report(counts=sifted_report().counts | {"questions": 97, "dedup": 97, "votes": 90}, failures=1)
+def test_what_a_stage_that_asks_nobody_lacks_is_missing_above_it_but_for_its_own_failures() -> None:
+    told = sifted_report(counts=sifted_report().counts | {"questions": 97, "dedup": 97, "votes": 91}, failures=1)
     assert [stage for stage in told.stages if told.missing(stage)] == ["questions"]
+    told = sifted_report(counts=sifted_report().counts | {"good": 90, "votes": 92}, failures=6)
+    assert {stage: told.missing(stage) for stage in told.stages if told.missing(stage)} == {"good": 4, "votes": 2}
+    assert "90 of 94 rows of good, 92 of 94 votes; 4 rows of good, 2 votes missing: see" in said(told)
+
+
+def test_the_table_says_what_a_stage_that_asks_nobody_has_failed_at() -> None:
+    told = sifted_report(failures=94)
+    told.tally.stages["good"].judged, told.tally.stages["good"].missing = 0, 94
+    rows = {row[0]: row[1:] for row in report_grid(told).rows}
+    assert rows["good"] == ("0 of 94", "94", "", "", "", "", "")
+
+
+def test_texts_that_stand_under_more_than_one_parent_are_told() -> None:
+    assert said(report(repeats={"questions": 1})).endswith("\n1 question stands under more than one parent")
+    assert said(report(repeats={"hints": 1_200})).endswith("\n1,200 hints stand under more than one parent")
 
 
 def test_one_of_a_stage_whose_name_ends_in_ss_keeps_its_name() -> None:

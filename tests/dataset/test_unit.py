@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from distill_build.dataset.unit import DROPPED_BEFORE, KEPT, Row, Sight, Verdict, View, restored
+from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, restored
 from distill_build.graph import END, Graph
 
 GRAPH = Graph.parse(
@@ -44,7 +44,7 @@ def test_a_verdict_on_the_row_itself_counts_for_the_stages_behind_it(view: View,
     text = below(tag, "texts")
     assert view.sight(text, "sieve") is Sight.SEEN, "it stands before its own verdict"
     assert view.sight(text, "marks") is Sight.UNDECIDED
-    text.verdicts["sieve"] = KEPT
+    text.verdicts["sieve"] = Verdict(kept=True)
     assert view.sight(text, "marks") is Sight.SEEN
     text.verdicts["sieve"] = DROPPED
     assert view.sight(text, "marks") is Sight.DROPPED
@@ -53,37 +53,37 @@ def test_a_verdict_on_the_row_itself_counts_for_the_stages_behind_it(view: View,
 def test_a_verdict_on_what_a_row_hangs_on_counts_too(view: View, tag: Row) -> None:
     mark = below(below(tag, "texts"), "marks")
     assert mark.above is not None
-    for verdict, sight in ((KEPT, Sight.SEEN), (DROPPED, Sight.DROPPED), (DROPPED_BEFORE, Sight.DROPPED)):
+    for verdict, sight in ((Verdict(kept=True), Sight.SEEN), (DROPPED, Sight.DROPPED), (DROPPED_BEFORE, Sight.DROPPED)):
         mark.above.verdicts["sieve"] = verdict
         assert view.sight(mark, "good") is sight
 
 
 def test_a_row_is_dropped_where_all_that_hang_on_it_were(view: View, tag: Row) -> None:
-    text = below(tag, "texts", 0, ("sieve", KEPT))
+    text = below(tag, "texts", 0, ("sieve", Verdict(kept=True)))
     marks = [below(text, "marks", number, ("good", DROPPED)) for number in range(2)]
     assert view.sight(text, "votes") is Sight.DROPPED
     assert view.sight(text, "good") is Sight.SEEN, "it stands before those verdicts"
-    marks[1].verdicts["good"] = KEPT
+    marks[1].verdicts["good"] = Verdict(kept=True)
     assert view.sight(text, "votes") is Sight.SEEN
     assert view.sight(marks[0], "notes") is Sight.DROPPED
     assert view.sight(tag, END) is Sight.SEEN
 
 
 def test_nothing_is_decided_while_a_verdict_or_a_row_is_missing_that_could(view: View, tag: Row) -> None:
-    text = below(tag, "texts", 0, ("sieve", KEPT))
+    text = below(tag, "texts", 0, ("sieve", Verdict(kept=True)))
     below(text, "marks", 0, ("good", DROPPED))
     second = below(text, "marks", 1)
     assert view.sight(text, "votes") is Sight.UNDECIDED
     second.verdicts["good"] = DROPPED
     text.lacking.add("marks")
     assert view.sight(text, "votes") is Sight.UNDECIDED, "another mark may come"
-    second.verdicts["good"] = KEPT
+    second.verdicts["good"] = Verdict(kept=True)
     assert view.sight(text, "votes") is Sight.SEEN, "whatever comes"
 
 
 def test_others_are_the_row_above_and_lists_of_those_below_that_are_seen(view: View, tag: Row) -> None:
-    text = below(tag, "texts", 0, ("sieve", KEPT))
-    one, two = below(text, "marks", 0, ("good", KEPT)), below(text, "marks", 1, ("good", DROPPED))
+    text = below(tag, "texts", 0, ("sieve", Verdict(kept=True)))
+    one, two = below(text, "marks", 0, ("good", Verdict(kept=True))), below(text, "marks", 1, ("good", DROPPED))
     assert view.others(one, ["texts", "topics"], "notes") == {"texts": text.line, "topics": tag.line}
     assert view.others(text, ["marks"], "votes") == {"marks": [one.line]}
     assert view.others(one, ["good", "sieve"], "notes") == {
@@ -99,8 +99,8 @@ def test_others_are_the_row_above_and_lists_of_those_below_that_are_seen(view: V
 
 
 def test_others_of_a_list_that_is_short_are_not_there(view: View, tag: Row) -> None:
-    text = below(tag, "texts", 0, ("sieve", KEPT))
-    below(text, "marks", 0, ("good", KEPT))
+    text = below(tag, "texts", 0, ("sieve", Verdict(kept=True)))
+    below(text, "marks", 0, ("good", Verdict(kept=True)))
     text.lacking.add("marks")
     assert view.others(text, ["marks"], "votes") is None
 

@@ -254,7 +254,9 @@ def test_duplicates_across_parents_are_kept_where_no_stage_drops_them_and_their_
 ) -> None:
     server.plan = lists_of(["Tennis", "Squash"], ["How high is the net?", "Why is it so high?"])
     stages = "stages=[tags,questions,answers]"
-    assert project.run(*words(depth="1"), stages).status == 0
+    finished = project.run(*words(depth="1"), stages)
+    assert finished.status == 0
+    assert "2 questions stand under more than one parent\n" in finished.stderr
     answers = project.rows("answers")
     assert (len(answers), len({row["id"] for row in answers}), len({row["call"] for row in answers})) == (4, 4, 2)
     assert server.kinds == {"tags": 1, "questions": 2, "answers": 2}
@@ -273,7 +275,10 @@ def test_of_duplicates_across_parents_the_first_in_rank_stays_and_the_others_are
     questions, verdicts = project.rows("questions"), project.rows("dedup")
     assert [row["id"] for row in verdicts] == [row["id"] for row in questions]
     assert [row["kept"] for row in verdicts] == [True, True, False, False]
-    assert [row["why"] for row in verdicts[2:]] == [[f"the same question as {row['id']}"] for row in questions[:2]]
+    assert [row["why"] for row in verdicts] == [[], [], *[["the same question as an earlier one"]] * 2]
+    assert [row["same_as"] for row in verdicts] == [None, None, *(row["id"] for row in questions[:2])]
+    assert "dedup dropped 2 rows: the same question as an earlier one\n" in finished.stderr
+    assert "under more than one parent" not in finished.stderr
     assert [row["question_id"] for row in project.rows("answers")] == [row["id"] for row in questions[:2]]
     assert server.kinds == {"tags": 1, "questions": 2, "answers": 2}
     server.reset()

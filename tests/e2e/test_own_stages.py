@@ -119,7 +119,7 @@ def test_the_table_the_progress_and_the_end_tell_of_each(fresh: InProcess) -> No
     cells = {words[0]: words[1:6] for line in told if (words := line.split()) and "dropped" not in words}
     assert cells["scores"] == ["6", "of", "6", "0", "6"]
     assert cells["translate"] == ["4", "of", "4", "0", "4"]
-    assert cells["best"] == ["4"]
+    assert cells["best"] == ["4", "of", "4"]
     assert cells["good"] == ["4", "of", "6"]
     progress = next(line for line in told if "in flight" in line)
     assert "scores 6/6, good 6/6 (2 dropped), translate 4/4, best 4/4; 0 in flight" in progress
@@ -199,6 +199,53 @@ def test_a_reply_without_a_required_field_fails_alone_and_the_next_build_asks_fo
     endpoint.plan = reply
     assert asked(fresh) == {"translate": 1}
     assert fresh.rows("failures") == []
+
+
+def told_of(stderr: str) -> dict[str, str]:
+    """The table's cells of what was made and failed, by stage."""
+    rows = [line.split() for line in stderr.splitlines()]
+    return {row[0]: " ".join(row[1:5]) for row in rows if row[2:3] == ["of"] and row[1].isdigit()}
+
+
+def test_rows_that_a_transform_fails_on_are_missing_and_what_waits_for_them_is(fresh: InProcess) -> None:
+    write_stage(fresh.root, "good", where="row.score >= 3 and (row.score < 4 or row.reason > 3)")
+    done = fresh.run(*LINE)
+    assert done.status == 1
+    cells = told_of(done.stderr)
+    assert cells["good"] == "2 of 6 2", "two are dropped, and of two it cannot tell"
+    assert (cells["translate"], cells["best"]) == ("2 of 4 0", "2 of 4")
+    short = "4 of 6 rows of good, 2 of 4 rows of translate, 2 of 4 rows of best"
+    assert f"{short}; 2 rows of good, 2 rows of translate, 2 rows of best missing: see" in done.stderr
+    assert {
+        name: line for line in fresh.lock().splitlines() if (name := line.partition(" = ")[0])[:7] == "missing"
+    } == {f"missing.{stage}": f"missing.{stage} = 2" for stage in ("good", "translate", "best")}
+    write_stage(fresh.root, "good", where="row.reason > 3")
+    done = fresh.run(*LINE, "--json")
+    assert told_of(done.stderr)["good"] == "0 of 6 6"
+    assert done.document["missing"] == {
+        "tags": 0, "questions": 0, "dedup": 0, "answers": 0, "scores": 0, "good": 6, "translate": 6, "best": 6,
+    }  # fmt: skip
+
+
+def test_rows_that_a_group_fails_on_are_missing(fresh: InProcess) -> None:
+    write_stage(fresh.root, "best", columns={"half": "row.question / 2"})
+    done = fresh.run(*LINE)
+    assert (done.status, told_of(done.stderr)["best"]) == (1, "0 of 4 4")
+    assert "0 of 4 rows of best; 4 missing: see outputs/sports/failures.jsonl" in done.stderr
+    assert "is complete" not in done.stderr
+
+
+def test_what_a_transform_lacks_since_it_is_not_there_is_missing_above_alone(
+    fresh: InProcess, endpoint: ScriptedServer
+) -> None:
+    def first_fails(number: int, body: Body) -> Fault | None:
+        return content("") if classify(body) == "answers" and "at level 4" in str(body) else reply(number, body)
+
+    endpoint.plan = first_fails
+    done = fresh.run(*LINE, "limits.reasks=0")
+    assert (done.status, told_of(done.stderr)["dedup"]) == (1, "6 of 6")
+    short = "4 of 6 answers, 4 of 6 scores, 2 of 4 rows of translate, 2 of 4 rows of best; 2 answers, 2 scores, 2 rows"
+    assert short in done.stderr, "and good, which lacks what there is no score for, is not named"
 
 
 def test_a_budget_stops_within_a_stage_and_the_next_build_goes_on(fresh: InProcess, endpoint: ScriptedServer) -> None:
