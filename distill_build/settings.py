@@ -92,7 +92,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Everything one build is told. `breadth` is one number or one a level, root first.
 
     `stages` are those in force, in order; `stage` holds each, `models` the model of each role that they ask.
-    `idle_prompts` are names of templates that other stages would use, which are found and not in force.
+    `idle_prompts` are names of templates that other stages would use, which are found and not in force. `own_fields`
+    are by role those of its model that do not follow `model`: they name settings in sentences, and change nothing.
     """
 
     topic: str
@@ -110,6 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stage: dict[str, StageSettings]
     models: dict[str, ModelSettings]
     idle_prompts: frozenset[str] = frozenset()
+    own_fields: dict[str, frozenset[str]] = {}
     limits: Limits
     budget: Budget = Budget()
     cache: CacheSettings = CacheSettings()
@@ -122,6 +124,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def role(self, stage: str) -> ModelSettings:
         """The model that works for `stage`, the first of several."""
         return self.models[self.stage[stage].roles[0]]
+
+    def setting(self, role: str, field: str) -> str:
+        """The setting that says a field of a role's model: the role's own, or that of the node that it follows."""
+        return f"{role if field in self.own_fields.get(role, ()) else 'model'}.{field}"
 
     def breadth_at(self, level: int) -> int:
         """Tags under a parent on `level` - 1, where the topic is level 0 and `level` counts from 1."""

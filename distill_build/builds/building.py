@@ -14,15 +14,16 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from distill_build.builds.assembly import UnitRows
 from distill_build.builds.baseline import Baseline, baseline_of
 from distill_build.builds.estimation import Needs, NoNeeds
-from distill_build.builds.execution import Execution, interruptible, models_by_name
+from distill_build.builds.execution import Execution, interruptible, models_by_name, role_name
 from distill_build.builds.finishing import Finish
-from distill_build.builds.notices import notices
+from distill_build.builds.notices import notices, unmatched
 from distill_build.builds.plan import Plan
 from distill_build.builds.planning import PlanRows, make_plan
 from distill_build.builds.report import Report, Watcher, expected_items
@@ -39,6 +40,7 @@ from distill_build.engine.reading import Responses, writable
 from distill_build.engine.store import Store, open_store
 from distill_build.errors import DistillError, InterruptedBuildError
 from distill_build.graph import in_order
+from distill_build.models.base import Limits, ModelSettings, SettingOf
 from distill_build.models.factory import check_model
 from distill_build.options import Options
 from distill_build.settings import Budget
@@ -157,14 +159,21 @@ class Builds:
 
     def _shared(self, planned: Sequence[PlannedBuild]) -> Shared:
         sessions = {each.build.name: each.build.session for each in planned}
-        roles = {
-            role: model
-            for name, session in sessions.items()
-            for role, model in models_by_name(session.settings, session.stages.roles, name).items()
-        }
-        budget = next((session.settings.budget for session in sessions.values()), Budget())
-        states, note = self._occasion.states, self._console.note
-        return Shared(roles, budget, self._occasion.log_dir, builds=len(planned), states=states, note=note)
+        roles: dict[str, tuple[ModelSettings, Limits]] = {}
+        settings: dict[str, SettingOf] = {}
+        for name, session in sessions.items():
+            roles |= models_by_name(session.settings, session.stages.roles, name)
+            for role in session.stages.roles:
+                settings[role_name(name, role)] = partial(session.settings.setting, role)
+        return Shared(
+            roles,
+            next((session.settings.budget for session in sessions.values()), Budget()),
+            self._occasion.log_dir,
+            builds=len(planned),
+            states=self._occasion.states,
+            settings=settings,
+            note=self._console.note,
+        )
 
     async def _run_all(self, planned: Sequence[PlannedBuild], shared: Shared) -> None:
         expected = [expected_items(each.build.session.settings) for each in planned]
@@ -206,6 +215,8 @@ class Builds:
             try:
                 if session.rebuild and planned.may_ask:
                     await _renew(execution, self._console)
+                    if session.rebuild.unmatched and not planned.plan.exact:  # else it is told before
+                        self._console.note(planned.build.said(unmatched(session)))
                 root = await execution.walk(rows)
             finally:
                 learn(execution)
@@ -268,7 +279,8 @@ def check_models(planned: Sequence[PlannedBuild], told: Callable[[Build, Distill
             asked = [role for stage in stages if each.plan.stages[stage.name].calls for role in stage.recipes]
             for role in dict.fromkeys(asked):
                 try:
-                    check_model(each.build.session.settings.models[role])
+                    settings = each.build.session.settings
+                    check_model(settings.models[role], partial(settings.setting, role))
                 except DistillError as error:
                     raise told(each.build, error) from error
 

@@ -13,7 +13,7 @@ from distill_build.records import number_of
 def notices(session: Session, options: Options, baseline: Baseline, plan: Plan) -> Iterator[str]:
     """Sentences on the build that `plan` is of; `baseline` is what that plan was made with."""
     if plan.exact and session.rebuild.unmatched:
-        yield _unmatched(session)
+        yield unmatched(session)
     if (held := _other_topic(session)) is not None:
         yield (
             f"{session.dataset.folder} held the topic {held!r} and becomes {session.settings.topic!r}; "
@@ -34,9 +34,13 @@ def _other_topic(session: Session) -> str | None:
     return None if held in (None, session.settings.topic) else str(held)
 
 
-def _unmatched(session: Session) -> str:
+def unmatched(session: Session) -> str:
+    """What is said of globs of --rebuild that name nothing."""
     globs, example = " and ".join(sorted(session.rebuild.unmatched)), f"{session.settings.topic}/*"
-    return f"--rebuild {globs} matches no path, so nothing is asked again for it; paths look like '{example}'"
+    return (
+        f"--rebuild {globs} matches no path at which something is asked, so nothing is asked again for it; paths look "
+        f"like '{example}'"
+    )
 
 
 def _others_stand(session: Session, number: int) -> str:

@@ -31,7 +31,7 @@ def dataset_of(settings: Settings) -> Dataset:
 class Rebuild:
     """What --rebuild names: globs over paths written with slashes, each for all stages or, as STAGE:GLOB, for one.
 
-    `unmatched` are those that no place asked about has matched so far.
+    `unmatched` are those that have named no request so far.
     """
 
     def __init__(self, typed: tuple[str, ...], stages: Iterable[str]) -> None:
@@ -45,14 +45,23 @@ class Rebuild:
 
     def names(self, path: tuple[str, ...], stage: str | None = None) -> bool:
         """Whether it names the place at `path`, for `stage` or for any."""
+        return bool(self.typed) and bool(self._naming(path, stage))
+
+    def names_request(self, path: tuple[str, ...], stage: str) -> bool:
+        """Whether it names a request of `stage` at `path`, which is one that a build makes."""
+        if not self.typed:
+            return False
+        naming = self._naming(path, stage)
+        self.unmatched -= naming
+        return bool(naming)
+
+    def _naming(self, path: tuple[str, ...], stage: str | None) -> set[str]:
         text = "/".join(path)
-        matching = {
+        return {
             word
             for word, (own, glob) in self._parts.items()
             if (own is None or stage is None or own == stage) and fnmatchcase(text, glob)
         }
-        self.unmatched -= matching
-        return bool(matching)
 
 
 def _parted(word: str, stages: set[str]) -> tuple[str | None, str]:
@@ -92,7 +101,7 @@ class Session:
 
     def asked_anew(self, call: "Call") -> bool:
         """Whether --rebuild names a call."""
-        return self.rebuild.names(call.path, call.stage)
+        return self.rebuild.names_request(call.path, call.stage)
 
     def build_digest(self, until: str, generation: str) -> str:
         """All that decides what a build leaves on disk, responses aside, whose `generation` stands for them."""

@@ -12,7 +12,7 @@ from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.entry import Accepted, Entry
 from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store
-from distill_build.errors import BudgetExceededError, CorruptEntryError, EndpointError, InterruptedBuildError
+from distill_build.errors import BudgetExceededError, CorruptEntryError, InterruptedBuildError
 from distill_build.models.base import ModelFailure
 from distill_build.records import Source
 from distill_build.replies.reply import Rejection
@@ -98,6 +98,7 @@ class CallResolver:
 
     async def _result(self, call: Call) -> Result:
         states, key = self._states, call.key
+        anew = self._anew(call)  # of every call, whoever asks for it: who named it is told what named nothing
         while (flight := states.in_flight.get(key)) is not None:
             own = key in self._asking
             joined = await asyncio.shield(flight)
@@ -110,7 +111,7 @@ class CallResolver:
         accepted = standing(call, entry, self._pinned)
         if accepted is None:
             return await self._ask(call, entry)
-        if self._asks_anew(call):
+        if anew and call.key not in states.displaced and call.key not in states.asked_in_vain:
             renewed = await self._ask(call, entry)
             return renewed if isinstance(renewed, Made) else self._stands(call, self._made(call, entry, accepted))
         if entry is not None and entry.accepted is None:  # an attempt that could not be read when it came
@@ -122,11 +123,6 @@ class CallResolver:
         """Keeps what could be read of a stored attempt only now; on a read-only disk each build reads it again."""
         if isinstance(self._store, Store):
             await self._store.put(Entry(call.key, call.manifest, (), accepted), displace=False)
-
-    def _asks_anew(self, call: Call) -> bool:
-        return (
-            self._anew(call) and call.key not in self._states.displaced and call.key not in self._states.asked_in_vain
-        )
 
     def _stands(self, call: Call, made: Made) -> Made:
         """What was asked anew in vain. It is no failure: the item is there."""
@@ -187,8 +183,6 @@ class CallResolver:
                 if failure.cause == "stopped" and self._halt.reason is None:
                     raise InterruptedBuildError("the build ended while this waited for its turn") from failure
                 return HALTED if failure.cause == "stopped" else Failed(failure.cause, turn + 1, failure.detail)
-            except EndpointError as error:
-                raise self._of_role(call.role, error) from error
             except BudgetExceededError as reached:
                 self._halt.because(reached)
                 return HALTED
@@ -204,12 +198,6 @@ class CallResolver:
             counts.found += 1
         else:
             counts.answered += 1
-
-    def _of_role(self, role: str, error: EndpointError) -> EndpointError:
-        """The error with the role whose settings it speaks of, where the roles have models of their own."""
-        if len({route.name for route in self._routes.values()}) == 1:
-            return error
-        return EndpointError(f"{error} (this is the {role}'s model: where model.… is named, set {role}.…)")
 
     def _made(self, call: Call, entry: Entry | None, accepted: Accepted, *, asked: bool = False) -> Made:
         assert entry is not None, "what stands was read from an entry"  # noqa: S101

@@ -5,12 +5,13 @@ A build by itself is the case of one.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from distill_build.calls.budget import Halt, Spending
 from distill_build.calls.resolver import CallStates
 from distill_build.engine.scheduler import Scheduler
 from distill_build.errors import BudgetExceededError, DistillError, StoppedError
-from distill_build.models.base import Limits, ModelSettings
+from distill_build.models.base import Limits, ModelSettings, SettingOf
 from distill_build.models.factory import Models
 from distill_build.settings import Budget
 
@@ -26,10 +27,12 @@ class Shared:
         *,
         builds: int = 1,
         states: CallStates | None = None,
+        settings: Mapping[str, SettingOf] = MappingProxyType({}),
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`roles` are those of all builds, each under a name of its own: see `Models`. `note` is for the person."""
-        self.models = Models(roles, log_dir)
+        """`roles` and `settings` are those of all builds, each role under a name of its own: see `Models`. `note` is
+        for the person."""
+        self.models = Models(roles, log_dir, settings)
         self.spending = Spending(budget)
         self.states = states or CallStates()
         self.reason: StoppedError | None = None

@@ -141,15 +141,16 @@ def run_composing(line: CommandLine) -> int:
     """Composes the configuration and runs the command with its settings; in a sweep with all of them together.
 
     What another launcher runs is for the command to say. Raises UsageError for a sweep where the command has none, and
-    for an --until that is no stage.
+    for a flag that names no stage of these settings.
     """
     from distill_build.config import composition as config
-    from distill_build.config.checks import check_until
+    from distill_build.config.checks import check_rebuild, check_until
 
     command = COMMANDS[line.command]
 
     def task(settings: "Settings") -> int:
         check_until(line.options.until, settings)
+        check_rebuild(line.options.rebuild, line.options.until, settings)
         status: int = importlib.import_module(command.module).run(settings, line.options)
         return status
 

@@ -50,8 +50,6 @@ def _lines(examinations: Sequence[Examination], *, quiet: bool) -> Iterator[str]
         yield f"{place(each)}  {each.model.name}  ({', '.join(each.roles)})"
         for finding in shown:
             yield f"  {finding.name:<11}  {MARKS[finding.state]:<5}  {finding.detail}".rstrip()
-        if not each.works and all(name != "model" for name in nodes(each)):
-            yield f"  where a sentence says model.…, the setting is {' and '.join(f'{name}.…' for name in nodes(each))}"
         yield ""
     if not quiet:
         yield spent(examinations)
@@ -98,11 +96,6 @@ def _row(each: Examination) -> JsonObject:
 def place(each: Examination) -> str:
     """Where a model is."""
     return "embedded" if each.model.engine == "embedded" else (each.model.base_url or "").strip().rstrip("/")
-
-
-def nodes(each: Examination) -> list[str]:
-    """The nodes of the configuration that say which model this is."""
-    return [setting.removesuffix(".") for setting in each.setting("")]
 
 
 def _tokens(examinations: Sequence[Examination]) -> tuple[int, int]:

@@ -6,6 +6,7 @@ word again, log probabilities. Knows nothing of HTTP. What replies mean is in `f
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -51,7 +52,7 @@ class Examination:
         self.findings: list[Finding] = []
         self.prompt_tokens = self.completion_tokens = 0
         self.limit_headers: dict[str, str] = {}
-        self._probe = Probe(self.model, settings.limits_for(self.model))
+        self._probe = Probe(self.model, settings.limits_for(self.model), partial(settings.setting, roles[0]))
         self._recipe = Recipe(in_use[roles[0]][0].name, roles[0], self.model, settings.seed, None)
 
     @property

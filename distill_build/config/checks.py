@@ -5,13 +5,14 @@ Each check raises ConfigurationError with the setting, its value and the way out
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
+from distill_build.config.stage_checks import STAGE_NAME
 from distill_build.errors import ConfigurationError, UsageError
-from distill_build.graph import END
+from distill_build.graph import END, Graph
 from distill_build.models.base import Limits
-from distill_build.settings import Objective, Settings
+from distill_build.settings import Objective, Settings, graph_of
 
 EXAMPLE = "distill-build topic=sports depth=2"
 ADDRESS_EXAMPLE = "model=openai_compatible model.base_url=http://127.0.0.1:8000/v1 model.name=my-model"
@@ -184,3 +185,35 @@ def check_until(until: str, settings: Settings) -> None:
         near = difflib.get_close_matches(until, known, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise UsageError(f"--until={until}: {hint}The stages are {', '.join(settings.stages)}, and {END} is the end")
+
+
+def check_rebuild(words: Sequence[str], until: str, settings: Settings) -> None:
+    """Whether each of `words` (--rebuild) that names a stage names one that a build up to `until` asks for.
+
+    Raises UsageError with the stages that can be named.
+    """
+    graph = graph_of(settings).up_to(until)
+    asked = [shape.name for shape in graph if shape.asks]
+    for word in words:
+        stage, colon, path = word.partition(":")
+        if not (path if colon else word):
+            raise UsageError(f"--rebuild={word} names no path: {stage}{colon}'*' is all of them")
+        if colon and (why := _why_not_asked(stage, path, graph, settings)):
+            near = difflib.get_close_matches(stage, asked, n=1)
+            hint = f"did you mean '{near[0]}'? " if near and stage not in settings.stages else ""
+            raise UsageError(f"--rebuild={word}: {why}: {hint}Those that can be asked again are {', '.join(asked)}")
+
+
+def _why_not_asked(stage: str, path: str, reached: Graph, settings: Settings) -> str | None:
+    """Why what stands before the colon names no stage to ask; None where it does, or belongs to the path.
+
+    Labels may have colons, too: a path begins with the topic, so what looks like a stage's name and is not that stands
+    for a mistyped one.
+    """
+    if stage in reached:
+        return None if reached[stage].asks else f"{stage} asks no model, and each build works it out anew"
+    if stage in settings.stages:
+        return f"--until={reached.names[-1]} does not reach {stage}"
+    if STAGE_NAME.fullmatch(stage) is None or settings.topic.startswith(f"{stage}:"):
+        return None
+    return f"there is no stage {stage} in force (in a path ? stands for a colon: '{stage}?{path}')"

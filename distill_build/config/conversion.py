@@ -23,7 +23,7 @@ Data = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 NOT_OF_A_BUILD = frozenset({"model", "local", "objective"})
 """Top-level keys that other keys refer to, or a sweep goes by, and that no build reads."""
-WORKED_OUT = frozenset({"models", "idle_prompts"})
+WORKED_OUT = frozenset({"models", "idle_prompts", "own_fields"})
 """Fields of `Settings` that are made of others: no configuration has keys of these names."""
 MOST_NAMED = 3
 """Settings that a model file lacks, named one by one."""
@@ -42,14 +42,15 @@ def to_settings(data: Data) -> Settings:
     build["topic"] = check_topic(data["topic"])
     build["name"] = dataset_name(data["topic"]) if data["name"] is None else check_name(str(data["name"]))
     build["formats"] = [data["formats"]] if isinstance(data["formats"], str) else data["formats"]
-    convert({**data["model"], "name": data["model"]["name"] or ""}, ModelSettings, "model.")
+    followed = convert({**data["model"], "name": data["model"]["name"] or ""}, ModelSettings, "model.")
     plain = convert(build | {"stages": names, "stage": {}, "models": {}}, Settings)
     stages = {name: to_stage(name, data["stage"][name]) for name in names}
     models = {role: to_model(role, data) for role in roles}
     objective_names(data["objective"])
     check_graph(names, stages)
     idle = prompts_of_others(data["stage"], names)
-    settings = msgspec.structs.replace(plain, stage=stages, models=models, idle_prompts=idle)
+    own = {role: fields_of_its_own(model, followed) for role, model in models.items()}
+    settings = msgspec.structs.replace(plain, stage=stages, models=models, idle_prompts=idle, own_fields=own)
     check_settings(settings)
     return settings
 
@@ -58,6 +59,13 @@ def to_model(role: str, data: Data) -> ModelSettings:
     """The model of one role."""
     check_address(role, data[role], data["model"])
     return convert({**data[role], "extra_body": as_sent(data[role]["extra_body"])}, ModelSettings, f"{role}.")
+
+
+def fields_of_its_own(model: ModelSettings, followed: ModelSettings) -> frozenset[str]:
+    """The fields of a role's model that are not those of `followed`: all of one that is another model elsewhere."""
+    fields = frozenset(model.__struct_fields__)
+    differing = frozenset(field for field in fields if getattr(model, field) != getattr(followed, field))
+    return fields if {"name", "base_url"} <= differing or "engine" in differing else differing
 
 
 def to_stage(name: str, data: Data) -> StageSettings:

@@ -9,28 +9,30 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from distill_build.errors import ConfigurationError
-from distill_build.models.base import ModelSettings
+from distill_build.models.base import ModelSettings, SettingOf, setting_of_model
 
 
-def checked_address(model: ModelSettings) -> str:
+def checked_address(model: ModelSettings, setting: SettingOf = setting_of_model) -> str:
     """`base_url` without a slash at its end. Raises ConfigurationError where it is not an http(s) address."""
-    address = (model.base_url or "").strip().rstrip("/")
+    address, key = (model.base_url or "").strip().rstrip("/"), setting("base_url")
     if not address:
         raise ConfigurationError(
-            f"model {model.name!r} has no address: set model.base_url, for example http://127.0.0.1:8000/v1"
+            f"model {model.name!r} has no address: set {key}, for example http://127.0.0.1:8000/v1"
         )
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"model.base_url={address} is no address: it starts with http:// or https://")
+        raise ConfigurationError(f"{key}={address} is no address: it starts with http:// or https://")
     if parts.username or parts.password:
         raise ConfigurationError(
-            "model.base_url holds a user name or password: "
-            "put a key into the environment variable named in model.api_key_env"
+            f"{key} holds a user name or password: put a key into the environment variable named in "
+            f"{setting('api_key_env')}"
         )
     return address
 
 
-def api_key(model: ModelSettings, environment: Mapping[str, str] = os.environ) -> str | None:
+def api_key(
+    model: ModelSettings, environment: Mapping[str, str] = os.environ, setting: SettingOf = setting_of_model
+) -> str | None:
     """The key from the variable named in `api_key_env`; None where none is set and none is required.
 
     Raises ConfigurationError naming the variable and the model.
@@ -38,7 +40,7 @@ def api_key(model: ModelSettings, environment: Mapping[str, str] = os.environ) -
     variable = model.api_key_env
     key = environment.get(variable, "").strip() if variable else ""
     if not key and model.api_key_required:
-        wanted = f"set the environment variable {variable}" if variable else "set model.api_key_env"
+        wanted = f"set the environment variable {variable}" if variable else f"set {setting('api_key_env')}"
         raise ConfigurationError(f"model {model.name!r} needs an API key: {wanted}")
     if not key.isascii() or not key.isprintable():
         raise ConfigurationError(

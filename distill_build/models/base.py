@@ -3,7 +3,7 @@
 Knows nothing of builds, stages or caches.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -29,6 +29,13 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 DEFAULT_TIMEOUT_S = 600.0
 """Of a request, where neither model nor build says one."""
+SettingOf = Callable[[str], str]
+"""A field of a model → the setting that a sentence names for it: `judge.base_url`, say, of a role that has its own."""
+
+
+def setting_of_model(field: str) -> str:
+    """The setting of the node that roles follow."""
+    return f"model.{field}"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from distill_build.models.address import api_key, checked_address
-from distill_build.models.base import Limits, Model, ModelSettings, Slot
+from distill_build.models.base import Limits, Model, ModelSettings, SettingOf, Slot, setting_of_model
 from distill_build.models.embedded import Embedded, Engine, require_engine
 from distill_build.models.embedded_server import SLOTS
 from distill_build.models.limits import Gate, stopped
@@ -26,22 +27,28 @@ class Models:
     """The models of a build, by role; roles with equal settings share one, with its connections.
 
     `roles` gives each role its model and limits; `log_dir` gets the embedded engine's log, None throws it
-    away.
+    away. `settings` name those of roles in sentences.
     """
 
-    def __init__(self, roles: Mapping[str, tuple[ModelSettings, Limits]], log_dir: Path | None) -> None:
+    def __init__(
+        self,
+        roles: Mapping[str, tuple[ModelSettings, Limits]],
+        log_dir: Path | None,
+        settings: Mapping[str, SettingOf] = MappingProxyType({}),
+    ) -> None:
         self._settings = dict(roles)
+        self._models: dict[str, LazyModel] = {}
         shared: dict[GateKey, list[Limits]] = {}
         for model, limits in roles.values():
             shared.setdefault(gate_key(model), []).append(limits)
         gates = {place: gate_for(place, limits) for place, limits in shared.items()}
         engines = {gate_key(model): Engine(model, log_dir) for model, _ in roles.values()}
-        distinct = {
-            each: LazyModel(opener(model, limits, gates[gate_key(model)], engines[gate_key(model)]))
-            for each, (model, limits) in {msgspec.json.encode(both): both for both in roles.values()}.items()
-        }
+        distinct: dict[bytes, LazyModel] = {}
+        for role, (model, limits) in roles.items():
+            key, setting = gate_key(model), settings.get(role, setting_of_model)
+            opened = LazyModel(opener(model, limits, gates[key], engines[key], setting))
+            self._models[role] = distinct.setdefault(msgspec.json.encode((model, limits)), opened)
         self._distinct = list(distinct.values())
-        self._models = {role: distinct[msgspec.json.encode(both)] for role, both in roles.items()}
 
     def __getitem__(self, role: str) -> Model:
         """The model of a role."""
@@ -104,16 +111,16 @@ class LazyModel:
             await self._model.close()
 
 
-def check_model(model: ModelSettings) -> None:
+def check_model(model: ModelSettings, setting: SettingOf = setting_of_model) -> None:
     """Raises ConfigurationError where a model lacks its address, key, engine or weights. Sends nothing."""
     if model.engine == "embedded":
         require_engine(model)
     else:
-        checked_address(model)
-        api_key(model)
+        checked_address(model, setting)
+        api_key(model, setting=setting)
 
 
-def opener(model: ModelSettings, limits: Limits, gate: Gate, engine: Engine) -> Callable[[], Model]:
+def opener(model: ModelSettings, limits: Limits, gate: Gate, engine: Engine, setting: SettingOf) -> Callable[[], Model]:
     """What opens a model."""
     if model.engine == "embedded":
         return lambda: Embedded(model, limits, gate, engine)
@@ -121,7 +128,7 @@ def opener(model: ModelSettings, limits: Limits, gate: Gate, engine: Engine) -> 
     def open_endpoint() -> Model:
         from distill_build.models.openai_compatible import OpenAICompatible
 
-        return OpenAICompatible(model, limits, gate)
+        return OpenAICompatible(model, limits, gate, setting=setting)
 
     return open_endpoint
 

@@ -19,7 +19,15 @@ from yarl import URL
 
 from distill_build.errors import EndpointError
 from distill_build.models.address import api_key, checked_address, environment_proxy
-from distill_build.models.base import DEFAULT_TIMEOUT_S, ChatResponse, Limits, ModelFailure, ModelSettings
+from distill_build.models.base import (
+    DEFAULT_TIMEOUT_S,
+    ChatResponse,
+    Limits,
+    ModelFailure,
+    ModelSettings,
+    SettingOf,
+    setting_of_model,
+)
 from distill_build.models.completion import booked_tokens, error_in, is_completion, streamed
 from distill_build.models.limits import Gate
 from distill_build.models.refusals import Endpoint, ErrorReply, status_of
@@ -35,8 +43,9 @@ DEFAULT_RETRIES = 6
 class OpenAICompatible:
     """See `distill_build.models.base.Model`.
 
-    `limits` gives timeout and retries; concurrency and pace are the gate's. `chance` returns random numbers
-    in [0, 1). Raises ConfigurationError for a missing API key or an address that is none.
+    `limits` gives timeout and retries; concurrency and pace are the gate's. `setting` names the model's settings in
+    sentences. `chance` returns random numbers in [0, 1). Raises ConfigurationError for a missing API key or an address
+    that is none.
     """
 
     def __init__(
@@ -45,12 +54,13 @@ class OpenAICompatible:
         limits: Limits,
         gate: Gate,
         *,
+        setting: SettingOf = setting_of_model,
         environment: Mapping[str, str] = os.environ,
         policy: RetryPolicy | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        address = checked_address(model)
-        key = api_key(model, environment)
+        address = checked_address(model, setting)
+        key = api_key(model, environment, setting)
         self._gate = gate
         self._max_tokens_field = model.max_tokens_field
         self._stream = model.stream
@@ -58,7 +68,7 @@ class OpenAICompatible:
         retries = DEFAULT_RETRIES if limits.retries is None else limits.retries
         self._policy = policy or RetryPolicy(retries)
         self._chance = chance
-        self._endpoint = Endpoint(model, address, key)
+        self._endpoint = Endpoint(model, address, key, setting)
         self._url = URL(f"{address}/chat/completions")
         self._headers = headers_for(key)
         self._session: aiohttp.ClientSession | None = None
@@ -184,7 +194,7 @@ class OpenAICompatible:
         if failure.unreachable and not self._gate.answered:
             self._fatal = (
                 f"cannot reach {self._endpoint.address}: {failure.detail}; "
-                "is the server running? The address is model.base_url"
+                f"is the server running? The address is {self._endpoint.setting('base_url')}"
             )
             return EndpointError(self._fatal)
         times = "once" if attempts == 1 else f"{attempts} times"

@@ -11,7 +11,7 @@ import msgspec
 
 from distill_build.errors import ConfigurationError, EndpointError
 from distill_build.models.address import api_key, checked_address
-from distill_build.models.base import Limits, ModelFailure, ModelSettings
+from distill_build.models.base import Limits, ModelFailure, ModelSettings, SettingOf
 from distill_build.models.embedded import Engine
 from distill_build.models.factory import gate_for, gate_key
 from distill_build.models.openai_compatible import OpenAICompatible
@@ -55,11 +55,12 @@ class ProbeResult:
 
 
 class Probe:
-    """Asks one model. `requests` counts what was sent."""
+    """Asks one model, whose settings `setting` names. `requests` counts what was sent."""
 
-    def __init__(self, model: ModelSettings, limits: Limits) -> None:
+    def __init__(self, model: ModelSettings, limits: Limits, setting: SettingOf) -> None:
         longest_s = min(limits.timeout_s or LONGEST_S, LONGEST_S)
         self._model = model
+        self._setting = setting
         self._limits = msgspec.structs.replace(limits, retries=0, timeout_s=longest_s)
         self._gate = gate_for(gate_key(model), [limits])
         self._engine = Engine(model, None)
@@ -68,15 +69,19 @@ class Probe:
     @property
     def sends_key(self) -> bool:
         """Whether requests carry an API key."""
-        return self._model.engine != "embedded" and settings_fault(self._model) is None and bool(api_key(self._model))
+        return (
+            self._model.engine != "embedded"
+            and settings_fault(self._model, self._setting) is None
+            and bool(api_key(self._model))
+        )
 
     async def ask(self, body: Mapping[str, Any]) -> ProbeResult:
         """Sends `body` once. What goes wrong is in the outcome."""
-        fault = settings_fault(self._model)
+        fault = settings_fault(self._model, self._setting)
         if fault is not None:
             return fault
         try:
-            endpoint = Listener(await self._reachable_model(), self._limits, self._gate)
+            endpoint = Listener(await self._reachable_model(), self._limits, self._gate, setting=self._setting)
         except ConfigurationError as error:  # the embedded engine, or its weights
             return ProbeResult(refusal=str(error), part="reachable")
         try:
@@ -124,16 +129,16 @@ class Listener(OpenAICompatible):
         return response
 
 
-def settings_fault(model: ModelSettings) -> ProbeResult | None:
+def settings_fault(model: ModelSettings, setting: SettingOf) -> ProbeResult | None:
     """What is wrong before anything is sent: an address that is none, or a missing key."""
     if model.engine == "embedded":
         return None
     try:
-        checked_address(model)
+        checked_address(model, setting)
     except ConfigurationError as error:
         return ProbeResult(refusal=str(error), part="reachable")
     try:
-        api_key(model)
+        api_key(model, setting=setting)
     except ConfigurationError as error:
         return ProbeResult(refusal=str(error), part="key")
     return None

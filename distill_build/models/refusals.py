@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_build.errors import EndpointError
-from distill_build.models.base import ModelFailure, ModelSettings
+from distill_build.models.base import ModelFailure, ModelSettings, SettingOf, setting_of_model
 from distill_build.models.retry import RetryableError
 from distill_build.models.retry_after import retry_after_s
 
@@ -75,11 +75,15 @@ Refusal = RetryableError | ModelFailure | EndpointError
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The endpoint that replies are judged for; `key` is known so that it can be kept out of sentences."""
+    """The endpoint that replies are judged for; `key` is known so that it can be kept out of sentences.
+
+    `setting` names the settings of the model in them.
+    """
 
     model: ModelSettings
     address: str
     key: str | None
+    setting: SettingOf = setting_of_model
 
     def refusal(self, reply: ErrorReply, sent: Mapping[str, Any], now: float) -> Refusal:
         """The exception to raise. `sent` is the request's body; `now` is in seconds since 1970."""
@@ -104,10 +108,11 @@ class Endpoint:
         if status in (401, 403) or (status == 400 and NO_KEY.search(everything)):
             return self._fatal(f"access is denied ({said}). {self._key_advice()}")
         if status in (400, 404, 422) and (NO_MODEL.search(everything) or complaint.parameter == "model"):
-            return self._fatal(f"the model {self.model.name!r} is unknown there ({said}). Set model.name")
+            return self._fatal(f"the model {self.model.name!r} is unknown there ({said}). Set {self.setting('name')}")
         if status in (404, 405):
             return self._fatal(
-                f"there are no chat completions at that address ({said}). Set model.base_url; most end in /v1"
+                f"there are no chat completions at that address ({said}). Set {self.setting('base_url')}; "
+                "most end in /v1"
             )
         if status in (400, 422):
             parameter = blamed_parameter(complaint, sent)
@@ -119,35 +124,37 @@ class Endpoint:
         """Which setting to change, for a parameter that the endpoint refuses."""
         if parameter == "response_format":
             kind = sent.get("response_format", {}).get("type", "")
-            other = "model.structured=json_object or none" if kind == "json_schema" else "model.structured=none"
-            return f"it refuses response_format {kind}: set {other}"
+            other = "json_object or none" if kind == "json_schema" else "none"
+            return f"it refuses response_format {kind}: set {self.setting('structured')}={other}"
         if parameter == self.model.max_tokens_field:
             fields = ("max_tokens", "max_completion_tokens")
             other = fields[0] if parameter == fields[1] else fields[1]
             return (
-                f"it refuses {parameter}={sent[parameter]}: set model.max_tokens_field={other}, "
-                "or model.max_tokens to a number that it takes"
+                f"it refuses {parameter}={sent[parameter]}: set {self.setting('max_tokens_field')}={other}, "
+                f"or {self.setting('max_tokens')} to a number that it takes"
             )
-        return f"it refuses {parameter}={_shown(sent.get(parameter))}: set {self._setting(parameter)}"
+        return f"it refuses {parameter}={_shown(sent.get(parameter))}: set {self._assignment(parameter)}"
 
-    def _setting(self, parameter: str) -> str:
+    def _assignment(self, parameter: str) -> str:
         if parameter in self.model.extra_body:
-            return f"model.extra_body without {parameter}"
+            return f"{self.setting('extra_body')} without {parameter}"
         if parameter == "seed":
-            return "model.send_seed=false"
-        return "model.stream=false" if parameter.startswith("stream") else f"model.{parameter}=null"
+            return f"{self.setting('send_seed')}=false"
+        if parameter.startswith("stream"):
+            return f"{self.setting('stream')}=false"
+        return f"{self.setting(parameter)}=null"
 
     def _key_advice(self) -> str:
         variable = self.model.api_key_env
         if not variable:
-            return "It wants a key: set model.api_key_env to the name of the variable that holds it"
+            return f"It wants a key: set {self.setting('api_key_env')} to the name of the variable that holds it"
         state = f"holds a key for {self.model.name!r}" if self.key else "is set: it is empty"
         return f"See that the environment variable {variable} {state}"
 
     def _moved(self, reply: ErrorReply) -> EndpointError:
         target = self.quote(reply.headers.get("location", "an address that it does not name"))
         new = target.removesuffix("/chat/completions")
-        return self._fatal(f"the address has moved ({reply.status}) to {target}. Set model.base_url={new}")
+        return self._fatal(f"the address has moved ({reply.status}) to {target}. Set {self.setting('base_url')}={new}")
 
     def _fatal(self, sentence: str) -> EndpointError:
         return EndpointError(f"{self.address}: {sentence}")

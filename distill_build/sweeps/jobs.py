@@ -116,7 +116,7 @@ def alike(variants: Sequence[Variant]) -> list[list[Variant]]:
 
 def settings_key(settings: Settings) -> bytes:
     """What is the same for jobs that come to the same settings."""
-    return msgspec.json.encode(settings)
+    return msgspec.json.encode(msgspec.structs.replace(settings, own_fields={}))
 
 
 def refuse_several(all_settings: Sequence[Settings]) -> None:
