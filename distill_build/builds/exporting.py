@@ -4,20 +4,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from distill_build.dataset.layout import EXPORTS, STATE, Dataset, State
-from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock
+from distill_build.dataset.layout import EXPORTS, STATE, Dataset, State, is_artefact
+from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, recipe_in, sound_lock
 from distill_build.dataset.transaction import Transaction, begin_transaction
 from distill_build.engine.artefacts import file_state, replacing
 from distill_build.errors import UsageError
 from distill_build.graph import END, Graph
 from distill_build.records import JsonObject
-from distill_build.settings import Settings
-from distill_build.stages.default import graph_in
+from distill_build.settings import Settings, graph_of
 from distill_build.stages.identity import build_digest, export_identity
-from distill_build.stages.training_rows import exported_stage, training_rows
+from distill_build.stages.training_rows import deciding, exported_stage, training_rows, uncounted
 
 EXPORT_FACTS = "export"
 """The part of a recipe, and of a lock, that tells of exports."""
+BUILD_FIRST = "build the dataset first, with the same settings and `build` for `export`"
 
 
 def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) -> list[Path]:
@@ -27,20 +27,19 @@ def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) ->
     disk cannot be written, with the old files as they were.
     """
     if not replacing(dataset.runs):
-        _require_rows(dataset, graph_in(dataset), _recipe_of(settings))
+        _require_rows(dataset, settings)
     with begin_transaction(dataset, "export again", note) as transaction:
         return _export(transaction, settings, note)
 
 
 def _export(transaction: Transaction, settings: Settings, note: Callable[[str], None]) -> list[Path]:
     dataset = transaction.dataset
-    graph, state = graph_in(dataset), dataset.state()
-    _require_rows(dataset, graph, _recipe_of(settings))
+    state = dataset.state()
+    graph, recipe = _require_rows(dataset, settings)
     if state is not None and (edited := _edited(state, dataset)):
         files = ", ".join(str(dataset.artefact(name)) for name in edited)
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
-    built = state.recipe if state is not None else {}
-    rows = training_rows(dataset.artefact, graph, built | _recipe_of(settings))
+    rows = training_rows(dataset.artefact, graph, recipe)
     exports = transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
     new, old = dict(exports), [name for name in (state.outputs if state is not None else ()) if _is_export(name)]
     if state is not None:
@@ -58,15 +57,50 @@ def _recipe_of(settings: Settings) -> JsonObject:
     return {EXPORT_FACTS: export_identity(settings)}
 
 
-def _require_rows(dataset: Dataset, graph: Graph, recipe: JsonObject) -> None:
-    """Raises UsageError where the stage that is exported has no file."""
+def _require_rows(dataset: Dataset, settings: Settings) -> tuple[Graph, JsonObject]:
+    """The stages of the rows that are there, and how they were made and are to be exported.
+
+    Raises UsageError where the stage that is exported has no file, and where it cannot be told of which of its rows a
+    transform has not decided: those are never exported.
+    """
+    graph, built = _told_of(dataset, settings)
+    recipe = built | _recipe_of(settings)
     stage = exported_stage(graph, recipe)
     if stage is None or not dataset.artefact(stage.file).exists():
         rows = f"{stage.singular}s" if stage is not None else "rows"
+        raise UsageError(f"there are no {rows} to export in {dataset.folder}: {BUILD_FIRST}")
+    absent = [each.file for each in deciding(graph, stage) if not dataset.artefact(each.file).exists()]
+    if absent:
         raise UsageError(
-            f"there are no {rows} to export in {dataset.folder}: build the dataset first, with the same settings and "
-            "`build` for `export`"
+            f"which rows of {stage.file} are to be exported is not decided, since {' and '.join(absent)} of "
+            f"{dataset.folder} is not there: {BUILD_FIRST}"
         )
+    if uncounted(graph, stage, recipe):
+        raise UsageError(
+            f"whether all of {', '.join(uncounted(graph, stage, recipe))} are there, which decide on the rows of "
+            f"{stage.file}, nothing tells in {dataset.folder}, neither {STATE} nor {LOCK}: {BUILD_FIRST}"
+        )
+    return graph, recipe
+
+
+def _told_of(dataset: Dataset, settings: Settings) -> tuple[Graph, JsonObject]:
+    """The stages of a dataset and what they were built with, by the state, else by the lock; without either the stages
+    are those of the settings.
+
+    Raises UsageError where there are rows of other stages then.
+    """
+    if (state := dataset.state()) is not None:
+        return state.graph, state.recipe
+    if (lock := sound_lock(dataset.artefact(LOCK))) is not None:
+        return lock.graph, recipe_in(lock.recipe)
+    graph = graph_of(settings)
+    others = sorted(path.name for path in dataset.folder.glob("*.jsonl") if is_artefact(path.name))
+    if strange := [name for name in others if name not in graph.files]:
+        raise UsageError(
+            f"{' and '.join(strange)} in {dataset.folder} is of no stage of these settings, and neither {STATE} nor "
+            f"{LOCK} is there to tell what it decides: {BUILD_FIRST}"
+        )
+    return graph, {}
 
 
 def _edited(state: State, dataset: Dataset) -> list[str]:

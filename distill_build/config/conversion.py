@@ -14,7 +14,7 @@ import msgspec
 
 from distill_build.config.checks import check_address, check_settings, check_topic, objective_names
 from distill_build.config.naming import check_name, dataset_name
-from distill_build.config.stage_checks import check_graph, check_stage, kind_of, stages_in_force
+from distill_build.config.stage_checks import check_graph, check_stage, kind_of, stages_in_force, unknown_stage
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.settings import Settings, StageSettings
@@ -25,6 +25,8 @@ NOT_OF_A_BUILD = frozenset({"model", "local", "objective"})
 """Top-level keys that other keys refer to, or a sweep goes by, and that no build reads."""
 WORKED_OUT = frozenset({"models", "idle_prompts", "own_fields"})
 """Fields of `Settings` that are made of others: no configuration has keys of these names."""
+FOLLOWS = "same"
+"""The model file of a role that follows `model`."""
 MOST_NAMED = 3
 """Settings that a model file lacks, named one by one."""
 ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -35,7 +37,8 @@ ANY_KEYS = re.compile(r"[\w-]+\.extra_body\.|stage\.[\w-]+\.(schema|columns|expo
 
 def to_settings(data: Data) -> Settings:
     """The typed settings of `data`. Raises ConfigurationError with the key, its value and what it takes."""
-    names = stages_in_force(data.get("stages"), data.get("stage"))
+    check_nodes_of_stages(data.get("stage"))
+    names = stages_in_force(data.get("stages"), data["stage"])
     roles = roles_of(data, names)
     check_keys(data, names, roles)
     build = {key: value for key, value in data.items() if key not in NOT_OF_A_BUILD and key not in roles}
@@ -53,6 +56,21 @@ def to_settings(data: Data) -> Settings:
     settings = msgspec.structs.replace(plain, stage=stages, models=models, idle_prompts=idle, own_fields=own)
     check_settings(settings)
     return settings
+
+
+def check_nodes_of_stages(stages: Any) -> None:
+    """Whether what stands under `stage` are the settings of stages, each with a file of its own."""
+    if not isinstance(stages, dict):
+        raise gone_key("stage")
+    files = [name for name, node in stages.items() if not isinstance(node, dict) or "builtin" in node]
+    for name, node in stages.items():
+        if not isinstance(node, dict):
+            raise ConfigurationError(
+                f"stage.{name}={_shown(node)}: a stage has settings of its own, as stage.{name}.<key>; one that is not "
+                "wanted is left out of stages=[…]"
+            )
+        if name not in files:  # what a file says has all keys
+            raise unknown_stage_key(f"stage.{name}", [f"stage.{each}" for each in files])
 
 
 def to_model(role: str, data: Data) -> ModelSettings:
@@ -145,11 +163,35 @@ def unknown_key(key: str, there: Collection[str] = ()) -> ConfigurationError:
         return ConfigurationError(
             "stage holds the settings of each stage, as stage.<name>.<key>; stages=[…] chooses them"
         )
+    if ANY_KEYS.match(key):
+        return ConfigurationError(f"{key} is not there yet: a key of your own is added with +{key}=…")
+    if key.startswith("stage.") and there:
+        return unknown_stage_key(key, there)
     if key in known_keys() or (there and "model" not in there):
         return gone_key(key)
-    near = difflib.get_close_matches(key, sorted({*known_keys(), *there}), n=1)
-    way_out = f"did you mean '{near[0]}'?" if near else "distill-build --cfg job lists them all"
-    return ConfigurationError(f"unknown setting '{key}': {way_out}")
+    known = sorted({*known_keys(), *there})
+    node, _, own = key.rpartition(".")
+    if beside := [each.removeprefix(f"{node}.") for each in known if each.rpartition(".")[0] == node != ""]:
+        near, otherwise = difflib.get_close_matches(own, beside, n=1), f"{node} has {', '.join(beside)}"
+        near = [f"{node}.{each}" for each in near]
+    else:
+        near, otherwise = difflib.get_close_matches(key, known, n=1), "distill-build --cfg job lists them all"
+    return ConfigurationError(f"unknown setting '{key}': " + (f"did you mean '{near[0]}'?" if near else otherwise))
+
+
+def unknown_stage_key(key: str, there: Collection[str]) -> ConfigurationError:
+    """The sentence for a stage that does not exist, or has no such key. `there` are the keys of the configuration."""
+    name, _, rest = key.removeprefix("stage.").partition(".")
+    stages = [each.split(".")[1] for each in sorted(there) if each.count(".") == 1 and each.startswith("stage.")]
+    keys = [field.name for field in msgspec.structs.fields(StageSettings)]
+    near_name = [name] if name in stages else difflib.get_close_matches(name, stages, n=1)
+    near_key = [rest] if not rest or rest.partition(".")[0] in keys else difflib.get_close_matches(rest, keys, n=1)
+    if not near_name:
+        return unknown_stage(name, stages)
+    if not near_key:
+        return ConfigurationError(f"unknown setting '{key}': a stage has {', '.join(keys)}")
+    nearest = ".".join(["stage", *near_name, *filter(None, near_key)])
+    return ConfigurationError(f"unknown setting '{key}': did you mean '{nearest}'?")
 
 
 def gone_key(key: str) -> ConfigurationError:
@@ -163,9 +205,6 @@ def gone_key(key: str) -> ConfigurationError:
 def check_keys(data: Data, stages: Collection[str], roles: Collection[str]) -> None:
     """Raises ConfigurationError for the first key that no setting has, and for one that is gone."""
     known = {*known_keys(), *keys_of_nodes(data["stage"], roles)}
-    for name, node in data["stage"].items():
-        if not isinstance(node, dict) or "builtin" not in node:  # no file is behind it, which gets all keys
-            raise unknown_key(f"stage.{name}", known - {f"stage.{name}"})
     written = set(written_keys({**data, "stage": {name: data["stage"][name] for name in stages}}))
     unknown = sorted(key for key in written - known if not ANY_KEYS.match(key))
     if unknown:
@@ -201,6 +240,11 @@ def check_model_nodes(data: Mapping[Any, Any], choices: Mapping[str, str]) -> No
             raise gone_key(node)
         if isinstance(word := data[node], str):
             raise ConfigurationError(f"{node}={word}: a role's model is chosen with model@{node}={word}")
+        if choices.get(group) == FOLLOWS and not isinstance(data[node], dict):
+            raise ConfigurationError(
+                f"{node}={_shown(data[node])}: a role holds the settings of its model, as {node}.temperature; leave it "
+                "out, and it follows model"
+            )
         written = set(written_keys(data[node])) if isinstance(data[node], dict) else set()
         if gone := gone_keys(set(known_keys(ModelSettings)), written):
             raise ConfigurationError(

@@ -35,7 +35,10 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, RecursionError):
         return ConfigurationError("a file of the configuration begins with itself: look at its 'defaults'")
     if is_theirs(error) or isinstance(error, OSError | UnicodeError):
-        return refused(str(error), keys_at(error)) or _unreadable(cause_of(error))
+        cause = cause_of(error)
+        return refused(str(error), keys_at(error)) or refused(str(cause)) or _unreadable(cause)
+    if (word := chosen_by(error)) is not None and "Config group override must be" in str(error):
+        return ConfigurationError(f"{word}: one file of a group is chosen by its name; leave it out for what is usual")
     if isinstance(error, ValueError):  # how Hydra refuses flags that do not go together
         return UsageError(_one_line(error))
     return error
@@ -61,6 +64,12 @@ def refused(message: str, there: Collection[str] = ()) -> ConfigurationError | N
         )
     if twice := re.search(r"Multiple values for (\S+)\.", message):
         return ConfigurationError(f"{twice[1]} is chosen already: say {twice[1]}=… once, and without a +")
+    if again := re.search(r"(\S+) appears more than once in the final defaults list", message):
+        return ConfigurationError(f"{again[1]} is chosen already: say {again[1]}=… once, and without a +")
+    if other := re.search(r"Cannot merge DictConfig with ListConfig.*full_key: (\S+)", message, re.DOTALL):
+        return ConfigurationError(
+            f"{other[1]}: a list, as in [a,b], and settings with names, as in {{a: b}}, cannot take each other's place"
+        )
     if single := re.search(r"node `(\S+)` is not a container and thus cannot contain `(\w+)`", message):
         node, setting = single.groups()
         return ConfigurationError(f"{node} is a single value: it holds settings of its own, as {node}.{setting}")
@@ -132,6 +141,14 @@ def keys_in(node: Any, prefix: str = "") -> Iterator[str]:
         yield f"{prefix}{name}"
         if hasattr(value, "items_ex") and not (value._is_none() or value._is_missing() or value._is_interpolation()):
             yield from keys_in(value, f"{prefix}{name}.")
+
+
+def chosen_by(error: BaseException) -> str | None:
+    """The word that Hydra was at when it sorted out which files of groups are chosen."""
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next(
+        (names["override"].input_line for names in frames if hasattr(names.get("override"), "input_line")), None
+    )
 
 
 def conflict_in(file: Path) -> int | None:

@@ -48,15 +48,18 @@ OF_ALL = frozenset({"kind", "builtin", "ids", "after", "names"})
 # ---- Which there are ----
 
 
-def stages_in_force(stages: Any, found: Any) -> list[str]:
+def stages_in_force(stages: Any, found: Mapping[str, Any]) -> list[str]:
     """The names in `stages`, where each is that of a stage that was `found`."""
-    if isinstance(stages, str) or not isinstance(stages, list) or not all(isinstance(name, str) for name in stages):
+    if not isinstance(stages, list) or not all(isinstance(name, str) for name in stages):
         typed = stages if isinstance(stages, str) else msgspec.json.encode(stages).decode()
         raise ConfigurationError(
-            f"stages={typed}: expected a list of names, as in stages=[{','.join(sorted(found)[:2])}]"
+            f"stages={typed}: expected a list of names, as in stages=[{','.join(example_with(typed, found))}]"
         )
     if not stages:
-        raise ConfigurationError("stages=[]: a build has at least the stage that grows the tree")
+        example = ",".join(example_with("", found))
+        raise ConfigurationError(
+            f"stages=[]: a build has at least the stage that grows the tree, as in stages=[{example}]"
+        )
     for name in stages:
         check_stage_name(name, found)
         if stages.count(name) > 1:
@@ -66,23 +69,43 @@ def stages_in_force(stages: Any, found: Any) -> list[str]:
     return stages
 
 
+def example_with(name: str, found: Mapping[str, Any]) -> list[str]:
+    """Stages that make a build: those from the topic down to `name`, or to the last of ours where there is no such."""
+    ours = [each for each, settings in found.items() if settings.get("builtin") == each]
+    return max((way_to(each, found) for each in ([name] if name in found else ours)), key=len)
+
+
+def way_to(name: str, found: Mapping[str, Any]) -> list[str]:
+    """The stages from the topic down to one, each after the one before it."""
+    way = [name]
+    while (above := str(found[way[0]].get("after"))) in found and above not in way:
+        way.insert(0, above)
+    return way
+
+
 def check_stage_name(name: str, found: Mapping[str, Any]) -> None:
     """Whether `name` is that of a stage which can be."""
     if name not in found:
-        near = difflib.get_close_matches(name, found, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ConfigurationError(
-            f"unknown stage '{name}': {hint}Known are {', '.join(found)}; your own is a file conf/stage/{name}.yaml"
-        )
+        raise unknown_stage(name, found)
+    if found[name].get("builtin") != name and (fault := fault_of_name(name)):
+        raise ConfigurationError(f"conf/stage/{name}.yaml: {fault}")
+
+
+def unknown_stage(name: str, known: Collection[str]) -> ConfigurationError:
+    """The sentence for a stage that no file makes."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    own = fault_of_name(name) or f"your own is a file conf/stage/{name}.yaml"
+    return ConfigurationError(f"unknown stage '{name}': {hint}Known are {', '.join(known)}; {own}")
+
+
+def fault_of_name(name: str) -> str | None:
+    """Why a stage of a user's own cannot be called so."""
     if not STAGE_NAME.fullmatch(name):
-        raise ConfigurationError(
-            f"conf/stage/{name}.yaml: a stage's name has small letters, digits and _, and begins with a letter"
-        )
-    if found[name].get("builtin") == name:
-        return
-    if name in TAKEN | LETTERS:
-        what = "ids of our own stages begin so" if name in LETTERS else "something else is called so"
-        raise ConfigurationError(f"conf/stage/{name}.yaml: the name is taken ({what}): give the stage another one")
+        return "a stage's name has small letters, digits and _, and begins with a letter"
+    if name in LETTERS:
+        return "the name is taken (ids of our own stages begin so): give the stage another one"
+    return "the name is taken (something else is called so): give the stage another one" if name in TAKEN else None
 
 
 # ---- One stage ----

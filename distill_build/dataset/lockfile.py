@@ -154,6 +154,17 @@ def facts_of(recipe: Mapping[str, Any]) -> Facts:
     return {place: _short(place, fact) for place, fact in _flat(recipe).items()}
 
 
+def recipe_in(facts: Facts) -> JsonObject:
+    """What `facts_of` was given, without nulls and empty groups; a long text or list is its digest alone."""
+    recipe: JsonObject = {}
+    for (*above, key), fact in facts.items():
+        group = recipe
+        for name in above:
+            group = group.setdefault(name, {})
+        group[key] = fact
+    return recipe
+
+
 def _flat(tree: Mapping[str, Any], above: KeyPath = ()) -> Facts:
     facts: Facts = {}
     for key, value in tree.items():

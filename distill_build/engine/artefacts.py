@@ -14,6 +14,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -175,7 +176,8 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def replace_together(folder: Path, moves: Mapping[Path, Path], removals: Iterable[Path]) -> None:
-    """Moves each new file (key) to its place (value) and removes `removals`, all or, after a crash, all later.
+    """Moves each new file (key) to its place (value) and removes `removals`, all or, after a crash, all later. A folder
+    that holds nothing any more goes with the last of them.
 
     `folder` holds the journal. New files must be synced already. Raises StorageError, with nothing moved, where
     something stands in a file's place, or its folder lies on another disk.
@@ -207,6 +209,8 @@ def finish_replacing(folder: Path) -> bool:
                 (folder / new).replace(folder / place)
         for path in record.removals:
             (folder / path).unlink(missing_ok=True)
+            with suppress(OSError):  # it holds more, or is gone
+                (folder / path).parent.rmdir()
         (folder / JOURNAL).unlink()
     except OSError as error:
         raise StorageError(

@@ -27,6 +27,8 @@ from distill_build.stages.base import (
 if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
     from distill_build.prompting.prompts import Prompts
 
+BUILTIN = Path(__file__).parent / "builtin"
+"""Where ours are."""
 KINDS: Mapping[str, type[Stage]] = {
     "list": ListStage,
     "map": MapStage,
@@ -77,11 +79,21 @@ class Stages:
 
 
 def class_of(kind: str, builtin: str | None) -> type[Stage]:
-    """What carries a stage out: a class of ours, or that of its kind."""
+    """What carries a stage out: a class of ours, or that of its kind.
+
+    Raises ConfigurationError where there is no such stage of ours, or it is of another kind.
+    """
     if builtin is None:
         return KINDS[kind]
-    found: type[Stage] = import_module(f"distill_build.stages.builtin.{builtin}").Builtin
-    return found
+    ours = sorted(name for name in (path.stem for path in BUILTIN.glob("*.py")) if not name.startswith("_"))
+    if builtin in ours:
+        found: type[Stage] = import_module(f"distill_build.stages.builtin.{builtin}").Builtin
+        if issubclass(found, KINDS[kind]):
+            return found
+    raise ConfigurationError(
+        f"builtin={builtin} makes no {kind}: ours are {', '.join(ours)}, and a file that builds on one begins with "
+        "'defaults: [answers, _self_]'"
+    )
 
 
 def tree_reading(settings: Settings) -> ListReading:

@@ -100,7 +100,7 @@ def results_in(graph: Graph, recipe: JsonObject) -> dict[str, int]:
         own = recipe.get(shape.name, {})
         if shape.kind == "group":
             results[shape.name] = 1
-        elif shape.after is not None and own.get("counted_by") in counts:
+        elif shape.after is not None and own.get("counted_by") in counts and isinstance(own.get("role"), list):
             each = counts[own["counted_by"]]
             results[shape.name] = (each[-1] if isinstance(each, list) else each) * len(own["role"])
     return results

@@ -34,6 +34,21 @@ def exported_stage(graph: Graph, recipe: JsonObject) -> Shape | None:
     return graph[name] if name is not None and name in graph else None
 
 
+def deciding(graph: Graph, shape: Shape) -> list[Shape]:
+    """The stages that decide which rows of `shape` are exported: transforms behind it, and those that they judge."""
+    behind = [each.name for each in graph if each.kind == "transform" and graph.is_before(shape.name, each.name)]
+    names = {name for transform in behind for name in (transform, *graph.lineage(transform))}
+    return [each for each in graph if each.name in names]
+
+
+def uncounted(graph: Graph, shape: Shape, recipe: JsonObject) -> list[str]:
+    """Those that decide and of which `recipe` does not say how many rows there have to be, so that one could be missing
+    and nobody would know."""
+    beside = [each for each in deciding(graph, shape) if each.name not in graph.lineage(shape.name)]
+    results = results_in(graph, recipe)
+    return [each.name for each in beside if each.kind != "transform" and each.name not in results]
+
+
 def check_export(shape: Shape, settings: Settings, rows: Collection[str]) -> None:
     """Whether a stage's `export` can be worked out; `rows` are the stages that it may name.
 

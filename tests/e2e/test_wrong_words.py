@@ -1,5 +1,6 @@
 """What people mistype of stages and roles: each gets one sentence, nothing is sent, and the way out in it works."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from tests.e2e.own_project import LINE, reply, write_project
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.workspace import Workspace
-from tests.server import ScriptedServer, error
+from tests.server import Body, Fault, ScriptedServer, classify, content, error
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +123,96 @@ def test_a_refused_parameter_is_told_with_the_roles_own_setting(project: InProce
     endpoint.plan = reply
     assert done.status == 2
     assert "it refuses temperature=0.5: set judge.temperature=null" in done.stderr
+
+
+# Stages, recipes and nodes
+
+MISTYPED = [
+    (
+        "stage.good=null",
+        "stage.good=null: a stage has settings of its own, as stage.good.<key>; one that is not wanted",
+    ),
+    ("stage.answers=null", "stage.answers=null: a stage has settings of its own"),
+    ("stage.nope.x=1", "unknown stage 'nope': Known are answers, best,"),
+    ("+stage.new.kind=map", "your own is a file conf/stage/new.yaml"),
+    ("stage.scores.x=1", "unknown setting 'stage.scores.x': a stage has kind, builtin,"),
+    ("stage.score.sampels=1", "did you mean 'stage.scores.samples'?"),
+    ("stage.good.columns.x=row.id", "a key of your own is added with +stage.good.columns.x=…"),
+    ("stage.scores.builtin=nope", "builtin=nope makes no map: ours are answers, dedup,"),
+    ("stage.good.builtin=answers", "builtin=answers makes no transform"),
+    ("stages=[tags,dataset]", "unknown stage 'dataset': Known are answers,"),
+    ("stages=[tags,failures]", "the name is taken (something else is called so)"),
+    ("stages=[tags,my-stage]", "a stage's name has small letters, digits and _"),
+    ("stages={tags: 1}", "stages: a list, as in [a,b], and settings with names"),
+    ("stage=null", "stage=null: one file of a group is chosen by its name"),
+    ("recipe=null", "recipe=null: one file of a group is chosen by its name; leave it out"),
+    ("model@judge=null", "model@judge=null: one file of a group"),
+    ("+recipe=basic", "recipe is chosen already: say recipe=… once, and without a +"),
+    ("judge=null", "judge=null: a role holds the settings of its model, as judge.temperature; leave it out"),
+    ("judge=5", "judge=5: a role holds the settings of its model"),
+    ("judge=[]", "judge: a list, as in [a,b], and settings with names"),
+    ("judge.x=1", "unknown setting 'judge.x': judge has api_key_env,"),
+]
+
+
+@pytest.mark.parametrize(("word", "said"), MISTYPED, ids=[word for word, _ in MISTYPED])
+def test_a_mistyped_stage_recipe_or_role_is_a_sentence(project: InProcess, word: str, said: str) -> None:
+    assert said in refused(project, *LINE, word)
+
+
+@pytest.mark.parametrize("typed", ["tags", "good", "null", "[1]", "[]"])
+def test_the_example_for_stages_can_be_typed(project: InProcess, typed: str) -> None:
+    told = refused(project, *LINE[:-1], f"stages={typed}")
+    example = re.search(r"as in (stages=\[.*\])\n", told)
+    assert example is not None, told
+    assert project.run(*LINE[:-1], example[1]).status == 0
+
+
+# What is exported of rows that nothing has decided on
+
+SIFTED = (*LINE[:-1], "stages=[tags,questions,dedup,answers,scores,good]")
+
+
+@pytest.fixture
+def undecided(tmp_path: Path, endpoint: ScriptedServer) -> InProcess:
+    """A folder in which two answers have no score, so that nobody knows whether they are good."""
+
+    def some_fail(number: int, body: Body) -> Fault | None:
+        failing = classify(body) == "scores" and "at level 4" in str(body)
+        return content('{"score": "none"}') if failing else reply(number, body)
+
+    write_project(tmp_path)
+    endpoint.plan = some_fail
+    project = InProcess(tmp_path, endpoint)
+    done = project.run(*SIFTED, "limits.reasks=0")
+    endpoint.plan = reply
+    endpoint.reset()
+    assert done.status == 1, done.stderr
+    return project
+
+
+def test_an_export_goes_by_the_lock_where_there_is_no_state(undecided: InProcess) -> None:
+    before = undecided.bytes()
+    assert len(before["dataset/train.messages.jsonl"].splitlines()) == 2, "of six answers two are bad, two undecided"
+    shutil.rmtree(undecided.folder() / "runs")
+    shutil.rmtree(undecided.folder() / "dataset")
+    done = undecided.run("export", *SIFTED)
+    assert (done.status, undecided.bytes()) == (0, before), done.stderr
+
+
+def test_an_export_refuses_where_nothing_tells_what_is_decided(undecided: InProcess) -> None:
+    shutil.rmtree(undecided.folder() / "runs")
+    (undecided.folder() / "distill.lock").unlink()
+    told = refused(undecided, "export", *SIFTED)
+    assert "whether all of scores are there, which decide on the rows of answers.jsonl" in told
+    told = refused(undecided, "export", *SIFTED[:-1])
+    assert "good.jsonl and scores.jsonl in outputs/sports is of no stage of these settings" in told
+
+
+def test_an_export_refuses_where_what_decides_was_not_built(project: InProcess) -> None:
+    assert project.run(*SIFTED, "--until=answers").status == 0
+    assert not (project.folder() / "dataset").exists(), "no folder without a file"
+    told = refused(project, "export", *SIFTED)
+    assert "since scores.jsonl and good.jsonl of outputs/sports is not there: build the dataset first" in told
+    assert project.run(*SIFTED).status == 0
+    assert project.run("export", *SIFTED).status == 0
