@@ -276,14 +276,14 @@ class Request:
 class ScriptedServer:
     """Serves POST …/chat/completions on a free loopback port, in a thread, between `with` and its end.
 
-    `latency` in seconds; `plan` says which request (counted from 0 since the start or the last `reset`) meets
-    which fault; `items` is how many a list reply holds where no schema says it.
+    `latency` in seconds, or a function from a request's body to them; `plan` says which request (counted from 0 since
+    the start or the last `reset`) meets which fault; `items` is how many a list reply holds where no schema says it.
     """
 
     def __init__(
         self,
         *,
-        latency: float = 0.0,
+        latency: float | Callable[[Body], float] = 0.0,
         plan: Plan = (),
         classify: Callable[[Body], Kind] = classify,
         items: int = 5,
@@ -406,8 +406,8 @@ class ScriptedServer:
             fault = self._fault(request)
             if not self._open.is_set():
                 await self._open.wait()
-            if self.latency:
-                await asyncio.sleep(self.latency)
+            if seconds := self.latency(body) if callable(self.latency) else self.latency:
+                await asyncio.sleep(seconds)
             return await self._reply(http, request, fault)
         finally:
             self._finish(request)
