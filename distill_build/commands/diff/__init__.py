@@ -4,11 +4,11 @@ import json
 import os
 import re
 
-from distill_build.commands.diff_comparison import comparison_of
-from distill_build.commands.diff_document import difference_document
-from distill_build.commands.diff_item import find_pair, item_document, item_text
-from distill_build.commands.diff_sides import find_sides
-from distill_build.commands.diff_text import difference_text
+from distill_build.commands.diff.comparison import comparison_of
+from distill_build.commands.diff.document import difference_document
+from distill_build.commands.diff.item import find_pair, item_document, item_text
+from distill_build.commands.diff.sides import find_sides
+from distill_build.commands.diff.text import difference_text
 from distill_build.console.page import line_width, open_page
 from distill_build.options import Options
 

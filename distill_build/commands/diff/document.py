@@ -9,8 +9,8 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from distill_build.commands.diff_comparison import Comparison
-from distill_build.commands.diff_sides import Compared
+from distill_build.commands.diff.comparison import Comparison
+from distill_build.commands.diff.sides import Compared
 from distill_build.dataset.rows import TagRow
 from distill_build.engine.manifest import ABSENT
 from distill_build.history.attribution import Group

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
-from distill_build.commands.diff_comparison import Comparison, Counts
-from distill_build.commands.diff_sides import Compared
+from distill_build.commands.diff.comparison import Comparison, Counts
+from distill_build.commands.diff.sides import Compared
 from distill_build.commands.locate import typed
 from distill_build.console.page import HANG, Line, Style
 from distill_build.console.words import local_time

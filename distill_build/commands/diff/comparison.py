@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from distill_build.commands.diff_sides import Compared
+from distill_build.commands.diff.sides import Compared
 from distill_build.engine.entry import Entry
 from distill_build.engine.reading import ReadOnlyStore, holds_database
 from distill_build.errors import CorruptEntryError, StorageError

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distill_build.commands.diff_comparison import Both, Comparison
-from distill_build.commands.diff_text import EMPTY, heading, reason_text, side_notes
+from distill_build.commands.diff.comparison import Both, Comparison
+from distill_build.commands.diff.text import EMPTY, heading, reason_text, side_notes
 from distill_build.console.page import HANG, Line, Style
 from distill_build.console.word_diff import Piece, changed_words
 from distill_build.errors import UsageError
