@@ -105,7 +105,7 @@ class View:
         if checks is None:
             checks = self._checks[row.stage, stage] = tuple(self._checks_of(row.stage, stage))
         for check in checks:
-            seen = _seen_by(check, row.at(check.common))
+            seen = self._seen_by(check, row.at(check.common))
             if seen is not Sight.SEEN:
                 return seen
         return Sight.SEEN
@@ -143,13 +143,13 @@ class View:
             verdict = top.verdicts.get(transform)
             return None if verdict is None else verdict.line(top.id)
         rows = list(descendants(top, below))
-        if any(transform not in each.verdicts for each in rows) or lacks(top, below):
+        if any(transform not in each.verdicts for each in rows) or self._lacks(top, below, transform):
             return None
         said = [(each.id, each.verdicts[transform]) for each in rows]
         return [verdict.line(key) for key, verdict in said if verdict != DROPPED_BEFORE]
 
     def _decided(self, top: Row, below: tuple[str, ...], stage: str) -> list[Row] | None:
-        if lacks(top, below):
+        if self._lacks(top, below, stage):
             return None
         seen = []
         for each in descendants(top, below):
@@ -159,6 +159,28 @@ class View:
             if sight is Sight.SEEN:
                 seen.append(each)
         return seen
+
+    def _seen_by(self, check: _Check, row: Row) -> Sight:
+        if not check.below:
+            verdict = row.verdicts.get(check.transform)
+            if verdict is None:
+                return Sight.UNDECIDED
+            return Sight.SEEN if verdict.kept else Sight.DROPPED
+        judged = missing = False
+        for each in descendants(row, check.below):
+            verdict = each.verdicts.get(check.transform)
+            if verdict is None:
+                missing = True
+            elif verdict.kept:
+                return Sight.SEEN
+            judged = True
+        if missing or self._lacks(row, check.below, check.transform):
+            return Sight.UNDECIDED
+        return Sight.DROPPED if judged else Sight.SEEN
+
+    def _lacks(self, row: Row, stages: tuple[str, ...], stage: str) -> bool:
+        """Whether a result is missing on the way from `row` down `stages` that `stage` would see."""
+        return lacks(row, stages, lambda below: self.sight(below, stage) is not Sight.DROPPED)
 
     def way(self, start: str, end: str) -> tuple[str, tuple[str, ...]]:
         """The deepest stage that lies above both, or is one of them, and the stages from there down to `end`."""
@@ -174,25 +196,6 @@ class View:
                 yield _Check(shape.name, *self.way(stage, shape.after))
 
 
-def _seen_by(check: _Check, row: Row) -> Sight:
-    if not check.below:
-        verdict = row.verdicts.get(check.transform)
-        if verdict is None:
-            return Sight.UNDECIDED
-        return Sight.SEEN if verdict.kept else Sight.DROPPED
-    judged = missing = False
-    for each in descendants(row, check.below):
-        verdict = each.verdicts.get(check.transform)
-        if verdict is None:
-            missing = True
-        elif verdict.kept:
-            return Sight.SEEN
-        judged = True
-    if missing or lacks(row, check.below):
-        return Sight.UNDECIDED
-    return Sight.DROPPED if judged else Sight.SEEN
-
-
 def descendants(row: Row, stages: tuple[str, ...]) -> Iterator[Row]:
     """The rows of the last of `stages` below `row`, by way of the others, in order."""
     if not stages:
@@ -202,13 +205,14 @@ def descendants(row: Row, stages: tuple[str, ...]) -> Iterator[Row]:
         yield from descendants(child, stages[1:])
 
 
-def lacks(row: Row, stages: tuple[str, ...]) -> bool:
-    """Whether a result is missing anywhere on the way from `row` down `stages`."""
+def lacks(row: Row, stages: tuple[str, ...], counts: Callable[[Row], bool]) -> bool:
+    """Whether a result is missing anywhere on the way from `row` down `stages`, but below rows that do not count."""
     if not stages:
         return False
     if stages[0] in row.lacking:
         return True
-    return any(lacks(child, stages[1:]) for child in row.below.get(stages[0], ()))
+    below = row.below.get(stages[0], ())
+    return any(lacks(child, stages[1:], counts) and counts(child) for child in below)
 
 
 def above_of(line: JsonObject) -> str:

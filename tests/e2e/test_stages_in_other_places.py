@@ -206,3 +206,22 @@ def test_the_lines_of_a_transform_are_those_of_the_rows_that_it_judged(project: 
     write(project, "sizes", "kind: group\nafter: questions\nby: tags\ncolumns: {n: rows.fine | length}\n")
     assert project.run(*SMALL, "stages=[tags,questions,good,fine,sizes]").status == 0
     assert (len(project.rows("fine")), [row["n"] for row in project.rows("sizes")]) == (LEAVES, [1] * LEAVES)
+
+
+def sealed(text: str) -> Fault | None:
+    """No seal for a second answer."""
+    return content("none" if "Seal 1" in text else '{"score": 5}') if "Seal" in text else None
+
+
+def test_what_is_missing_below_a_dropped_row_decides_nothing(project: InProcess, server: ScriptedServer) -> None:
+    server.plan = lambda _, body: sealed(json.dumps(body["messages"]))
+    write(project, "seals", SCORES.replace("AFTER", "answers").replace("SAMPLES\n", ""), "-")
+    (project.root / "prompts/en/seals.jinja").unlink()
+    (project.root / "prompts/en/scores.jinja").write_text(
+        '{% call message("user") %}Seal {{ row.sample }}{% endcall %}\n'
+    )
+    write(project, "first", "kind: transform\nafter: answers\nwhere: row.sample == 0\n")
+    write(project, "sizes", "kind: group\nafter: seals\nby: questions\ncolumns: {n: rows.seals | length}\n")
+    words = (*SMALL, "answers_per_question=2", "stages=[tags,questions,answers,seals,first,sizes]")
+    assert project.run(*words, "judge.limits.reasks=0").status == 1
+    assert [row["n"] for row in project.rows("sizes")] == [1] * 6
