@@ -25,6 +25,10 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 """What only writing meets. No other OSError tells whether a file was to be read or written."""
 
 
+MISSING_ITEMS = 1
+"""The exit code of what was done and lacks items: no error, and each stands in failures.jsonl."""
+
+
 class DistillError(Exception):
     """The root: everything that is told to the user without a stack trace."""
 

@@ -11,7 +11,10 @@ from distill_build.models.base import Limits, ModelSettings
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
 """What a sweeper that looks for the best values may go by."""
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+"""Items of one list, or of one request: a tree of ten such levels can still be counted."""
+Samples = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
+"""Results of one row: each is looked up by itself."""
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -38,7 +41,7 @@ class StageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     by: str | None = None
     role: str | list[str] | None = None
     prompt: str | None = None
-    samples: Positive = 1
+    samples: Samples = 1
     wanted: Positive | list[Positive] | None = None
     per_request: Positive | None = None
     system_prompt: str | None = None
@@ -102,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     depth: Annotated[int, msgspec.Meta(ge=1, le=10)] = 2
     breadth: Positive | list[Positive] = 10
     questions_per_tag: Positive = 10
-    answers_per_question: Positive = 1
+    answers_per_question: Samples = 1
     language: Literal["en", "zh"] = "en"
     seed: int = 0
     system_prompt: str | None = None

@@ -68,7 +68,12 @@ ONLY_KNOWN_IN = {
     "diskcache": {"engine/store.py"},
     "fsspec": {"cache/transfer/remote.py"},
     "aiohttp": {"models/openai_compatible.py"},
-    "jinja2": {"prompting/prompts.py", "prompting/expressions.py"},
+    "jinja2": {
+        "prompting/prompts.py",
+        "prompting/expressions.py",
+        "prompting/references.py",
+        "prompting/sandbox.py",
+    },
     "jsonschema": {"replies/schemas.py"},
     "xllamacpp": {"models/embedded_server.py"},
     "pyarrow": {"export/parquet.py"},

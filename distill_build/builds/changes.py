@@ -10,6 +10,7 @@ from distill_build.engine.manifest import ValueChange, changes_between
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
+from distill_build.prompting.prompts import RenderingError
 from distill_build.stages.base import ListStage, MapStage
 from distill_build.stages.training_rows import units_in
 
@@ -20,7 +21,10 @@ def item_changes(session: Session, item: str) -> Iterator[ValueChange]:
     `item` is an id. For an item of a list it is the first request of its list: the later ones hold the items before
     them too. Raises UsageError for an id that the dataset does not have, and for a row that no model was asked for.
     """
-    old_key, call = _then_and_now(session, *_find(session, item))
+    try:
+        old_key, call = _then_and_now(session, *_find(session, item))
+    except RenderingError as error:
+        raise UsageError(f"the prompt makes no request for {item} now: {error}") from error
     with closing(ReadOnlyStore(session.cache_dir)) as store:
         entry = store.get(old_key)
     if entry is None:

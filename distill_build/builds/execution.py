@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import not_stored
@@ -25,10 +26,10 @@ from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
 from distill_build.engine.store import Store
 from distill_build.errors import InterruptedBuildError, StorageError
-from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelSettings
+from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelFailure, ModelSettings
 from distill_build.models.factory import gate_key
 from distill_build.options import Options
-from distill_build.prompting.prompts import REASK
+from distill_build.prompting.prompts import REASK, Message, Prompts, RenderingError
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages import base
@@ -143,7 +144,7 @@ class Execution:
             model=self.shared.models[role_name(self.name, role)],
             prices=model.prices,
             reasks=limits.reasks or 0,
-            reask=lambda error: prompts.render(REASK, error=error, structured=model.structured),
+            reask=partial(_reask, prompts, model.structured),
             timeout_s=limits.timeout_s or DEFAULT_TIMEOUT_S,
         )
 
@@ -170,6 +171,14 @@ def models_by_name(settings: Settings, roles: Iterable[str], name: str) -> dict[
 def role_name(name: str, role: str) -> str:
     """A role's model among those of builds side by side."""
     return f"{name}/{role}"
+
+
+def _reask(prompts: Prompts, structured: str, error: str) -> list[Message]:
+    """The messages that show a model what was wrong with its reply. Raises ModelFailure where there are none."""
+    try:
+        return prompts.render(REASK, error=error, structured=structured)
+    except RenderingError as fault:
+        raise ModelFailure("prompt", str(fault)) from fault
 
 
 def _offline(call: Call) -> Failed:

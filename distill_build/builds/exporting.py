@@ -1,16 +1,19 @@
 """A dataset's exports, written again from its rows, and the lock and the state that tell of them."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distill_build.dataset.layout import EXPORTS, STATE, Dataset, State, is_artefact
+import msgspec
+
+from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, Dataset, State, is_artefact, unmade_in
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, recipe_in, sound_lock
+from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction
 from distill_build.engine.artefacts import file_state, replacing
 from distill_build.errors import UsageError
 from distill_build.graph import END, Graph
-from distill_build.records import JsonObject
+from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, graph_of
 from distill_build.stages.identity import build_digest, export_identity
 from distill_build.stages.training_rows import deciding, exported_stage, training_rows, uncounted
@@ -20,8 +23,16 @@ EXPORT_FACTS = "export"
 BUILD_FIRST = "build the dataset first, with the same settings and `build` for `export`"
 
 
-def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) -> list[Path]:
-    """Brings the folder of exports in line with `settings`; returns its files.
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The files of exports, and the rows that make no training row."""
+
+    files: tuple[Path, ...]
+    refused: tuple[Failure, ...]
+
+
+def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) -> Exported:
+    """Brings the folder of exports in line with `settings`, and failures.jsonl with what is not exported.
 
     Waits for a build of the same dataset. Raises UsageError where there is nothing to export, StorageError where the
     disk cannot be written, with the old files as they were.
@@ -32,24 +43,36 @@ def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) ->
         return _export(transaction, settings, note)
 
 
-def _export(transaction: Transaction, settings: Settings, note: Callable[[str], None]) -> list[Path]:
+def _export(transaction: Transaction, settings: Settings, note: Callable[[str], None]) -> Exported:
     dataset = transaction.dataset
     state = dataset.state()
     graph, recipe = _require_rows(dataset, settings)
     if state is not None and (edited := _edited(state, dataset)):
         files = ", ".join(str(dataset.artefact(name)) for name in edited)
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
-    rows = training_rows(dataset.artefact, graph, recipe)
+    refused: list[Failure] = []
+    rows = training_rows(dataset.artefact, graph, recipe, refused.append)
     exports = transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
     new, old = dict(exports), [name for name in (state.outputs if state is not None else ()) if _is_export(name)]
+    failures = _failures_after(dataset, refused)
+    if failures:
+        new[FAILURES] = transaction.write(FAILURES, b"".join(msgspec.json.encode(row) + b"\n" for row in failures))
     if state is not None:
-        after = after_export(state, settings, exports)
+        old += [name for name in (FAILURES,) if name in state.outputs]
+        made = {name: path for name, path in new.items() if name == FAILURES}
+        after = after_export(state, settings, exports | made, failures)
         if lock := _lock_after(dataset, state, after, note):
             new[LOCK] = transaction.write(LOCK, lock.encode().encode())
             after = replace(after, outputs=after.outputs | {LOCK: file_state(new[LOCK])})
         new[STATE] = transaction.write(STATE, after.encode())
     transaction.commit(new, old)
-    return [dataset.artefact(name) for name in exports]
+    return Exported(tuple(dataset.artefact(name) for name in exports), tuple(refused))
+
+
+def _failures_after(dataset: Dataset, refused: Iterable[Failure]) -> list[JsonObject]:
+    """The lines of failures.jsonl: what was not exported before gives way to what is not now."""
+    before = read_objects(dataset.artefact(FAILURES), "stage", "missing")
+    return [*(row for row in before if row["stage"] != END), *(each.row() for each in refused)]
 
 
 def _recipe_of(settings: Settings) -> JsonObject:
@@ -109,19 +132,22 @@ def _edited(state: State, dataset: Dataset) -> list[str]:
     return [name for name in there if not _as_built(state, dataset, name)]
 
 
-def after_export(state: State, settings: Settings, exports: Mapping[str, Path]) -> State:
-    """The state of a dataset as the last build left it, but for its exports, which `exports` names.
+def after_export(
+    state: State, settings: Settings, written: Mapping[str, Path], failures: Sequence[JsonObject]
+) -> State:
+    """The state of a dataset as the last build left it, but for its exports and failures.jsonl, which are `written`.
 
     It is what a build with that build's settings and the export settings of now would leave. Where the state does
     not say what that build was (another version of this program wrote it), no build will find itself in it.
     """
-    outputs = {name: facts for name, facts in state.outputs.items() if not _is_export(name)}
-    outputs |= {name: file_state(path) for name, path in exports.items()}
+    outputs = {name: facts for name, facts in state.outputs.items() if not _is_export(name) and name != FAILURES}
+    outputs |= {name: file_state(path) for name, path in written.items()}
     made = state.outputs.keys() >= set(state.graph.files)
     known = made and state.build == build_digest(state.recipe, state.until, state.generation)
     recipe = state.recipe | _recipe_of(settings)
     build = build_digest(recipe, END, state.generation) if known else ""
-    return replace(state, build=build, until=END, outputs=outputs, recipe=recipe)
+    unmade, complete = unmade_in(state.graph, failures), not failures
+    return replace(state, build=build, until=END, outputs=outputs, recipe=recipe, unmade=unmade, complete=complete)
 
 
 def _lock_after(dataset: Dataset, before: State, after: State, note: Callable[[str], None]) -> Lock | None:
@@ -142,7 +168,8 @@ def _lock_after(dataset: Dataset, before: State, after: State, note: Callable[[s
     }
     others = {place: fact for place, fact in lock.recipe.items() if place[0] != EXPORT_FACTS}
     own = facts_of({EXPORT_FACTS: after.recipe[EXPORT_FACTS]})
-    return replace(lock, until=after.until, exports=exports, recipe=others | own)
+    asked = {name: number for name, number in lock.missing.items() if name not in before.unmade}
+    return replace(lock, until=after.until, missing=asked | after.unmade, exports=exports, recipe=others | own)
 
 
 def _is_export(name: str) -> bool:

@@ -23,6 +23,7 @@ from distill_build.dataset.layout import (
     Dataset,
     State,
     encode_outcomes,
+    unmade_in,
     version_of,
 )
 from distill_build.dataset.lockfile import LOCK
@@ -34,6 +35,7 @@ from distill_build.engine.ledger import Ledger
 from distill_build.errors import StorageError
 from distill_build.graph import END, Graph
 from distill_build.options import Options
+from distill_build.records import Failure, JsonObject
 from distill_build.stages.base import ListStage, TransformStage
 from distill_build.stages.training_rows import training_rows
 
@@ -104,17 +106,18 @@ class Finish:
         """Writes all files beside. Raises DifferenceError where they are not those of the lock."""
         writers, outcomes = write_artefacts(root, self._graph, self.rows, self.folder)
         self._require_untouched(root)
-        failures = self._write_failures(root, writers)
-        exports = self._write_exports()
+        exports, refused = self._write_exports()
+        failures = [*failure_rows(root), *(each.row() for each in refused)]
+        self._write_failures(failures, writers)
         new = {name: writer.path for name, writer in writers.items()} | exports
         sha256 = {name: writer.sha256 for name, writer in writers.items()}
         outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
-        state = self._state(outputs, version_of(sha256), complete=not failures)
+        state = self._state(outputs, version_of(sha256), failures)
         if self._locked is not None:
             self._locked.refuse_others(state, new, self.session)
-            return BuiltFiles(self._beside_lock(self._locked, state), new, outcomes, failures)
+            return BuiltFiles(self._beside_lock(self._locked, state), new, outcomes, len(failures))
         new[LOCK] = self._write_lock(state)
-        return BuiltFiles(replace(state, outputs=outputs | {LOCK: file_state(new[LOCK])}), new, outcomes, failures)
+        return BuiltFiles(replace(state, outputs=outputs | {LOCK: file_state(new[LOCK])}), new, outcomes, len(failures))
 
     @property
     def _graph(self) -> Graph:
@@ -157,14 +160,12 @@ class Finish:
         counts = {each.name: each.repeats(read_objects(file, "id")) for each, file in files.items()}
         return {name: number for name, number in counts.items() if number}
 
-    def _write_failures(self, root: Node, writers: dict[str, ArtefactWriter]) -> int:
-        rows = list(failure_rows(root))
+    def _write_failures(self, rows: list[JsonObject], writers: dict[str, ArtefactWriter]) -> None:
         if rows:
             with ArtefactWriter(self.folder / FAILURES) as writer:
                 known = self._locked.failures_as_they_were(rows, self.session) if self._locked is not None else None
                 writer.write(known or encode_rows(rows))
             writers[FAILURES] = writer
-        return len(rows)
 
     def _write_lock(self, state: State) -> Path:
         return self._transaction.write(LOCK, lock_of(state, self.session).encode().encode())
@@ -179,14 +180,17 @@ class Finish:
         outputs = state.outputs | {LOCK: file_state(self.session.dataset.artefact(LOCK))}
         return replace(state, build=state.build if same else "", outputs=outputs)
 
-    def _write_exports(self) -> dict[str, Path]:
+    def _write_exports(self) -> tuple[dict[str, Path], list[Failure]]:
+        """The exports, and the rows that make no training row."""
+        refused: list[Failure] = []
         if self.options.until != END:
-            return {}
+            return {}, refused
         settings, files = self.session.settings, Dataset(self.folder)
-        rows = training_rows(files.artefact, self._graph, self.session.identity)
-        return self._transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
+        rows = training_rows(files.artefact, self._graph, self.session.identity, refused.append)
+        written = self._transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
+        return written, refused
 
-    def _state(self, outputs: Mapping[str, FileState], version: str, *, complete: bool) -> State:
+    def _state(self, outputs: Mapping[str, FileState], version: str, failures: list[JsonObject]) -> State:
         session, until, baseline = self.session, self.options.until, self.execution.baseline
         tally = self.execution.tally.stages
         graph = self._graph
@@ -194,7 +198,7 @@ class Finish:
         unfinished = None if looked_at_all else baseline.state  # what its --rebuild brought is not used yet
         return State(
             build=session.build_digest(until, baseline.generation),
-            complete=complete,
+            complete=not failures,
             version=version,
             until=until,
             generation=baseline.generation,
@@ -205,6 +209,7 @@ class Finish:
             },
             spared={name: tally[name].spared for name in graph.names if tally[name].spared},
             dropped={name: dict(tally[name].why) for name in graph.names if tally[name].dropped},
+            unmade=unmade_in(graph, failures),
             outputs=dict(outputs),
             recipe=session.identity,
             holds_others=baseline.pinned.differ(self.execution.store),

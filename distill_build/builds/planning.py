@@ -1,5 +1,6 @@
 """A plan: the stages walked with nobody to ask."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from distill_build.builds.assembly import UnitRows
@@ -16,7 +17,9 @@ from distill_build.dataset.layout import FAILURES
 from distill_build.dataset.outcome import Outcome
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
+from distill_build.errors import ConfigurationError
 from distill_build.models.completion import estimated_tokens
+from distill_build.prompting.prompts import RenderingError
 from distill_build.stages.course import course_of
 
 ONE_LANE = "plan"
@@ -31,7 +34,14 @@ def existing_store(session: Session) -> Responses | None:
 async def make_plan(
     session: Session, store: Responses | None, baseline: Baseline, until: str, needs: Needs | None = None
 ) -> Plan:
-    """What a build of these settings would ask for; `needs` is told of every request. Sends nothing, writes nothing."""
+    """What a build of these settings would ask for; `needs` is told of every request. Sends nothing, writes nothing.
+
+    Raises ConfigurationError where the first of all requests cannot be rendered: there would be nothing at all.
+    """
+    try:
+        session.stages.tree.request((session.settings.topic,), [], 0)
+    except RenderingError as error:
+        raise ConfigurationError(str(error)) from error
     needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
     tally = Tally.of(session.stages.graph.names)
     plans = {name: StagePlan() for name in session.stages.graph.names}
@@ -77,5 +87,6 @@ def typical(session: Session, stage: str) -> float:
     """Prompt tokens of a request for a place that is not known yet."""
     for each in session.stages.asking:
         if each.name == stage:
-            return estimated_tokens(each.typical_call().body["messages"])
+            with suppress(RenderingError):  # what a prompt makes of a place that is not there tells no more
+                return estimated_tokens(each.typical_call().body["messages"])
     return 0.0

@@ -37,10 +37,11 @@ def lock_of(state: State, session: Session) -> Lock:
 
 
 def missing_in(state: State, settings: Settings) -> dict[str, int]:
-    """Items that were declared and are not there, by stage; nothing for a stage that has all, or was not reached."""
+    """Items that were declared and are not there, by stage, and rows that could not be judged, grouped or exported;
+    nothing for a stage that has all, or was not reached."""
     expected = report.expected_items(settings)
     wanted = {stage: rows - state.spared.get(stage, 0) for stage, rows in expected.items()}
-    return report.missing_items(state.graph.up_to(state.until), wanted, state.counts)
+    return report.missing_items(state.graph.up_to(state.until), wanted, state.counts) | state.unmade
 
 
 def register(session: Session) -> None:

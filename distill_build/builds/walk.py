@@ -19,12 +19,13 @@ from distill_build.builds.nodes import Node, Unit, topic_node, walk
 from distill_build.builds.protocols import Estimator, Sink
 from distill_build.builds.tally import Tally
 from distill_build.calls.budget import FailureCap
-from distill_build.calls.call import Ask, Failed, Made, Unasked
+from distill_build.calls.call import Ask, Call, Failed, Made, Result, Unasked
 from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, restored
 from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
 from distill_build.prompting.expressions import EvaluationError
+from distill_build.prompting.prompts import RenderingError
 from distill_build.records import JsonObject
 from distill_build.stages.all import Stages
 from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStage, Stage, TransformStage
@@ -103,10 +104,10 @@ class Walk:
     async def _ask_children(self, node: Node, chain: Chain) -> None:
         """One request for more tags below `node`."""
         tree = self._stages.tree
-        call = tree.request(node.path, chain.items, chain.requests)
-        match await self._ask(call):
+        key, result = await self._result(partial(tree.request, node.path, chain.items, chain.requests))
+        match result:
             case Made(value, response, asked):
-                new = chain.take(value, source=(call.key, response), asked=asked)
+                new = chain.take(value, source=(key, response), asked=asked)
                 going_on = not chain.complete and not chain.given_up
                 if going_on:  # before what is shorter
                     self._submit_growing(node, chain)
@@ -318,10 +319,10 @@ class Walk:
     async def _ask_items(self, unit: Unit, stage: ListStage, chain: Chain) -> None:
         """One request for more items of a list."""
         node = unit.node
-        call = stage.request(node.path, chain.items, chain.requests)
-        match await self._ask(call):
+        key, result = await self._result(partial(stage.request, node.path, chain.items, chain.requests))
+        match result:
             case Made(value, response, asked):
-                new = chain.take(value, source=(call.key, response), asked=asked)
+                new = chain.take(value, source=(key, response), asked=asked)
                 going_on = not chain.complete and not chain.given_up
                 if going_on:  # before what is shorter
                     self._submit_list(unit, stage, chain)
@@ -363,12 +364,12 @@ class Walk:
         """One result for one row."""
         others = self._others(row, stage)
         assert others is not None, "what is there does not go away"  # noqa: S101
-        call = stage.request(unit.place, row.line, others, number)
+        key, result = await self._result(partial(stage.request, unit.place, row.line, others, number))
         place = (*row.place, number)
-        match await self._ask(call):
+        match result:
             case Made(value, response, _):
-                line = stage.line(unit.place, row.line, number, call.key, value)
-                unit.sources.setdefault(stage.name, {})[place] = (call.key, response)
+                line = stage.line(unit.place, row.line, number, key, value)
+                unit.sources.setdefault(stage.name, {})[place] = (key, response)
                 self._books.succeeded(stage.name)
                 self._row_made(unit, Row(stage.name, line, place, row))
             case Failed() as failed:
@@ -439,6 +440,15 @@ class Walk:
 
     def _others(self, row: Row, stage: Stage) -> JsonObject | None:
         return self._view.others(row, stage.refers_to, stage.name)
+
+    async def _result(self, request: Callable[[], Call]) -> tuple[str, Result]:
+        """The key of the call that `request` makes, and what becomes of it; a prompt that cannot be rendered for one
+        place is a failure of that place."""
+        try:
+            call = request()
+        except RenderingError as error:
+            return "", Failed("prompt", 0, str(error))
+        return call.key, await self._ask(call)
 
     # Names
 

@@ -25,7 +25,7 @@ class Route:
     """Where the calls of a role go, and on what terms.
 
     `name` is the model's; `reasks` is per call and build; `reask` makes the messages that tell a model what was wrong
-    with its reply; `timeout_s` is how many seconds one request may take.
+    with its reply, and raises ModelFailure where it cannot; `timeout_s` is how many seconds one request may take.
     """
 
     name: str

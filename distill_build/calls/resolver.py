@@ -176,7 +176,10 @@ class CallResolver:
         route = self._routes[call.role]
         last = Rejection("empty", "nothing was asked")
         for turn in range(1 + route.reasks):
-            request = next_request(call, route, entry, displaces=self._anew(call), first=turn == 0)
+            try:
+                request = next_request(call, route, entry, displaces=self._anew(call), first=turn == 0)
+            except ModelFailure as failure:  # what is wrong with its reply cannot be said to the model
+                return Failed(failure.cause, turn, failure.detail)
             try:
                 judged = await self._executor.execute(request)
             except ModelFailure as failure:

@@ -11,14 +11,12 @@ from distill_build.console import open_console
 from distill_build.dataset.layout import State
 from distill_build.dataset.transaction import only_run
 from distill_build.engine.ledger import new_run_id
-from distill_build.errors import StoppedError, StorageError, UsageError, unusable
+from distill_build.errors import MISSING_ITEMS, StoppedError, StorageError, UsageError, unusable
 from distill_build.export.formats import check_formats
 from distill_build.graph import Shape
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-
-MISSING_ITEMS = 1
 
 
 def run(settings: Settings, options: Options) -> int:

@@ -12,7 +12,7 @@ walks the cache once more and comes to the same bytes.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -55,8 +55,9 @@ class State:
     """What the last build left. `build` is the digest of all that went in; `recipe` is what it was, by stage.
 
     `complete` says that nothing was missing; `requests` counts those behind the rows, by stage; `spared` the rows that
-    were not to be made since what they would hang on was dropped; `dropped` counts by transform and reason; `outputs`
-    maps relative paths to files as they were written.
+    were not to be made since what they would hang on was dropped; `dropped` counts by transform and reason; `unmade`
+    the rows that no model was asked for and that failed all the same, by stage, exports by END; `outputs` maps relative
+    paths to files as they were written.
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
@@ -80,6 +81,7 @@ class State:
     rebuilding: tuple[str, ...] = ()
     rebuilding_since: str = ""
     stages: dict[str, str] = field(default_factory=dict)
+    unmade: dict[str, int] = field(default_factory=dict)
     scheme: int = STATE_SCHEME
 
     @property
@@ -195,6 +197,15 @@ def _outcome(note: _UnitNote) -> Outcome:
         note.spared,
         note.dropped,
     )
+
+
+def unmade_in(graph: Graph, failures: Iterable[JsonObject]) -> dict[str, int]:
+    """The `unmade` of a state, given the lines of failures.jsonl."""
+    unmade: dict[str, int] = {}
+    for row in failures:
+        if row["stage"] not in graph or not graph[row["stage"]].asks:
+            unmade[row["stage"]] = unmade.get(row["stage"], 0) + row["missing"]
+    return unmade
 
 
 def version_of(sha256: dict[str, str]) -> str:

@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import nodes
@@ -20,7 +21,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from distill_build.errors import ConfigurationError
 from distill_build.prompting import expression_filters as of_data
 from distill_build.prompting.expression_filters import EvaluationError, MissingFieldError, Scope
-from distill_build.prompting.prompts import nearest
+from distill_build.prompting.known import Known
+from distill_build.prompting.references import check_references, described, nearest
 
 __all__ = ["EvaluationError", "Expression", "compile_expression", "conditions"]
 
@@ -77,15 +79,24 @@ class Expression:
         return said(self.name, self.source)
 
 
-def compile_expression(source: str, name: str, rows: Collection[str], own: str | None = None) -> Expression:
+def compile_expression(
+    source: str,
+    name: str,
+    rows: Collection[str],
+    own: str | None = None,
+    known: Mapping[str, Known] = MappingProxyType({}),
+) -> Expression:
     """The expression `source` of the setting `name`, ready to be evaluated.
 
     `rows` are the stages that `rows.X` may name; `own` is the stage that the expression belongs to, which is `row` or
-    nothing. Raises ConfigurationError for what is no expression, or may not stand in one.
+    nothing; `known` is what is known of the variables. Raises ConfigurationError for what is no expression, for what
+    may not stand in one, and for a field that is surely not there.
     """
     reader = _Reader(rows, own)
     try:
-        code = reader.code(_parsed(source), 0)
+        tree = _parsed(source)
+        code = reader.code(tree, 0)
+        check_references(tree, known, lambda _, sentence: _Refused(sentence))
     except _Refused as error:
         raise ConfigurationError(f"{said(name, source)}: {error}") from error
     except TemplateSyntaxError as error:
@@ -533,15 +544,3 @@ def written(node: nodes.Node, name: str) -> str:
     if any(part.startswith("_") for part in node.value.split(".")):
         raise _Refused(f"{node.value}: no name begins with an underscore")
     return node.value
-
-
-def described(node: nodes.Node) -> str:
-    """How a part of an expression is written, for the sentences on it."""
-    match node:
-        case nodes.Name():
-            return str(node.name)
-        case nodes.Getattr():
-            return f"{described(node.node)}.{node.attr}"
-        case nodes.Getitem(arg=nodes.Const(value=value)):
-            return f"{described(node.node)}[{value!r}]"
-    return "it"

@@ -8,40 +8,64 @@ A project's `prompts/<language>/<file>` stands in for the packed file of the sam
 there are, and what each may use, is for the stages to say: this module names none of them.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, Template, Undefined
-from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
+from jinja2 import ChoiceLoader, FileSystemLoader, Template
+from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
-from jinja2.nodes import Const, Getattr, Getitem, Name
+from jinja2.nodes import Call, CallBlock, Const, Extends, Filter, Getattr, Getitem, Name, Output, TemplateData, Test
 from jinja2.nodes import Template as Tree
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from distill_build.errors import ConfigurationError
+from distill_build.prompting.known import TEXT, Known, agreed, sample
+from distill_build.prompting.references import bound_names, check_references, nearest
+from distill_build.prompting.sandbox import CALLED, Sandbox, TooMuchWork
 
 Message = dict[str, str]
 
 ROLES = ("system", "user", "assistant")
 SUFFIX = ".jinja"
 LOOKALIKES = (SUFFIX, ".j2", ".jinja2", ".txt")
+NEVER_MENDED = (SecurityError, TooMuchWork, RecursionError, OverflowError)
+"""What a template raises by what it does, whatever it is given: of small values nothing gets too much."""
 HOW = 'a template makes messages by {% call message("user") %}…{% endcall %}'
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateVariables:
-    """What a template may use: its variables, and where `rows` is one of them the stages whose rows it may read."""
+    """What a template may use: its variables, and where `rows` is one of them the stages whose rows it may read.
+
+    `known` is what is known of variables before there are any.
+    """
 
     names: frozenset[str]
     rows: frozenset[str] = frozenset()
+    known: Mapping[str, Known] = field(default_factory=dict)
+
+    def shared_with(self, other: "TemplateVariables") -> "TemplateVariables":
+        """Of a template that is used with these and with others: what it has of both."""
+        known = {name: agreed(self.known[name], other.known[name]) for name in self.known if name in other.known}
+        return TemplateVariables(self.names & other.names, self.rows & other.rows, known)
 
 
 REASK = "reask"
 """The template that shows a model what was wrong with its reply. It needs no stage."""
-OF_REASK = TemplateVariables(frozenset({"error", "structured"}))
+OF_REASK = TemplateVariables(frozenset({"error", "structured"}), known={"error": TEXT, "structured": TEXT})
+
+
+class RenderingError(Exception):
+    """A template makes no messages of the variables that it was given. The text is a sentence.
+
+    `always` says that no others would help: it does what it may not, or too much.
+    """
+
+    def __init__(self, sentence: str, *, always: bool = False) -> None:
+        super().__init__(sentence)
+        self.always = always
 
 
 class Prompts:
@@ -57,16 +81,16 @@ class Prompts:
         """`own` is a project's prompts directory, which need not exist. `templates` are those in use, by name.
 
         `others` are names of templates that stages not in force would use: their files may lie there, and are not
-        looked into. Raises ConfigurationError for a template that is not there, cannot be read, or uses a variable or
-        a stage that it cannot have; for a file in `own` that nothing would use; and whenever a template cannot be
-        compiled or rendered to messages.
+        looked into. Raises ConfigurationError for a template that is not there, cannot be read, or uses a variable, a
+        stage or a column that it cannot have; for one that makes no messages whatever it is given; and for a file in
+        `own` that nothing would use.
         """
         self._language = language
         self._own = own
         self._packed = packed_folder()
         folders = [folder for folder in (own, self._packed) if folder is not None]
         self._loader = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
-        self._environment = environment(self._loader)
+        self._environment = Sandbox(self._loader)
         self._templates = {**templates, REASK: OF_REASK}
         self._compiled: dict[str, Template] = {}
         self._rows: dict[str, frozenset[str]] = {}
@@ -79,16 +103,20 @@ class Prompts:
             self._check(template)
 
     def render(self, template: str, /, **variables: object) -> list[Message]:
-        """The messages that `template` makes of `variables`; the last is the user's."""
+        """The messages that `template` makes of `variables`; the last is the user's.
+
+        Raises RenderingError where it makes none of them.
+        """
         compiled = self._compiled.get(template) or self._compile(template)
         messages: list[Message] = []
+        self._environment.begin()
         try:
             outside = compiled.render(variables, message=collector(messages))
         except Exception as error:
-            raise failure(error, compiled.filename or template) from error
+            raise unrendered(error, compiled.filename or template) from error
         fault = unusable(messages, outside)
         if fault is not None:
-            raise ConfigurationError(f"{compiled.filename}: {fault}")
+            raise RenderingError(f"{compiled.filename}: {fault}")
         return messages
 
     def referenced_rows(self, template: str) -> frozenset[str]:
@@ -170,11 +198,49 @@ class Prompts:
         if not self._has_own and "rows" not in variables.names:
             return
         trees = {file: tree for file, (_, tree) in self._files(template).items()}
-        if self._own is not None and any((self._own / file).is_file() for file in trees):
+        is_own = self._own is not None and any((self._own / file).is_file() for file in trees)
+        if is_own:
             self._refuse_unknown_variables(template, trees)
         if "rows" in variables.names:
             read = [_rows_of(tree, self._place(file), variables.rows) for file, tree in trees.items()]
             self._rows[template] = frozenset().union(*read)
+        if is_own:
+            self._refuse_unknown_fields(template, trees)
+            self._refuse_unsendable(template, trees)
+            self._refuse_unrenderable(template)
+
+    def _refuse_unknown_fields(self, template: str, trees: Mapping[str, Tree]) -> None:
+        known = self._templates[template].known
+        for file, tree in trees.items():
+            elsewhere = {name for other in trees.values() if other is not tree for name in bound_names(other)}
+            names = {name: held for name, held in known.items() if name not in elsewhere}
+            check_references(tree, names, partial(_at, self._place(file)), CALLED)
+
+    def _refuse_unsendable(self, template: str, trees: Mapping[str, Tree]) -> None:
+        """What makes no request whatever it is given: text outside of messages, no message, none of the user's."""
+        file = self._file(template)
+        for line, text in _outside(trees[file]):
+            raise _at(self._place(file), line, unusable([], text) or "")
+        roles = [role for tree in trees.values() for role in _roles_in(tree)]
+        wrong = next((role for role in roles if role is not None and role not in ROLES), None)
+        if wrong is not None:
+            raise ConfigurationError(f"{self._place(file)}: {unknown_role(wrong)}")
+        if None not in roles and "user" not in roles:
+            messages = [{"role": role, "content": role} for role in roles if role is not None]
+            raise ConfigurationError(f"{self._place(file)}: {unusable(messages, '')}")
+
+    def _refuse_unrenderable(self, template: str) -> None:
+        """Renders a template with values of the kinds that are known, for what no values would change.
+
+        Any other fault may be one of these very values.
+        """
+        variables = self._templates[template]
+        given = dict.fromkeys(variables.names, "text") | {name: sample(held) for name, held in variables.known.items()}
+        try:
+            self.render(template, **given)
+        except RenderingError as error:
+            if error.always:
+                raise ConfigurationError(str(error)) from error
 
     def _place(self, file: str) -> str:
         """A file of a template, as it is told."""
@@ -201,16 +267,43 @@ class Prompts:
         for file, tree in trees.items():
             for unknown in sorted(self._undeclared(tree, file) - known):
                 line = next((name.lineno for name in tree.find_all(Name) if name.name == unknown), 1)
-                raise ConfigurationError(
-                    f"{self._place(file)}, line {line}: there is no variable {unknown}: "
-                    f"{nearest(unknown, sorted(variables), f'{template} has')}"
-                )
+                way = nearest(unknown, sorted(variables), f"{template} has")
+                raise _at(self._place(file), line, f"there is no variable {unknown}: {way}")
 
     def _undeclared(self, tree: Tree, file: str) -> set[str]:
-        try:
-            return find_undeclared_variables(tree)
-        except TemplateSyntaxError as error:  # a filter or test that there is not
-            raise failure(error, file) from error
+        kinds = (("filter", Filter, self._environment.filters), ("test", Test, self._environment.tests))
+        for what, kind, known in kinds:
+            for node in tree.find_all(kind):
+                if node.name not in known:
+                    way = nearest(node.name, sorted(known), "there are")
+                    raise _at(self._place(file), node.lineno, f"there is no {what} {node.name}: {way}")
+        return find_undeclared_variables(tree)
+
+
+def _at(file: str, line: int, sentence: str) -> ConfigurationError:
+    return ConfigurationError(f"{file}, line {line}: {sentence}")
+
+
+def _outside(tree: Tree) -> Iterator[tuple[int, str]]:
+    """Texts of a template that stand in no message and in no block, with their lines."""
+    if tree.find(Extends) is not None:  # then nothing but its blocks counts
+        return
+    for node in tree.body:
+        for child in node.nodes if isinstance(node, Output) else ():
+            if isinstance(child, TemplateData) and child.data.strip():
+                yield child.lineno + child.data[: -len(child.data.lstrip())].count("\n"), child.data
+
+
+def _roles_in(tree: Tree) -> Iterator[str | None]:
+    """The roles of a template's messages; None for one that is worked out, and where `message` is used elsewise."""
+    calls = [block.call for block in tree.find_all(CallBlock)] + list(tree.find_all(Call))
+    own = [call for call in calls if isinstance(call.node, Name) and call.node.name == "message"]
+    for call in own:
+        role = call.args[0] if len(call.args) == 1 else None
+        yield role.value if isinstance(role, Const) and isinstance(role.value, str) else None
+    named = {id(call.node) for call in own}
+    if any(name.name == "message" and id(name) not in named for name in tree.find_all(Name)):
+        yield None
 
 
 def _rows_of(tree: Tree, file: str, known: Collection[str]) -> set[str]:
@@ -243,53 +336,22 @@ def packed_folder() -> Path:
     return packed if packed.is_dir() else package.parent / "prompts"
 
 
-class Sandbox(ImmutableSandboxedEnvironment):
-    """jinja2's sandbox, in which data has fields and no methods: `row.items` is the field `items`, or nothing."""
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        return self._field(obj, attribute) if isinstance(obj, dict) else super().getattr(obj, attribute)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        return self._field(obj, argument) if isinstance(obj, dict) else super().getitem(obj, argument)
-
-    def _field(self, obj: dict[Any, Any], name: Any) -> Any:
-        try:
-            return obj[name]
-        except (KeyError, TypeError):
-            return self._no_field(obj, name)
-
-    def _no_field(self, obj: dict[Any, Any], name: Any) -> Undefined:
-        has = ", ".join(map(str, obj)) or "none"
-        pairs = "; its pairs are … | items" if name == "items" else ""
-        return self.undefined(f"there is no field {name}: the fields are {has}{pairs}", obj=obj, name=name)
-
-
-def environment(loader: ChoiceLoader) -> Sandbox:
-    made = Sandbox(
-        loader=loader,
-        undefined=StrictUndefined,
-        autoescape=False,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    del made.filters["random"], made.globals["lipsum"]  # the same variables have to give the same messages
-    del made.filters["attr"]  # it looks at the object and not at its fields
-    return made
-
-
 def collector(messages: list[Message]) -> Callable[[str, Callable[[], str]], str]:
     """The function `message` of one rendering. An empty system message says nothing and is left out."""
 
     def message(role: str, caller: Callable[[], str]) -> str:
         if role not in ROLES:
-            raise ConfigurationError(f'message("{role}"): a role is one of {", ".join(ROLES)}')
+            raise ConfigurationError(unknown_role(role))
         content = caller().strip()
         if content or role != "system":
             messages.append({"role": role, "content": content})
         return ""
 
     return message
+
+
+def unknown_role(role: object) -> str:
+    return f'message("{role}"): a role is one of {", ".join(ROLES)}'
 
 
 def unusable(messages: list[Message], outside: str) -> str | None:
@@ -308,15 +370,19 @@ def unusable(messages: list[Message], outside: str) -> str | None:
 
 
 def failure(error: Exception, template: str) -> ConfigurationError:
-    """The sentence for whatever reading, compiling or rendering the file or name `template` raised."""
+    """The sentence for whatever reading or compiling the file or name `template` raised."""
     if isinstance(error, TemplateNotFound):
         return ConfigurationError(f"there is no prompt template {error.message}: add it to prompts/, or name another")
     if isinstance(error, TemplateSyntaxError):
         return ConfigurationError(f"{error.filename or error.name}, line {error.lineno}: {error.message}")
-    if isinstance(error, (UnicodeDecodeError, OSError)):
-        return ConfigurationError(f"the prompt template {template} cannot be read: {error}; it has to be UTF-8 text")
+    return ConfigurationError(f"the prompt template {template} cannot be read: {error}; it has to be UTF-8 text")
+
+
+def unrendered(error: Exception, template: str) -> RenderingError:
+    """The sentence for whatever rendering the file `template` raised."""
     file, line = position(error, template)
-    return ConfigurationError(f"{file}, line {line}: {str(error) or type(error).__name__}")
+    sentence = str(error) or type(error).__name__
+    return RenderingError(f"{file}, line {line}: {sentence}", always=isinstance(error, NEVER_MENDED))
 
 
 def position(error: Exception, template: str) -> tuple[str, int]:
@@ -329,9 +395,3 @@ def position(error: Exception, template: str) -> tuple[str, int]:
             found = (file, trace.tb_lineno)
         trace = trace.tb_next
     return found
-
-
-def nearest(name: str, known: list[str], otherwise: str) -> str:
-    """What `name` was meant to be, else all that it could have been."""
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"is it meant to be {close[0]}?" if close else f"{otherwise} {', '.join(known)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
+from distill_build.prompting.known import Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading
 from distill_build.replies.schemas import ObjectSchema
@@ -23,6 +24,7 @@ from distill_build.stages.base import (
     read_result,
     template_of,
 )
+from distill_build.stages.columns import Columns, all_columns, known_of_list, known_to, require_columns, stages_in
 
 if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
     from distill_build.prompting.prompts import Prompts
@@ -46,9 +48,11 @@ class Stages:
         self.settings = settings
         self.graph = graph_of(settings)
         self._stages: dict[str, Stage] = {}
+        columns = columns_of(settings)
         for shape in self.graph:
-            self._stages[shape.name] = _made(shape, settings, list(self._stages), prompts, weights)
-            check_export(shape, settings, list(self._stages))
+            known = known_to(shape.name, settings, columns)
+            self._stages[shape.name] = _made(shape, settings, known, prompts, weights)
+            check_export(shape, settings, known_to(shape.name, settings, columns, shape.name))
 
     def __getitem__(self, name: str) -> Stage:
         return self._stages[name]
@@ -130,20 +134,34 @@ def prompts_of(settings: Settings) -> "Prompts":
             f"{Path(folder, settings.language, 'questions.jinja')}, or leave prompts.dir out"
         )
     used: dict[str, TemplateVariables] = {}
-    for place, name in enumerate(settings.stages):
+    columns = columns_of(settings)
+    for name in settings.stages:
         own = settings.stage[name]
-        kind = class_of(own.kind, own.builtin)
-        if issubclass(kind, ModelStage):
-            rows = frozenset(settings.stages[:place]) if issubclass(kind, MapStage) else frozenset[str]()
-            used[template_of(own, name)] = TemplateVariables(kind.variables_of, rows)
+        if not issubclass(kind := class_of(own.kind, own.builtin), ModelStage):
+            continue
+        variables = TemplateVariables(kind.variables_of, known=known_of_list(kind.variables_of))
+        if issubclass(kind, MapStage):
+            known = known_to(name, settings, columns)
+            variables = TemplateVariables(kind.variables_of, frozenset(stages_in(known)), known)
+        template = template_of(own, name)
+        used[template] = used[template].shared_with(variables) if template in used else variables
     return Prompts(settings.language, Path(folder), used, settings.idle_prompts)
 
 
-def _made(shape: Shape, settings: Settings, before: list[str], prompts: "Prompts", weights: Weights) -> Stage:
+def columns_of(settings: Settings) -> dict[str, Columns]:
+    """The columns of every stage in force. Raises ConfigurationError where one lacks what the next goes by."""
+    columns = all_columns(settings, lambda own: class_of(own.kind, own.builtin).columns)
+    for name in settings.stages:
+        own = settings.stage[name]
+        require_columns(name, settings, columns, class_of(own.kind, own.builtin).reads)
+    return columns
+
+
+def _made(shape: Shape, settings: Settings, known: Mapping[str, Known], prompts: "Prompts", weights: Weights) -> Stage:
     own = settings.stage[shape.name]
     kind = class_of(own.kind, own.builtin)
     if issubclass(kind, ModelStage):
         return kind(shape, own, settings, prompts, weights)
     if issubclass(kind, (TransformStage, GroupStage)):
-        return kind(shape, own, settings, before)
+        return kind(shape, own, settings, known)
     raise AssertionError(f"{shape.name} is of no kind")

@@ -14,10 +14,12 @@ from distill_build.dataset.unit import Place, Verdict
 from distill_build.engine.manifest import SCHEME
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
-from distill_build.records import JsonObject, Path, row_id
+from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, TRUTH, Fields, Known
+from distill_build.records import JsonObject, Path, Usage, row_id
 from distill_build.replies.labels import ListReading, normalise
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings
+from distill_build.stages.columns import known_fields, stages_in
 from distill_build.stages.declared import counted_by
 from distill_build.stages.recipe import Recipe
 
@@ -40,6 +42,14 @@ class Stage:
 
     above_column: ClassVar[str] = "parent"
     """The column that holds the id of the row above."""
+
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """Columns that the rows above have to have."""
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
+        """The columns of its rows, as far as its settings and those of the rows above tell."""
+        raise NotImplementedError
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings) -> None:
         self.shape = shape
@@ -207,10 +217,34 @@ class MapStage(ModelStage):
     """Results for each row of the stage above: `samples` of them from each role."""
 
     variables_of = OF_ROW
+    place_columns: ClassVar[tuple[str, ...]] = ("parent",)
+    """The columns that say what the row hangs on, besides its path."""
+    takes_over: ClassVar[tuple[str, ...]] = ()
+    """Columns of the row above that it has too."""
 
     @property
     def results(self) -> int:
         return self.settings.samples * len(self.recipes)
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
+        role: dict[str, Known] = {"role": TEXT} if isinstance(own.role, list) else {}
+        fields = {"reasoning": ANYTHING, "answer": TEXT} if own.schema is None else known_fields(own.schema)
+        carried = {name: above.get(name) for name in cls.takes_over}
+        counted = Fields(dict.fromkeys(Usage().row(), NUMBER))
+        return {
+            "id": TEXT,
+            **dict.fromkeys(cls.place_columns, TEXT),
+            "path": TEXTS,
+            "sample": NUMBER,
+            **role,
+            **carried,
+            **fields,
+            "model": TEXT,
+            "finish_reason": TEXT,
+            "usage": counted,
+            "call": TEXT,
+        }
 
     def variables(self, row: JsonObject) -> JsonObject:  # noqa: ARG002 - for those of ours that have more
         """What a template has besides `topic`, `path`, `row`, `rows`, `system_prompt`, `schema` and the model's."""
@@ -279,7 +313,7 @@ class MapStage(ModelStage):
             **self.head(place, above),
             "sample": sample,
             **({"role": role} if isinstance(self.settings.role, list) else {}),
-            **self.carried(above),
+            **{name: above[name] for name in self.takes_over},
             **fields,
             "model": self.recipes[role].model.name,
             "finish_reason": finish_reason,
@@ -290,10 +324,6 @@ class MapStage(ModelStage):
     def head(self, place: Place, above: JsonObject) -> JsonObject:
         """The columns that say where the row hangs."""
         return {self.above_column: above["id"], "path": list(place.path)}
-
-    def carried(self, above: JsonObject) -> JsonObject:  # noqa: ARG002 - for those of ours that have some
-        """Columns that are taken over from the row above."""
-        return {}
 
     def typical_call(self) -> "Call":
         path = (self.build.topic,) * (self.build.depth + 1)
@@ -320,20 +350,24 @@ class TransformStage(Stage):
 
     scope: ClassVar[JudgeScope] = "row"
 
-    def __init__(self, shape: Shape, settings: StageSettings, build: Settings, rows: Iterable[str]) -> None:
-        """`rows` are the stages that expressions may name."""
+    def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
+        """`known` is what is known of what expressions may name: see `columns.known_to`."""
         super().__init__(shape, settings, build)
-        self.where = _compiled(settings.where, f"stage.{shape.name}.where", rows, shape.after)
-        self.columns = _all_compiled(settings.columns, f"stage.{shape.name}.columns", rows, shape.after)
+        self.where = _compiled(settings.where, f"stage.{shape.name}.where", known, shape.after)
+        self.values = _all_compiled(settings.columns, f"stage.{shape.name}.columns", known, shape.after)
 
     @property
     def refers_to(self) -> frozenset[str]:
         own = [self.where] if self.where is not None else []
-        return frozenset().union(*(expression.rows for expression in (*own, *self.columns.values())))
+        return frozenset().union(*(expression.rows for expression in (*own, *self.values.values())))
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:  # noqa: ARG003
+        return {"id": TEXT, "kept": TRUTH, "why": TEXTS, **dict.fromkeys(own.columns or {}, ANYTHING)}
 
     def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:
         """What is said of one row by itself. Raises EvaluationError."""
-        columns = evaluated(self.columns, place, row, others)
+        columns = evaluated(self.values, place, row, others)
         if self.where is None or self.where.evaluate(row, others, place.path[0], list(place.path)):
             return Verdict(kept=True, columns=columns)
         return Verdict(kept=False, why=(f"{self._unmet(place, row, others)} does not hold",), columns=columns)
@@ -378,18 +412,23 @@ class Judge:
 class GroupStage(Stage):
     """One row for each row of `by`, made from those of `after` below it."""
 
-    def __init__(self, shape: Shape, settings: StageSettings, build: Settings, rows: Iterable[str]) -> None:
+    def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
+        """`known` is as that of a transform."""
         super().__init__(shape, settings, build)
-        self.columns = _all_compiled(settings.columns, f"stage.{shape.name}.columns", rows, shape.by)
+        self.values = _all_compiled(settings.columns, f"stage.{shape.name}.columns", known, shape.by)
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:  # noqa: ARG003
+        return {"id": TEXT, "parent": TEXT, "path": TEXTS, **dict.fromkeys(own.columns or {}, ANYTHING)}
 
     @property
     def refers_to(self) -> frozenset[str]:
         after = {self.shape.after} if self.shape.after is not None else set()
-        return frozenset(after).union(*(expression.rows for expression in self.columns.values()))
+        return frozenset(after).union(*(expression.rows for expression in self.values.values()))
 
     def line(self, place: Place, row: JsonObject, others: JsonObject) -> JsonObject:
         """The line of the artefact for `row`, a line of `by`. Raises EvaluationError."""
-        columns = evaluated(self.columns, place, row, others)
+        columns = evaluated(self.values, place, row, others)
         return {"id": row_id(self.shape.prefix, row["id"]), "parent": row["id"], "path": list(place.path), **columns}
 
     def identity(self) -> JsonObject:
@@ -437,17 +476,16 @@ def evaluated(expressions: "Mapping[str, Expression]", place: Place, row: JsonOb
     return {name: expression.evaluate(row, others, topic, path) for name, expression in expressions.items()}
 
 
-def _compiled(source: str | None, name: str, rows: Iterable[str], own: str | None) -> "Expression | None":
+def _compiled(source: str | None, name: str, known: Mapping[str, Known], own: str | None) -> "Expression | None":
     if source is None:
         return None
     from distill_build.prompting.expressions import compile_expression
 
-    return compile_expression(source, name, list(rows), own)
+    return compile_expression(source, name, stages_in(known), own, known)
 
 
 def _all_compiled(
-    sources: Mapping[str, str] | None, name: str, rows: Iterable[str], own: str | None
+    sources: Mapping[str, str] | None, name: str, known: Mapping[str, Known], own: str | None
 ) -> "dict[str, Expression]":
-    names = list(rows)
-    found = {key: _compiled(source, f"{name}.{key}", names, own) for key, source in (sources or {}).items()}
+    found = {key: _compiled(source, f"{name}.{key}", known, own) for key, source in (sources or {}).items()}
     return {key: expression for key, expression in found.items() if expression is not None}

@@ -1,11 +1,12 @@
 """The rows that a dataset's exports are made of: those of the last stage that says how (`export`), as far as every
-transform behind it has kept them and what they come from.
+transform behind it has kept them and what they come from. A row that its columns make no training row of is a failure
+of that row alone.
 
 What is needed is read from the artefacts tag by tag: all are in the order of the tree.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +15,20 @@ import msgspec
 
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.unit import Row, Sight, View, restored
-from distill_build.errors import ConfigurationError, StorageError
+from distill_build.errors import ConfigurationError
 from distill_build.export import TrainingRow
 from distill_build.graph import END, Graph, Shape
-from distill_build.records import BOOKKEEPING, EXPORTED, JsonObject
-from distill_build.settings import Settings, StageSettings
+from distill_build.prompting.known import Fields, Known
+from distill_build.records import EXPORTED, Failure, JsonObject
+from distill_build.settings import Settings
+from distill_build.stages.columns import stages_in
 from distill_build.stages.declared import results_in
 
 if TYPE_CHECKING:  # most exports are columns as they stand, which checkout reads without what evaluates the others
     from distill_build.prompting.expressions import Expression
 
+REQUIRED = ("question", "answer")
+"""What every training row has; its reasoning may be null."""
 COLUMN = re.compile(r"row\.(\w+)")
 """An expression that is a column of the row itself: most are, and 100,000 of them are read without being evaluated."""
 
@@ -49,39 +54,50 @@ def uncounted(graph: Graph, shape: Shape, recipe: JsonObject) -> list[str]:
     return [each.name for each in beside if each.kind != "transform" and each.name not in results]
 
 
-def check_export(shape: Shape, settings: Settings, rows: Collection[str]) -> None:
-    """Whether a stage's `export` can be worked out; `rows` are the stages that it may name.
+def check_export(shape: Shape, settings: Settings, known: Mapping[str, Known]) -> None:
+    """Whether a stage's `export` can be worked out; `known` is what is known of what it may name.
 
-    Raises ConfigurationError for an expression that cannot be compiled, and for a column that its schema does not have.
+    Raises ConfigurationError for an expression that cannot be compiled, and for a column that is not there.
     """
-    own = settings.stage[shape.name]
-    for column, source in (own.export or {}).items():
+    row = known["row"]
+    assert isinstance(row, Fields), "what is exported are the rows of a stage"  # noqa: S101
+    for column, source in (settings.stage[shape.name].export or {}).items():
         key = f"stage.{shape.name}.export.{column}"
         match = COLUMN.fullmatch(source) if source is not None else None
         if source is not None and match is None:
             from distill_build.prompting.expressions import compile_expression  # ours are columns as they stand
 
-            compile_expression(source, key, rows, shape.name)
-        elif match is not None and (known := _columns_of(own)) and match[1] not in {*known, *BOOKKEEPING}:
-            has = ", ".join(known)
+            compile_expression(source, key, stages_in(known), shape.name, known)
+        elif match is not None and match[1] not in row.fields:
+            has = ", ".join(row.fields)
             raise ConfigurationError(f"{key}={source}: {shape.name} has no column {match[1]}; it has {has}")
 
 
-def _columns_of(own: StageSettings) -> Collection[str]:
-    """The columns of a stage's own that are known before there are rows; none where a reply is read as it comes."""
-    if own.kind == "group":
-        return own.columns or {}
-    return own.schema["properties"] if own.schema is not None else ()
+Refused = Callable[[Failure], None]
+"""Told of a row that is not exported though no transform dropped it, with the cause."""
 
 
-def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -> Iterator[TrainingRow]:
+def training_rows(
+    place: Callable[[str], Path], graph: Graph, recipe: JsonObject, refused: Refused
+) -> Iterator[TrainingRow]:
     """The rows to export, in the order of the tree. `place` says where a file of the dataset lies, by its name.
 
-    Raises StorageError with the number of a line that cannot be read.
+    `refused` is told of each row that makes none: an expression has no value for it, or a text that every training row
+    has is null. Raises StorageError with the number of a line that cannot be read.
     """
     shape = exported_stage(graph, recipe)
     if shape is None:
-        return iter(())
+        return
+    for made in _made(place, graph, shape, recipe):
+        if isinstance(made, Failure):
+            refused(made)
+        else:
+            yield made
+
+
+def _made(
+    place: Callable[[str], Path], graph: Graph, shape: Shape, recipe: JsonObject
+) -> Iterator[TrainingRow | Failure]:
     sources = {column: source for column in EXPORTED if (source := _export_of(recipe).get(column)) is not None}
     own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
     behind = [each for each in graph if each.kind == "transform" and graph.is_before(shape.name, each.name)]
@@ -89,7 +105,7 @@ def training_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject
         lines = read_objects(place(shape.file), "id", "path")
         first = next(lines, None)
         if first is None or {"question_id", "tag"} <= first.keys():  # else its place is told by the rows above
-            return (_of_columns(line, own) for line in chain(() if first is None else (first,), lines))
+            return (_of_columns(line, own, sources) for line in chain(() if first is None else (first,), lines))
     return _joined(place, graph, shape, sources, results_in(graph, recipe))
 
 
@@ -98,41 +114,44 @@ def _export_of(recipe: JsonObject) -> Mapping[str, str]:
     return rows
 
 
-def _of_columns(line: JsonObject, columns: Mapping[str, str]) -> TrainingRow:
-    return _row(line, line.get("question_id"), line.get("tag"), {name: line.get(key) for name, key in columns.items()})
+def _of_columns(line: JsonObject, columns: Mapping[str, str], sources: Mapping[str, str]) -> TrainingRow | Failure:
+    values = {name: line.get(key) for name, key in columns.items()}
+    return _row(line, line.get("question_id"), line.get("tag"), values, sources)
 
 
-def _row(line: JsonObject, question: str | None, tag: str | None, texts: Mapping[str, Any]) -> TrainingRow:
+def _row(
+    line: JsonObject, question: str | None, tag: str | None, values: Mapping[str, Any], sources: Mapping[str, str]
+) -> TrainingRow | Failure:
     """One row. What is no text is told as JSON: a list of an answer's parts, say."""
+    for column in REQUIRED:
+        if values[column] is None:
+            fault = f"export.{column}: {sources[column]} is null, and a training row needs a text there"
+            return _failure(line, "null", fault)
     return TrainingRow(
         id=line["id"],
         question_id=question,
         tag=tag,
         path=tuple(line["path"]),
         sample=line.get("sample", 0),
-        question=_required(line, texts, "question"),
-        reasoning=None if (reasoning := texts.get("reasoning")) is None else _text(reasoning),
-        answer=_required(line, texts, "answer"),
+        question=_text(values["question"]),
+        reasoning=None if (reasoning := values.get("reasoning")) is None else _text(reasoning),
+        answer=_text(values["answer"]),
         model=line.get("model") or "",
     )
+
+
+def _failure(line: JsonObject, cause: str, fault: str) -> Failure:
+    """Of a row that is not exported."""
+    return Failure(END, tuple(line["path"]), 1, cause, 0, fault, {"parent": line["id"]})
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _required(line: JsonObject, texts: Mapping[str, Any], column: str) -> str:
-    """A text that every training row has. Raises StorageError for a row without it."""
-    if texts[column] is None:
-        raise StorageError(
-            f"{line['id']} cannot be exported: its {column} is null. Set the stage's export right, and build"
-        )
-    return _text(texts[column])
-
-
 def _joined(
     place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str], results: Mapping[str, int]
-) -> Iterator[TrainingRow]:
+) -> Iterator[TrainingRow | Failure]:
     from distill_build.prompting.expressions import compile_expression
 
     expressions = {
@@ -155,16 +174,17 @@ def _joined(
 
 def _evaluated(
     row: Row, tag: Row, others: JsonObject, expressions: "Mapping[str, Expression]", graph: Graph
-) -> TrainingRow:
+) -> TrainingRow | Failure:
     from distill_build.prompting.expressions import EvaluationError
 
     path = list(row.line["path"])
     try:
-        texts = {name: each.evaluate(row.line, others, path[0], path) for name, each in expressions.items()}
+        values = {name: each.evaluate(row.line, others, path[0], path) for name, each in expressions.items()}
     except EvaluationError as error:
-        raise StorageError(f"{row.id} cannot be exported: {error}. Set the stage's export right, and build") from error
+        return _failure(row.line, "expression", str(error))
     lists = [name for name in graph.lineage(row.stage) if graph[name].kind == "list" and name != graph.tree.name]
-    return _row(row.line, row.at(lists[-1]).id if lists else None, tag.id, texts)
+    sources = {name: each.source for name, each in expressions.items()}
+    return _row(row.line, row.at(lists[-1]).id if lists else None, tag.id, values, sources)
 
 
 def units_in(

@@ -1,11 +1,13 @@
 """Templates become chat messages; a project's own stand in for the packed ones, and mistakes are told."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from distill_build.errors import ConfigurationError
-from distill_build.prompting.prompts import OF_REASK, TemplateVariables, packed_folder
+from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Fields, Items
+from distill_build.prompting.prompts import OF_REASK, RenderingError, TemplateVariables, packed_folder
 from distill_build.prompting.prompts import Prompts as AnyPrompts
 from distill_build.stages.base import OF_ROW
 from distill_build.stages.builtin import answers, questions, tags
@@ -170,8 +172,9 @@ def test_sources_name_the_template_and_what_it_includes(tmp_path: Path) -> None:
         ('{% call message("robot") %}Hi{% endcall %}', "a role is one of system, user, assistant"),
         (user(""), "empty message"),
         (user("{{ path.append('x') }}"), "line 1"),
+        (user("{{ path[8] }}{{ path[9] }}"), "line 1"),
         (user("{{ ''.__class__.__mro__ }}"), "line 1"),
-        (user("{{ path.leaf }}"), "has no attribute 'leaf'"),
+        (user("{{ path.leaf }}"), "a list has no field leaf"),
         (user("{{ 1 / 0 }}"), "division by zero"),
         (user("{{ path | random }}"), "random"),
         ('{% include "en/nothing.jinja" %}', "no prompt template en/nothing.jinja"),
@@ -179,7 +182,7 @@ def test_sources_name_the_template_and_what_it_includes(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_template_that_cannot_be_used_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
     folder = own(tmp_path, "en/tags.jinja", text)
-    with pytest.raises(ConfigurationError) as error:
+    with pytest.raises((ConfigurationError, RenderingError)) as error:
         render(Prompts("en", folder), "tags")
     assert told in str(error.value)
 
@@ -218,7 +221,22 @@ def test_an_unknown_language_or_template_is_told() -> None:
         Prompts("fr").render("tags")
 
 
-OWN_STAGE = TemplateVariables(OF_ROW, frozenset({"answers", "questions", "scores"}))
+OWN_STAGE = TemplateVariables(
+    OF_ROW,
+    frozenset({"answers", "questions", "scores"}),
+    {
+        "row": Fields({"answer": TEXT, "items": TEXTS, "by": Fields({"keys": TEXT}), "more": ANYTHING}, is_row=True),
+        "rows": Fields(
+            {
+                "answers": Fields({"answer": TEXT}, is_row=True),
+                "questions": Fields({"question": TEXT}, is_row=True),
+                "scores": Items(Fields({"score": NUMBER}, is_row=True), " of rows, since scores lies beside or below"),
+            }
+        ),
+        "topic": TEXT,
+        "path": TEXTS,
+    },
+)
 ROW = {"answer": "Serve.", "items": ["a field"], "by": {"keys": "another field"}}
 ROWS = {"questions": {"question": "Why?"}, "scores": [{"score": 4}, {"score": 2}]}
 
@@ -233,7 +251,15 @@ def translated(tmp_path: Path, text: str) -> str:
 
 
 def refused(tmp_path: Path, text: str) -> str:
+    """What is said of a template before anything is rendered."""
     with pytest.raises(ConfigurationError) as error:
+        translating(tmp_path, text)
+    return str(error.value)
+
+
+def unrendered(tmp_path: Path, text: str) -> str:
+    """What is said of one row."""
+    with pytest.raises(RenderingError) as error:
         translated(tmp_path, text)
     return str(error.value)
 
@@ -266,18 +292,23 @@ def test_fields_come_before_methods(tmp_path: Path) -> None:
         ("{% set rows = {} %}{{ rows.scores }}", "written out, as in rows.NAME"),
         ("{{ rwo.answer }}", "there is no variable rwo: is it meant to be row?"),
         ("{{ question }}", "there is no variable question"),
-        ("{{ row.anwser }}", "there is no field anwser: the fields are answer, items, by"),
-        ("{{ row.values() }}", "there is no field values"),
-        ("{{ row.by.items() }}", "its pairs are … | items"),
-        ("{{ row['update']({'answer': 1}) }}", "there is no field update"),
-        ("{{ row.__class__ }}", "there is no field __class__"),
-        ("{{ row.answer.__class__.__mro__ }}", "unsafe"),
-        ("{{ '{0.__class__}'.format(row.answer) }}", "unsafe"),
-        ("{{ row | attr('items') }}", "No filter named 'attr'"),
-        ("{% macro m() %}{% endmacro %}{{ m.__init__.__globals__ }}", "unsafe"),
-        ("{{ message.__globals__ }}", "unsafe"),
-        ("{{ self.__init__.__globals__ }}", "unsafe"),
-        ("{{ path.append('x') }}", "unsafe"),
+        ("{{ row.values() }}", "line 1: row has no column values"),
+        ("{{ row.by.items() }}", "row.by has no field items"),
+        ("{{ row['update']({'answer': 1}) }}", "row has no column update"),
+        ("{{ row.__class__ }}", "__class__: no name begins with an underscore"),
+        ("{{ row.more['__class__'] }}", "no name begins with an underscore"),
+        ("{{ row.answer.__class__.__mro__ }}", "no name begins with an underscore"),
+        ("{{ row.items | map(attribute='__class__') | list }}", "no name begins with an underscore"),
+        ("{{ '{0.__class__}'.format(row.answer) }}", "a text has nothing to be called by that name"),
+        ("{{ row | attr('items') }}", "line 1: there is no filter attr"),
+        ("{{ row.answer | nope }}", "line 1: there is no filter nope: there are"),
+        ("{{ row.answer | lenght }}", "there is no filter lenght: is it meant to be length?"),
+        ("{{ row.answer is strin }}", "there is no test strin: is it meant to be string?"),
+        ("{% macro m() %}{% endmacro %}{{ m.__init__.__globals__ }}", "underscore"),
+        ("{{ message.__globals__ }}", "underscore"),
+        ("{{ self.__init__.__globals__ }}", "underscore"),
+        ("{{ path.append('x') }}", "path.append(…): a list has nothing to be called by that name"),
+        ("{{ row.answer.zfill(9) }}", "a text has nothing to be called by that name"),
         ('{% include "../secret.txt" %}', "no prompt template ../secret.txt"),
         ('{% include "en/../../secret.txt" %}', "no prompt template"),
         ('{% import "/etc/hostname" as found %}', "no prompt template /etc/hostname"),
@@ -291,10 +322,173 @@ def test_a_template_gets_at_nothing_but_its_data(tmp_path: Path, text: str, told
     assert told in refused(tmp_path, user(text))
 
 
-def test_unknown_stages_and_variables_are_told_before_anything_is_rendered(tmp_path: Path) -> None:
-    for text in ("{{ rows.score.x }}", "{{ rwo }}", '{% include "en/nothing.jinja" %}'):
-        with pytest.raises(ConfigurationError):
-            translating(tmp_path, user(text))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ row['te' ~ 'xt'] }}",
+        "{{ row.more['_' ~ '_class__'] }}",
+        "{% for name in ['_' ~ '_class__'] %}{{ ''[name] }}{% endfor %}",
+        "{{ row.more.append(1) }}",
+        "{{ ('a' ~ 'b').format(1) }}",
+        "{{ row.more.__len__ is defined }}",
+    ],
+)
+def test_what_is_worked_out_gets_at_nothing_else_either(tmp_path: Path, text: str) -> None:
+    with pytest.raises((ConfigurationError, RenderingError)):
+        translated(tmp_path, user(text))
+
+
+COLUMNS = {
+    "{{ row.anwser }}": "line 1: row has no column anwser: is it meant to be answer?",
+    "{{ row['anwser'] }}": "row has no column anwser",
+    "{{ row.zzz }}": "row has no column zzz: it has answer, items, by, more",
+    "{{ rows.questions.qestion }}": "rows.questions has no column qestion: is it meant to be question?",
+    "{% if topic %}\n{{ row.anwser | upper }}\n{% endif %}": "line 2: row has no column anwser",
+    "{% for s in rows.scores %}{{ s.scroe }}{% endfor %}": "s has no column scroe: is it meant to be score?",
+    "{% for s in rows.scores if s.scroe > 1 %}x{% endfor %}": "s has no column scroe",
+    "{% for s in rows.scores | sort(attribute='scroe') %}x{% endfor %}": "an item of rows.scores has no column scroe",
+    "{{ rows.scores | map(attribute='scroe') | max }}": "an item of rows.scores has no column scroe",
+    "{{ (rows.scores | selectattr('scroe', 'gt', 2) | list) | length }}": "an item of rows.scores has no column scroe",
+    "{{ (rows.scores | first).scroe }}": "an item of rows.scores has no column scroe",
+    "{{ rows.scores[0].scroe }}": "rows.scores[0] has no column scroe",
+    "{% set r = row %}{{ r.anwser }}": "r has no column anwser",
+    "{% macro m(q) %}{{ row.anwser }}{% endmacro %}{{ m(1) }}": "row has no column anwser",
+    "{{ row.by.key }}": "row.by has no field key: is it meant to be keys?",
+    "{{ row.answer.text }}": "row.answer is a text and has no field text",
+    "{{ rows.scores.score }}": "rows.scores is a list of rows, since scores lies beside or below: take one, as in "
+    "(rows.scores | first).score, or all, as in rows.scores | map(attribute='score') | join(', ')",
+    "{{ rows.questions[0].question }}": "rows.questions is one row and no list",
+    "{{ path.leaf }}": "path is a list",
+}
+
+
+@pytest.mark.parametrize("text", COLUMNS)
+def test_a_column_that_is_not_there_is_told_before_anything_is_rendered(tmp_path: Path, text: str) -> None:
+    assert COLUMNS[text] in refused(tmp_path, user(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ row.more.anything.at_all }}",
+        "{% if row.anwser is defined %}{{ row.anwser }}{% endif %}x",
+        "{{ row.anwser | default('none') }}",
+        "{% for row in rows.scores %}{{ row.score }}{% endfor %}",
+        "{% for s in rows.scores %}{{ s.score }}{% endfor %}{% for s in path %}{{ s }}{% endfor %}",
+        "{% set r = row %}{% set r = rows.questions %}{{ r.question }}",
+        "{% macro m(q) %}{{ q.anything }}{% endmacro %}{{ row.answer.strip().split() | length }}",
+        "{% for name, value in row.by | items %}{{ name }}{% endfor %}",
+        "{{ rows.scores | selectattr('scroe', 'defined') | list | length }}",
+        "{{ '=' * 40 }} {{ '%.1f' | format(2) }} {{ row.items.index('a field') if false }}x",
+    ],
+)  # fmt: skip
+def test_nothing_is_said_of_what_is_not_known(tmp_path: Path, text: str) -> None:
+    translating(tmp_path, user(text))
+
+
+def test_a_column_is_looked_for_in_what_is_included(tmp_path: Path) -> None:
+    own(tmp_path, "en/shown.jinja", "\n{{ row.anwser }}")
+    told = refused(tmp_path, user('{% include "en/shown.jinja" %}'))
+    assert "shown.jinja, line 2: row has no column anwser" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Rate {{ row.answer }}", "line 1: text outside of a message would not be sent"),
+        ("{# one #}\n\nRate this." + user("x"), "line 3: text outside of a message"),
+        ("{% set x = 1 %}", "makes no message"),
+        ('{% call message("assistant") %}Hi{% endcall %}', "the user's"),
+        ('{% if topic %}{% call message("robot") %}Hi{% endcall %}{% endif %}', "a role is one of"),
+    ],
+)
+def test_a_template_that_makes_no_request_of_any_row_is_told(tmp_path: Path, text: str, told: str) -> None:
+    assert told in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{{ rows.scores[7].score }}", "has no element 7"),
+        ("{{ 1 / (row.answer | length - 6) }}", "division by zero"),
+        ("{{ row.more.x }}", "no field more"),
+        ("{{ '' if topic }}", "it makes an empty message of the role user"),
+        ("{{ row.answer | map('upper') }}", "is no text: write … | join"),
+        ("{{ (row.answer ~ '!').upper }}", "upper is no text: write upper(…)"),
+        ("{{ message }}", "is no text"),
+    ],
+)
+def test_what_is_wrong_with_one_row_is_no_mistake_of_the_template(tmp_path: Path, text: str, told: str) -> None:
+    assert told in unrendered(tmp_path, user(text))
+
+
+WORK = [
+    "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}x",
+    "{% for i in range(9999) %}{% for j in range(9999) %}{% set k = j %}{% endfor %}{% endfor %}x",
+    "{% for i in range(9) recursive %}{{ loop(range(9)) }}{% endfor %}",
+    "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "{% set ns = namespace(x='xx') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
+    "{% set ns = namespace(x='xx') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}",
+    "{% set ns = namespace(x=['x']) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
+    "{% set ns = namespace(x=['x']) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
+    "{{ ns.x == [ns.x] }}",
+    "{% set ns = namespace(x=['x']) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
+    "{{ ns.x | tojson }}",
+    "{% set ns = namespace(x='xx') %}{% for i in range(60) %}{% set ns.x %}{{ ns.x }}{{ ns.x }}{% endset %}"
+    "{% endfor %}{{ ns.x }}",
+    "{% set ns = namespace(x=2) %}{% for i in range(60) %}{% set ns.x = ns.x * ns.x %}{% endfor %}{{ ns.x }}",
+    "{{ 'x' * 10 ** 9 }}",
+    "{{ 10 ** 10000000 }}",
+    "{{ [1] * 10 ** 9 }}",
+    "{{ '%1000000000d' % 1 }}",
+    "{{ '%1000000000d' | format(1) }}",
+    "{{ '%*d' | format(1000000000, 1) }}",
+    "{{ 'x' | center(1000000000) }}",
+    "{{ 'x' | indent(1000000000, true) }}",
+    "{{ 'x' | indent(first=true, width=1000000000) }}",
+    "{{ ('x ' * 9999) | wordwrap(1, wrapstring='x' * 99999) }}",
+    "{{ ('x' * 9999999) | wordwrap(1) }}",
+    "{{ ('x' * 9999) | replace('x', 'x' * 99999) }}",
+    "{{ ('x' * 9999).replace('x', 'x' * 99999) }}",
+    "{{ range(9999) | join('x' * 99999) }}",
+    "{{ ('x' * 99999).join('x' * 9999) }}",
+    "{{ range(99999) | batch(1000000000, 1) | list | length }}",
+    "{{ range(3) | slice(1000000000) | list | length }}",
+    "{{ {'a': [1]} | tojson(1000000000) }}",
+    "{{ 7 | round(-1000000000) }}",
+    "{{ ('<!--' * 99999) | striptags }}",
+    "{% for i in range(99999) %}{% if 'y' in 'x' * 9999 %}{% endif %}{% endfor %}x",
+]
+
+
+@pytest.mark.parametrize("text", WORK)
+def test_a_template_that_takes_too_much_is_told_before_anything_is_rendered(tmp_path: Path, text: str) -> None:
+    began = time.perf_counter()
+    told = refused(tmp_path, user(text))
+    assert "translate.jinja, line 1: " in told
+    assert "Memory" not in told
+    assert time.perf_counter() - began < 20
+
+
+@pytest.mark.parametrize("text", ["{% for i in range(99999) %}{{ i }}{% endfor %}", "{{ ('word ' * 99999) | upper }}"])
+def test_a_long_prompt_is_no_trouble(tmp_path: Path, text: str) -> None:
+    assert len(translated(tmp_path, user(text))) > 400_000
+
+
+def test_a_rows_data_may_make_a_template_too_much(tmp_path: Path) -> None:
+    text = user("{% for a in row.more %}{% for b in row.more %}{{ a }}{{ b }}{% endfor %}{% endfor %}")
+    prompts = translating(tmp_path, text)
+    used = dict.fromkeys(OF_ROW) | {"row": {"more": ["some text"] * 9999}}
+    with pytest.raises(RenderingError, match="makes more than 20,000,000 characters"):
+        prompts.render("translate", **used)
+
+
+def test_a_template_of_two_stages_has_what_both_have(tmp_path: Path) -> None:
+    other = TemplateVariables(OF_ROW, frozenset({"answers"}), {"row": Fields({"answer": TEXT}, is_row=True)})
+    folder = own(tmp_path, "en/translate.jinja", user("{{ row.more }}"))
+    with pytest.raises(ConfigurationError, match="row has no column more"):
+        AnyPrompts("en", folder, {"translate": OWN_STAGE.shared_with(other)})
 
 
 def test_a_prompt_that_is_missing_in_the_language_is_told_with_the_file_to_write(tmp_path: Path) -> None:

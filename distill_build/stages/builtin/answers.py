@@ -8,12 +8,12 @@ from distill_build.stages.base import MapStage
 class Builtin(MapStage):
     variables_of = MapStage.variables_of | {"question"}
     above_column = "question_id"
+    place_columns = ("question_id", "tag")
+    takes_over = ("question",)
+    reads = frozenset({"question"})
 
     def variables(self, row: JsonObject) -> JsonObject:
         return {"question": row["question"]}
 
     def head(self, place: Place, above: JsonObject) -> JsonObject:
         return {"question_id": above["id"], "tag": place.tag, "path": list(place.path)}
-
-    def carried(self, above: JsonObject) -> JsonObject:
-        return {"question": above["question"]}

@@ -18,6 +18,7 @@ SAME_AS = "same_as"
 
 class Builtin(TransformStage):
     scope: ClassVar[JudgeScope] = "dataset"
+    reads = frozenset({"question"})
 
     def measure(self, row: JsonObject) -> Any:
         return hashlib.blake2b(normalise(row["question"]).encode(), digest_size=DIGEST_BYTES).digest()

@@ -1,8 +1,12 @@
 """Questions: a list below each leaf of the tree, which the student asks."""
 
+from collections.abc import Mapping
+
 from distill_build.dataset.unit import Place
+from distill_build.prompting.known import NUMBER, TEXT, TEXTS, Known
 from distill_build.records import JsonObject, Path, row_id
 from distill_build.replies.labels import ListReading
+from distill_build.settings import StageSettings
 from distill_build.stages.base import ListStage
 
 
@@ -16,6 +20,10 @@ class Builtin(ListStage):
         shortest=10,
         shortest_cjk=4,
     )
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:  # noqa: ARG003
+        return {"id": TEXT, "tag": TEXT, "path": TEXTS, "index": NUMBER, "question": TEXT}
 
     def line(self, place: Place, index: int, item: str) -> JsonObject:
         key = row_id(self.shape.prefix, place.tag, item)

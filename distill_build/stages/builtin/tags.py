@@ -1,7 +1,11 @@
 """Tags: a topic's tree, grown level by level; each request carries the whole path."""
 
+from collections.abc import Mapping
+
+from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, TRUTH, Known
 from distill_build.records import JsonObject, Path
 from distill_build.replies.labels import ListReading
+from distill_build.settings import StageSettings
 from distill_build.stages.base import ListStage
 
 
@@ -17,6 +21,11 @@ class Builtin(ListStage):
         longest=120,
         one_line=True,
     )
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:  # noqa: ARG003
+        texts: dict[str, Known] = dict.fromkeys(("id", "number", "label"), TEXT)
+        return texts | {"path": TEXTS, "parent": ANYTHING, "level": NUMBER, "leaf": TRUTH}
 
     def variables(self, path: Path) -> JsonObject:
         return {"parent": path[-1], "level": len(path)}

@@ -1,0 +1,64 @@
+"""What is known of data before there is any: which fields a row has, what is a list, what is a text. Pure.
+
+Prompts and expressions are held against it before anything is sent (see `references`). What is not known is `ANYTHING`,
+of which nothing is said.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value without fields: a text, a number, a truth value; `words` say what it is."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """An object. Where it is `closed` it has no field but these; `is_row` says that it is the row of a stage."""
+
+    fields: Mapping[str, "Known"]
+    closed: bool = True
+    is_row: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list; `why` says how it comes that there are several."""
+
+    item: "Known"
+    why: str = ""
+
+
+Known = Value | Fields | Items | None
+ANYTHING = None
+TEXT, NUMBER, TRUTH = Value("a text"), Value("a number"), Value("true or false")
+OF_TYPES: Mapping[str, Known] = {"string": TEXT, "integer": NUMBER, "number": NUMBER, "boolean": TRUTH}
+"""JSON schema's types of values."""
+TEXTS = Items(TEXT)
+
+
+def sample(known: Known) -> Any:
+    """Some value that `known` may stand for."""
+    match known:
+        case Fields():
+            return {name: sample(held) for name, held in known.fields.items()}
+        case Items():
+            return [sample(known.item)] * 2
+        case Value(words=NUMBER.words):
+            return 1
+    return "text"
+
+
+def agreed(first: Known, second: Known) -> Known:
+    """What is known of something that is now the one and now the other."""
+    if isinstance(first, Fields) and isinstance(second, Fields):
+        shared = [name for name in first.fields if name in second.fields]
+        fields = {name: agreed(first.fields[name], second.fields[name]) for name in shared}
+        return Fields(fields, first.closed or second.closed, first.is_row and second.is_row)
+    if isinstance(first, Items) and isinstance(second, Items):
+        return Items(agreed(first.item, second.item), first.why)
+    return first if first == second else ANYTHING

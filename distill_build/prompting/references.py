@@ -1,0 +1,228 @@
+"""What a template or expression reads of its variables, held against what is known of these before anything is sent.
+
+A walk over jinja2's tree with what is known of each name: `row.anwser`, `rows.votes.lable`, also by way of a loop
+(`for q in rows.votes`) or a name that is set. Where something is not known, nothing is said of it: a name that is set
+in several places, what a macro is given, what most filters make.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from jinja2 import nodes
+
+from distill_build.prompting.known import ANYTHING, TEXT, Fields, Items, Known, Value
+
+_Told = Callable[[int, str], Exception]
+"""The line and the sentence of a fault → what is raised."""
+_Names = Mapping[str, Known]
+
+ONE_OF_ALL = frozenset({"first", "last", "min", "max", "random"})
+SOME_OF_ALL = frozenset({"list", "sort", "unique", "reverse", "select", "reject", "selectattr", "rejectattr"})
+OF_EACH = frozenset({"sort", "unique", "sum", "min", "max", "groupby", "join", "map"})
+"""Filters that take the name of a field as `attribute`."""
+BY_FIRST = frozenset({"selectattr", "rejectattr", "groupby"})
+"""Those that take it as their first argument."""
+MAY_BE_MISSING = frozenset({"default", "d"})
+ASKS_WHETHER = frozenset({"defined", "undefined"})
+
+
+def check_references(tree: nodes.Node, names: _Names, told: _Told, methods: Collection[str] = ()) -> None:
+    """Raises what `told` makes of the first reference to something that is not there.
+
+    `names` are the variables that something is known of; `methods` are names that may be called on a text or list.
+    """
+    bound = Counter(node.name for node in tree.find_all(nodes.Name) if node.ctx != "load")
+    kept = {name: known for name, known in names.items() if not bound[name]}
+    _Walk(told, methods, bound, _asked_about(tree)).visit(tree, kept)
+
+
+def bound_names(tree: nodes.Node) -> set[str]:
+    """The names that a template gives something to."""
+    return {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+
+
+def _asked_about(tree: nodes.Node) -> frozenset[str]:
+    """What a template asks whether it is there: `is defined`, `default`. Nothing is said of that."""
+    tests = [test.node for test in tree.find_all(nodes.Test) if test.name in ASKS_WHETHER]
+    defaults = [each.node for each in tree.find_all(nodes.Filter) if each.name in MAY_BE_MISSING]
+    return frozenset(described(node) for node in (*tests, *defaults) if isinstance(node, nodes.Expr))
+
+
+class _Walk:
+    """`names` go down with the walk: what a loop binds is known within it alone."""
+
+    def __init__(
+        self, told: _Told, methods: Collection[str], bound: Mapping[str, int], asked_about: frozenset[str]
+    ) -> None:
+        self._told = told
+        self._methods = methods
+        self._bound = bound
+        self._asked_about = asked_about
+
+    def visit(self, node: nodes.Node, names: dict[str, Known]) -> None:
+        """A statement, or whatever holds some."""
+        match node:
+            case nodes.For():
+                self._loop(node, names)
+            case nodes.Assign():
+                self._assign(node, names)
+            case nodes.Macro() | nodes.CallBlock() | nodes.With() | nodes.Block() | nodes.Scope():
+                self._inside(node, names)
+            case nodes.Expr():
+                self.known(node, names)
+            case _:
+                for child in node.iter_child_nodes():
+                    self.visit(child, names)
+
+    def _inside(self, node: nodes.Node, names: dict[str, Known]) -> None:
+        """A statement with names of its own: of what a macro or a call is given nothing is known."""
+        given = [*getattr(node, "args", ()), *getattr(node, "targets", ())]
+        own = names | {each.name: ANYTHING for each in given if isinstance(each, nodes.Name)}
+        for child in node.iter_child_nodes():
+            self.visit(child, own)
+
+    def _loop(self, node: nodes.For, names: dict[str, Known]) -> None:
+        through, inside = self.known(node.iter, names), dict(names)
+        if isinstance(node.target, nodes.Name):
+            inside[node.target.name] = through.item if isinstance(through, Items) else ANYTHING
+        else:
+            inside |= dict.fromkeys(bound_names(node.target))
+        for child in (*([node.test] if node.test is not None else []), *node.body, *node.else_):
+            self.visit(child, inside)
+
+    def _assign(self, node: nodes.Assign, names: dict[str, Known]) -> None:
+        """A name is known where it is set once in all."""
+        known = self.known(node.node, names)
+        if isinstance(node.target, nodes.Name) and self._bound[node.target.name] == 1:
+            names[node.target.name] = known
+
+    # Expressions
+
+    def known(self, node: nodes.Node, names: dict[str, Known]) -> Known:
+        """What is known of the value of an expression, all of which is looked at."""
+        match node:
+            case nodes.Name():
+                return names.get(node.name)
+            case nodes.Const(value=str()):
+                return TEXT
+            case nodes.Getattr():
+                return self._field(node, node.attr, names)
+            case nodes.Getitem(arg=nodes.Const(value=str() as name)):
+                return self._field(node, name, names)
+            case nodes.Getitem():
+                return self._item(node, names)
+            case nodes.Call(node=nodes.Getattr() | nodes.Getitem()):
+                return self._call(node, names)
+            case nodes.Filter():
+                return self._filter(node, names)
+        for child in node.iter_child_nodes():
+            self.known(child, names)
+        return ANYTHING
+
+    def _field(self, node: nodes.Getattr | nodes.Getitem, name: str, names: dict[str, Known]) -> Known:
+        held = self.known(node.node, names)
+        if name.startswith("_"):
+            raise self._told(node.lineno, f"{name}: no name begins with an underscore")
+        if described(node) in self._asked_about:
+            return ANYTHING
+        return self._field_of(held, name, node.node, node.lineno)
+
+    def _field_of(self, held: Known, name: str, of: nodes.Node, line: int) -> Known:
+        """The field `name` of what is written as `of`."""
+        match held:
+            case Fields():
+                if name in held.fields:
+                    return held.fields[name]
+                if held.closed:
+                    what = "column" if held.is_row else "field"
+                    way = nearest(name, list(held.fields), "it has")
+                    raise self._told(line, f"{described(of)} has no {what} {name}: {way}")
+            case Items():
+                raise self._told(line, f"{described(of)} is a list{held.why}: {ways_of_a_list(described(of), name)}")
+            case Value():
+                raise self._told(line, f"{described(of)} is {held.words} and has no field {name}")
+        return ANYTHING
+
+    def _item(self, node: nodes.Getitem, names: dict[str, Known]) -> Known:
+        held = self.known(node.node, names)
+        self.known(node.arg, names)
+        if isinstance(node.arg, nodes.Slice):
+            return held
+        if isinstance(held, Fields) and held.is_row and isinstance(node.arg, nodes.Const):
+            raise self._told(node.lineno, f"{described(node.node)} is one row and no list: take its columns")
+        return held.item if isinstance(held, Items) else ANYTHING
+
+    def _call(self, node: nodes.Call, names: dict[str, Known]) -> Known:
+        """A call of a field: a text and a list have methods, data has none."""
+        called: Any = node.node
+        name = called.attr if isinstance(called, nodes.Getattr) else getattr(called.arg, "value", None)
+        held = self.known(called.node, names)
+        if isinstance(held, (Items, Value)) and name not in self._methods:
+            what = "a list" if isinstance(held, Items) else held.words
+            raise self._told(node.lineno, f"{described(called)}(…): {what} has nothing to be called by that name here")
+        if isinstance(held, Fields) and isinstance(name, str):
+            self._field_of(held, name, called.node, node.lineno)
+        for child in (*node.args, *node.kwargs):
+            self.known(child, names)
+        return ANYTHING
+
+    def _filter(self, node: nodes.Filter, names: dict[str, Known]) -> Known:
+        held = self.known(node.node, names) if node.node is not None else ANYTHING
+        for child in (*node.args, *node.kwargs):
+            self.known(child, names)
+        each = held.item if isinstance(held, Items) else ANYTHING
+        attribute = _attribute(node)
+        of = self._at(each, attribute, node) if attribute else ANYTHING
+        if node.name == "map":
+            return Items(of)
+        if node.name in ONE_OF_ALL:
+            return each
+        return held if node.name in SOME_OF_ALL and isinstance(held, Items) else ANYTHING
+
+    def _at(self, each: Known, attribute: str, node: nodes.Filter) -> Known:
+        """The field of each item at a dotted path."""
+        assert node.node is not None, "a filter over items stands behind them"  # noqa: S101
+        asks = any(isinstance(arg, nodes.Const) and arg.value in ASKS_WHETHER for arg in node.args[1:])
+        of: nodes.Expr = nodes.Filter(node.node, "first", [], [], None, None)
+        for name in () if asks else attribute.split("."):
+            if name.startswith("_"):
+                raise self._told(node.lineno, f"{attribute}: no name begins with an underscore")
+            if name.isdigit():
+                return ANYTHING
+            each = self._field_of(each, name, of, node.lineno)
+            of = nodes.Getattr(of, name, "load")
+        return each
+
+
+def _attribute(node: nodes.Filter) -> str:
+    """The field of each item that a filter is told to go by, as it is written; empty where there is none."""
+    values = [pair.value for pair in node.kwargs if pair.key == "attribute" and node.name in OF_EACH]
+    values += node.args[:1] if node.name in BY_FIRST else []
+    return next((each.value for each in values if isinstance(each, nodes.Const) and isinstance(each.value, str)), "")
+
+
+def described(node: nodes.Node) -> str:
+    """How a part of an expression is written, for the sentences on it."""
+    match node:
+        case nodes.Name():
+            return str(node.name)
+        case nodes.Getattr():
+            return f"{described(node.node)}.{node.attr}"
+        case nodes.Getitem(arg=nodes.Const(value=value)):
+            return f"{described(node.node)}[{value!r}]"
+        case nodes.Filter(name="first", node=nodes.Expr() as held):
+            return f"an item of {described(held)}"
+    return "it"
+
+
+def ways_of_a_list(name: str, field: str) -> str:
+    """How a field is had of a list."""
+    return f"take one, as in ({name} | first).{field}, or all, as in {name} | map(attribute='{field}') | join(', ')"
+
+
+def nearest(name: str, known: list[str], otherwise: str) -> str:
+    """What `name` was meant to be, else all that it could have been."""
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"is it meant to be {close[0]}?" if close else f"{otherwise} {', '.join(known)}"
