@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from distill_build.config import composition
+from distill_build.settings import Settings
+from distill_build.stages.all import columns_of
+from distill_build.stages.columns import Columns
 from tests.e2e.own_project import (
     COUNTS,
     FILES,
@@ -439,3 +443,20 @@ def test_a_name_of_ours_is_taken_where_the_folder_is_not_a_projects(fresh: InPro
 
 def test_a_stage_stands_once_in_stages(fresh: InProcess) -> None:
     refused(fresh, "stages has good twice", *LINE[:-1], STAGES.replace("good", "good,good"))
+
+
+def test_the_columns_of_each_are_known_before_there_are_rows(
+    project: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What prompts and expressions are held against is what rows have."""
+    monkeypatch.chdir(project.root)
+    found: list[dict[str, Columns]] = []
+
+    def task(settings: Settings) -> int:
+        found.append(columns_of(settings))
+        return 0
+
+    assert composition.run([*LINE], task, lambda _: 1) == 0
+    (columns,) = found
+    for stage in STAGES.removeprefix("stages=[").removesuffix("]").split(","):
+        assert {frozenset(row) for row in project.rows(stage)} == {frozenset(columns[stage])}, stage

@@ -149,7 +149,7 @@ def test_rows_of_any_stage_are_exported_with_their_place(project: InProcess) -> 
     write(project, "best", "kind: group\nafter: answers\nby: questions\n" + columns + export.replace("row.f", "row.g"))
     refused = project.run("plan", *words)
     assert refused.status == 2
-    assert "best has no column girst; it has first" in refused.stderr
+    assert "best has no column girst; it has id, parent, path, first" in refused.stderr
 
 
 def test_stages_in_another_order_see_other_rows(project: InProcess, server: ScriptedServer) -> None:
