@@ -140,6 +140,7 @@ MISTYPED = [
     ("stage.good.columns.x=row.id", "a key of your own is added with +stage.good.columns.x=…"),
     ("stage.scores.builtin=nope", "builtin=nope makes no map: ours are answers, dedup,"),
     ("stage.good.builtin=answers", "builtin=answers makes no transform"),
+    ("stage.dedup.where='row.kept'", "stage.dedup.where: dedup goes by a rule of its own: leave it out"),
     ("stages=[tags,dataset]", "unknown stage 'dataset': Known are answers,"),
     ("stages=[tags,failures]", "the name is taken (something else is called so)"),
     ("stages=[tags,my-stage]", "a stage's name has small letters, digits and _"),
