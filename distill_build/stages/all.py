@@ -165,8 +165,8 @@ def _made(shape: Shape, settings: Settings, known: Mapping[str, Known], prompts:
     if issubclass(kind, (TransformStage, GroupStage)):
         if own.builtin is not None and own.expressions:
             raise ConfigurationError(
-                f"stage.{shape.name}.{next(iter(own.expressions))}: {shape.name} goes by a rule of its own: leave it out, "
-                "and write yours as a transform beside it, a file in conf/stage/ whose name stands in stages=[…]"
+                f"stage.{shape.name}.{next(iter(own.expressions))}: {shape.name} goes by a rule of its own: leave it "
+                "out, and write yours as a transform beside it, a file in conf/stage/ whose name stands in stages=[…]"
             )
         return kind(shape, own, settings, known)
     raise AssertionError(f"{shape.name} is of no kind")
