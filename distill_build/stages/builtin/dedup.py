@@ -4,11 +4,14 @@ Rank order (see `TransformStage`) is what makes growth gentle: what a leaf gaine
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from distill_build.dataset.unit import Verdict
+from distill_build.prompting.known import ANYTHING, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
+from distill_build.settings import StageSettings
 from distill_build.stages.base import Judge, JudgeScope, TransformStage
 
 DIGEST_BYTES = 16
@@ -19,6 +22,10 @@ SAME_AS = "same_as"
 class Builtin(TransformStage):
     scope: ClassVar[JudgeScope] = "dataset"
     reads = frozenset({"question"})
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
+        return super().columns(own, above) | {SAME_AS: ANYTHING}
 
     def measure(self, row: JsonObject) -> Any:
         return hashlib.blake2b(normalise(row["question"]).encode(), digest_size=DIGEST_BYTES).digest()
