@@ -4,7 +4,9 @@ Exit codes: what the command says (0, 1, 3), the `exit_code` of a DistillError (
 interruption, and 70 (EX_SOFTWARE of sysexits.h) for a bug of ours.
 """
 
+import atexit
 import errno
+import gc
 import importlib
 import io
 import json
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from distill_build.sweeps.jobs import Variant
 
 
+YOUNG_OBJECTS = 5_000
+"""New objects after which the garbage collector looks for cycles among them. Python's 700 cost a tenth of a start: what
+imports and Hydra make by the hundred thousand is there to stay."""
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a standard output that takes no more answers. Commands translate the errors of their own files."""
 
@@ -32,6 +37,8 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv`, by default the process's own, and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    gc.set_threshold(YOUNG_OBJECTS)
+    atexit.register(gc.freeze)  # the interpreter's last collection would look through all that goes with the process
     for name in ("stdout", "stderr"):
         setattr(sys, name, lasting(getattr(sys, name)))
     try:
