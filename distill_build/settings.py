@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `stages` are those in force, in order; `stage` holds each, `models` the model of each role that they ask.
     `idle_prompts` are names of templates that other stages would use, which are found and not in force. `own_fields`
     are by role those of its model that do not follow `model`: they name settings in sentences, and change nothing.
+    No field is a set: settings are digested as they are written, and a set is written in the order of chance.
     """
 
     topic: str
@@ -113,8 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stages: list[str]
     stage: dict[str, StageSettings]
     models: dict[str, ModelSettings]
-    idle_prompts: frozenset[str] = frozenset()
-    own_fields: dict[str, frozenset[str]] = {}
+    idle_prompts: tuple[str, ...] = ()
+    own_fields: dict[str, tuple[str, ...]] = {}
     limits: Limits
     budget: Budget = Budget()
     cache: CacheSettings = CacheSettings()

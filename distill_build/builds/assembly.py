@@ -66,7 +66,7 @@ class PreviousBuild:
             return None
         return self._outcomes.get(self.memo(unit, segment, verdicts))
 
-    def row(self, transform: str, key: str) -> bool:
+    def kept(self, transform: str, key: str) -> bool:
         """Whether a transform kept the row with the id `key`, as far as its artefact is there."""
         if transform not in self._verdicts:
             return False
@@ -127,7 +127,7 @@ class UnitRows:
             raise StorageError(f"{place} was changed while a build ran; build again, nothing is lost") from error
 
     def was_kept(self, transform: str, key: str) -> bool:
-        return self.previous.row(transform, key)
+        return self.previous.kept(transform, key)
 
     def spool(self, name: str) -> Spool | None:
         """The rows of this run; None where there are none."""

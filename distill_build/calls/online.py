@@ -23,7 +23,7 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
 
 
 class OnlineExecutor:
-    """See `distill_build.calls.executors.Executor`. `on_wait` is told of each call that waits for another process."""
+    """See `distill_build.calls.resolver.Executor`. `on_wait` is told of each call that waits for another process."""
 
     def __init__(
         self, store: Store, recorder: Recorder, spending: Spending, halt: Halt, on_wait: Callable[[], None]

@@ -41,7 +41,7 @@ def run_job(settings: Settings, folder: Path, options: Options) -> Report:
     check_formats(settings.formats)
     job = Job((), settings, folder)
     console = job_console(job.name, quiet=options.quiet, verbose=options.verbose)
-    report = build.bring_up_to_date(job_session(job, options, {}), options, console)
+    report = build.bring_up_to_date(job_session(job, options, []), options, console)
     made = [stage for stage in report.stages if stage not in report.transforms]
     items = ", ".join(rows_of(report.count(stage), stage) for stage in made)
     console.note(f"{items}; {number_of(report.tally.asked, 'requests')} answered")

@@ -79,11 +79,11 @@ def to_model(role: str, data: Data) -> ModelSettings:
     return convert({**data[role], "extra_body": as_sent(data[role]["extra_body"])}, ModelSettings, f"{role}.")
 
 
-def fields_of_its_own(model: ModelSettings, followed: ModelSettings) -> frozenset[str]:
+def fields_of_its_own(model: ModelSettings, followed: ModelSettings) -> tuple[str, ...]:
     """The fields of a role's model that are not those of `followed`: all of one that is another model elsewhere."""
-    fields = frozenset(model.__struct_fields__)
-    differing = frozenset(field for field in fields if getattr(model, field) != getattr(followed, field))
-    return fields if {"name", "base_url"} <= differing or "engine" in differing else differing
+    fields = model.__struct_fields__
+    differing = tuple(field for field in fields if getattr(model, field) != getattr(followed, field))
+    return fields if {"name", "base_url"} <= set(differing) or "engine" in differing else differing
 
 
 def to_stage(name: str, data: Data) -> StageSettings:
@@ -94,11 +94,11 @@ def to_stage(name: str, data: Data) -> StageSettings:
     return stage
 
 
-def prompts_of_others(stages: Mapping[str, Data], in_force: Collection[str]) -> frozenset[str]:
+def prompts_of_others(stages: Mapping[str, Data], in_force: Collection[str]) -> tuple[str, ...]:
     """The prompts of those stages that are not in force."""
     others = {name: stage for name, stage in stages.items() if name not in in_force and isinstance(stage, dict)}
     asking = {name: stage for name, stage in others.items() if stage.get("kind") in ("list", "map")}
-    return frozenset(str(stage.get("prompt") or name) for name, stage in asking.items())
+    return tuple(sorted({str(stage.get("prompt") or name) for name, stage in asking.items()}))
 
 
 def roles_of(data: Data, names: Collection[str]) -> list[str]:

@@ -136,7 +136,7 @@ def check_stage(name: str, stage: StageSettings) -> None:
             f"stage.{name}.kind=list: lists grow by stages of ours alone; one of your own is a map (asks a model for "
             "each row), a transform (judges rows) or a group"
         )
-    for key in changed(stage) - TAKES[stage.kind] - OF_ALL:
+    for key in sorted(changed(stage) - TAKES[stage.kind] - OF_ALL):
         raise misplaced(name, stage, key)
     for key in needed(stage):
         if getattr(stage, key) in (None, [], {}):

@@ -147,7 +147,7 @@ def _in_the_way(dataset: Dataset, graph: Graph, lock: Lock | None) -> Iterator[F
     Where there has to be a file, it is missing too; elsewhere all is well once the folder is moved away.
     """
     wanted = {LOCK, *(_wanted(lock) if lock is not None else ())}
-    for name in {*wanted, *_ours(graph, lock)}:
+    for name in sorted({*wanted, *_ours(graph, lock)}):
         if dataset.artefact(name).is_dir():
             yield FileProblem(name, "it is a folder: move it away", foreign=name not in wanted)
     if dataset.artefact(EXPORTS).is_file():
@@ -180,7 +180,7 @@ def _unknown(dataset: Dataset, lock: Lock, checked: Mapping[str, str]) -> Iterat
     """Files that the lock does not name. Builds and checkouts remove those that they wrote, and touch no other."""
     state = dataset.state()
     written = state.outputs if state is not None else {}
-    for name in checked.keys() - _wanted(lock) - {SOURCES}:
+    for name in sorted(checked.keys() - _wanted(lock) - {SOURCES}):
         problem = "the lock says that nothing is missing" if name == FAILURES else "the lock does not know it"
         if name in written:
             yield FileProblem(name, problem)

@@ -85,6 +85,7 @@ class Prompts:
         stage or a column that it cannot have; for one that makes no messages whatever it is given; and for a file in
         `own` that nothing would use.
         """
+        self.made_of = (language, own, templates, others)
         self._language = language
         self._own = own
         self._packed = packed_folder()

@@ -1,6 +1,6 @@
 """The stages of one build, from its settings: ours and the user's own, by name, in order."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,8 +120,10 @@ def reader_of(shape: Shape, identity: JsonObject) -> Callable[[Any], Any]:
     return lambda raw: read_result(raw, schema)
 
 
-def prompts_of(settings: Settings) -> "Prompts":
+def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":
     """The templates that `settings` name. The folder that is the default need not be there, any other must.
+
+    `read` are those of other settings: one of them is taken that was made of the same and held against the same.
 
     Raises ConfigurationError for templates that cannot be used.
     """
@@ -145,7 +147,8 @@ def prompts_of(settings: Settings) -> "Prompts":
             variables = TemplateVariables(kind.variables_of, frozenset(stages_in(known)), known)
         template = template_of(own, name)
         used[template] = used[template].shared_with(variables) if template in used else variables
-    return Prompts(settings.language, Path(folder), used, settings.idle_prompts)
+    made_of = (settings.language, Path(folder), used, settings.idle_prompts)
+    return next((each for each in read if each.made_of == made_of), None) or Prompts(*made_of)
 
 
 def columns_of(settings: Settings) -> dict[str, Columns]:

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
-
 from distill_build.builds.session import Session
 from distill_build.builds.up_to_date import current_state, settle
 from distill_build.dataset.layout import Dataset, State
@@ -34,13 +32,13 @@ class PreparedJob:
 
 def prepare(sweep: Sweep, options: Options) -> list[PreparedJob]:
     """All jobs. Raises ConfigurationError, with the job, for prompts, weights or formats that cannot be used."""
-    prompts: dict[bytes, Prompts] = {}
+    prompts: list[Prompts] = []
     prepared = []
     for number, job in enumerate(sweep.jobs):
         try:
             session = job_session(job, options, prompts)
         except DistillError as error:
-            if number == 0 and is_of_all(error, lambda: job_session(sweep.jobs[-1], options, {})):
+            if number == 0 and is_of_all(error, lambda: job_session(sweep.jobs[-1], options, [])):
                 raise
             raise told_with(job.choices, error) from error
         prepared.append(PreparedJob(number, job, session, _state(session, options.until)))
@@ -54,24 +52,22 @@ def _state(session: Session, until: str) -> State | None:
         return None
 
 
-def job_session(job: Job, options: Options, prompts: dict[bytes, Prompts]) -> Session:
-    """A job's settings made ready. `prompts` are those that other jobs have read already.
+def job_session(job: Job, options: Options, prompts: list[Prompts]) -> Session:
+    """A job's settings made ready. `prompts` are those that other jobs have read already; new ones are added.
 
     Raises ConfigurationError for prompts, weights or formats that cannot be used.
     """
     settings, dataset = job.settings, Dataset(job.folder)
     check_formats(settings.formats)
-    templates = [(name, settings.stage[name].prompt) for name in settings.stages]
-    key = msgspec.json.encode([settings.language, settings.prompts.dir, templates])
-    if key not in prompts:
-        prompts[key] = prompts_of(settings)
+    if (own := prompts_of(settings, prompts)) not in prompts:
+        prompts.append(own)
 
     def weights() -> dict[str, str]:
         from distill_build.builds.locked import locked_weights  # jobs with nothing to do need none of it
 
         return locked_weights(dataset) if options.asks_nothing else {}
 
-    return Session(settings, (), weights, dataset=dataset, kept_as=job.kept_as, prompts=prompts[key])
+    return Session(settings, (), weights, dataset=dataset, kept_as=job.kept_as, prompts=own)
 
 
 def of_job(job: Job, jobs: int) -> Callable[[DistillError], DistillError]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.own_project import write_prompt, write_stage
 from tests.e2e.workspace import Workspace
 from tests.server import ScriptedServer, content
 
@@ -72,3 +73,29 @@ def test_a_cap_on_failures_names_the_job(workspace: Workspace, server: ScriptedS
     assert done.status == 3
     (folder,) = workspace.root.glob("outputs/sports/sweeps/*")
     assert str(folder.relative_to(workspace.root) / "teacher.name=bad/failures.jsonl") in done.stderr
+
+
+def test_a_sweep_has_the_same_folder_whatever_the_hash_seed(workspace: Workspace, server: ScriptedServer) -> None:
+    own = ("teacher.temperature=0.3", "teacher.max_tokens=99", "teacher.top_p=0.5", "student.temperature=0.2")
+    words = ("-m", "topic=sports", "depth=1", "breadth=1", "questions_per_tag=1", "seed=1,2", *own)
+    assert workspace.run(*words, environment={"PYTHONHASHSEED": "1"}).status == 0
+    sent = server.count
+    for seed in ("2", "3"):
+        assert workspace.run(*words, environment={"PYTHONHASHSEED": seed}).status == 0
+    assert len(list(workspace.root.glob("outputs/sports/sweeps/*"))) == 1
+    assert server.count == sent
+
+
+def test_each_job_of_a_sweep_has_its_prompts_checked_whichever_comes_first(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    write_stage(workspace.root, "translate", export={"question": "path | last", "answer": "row.translation"})
+    write_prompt(workspace.root, "translate", "Translate into French: {{ row.answer }}")
+    size = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
+    words = (*size, "stages=[tags,questions,answers,translate]")
+    for order in ("answers,questions", "questions,answers"):
+        done = workspace.run("-m", *words, f"stage.translate.after={order}")
+        assert done.status == 2
+        assert "row has no column answer" in done.stderr
+        assert "stage.translate.after=questions" in done.stderr
+    assert server.count == 0
