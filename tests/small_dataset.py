@@ -125,7 +125,12 @@ def write_state(
         dropped={},
         outputs=outputs,
         recipe=recipe,
+        holds_others=False,
+        failed=(),
+        rebuilding=(),
+        rebuilding_since="",
         stages=graph.described(),
+        unmade={},
     )
     dataset.runs.mkdir(exist_ok=True)
     dataset.write_state(state)

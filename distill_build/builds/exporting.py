@@ -1,16 +1,20 @@
-"""A dataset's exports, written again from its rows, and the lock and the state that tell of them."""
+"""A dataset's exports, written again from its rows, and what tells of them: failures.jsonl, the lock and the state.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+A clone has no state. All but that comes out the same there: what was written last is told by the lock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, Dataset, State, is_artefact, unmade_in
+from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
+from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, Dataset, State, is_artefact
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, recipe_in, sound_lock
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction
-from distill_build.engine.artefacts import file_state, replacing
+from distill_build.engine.artefacts import FileState, file_state, replacing
 from distill_build.errors import UsageError
 from distill_build.graph import END, Graph
 from distill_build.records import Failure, JsonObject
@@ -45,34 +49,27 @@ def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) ->
 
 def _export(transaction: Transaction, settings: Settings, note: Callable[[str], None]) -> Exported:
     dataset = transaction.dataset
-    state = dataset.state()
     graph, recipe = _require_rows(dataset, settings)
-    if state is not None and (edited := _edited(state, dataset)):
+    written = _last_written(dataset)
+    edited = _edited(dataset, graph, written)
+    if edited:
         files = ", ".join(str(dataset.artefact(name)) for name in edited)
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
     refused: list[Failure] = []
     rows = training_rows(dataset.artefact, graph, recipe, refused.append)
-    exports = transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
-    new, old = dict(exports), [name for name in (state.outputs if state is not None else ()) if _is_export(name)]
-    failures = _failures_after(dataset, refused)
+    new = transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
+    files_of_exports = tuple(dataset.artefact(name) for name in new)
+    failures = failures_after_export(read_objects(dataset.artefact(FAILURES), "stage", "missing"), refused)
     if failures:
         new[FAILURES] = transaction.write(FAILURES, b"".join(msgspec.json.encode(row) + b"\n" for row in failures))
-    if state is not None:
-        old += [name for name in (FAILURES,) if name in state.outputs]
-        made = {name: path for name, path in new.items() if name == FAILURES}
-        after = after_export(state, settings, exports | made, failures)
-        if lock := _lock_after(dataset, state, after, note):
-            new[LOCK] = transaction.write(LOCK, lock.encode().encode())
-            after = replace(after, outputs=after.outputs | {LOCK: file_state(new[LOCK])})
-        new[STATE] = transaction.write(STATE, after.encode())
-    transaction.commit(new, old)
-    return Exported(tuple(dataset.artefact(name) for name in exports), tuple(refused))
-
-
-def _failures_after(dataset: Dataset, refused: Iterable[Failure]) -> list[JsonObject]:
-    """The lines of failures.jsonl: what was not exported before gives way to what is not now."""
-    before = read_objects(dataset.artefact(FAILURES), "stage", "missing")
-    return [*(row for row in before if row["stage"] != END), *(each.row() for each in refused)]
+    made = {name: file_state(path) for name, path in new.items()}
+    if lock := _lock_to_replace(dataset, written, edited, note):
+        new[LOCK] = transaction.write(LOCK, lock_after_export(lock, settings, made, refused).encode().encode())
+        made[LOCK] = file_state(new[LOCK])
+    if (state := dataset.state()) is not None:
+        new[STATE] = transaction.write(STATE, state_after_export(state, settings, made, failures).encode())
+    transaction.commit(new, [*filter(_is_export, written), FAILURES])
+    return Exported(files_of_exports, tuple(refused))
 
 
 def _recipe_of(settings: Settings) -> JsonObject:
@@ -126,55 +123,79 @@ def _told_of(dataset: Dataset, settings: Settings) -> tuple[Graph, JsonObject]:
     return graph, {}
 
 
-def _edited(state: State, dataset: Dataset) -> list[str]:
-    """The artefacts that are not what the last build wrote: those that are gone are exported by nobody."""
-    there = [name for name in state.graph.files if dataset.artefact(name).exists()]
-    return [name for name in there if not _as_built(state, dataset, name)]
+def _last_written(dataset: Dataset) -> Mapping[str, FileState]:
+    """The files as they were last written: by the state, else by the lock, which a clone has without one."""
+    if (state := dataset.state()) is not None:
+        return state.outputs
+    if (lock := sound_lock(dataset.artefact(LOCK))) is None:
+        return {}
+    named = lock.artefacts | {f"{EXPORTS}/{name}": sha256 for name, sha256 in lock.exports.items()}
+    files = {name: FileState(_NO_SIZE, _NO_SIZE, sha256) for name, sha256 in named.items()}
+    return files | {LOCK: file_state(dataset.artefact(LOCK))}
 
 
-def after_export(
-    state: State, settings: Settings, written: Mapping[str, Path], failures: Sequence[JsonObject]
+_NO_SIZE = -1
+"""Of a file of which the digest alone is known: no file has it, so that contents are compared."""
+
+
+def _edited(dataset: Dataset, graph: Graph, written: Mapping[str, FileState]) -> list[str]:
+    """The artefacts that are not as they were last written: those that are gone are exported by nobody, and where
+    nothing tells what was written, none is known to be edited."""
+    there = [name for name in graph.files if dataset.artefact(name).exists()] if written else []
+    return [name for name in there if not _as_written(dataset, name, written)]
+
+
+def _as_written(dataset: Dataset, name: str, written: Mapping[str, FileState]) -> bool:
+    return name in written and written[name].same_content(dataset.artefact(name))
+
+
+def state_after_export(
+    state: State, settings: Settings, made: Mapping[str, FileState], failures: Sequence[JsonObject]
 ) -> State:
-    """The state of a dataset as the last build left it, but for its exports and failures.jsonl, which are `written`.
+    """The state of a dataset as the last build left it, but for its exports, failures.jsonl and lock: those `made`.
 
     It is what a build with that build's settings and the export settings of now would leave. Where the state does
     not say what that build was (another version of this program wrote it), no build will find itself in it.
     """
     outputs = {name: facts for name, facts in state.outputs.items() if not _is_export(name) and name != FAILURES}
-    outputs |= {name: file_state(path) for name, path in written.items()}
-    made = state.outputs.keys() >= set(state.graph.files)
-    known = made and state.build == build_digest(state.recipe, state.until, state.generation)
+    all_made = state.outputs.keys() >= set(state.graph.files)
+    known = all_made and state.build == build_digest(state.recipe, state.until, state.generation)
     recipe = state.recipe | _recipe_of(settings)
-    build = build_digest(recipe, END, state.generation) if known else ""
-    unmade, complete = unmade_in(state.graph, failures), not failures
-    return replace(state, build=build, until=END, outputs=outputs, recipe=recipe, unmade=unmade, complete=complete)
+    return replace(
+        state,
+        build=build_digest(recipe, END, state.generation) if known else "",
+        until=END,
+        outputs={**outputs, **made},
+        recipe=recipe,
+        unmade=unmade_in(state.graph, failures),
+        complete=not failures,
+    )
 
 
-def _lock_after(dataset: Dataset, before: State, after: State, note: Callable[[str], None]) -> Lock | None:
-    """The lock with the exports of now; None where what is there is not what the last build wrote: it is left alone."""
-    if LOCK not in before.outputs:  # an older version of this program built it
+def _lock_to_replace(
+    dataset: Dataset, written: Mapping[str, FileState], edited: Sequence[str], note: Callable[[str], None]
+) -> Lock | None:
+    """The lock that is there; None, and `note` is told, where it is not as it was written, or its artefacts are not."""
+    place = dataset.artefact(LOCK)
+    if LOCK not in written and not place.exists():
         return None
-    lock = read_lock(dataset.artefact(LOCK)) if _as_built(before, dataset, LOCK) else None
+    lock = read_lock(place) if _as_written(dataset, LOCK, written) else None
     if lock is None:
-        note(f"{dataset.artefact(LOCK)} is not what the last build wrote, and is left alone: a build writes it anew")
-        return None
-    if _edited(before, dataset):
-        note(f"{dataset.artefact(LOCK)} still names the exports of the rows that were built")
-        return None
-    exports = {
-        name.removeprefix(f"{EXPORTS}/"): facts.sha256
-        for name, facts in sorted(after.outputs.items())
-        if _is_export(name)
-    }
+        note(f"{place} is not what the last build wrote, and is left alone: a build writes it anew")
+    elif edited:
+        note(f"{place} still names the exports of the rows that were built")
+    return None if edited else lock
+
+
+def lock_after_export(
+    lock: Lock, settings: Settings, made: Mapping[str, FileState], refused: Sequence[Failure]
+) -> Lock:
+    """The lock with the exports `made`, by the settings of now, and what is missing in them."""
+    exports = {name.removeprefix(f"{EXPORTS}/"): made[name].sha256 for name in sorted(made) if _is_export(name)}
     others = {place: fact for place, fact in lock.recipe.items() if place[0] != EXPORT_FACTS}
-    own = facts_of({EXPORT_FACTS: after.recipe[EXPORT_FACTS]})
-    asked = {name: number for name, number in lock.missing.items() if name not in before.unmade}
-    return replace(lock, until=after.until, missing=asked | after.unmade, exports=exports, recipe=others | own)
+    missing = missing_after_export(lock.missing, refused)
+    return replace(lock, until=END, missing=missing, exports=exports, recipe=others | facts_of(_recipe_of(settings)))
 
 
 def _is_export(name: str) -> bool:
     return name.startswith(f"{EXPORTS}/")
-
-
-def _as_built(state: State, dataset: Dataset, name: str) -> bool:
-    return name in state.outputs and state.outputs[name].same_content(dataset.artefact(name))

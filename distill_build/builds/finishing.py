@@ -15,6 +15,7 @@ from distill_build.builds.nodes import Node, walk
 from distill_build.builds.report import Report, expected_items
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import keep_version, lock_of
+from distill_build.dataset.failures import unmade_in
 from distill_build.dataset.layout import (
     FAILURES,
     SOURCES,
@@ -23,7 +24,6 @@ from distill_build.dataset.layout import (
     Dataset,
     State,
     encode_outcomes,
-    unmade_in,
     version_of,
 )
 from distill_build.dataset.lockfile import LOCK

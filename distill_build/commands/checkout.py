@@ -64,6 +64,6 @@ def _text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool
     if not str(dataset.folder.absolute()).endswith(os.sep + version.name):
         yield f"it is a version of {version.name}"
     if not restored.as_named:
-        yield f"the exports came out in other bytes than that lock says, so {LOCK} names those that are there"
+        yield f"the exports or failures came out otherwise than that lock says, so {LOCK} names those that are there"
     if not quiet:
         yield "the next build follows the settings again: what they ask for else is made a new version"

@@ -12,8 +12,8 @@ walks the cache once more and comes to the same bytes.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,7 +50,7 @@ class _UnitNote(msgspec.Struct, array_like=True, frozen=True):
     dropped: dict[str, dict[str, int]] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What the last build left. `build` is the digest of all that went in; `recipe` is what it was, by stage.
 
@@ -61,7 +61,8 @@ class State:
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
-    `stages` describes the graph.
+    `stages` describes the graph. Who makes a state says all of it: whatever else writes a dataset's files would forget
+    a field that has a default.
     """
 
     build: str
@@ -76,12 +77,12 @@ class State:
     dropped: dict[str, dict[str, int]]
     outputs: dict[str, FileState]
     recipe: JsonObject
-    holds_others: bool = False
-    failed: tuple[str, ...] = ()
-    rebuilding: tuple[str, ...] = ()
-    rebuilding_since: str = ""
-    stages: dict[str, str] = field(default_factory=dict)
-    unmade: dict[str, int] = field(default_factory=dict)
+    holds_others: bool
+    failed: tuple[str, ...]
+    rebuilding: tuple[str, ...]
+    rebuilding_since: str
+    stages: dict[str, str]
+    unmade: dict[str, int]
     scheme: int = STATE_SCHEME
 
     @property
@@ -197,15 +198,6 @@ def _outcome(note: _UnitNote) -> Outcome:
         note.spared,
         note.dropped,
     )
-
-
-def unmade_in(graph: Graph, failures: Iterable[JsonObject]) -> dict[str, int]:
-    """The `unmade` of a state, given the lines of failures.jsonl."""
-    unmade: dict[str, int] = {}
-    for row in failures:
-        if row["stage"] not in graph or not graph[row["stage"]].asks:
-            unmade[row["stage"]] = unmade.get(row["stage"], 0) + row["missing"]
-    return unmade
 
 
 def version_of(sha256: dict[str, str]) -> str:

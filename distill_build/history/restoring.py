@@ -4,19 +4,23 @@ The lock comes out as the build of that version wrote it. Where a lock named the
 may tell of other exports, or of other settings that made the same items.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.dataset.layout import STATE, UNITS, Dataset, State, kept_files
-from distill_build.dataset.lockfile import LOCK, Lock, facts_of
+import msgspec
+
+from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
+from distill_build.dataset.layout import FAILURES, STATE, UNITS, Dataset, State, kept_files
+from distill_build.dataset.lockfile import LOCK, Lock, facts_of, recipe_in
+from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
-from distill_build.engine.artefacts import file_sha256, file_state
+from distill_build.engine.artefacts import FileState, file_sha256, file_state
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import writable
 from distill_build.errors import CorruptEntryError
 from distill_build.graph import END
-from distill_build.records import JsonObject, short
+from distill_build.records import Failure, JsonObject, short
 from distill_build.settings import FormatSettings
 from distill_build.stages.default import graph_in
 from distill_build.stages.training_rows import training_rows
@@ -73,16 +77,18 @@ class _Restoring:
         until = named.until if named is not None else version.until
         recipe = with_exports_of(named, self.archive.recipe(version))
         new = self._artefacts()
-        exports = self._exports(recipe, new) if until == END else {}
-        lock = lock_of_version(version, until, recipe, new, exports)
-        if as_named := named is not None and named.exports == lock.exports:
+        refused: list[Failure] = []
+        exports = self._exports(recipe, new, refused.append) if until == END else {}
+        failures = self._failures(new, refused)
+        lock = lock_of_version(version, until, recipe, new, exports, missing_after_export(version.missing, refused))
+        if as_named := named is not None and named.exports == lock.exports and named.complete == (not failures):
             lock = named
         new |= exports | {LOCK: self.transaction.write(LOCK, lock.encode().encode())}
         before = dataset.state()
         old = (*kept_files(graph_in(dataset)), UNITS, *(before.outputs if before is not None else ()))
         edited = keep_edited(dataset, new, old, self.transaction.aside)
         outputs = {name: file_state(path) for name, path in new.items()}
-        state = replace(_state(version, until, recipe, self.archive, dataset), outputs=outputs)
+        state = self._state(until, recipe, outputs, failures)
         self._register(version)
         self.transaction.commit(new | {STATE: self.transaction.write(STATE, state.encode())}, old)
         files = tuple(dataset.artefact(name) for name in new if not name.startswith("runs/"))
@@ -96,11 +102,51 @@ class _Restoring:
             restore(self.archive.objects, kept[name], path)
         return new
 
-    def _exports(self, recipe: JsonObject, new: dict[str, Path]) -> dict[str, Path]:
+    def _exports(self, recipe: JsonObject, new: dict[str, Path], refused: Callable[[Failure], None]) -> dict[str, Path]:
         options = recipe["export"]
         layout = FormatSettings(reasoning=options["reasoning"], metadata=options["metadata"])
-        rows = training_rows(new.__getitem__, self.target.version.graph, recipe, lambda _: None)  # its failures tell
+        rows = training_rows(new.__getitem__, self.target.version.graph, recipe, refused)
         return self.transaction.write_exports(rows, options["formats"], layout, options["system_prompt"])
+
+    def _failures(self, new: dict[str, Path], refused: Sequence[Failure]) -> list[JsonObject]:
+        """The lines of failures.jsonl, with which the file among `new` is brought in line: a lock that named the
+        version may tell of other exports than were kept, and of fewer rows that are wanted."""
+        named, kept = self.target.lock, list(read_objects(new[FAILURES], "stage", "missing")) if FAILURES in new else []
+        failures = failures_after_export(
+            [row for row in kept if named is None or row["stage"] in named.missing], refused
+        )
+        if failures != kept:
+            new.pop(FAILURES, None)
+            if failures:
+                lines = b"".join(msgspec.json.encode(row) + b"\n" for row in failures)
+                new[FAILURES] = self.transaction.write(FAILURES, lines)
+        return failures
+
+    def _state(
+        self, until: str, recipe: JsonObject, outputs: dict[str, FileState], failures: Sequence[JsonObject]
+    ) -> State:
+        """What later commands go by. No build finds itself in it, so the next one looks at everything."""
+        version = self.target.version
+        return State(
+            build="",
+            complete=not failures,
+            version=version.version,
+            until=until,
+            generation="",
+            cache_dir=self.transaction.dataset.note_cache(self.archive.directory),
+            counts=version.counts,
+            requests=dict.fromkeys(version.graph.names, 0),
+            spared={},
+            dropped={},
+            unmade=unmade_in(version.graph, failures),
+            outputs=outputs,
+            recipe=recipe,
+            holds_others=False,
+            failed=(),
+            rebuilding=(),
+            rebuilding_since="",
+            stages=version.stages,
+        )
 
     def _register(self, version: Version) -> None:
         """Makes the version one of this folder's own: the next build finds that it is there, and gc keeps it."""
@@ -111,7 +157,12 @@ class _Restoring:
 
 
 def lock_of_version(
-    version: Version, until: str, recipe: JsonObject, new: dict[str, Path], exports: dict[str, Path]
+    version: Version,
+    until: str,
+    recipe: JsonObject,
+    new: dict[str, Path],
+    exports: dict[str, Path],
+    missing: dict[str, int],
 ) -> Lock:
     """The lock of a version, as the build that made it wrote it."""
     return Lock(
@@ -119,7 +170,7 @@ def lock_of_version(
         name=version.name,
         until=until,
         counts={stage: version.counts[stage] for stage in version.graph.names},
-        missing=version.missing,
+        missing=missing,
         artefacts={name: version.files[name].sha256 for name in version.graph.files if name in new},
         exports={path.name: file_sha256(path) for _, path in sorted(exports.items())},
         recipe=facts_of(recipe),
@@ -128,32 +179,19 @@ def lock_of_version(
 
 
 def with_exports_of(lock: Lock | None, recipe: JsonObject) -> JsonObject:
-    """`recipe` with the export settings that `lock` tells, as far as it does: it has long texts by their digests."""
+    """`recipe` with the export settings that `lock` tells, where it tells them all: it has long texts by digest."""
     if lock is None:
         return recipe
-    own: JsonObject = recipe["export"]
-    facts = facts_of({"export": own})
-    told = {name: lock.recipe.get(("export", name)) for name in own}
-    export = {name: own[name] if value == facts.get(("export", name)) else value for name, value in told.items()}
-    if isinstance(prompt := export["system_prompt"], str) and prompt.startswith("sha256:"):
+    own, told = recipe["export"], recipe_in(lock.recipe).get("export", {})
+    export = _as_told(own, told) | {"rows": _as_told(own.get("rows", {}), told.get("rows", {}))}
+    if any(
+        isinstance(value, str) and value.startswith("sha256:") for value in (*export.values(), *export["rows"].values())
+    ):
         return recipe
     return recipe | {"export": export}
 
 
-def _state(version: Version, until: str, recipe: JsonObject, archive: Archive, dataset: Dataset) -> State:
-    """What later commands go by. No build finds itself in it, so the next one looks at everything."""
-    return State(
-        build="",
-        complete=version.complete,
-        version=version.version,
-        until=until,
-        generation="",
-        cache_dir=dataset.note_cache(archive.directory),
-        counts=version.counts,
-        requests=dict.fromkeys(version.graph.names, 0),
-        spared={},
-        dropped={},
-        outputs={},
-        recipe=recipe,
-        stages=version.stages,
-    )
+def _as_told(own: JsonObject, told: JsonObject) -> JsonObject:
+    """The settings that a lock has `told`, with those of our `own` that it means."""
+    same = {name for name in own | told if facts_of({name: own.get(name)}) == facts_of({name: told.get(name)})}
+    return {name: own.get(name) if name in same else told.get(name) for name in own | told}

@@ -1,6 +1,7 @@
 """What is wrong with one row is a failure of that row: its neighbours are made, and written."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from distill_build.prompting.prompts import packed_folder
 from tests.e2e.own_project import LINE, reply, write_project, write_stage
 from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.workspace import Finished
 from tests.server import Body, Fault, ScriptedServer, classify, content
 
 NULLABLE = {"type": "object", "properties": {"translation": {"type": ["string", "null"]}}}
@@ -135,9 +137,8 @@ def with_one_null(number: int, body: Body) -> Fault | None:
     return content(json.dumps({"translation": None if "level 3" in text else "un texte"}))
 
 
-def test_a_null_where_a_training_row_has_a_text_fails_for_that_row_alone(
-    fresh: InProcess, endpoint: ScriptedServer
-) -> None:
+def built_with_nulls(fresh: InProcess, endpoint: ScriptedServer) -> Finished:
+    """A build that makes two of its four translations null, and so no training rows."""
     endpoint.plan = with_one_null
     write_stage(fresh.root, "translate", schema=NULLABLE, export=EXPORT)
     write_file(
@@ -145,7 +146,17 @@ def test_a_null_where_a_training_row_has_a_text_fails_for_that_row_alone(
         "translate",
         '{% call message("user") %}Translate into French: {{ rows.questions.question }}{% endcall %}',
     )
-    done = fresh.run(*LINE)
+    return fresh.run(*LINE)
+
+
+def export_nulls_as(fresh: InProcess, text: str) -> None:
+    write_stage(fresh.root, "translate", schema=NULLABLE, export={**EXPORT, "answer": f"row.translation or {text}"})
+
+
+def test_a_null_where_a_training_row_has_a_text_fails_for_that_row_alone(
+    fresh: InProcess, endpoint: ScriptedServer
+) -> None:
+    done = built_with_nulls(fresh, endpoint)
     assert done.status == 1, done.stderr
     assert "2 failures: see outputs/sports/failures.jsonl" in done.stderr
     rows = {row["id"]: row for row in fresh.rows("translate")}
@@ -164,7 +175,7 @@ def test_a_null_where_a_training_row_has_a_text_fails_for_that_row_alone(
     assert fresh.bytes() == written
     assert endpoint.count == 0
 
-    write_stage(fresh.root, "translate", schema=NULLABLE, export={**EXPORT, "answer": "row.translation or 'nothing'"})
+    export_nulls_as(fresh, "'nothing'")
     exported = fresh.run("export", *LINE)
     assert exported.status == 0, exported.stderr
     assert (fresh.rows("failures"), len(training_lines(fresh))) == ([], 4)
@@ -173,6 +184,88 @@ def test_a_null_where_a_training_row_has_a_text_fails_for_that_row_alone(
     assert fresh.run(*LINE).status == 0
     assert fresh.bytes() == written
     assert endpoint.count == 0
+
+
+@pytest.mark.parametrize("without", ["nothing", "runs", "the exports"])
+def test_an_export_leaves_the_same_files_wherever_the_rows_came_from(
+    fresh: InProcess, endpoint: ScriptedServer, without: str
+) -> None:
+    """After a build, in a clone, which has no runs/, and after a checkout of what the folder holds already."""
+    built_with_nulls(fresh, endpoint)
+    short = fresh.bytes()
+    if without == "runs":
+        shutil.rmtree(fresh.folder() / "runs")
+    elif without == "the exports":
+        assert fresh.raw("checkout", "latest").status == 0
+        assert fresh.bytes() == short
+    export_nulls_as(fresh, "'nothing'")
+    exported = fresh.run("export", *LINE)
+    assert (exported.status, exported.stderr) == (0, "")
+    assert (fresh.rows("failures"), len(training_lines(fresh))) == ([], 4)
+    assert fresh.raw("verify", "sports").status == 0
+    whole = fresh.bytes()
+
+    write_stage(fresh.root, "translate", schema=NULLABLE, export=EXPORT)
+    exported = fresh.run("export", *LINE)
+    assert exported.status == 1
+    assert "2 rows could not be exported" in exported.stderr
+    assert fresh.bytes() == short
+    assert fresh.raw("verify", "sports").status == 0
+
+    export_nulls_as(fresh, "'nothing'")
+    assert fresh.run(*LINE).status == 0
+    assert fresh.bytes() == whole
+
+
+def test_formats_of_before_are_removed_in_a_clone_too(fresh: InProcess) -> None:
+    assert fresh.run(*LINE, "formats=[messages,csv]").status == 0
+    shutil.rmtree(fresh.folder() / "runs")
+    assert fresh.run("export", *LINE, "formats=[alpaca]").status == 0
+    assert [path.name for path in (fresh.folder() / "dataset").iterdir()] == ["train.alpaca.jsonl"]
+    assert fresh.raw("verify", "sports").status == 0
+
+
+def test_an_edited_row_is_told_in_a_clone_too_and_the_lock_left_alone(fresh: InProcess) -> None:
+    assert fresh.run(*LINE).status == 0
+    shutil.rmtree(fresh.folder() / "runs")
+    place, lock = fresh.folder() / "translate.jsonl", fresh.lock()
+    place.write_text(place.read_text().replace('"translation":"', '"translation":"Edited: '))
+    done = fresh.run("export", *LINE)
+    assert done.status == 0
+    assert "translate.jsonl is not what the last build wrote" in done.stderr
+    assert "Edited: " in training_lines(fresh)[0]
+    assert fresh.lock() == lock
+
+
+def test_a_checkout_by_a_lock_brings_the_exports_and_failures_of_that_lock(
+    fresh: InProcess, endpoint: ScriptedServer
+) -> None:
+    """The cache keeps a version with the failures of the build that made it."""
+    built_with_nulls(fresh, endpoint)
+    short, short_lock = fresh.bytes(), fresh.root / "short.lock"
+    short_lock.write_text(fresh.lock())
+    export_nulls_as(fresh, "'nothing'")
+    assert fresh.run("export", *LINE).status == 0
+    whole, whole_lock = fresh.bytes(), fresh.root / "whole.lock"
+    whole_lock.write_text(fresh.lock())
+    for lock, files in ((short_lock, short), (whole_lock, whole)):
+        done = fresh.raw("checkout", str(lock))
+        assert (done.status, fresh.bytes()) == (0, files), done.stderr
+        assert fresh.raw("verify", "sports").status == 0
+
+
+def test_a_checkout_by_a_lock_that_has_a_long_expression_by_its_digest_names_what_it_brought(
+    fresh: InProcess, endpoint: ScriptedServer
+) -> None:
+    built_with_nulls(fresh, endpoint)
+    short = fresh.bytes()
+    export_nulls_as(fresh, repr("nothing " * 20))
+    assert fresh.run("export", *LINE).status == 0
+    (fresh.root / "long.lock").write_text(fresh.lock())
+    done = fresh.raw("checkout", "long.lock")
+    assert (done.status, fresh.bytes()) == (0, short)
+    assert "otherwise than that lock says" in done.stdout
+    assert fresh.raw("verify", "sports").status == 0
 
 
 def test_a_missing_reasoning_is_no_failure(fresh: InProcess) -> None:
