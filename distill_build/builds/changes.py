@@ -6,13 +6,13 @@ from contextlib import closing
 from distill_build.builds.session import Session
 from distill_build.calls.call import Call
 from distill_build.dataset.unit import Place, Row, View, restored
+from distill_build.dataset.unit_lines import units_in
 from distill_build.engine.manifest import ValueChange, changes_between
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
 from distill_build.prompting.prompts import RenderingError
 from distill_build.stages.base import ListStage, MapStage
-from distill_build.stages.training_rows import units_in
 
 
 def item_changes(session: Session, item: str) -> Iterator[ValueChange]:

@@ -1,8 +1,6 @@
 """The rows that a dataset's exports are made of: those of the last stage that says how (`export`), as far as every
 transform behind it has kept them and what they come from. A row that its columns make no training row of is a failure
 of that row alone.
-
-What is needed is read from the artefacts tag by tag: all are in the order of the tree.
 """
 
 import re
@@ -15,6 +13,7 @@ import msgspec
 
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.unit import Row, Sight, View, restored
+from distill_build.dataset.unit_lines import units_in
 from distill_build.errors import ConfigurationError
 from distill_build.export import TrainingRow
 from distill_build.graph import END, Graph, Shape
@@ -185,49 +184,3 @@ def _evaluated(
     lists = [name for name in graph.lineage(row.stage) if graph[name].kind == "list" and name != graph.tree.name]
     sources = {name: each.source for name, each in expressions.items()}
     return _row(row.line, row.at(lists[-1]).id if lists else None, tag.id, values, sources)
-
-
-def units_in(
-    place: Callable[[str], Path], graph: Graph, wanted: frozenset[str]
-) -> Iterator[tuple[Row, dict[str, list[JsonObject]]]]:
-    """Each tag, with the lines of the `wanted` stages that hang on it."""
-    readers = {shape.name: _Reader(place(shape.file), shape) for shape in graph if shape.name in wanted}
-    for line in read_objects(place(graph.tree.file), "id", "path", "leaf"):
-        path, lines = tuple(line["path"]), dict[str, list[JsonObject]]()
-        for name, reader in readers.items():
-            if name == graph.tree.name:
-                continue
-            if reader.shape.kind == "transform":
-                judged = [line] if reader.shape.after == graph.tree.name else lines.get(reader.shape.after or "", [])
-                lines[name] = reader.of_ids({each["id"] for each in judged})
-            else:
-                lines[name] = reader.of_path(path)
-        yield Row(graph.tree.name, line, ()), lines
-
-
-class _Reader:
-    """Reads an artefact forward, tag by tag."""
-
-    def __init__(self, path: Path, shape: Shape) -> None:
-        self.shape = shape
-        columns = ("id",) if shape.kind == "transform" else ("id", "path")
-        self._lines = read_objects(path, *columns)
-        self._next: JsonObject | None = next(self._lines, None)
-
-    def of_path(self, path: tuple[str, ...]) -> list[JsonObject]:
-        found = []
-        while self._next is not None and tuple(self._next["path"]) == path:
-            found.append(self._take())
-        return found
-
-    def of_ids(self, ids: set[str]) -> list[JsonObject]:
-        found = []
-        while self._next is not None and self._next["id"] in ids:
-            found.append(self._take())
-        return found
-
-    def _take(self) -> JsonObject:
-        line = self._next
-        assert line is not None, "there is a line to take"  # noqa: S101
-        self._next = next(self._lines, None)
-        return line

@@ -1,0 +1,57 @@
+"""The lines of a dataset's files, unit by unit: each tag with those that hang on it. All files are in the order of the
+tree, so each is read forward once. Knows nothing of who sees which row.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from distill_build.dataset.rows import read_objects
+from distill_build.dataset.unit import Row
+from distill_build.graph import Graph, Shape
+from distill_build.records import JsonObject
+
+
+def units_in(
+    place: Callable[[str], Path], graph: Graph, wanted: frozenset[str]
+) -> Iterator[tuple[Row, dict[str, list[JsonObject]]]]:
+    """Each tag, with the lines of the `wanted` stages that hang on it."""
+    readers = {shape.name: _Reader(place(shape.file), shape) for shape in graph if shape.name in wanted}
+    for line in read_objects(place(graph.tree.file), "id", "path", "leaf"):
+        path, lines = tuple(line["path"]), dict[str, list[JsonObject]]()
+        for name, reader in readers.items():
+            if name == graph.tree.name:
+                continue
+            if reader.shape.kind == "transform":
+                judged = [line] if reader.shape.after == graph.tree.name else lines.get(reader.shape.after or "", [])
+                lines[name] = reader.of_ids({each["id"] for each in judged})
+            else:
+                lines[name] = reader.of_path(path)
+        yield Row(graph.tree.name, line, ()), lines
+
+
+class _Reader:
+    """Reads an artefact forward, tag by tag."""
+
+    def __init__(self, path: Path, shape: Shape) -> None:
+        self.shape = shape
+        columns = ("id",) if shape.kind == "transform" else ("id", "path")
+        self._lines = read_objects(path, *columns)
+        self._next: JsonObject | None = next(self._lines, None)
+
+    def of_path(self, path: tuple[str, ...]) -> list[JsonObject]:
+        found = []
+        while self._next is not None and tuple(self._next["path"]) == path:
+            found.append(self._take())
+        return found
+
+    def of_ids(self, ids: set[str]) -> list[JsonObject]:
+        found = []
+        while self._next is not None and self._next["id"] in ids:
+            found.append(self._take())
+        return found
+
+    def _take(self) -> JsonObject:
+        line = self._next
+        assert line is not None, "there is a line to take"  # noqa: S101
+        self._next = next(self._lines, None)
+        return line
