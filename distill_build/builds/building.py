@@ -288,8 +288,7 @@ def check_models(planned: Sequence[PlannedBuild], told: Callable[[Build, Distill
 def learn(execution: Execution) -> None:
     """Remembers what requests took, for estimates."""
     if execution.tally.asked:
-        names = {stage.name: stage.recipes[stage.first].model.name for stage in execution.session.stages.asking}
-        RequestStatistics(execution.session.cache_dir).learn(execution.tally, names)
+        RequestStatistics(execution.session.cache_dir).learn(execution.tally)
 
 
 async def _renew(execution: Execution, console: Watcher) -> None:

@@ -87,9 +87,7 @@ class PlanAsk:
             return Made(accepted, "", asked=False)
         self._asked.add(key)
         self._needs.asked(call.stage, call.key)
-        self._stages[call.stage].ask += 1
-        self._stages[call.stage].first = self._stages[call.stage].first or call.path
-        self._stages[call.stage].prompt_tokens += estimated_tokens(call.body["messages"])
+        self._stages[call.stage].add(call.role, call.path, estimated_tokens(call.body["messages"]))
         return Unasked()
 
     def _standing(self, call: Call) -> object | None:

@@ -1,7 +1,7 @@
 """A plan: how many requests a build would send, and what they would cost. Pure; `estimation` is how it comes about."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from distill_build.builds.statistics import RequestStatistics
@@ -14,25 +14,43 @@ from distill_build.stages.base import ListStage, ModelStage
 
 
 @dataclass(slots=True)
+class Asked:
+    """Requests to be asked, and their prompt tokens as estimated from their text."""
+
+    requests: int = 0
+    prompt_tokens: float = 0.0
+
+
+@dataclass(slots=True)
 class StagePlan:
     """Requests of one stage: answered by the cache, to be asked, and unknown until what is above them is there.
 
     `open_chains` counts lists that end with a request to be asked: a reply that brings less than was asked for
-    takes another one.
-    `prompt_tokens` adds up those of the requests to be asked, as estimated from their text; `first` is the path of the
-    first of them.
+    takes another one. `by_role` says who is to be asked; `first` is the path of the first request to be asked.
     """
 
     cached: int = 0
     ask: int = 0
     unknown: int = 0
     open_chains: int = 0
-    prompt_tokens: float = 0.0
+    by_role: dict[str, Asked] = field(default_factory=dict)
     first: Path | None = None
 
     @property
     def calls(self) -> int:
         return self.ask + self.unknown
+
+    def add(self, role: str, path: Path, prompt_tokens: float) -> None:
+        """Counts one request to be asked."""
+        asked = self.by_role.setdefault(role, Asked())
+        asked.requests += 1
+        asked.prompt_tokens += prompt_tokens
+        self.ask += 1
+        self.first = self.first or path
+
+    def mean_prompt_tokens(self) -> float | None:
+        """Of one request to be asked; None where there is none."""
+        return sum(asked.prompt_tokens for asked in self.by_role.values()) / self.ask if self.ask else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +92,7 @@ class Plan:
     @property
     def cost(self) -> Cost:
         """All stages together."""
-        costs = list(self.costs.values())
-        usd = None if any(cost.usd is None for cost in costs) else sum(cost.usd or 0.0 for cost in costs)
-        return Cost(
-            sum(cost.prompt_tokens for cost in costs),
-            sum(cost.completion_tokens for cost in costs),
-            usd,
-            sum(cost.seconds for cost in costs),
-        )
+        return added_up(self.costs.values())
 
     def of_cache(self) -> "Plan":
         """This plan for a build that takes what is stored and asks nothing."""
@@ -106,6 +117,17 @@ class Plan:
         }
 
 
+def added_up(costs: Collection[Cost]) -> Cost:
+    """The cost of all."""
+    usd = None if any(cost.usd is None for cost in costs) else sum(cost.usd or 0.0 for cost in costs)
+    return Cost(
+        sum(cost.prompt_tokens for cost in costs),
+        sum(cost.completion_tokens for cost in costs),
+        usd,
+        sum(cost.seconds for cost in costs),
+    )
+
+
 def price(
     stages: Stages,
     plans: dict[str, StagePlan],
@@ -116,18 +138,29 @@ def price(
     """A plan with its cost. `typical` gives the prompt tokens of a request that cannot be rendered yet."""
     costs = dict.fromkeys(plans, Cost(0, 0, 0.0, 0.0))
     for stage in stages.asking:
-        counts, model = plans[stage.name], stages.settings.models[stage.first]
-        per_call = figures.expect(stage.shape, model, items_of(stage))
-        prompt_each = counts.prompt_tokens / counts.ask if counts.ask else typical(stage.name)
-        prompt = counts.prompt_tokens + counts.unknown * prompt_each
-        completion = counts.calls * per_call.completion_tokens
-        costs[stage.name] = Cost(
-            round(prompt),
-            round(completion),
-            model.prices.of(prompt, completion) if counts.calls else 0.0,
-            _seconds(stages.settings, model, counts.calls, per_call.seconds),
-        )
+        counts, mean = plans[stage.name], plans[stage.name].mean_prompt_tokens()
+        unknown = counts.unknown / len(stage.asked_roles)  # each row has results of each
+        unknown_tokens = unknown * (typical(stage.name) if mean is None else mean)
+        by_role = {role: counts.by_role.get(role, Asked()) for role in stage.asked_roles}
+        all_of_it = {
+            role: Asked(asked.requests + round(unknown), asked.prompt_tokens + unknown_tokens)
+            for role, asked in by_role.items()
+        }
+        costs[stage.name] = added_up([_cost(stages.settings, stage, *each, figures) for each in all_of_it.items()])
     return Plan(plans, costs, dict(dropped))
+
+
+def _cost(settings: Settings, stage: ModelStage, role: str, asked: Asked, figures: RequestStatistics) -> Cost:
+    """What the requests of a stage to one role cost."""
+    model = settings.models[role]
+    each = figures.expect(stage.shape, model, items_of(stage))
+    completion = asked.requests * each.completion_tokens
+    return Cost(
+        round(asked.prompt_tokens),
+        round(completion),
+        model.prices.of(asked.prompt_tokens, completion) if asked.requests else 0.0,
+        _seconds(settings, model, asked.requests, each.seconds),
+    )
 
 
 def plan_of_state(stages: Stages, state: State, figures: RequestStatistics) -> Plan:

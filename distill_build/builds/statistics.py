@@ -3,15 +3,13 @@
 They serve estimates alone. Before there is any experience, text length and round numbers stand in for it.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from distill_build.builds.tally import Tally
+from distill_build.builds.tally import Sums, Tally
 from distill_build.engine.artefacts import replace_file
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
@@ -21,14 +19,6 @@ TOKENS_PER_LABEL, TOKENS_PER_ITEM, TOKENS_PER_RESULT = 8.0, 25.0, 800.0
 """Of a tag, of an item of any other list, and of what a model makes of one row, as long as nothing is known."""
 TOKENS_PER_SECOND = 40.0
 LATENCY_SECONDS = 0.5
-
-
-class Sums(msgspec.Struct):
-    """Of all requests of one stage to one model."""
-
-    requests: int = 0
-    completion_tokens: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +45,12 @@ class RequestStatistics:
         tokens = min(tokens, model.max_tokens) if model.max_tokens else tokens
         return Expected(tokens, LATENCY_SECONDS + tokens / TOKENS_PER_SECOND)
 
-    def learn(self, tally: Tally, names: Mapping[Any, str]) -> None:
-        """Adds what a build saw, and writes it; `names` are the models' names by stage."""
+    def learn(self, tally: Tally) -> None:
+        """Adds what a build saw, and writes it."""
         self._sums = _read(self._path)
         for stage, counts in tally.stages.items():
-            if counts.asked:
-                sums = self._sums.setdefault(_name(stage, names[stage]), Sums())
-                sums.requests += counts.asked
-                sums.completion_tokens += counts.completion_tokens
-                sums.seconds += counts.seconds
+            for model, seen in counts.by_model.items():
+                self._sums.setdefault(_name(stage, model), Sums()).add(seen)
         with suppress(OSError):  # on a full disk: an estimate is not worth an error, nor one that hides another
             replace_file(self._path, msgspec.json.encode(self._sums))
 

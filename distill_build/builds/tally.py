@@ -5,7 +5,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
+import msgspec
+
 from distill_build.records import Usage
+
+
+class Sums(msgspec.Struct):
+    """Of all requests of one stage to one model."""
+
+    requests: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: "Sums") -> None:
+        """Takes those of others into account."""
+        self.requests += other.requests
+        self.completion_tokens += other.completion_tokens
+        self.seconds += other.seconds
 
 
 @dataclass(slots=True)
@@ -14,7 +30,8 @@ class StageTally:
 
     `found` counts calls that the cache answered, `answered` those that a model did, and `asked` its responses, re-asks
     among them; `made` and `missing` count items. `answered_before` are those of the answered that a walk which is not
-    the first finds again. `seconds` adds up the time of the requests. `usd` is None without prices.
+    the first finds again. `seconds` adds up the time of the requests, and `by_model` what each model took, by its name.
+    `usd` is None without prices.
 
     Of a transform, `judged` counts the rows that it looked at, `dropped` those that it did not keep, and `why` the
     reasons, of which a row may have several. `spared` counts rows that are not made since what they would hang on was
@@ -31,6 +48,7 @@ class StageTally:
     completion_tokens: int = 0
     usd: float | None = 0.0
     seconds: float = 0.0
+    by_model: dict[str, Sums] = field(default_factory=dict)
     judged: int = 0
     dropped: int = 0
     spared: int = 0
@@ -54,8 +72,9 @@ class StageTally:
         if not kept:
             self.why.update(reasons)
 
-    def spend(self, usage: Usage, usd: float | None, seconds: float) -> None:
-        """Adds one response of a model; `usd` is None without prices."""
+    def spend(self, model: str, usage: Usage, usd: float | None, seconds: float) -> None:
+        """Adds one response of the model of that name; `usd` is None without prices."""
+        self.by_model.setdefault(model, Sums()).add(Sums(1, usage.completion_tokens, seconds))
         self.asked += 1
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens

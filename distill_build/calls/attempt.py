@@ -112,8 +112,8 @@ class StageCounts(Protocol):
     found: int
     answered: int
 
-    def spend(self, usage: Usage, usd: float | None, seconds: float) -> None:
-        """Adds one response of a model."""
+    def spend(self, model: str, usage: Usage, usd: float | None, seconds: float) -> None:
+        """Adds one response of the model of that name."""
 
 
 class Recorder:
@@ -158,7 +158,7 @@ class Recorder:
         self, request: Request, seconds: float, usage: Usage, usd: float | None, verdict: Rejection | Accepted
     ) -> None:
         call = request.call
-        self._counts[call.stage].spend(usage, usd, seconds)
+        self._counts[call.stage].spend(request.route.name, usage, usd, seconds)
         self._spending.add(usage.prompt_tokens + usage.completion_tokens, usd)
         self._ledger.write(
             "response",

@@ -118,6 +118,11 @@ class ModelStage(Stage):
         return next(iter(self.recipes))
 
     @property
+    def asked_roles(self) -> tuple[str, ...]:
+        """The roles that are asked, each as often as any other."""
+        raise NotImplementedError
+
+    @property
     def results(self) -> int:
         """How many results one row above has (map), or how many items one request asks for (list)."""
         raise NotImplementedError
@@ -152,6 +157,10 @@ class ListStage(ModelStage):
     @property
     def recipe(self) -> Recipe:
         return self.recipes[self.first]
+
+    @property
+    def asked_roles(self) -> tuple[str, ...]:
+        return (self.first,)
 
     @property
     def results(self) -> int:
@@ -221,6 +230,10 @@ class MapStage(ModelStage):
     """The columns that say what the row hangs on, besides its path."""
     takes_over: ClassVar[tuple[str, ...]] = ()
     """Columns of the row above that it has too."""
+
+    @property
+    def asked_roles(self) -> tuple[str, ...]:
+        return tuple(self.recipes)
 
     @property
     def results(self) -> int:

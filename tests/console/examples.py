@@ -53,7 +53,7 @@ def tally() -> Tally:
     """Eleven tags from three requests of half a second each, and no more."""
     told = Tally.of(EXPECTED)
     for _ in range(3):
-        told.stages["tags"].spend(Usage(100, 20), PRICES.of(100, 20), 0.5)
+        told.stages["tags"].spend("m", Usage(100, 20), PRICES.of(100, 20), 0.5)
     told.stages["tags"].made = 11
     return told
 

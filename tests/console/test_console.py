@@ -23,7 +23,7 @@ def whole_build(console: Console) -> None:
     console.note("waiting for another build")
     console.plan(plan(), settings())
     with console.progress(tally, EXPECTED, lambda: 2):
-        tally.stages["answers"].spend(Usage(100, 20), None, 0.5)
+        tally.stages["answers"].spend("m", Usage(100, 20), None, 0.5)
         tally.stages["answers"].missing += 8
     console.report(short_report())
 

@@ -20,7 +20,7 @@ class Clock:
 
 def answer(tally: Tally, number: int, seconds: float = 2.0) -> None:
     for _ in range(number):
-        tally.stages["answers"].spend(Usage(100, 200), PRICES.of(100, 200), seconds)
+        tally.stages["answers"].spend("m", Usage(100, 200), PRICES.of(100, 200), seconds)
         tally.stages["answers"].made += 1
 
 

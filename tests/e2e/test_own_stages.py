@@ -460,3 +460,25 @@ def test_the_columns_of_each_are_known_before_there_are_rows(
     (columns,) = found
     for stage in STAGES.removeprefix("stages=[").removesuffix("]").split(","):
         assert {frozenset(row) for row in project.rows(stage)} == {frozenset(columns[stage])}, stage
+
+
+def test_a_plan_prices_each_role_of_a_stage_by_its_own_model_and_experience(fresh: InProcess) -> None:
+    two = ("cheap", "dear")
+    write_stage(fresh.root, "scores", role=list(two))
+    names = tuple(f"{role}.name={role}" for role in two)
+    free = tuple(f"model.prices.{each}=0" for each in ("prompt", "completion"))
+    words = (*LINE, "--json", "--until=scores", *names, *free)
+    costs = {role: tuple(f"{role}.prices.{each}=1000" for each in ("prompt", "completion")) for role in two}
+    first, second = (fresh.run("plan", *words, *costs[role]).document["usd"] for role in two)
+    assert first == second > 0
+
+    def wordy(number: int, body: Body) -> Fault | None:
+        long = {"score": 3, "reason": "It is so since " + "one thing leads to another, " * 50}
+        return content(json.dumps(long)) if body["model"] == "dear" else reply(number, body)
+
+    assert fresh.server is not None
+    fresh.server.plan = wordy
+    assert fresh.run(*words).status == 0
+    more = (*words, "seed=7")
+    planned = {role: fresh.run("plan", *more, *costs[role]).document["usd"] for role in two}
+    assert planned["dear"] > 2 * planned["cheap"], "what each takes is known by now"

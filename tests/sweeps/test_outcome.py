@@ -17,7 +17,7 @@ def test_tallies_of_jobs_with_different_stages_are_added_up_by_stage() -> None:
     whole, parts = SumOfTallies(), [Tally.of(PLAIN), Tally.of(SIFTED)]
     for part in parts:
         whole.add(part)
-        part.stages["last"].spend(Usage(100, 20), 0.25, 0.5)
+        part.stages["last"].spend("m", Usage(100, 20), 0.25, 0.5)
         part.stages["last"].spared = 2
     for kept in (True, False):
         parts[1].stages["sieve"].judge(["too short"], kept=kept)
