@@ -214,8 +214,13 @@ def _extreme(choose: Callable[..., Any]) -> Callable[..., Any]:
 def _sort(
     scope: Scope, value: Any, reverse: bool = False, case_sensitive: bool = False, attribute: str | None = None
 ) -> list[Any]:
-    found = items(scope, value)
-    return sorted(found, key=lambda item: comparable(at(item, attribute), case_sensitive), reverse=bool(reverse))
+    """By one field of each item or by several, as in attribute='score,sample'."""
+    paths = [None] if attribute is None else attribute.split(",")
+
+    def key(item: Any) -> list[Any]:
+        return [comparable(at(item, path), case_sensitive) for path in paths]
+
+    return sorted(items(scope, value), key=key, reverse=bool(reverse))
 
 
 def _unique(scope: Scope, value: Any, case_sensitive: bool = False, attribute: str | None = None) -> list[Any]:

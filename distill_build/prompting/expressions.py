@@ -22,7 +22,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.prompting import expression_filters as of_data
 from distill_build.prompting.expression_filters import EvaluationError, MissingFieldError, Scope
 from distill_build.prompting.known import Known
-from distill_build.prompting.references import check_references, described, nearest
+from distill_build.prompting.references import check_references, described, instead, nearest
 
 __all__ = ["EvaluationError", "Expression", "compile_expression", "conditions"]
 
@@ -339,8 +339,7 @@ class _Reader:
 
     def _call(self, node: nodes.Call, _: int) -> Code:
         called = node.node.attr if isinstance(node.node, nodes.Getattr) else described(node.node)
-        way = f": write … | {called}" if called in of_data.FILTERS else ", only by filters and tests, as in … | length"
-        raise _Refused(f"{called}(…): nothing is called in an expression{way}")
+        raise _Refused(f"{called}(…): nothing is called in an expression{_way_of_call(node, called)}")
 
     def _test(self, node: nodes.Test, depth: int) -> Code:
         if node.name in ("defined", "undefined"):
@@ -411,10 +410,11 @@ class _Reader:
     def _over_list(self, node: nodes.Filter, depth: int) -> Code:
         """`map`, `select` and their like: what is applied to each item is named by a text written out."""
         held = self._before(node, depth)
-        by_field = node.name == "map" and [keyword.key for keyword in node.kwargs] == ["attribute"]
-        if by_field and not node.args:
-            attribute = written(node.kwargs[0].value, node.name)
-            return lambda scope: [of_data.field_at(item, attribute) for item in of_data.items(scope, held(scope))]
+        named = {str(keyword.key): keyword.value for keyword in node.kwargs}
+        if node.name == "map" and not node.args and {"attribute"} <= named.keys() <= {"attribute", "default"}:
+            attribute = written(named["attribute"], node.name)
+            otherwise = self.code(named["default"], depth) if "default" in named else None
+            return lambda scope: _fields(scope, of_data.items(scope, held(scope)), attribute, otherwise)
         if node.name != "map":
             return self._selected(node, held, depth)
         name = constant(node, 0)
@@ -492,6 +492,29 @@ def _or_missing(held: Code) -> Code:
             return of_data.MISSING
 
     return code
+
+
+def _way_of_call(node: nodes.Call, called: str) -> str:
+    """What to write in place of a call."""
+    if called in of_data.FILTERS and called != "items":
+        return f": write … | {called}"
+    if called == "format":
+        return ": texts are put together by ~, as in 'score ' ~ row.score"
+    way = instead(called, described(node.node.node)) if isinstance(node.node, nodes.Getattr) else ""
+    return f": {way}" if way else ", only by filters and tests, as in … | length"
+
+
+def _fields(scope: Scope, found: Sequence[Any], attribute: str, otherwise: Code | None) -> list[Any]:
+    """A field of each item; `otherwise` stands for one that is not there."""
+    if otherwise is None:
+        return [of_data.field_at(item, attribute) for item in found]
+    absent, values = otherwise(scope), list[Any]()
+    for item in found:
+        try:
+            values.append(of_data.field_at(item, attribute))
+        except MissingFieldError:
+            values.append(absent)
+    return values
 
 
 def _itself(_: Scope, value: Any) -> Any:

@@ -8,21 +8,21 @@ A project's `prompts/<language>/<file>` stands in for the packed file of the sam
 there are, and what each may use, is for the stages to say: this module names none of them.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, FileSystemLoader, Template
-from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError
+from jinja2.exceptions import SecurityError, TemplateError, TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.nodes import Call, CallBlock, Const, Extends, Filter, Getattr, Getitem, Name, Output, TemplateData, Test
 from jinja2.nodes import Template as Tree
 
 from distill_build.errors import ConfigurationError
 from distill_build.prompting.known import TEXT, Known, agreed, sample
-from distill_build.prompting.references import bound_names, check_references, nearest
+from distill_build.prompting.references import bound_names, check_references, named_in_quotes, nearest
 from distill_build.prompting.sandbox import CALLED, Sandbox, TooMuchWork
 
 Message = dict[str, str]
@@ -30,6 +30,16 @@ Message = dict[str, str]
 ROLES = ("system", "user", "assistant")
 SUFFIX = ".jinja"
 LOOKALIKES = (SUFFIX, ".j2", ".jinja2", ".txt")
+FAULTS = (
+    TemplateError, TooMuchWork, RecursionError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError,
+)  # fmt: skip
+"""What a template can raise by what it does; jinja2's filters look up methods of whatever they are given. All else is
+no fault of a row: a bug of ours, or a machine without memory."""
+TAKEN_OUT = {
+    "attr": "a field is read as .NAME, and that of each item by map(attribute='NAME')",
+    "random": "a request goes by no chance, so write | first",
+}
+"""Filters of jinja2 that are none here → what to write."""
 NEVER_MENDED = (SecurityError, TooMuchWork, RecursionError, OverflowError)
 """What a template raises by what it does, whatever it is given: of small values nothing gets too much."""
 HOW = 'a template makes messages by {% call message("user") %}…{% endcall %}'
@@ -113,7 +123,7 @@ class Prompts:
         self._environment.begin()
         try:
             outside = compiled.render(variables, message=collector(messages))
-        except Exception as error:
+        except FAULTS as error:
             raise unrendered(error, compiled.filename or template) from error
         fault = unusable(messages, outside)
         if fault is not None:
@@ -262,9 +272,8 @@ class Prompts:
 
     def _refuse_unknown_variables(self, template: str, trees: Mapping[str, Tree]) -> None:
         variables = self._templates[template].names
-        names = [name for tree in trees.values() for name in tree.find_all(Name)]
         known = {*variables, *self._environment.globals, "message", "caller"}
-        known |= {name.name for name in names if name.ctx != "load"}
+        known |= {name for tree in trees.values() for name in bound_names(tree)}
         for file, tree in trees.items():
             for unknown in sorted(self._undeclared(tree, file) - known):
                 line = next((name.lineno for name in tree.find_all(Name) if name.name == unknown), 1)
@@ -272,17 +281,33 @@ class Prompts:
                 raise _at(self._place(file), line, f"there is no variable {unknown}: {way}")
 
     def _undeclared(self, tree: Tree, file: str) -> set[str]:
-        kinds = (("filter", Filter, self._environment.filters), ("test", Test, self._environment.tests))
-        for what, kind, known in kinds:
-            for node in tree.find_all(kind):
-                if node.name not in known:
-                    way = nearest(node.name, sorted(known), "there are")
-                    raise _at(self._place(file), node.lineno, f"there is no {what} {node.name}: {way}")
-        return find_undeclared_variables(tree)
+        known = {"filter": usable(self._environment.filters), "test": usable(self._environment.tests)}
+        for what, name, line in _filters_and_tests(tree):
+            if name not in known[what]:
+                way = TAKEN_OUT.get(name) or nearest(name, known[what], "there are")
+                raise _at(self._place(file), line, f"there is no {what} {name}: {way}")
+        try:
+            return find_undeclared_variables(tree)
+        except TemplateSyntaxError as error:  # what is found as late as a tree is compiled
+            raise _at(self._place(file), error.lineno, str(error.message)) from error
 
 
 def _at(file: str, line: int, sentence: str) -> ConfigurationError:
     return ConfigurationError(f"{file}, line {line}: {sentence}")
+
+
+def usable(names: Iterable[str]) -> list[str]:
+    """The names of filters or tests that a template can say."""
+    return sorted(name for name in names if not name.startswith(" "))
+
+
+def _filters_and_tests(tree: Tree) -> Iterator[tuple[str, str, int]]:
+    """Each filter and test of a template: which of the two, its name, its line."""
+    yield from (("filter", node.name, node.lineno) for node in tree.find_all(Filter))
+    yield from (("test", node.name, node.lineno) for node in tree.find_all(Test))
+    for what, node in named_in_quotes(tree):
+        if isinstance(node, Const) and isinstance(node.value, str):
+            yield what, node.value, node.lineno
 
 
 def _outside(tree: Tree) -> Iterator[tuple[int, str]]:
@@ -342,7 +367,7 @@ def collector(messages: list[Message]) -> Callable[[str, Callable[[], str]], str
 
     def message(role: str, caller: Callable[[], str]) -> str:
         if role not in ROLES:
-            raise ConfigurationError(unknown_role(role))
+            raise TemplateRuntimeError(unknown_role(role))
         content = caller().strip()
         if content or role != "system":
             messages.append({"role": role, "content": content})

@@ -6,7 +6,7 @@ in several places, what a macro is given, what most filters make.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -24,6 +24,22 @@ OF_EACH = frozenset({"sort", "unique", "sum", "min", "max", "groupby", "join", "
 """Filters that take the name of a field as `attribute`."""
 BY_FIRST = frozenset({"selectattr", "rejectattr", "groupby"})
 """Those that take it as their first argument."""
+LONGEST_SHOWN = 30
+NAMED_AT = {
+    "map": ("filter", 0), "select": ("test", 0), "reject": ("test", 0), "selectattr": ("test", 1),
+    "rejectattr": ("test", 1),
+}  # fmt: skip
+"""Filters that are given another filter or a test by its name → which of the two, and by which argument."""
+INSTEAD = {
+    "get": "a field is {of}.NAME, or {of}.NAME | default(…) where it may be missing",
+    "items": "its pairs are {of} | items",
+    "keys": "its names are {of} | list",
+    "values": "its pairs are {of} | items",
+    "format": "write '… %s …' | format(…), or put texts together by ~",
+    "append": "a longer list is {of} + […]",
+    "extend": "a longer list is {of} + […]",
+}
+"""What stands for methods that Python's values have and data has not."""
 MAY_BE_MISSING = frozenset({"default", "d"})
 ASKS_WHETHER = frozenset({"defined", "undefined"})
 
@@ -33,14 +49,31 @@ def check_references(tree: nodes.Node, names: _Names, told: _Told, methods: Coll
 
     `names` are the variables that something is known of; `methods` are names that may be called on a text or list.
     """
-    bound = Counter(node.name for node in tree.find_all(nodes.Name) if node.ctx != "load")
+    bound = Counter(_bindings(tree))
     kept = {name: known for name, known in names.items() if not bound[name]}
     _Walk(told, methods, bound, _asked_about(tree)).visit(tree, kept)
 
 
 def bound_names(tree: nodes.Node) -> set[str]:
     """The names that a template gives something to."""
-    return {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+    return set(_bindings(tree))
+
+
+def _bindings(tree: nodes.Node) -> Iterator[str]:
+    """The name of each place that gives one something: what is set, goes through a loop, is a macro or imported."""
+    yield from (node.name for node in tree.find_all(nodes.Name) if node.ctx != "load")
+    yield from (node.name for node in tree.find_all(nodes.Macro))
+    yield from (node.target for node in tree.find_all(nodes.Import))
+    for node in tree.find_all(nodes.FromImport):
+        yield from (name if isinstance(name, str) else name[1] for name in node.names)
+
+
+def named_in_quotes(tree: nodes.Node) -> Iterator[tuple[str, nodes.Expr]]:
+    """Filters and tests that other filters are given by their names: what it is, and where it is written."""
+    for node in tree.find_all(nodes.Filter):
+        what, at = NAMED_AT.get(node.name, ("", 0))
+        if what and len(node.args) > at:
+            yield what, node.args[at]
 
 
 def _asked_about(tree: nodes.Node) -> frozenset[str]:
@@ -137,7 +170,7 @@ class _Walk:
                     return held.fields[name]
                 if held.closed:
                     what = "column" if held.is_row else "field"
-                    way = nearest(name, list(held.fields), "it has")
+                    way = instead(name, described(of)) or nearest(name, list(held.fields), "it has")
                     raise self._told(line, f"{described(of)} has no {what} {name}: {way}")
             case Items():
                 raise self._told(line, f"{described(of)} is a list{held.why}: {ways_of_a_list(described(of), name)}")
@@ -161,7 +194,10 @@ class _Walk:
         held = self.known(called.node, names)
         if isinstance(held, (Items, Value)) and name not in self._methods:
             what = "a list" if isinstance(held, Items) else held.words
-            raise self._told(node.lineno, f"{described(called)}(…): {what} has nothing to be called by that name here")
+            way = instead(name, described(called.node)) or nearest(str(name), sorted(self._methods), "there are")
+            raise self._told(
+                node.lineno, f"{described(called)}(…): {what} has nothing to be called by that name here: {way}"
+            )
         if isinstance(held, Fields) and isinstance(name, str):
             self._field_of(held, name, called.node, node.lineno)
         for child in (*node.args, *node.kwargs):
@@ -173,8 +209,8 @@ class _Walk:
         for child in (*node.args, *node.kwargs):
             self.known(child, names)
         each = held.item if isinstance(held, Items) else ANYTHING
-        attribute = _attribute(node)
-        of = self._at(each, attribute, node) if attribute else ANYTHING
+        fields = [self._at(each, attribute, node) for attribute in _attributes(node)]
+        of = fields[0] if fields else ANYTHING
         if node.name == "map":
             return Items(of)
         if node.name in ONE_OF_ALL:
@@ -185,8 +221,10 @@ class _Walk:
         """The field of each item at a dotted path."""
         assert node.node is not None, "a filter over items stands behind them"  # noqa: S101
         asks = any(isinstance(arg, nodes.Const) and arg.value in ASKS_WHETHER for arg in node.args[1:])
+        if asks or any(pair.key == "default" for pair in node.kwargs):
+            return ANYTHING
         of: nodes.Expr = nodes.Filter(node.node, "first", [], [], None, None)
-        for name in () if asks else attribute.split("."):
+        for name in attribute.split("."):
             if name.startswith("_"):
                 raise self._told(node.lineno, f"{attribute}: no name begins with an underscore")
             if name.isdigit():
@@ -196,11 +234,12 @@ class _Walk:
         return each
 
 
-def _attribute(node: nodes.Filter) -> str:
-    """The field of each item that a filter is told to go by, as it is written; empty where there is none."""
+def _attributes(node: nodes.Filter) -> list[str]:
+    """The fields of each item that a filter is told to go by, as they are written: `sort` may have several."""
     values = [pair.value for pair in node.kwargs if pair.key == "attribute" and node.name in OF_EACH]
     values += node.args[:1] if node.name in BY_FIRST else []
-    return next((each.value for each in values if isinstance(each, nodes.Const) and isinstance(each.value, str)), "")
+    written = [each.value for each in values if isinstance(each, nodes.Const) and isinstance(each.value, str)]
+    return [part for each in written for part in (each.split(",") if node.name == "sort" else [each]) if part]
 
 
 def described(node: nodes.Node) -> str:
@@ -208,6 +247,8 @@ def described(node: nodes.Node) -> str:
     match node:
         case nodes.Name():
             return str(node.name)
+        case nodes.Const(value=str() as text) if len(text) <= LONGEST_SHOWN:
+            return repr(text)
         case nodes.Getattr():
             return f"{described(node.node)}.{node.attr}"
         case nodes.Getitem(arg=nodes.Const(value=value)):
@@ -220,6 +261,11 @@ def described(node: nodes.Node) -> str:
 def ways_of_a_list(name: str, field: str) -> str:
     """How a field is had of a list."""
     return f"take one, as in ({name} | first).{field}, or all, as in {name} | map(attribute='{field}') | join(', ')"
+
+
+def instead(name: object, of: str) -> str:
+    """What to write for a call of the method `name` of what is written as `of`; empty where nothing is known."""
+    return INSTEAD.get(str(name), "").format(of=of)
 
 
 def nearest(name: str, known: list[str], otherwise: str) -> str:

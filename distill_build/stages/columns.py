@@ -13,7 +13,7 @@ from distill_build.prompting.known import ANYTHING, NUMBER, OF_TYPES, TEXT, TEXT
 from distill_build.replies.schemas import resolved
 from distill_build.settings import Settings, StageSettings, graph_of
 
-SHAPES_VALUES = frozenset({"anyOf", "oneOf", "allOf", "not", "if", "enum", "const", "patternProperties"})
+SHAPES_VALUES = frozenset({"anyOf", "oneOf", "allOf", "not", "if", "enum", "const", "patternProperties", "prefixItems"})
 """What a schema may say of a value in other ways than by its type."""
 DEEPEST = 8
 Columns = Mapping[str, Known]

@@ -292,22 +292,28 @@ def test_fields_come_before_methods(tmp_path: Path) -> None:
         ("{% set rows = {} %}{{ rows.scores }}", "written out, as in rows.NAME"),
         ("{{ rwo.answer }}", "there is no variable rwo: is it meant to be row?"),
         ("{{ question }}", "there is no variable question"),
-        ("{{ row.values() }}", "line 1: row has no column values"),
-        ("{{ row.by.items() }}", "row.by has no field items"),
+        ("{{ row.values() }}", "line 1: row has no column values: its pairs are row | items"),
+        ("{{ row.by.items() }}", "row.by has no field items: its pairs are row.by | items"),
+        ("{{ row.get('answer', '') }}", "a field is row.NAME, or row.NAME | default(…) where it may be missing"),
+        ("{{ 'x {}'.format(topic) }}", "'x {}'.format(…): a text has nothing to be called by that name here: write "),
+        ("{{ row.answer.lowr() }}", "called by that name here: is it meant to be lower?"),
+        ("{{ path | map('uper') | join }}", "line 1: there is no filter uper: is it meant to be upper?"),
+        ("{{ path | select('strin') | join }}", "there is no test strin: is it meant to be string?"),
+        ("{{ rows.scores | rejectattr('score', 'none_') | list }}", "there is no test none_: is it meant to be none?"),
         ("{{ row['update']({'answer': 1}) }}", "row has no column update"),
         ("{{ row.__class__ }}", "__class__: no name begins with an underscore"),
         ("{{ row.more['__class__'] }}", "no name begins with an underscore"),
         ("{{ row.answer.__class__.__mro__ }}", "no name begins with an underscore"),
         ("{{ row.items | map(attribute='__class__') | list }}", "no name begins with an underscore"),
         ("{{ '{0.__class__}'.format(row.answer) }}", "a text has nothing to be called by that name"),
-        ("{{ row | attr('items') }}", "line 1: there is no filter attr"),
+        ("{{ row | attr('items') }}", "there is no filter attr: a field is read as .NAME"),
         ("{{ row.answer | nope }}", "line 1: there is no filter nope: there are"),
         ("{{ row.answer | lenght }}", "there is no filter lenght: is it meant to be length?"),
         ("{{ row.answer is strin }}", "there is no test strin: is it meant to be string?"),
         ("{% macro m() %}{% endmacro %}{{ m.__init__.__globals__ }}", "underscore"),
         ("{{ message.__globals__ }}", "underscore"),
         ("{{ self.__init__.__globals__ }}", "underscore"),
-        ("{{ path.append('x') }}", "path.append(…): a list has nothing to be called by that name"),
+        ("{{ path.append('x') }}", "a list has nothing to be called by that name here: a longer list is path + […]"),
         ("{{ row.answer.zfill(9) }}", "a text has nothing to be called by that name"),
         ('{% include "../secret.txt" %}', "no prompt template ../secret.txt"),
         ('{% include "en/../../secret.txt" %}', "no prompt template"),
@@ -354,6 +360,7 @@ COLUMNS = {
     "{% set r = row %}{{ r.anwser }}": "r has no column anwser",
     "{% macro m(q) %}{{ row.anwser }}{% endmacro %}{{ m(1) }}": "row has no column anwser",
     "{{ row.by.key }}": "row.by has no field key: is it meant to be keys?",
+    "{% for s in rows.scores | sort(attribute='score,scroe') %}x{% endfor %}": "no column scroe",
     "{{ row.answer.text }}": "row.answer is a text and has no field text",
     "{{ rows.scores.score }}": "rows.scores is a list of rows, since scores lies beside or below: take one, as in "
     "(rows.scores | first).score, or all, as in rows.scores | map(attribute='score') | join(', ')",
@@ -379,6 +386,8 @@ def test_a_column_that_is_not_there_is_told_before_anything_is_rendered(tmp_path
         "{% macro m(q) %}{{ q.anything }}{% endmacro %}{{ row.answer.strip().split() | length }}",
         "{% for name, value in row.by | items %}{{ name }}{% endfor %}",
         "{{ rows.scores | selectattr('scroe', 'defined') | list | length }}",
+        "{{ rows.scores | sort(attribute='score,score') | length }}",
+        "{{ rows.scores | map(attribute='scroe', default='-') | join }}",
         "{{ '=' * 40 }} {{ '%.1f' | format(2) }} {{ row.items.index('a field') if false }}x",
     ],
 )  # fmt: skip
@@ -390,6 +399,38 @@ def test_a_column_is_looked_for_in_what_is_included(tmp_path: Path) -> None:
     own(tmp_path, "en/shown.jinja", "\n{{ row.anwser }}")
     told = refused(tmp_path, user('{% include "en/shown.jinja" %}'))
     assert "shown.jinja, line 2: row has no column anwser" in told
+
+
+def test_what_is_found_as_late_as_a_template_is_compiled_is_a_sentence_too(tmp_path: Path) -> None:
+    own(tmp_path, "en/base.jinja", "x")
+    told = refused(tmp_path, user('\n{% extends "en/base.jinja" %}'))
+    assert "translate.jinja, line 2: cannot use extend from a non top-level scope" in told
+
+
+def test_a_macro_serves_what_is_included_too(tmp_path: Path) -> None:
+    own(tmp_path, "en/shown.jinja", "{{ shown(row.answer) }}")
+    macro = "{% macro shown(text) %}<{{ text }}>{% endmacro %}"
+    assert translated(tmp_path, macro + user('{% include "en/shown.jinja" %}')) == "<Serve.>"
+    own(tmp_path, "en/macros.jinja", macro)
+    imported = '{% from "en/macros.jinja" import shown %}' + user('{% include "en/shown.jinja" %}')
+    assert translated(tmp_path, imported) == "<Serve.>"
+
+
+class Broken(dict[str, object]):
+    """A row whose fields cannot be read."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self._error = error
+
+    def __getitem__(self, name: str) -> object:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [MemoryError, AssertionError, OSError, RuntimeError])
+def test_what_no_template_can_do_is_no_fault_of_a_row(tmp_path: Path, error: type[BaseException]) -> None:
+    prompts = translating(tmp_path, user("{{ row.answer }}"))
+    with pytest.raises(error):
+        prompts.render("translate", **dict.fromkeys(OF_ROW) | {"row": Broken(error)})
 
 
 @pytest.mark.parametrize(
@@ -416,6 +457,9 @@ def test_a_template_that_makes_no_request_of_any_row_is_told(tmp_path: Path, tex
         ("{{ row.answer | map('upper') }}", "is no text: write … | join"),
         ("{{ (row.answer ~ '!').upper }}", "upper is no text: write upper(…)"),
         ("{{ message }}", "is no text"),
+        ("{{ rows.scores | wordwrap }}", "line 1: "),
+        ("{{ topic | dictsort }}", "line 1: "),
+        ("{% call message(topic) %}x{% endcall %}", 'message("Sports"): a role is one of'),
     ],
 )
 def test_what_is_wrong_with_one_row_is_no_mistake_of_the_template(tmp_path: Path, text: str, told: str) -> None:
