@@ -131,6 +131,7 @@ def write_state(
         rebuilding_since="",
         stages=graph.described(),
         unmade={},
+        grown=False,
     )
     dataset.runs.mkdir(exist_ok=True)
     dataset.write_state(state)

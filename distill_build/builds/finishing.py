@@ -64,10 +64,11 @@ class Finish:
     def report(self, root: Node, seconds: float) -> Report:
         """Writes everything, moves it into its place, and says what was done."""
         made, before = self.make(root), self.execution.baseline.state
-        if before is not None and before.complete and self.execution.halt.reason is not None:
+        if before is not None and (before.complete or before.grown) and self.execution.halt.reason is not None:
             lost = lost_rows(self.session.dataset, before, made.new)
             if lost:  # what came is stored, and the next build has it from there
                 return self._report(before, seconds, kept_rows=lost)
+            made = replace(made, state=replace(made.state, grown=True))
         keep_version(self.session, made.state, made.new, self.execution.tally, seconds)
         old = _ours(before, self.session.stages.graph) - made.state.outputs.keys()
         edited = keep_edited(self.session.dataset, made.new, sorted(old), self.ledger.folder)
@@ -210,6 +211,7 @@ class Finish:
             spared={name: tally[name].spared for name in graph.names if tally[name].spared},
             dropped={name: dict(tally[name].why) for name in graph.names if tally[name].dropped},
             unmade=unmade_in(graph, failures),
+            grown=False,
             outputs=dict(outputs),
             recipe=session.identity,
             holds_others=baseline.pinned.differ(self.execution.store),

@@ -107,4 +107,4 @@ class FailureCap:
 
 
 def _sentence(setting: str, cap: str) -> str:
-    return f"{setting} is reached ({cap}): what is complete is written; a build with a new budget goes on from there"
+    return f"{setting} is reached ({cap}): what came is kept, and a build with a new budget goes on from there"

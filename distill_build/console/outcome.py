@@ -123,7 +123,7 @@ def troubles(report: Report) -> Iterator[Sentence]:
     if report.kept_rows:
         lost = number_of(report.kept_rows, "rows")
         yield Sentence(
-            f"the files stay those of version {short(report.version)}, which is complete: {lost} would be gone or "
+            f"the files stay those of version {short(report.version)}: {lost} of a complete version would be gone or "
             "replaced. What came is stored; build again to go on",
             "warning",
         )

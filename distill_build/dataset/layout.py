@@ -61,8 +61,9 @@ class State:
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
-    `stages` describes the graph. Who makes a state says all of it: whatever else writes a dataset's files would forget
-    a field that has a default.
+    `stages` describes the graph. `grown` says that a cap stopped the growth of a complete version, whose rows are all
+    there still. Who makes a state says all of it: whatever else writes a dataset's files would forget a field that has
+    a default.
     """
 
     build: str
@@ -83,6 +84,7 @@ class State:
     rebuilding_since: str
     stages: dict[str, str]
     unmade: dict[str, int]
+    grown: bool
     scheme: int = STATE_SCHEME
 
     @property

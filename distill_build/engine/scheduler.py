@@ -4,8 +4,8 @@ Knows nothing of what a step does. A step is a coroutine function that submits t
 is how many steps are still to come one after the other, itself among them.
 
     1. submit() puts a step on its lane's heap for chains of that length, and wakes a worker where the lane has room.
-    2. A worker takes a step of the longest chain, or that of the lowest place while it is crowded, runs it to its end,
-       takes the next, and ends where none is left.
+    2. A worker takes a step of the longest chain, runs it to its end, takes the next, and ends where none is left.
+       While it is crowded it takes that of the lowest place, and none where another lane has a lower one waiting.
     3. An exception that leaves a step, or stop(), ends the run: nothing new is started, `on_stop` tells those that
        wait for something other than a response to give up, and what is in flight is awaited.
     4. run() returns when no worker is left, and raises what stopped it.
@@ -14,7 +14,7 @@ Where latency rules, the longest chain that is left decides when all is done, so
 scheduling; the critical path). That opens many chains at once, and what they have made is held until they end. Places
 are those of a tree, so that the lowest of them first is depth first, and ends what is under way there before anything
 is begun elsewhere: so who counts what is held says when it is `crowded`, and memory stays within that bound whatever
-the size of the whole.
+the size of the whole. It is one order for all lanes: else the lane of questions would go on while that of answers lags.
 """
 
 import asyncio
@@ -32,23 +32,30 @@ BREATH_SECONDS = 0.02
 
 
 class _Lane:
-    """The steps that are ready, in a heap for each length of chain; `lengths` are those that have any, in order."""
+    """The steps that are ready, in a heap for each length of chain; `lengths` are those that have any, in order.
 
-    __slots__ = ("_heaps", "_lengths", "_window", "workers")
+    `waiting` counts them; `held_up` says that they wait for another lane.
+    """
+
+    __slots__ = ("_heaps", "_lengths", "_window", "held_up", "waiting", "workers")
 
     def __init__(self, window: int) -> None:
         self._heaps: dict[int, list[tuple[Rank, int, Step]]] = {}
         self._lengths: list[int] = []
         self._window = window
         self.workers = 0
+        self.waiting = 0
+        self.held_up = False
 
     @property
-    def has_room(self) -> bool:
-        return self.workers < self._window
+    def room(self) -> int:
+        """How many more workers there may be."""
+        return self._window - self.workers
 
     @property
-    def ready(self) -> bool:
-        return bool(self._lengths)
+    def lowest(self) -> Rank:
+        """The lowest place that waits."""
+        return min(self._heaps[chain][0][0] for chain in self._lengths)
 
     def push(self, chain: int, place: Rank, order: int, step: Step) -> None:
         heap = self._heaps.get(chain)
@@ -56,6 +63,7 @@ class _Lane:
             heap = self._heaps[chain] = []
             insort(self._lengths, chain)
         heapq.heappush(heap, (place, order, step))
+        self.waiting += 1
 
     def pop_longest(self) -> Step:
         return self._pop(self._lengths[-1])
@@ -66,6 +74,7 @@ class _Lane:
     def _pop(self, chain: int) -> Step:
         heap = self._heaps[chain]
         _, _, step = heapq.heappop(heap)
+        self.waiting -= 1
         if not heap:
             del self._heaps[chain]
             self._lengths.remove(chain)
@@ -74,6 +83,7 @@ class _Lane:
     def clear(self) -> None:
         self._heaps.clear()
         self._lengths.clear()
+        self.waiting = 0
 
 
 class Scheduler:
@@ -107,11 +117,7 @@ class Scheduler:
             return
         there = self._lanes[lane]
         there.push(chain, place, next(self._order), step)
-        if there.has_room:
-            there.workers += 1
-            task = asyncio.ensure_future(self._work(there))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+        self._start_workers(there, 1)
 
     def stop(self, reason: BaseException) -> None:
         """Starts nothing new; run() raises `reason` when what is in flight has ended. The first reason stands."""
@@ -129,15 +135,42 @@ class Scheduler:
         if self._reason is not None:
             raise self._reason
 
+    def _start_workers(self, lane: _Lane, most: int) -> None:
+        """Has more workers work on what waits in a lane, unless that has to wait for another lane."""
+        lane.held_up = not self._may_go_on(lane)
+        if not lane.held_up:
+            for _ in range(min(most, lane.room)):
+                lane.workers += 1
+                task = asyncio.ensure_future(self._work(lane))
+                self._tasks.add(task)
+                task.add_done_callback(self._ended)
+
+    def _may_go_on(self, lane: _Lane) -> bool:
+        """Whether what waits in a lane need not wait for another one. One lane always may."""
+        if len(self._lanes) == 1 or not self._crowded():
+            return True
+        return all(lane.lowest <= other.lowest for other in self._lanes.values() if other.waiting)
+
     async def _work(self, lane: _Lane) -> None:
         try:
-            while lane.ready:
+            while lane.waiting:
+                if not self._may_go_on(lane):
+                    lane.held_up = True
+                    break
                 await (lane.pop_lowest() if self._crowded() else lane.pop_longest())()
+                self._wake()
                 await self._breathe()
         except BaseException as error:  # noqa: BLE001 - whatever ends a step ends the build, and run() raises it
             self.stop(error)
         finally:
             lane.workers -= 1
+            self._wake()  # the last worker must leave no lane waiting
+
+    def _wake(self) -> None:
+        """Lets lanes go on that were held up and need not be any more."""
+        for lane in self._lanes.values():
+            if lane.held_up and lane.waiting:
+                self._start_workers(lane, lane.waiting)
 
     async def _breathe(self) -> None:
         now = time.monotonic()

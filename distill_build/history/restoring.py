@@ -139,6 +139,7 @@ class _Restoring:
             spared={},
             dropped={},
             unmade=unmade_in(version.graph, failures),
+            grown=False,
             outputs=outputs,
             recipe=recipe,
             holds_others=False,

@@ -37,7 +37,7 @@ def memo(unit: Unit, segment: int, verdicts: str) -> str:
 def assembled(folder: Path, order: tuple[int, ...]) -> dict[str, bytes]:
     """The artefacts of `tree` whose units ended in `order`."""
     root, units = tree()
-    rows = UnitRows(GRAPH, PreviousBuild(Dataset(folder), {}, memo, lambda _: False), folder / "new")
+    rows = UnitRows(GRAPH, PreviousBuild(Dataset(folder), {}, memo, lambda _: False, frozenset()), folder / "new")
     for number in order:
         units[number].outcomes.append(rows.take(units[number], 0, SEGMENT, ""))
         units[number].leave()
@@ -66,14 +66,18 @@ def test_what_the_last_build_made_of_a_unit_is_copied_from_where_it_lies(tmp_pat
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(before[name])
     root, units = tree()
-    spooled = UnitRows(GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False), tmp_path / "new")
+    spooled = UnitRows(
+        GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False, frozenset()), tmp_path / "new"
+    )
     for unit in units:
         unit.outcomes.append(spooled.take(unit, 0, SEGMENT, ""))
     _, outcomes = write_artefacts(root, GRAPH, spooled, tmp_path / "files")
 
     root, units = tree()
     known = {each.memo: each for each in outcomes if each.memo is not None}
-    rows = UnitRows(GRAPH, PreviousBuild(Dataset(tmp_path), known, memo, lambda path: path[-1] == "Swimming"), None)
+    rows = UnitRows(
+        GRAPH, PreviousBuild(Dataset(tmp_path), known, memo, lambda path: path[-1] == "Swimming", frozenset()), None
+    )
     recalled = [rows.recall(unit, 0, "") for unit in units]
     assert [each is None for each in recalled] == [False, True, False], "what --rebuild names is made anew"
     assert rows.recall(units[0], 0, "other verdicts") is None
@@ -85,7 +89,7 @@ def test_what_the_last_build_made_of_a_unit_is_copied_from_where_it_lies(tmp_pat
 
 def test_a_unit_that_lacks_something_is_not_remembered(tmp_path: Path) -> None:
     _, units = tree()
-    rows = UnitRows(GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False), None)
+    rows = UnitRows(GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False, frozenset()), None)
     units[0].incomplete = True
     assert rows.take(units[0], 0, SEGMENT, "").memo is None
     assert rows.take(units[1], 0, SEGMENT, "").memo == memo(units[1], 0, "")

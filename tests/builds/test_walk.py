@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from distill_build.builds.assembly import PreviousBuild, UnitRows
 from distill_build.builds.tally import Tally
 from distill_build.builds.walk import Walk
@@ -16,7 +18,7 @@ from distill_build.stages.base import ListStage, MapStage
 from tests.made_settings import made_settings
 
 MODEL = ModelSettings(engine="openai_compatible", name="scripted", base_url="http://127.0.0.1:1/v1")
-LEAVES, QUESTIONS, ANSWERS, IN_FLIGHT = 60, 10, 2, 4
+LEAVES, QUESTIONS, ANSWERS, IN_FLIGHT = 30, 10, 2, 4
 OF_A_UNIT = QUESTIONS * (1 + ANSWERS)
 
 
@@ -29,7 +31,8 @@ class Model:
         self.most_held = 0
 
     async def __call__(self, call: Call) -> Result:
-        await asyncio.sleep(0)
+        for _ in range(1 if isinstance(self._stages[call.stage], ListStage) else 5):  # answers lag behind
+            await asyncio.sleep(0)
         self.most_held = max(self.most_held, self.walk.rows_held)
         return Made(self._value(call), "response", asked=True)
 
@@ -42,18 +45,24 @@ class Model:
         raise AssertionError(f"{call.stage} asks nobody")
 
 
-def most_held(folder: Path, most_rows_held: int) -> tuple[int, int]:
-    """(The most rows in memory at once, answers made) of a walk with such a bound."""
+def most_held(folder: Path, most_rows_held: int, lanes: int = 1, leaves: int = LEAVES) -> tuple[int, int]:
+    """(The most rows in memory at once, answers made) of a walk with such a bound.
+
+    Roles share `lanes`, in each of which so many requests may be in flight.
+    """
     settings = made_settings(
-        MODEL, stages=["tags", "questions", "answers"], depth=1, breadth=LEAVES, questions_per_tag=QUESTIONS,
+        MODEL, stages=["tags", "questions", "answers"], depth=1, breadth=leaves, questions_per_tag=QUESTIONS,
         answers_per_question=ANSWERS,
     )  # fmt: skip
     stages = Stages(settings, prompts_of(settings), lambda _role, _model: None)
     dataset, tally, model = Dataset(folder), Tally.of(stages.graph.names), Model(stages)
-    kept = PreviousBuild(dataset, {}, lambda unit, segment, _: f"{unit.node.id} {segment}", lambda _: False)
+    kept = PreviousBuild(
+        dataset, {}, lambda unit, segment, _: f"{unit.node.id} {segment}", lambda _: False, frozenset()
+    )
+    of_role = {role: f"lane {number % lanes}" for number, role in enumerate(stages.roles)}
     model.walk = Walk(
-        stages, "dataset", dict.fromkeys(stages.roles, "lane"),
-        lambda crowded: Scheduler({"lane": IN_FLIGHT}, crowded=crowded),
+        stages, "dataset", of_role,
+        lambda crowded: Scheduler(dict.fromkeys(of_role.values(), IN_FLIGHT), crowded=crowded),
         model, UnitRows(stages.graph, kept, None), NothingUnknown(), tally,
         FailureCap(0, Halt(lambda: None), dataset.artefact(FAILURES)), most_rows_held,
     )  # fmt: skip
@@ -80,11 +89,13 @@ class NothingUnknown:
         raise AssertionError("every result is there")
 
 
-def test_no_more_rows_are_held_than_the_bound_and_the_units_under_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("leaves", [LEAVES, 3 * LEAVES])
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_no_more_rows_are_held_than_the_bound_and_the_units_under_way(tmp_path: Path, lanes: int, leaves: int) -> None:
     bound = 50
-    held, answers = most_held(tmp_path, bound)
-    assert answers == LEAVES * QUESTIONS * ANSWERS
-    assert bound < held <= bound + IN_FLIGHT * OF_A_UNIT
+    held, answers = most_held(tmp_path, bound, lanes, leaves)
+    assert answers == leaves * QUESTIONS * ANSWERS
+    assert bound < held <= bound + min(lanes, 2) * IN_FLIGHT * OF_A_UNIT
 
 
 def test_below_the_bound_the_longest_chain_goes_first(tmp_path: Path) -> None:

@@ -176,6 +176,12 @@ def test_a_cap_that_is_met_while_a_version_grows_adds_what_came(workspace: Works
     assert before < after
     assert len(after) == len(before) + 5
 
+    files = workspace.bytes()
+    finished = workspace.run(*SMALL, "answers_per_question=3", "teacher.temperature=0.3", "budget.calls=1")
+    assert_stopped(finished, "budget.calls")
+    assert "rows of a complete version would be gone or replaced" in finished.stderr
+    assert workspace.bytes() == files, "a second stop takes what the first one had to leave"
+
 
 @pytest.mark.parametrize("words", [(), ("student.prices.prompt=1", "student.prices.completion=1")])
 def test_a_cap_on_dollars_without_prices_is_a_configuration_error(
