@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from distill_build.builds.assembly import encode_rows, failure_rows
-from distill_build.builds.nodes import Node, topic_node, walk
 from distill_build.builds.session import ROWS_VERSION
+from distill_build.builds.walk.nodes import Node, topic_node, walk
 from distill_build.dataset.layout import Dataset, State
 from distill_build.engine.artefacts import FileState, file_state
 from distill_build.engine.manifest import digest

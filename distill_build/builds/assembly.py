@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from distill_build.builds.nodes import Node, Unit, walk
+from distill_build.builds.walk.nodes import Node, Unit, walk
 from distill_build.dataset.layout import SOURCES, Dataset
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.rows import VerdictRow, read_rows

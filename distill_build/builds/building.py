@@ -20,17 +20,17 @@ from typing import Protocol
 
 from distill_build.builds.assembly import UnitRows
 from distill_build.builds.baseline import Baseline, baseline_of
-from distill_build.builds.estimation import Needs, NoNeeds
 from distill_build.builds.execution import Execution, interruptible, models_by_name, role_name
 from distill_build.builds.finishing import Finish
 from distill_build.builds.notices import notices, unmatched
-from distill_build.builds.plan import Plan
-from distill_build.builds.planning import PlanRows, make_plan
+from distill_build.builds.plan.estimation import Needs, NoNeeds
+from distill_build.builds.plan.plan import Plan
+from distill_build.builds.plan.planning import PlanRows, make_plan
+from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.builds.report import Report, Watcher, expected_items
 from distill_build.builds.session import Session
-from distill_build.builds.statistics import RequestStatistics
-from distill_build.builds.tally import Tally
 from distill_build.builds.versioning import register
+from distill_build.builds.walk.tally import Tally
 from distill_build.calls.resolver import CallStates
 from distill_build.calls.shared import Shared
 from distill_build.dataset.transaction import new_files

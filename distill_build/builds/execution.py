@@ -9,11 +9,11 @@ from functools import partial
 
 from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import not_stored
-from distill_build.builds.nodes import Node
-from distill_build.builds.protocols import Sink
 from distill_build.builds.session import Session
-from distill_build.builds.tally import Tally
-from distill_build.builds.walk import Walk
+from distill_build.builds.walk.nodes import Node
+from distill_build.builds.walk.protocols import Sink
+from distill_build.builds.walk.tally import Tally
+from distill_build.builds.walk.walk import Walk
 from distill_build.calls.attempt import Recorder, Route, StageCounts
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Absent, Call, Failed

@@ -11,10 +11,10 @@ from pathlib import Path
 from distill_build.builds.assembly import UnitRows, encode_rows, failure_rows, write_artefacts
 from distill_build.builds.execution import Execution
 from distill_build.builds.locked import Locked
-from distill_build.builds.nodes import Node, walk
 from distill_build.builds.report import Report, expected_items
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import keep_version, lock_of
+from distill_build.builds.walk.nodes import Node, walk
 from distill_build.dataset.failures import unmade_in
 from distill_build.dataset.layout import (
     FAILURES,

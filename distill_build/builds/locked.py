@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.builds.plan import Plan
+from distill_build.builds.plan.plan import Plan
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import lock_of
 from distill_build.calls.budget import NOT_ASKED

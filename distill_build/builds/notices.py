@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import foreign_lock, unlocked_note
-from distill_build.builds.plan import Plan
+from distill_build.builds.plan.plan import Plan
 from distill_build.builds.session import Session
 from distill_build.options import Options
 from distill_build.records import number_of

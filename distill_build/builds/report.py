@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from distill_build.builds.plan import Plan
-from distill_build.builds.tally import StageTally, Tally
+from distill_build.builds.plan.plan import Plan
+from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.dataset.lockfile import LOCK
 from distill_build.graph import Graph
 from distill_build.records import JsonObject

@@ -19,7 +19,7 @@ from distill_build.stages.course import course_of
 from distill_build.stages.identity import ROWS_VERSION, build_digest, export_identity, tree_identity
 
 if TYPE_CHECKING:
-    from distill_build.builds.nodes import Unit
+    from distill_build.builds.walk.nodes import Unit
     from distill_build.calls.call import Call
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from distill_build.builds import report
 from distill_build.builds.session import Session
-from distill_build.builds.tally import Tally
+from distill_build.builds.walk.tally import Tally
 from distill_build.dataset.layout import EXPORTS, Dataset, State, kept_files
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, sound_lock
 from distill_build.engine.manifest import canonical

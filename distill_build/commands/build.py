@@ -5,8 +5,8 @@ from collections import Counter
 
 from distill_build.builds.report import Report, Watcher, expected_items
 from distill_build.builds.session import Session, dataset_of
-from distill_build.builds.tally import StageTally, Tally
 from distill_build.builds.up_to_date import current_state, settle
+from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.console import open_console
 from distill_build.dataset.layout import State
 from distill_build.dataset.transaction import only_run

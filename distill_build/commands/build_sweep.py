@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from distill_build.builds.tally import StageTally
+from distill_build.builds.walk.tally import StageTally
 from distill_build.console import Console, open_console
 from distill_build.engine.ledger import new_run_id
 from distill_build.errors import InterruptedBuildError, UsageError

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from distill_build.builds.changes import item_changes
-from distill_build.builds.plan import Plan, StagePlan
+from distill_build.builds.plan.plan import Plan, StagePlan
 from distill_build.builds.session import Session
 from distill_build.commands.plan import plan_of
 from distill_build.console.notes import notes

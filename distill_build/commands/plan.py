@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
-from distill_build.builds.plan import Plan, plan_of_state
+from distill_build.builds.plan.plan import Plan, plan_of_state
 from distill_build.builds.session import Session
 from distill_build.builds.up_to_date import current_state
 from distill_build.commands.build import check_flags, session_of
@@ -22,7 +22,7 @@ def run(settings: Settings, options: Options) -> int:
     session = session_of(settings, options)
     plan = plan_of(session, options, open_console(quiet=options.quiet, verbose=False, json=options.json).note)
     if options.asks_nothing and current_state(session, options.until) is None:
-        from distill_build.builds.dry_run import dry_run  # most plans need no more than a plan
+        from distill_build.builds.plan.dry_run import dry_run  # most plans need no more than a plan
 
         if dry_run(session, options, plan):
             plan = plan.of_cache()
@@ -38,7 +38,7 @@ def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> 
 
     `note` is told what such a build would say before it began.
     """
-    from distill_build.builds.statistics import RequestStatistics
+    from distill_build.builds.plan.statistics import RequestStatistics
 
     state = current_state(session, options.until)
     if state is not None:
@@ -49,7 +49,7 @@ def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> 
 async def _walk(session: Session, options: Options, note: Callable[[str], None]) -> Plan:
     from distill_build.builds.baseline import baseline_of
     from distill_build.builds.notices import notices
-    from distill_build.builds.planning import existing_store, make_plan
+    from distill_build.builds.plan.planning import existing_store, make_plan
 
     baseline, store = baseline_of(session, options), existing_store(session)
     try:

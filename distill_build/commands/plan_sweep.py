@@ -33,7 +33,7 @@ def run(variants: Sequence[Variant], options: Options) -> int:
 
 def refuse_what_builds_would(jobs: Sequence[PreparedJob], plan: SweepPlan, options: Options) -> None:
     """Raises DifferenceError where the build of a job with --offline, --locked or --frozen would, with the job."""
-    from distill_build.builds.dry_run import dry_run  # most plans need no more than a plan
+    from distill_build.builds.plan.dry_run import dry_run  # most plans need no more than a plan
 
     for prepared, each in zip(jobs, plan.jobs, strict=True):
         try:
@@ -45,7 +45,7 @@ def refuse_what_builds_would(jobs: Sequence[PreparedJob], plan: SweepPlan, optio
 
 async def _plan_of(jobs: Sequence[PreparedJob], options: Options, note: Callable[[str], None]) -> SweepPlan:
     """The plans of all jobs; `note` takes what is to be said of one."""
-    from distill_build.builds.planning import existing_store
+    from distill_build.builds.plan.planning import existing_store
 
     store = existing_store(jobs[0].session)
     union = UnionPlan()

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Protocol
 from distill_build.console.stream import Stream
 
 if TYPE_CHECKING:
-    from distill_build.builds.plan import Plan
+    from distill_build.builds.plan.plan import Plan
     from distill_build.builds.report import Report
-    from distill_build.builds.tally import Tally
+    from distill_build.builds.walk.tally import Tally
     from distill_build.console.conversation import Screen
     from distill_build.console.plain import PlainScreen
     from distill_build.settings import Settings

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from distill_build.builds.report import Report
-from distill_build.builds.tally import Tally
+from distill_build.builds.walk.tally import Tally
 from distill_build.console import forecast, outcome
 from distill_build.console.grid import Grid
 from distill_build.console.outcome import Sentence
@@ -16,7 +16,7 @@ from distill_build.settings import Settings
 from distill_build.stages.declared import declared
 
 if TYPE_CHECKING:
-    from distill_build.builds.plan import Plan
+    from distill_build.builds.plan.plan import Plan
     from distill_build.console.sweep_table import SweepTable
     from distill_build.sweeps.objectives import Target
     from distill_build.sweeps.outcome import SweepReport

@@ -16,7 +16,7 @@ from distill_build.settings import Budget, Settings
 from distill_build.stages.declared import Declared, declared
 
 if TYPE_CHECKING:
-    from distill_build.builds.plan import Cost, Plan, StagePlan
+    from distill_build.builds.plan.plan import Cost, Plan, StagePlan
 
 MUCH_SECONDS, MUCH_USD = 3_600, 20.0
 """From here on smaller settings are named…"""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from distill_build.builds.report import Report
-from distill_build.builds.tally import StageTally
+from distill_build.builds.walk.tally import StageTally
 from distill_build.console.grid import Grid
 from distill_build.console.words import duration, money, tokens
 from distill_build.records import number_of, rows_of, short

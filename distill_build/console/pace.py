@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from distill_build.builds.tally import StageTally, Tally
+from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.console.words import elapsed, money, rate, rough_duration, tokens
 from distill_build.settings import Settings
 from distill_build.stages.declared import declared
 
 if TYPE_CHECKING:
-    from distill_build.builds.plan import Plan
+    from distill_build.builds.plan.plan import Plan
 
 WINDOW_SECONDS = 15.0
 

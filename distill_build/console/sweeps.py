@@ -14,7 +14,7 @@ from distill_build.records import number_of, short
 from distill_build.settings import Budget, graph_of
 
 if TYPE_CHECKING:
-    from distill_build.builds.plan import Plan
+    from distill_build.builds.plan.plan import Plan
     from distill_build.sweeps.jobs import Job, Sweep
     from distill_build.sweeps.objectives import Target
     from distill_build.sweeps.outcome import SweepReport

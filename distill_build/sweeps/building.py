@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from distill_build.builds.building import Build, PlannedBuild, check_models, run_builds
-from distill_build.builds.estimation import Needs
+from distill_build.builds.plan.estimation import Needs
 from distill_build.builds.report import Report, Watcher
-from distill_build.builds.tally import Tally
+from distill_build.builds.walk.tally import Tally
 from distill_build.calls.resolver import CallStates
 from distill_build.calls.shared import Shared
 from distill_build.dataset.transaction import only_run_at_once

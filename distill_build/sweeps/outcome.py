@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distill_build.builds.report import Report
-from distill_build.builds.tally import StageTally, Tally
+from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.calls.attempt import ResponseCost
 from distill_build.engine.lock import exclusive
 from distill_build.errors import DistillError, StoppedError, StorageError, unusable

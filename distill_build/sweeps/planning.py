@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distill_build.builds.baseline import baseline_of
-from distill_build.builds.estimation import Corner
 from distill_build.builds.notices import notices
-from distill_build.builds.plan import Cost, Plan, StagePlan, plan_of_state
-from distill_build.builds.planning import make_plan
+from distill_build.builds.plan.estimation import Corner
+from distill_build.builds.plan.plan import Cost, Plan, StagePlan, plan_of_state
+from distill_build.builds.plan.planning import make_plan
+from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.builds.session import Session
-from distill_build.builds.statistics import RequestStatistics
 from distill_build.engine.manifest import digest
 from distill_build.engine.reading import Responses
 from distill_build.graph import Graph, in_order
@@ -41,15 +41,15 @@ class JobNeeds:
         self._recalled: set[str] = set()
 
     def asked(self, stage: str, key: str) -> None:
-        """See `builds.estimation.Needs`."""
+        """See `builds.plan.estimation.Needs`."""
         self.asked_for[stage].append(key)
 
     def answered(self, stage: str, key: bytes) -> None:
-        """See `builds.estimation.Needs`."""
+        """See `builds.plan.estimation.Needs`."""
         self._found.setdefault(stage, set()).add(key)
 
     def recalled(self, item: str) -> None:
-        """See `builds.estimation.Needs`."""
+        """See `builds.plan.estimation.Needs`."""
         self._recalled.add(item)
 
     def unknown(self, stage: str, corner: Corner, box: tuple[int, ...]) -> None:

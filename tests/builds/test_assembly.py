@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distill_build.builds.assembly import PreviousBuild, UnitRows, write_artefacts
-from distill_build.builds.nodes import Node, Unit, topic_node
+from distill_build.builds.walk.nodes import Node, Unit, topic_node
 from distill_build.dataset.layout import SOURCES, Dataset
 from distill_build.dataset.unit import Row
 from distill_build.graph import Graph, Shape

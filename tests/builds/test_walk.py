@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from distill_build.builds.assembly import PreviousBuild, UnitRows
-from distill_build.builds.tally import Tally
-from distill_build.builds.walk import Walk
+from distill_build.builds.walk.tally import Tally
+from distill_build.builds.walk.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
 from distill_build.calls.call import Call, Made, Result
 from distill_build.dataset.layout import FAILURES, Dataset

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from distill_build.builds.tally import StageTally
+from distill_build.builds.walk.tally import StageTally
 from distill_build.calls.attempt import Recorder, Route
 from distill_build.calls.budget import Halt, Spending
 from distill_build.calls.call import HALTED, Call, Failed, Made, Result

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from distill_build.builds.plan import Cost, Plan, StagePlan
+from distill_build.builds.plan.plan import Cost, Plan, StagePlan
 from distill_build.builds.report import Report
-from distill_build.builds.tally import Tally
+from distill_build.builds.walk.tally import Tally
 from distill_build.graph import Graph
 from distill_build.models.base import Limits, ModelSettings, Prices
 from distill_build.records import Usage

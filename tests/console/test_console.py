@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build.builds.tally import Tally
+from distill_build.builds.walk.tally import Tally
 from distill_build.console import Console, open_console, plan_table
 from distill_build.records import Usage
 from tests.console.examples import EXPECTED, plan, report, settings, short_report

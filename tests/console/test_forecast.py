@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from distill_build.builds.plan import Cost, Plan, StagePlan
+from distill_build.builds.plan.plan import Cost, Plan, StagePlan
 from distill_build.console.forecast import advise, plan_grid, plan_lines, shape, smaller_settings
 from distill_build.settings import Budget, Settings
 from distill_build.stages.declared import Declared, declared

@@ -1,7 +1,7 @@
 """Rate and time left, read off a tally with a clock of our own."""
 
-from distill_build.builds.plan import Plan
-from distill_build.builds.tally import Tally
+from distill_build.builds.plan.plan import Plan
+from distill_build.builds.walk.tally import Tally
 from distill_build.console.pace import Forecast, Pace
 from distill_build.console.plain import Rhythm, progress_line
 from distill_build.records import Usage

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from distill_build.builds.plan import Plan
+from distill_build.builds.plan.plan import Plan
 from distill_build.console import open_console
 from distill_build.console.outcome import Sentence
 from distill_build.console.sweep_table import SweepTable, short_names

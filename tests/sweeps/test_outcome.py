@@ -1,6 +1,6 @@
 """What came of jobs together, also where they have different stages."""
 
-from distill_build.builds.tally import Tally
+from distill_build.builds.walk.tally import Tally
 from distill_build.graph import in_order
 from distill_build.records import Usage
 from distill_build.sweeps.outcome import SumOfTallies

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from distill_build.builds.nodes import Node, Unit
-from distill_build.builds.tally import Tally
+from distill_build.builds.walk.nodes import Node, Unit
+from distill_build.builds.walk.tally import Tally
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Failed
 from distill_build.dataset.outcome import Outcome

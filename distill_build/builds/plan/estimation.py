@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
-from distill_build.builds.nodes import Node
-from distill_build.builds.plan import StagePlan
+from distill_build.builds.plan.plan import StagePlan
+from distill_build.builds.walk.nodes import Node
 from distill_build.calls.call import Call, Made, Result, Unasked, look_up, standing
 from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.reading import Responses

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from distill_build.builds.statistics import RequestStatistics
+from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.dataset.layout import State
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from distill_build.builds.nodes import Node, Unit
+from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.records import JsonObject
 from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStage

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from distill_build.builds.assembly import UnitRows
 from distill_build.builds.baseline import Baseline
-from distill_build.builds.estimation import Estimate, Needs, NoNeeds, PlanAsk
-from distill_build.builds.nodes import Unit
-from distill_build.builds.plan import Plan, StagePlan, price
+from distill_build.builds.plan.estimation import Estimate, Needs, NoNeeds, PlanAsk
+from distill_build.builds.plan.plan import Plan, StagePlan, price
+from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.builds.session import Session
-from distill_build.builds.statistics import RequestStatistics
-from distill_build.builds.tally import Tally
-from distill_build.builds.walk import Walk
+from distill_build.builds.walk.nodes import Unit
+from distill_build.builds.walk.tally import Tally
+from distill_build.builds.walk.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
 from distill_build.dataset.layout import FAILURES
 from distill_build.dataset.outcome import Outcome

@@ -12,10 +12,10 @@ from distill_build.builds.baseline import Baseline, baseline_of
 from distill_build.builds.execution import Execution, models_by_name
 from distill_build.builds.finishing import Finish
 from distill_build.builds.locked import locked_of, not_stored
-from distill_build.builds.nodes import Node
-from distill_build.builds.plan import Plan
-from distill_build.builds.planning import existing_store
+from distill_build.builds.plan.plan import Plan
+from distill_build.builds.plan.planning import existing_store
 from distill_build.builds.session import Session
+from distill_build.builds.walk.nodes import Node
 from distill_build.calls.shared import Shared
 from distill_build.dataset.transaction import NEW
 from distill_build.engine.ledger import Ledger

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.builds.tally import Sums, Tally
+from distill_build.builds.walk.tally import Sums, Tally
 from distill_build.engine.artefacts import replace_file
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings

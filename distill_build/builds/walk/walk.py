@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from distill_build.builds.bookkeeping import Bookkeeping
-from distill_build.builds.nodes import Node, Unit, topic_node, walk
-from distill_build.builds.protocols import Estimator, Sink
-from distill_build.builds.tally import Tally
+from distill_build.builds.walk.bookkeeping import Bookkeeping
+from distill_build.builds.walk.nodes import Node, Unit, topic_node, walk
+from distill_build.builds.walk.protocols import Estimator, Sink
+from distill_build.builds.walk.tally import Tally
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Ask, Call, Failed, Made, Result, Unasked
 from distill_build.dataset.outcome import Outcome
