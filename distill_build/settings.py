@@ -28,10 +28,11 @@ class PerRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class StageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One stage, as conf/stage/<name>.yaml declares it. What belongs to other kinds has its default.
 
-    `builtin`: which of ours carries it out, None for a user's own. `ids`: what its rows' ids begin with, where it is
-    one of ours. `after`: the stage above, None for the topic; `by`: the one that a group has its rows for. `role`: who
-    is asked, each of several. `wanted`: items of a list below each unit, or that number on each level. `schema`: the
-    JSON schema of a reply. `where`, `columns`, `export`: expressions of jinja2.
+    `builtin`: which of ours carries it out, None for a user's own. `ids`: what its rows' ids begin with, and `names`:
+    the settings that some of its own follow, where it is one of ours. `after`: the stage above, None for the topic;
+    `by`: the one that a group has its rows for. `role`: who is asked, each of several. `wanted`: items of a list below
+    each unit, or that number on each level. `schema`: the JSON schema of a reply. `where`, `columns`, `export`:
+    expressions of jinja2.
     """
 
     kind: Kind
@@ -158,6 +159,11 @@ def shape_of(name: str, stage: StageSettings) -> Shape:
     """Where one stage stands. One that builds on ours is not ours, and has ids of its own."""
     prefix = stage.ids if stage.ids is not None and stage.builtin == name else name
     return Shape(name, stage.kind, stage.after, prefix, stage.by)
+
+
+def names_of(name: str, stage: StageSettings) -> dict[str, str]:
+    """What settings of one of ours are called elsewhere; those of one that builds on it have the stage's own name."""
+    return (stage.names or {}) if stage.builtin == name else {}
 
 
 def lower(first: int | None, second: int | None) -> int | None:

@@ -113,7 +113,7 @@ class Session:
         bases, before = list[str](), dict[str, Any]()
         for segment in course_of(self.stages, until):
             for name in segment.stages:
-                before[name] = [self.identity[name], self.stages[name].counts()]
+                before[name] = [self.identity[name], self.stages[name].count()]
             order = [name for name in self.stages.graph.names if name in before]  # decides which rows a stage sees
             bases.append(digest([ROWS_VERSION, order, before]))
             if segment.judged is not None:
@@ -133,9 +133,7 @@ class Session:
         return weights_digest(path, self.cache_dir)
 
     def _identity(self) -> JsonObject:
-        counts: JsonObject = {}
-        for stage in self.stages:
-            counts |= stage.counts()
+        counts = {stage.name: count for stage in self.stages if (count := stage.count()) is not None}
         return self.stages.identity() | {
             "tree": tree_identity(self.settings),
             "counts": counts,

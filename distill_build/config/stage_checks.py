@@ -25,8 +25,6 @@ from distill_build.settings import Settings, StageSettings, shape_of
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 """What `rows.X` can name: with a hyphen it would be a subtraction."""
 PROMPT_NAME = re.compile(r"[\w-]+")
-LETTERS = frozenset({"t", "q", "a"})
-"""What ids of our own stages begin with: in the id of another one they would read as theirs."""
 OTHER_FILES = frozenset({END, "failures", "runs", "checks", "renamed_tags", "causes"})
 PARTS_OF_A_RECIPE = frozenset({"tree", "counts", "graph", "export"})
 NODES = frozenset({"model", "local", "objective", "hydra", "recipe"})
@@ -87,8 +85,14 @@ def check_stage_name(name: str, found: Mapping[str, Any]) -> None:
     """Whether `name` is that of a stage which can be."""
     if name not in found:
         raise unknown_stage(name, found)
-    if found[name].get("builtin") != name and (fault := fault_of_name(name)):
+    if found[name].get("builtin") != name and (fault := fault_of_name(name, prefixes_of_ours(found))):
         raise ConfigurationError(f"conf/stage/{name}.yaml: {fault}")
+
+
+def prefixes_of_ours(found: Mapping[str, Any]) -> frozenset[str]:
+    """What the ids of our own stages begin with, in force or not: a stage of such a name would have ids as theirs."""
+    ours = [stage for name, stage in found.items() if stage.get("builtin") == name]
+    return frozenset(str(stage["ids"]) for stage in ours if stage.get("ids") is not None)
 
 
 def unknown_stage(name: str, known: Collection[str]) -> ConfigurationError:
@@ -99,11 +103,11 @@ def unknown_stage(name: str, known: Collection[str]) -> ConfigurationError:
     return ConfigurationError(f"unknown stage '{name}': {hint}Known are {', '.join(known)}; {own}")
 
 
-def fault_of_name(name: str) -> str | None:
-    """Why a stage of a user's own cannot be called so."""
+def fault_of_name(name: str, prefixes: Collection[str] = ()) -> str | None:
+    """Why a stage of a user's own cannot be called so; `prefixes` are those of the ids of ours."""
     if not STAGE_NAME.fullmatch(name):
         return "a stage's name has small letters, digits and _, and begins with a letter"
-    if name in LETTERS:
+    if name in prefixes:
         return "the name is taken (ids of our own stages begin so): give the stage another one"
     return "the name is taken (something else is called so): give the stage another one" if name in TAKEN else None
 
@@ -131,6 +135,10 @@ def check_stage(name: str, stage: StageSettings) -> None:
     """Whether a stage has what its kind needs, and nothing that only others take."""
     if stage.ids is not None and stage.builtin is None:
         raise ConfigurationError(f"stage.{name}.ids cannot be set: ids of your own stage begin with its name")
+    if stage.ids is not None and not STAGE_NAME.fullmatch(stage.ids):
+        raise ConfigurationError(
+            f"stage.{name}.ids={stage.ids}: expected small letters, digits and _, a letter first: leave it out"
+        )
     if stage.kind == "list" and stage.builtin != name:
         raise ConfigurationError(
             f"stage.{name}.kind=list: lists grow by stages of ours alone; one of your own is a map (asks a model for "
@@ -257,6 +265,22 @@ def check_graph(names: Sequence[str], stages: Mapping[str, StageSettings]) -> No
     for shape in graph:
         if shape.by is not None and shape.after is not None:
             check_by(shape.name, shape.by, graph.lineage(shape.after)[:-1])
+        if shape.kind == "list" and shape.after not in (None, roots[0]):
+            raise ConfigurationError(
+                f"stage.{shape.name}.after={shape.after}: a list hangs on the tree: say after: {roots[0]}"
+            )
+    check_prefixes(graph)
+
+
+def check_prefixes(graph: Graph) -> None:
+    """Whether an id says whose row it is. Rows of a transform have none of their own."""
+    known: dict[str, str] = {}
+    for shape in graph:
+        if shape.kind != "transform" and (other := known.setdefault(shape.prefix, shape.name)) != shape.name:
+            raise ConfigurationError(
+                f"stage.{other}.ids and stage.{shape.name}.ids are both {shape.prefix}, and an id says whose row it "
+                "is: leave them as they are"
+            )
 
 
 def check_after(name: str, names: Sequence[str], stages: Mapping[str, StageSettings]) -> None:

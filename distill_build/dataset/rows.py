@@ -32,12 +32,6 @@ class TagRow(msgspec.Struct, frozen=True, gc=False):
     leaf: bool
 
 
-class QuestionText(msgspec.Struct, frozen=True, gc=False):
-    """A line of questions.jsonl: what is asked."""
-
-    question: str
-
-
 class Placed(msgspec.Struct, frozen=True, gc=False):
     """A row of any stage but a transform: whose it is, and where in the tree.
 

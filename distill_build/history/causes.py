@@ -12,6 +12,7 @@ from distill_build.dataset.lockfile import Facts
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
 from distill_build.records import JsonObject
+from distill_build.stages.declared import COUNTED_BY, counts_in
 
 PROMPT = ".jinja"
 """How the names of prompts end."""
@@ -19,10 +20,10 @@ UNTIL = "--until"
 TOPIC = "topic"
 STAGES = "stages"
 """The setting that lists the stages of a build."""
-GRAPH, EXPORT = "graph", "export"
-OTHER_PARTS = frozenset({"tree", "counts", GRAPH, EXPORT})
+COUNTS, GRAPH, EXPORT = "counts", "graph", "export"
+OTHER_PARTS = frozenset({"tree", COUNTS, GRAPH, EXPORT})
 """The parts of a recipe that are no stages."""
-ROLE, MODELS, NAMES, COUNTED_BY = "role", "models", "names", "counted_by"
+ROLE, MODELS, NAMES = "role", "models", "names"
 MESSAGES = ("body.messages",)
 SCHEMA = ("body.response_format", *MESSAGES)
 MODEL_REACH: Mapping[str, tuple[str, ...]] = {
@@ -72,14 +73,15 @@ def causes_between(old: JsonObject, new: JsonObject) -> list[Cause]:
     found: dict[str, Cause] = {}
     counted = _counted(old, new)
     for part in dict.fromkeys([*new, *old]):
-        names = _aliases(old.get(part, {})) | _aliases(new.get(part, {}))
+        names = _names(part, old) | _names(part, new)
         for difference in _differences(part, old, new):
             name = setting_name(part, difference.path, names)
             parts, fields = _part(part, difference.path), _fields(part, difference.path)
+            counts = _counts(part, difference.path) or counted.get(name, ())
             if (known := found.get(name)) is not None:
                 parts = tuple(dict.fromkeys([*known.parts, *parts]))
                 fields = tuple(dict.fromkeys([*known.fields, *fields]))
-            counts = counted.get(name, ()) or ((part,) if difference.path == ROLE else ())
+                counts = tuple(dict.fromkeys([*known.counts, *counts]))
             found[name] = Cause(name, difference.old, difference.new, parts, fields, counts)
     found |= {cause.name: cause for cause in _stages_cause(old, new)}
     if "language" in found:  # other prompts go without saying
@@ -104,13 +106,14 @@ def recipe_of(facts: Facts) -> JsonObject:
 def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
     """The name that a user knows: `models.teacher.sampling.temperature` of a stage is `teacher.temperature`.
 
-    `names` are what the stage's own settings are called where that is not `stage.<stage>.<setting>`.
+    `names` are what the stage's own settings are called where that is not `stage.<stage>.<setting>`, and of the counts
+    the settings by stage.
     """
     head, _, rest = place.partition(".")
     if part == EXPORT and place in ("reasoning", "metadata"):
         return f"format.{place}"
     if part in OTHER_PARTS:
-        return place
+        return names.get(place, place)
     match head:
         case "models":
             return _model_setting(*rest.partition(".")[::2])
@@ -133,6 +136,11 @@ def _model_setting(role: str, place: str) -> str:
 def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[ValueChange]:
     """Where one part of two recipes differs; not what only names the rest of it."""
     if part == GRAPH or (part not in OTHER_PARTS and not (part in old and part in new)):
+        return
+    if part == COUNTS:
+        before, after = _whole_lists(counts_in(old)), _whole_lists(counts_in(new))
+        both = [name for name in after if name in before]
+        yield from changes_between({name: before[name] for name in both}, {name: after[name] for name in both})
         return
     before, after = _whole_lists(old.get(part, {})), _whole_lists(new.get(part, {}))
     if part == "tree":
@@ -169,8 +177,11 @@ def _counted(*recipes: JsonObject) -> dict[str, tuple[str, ...]]:
     return counted
 
 
-def _aliases(stage: JsonObject) -> dict[str, str]:
-    """The names of a stage's settings, in a recipe or in one made of a lock's facts."""
+def _names(part: str, recipe: JsonObject) -> dict[str, str]:
+    """What the settings of a part are called, in a recipe or in one made of a lock's facts."""
+    if part == COUNTS:
+        return {name: recipe[name][COUNTED_BY] for name in counts_in(recipe) if COUNTED_BY in recipe.get(name, {})}
+    stage: JsonObject = recipe.get(part, {})
     flat = {key.removeprefix(f"{NAMES}."): name for key, name in stage.items() if key.startswith(f"{NAMES}.")}
     return {**flat, **stage.get(NAMES, {})}
 
@@ -187,6 +198,11 @@ def _tree(identity: JsonObject) -> JsonObject:
     breadth = identity.get("breadth", ())
     one = breadth[0] if len(set(breadth)) == 1 else breadth
     return {**identity, "depth": len(breadth), "breadth": one}
+
+
+def _counts(part: str, place: str) -> tuple[str, ...]:
+    """The stage of whose rows a setting says how many there are, by what it says or by who is asked."""
+    return (place,) if part == COUNTS else (part,) if place == ROLE else ()
 
 
 def _part(part: str, place: str) -> tuple[str, ...]:

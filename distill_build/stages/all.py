@@ -11,7 +11,7 @@ from distill_build.prompting.known import Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading
 from distill_build.replies.schemas import ObjectSchema
-from distill_build.settings import PromptSettings, Settings, graph_of
+from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
 from distill_build.stages.base import (
     GroupStage,
     ListStage,
@@ -151,8 +151,25 @@ def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":
     return next((each for each in read if each.made_of == made_of), None) or Prompts(*made_of)
 
 
+def require_tree(name: str, own: StageSettings) -> None:
+    """Raises ConfigurationError where a stage comes after the topic and grows no tree, or the other way round."""
+    kind = class_of(own.kind, own.builtin)
+    if (issubclass(kind, ListStage) and kind.grows_tree) == (own.after is None):
+        return
+    if own.after is None:
+        raise ConfigurationError(
+            f"stage.{name}.after=null: {name} grows no tree, which all others hang on: it comes after a stage that "
+            f"does, as in stage.{name}.after=tags"
+        )
+    raise ConfigurationError(
+        f"stage.{name}.after={own.after}: {name} grows the tree, which comes after the topic: stage.{name}.after=null"
+    )
+
+
 def columns_of(settings: Settings) -> dict[str, Columns]:
     """The columns of every stage in force. Raises ConfigurationError where one lacks what the next goes by."""
+    for name in settings.stages:
+        require_tree(name, settings.stage[name])
     columns = all_columns(settings, lambda own: class_of(own.kind, own.builtin).columns)
     for name in settings.stages:
         own = settings.stage[name]

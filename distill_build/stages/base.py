@@ -18,9 +18,9 @@ from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, TRUTH, 
 from distill_build.records import JsonObject, Path, Usage, row_id
 from distill_build.replies.labels import ListReading, normalise
 from distill_build.replies.schemas import ObjectSchema
-from distill_build.settings import Settings, StageSettings
+from distill_build.settings import Settings, StageSettings, names_of
 from distill_build.stages.columns import known_fields, stages_in
-from distill_build.stages.declared import counted_by
+from distill_build.stages.declared import COUNTED_BY, counted_by
 from distill_build.stages.recipe import Recipe
 
 if TYPE_CHECKING:  # a build with nothing to do reads no reply, and who follows a row to its request renders no prompt
@@ -71,11 +71,11 @@ class Stage:
 
     def identity(self) -> JsonObject:
         """All that its rows can depend on besides those that they are made from, by the names that `causes` knows."""
-        return self.own("builtin", "names")
+        return self.own("builtin") | ({"names": names} if (names := names_of(self.name, self.settings)) else {})
 
-    def counts(self) -> dict[str, Any]:
-        """The settings that say how many rows there are below one above, by the names that users know."""
-        return {}
+    def count(self) -> int | list[int] | None:
+        """How many rows there are below one above, as its settings say; None where no setting of its own does."""
+        return None
 
     def own(self, *keys: str) -> JsonObject:
         """Settings of its file that are identity, as far as they are set."""
@@ -140,7 +140,7 @@ class ModelStage(Stage):
             "seed": self.build.seed,
             "language": self.build.language,
             "prompt": self.prompts.sources(self.template),
-            "counted_by": self.counted_by,
+            COUNTED_BY: self.counted_by,
         }
 
 
@@ -151,6 +151,8 @@ class ListStage(ModelStage):
     """
 
     variables_of = OF_LIST
+    grows_tree: ClassVar[bool] = False
+    """Whether it comes after the topic, and its items are the tags below which all else hangs."""
     reading: ClassVar[ListReading]
     """How a reply's list is found, and its items are cleaned."""
 
@@ -218,8 +220,8 @@ class ListStage(ModelStage):
     def identity(self) -> JsonObject:
         return super().identity() | self.own("per_request")
 
-    def counts(self) -> dict[str, Any]:
-        return {} if self.shape.after is None else {self.counted_by: self.settings.wanted}
+    def count(self) -> int | list[int] | None:
+        return None if self.shape.after is None else self.settings.wanted
 
 
 class MapStage(ModelStage):
@@ -347,8 +349,8 @@ class MapStage(ModelStage):
     def identity(self) -> JsonObject:
         return super().identity() | self.own("schema", "system_prompt") | {"after": self.shape.after}
 
-    def counts(self) -> dict[str, Any]:
-        return {self.counted_by: self.settings.samples}
+    def count(self) -> int:
+        return self.settings.samples
 
 
 JudgeScope = Literal["row", "dataset"]

@@ -6,10 +6,14 @@ The one place that knows how settings hold this: everybody else goes by names of
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
-from distill_build.settings import Settings, StageSettings, graph_of, leaf_count
+from distill_build.settings import Settings, StageSettings, graph_of, leaf_count, names_of
+
+COUNTED_BY = "counted_by"
+"""The part of a stage's identity that names the setting of its count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +99,25 @@ def declared(settings: Settings) -> Declared:
 
 def results_in(graph: Graph, recipe: JsonObject) -> dict[str, int]:
     """The same as `Declared.results`, of what a dataset was built with; nothing of stages that the recipe lacks."""
-    counts, results = recipe.get("counts", {}), dict[str, int]()
+    counts, results = counts_in(recipe), dict[str, int]()
     for shape in graph:
         own = recipe.get(shape.name, {})
         if shape.kind == "group":
             results[shape.name] = 1
-        elif shape.after is not None and own.get("counted_by") in counts and isinstance(own.get("role"), list):
-            each = counts[own["counted_by"]]
+        elif shape.name in counts and isinstance(own.get("role"), list):
+            each = counts[shape.name]
             results[shape.name] = (each[-1] if isinstance(each, list) else each) * len(own["role"])
     return results
+
+
+def counts_in(recipe: JsonObject) -> dict[str, Any]:
+    """How many rows of each stage there are below one row above, as a recipe tells it.
+
+    Recipes of older versions tell it by the name of the setting, which two stages could share.
+    """
+    told = recipe.get("counts", {})
+    keys = {name: name if name in told else own.get(COUNTED_BY) for name, own in recipe.items()}
+    return {name: told[key] for name, key in keys.items() if key in told}
 
 
 def _each(own: StageSettings, depth: int) -> int:
@@ -117,7 +131,7 @@ def _each(own: StageSettings, depth: int) -> int:
 def counted_by(stage: str, own: StageSettings) -> str:
     """The setting that says how many rows of a stage there are below one row above, as it is typed."""
     key = "samples" if own.kind == "map" else "wanted"
-    return (own.names or {}).get(key, f"stage.{stage}.{key}")
+    return names_of(stage, own).get(key, f"stage.{stage}.{key}")
 
 
 def roles_in_use(settings: Settings) -> dict[str, list[Shape]]:

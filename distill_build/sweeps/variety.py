@@ -4,13 +4,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.dataset.rows import QuestionText, read_rows
+from distill_build.dataset.rows import list_text, read_objects
 from distill_build.graph import Graph, Shape
 
 SHINGLE = 3
-"""Characters of a shingle: short enough for a question of ten Chinese characters."""
+"""Characters of a shingle: short enough for a text of ten Chinese characters."""
 THRESHOLD = 0.7
-"""Two questions are near duplicates from this Jaccard similarity of their shingles on."""
+"""Two texts are near duplicates from this Jaccard similarity of their shingles on."""
 PERMUTATIONS = 128
 SEED = 1
 
@@ -39,7 +39,7 @@ def variety_of(path: Path) -> Variety | None:
 
     from distill_build.replies.parse import normalise
 
-    texts = Counter(normalise(row.question) for row in read_rows(path, QuestionText))
+    texts = Counter(normalise(list_text(row)) for row in read_objects(path))
     if not texts:
         return None
     total = texts.total()

@@ -324,6 +324,16 @@ NAMES = [
         "good is a transform, which has no rows of its own: say after: answers",
     ),
     ([all_of("good"), "stage.good.after=null"], "stage.good.after is not set, and a transform needs it"),
+    (["stage.answers.ids=q"], "stage.questions.ids and stage.answers.ids are both q"),
+    (["stage.answers.ids=a b"], "stage.answers.ids=a b: expected small letters"),
+    (
+        [all_of("good", "votes"), "stage.answers.ids=votes"],
+        "conf/stage/votes.yaml: the name is taken (ids of",
+    ),
+    (
+        ["stages=[tags,answers,questions]", "stage.questions.after=answers", "stage.answers.after=tags"],
+        "stage.questions.after=answers: a list hangs on the tree: say after: tags",
+    ),
     (["stage.questions.after=null"], "stages has tags and questions, and one stage alone comes after the topic"),
     (
         [all_of("votes"), "stage.votes.by=answers"],

@@ -252,6 +252,16 @@ def test_what_a_transform_lacks_since_it_is_not_there_is_missing_above_alone(
     assert short in done.stderr, "and good, which lacks what there is no score for, is not named"
 
 
+def test_a_stage_that_builds_on_ours_has_a_number_of_its_own(fresh: InProcess) -> None:
+    export = {"question": "row.question", "answer": "(rows.answers | first).answer ~ row.answer"}
+    write_stage(fresh.root, "second", defaults=["answers", "_self_"], role="rival", samples=3, export=export)
+    line = (*LINE[:-1], "stages=[tags,questions,answers,second]")
+    assert fresh.run(*line).status == 0
+    training = (fresh.folder() / "dataset/train.messages.jsonl").read_text().splitlines()
+    assert (len(fresh.rows("answers")), len(fresh.rows("second")), len(training)) == (6, 18, 18)
+    assert "stage.second.samples: 3 → 2" in fresh.run("explain", *line, "stage.second.samples=2").stdout
+
+
 def test_a_budget_stops_within_a_stage_and_the_next_build_goes_on(fresh: InProcess, endpoint: ScriptedServer) -> None:
     assert fresh.run(*LINE, "--until=answers").status == 0
     assert asked(fresh, "budget.calls=2", "limits.concurrency=1", status=3).keys() <= {"scores", "translate"}
@@ -433,6 +443,18 @@ def test_a_prompt_that_cannot_be_rendered_is_refused(fresh: InProcess, text: str
 def test_a_name_that_cannot_be_is_refused(fresh: InProcess, name: str, sentence: str) -> None:
     write_stage(fresh.root, name, **FILES["good"])
     refused(fresh, sentence, *LINE[:-1], STAGES.replace("good", f"good,{name}"))
+
+
+PLACES = {
+    ("stages=[tags,questions,answers]", "stage.answers.ids=q"): "stage.questions.ids and stage.answers.ids are both q",
+    ("stages=[questions]", "stage.questions.after=null"): "stage.questions.after=null: questions grows no tree",
+    ("stages=[questions,tags]", "stage.questions.after=null", "stage.tags.after=questions"): "questions grows no tree",
+}
+
+
+@pytest.mark.parametrize("words", PLACES)
+def test_a_stage_of_ours_that_is_set_elsewhere_is_refused(fresh: InProcess, words: tuple[str, ...]) -> None:
+    refused(fresh, PLACES[words], *LINE[:-1], *words)
 
 
 def test_a_name_of_ours_is_taken_where_the_folder_is_not_a_projects(fresh: InProcess) -> None:

@@ -7,7 +7,9 @@ import pytest
 from distill_build.dataset.lockfile import facts_of
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT
+from distill_build.graph import Graph
 from distill_build.history.causes import Cause, causes_between, count_causes, narrowed, own_causes, recipe_of
+from distill_build.stages.declared import results_in
 from tests.stages.recipes import asking, recipe
 
 Told = list[tuple[str, Any, Any]]
@@ -99,7 +101,7 @@ def test_a_number_of_rows_belongs_to_the_stage_that_says_so() -> None:
             tags={"counted_by": "breadth", "scheme": 1},
             translate={"counted_by": "stage.translate.samples", "scheme": 1},
             tree={"breadth": [breadth], "topic": "sports"},
-            counts={"stage.translate.samples": samples},
+            counts={"translate": samples},
         )
         for breadth, samples in ((2, 1), (3, 4))
     )
@@ -107,6 +109,21 @@ def test_a_number_of_rows_belongs_to_the_stage_that_says_so() -> None:
     assert [(c.name, c.old, c.new) for c in count_causes(causes, "translate")] == [("stage.translate.samples", 1, 4)]
     assert [(c.name, c.old, c.new) for c in count_causes(causes, "tags")] == [("breadth", 2, 3)]
     assert own_causes(causes, "translate") == []
+
+
+def test_the_number_of_rows_of_an_older_recipe_is_found_by_its_setting() -> None:
+    asked = {"answers": {"counted_by": "answers_per_question"}, "questions": {"counted_by": "questions_per_tag"}}
+    older = recipe(**asked, counts={"answers_per_question": 1, "questions_per_tag": 3})
+    newer = recipe(**asked, counts={"answers": 2, "questions": 3})
+    assert told(older, newer) == [("answers_per_question", 1, 2)]
+    assert only(older, newer).counts == ("answers",)
+
+
+def test_two_stages_whose_recipes_name_one_setting_have_a_number_each() -> None:
+    asked = {name: {"counted_by": "answers_per_question", "role": ["teacher"]} for name in ("answers", "second")}
+    described = {"tags": "t: list", "answers": "a: map of tags", "second": "second: map of tags"}
+    recipes = recipe(**asked, counts={"answers": 1, "second": 3})
+    assert results_in(Graph.parse(described), recipes) == {"answers": 1, "second": 3}
 
 
 def test_what_a_stage_hands_to_the_exports_is_no_matter_of_its_rows() -> None:

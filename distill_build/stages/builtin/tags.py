@@ -10,6 +10,7 @@ from distill_build.stages.base import ListStage
 
 
 class Builtin(ListStage):
+    grows_tree = True
     variables_of = ListStage.variables_of | {"parent", "level"}
     reading = ListReading(
         name="tags",
