@@ -43,7 +43,7 @@ MAY_IMPORT = {
     },
     "config": {
         *("builds", "dataset", "engine", "errors", "graph", "models"),
-        *("options", "records", "replies", "settings", "sweeps"),
+        *("options", "records", "replies", "settings", "stages", "sweeps"),
     },
     "console": {"builds", "graph", "records", "settings", "stages", "sweeps"},
     "commands": {

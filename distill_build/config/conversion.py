@@ -18,6 +18,7 @@ from distill_build.config.stage_checks import check_graph, check_stage, kind_of,
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.settings import Settings, StageSettings
+from distill_build.stages.all import settings_type_of
 
 Data = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -89,7 +90,7 @@ def fields_of_its_own(model: ModelSettings, followed: ModelSettings) -> tuple[st
 def to_stage(name: str, data: Data) -> StageSettings:
     """One stage's settings, which are checked for themselves."""
     kind_of(name, data)
-    stage = convert(data, StageSettings, f"stage.{name}.")
+    stage = convert(data, settings_type_of(data.get("builtin")), f"stage.{name}.")
     check_stage(name, stage)
     return stage
 
@@ -146,12 +147,12 @@ def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Ite
         yield from ("model", *known_keys(ModelSettings, "model."), "local", "local.path", "objective", "recipe")
 
 
-def keys_of_nodes(stages: Collection[str], roles: Collection[str]) -> Iterator[str]:
+def keys_of_nodes(stages: Mapping[str, Data], roles: Collection[str]) -> Iterator[str]:
     """The dotted keys of these stages and roles."""
     for role in roles:
         yield from (role, f"model@{role}", *known_keys(ModelSettings, f"{role}."))
-    for stage in stages:
-        yield from (f"stage.{stage}", *known_keys(StageSettings, f"stage.{stage}."))
+    for stage, own in stages.items():
+        yield from (f"stage.{stage}", *known_keys(settings_type_of(own.get("builtin")), f"stage.{stage}."))
 
 
 def unknown_key(key: str, there: Collection[str] = ()) -> ConfigurationError:
@@ -183,8 +184,9 @@ def unknown_stage_key(key: str, there: Collection[str]) -> ConfigurationError:
     """The sentence for a stage that does not exist, or has no such key. `there` are the keys of the configuration."""
     name, _, rest = key.removeprefix("stage.").partition(".")
     stages = [each.split(".")[1] for each in sorted(there) if each.count(".") == 1 and each.startswith("stage.")]
-    keys = [field.name for field in msgspec.structs.fields(StageSettings)]
     near_name = [name] if name in stages else difflib.get_close_matches(name, stages, n=1)
+    beside = [each.split(".")[2] for each in there if near_name and each.startswith(f"stage.{near_name[0]}.")]
+    keys = list(dict.fromkeys([*StageSettings.__struct_fields__, *beside]))
     near_key = [rest] if not rest or rest.partition(".")[0] in keys else difflib.get_close_matches(rest, keys, n=1)
     if not near_name:
         return unknown_stage(name, stages)
@@ -205,11 +207,12 @@ def gone_key(key: str) -> ConfigurationError:
 def check_keys(data: Data, stages: Collection[str], roles: Collection[str]) -> None:
     """Raises ConfigurationError for the first key that no setting has, and for one that is gone."""
     known = {*known_keys(), *keys_of_nodes(data["stage"], roles)}
-    written = set(written_keys({**data, "stage": {name: data["stage"][name] for name in stages}}))
+    in_force = {name: data["stage"][name] for name in stages}
+    written = set(written_keys({**data, "stage": in_force}))
     unknown = sorted(key for key in written - known if not ANY_KEYS.match(key))
     if unknown:
         raise unknown_key(unknown[0], known)
-    if gone := gone_keys({*known_keys(), *keys_of_nodes(stages, roles)}, written):
+    if gone := gone_keys({*known_keys(), *keys_of_nodes(in_force, roles)}, written):
         raise gone_key(gone[0])
 
 

@@ -23,6 +23,7 @@ from omegaconf._utils import get_yaml_loader
 
 from distill_build.errors import ConfigurationError
 from distill_build.settings import StageSettings
+from distill_build.stages.all import settings_type_of
 
 PRIMARY = "distill"
 GROUP = "stage"
@@ -102,7 +103,7 @@ def is_override(item: Any) -> bool:
 def with_all_keys(data: Any) -> Any:
     """What stands in a stage's file above the defaults of all keys, unless it builds on another one, which has them."""
     if data is None or (isinstance(data, dict) and not set(bases(data)) - {SELF}):
-        return stage_defaults() | (data or {})
+        return stage_defaults(settings_type_of((data or {}).get("builtin"))) | (data or {})
     return data
 
 
@@ -113,11 +114,11 @@ def bases(data: Mapping[str, Any]) -> list[Any]:
 
 
 @cache
-def stage_defaults() -> dict[str, Any]:
+def stage_defaults(settings_type: type[StageSettings]) -> dict[str, Any]:
     """All keys of a stage; what has no default is null."""
     import msgspec
 
-    stage = msgspec.convert({"kind": "map"}, StageSettings)
+    stage = msgspec.convert({"kind": "map"}, settings_type)
     keys: dict[str, Any] = msgspec.to_builtins(stage)
     return keys | {"kind": None}
 

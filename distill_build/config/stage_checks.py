@@ -189,9 +189,9 @@ def needed(stage: StageSettings) -> Iterator[str]:
 
 
 def changed(stage: StageSettings) -> set[str]:
-    """The keys that have another value than without a word."""
+    """The keys that have another value than without a word; not those that one of ours alone has."""
     usual = StageSettings(kind=stage.kind)
-    return {key for key in stage.__struct_fields__ if getattr(stage, key) not in (getattr(usual, key), {})}
+    return {key for key in usual.__struct_fields__ if getattr(stage, key) not in (getattr(usual, key), {})}
 
 
 def misplaced(name: str, stage: StageSettings, key: str) -> ConfigurationError:

@@ -1,6 +1,7 @@
 """The stages of one build, from its settings: ours and the user's own, by name, in order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,15 +90,30 @@ def class_of(kind: str, builtin: str | None) -> type[Stage]:
     """
     if builtin is None:
         return KINDS[kind]
-    ours = sorted(name for name in (path.stem for path in BUILTIN.glob("*.py")) if not name.startswith("_"))
-    if builtin in ours:
-        found: type[Stage] = import_module(f"distill_build.stages.builtin.{builtin}").Builtin
-        if issubclass(found, KINDS[kind]):
-            return found
+    if builtin in _ours() and issubclass(found := _ours_called(builtin), KINDS[kind]):
+        return found
     raise ConfigurationError(
-        f"builtin={builtin} makes no {kind}: ours are {', '.join(ours)}, and a file that builds on one begins with "
+        f"builtin={builtin} makes no {kind}: ours are {', '.join(_ours())}, and a file that builds on one begins with "
         "'defaults: [answers, _self_]'"
     )
+
+
+@cache
+def _ours() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in BUILTIN.glob("*.py") if not path.stem.startswith("_")))
+
+
+def _ours_called(builtin: str) -> type[Stage]:
+    found: type[Stage] = import_module(f"{__package__}.builtin.{builtin}").Builtin
+    return found
+
+
+def settings_type_of(builtin: object) -> type[StageSettings]:
+    """What the file of a stage may say, by the name of the one of ours that carries it out; what each may, where there
+    is no such."""
+    if isinstance(builtin, str) and builtin in _ours():
+        return _ours_called(builtin).settings_type
+    return StageSettings
 
 
 def tree_reading(settings: Settings) -> ListReading:

@@ -43,6 +43,9 @@ class Stage:
     above_column: ClassVar[str] = "parent"
     """The column that holds the id of the row above."""
 
+    settings_type: ClassVar[type[StageSettings]] = StageSettings
+    """What its file may say: one of ours that has settings of its own derives a type with them, and names it here."""
+
     reads: ClassVar[frozenset[str]] = frozenset()
     """Columns that the rows above have to have."""
 
@@ -71,7 +74,9 @@ class Stage:
 
     def identity(self) -> JsonObject:
         """All that its rows can depend on besides those that they are made from, by the names that `causes` knows."""
-        return self.own("builtin") | ({"names": names} if (names := names_of(self.name, self.settings)) else {})
+        its_own = [key for key in self.settings_type.__struct_fields__ if key not in StageSettings.__struct_fields__]
+        names = names_of(self.name, self.settings)
+        return self.own("builtin", *its_own) | ({"names": names} if names else {})
 
     def count(self) -> int | list[int] | None:
         """How many rows there are below one above, as its settings say; None where no setting of its own does."""
