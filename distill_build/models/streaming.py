@@ -24,6 +24,7 @@ class Assembly:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._kind = b""
         self._is_object: bool | None = None
         self._whole: JsonObject = {}
         self._choices: dict[int, JsonObject] = {}
@@ -37,8 +38,9 @@ class Assembly:
         if self._is_object:
             return
         *lines, self._rest = self._rest.split(b"\n")
-        for event in events(lines):
-            self._take(event)
+        for line in lines:
+            for kind, event in self._events(line):
+                self._take(kind, event)
 
     def completion(self) -> JsonObject:
         """The chat.completion object. Raises RetryableError for a stream that was cut."""
@@ -47,26 +49,48 @@ class Assembly:
         self.feed(b"\n")
         if "error" in self._whole:
             return self._whole
-        ended = self._choices and all(choice["finish_reason"] for choice in self._choices.values())
         if not self._choices:
             raise RetryableError("bad_response", "the reply is neither a stream nor JSON")
-        if not self.done and not ended:
-            raise RetryableError("connection", "the stream ended before the reply was complete")
+        if not all(choice["finish_reason"] for choice in self._choices.values()):
+            raise RetryableError("connection", f"the stream ended before the reply was complete{self._without_reason}")
         choices = [self._choices[index] for index in sorted(self._choices)]
         return {**self._whole, "object": "chat.completion", "choices": choices}
 
-    def _take(self, event: bytes) -> None:
+    def _events(self, line: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Kind and data of events; comments and other fields are left out. No endpoint splits one over two lines."""
+        for part in line.splitlines() or [b""]:
+            name, _, value = part.partition(b":")
+            if not part:
+                self._kind = b""
+            elif name == b"event":
+                self._kind = value.strip()
+            elif name == b"data":
+                yield self._kind, value.strip()
+
+    @property
+    def _without_reason(self) -> str:
+        """Of an endpoint that says that it is done, and not how the reply ended: it may have been cut."""
+        return ": it gave no finish_reason; try stream=false" if self.done else ""
+
+    def _take(self, kind: bytes, event: bytes) -> None:
         if event == DONE:
             self.done = True
-            return
-        self._merge(decoded_object(event))
+        elif kind == b"error":
+            self._whole["error"] = error_of(event)
+        elif event:  # an empty one is a sign of life
+            self._merge(decoded_object(event))
 
     def _merge(self, chunk: JsonObject) -> None:
+        if chunk.get("object") == "error":
+            self._whole["error"] = chunk
+            return
         for key, value in chunk.items():
             if key != "choices" and value is not None:
                 self._whole[key] = value
-        for choice in chunk.get("choices") or []:
-            self._merge_choice(choice)
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else []:
+            if isinstance(choice, dict):
+                self._merge_choice(choice)
 
     def _merge_choice(self, choice: JsonObject) -> None:
         index = choice.get("index") or 0
@@ -98,18 +122,29 @@ def _decoded(data: bytes) -> object:
         return json.loads(data)
 
 
-def events(lines: list[bytes]) -> Iterator[bytes]:
-    """The data of events; comments and other fields are left out. No endpoint splits one over two lines."""
-    for line in lines:
-        for part in line.splitlines():
-            if part.startswith(b"data:"):
-                yield part[5:].strip()
+def error_of(event: bytes) -> JsonObject:
+    """What an event of the kind error says, in OpenAI's form or as plain text."""
+    try:
+        value = _decoded(event)
+    except (ValueError, RecursionError):
+        return {"message": event.decode("utf-8", "replace")}
+    held = value.get("error", value) if isinstance(value, dict) else value
+    return held if isinstance(held, dict) else {"message": str(held)}
 
 
 def joined(before: Any, piece: Any, key: str) -> Any:
-    """Text and lists are continued; what has a fixed value (`role`) and all else is replaced."""
+    """Text and lists of parts are continued, also one by the other; what has a fixed value (`role`) and all else is
+    replaced.
+    """
     if piece is None:
         return before
-    both_text = isinstance(before, str) and isinstance(piece, str) and key != "role"
-    both_lists = isinstance(before, list) and isinstance(piece, list)
-    return before + piece if both_text or both_lists else piece
+    kinds = {type(before), type(piece)}
+    if key == "role" or not kinds <= {str, list}:
+        return piece
+    if kinds == {str, list}:  # Mistral's reasoning comes as parts, what follows as text
+        before, piece = _parts(before), _parts(piece)
+    return before + piece
+
+
+def _parts(content: str | list[Any]) -> list[Any]:
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]

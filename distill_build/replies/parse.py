@@ -17,7 +17,7 @@ from distill_build.records import Usage
 from distill_build.replies.labels import ListReading, clean, normalise
 from distill_build.replies.lists import NoList, find_items
 from distill_build.replies.objects import NoObject, find_object, is_unicode
-from distill_build.replies.reasoning import split_reasoning
+from distill_build.replies.reasoning import answer_in, opened_at, split_reasoning
 from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage, verdict
 from distill_build.replies.schemas import ObjectSchema, list_schema, object_format, response_format
 
@@ -140,16 +140,12 @@ def split_thought(reply: Reply) -> tuple[str | None, str | None]:
 
     With reasoning in a field of its own, a closing tag without an opening one counts at the start alone.
     """
-    content = reply.content
-    if "think" not in content and "<thought>" not in content:
-        return None, content.strip()
-    if reply.reasoning is not None:
-        text = content.strip()
-        if text.startswith("</think>"):
-            return None, text.removeprefix("</think>").strip()
-        if not text.startswith("<th"):
-            return None, text
-    return split_reasoning(content)
+    if reply.reasoning is None:
+        return split_reasoning(reply.content)
+    text = reply.content.strip()
+    if text.startswith("</think>"):
+        return None, text.removeprefix("</think>").strip()
+    return split_reasoning(text) if opened_at(text, 0) is not None else (None, answer_in(text).strip())
 
 
 def _distinct(items: Iterable[str]) -> tuple[str, ...]:

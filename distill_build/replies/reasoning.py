@@ -6,9 +6,26 @@ Only a block at the start counts: an answer that talks about the `<think>` tag f
 import re
 from typing import NamedTuple
 
-NAMES = "think|thinking|thought"  # Gemini's OpenAI route says thought
-LEADING = re.compile(rf"\s*<({NAMES})>")
-BARE_CLOSE = re.compile("</think>")
+CHANNEL = "<|channel|>"
+Marks = tuple[str, str]
+"""What opens and what closes a chain of thought."""
+MARKS: tuple[Marks, ...] = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),  # Gemini's OpenAI route
+    ("<reasoning>", "</reasoning>"),
+    ("[THINK]", "[/THINK]"),  # Magistral
+    ("◁think▷", "◁/think▷"),  # Kimi
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),  # OpenThoughts, Sky-T1
+    (f"{CHANNEL}analysis<|message|>", "<|end|>"),  # gpt-oss (harmony), where a server leaves its marks in the text
+    (f"{CHANNEL}commentary<|message|>", "<|end|>"),
+)
+BARE_CLOSES = re.compile(r"</think>|\[/THINK\]")
+FINAL = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>|<\|begin_of_solution\|>")
+BETWEEN = re.compile(r"\s*(?:<\|start\|>assistant)?(?=<\|channel\|>)")
+ENDS = re.compile(r"\s*<\|(?:return|end|end_of_solution)\|>\s*$")
+UNMARKED = re.compile(r"\s*analysis(?P<reasoning>.*?)assistantfinal(?P<answer>.*)", re.DOTALL)
+"""harmony from a server that takes the marks away and leaves the words."""
 QUOTES = frozenset("`\"'“”‘’「」")
 
 
@@ -21,67 +38,90 @@ class Split(NamedTuple):
 
 def split_reasoning(text: str) -> Split:
     """The leading reasoning of `text`, and the rest."""
-    leading = LEADING.match(text)
-    if leading is None:
-        return split_at_bare_close(text)
-    end = leading.end()
-    name = leading[1]
-    while True:
-        close = closing(text, end, name)
+    if (unmarked := UNMARKED.fullmatch(text)) is not None:
+        return Split(unmarked["reasoning"].strip() or None, unmarked["answer"].strip())
+    if (opened := opened_at(text, 0)) is None:
+        return split_at_bare_close(answer_in(text))
+    start = end = opened[1]
+    while opened is not None:
+        marks, end = opened
+        close, end = closed_at(text, end, marks)
         if close is None:
-            return Split(text[leading.end() :].strip() or None, None)
-        end = close + len(name) + 3
-        again = LEADING.match(text, end)
-        if again is None:
-            break
-        name, end = again[1], again.end()
-    return Split(without_doubled_opening(text[leading.end() : close]), text[end:].strip())
+            return Split(text[start:].strip() or None, None)
+        opened = opened_at(text, end)
+    return Split(without_doubled_opening(text[start:close]), answer_in(text[end:]).strip())
 
 
-def closing(text: str, start: int, name: str) -> int | None:
+def opened_at(text: str, place: int) -> tuple[Marks, int] | None:
+    """The marks of a block that begins at `place`, white space aside, and where its text begins."""
+    between = BETWEEN.match(text, place)
+    place = between.end() if between is not None else len(text) - len(text[place:].lstrip())
+    return next(((marks, place + len(marks[0])) for marks in MARKS if text.startswith(marks[0], place)), None)
+
+
+def answer_in(text: str) -> str:
+    """What follows the reasoning, without the marks that say so."""
+    final = FINAL.match(text.lstrip())
+    return text if final is None else ENDS.sub("", text.lstrip()[final.end() :])
+
+
+def closing(text: str, start: int, marks: Marks) -> int | None:
     """Where the block that was opened before `start` is closed: where openings and closings balance.
 
-    Where they never do, the reasoning only mentions the tag, and the first closing counts. So do not those
+    Where they never do, the reasoning only mentions the mark, and the first closing counts. So do not those
     in quotes, unless there is no other.
     """
     depth = 1
     first = None
-    for tag in re.finditer(rf"<(/?){name}>", text[start:]):
-        position = start + tag.start()
-        if is_quoted(text, position, start + tag.end()):
+    for mark in re.finditer("|".join(map(re.escape, marks)), text[start:]):
+        position = start + mark.start()
+        if is_quoted(text, position, start + mark.end()):
             continue
-        if tag[1] and first is None:
+        closes = mark[0] == marks[1]
+        if closes and first is None:
             first = position
-        depth += -1 if tag[1] else 1
+        depth += -1 if closes else 1
         if depth == 0:
             return position
     if first is not None:
         return first
-    any_closing = text.find(f"</{name}>", start)
+    any_closing = text.find(marks[1], start)
     return None if any_closing < 0 else any_closing
 
 
+def closed_at(text: str, start: int, marks: Marks) -> tuple[int | None, int]:
+    """Where the block that was opened before `start` is closed, and where what follows begins.
+
+    Some templates leave a channel open: the next one ends it.
+    """
+    close = closing(text, start, marks)
+    channel = text.find(CHANNEL, start) if marks[0].startswith(CHANNEL) else -1
+    if channel >= 0 and (close is None or channel < close):
+        return channel, channel
+    return close, start if close is None else close + len(marks[1])
+
+
 def without_doubled_opening(reasoning: str) -> str | None:
-    """Templates that open the block for a model that opens it too leave a second tag."""
-    doubled = LEADING.match(reasoning)
-    if doubled is not None and f"</{doubled[1]}>" not in reasoning:
-        reasoning = reasoning[doubled.end() :]
+    """Templates that open the block for a model that opens it too leave a second mark."""
+    doubled = opened_at(reasoning, 0)
+    if doubled is not None and doubled[0][1] not in reasoning:
+        reasoning = reasoning[doubled[1] :]
     return reasoning.strip() or None
 
 
 def split_at_bare_close(text: str) -> Split:
-    """R1 templates open the block in the prompt: a reply has the closing tag alone. JSON has no such tag."""
+    """R1 templates open the block in the prompt: a reply has the closing mark alone. JSON has no such mark."""
     if text.lstrip()[:1] not in ("{", "["):
-        for close in BARE_CLOSE.finditer(text):
+        for close in BARE_CLOSES.finditer(text):
             if not is_mention(text, close.start(), close.end()):
                 return Split(text[: close.start()].strip() or None, text[close.end() :].strip())
     return Split(None, text.strip())
 
 
 def is_mention(text: str, start: int, end: int) -> bool:
-    """Whether the tag is spoken of, not used: after an opening one, in quotes or code, inside a sentence."""
+    """Whether the mark is spoken of, not used: after an opening one, in quotes or code, inside a sentence."""
     before = text[:start]
-    if "<think>" in before or is_quoted(text, start, end) or before.count("```") % 2:
+    if "<think>" in before or "[THINK]" in before or is_quoted(text, start, end) or before.count("```") % 2:
         return True
     line = before[before.rfind("\n") + 1 :]
     if line.count("`") % 2:

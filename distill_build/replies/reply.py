@@ -4,6 +4,7 @@ Knows the shapes in which OpenAI-compatible endpoints send these, and nothing of
 data: whatever JSON came, the result is a `Reply` or a `Rejection`, never an exception.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,11 +37,12 @@ class Reply:
     usage: Usage
 
 
-# Beside OpenAI's own names: Gemini (max_tokens, safety, recitation), Mistral (model_length), GLM (sensitive).
-CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
-FILTERED = frozenset({"content_filter", "safety", "sensitive", "recitation", "prohibited_content", "blocklist", "spii"})
-# DeepSeek under load; SGLang and vLLM when a request is aborted; OpenRouter when the upstream broke off.
-BROKEN_OFF = frozenset({"insufficient_system_resource", "abort", "aborted", "error", "cancelled"})
+# Beside OpenAI's own `stop`: Anthropic and Bedrock (end_turn, stop_sequence), TGI and Together (eos, eos_token), Cohere
+# and LM Studio (complete, completed). Only what is known to be whole is taken for it.
+WHOLE = frozenset({"stop", "end_turn", "stop_sequence", "eos", "eos_token", "complete", "completed"})
+CUT = re.compile(r"length|max_(output_|new_)?tokens|context_window|^limit$")
+# Gemini (safety, recitation, prohibited_content, blocklist, spii), GLM (sensitive), Bedrock (guardrail_intervened).
+FILTERED = re.compile(r"safety|prohibited|blocklist|recitation|filter|sensitive|spii|guardrail|toxic")
 
 
 def read_reply(raw: Any) -> Reply | Rejection:
@@ -79,13 +81,17 @@ def verdict(reply: Reply) -> Rejection | None:
     if reply.refusal is not None:
         return Rejection("refusal", f"The model refused: {_shortened(reply.refusal)}", usage)
     ended = (reply.finish_reason or "").lower()
-    if ended in FILTERED:
+    if FILTERED.search(ended):
         return Rejection("content_filter", "The endpoint's content filter stopped the reply.", usage)
-    if ended in CUT:
+    if CUT.search(ended):
         cut = "The reply was cut off at the token limit before it was complete; be shorter."
         return Rejection("length", cut, usage)
-    if ended in BROKEN_OFF:
-        return Rejection("invalid", f"The endpoint broke the reply off ({reply.finish_reason}).", usage)
+    if ended == "refusal":  # Anthropic's
+        return Rejection("refusal", "The model refused.", usage)
+    if ended and ended not in WHOLE:
+        return Rejection(
+            "invalid", f"The endpoint broke the reply off ({_shortened(reply.finish_reason or '')}).", usage
+        )
     if not reply.content.strip():
         return Rejection("empty", "The reply has no content.", usage)
     return None
@@ -98,11 +104,12 @@ def read_usage(raw: Any) -> Usage:
         return NO_USAGE
     details = usage.get("completion_tokens_details")
     reasoning = details.get("reasoning_tokens") if isinstance(details, dict) else None
-    return Usage(
-        count(usage.get("prompt_tokens")),
-        count(usage.get("completion_tokens")),
-        count(usage.get("reasoning_tokens") if reasoning is None else reasoning),
-    )
+    prompt, completion = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    thought = count(usage.get("reasoning_tokens") if reasoning is None else reasoning)
+    unnamed = max(
+        0, count(usage.get("total_tokens")) - prompt - completion
+    )  # Gemini counts thinking in the total alone
+    return Usage(prompt, completion + unnamed, thought or unnamed)
 
 
 def count(value: Any) -> int:

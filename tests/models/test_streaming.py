@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from distill_build.models.retry import RetryableError
 from distill_build.models.streaming import Assembly
+from distill_build.replies.parse import ParsedAnswer, parse_answer
 from tests.server import chunks, completion_of
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -53,3 +54,71 @@ def test_an_event_that_is_not_json_is_a_bad_response() -> None:
     with pytest.raises(RetryableError) as failure:
         Assembly().feed(b"data: {nonsense}\n\n")
     assert failure.value.cause == "bad_response"
+
+
+def stream(*pieces: object, end: bytes = b"data: [DONE]\n\n") -> Assembly:
+    assembly = Assembly()
+    for piece in pieces:
+        assembly.feed(b"data: " + json.dumps(piece).encode() + b"\n\n")
+    assembly.feed(end)
+    return assembly
+
+
+def delta(finish_reason: str | None = None, **fields: object) -> dict[str, object]:
+    return {"choices": [{"index": 0, "delta": fields, "finish_reason": finish_reason}]}
+
+
+def test_a_chunk_that_is_an_error_is_handed_on_though_the_stream_says_that_it_is_done() -> None:
+    error = {"object": "error", "message": "the engine is dead", "code": 500}
+    assert stream(delta(content="The offside rule"), error).completion()["error"] == error
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (
+            b'{"message": "overloaded", "type": "overloaded_error"}',
+            {"message": "overloaded", "type": "overloaded_error"},
+        ),
+        (b'{"error": {"message": "overloaded"}}', {"message": "overloaded"}),
+        (b"upstream went away", {"message": "upstream went away"}),
+    ],
+)
+def test_an_event_of_the_kind_error_is_one_whatever_its_form(data: bytes, error: dict[str, object]) -> None:
+    assembly = stream(delta(content="The offside rule"), end=b"")
+    assembly.feed(b"event: error\r\ndata: " + data + b"\r\n\r\n")
+    assert assembly.completion()["error"] == error
+
+
+def test_the_kind_of_an_event_ends_with_it() -> None:
+    assembly = Assembly()
+    assembly.feed(b"event: error\n\n" + b"data: " + json.dumps(delta("stop", content="Eleven.")).encode() + b"\n\n")
+    assert assembly.completion()["choices"][0]["message"]["content"] == "Eleven."
+
+
+def test_a_stream_that_is_done_without_a_finish_reason_is_no_answer() -> None:
+    with pytest.raises(RetryableError, match="no finish_reason; try stream=false"):
+        stream(delta(content="The offside rule")).completion()
+
+
+def test_an_empty_event_is_a_sign_of_life() -> None:
+    assembly = stream(delta(content="Ele"), end=b"data:\n\n")
+    assembly.feed(b"data: " + json.dumps(delta("stop", content="ven.")).encode() + b"\n\n")
+    assert assembly.completion()["choices"][0]["message"]["content"] == "Eleven."
+
+
+def test_a_choice_that_is_none_is_left_out() -> None:
+    assert stream({"choices": [None]}, delta("stop", content="Eleven.")).completion()["choices"][0]["index"] == 0
+
+
+def test_reasoning_in_parts_before_an_answer_in_text_is_kept() -> None:
+    def thinking(text: str) -> list[object]:
+        return [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
+
+    assembly = stream(
+        delta(content=thinking("Two teams ")), delta(content=thinking("of eleven.")), delta(content="Twenty"),
+        delta("stop", content="-two."),
+    )  # fmt: skip
+    parsed = parse_answer(assembly.completion())
+    assert isinstance(parsed, ParsedAnswer)
+    assert (parsed.reasoning, parsed.answer) == ("Two teams of eleven.", "Twenty-two.")
