@@ -6,6 +6,7 @@
     │   └── EndpointError       2    an endpoint that cannot be used as it is configured
     ├── StoppedError            3    a cap was reached; what is complete is written
     │   ├── BudgetExceededError      budget.usd, budget.tokens or budget.calls
+    │   │   └── EndpointLimitError       what an endpoint allows in a day is used up
     │   └── FailureCapError          --keep-going, or a stage whose first items all fail
     ├── DifferenceError         4    what is there is not what was asked to be there
     │   └── MissingCallError         --offline met a call that is not in the cache
@@ -55,6 +56,10 @@ class StoppedError(DistillError):
 
 class BudgetExceededError(StoppedError):
     """`budget.usd`, `budget.tokens` or `budget.calls` is spent."""
+
+
+class EndpointLimitError(BudgetExceededError):
+    """What an endpoint allows in a day, or in hours, is used up."""
 
 
 class FailureCapError(StoppedError):

@@ -17,7 +17,7 @@ import certifi
 import msgspec
 from yarl import URL
 
-from distill_build.errors import EndpointError
+from distill_build.errors import EndpointError, EndpointLimitError
 from distill_build.models.address import api_key, checked_address, environment_proxy
 from distill_build.models.base import (
     DEFAULT_TIMEOUT_S,
@@ -31,7 +31,7 @@ from distill_build.models.base import (
 from distill_build.models.completion import booked_tokens, error_in, is_completion, streamed
 from distill_build.models.limits import Gate
 from distill_build.models.refusals import Endpoint, ErrorReply, status_of
-from distill_build.models.retry import LONGEST_WAIT_S, RetryableError, RetryPolicy
+from distill_build.models.retry import RetryableError, RetryPolicy
 from distill_build.models.streaming import Assembly, decoded_object
 from distill_build.models.transport_errors import translated
 from distill_build.records import JsonObject
@@ -140,7 +140,7 @@ class OpenAICompatible:
                     raw = await self._read(response)
                 finally:
                     response.release()
-        except (RetryableError, ModelFailure, EndpointError):
+        except (RetryableError, ModelFailure, EndpointError, EndpointLimitError):
             raise
         except Exception as error:
             failure = translated(error, self._timeout_s)
@@ -181,12 +181,6 @@ class OpenAICompatible:
         wait_s = failure.retry_after_s
         if wait_s is None:
             wait_s = self._policy.base_s if failure.cause == "rate_limited" else 0.0
-        if wait_s > LONGEST_WAIT_S:
-            self._fatal = (
-                f"{self._endpoint.address} asks to wait {wait_s / 3600:.1f} hours ({failure.detail}). "
-                "Run the same command again then; what has arrived is kept"
-            )
-            raise EndpointError(self._fatal) from failure
         if wait_s:
             self._gate.pause(wait_s)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from distill_build.errors import ConfigurationError, EndpointError
+from distill_build.errors import ConfigurationError, EndpointError, EndpointLimitError
 from distill_build.models.address import api_key, checked_address
 from distill_build.models.base import Limits, ModelFailure, ModelSettings, SettingOf
 from distill_build.models.embedded import Engine
@@ -109,7 +109,7 @@ class Probe:
             except RetryableError as failure:
                 await endpoint.back_off(failure, 1)  # says what it has come to: there are no retries
                 raise
-        except EndpointError as error:
+        except (EndpointError, EndpointLimitError) as error:
             return ProbeResult(refusal=str(error), part=part_at_fault(str(error), endpoint.heard))
         except ModelFailure as failure:
             passing = failure.cause not in ("rejected", "content_filter")

@@ -1,10 +1,11 @@
 """What a reply other than a completion means: status and body, translated at one place.
 
     retryable (RetryableError)      408 409 425 429 5xx, and what stands for them in a 200's `error`
+    for today (EndpointLimitError)  429 of a limit that holds for a day, or for hours
     fatal (EndpointError)           3xx 401 402 403 404 405, used-up quota, unknown model, refused parameter
     of this one item (ModelFailure) 400 413 422 and other 4xx: rejected; a content filter: content_filter
 
-Knows nothing of httpx. A sentence never holds the API key, even where the endpoint quotes it.
+Knows nothing of HTTP's library. A sentence never holds the API key, even where the endpoint quotes it.
 """
 
 import json
@@ -13,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distill_build.errors import EndpointError
+from distill_build.errors import EndpointError, EndpointLimitError
 from distill_build.models.base import ModelFailure, ModelSettings, SettingOf, setting_of_model
-from distill_build.models.retry import RetryableError
+from distill_build.models.retry import LONGEST_WAIT_S, RetryableError
 from distill_build.models.retry_after import retry_after_s
 
 QUOTE_LENGTH = 300
@@ -25,6 +26,7 @@ QUOTA = re.compile(
     r"|exceeded your current quota|arrearage|account.{0,20}(overdue|suspended)",
     re.IGNORECASE,
 )
+PER_DAY = re.compile(r"per[-_ ]?day|daily[-_ ](limit|quota|requests?|free)", re.IGNORECASE)
 FILTERED = re.compile(
     r"content[_ ]?filter|content[_ ]policy|content management policy|data_?inspection|content exists risk"
     r"|moderation|flagged|sensitive_words|responsibleai",
@@ -70,7 +72,7 @@ class Complaint:
     parameter: str
 
 
-Refusal = RetryableError | ModelFailure | EndpointError
+Refusal = RetryableError | ModelFailure | EndpointError | EndpointLimitError
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +92,36 @@ class Endpoint:
         complaint = complaint_of(reply.text)
         said = f"{reply.status}: {self.quote(complaint.message or 'no explanation')}"
         everything = f"{complaint.codes} {complaint.message}"
-        if reply.status == 402 or (reply.status in (403, 429) and QUOTA.search(everything)):
+        wait_s = retry_after_s(reply.headers, reply.text if reply.status == 429 else "", now)
+        passing = reply.status in RETRYABLE or reply.status >= 500
+        if passing and ((wait_s or 0.0) > LONGEST_WAIT_S or (reply.status == 429 and PER_DAY.search(reply.text))):
+            return self._for_today(said, wait_s)
+        if self._is_used_up(reply.status, complaint, wait_s):
             return self._fatal(f"the account is used up ({said}). Top it up, or use another key or model")
-        if reply.status in RETRYABLE or reply.status >= 500:
+        if passing:
             cause = "rate_limited" if reply.status == 429 else "server_error"
-            wait_s = retry_after_s(reply.headers, reply.text if reply.status == 429 else "", now)
             return RetryableError(cause, said, retry_after_s=wait_s)
         if reply.status in (400, 403, 422) and FILTERED.search(everything):
             return ModelFailure("content_filter", said)
         if 300 <= reply.status < 400:
             return self._moved(reply)
         return self._client_error(reply.status, complaint, everything, said, sent)
+
+    def _is_used_up(self, status: int, complaint: Complaint, wait_s: float | None) -> bool:
+        """What a code says counts, then a time to wait: Gemini writes of a used-up quota for a limit of a minute."""
+        if status == 402:
+            return True
+        if status not in (403, 429):
+            return False
+        return bool(QUOTA.search(complaint.codes) or (wait_s is None and QUOTA.search(complaint.message)))
+
+    def _for_today(self, said: str, wait_s: float | None) -> EndpointLimitError:
+        known = wait_s is not None and wait_s > LONGEST_WAIT_S
+        when = f" in {(wait_s or 0.0) / 3600:.1f} hours" if known else " when its day ends"
+        return EndpointLimitError(
+            f"{self.address}: what it allows for now is used up ({said}); it goes on{when}. Run the same command again "
+            "then: what has arrived is kept"
+        )
 
     def _client_error(
         self, status: int, complaint: Complaint, everything: str, said: str, sent: Mapping[str, Any]

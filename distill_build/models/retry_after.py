@@ -1,7 +1,8 @@
 """How long an endpoint asks to wait: from the headers of its reply, else from the text of its body.
 
-Knows nothing of retries. Headers: RFC 9110 section 10.2.3 (seconds or an HTTP date), and `retry-after-ms`,
-which Azure and OpenAI send. Body: what OpenAI, Gemini, SiliconFlow and Moonshot write into their messages.
+Knows nothing of retries. Headers: RFC 9110 section 10.2.3 (seconds or an HTTP date), `retry-after-ms`, which Azure and
+OpenAI send, and `x-ratelimit-reset`, a time in seconds or milliseconds since 1970, which OpenRouter has in the body too.
+Body: what OpenAI, Gemini, SiliconFlow and Moonshot write into their messages.
 """
 
 import math
@@ -18,6 +19,9 @@ PART = re.compile(AMOUNT, re.IGNORECASE)
 ASKED = re.compile(
     r"(?:try again|retry|wait|available again|resets?)[^0-9]{0,20}?" + rf"((?:{AMOUNT}[\s,]*)+)", re.IGNORECASE
 )
+RESET = re.compile(r'x-ratelimit-reset"?\s*:\s*"?(\d{9,})', re.IGNORECASE)
+MILLISECONDS = 1e11
+"""From here on a time since 1970 is one in milliseconds."""
 PLAIN = re.compile(r'retry[_-]?after"?\s*[:=]\s*"?(\d+(?:\.\d+)?)\b', re.IGNORECASE)
 
 
@@ -30,7 +34,12 @@ def retry_after_s(headers: Mapping[str, str], body: str, now: float) -> float | 
     if header:
         seconds = _number(header)
         return until_date(header, now) if seconds is None else seconds
-    return from_text(body)
+    asked = from_text(body)
+    reset = RESET.search(f"x-ratelimit-reset: {headers.get('x-ratelimit-reset', '')}\n{body}")
+    if asked is not None or reset is None:
+        return asked
+    at = float(reset[1])
+    return max(0.0, (at / 1000 if at > MILLISECONDS else at) - now)
 
 
 def _number(text: str | None) -> float | None:

@@ -403,3 +403,18 @@ def test_the_search_for_the_key_finds_one_in_the_cache(workspace: Workspace, ser
     assert_well(workspace.run("topic=sports", "depth=1", "breadth=1", "questions_per_tag=1"), 0)
     assert any(".distill-cache" in path.parts for path in files_with(workspace.root, KEY.encode()))
     assert json.loads((workspace.folder() / "answers.jsonl").read_text())["answer"].endswith(KEY)
+
+
+def test_a_limit_of_a_day_stops_the_build_as_a_budget_does(workspace: Workspace, server: ScriptedServer) -> None:
+    """What came is written, nothing is hammered, and the next build goes on."""
+    reset = {"X-RateLimit-Reset": "9999999999000"}
+    refused = error(429, "Rate limit exceeded: free-models-per-day", metadata={"headers": reset})
+    server.plan = lambda number, _: refused if number >= 20 else None
+    done = workspace.run("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2", "limits.concurrency=4")
+    assert done.status == 3, done.stderr
+    assert "what it allows for now is used up" in done.stderr
+    assert 20 < server.count <= 20 + 4
+    answered = [request for request in server.requests[:20] if request.kind == "answers"]
+    assert 0 < len(workspace.rows("answers")) == len(answered)
+    server.plan = ()
+    assert workspace.run("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2").status == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from distill_build.errors import BudgetExceededError, ConfigurationError, EndpointError
+from distill_build.errors import BudgetExceededError, ConfigurationError, EndpointError, EndpointLimitError
 from distill_build.models.base import Limits, Model, ModelFailure
 from distill_build.models.limits import Gate
 from distill_build.models.openai_compatible import OpenAICompatible
@@ -221,7 +221,7 @@ def test_a_rate_limit_narrows_the_gate() -> None:
 
 def test_a_wait_of_hours_stops_the_build_and_says_so() -> None:
     fault = scripted.status(429, retry_after=86400)
-    with ScriptedServer(plan=[fault]) as server, pytest.raises(EndpointError, match=r"24\.0 hours"):
+    with ScriptedServer(plan=[fault]) as server, pytest.raises(EndpointLimitError, match=r"24\.0 hours"):
         ask_once(server.base_url)
 
 

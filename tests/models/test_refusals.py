@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from distill_build.errors import EndpointError
+from distill_build.errors import EndpointError, EndpointLimitError
 from distill_build.models.base import ModelFailure, ModelSettings
 from distill_build.models.refusals import Endpoint, ErrorReply, status_of
 from distill_build.models.retry import RetryableError
@@ -48,6 +48,46 @@ def test_a_rate_limit_is_waited_for_even_where_only_its_sentence_says_how_long()
     error = refusal(429, openai("Rate limit reached. Please try again in 2.5s."))
     assert isinstance(error, RetryableError)
     assert (error.cause, error.retry_after_s) == ("rate_limited", 2.5)
+
+
+GEMINI_QUOTA = "You exceeded your current quota, please check your plan and billing details."
+
+
+def gemini(quota: str, retry: str) -> Any:
+    violation = {"quotaMetric": "generate_content_free_tier_requests", "quotaId": quota, "quotaValue": "15"}
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": retry},
+    ]
+    return [{"error": {"code": 429, "message": GEMINI_QUOTA, "status": "RESOURCE_EXHAUSTED", "details": details}}]
+
+
+def test_a_limit_of_a_minute_is_waited_for_though_its_sentence_speaks_of_a_used_up_quota() -> None:
+    error = refusal(429, gemini("GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "2.5s"))
+    assert isinstance(error, RetryableError)
+    assert (error.cause, error.retry_after_s) == ("rate_limited", 2.5)
+
+
+OPENROUTER = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "7200000000000"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "when"),
+    [
+        (gemini("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "34s"), {}, "when its day ends"),
+        (
+            openai("Rate limit exceeded: free-models-per-day", metadata={"headers": OPENROUTER}),
+            {},
+            "in 2000000.0 hours",
+        ),
+        (openai("Too many requests"), {"x_ratelimit_reset": "1000036000"}, "in 277787.8 hours"),
+        (openai("Slow down"), {"retry_after": "7200"}, "in 2.0 hours"),
+    ],
+)
+def test_a_limit_of_a_day_says_when_it_ends(body: Any, headers: dict[str, str], when: str) -> None:
+    error = refusal(429, body, **headers)
+    assert isinstance(error, EndpointLimitError)
+    assert f"it goes on {when}" in str(error)
 
 
 FATAL = [
