@@ -1,7 +1,7 @@
 """How long an endpoint asks to wait: from the headers of its reply, else from the text of its body.
 
 Knows nothing of retries. Headers: RFC 9110 section 10.2.3 (seconds or an HTTP date), `retry-after-ms`, which Azure and
-OpenAI send, and `x-ratelimit-reset`, a time in seconds or milliseconds since 1970, which OpenRouter has in the body too.
+OpenAI send, and `x-ratelimit-reset`, a time in seconds or milliseconds since 1970, which OpenRouter has in bodies too.
 Body: what OpenAI, Gemini, SiliconFlow and Moonshot write into their messages.
 """
 
