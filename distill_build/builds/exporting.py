@@ -20,7 +20,7 @@ from distill_build.graph import END, Graph
 from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, graph_of
 from distill_build.stages.identity import build_digest, export_identity
-from distill_build.stages.training_rows import deciding, exported_stage, training_rows, uncounted
+from distill_build.stages.training_rows import artefacts_read, exported_stage, training_rows, uncounted
 
 EXPORT_FACTS = "export"
 """The part of a recipe, and of a lock, that tells of exports."""
@@ -80,8 +80,8 @@ def _recipe_of(settings: Settings) -> JsonObject:
 def _require_rows(dataset: Dataset, settings: Settings) -> tuple[Graph, JsonObject]:
     """The stages of the rows that are there, and how they were made and are to be exported.
 
-    Raises UsageError where the stage that is exported has no file, and where it cannot be told of which of its rows a
-    transform has not decided: those are never exported.
+    Raises UsageError where the stage that is exported has no file, or one that it is read together with, and where it
+    cannot be told of which of its rows a transform has not decided: those are never exported.
     """
     graph, built = _told_of(dataset, settings)
     recipe = built | _recipe_of(settings)
@@ -89,11 +89,11 @@ def _require_rows(dataset: Dataset, settings: Settings) -> tuple[Graph, JsonObje
     if stage is None or not dataset.artefact(stage.file).exists():
         rows = f"{stage.singular}s" if stage is not None else "rows"
         raise UsageError(f"there are no {rows} to export in {dataset.folder}: {BUILD_FIRST}")
-    absent = [each.file for each in deciding(graph, stage) if not dataset.artefact(each.file).exists()]
-    if absent:
+    read = artefacts_read(dataset.artefact, graph, stage, recipe)
+    if absent := [name for name in read if not dataset.artefact(name).exists()]:
         raise UsageError(
-            f"which rows of {stage.file} are to be exported is not decided, since {' and '.join(absent)} of "
-            f"{dataset.folder} is not there: {BUILD_FIRST}"
+            f"{' and '.join(absent)} of {dataset.folder} is not there, and tells what of {stage.file} is to be "
+            f"exported: {BUILD_FIRST}; what is in the cache costs nothing"
         )
     if uncounted(graph, stage, recipe):
         raise UsageError(

@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from distill_build.errors import StorageError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject, Path
+
+AGAIN = "build the dataset again, which brings all rows back from the cache"
+"""The way out where artefacts do not fit each other."""
 
 
 class Sight(Enum):
@@ -238,7 +242,7 @@ def restored(
 
     `number` says which one a line is among those below the same row, given its stage and how many came before it.
     `results` are the rows of each stage that hang on one row above where nothing is missing. A stage has to come with
-    the transforms before it.
+    the transforms before it. Raises StorageError for a line without the row that it hangs on.
     """
     by_id, rows, view = {tag.id: tag}, list[Row](), View(graph)
     for shape in graph:
@@ -253,7 +257,12 @@ def restored(
                     row.verdicts[shape.name] = said[row.id]
             continue
         for line in lines[shape.name]:
-            above = by_id[above_of(line)]
+            above = by_id.get(above_of(line))
+            if above is None:
+                raise StorageError(
+                    f"{shape.file} has a row {line['id']} that hangs on {above_of(line)}, which "
+                    f"{graph.rows_of(shape.parent or shape.name).file} does not have: {AGAIN}"
+                )
             before = len(above.below.get(shape.name, ()))
             row = Row(shape.name, line, (*above.place, number(shape.name, line, before)), above)
             by_id[row.id] = row

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from distill_build.dataset.rows import read_objects
-from distill_build.dataset.unit import Row
+from distill_build.dataset.unit import AGAIN, Row
+from distill_build.errors import StorageError
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 
@@ -14,7 +15,10 @@ from distill_build.records import JsonObject
 def units_in(
     place: Callable[[str], Path], graph: Graph, wanted: frozenset[str]
 ) -> Iterator[tuple[Row, dict[str, list[JsonObject]]]]:
-    """Each tag, with the lines of the `wanted` stages that hang on it."""
+    """Each tag, with the lines of the `wanted` stages that hang on it.
+
+    Raises StorageError, behind the last tag, for a line that hangs on none, or not in the order of the tree.
+    """
     readers = {shape.name: _Reader(place(shape.file), shape) for shape in graph if shape.name in wanted}
     for line in read_objects(place(graph.tree.file), "id", "path", "leaf"):
         path, lines = tuple(line["path"]), dict[str, list[JsonObject]]()
@@ -27,6 +31,9 @@ def units_in(
             else:
                 lines[name] = reader.of_path(path)
         yield Row(graph.tree.name, line, ()), lines
+    for name, reader in readers.items():
+        if name != graph.tree.name:
+            reader.require_end(place(graph.rows_of(name).file if reader.shape.kind == "transform" else graph.tree.file))
 
 
 class _Reader:
@@ -34,6 +41,7 @@ class _Reader:
 
     def __init__(self, path: Path, shape: Shape) -> None:
         self.shape = shape
+        self._path = path
         columns = ("id",) if shape.kind == "transform" else ("id", "path")
         self._lines = read_objects(path, *columns)
         self._next: JsonObject | None = next(self._lines, None)
@@ -49,6 +57,14 @@ class _Reader:
         while self._next is not None and self._next["id"] in ids:
             found.append(self._take())
         return found
+
+    def require_end(self, above: Path) -> None:
+        """Raises StorageError where a line is left that no row of the artefact `above` stands for."""
+        if self._next is not None:
+            raise StorageError(
+                f"{self._path} has a row {self._next['id']} that fits no row of {above} in its place, so they are not "
+                f"of one build: {AGAIN}"
+            )
 
     def _take(self) -> JsonObject:
         line = self._next

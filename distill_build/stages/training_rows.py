@@ -5,7 +5,6 @@ of that row alone.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,15 +96,51 @@ def training_rows(
 def _made(
     place: Callable[[str], Path], graph: Graph, shape: Shape, recipe: JsonObject
 ) -> Iterator[TrainingRow | Failure]:
-    sources = {column: source for column in EXPORTED if (source := _export_of(recipe).get(column)) is not None}
-    own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
-    behind = [each for each in graph if each.kind == "transform" and graph.is_before(shape.name, each.name)]
-    if not behind and own.keys() == sources.keys():
-        lines = read_objects(place(shape.file), "id", "path")
-        first = next(lines, None)
-        if first is None or {"question_id", "tag"} <= first.keys():  # else its place is told by the rows above
-            return (_of_columns(line, own, sources) for line in chain(() if first is None else (first,), lines))
+    sources = _sources(recipe)
+    if _stands_alone(place, graph, shape, sources):
+        own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
+        return (_of_columns(line, own, sources) for line in read_objects(place(shape.file), "id", "path"))
     return _joined(place, graph, shape, sources, results_in(graph, recipe))
+
+
+def artefacts_read(place: Callable[[str], Path], graph: Graph, shape: Shape, recipe: JsonObject) -> list[str]:
+    """The artefacts that the training rows of `shape`, which is exported, are read from: names of files, in order."""
+    sources = _sources(recipe)
+    if _stands_alone(place, graph, shape, sources):
+        return [shape.file]
+    wanted = _stages_read(graph, shape, _compiled(graph, shape, sources))
+    return [each.file for each in graph if each.name in wanted]
+
+
+def _sources(recipe: JsonObject) -> dict[str, str]:
+    """Column of a training row → its expression."""
+    return {column: source for column in EXPORTED if (source := _export_of(recipe).get(column)) is not None}
+
+
+def _stands_alone(place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str]) -> bool:
+    """Whether a row tells by itself all that is exported of it, and that it is."""
+    if any(each.kind == "transform" and graph.is_before(shape.name, each.name) for each in graph):
+        return False
+    if not all(COLUMN.fullmatch(source) for source in sources.values()):
+        return False
+    first = next(read_objects(place(shape.file), "id", "path"), None)
+    return first is None or {"question_id", "tag"} <= first.keys()  # else its place is told by the rows above
+
+
+def _compiled(graph: Graph, shape: Shape, sources: Mapping[str, str]) -> "dict[str, Expression]":
+    from distill_build.prompting.expressions import compile_expression
+
+    return {
+        column: compile_expression(source, f"stage.{shape.name}.export.{column}", list(graph.names), shape.name)
+        for column, source in sources.items()
+    }
+
+
+def _stages_read(graph: Graph, shape: Shape, expressions: "Mapping[str, Expression]") -> frozenset[str]:
+    """The stages whose rows tell what is exported of those of `shape`: with all that these lie below."""
+    named = frozenset[str]().union(*(each.rows for each in expressions.values()))
+    needed = {shape.name, *named, *(each.name for each in graph if each.kind == "transform")}
+    return frozenset(needed | {above for name in needed for above in graph.lineage(name)})
 
 
 def _export_of(recipe: JsonObject) -> Mapping[str, str]:
@@ -151,18 +186,10 @@ def _text(value: Any) -> str:
 def _joined(
     place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str], results: Mapping[str, int]
 ) -> Iterator[TrainingRow | Failure]:
-    from distill_build.prompting.expressions import compile_expression
-
-    expressions = {
-        column: compile_expression(source, f"stage.{shape.name}.export.{column}", list(graph.names), shape.name)
-        for column, source in sources.items()
-    }
+    expressions = _compiled(graph, shape, sources)
     named = frozenset[str]().union(*(each.rows for each in expressions.values()))
-    transforms = [each.name for each in graph if each.kind == "transform"]
-    needed = {shape.name, *named, *transforms}
-    wanted = needed | {above for name in needed for above in graph.lineage(name)}
     view = View(graph)
-    for tag, lines in units_in(place, graph, frozenset(wanted)):
+    for tag, lines in units_in(place, graph, _stages_read(graph, shape, expressions)):
         rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before, results)]
         for row in rows:
             if row.stage == shape.name and view.sight(row, END) is Sight.SEEN:

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,11 @@ def answer(text: str = "Nobody. 没有人", reasoning: str | None = "Let me see.
     return Answer(QUESTION, sample, reasoning, text, "teacher-1", "stop", Usage(1, 2, 0), "c" * 64)
 
 
+def rows_of_answers() -> Iterator[TrainingRow]:
+    """The training rows of answers.jsonl, all of which make one."""
+    return training_rows(Path, DEFAULT, RECIPE, lambda each: pytest.fail(each.detail))
+
+
 def export(
     name: str,
     *answers: Answer,
@@ -40,7 +46,7 @@ def export(
     """The text of one format's file."""
     Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
     options = FormatSettings(reasoning=reasoning, metadata=metadata)  # type: ignore[arg-type]  # one of the three
-    (path,) = write_exports(training_rows(Path, DEFAULT, RECIPE), Path("out"), [name], options, system_prompt)
+    (path,) = write_exports(rows_of_answers(), Path("out"), [name], options, system_prompt)
     return path.read_bytes().decode()
 
 
@@ -142,7 +148,7 @@ def test_parquet_has_typed_columns_and_the_path_as_a_list() -> None:
 def export_bytes(name: str, *answers: Answer) -> bytes:
     """The bytes of one format's file, with the default options."""
     Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
-    (path,) = write_exports(training_rows(Path, DEFAULT, RECIPE), Path("out"), [name], FormatSettings(), None)
+    (path,) = write_exports(rows_of_answers(), Path("out"), [name], FormatSettings(), None)
     return path.read_bytes()
 
 
@@ -173,7 +179,7 @@ def test_a_dataset_without_answers_gives_a_file_without_rows(name: str) -> None:
 
 def test_one_pass_writes_all_formats_under_their_names() -> None:
     Path("answers.jsonl").write_bytes(encode_rows([answer().row()]))
-    files = write_exports(training_rows(Path, DEFAULT, RECIPE), Path("out"), list(FORMATS), FormatSettings(), None)
+    files = write_exports(rows_of_answers(), Path("out"), list(FORMATS), FormatSettings(), None)
     names = ["train.messages.jsonl", "train.alpaca.jsonl", "train.sharegpt.jsonl", "train.csv", "train.parquet"]
     assert [path.name for path in files] == names
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(names)
@@ -189,7 +195,7 @@ def test_a_row_of_no_question_and_no_tag_is_written_too() -> None:
 def test_a_damaged_line_is_told_with_its_number() -> None:
     Path("answers.jsonl").write_bytes(encode_rows([answer().row()]) + b'{"id": 3}\n')
     with pytest.raises(StorageError, match=r"answers\.jsonl, line 2, cannot be read"):
-        write_exports(training_rows(Path, DEFAULT, RECIPE), Path("out"), ["messages"], FormatSettings(), None)
+        write_exports(rows_of_answers(), Path("out"), ["messages"], FormatSettings(), None)
 
 
 def test_a_format_that_is_not_known_is_told_with_those_that_are() -> None:
