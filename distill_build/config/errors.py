@@ -26,6 +26,10 @@ PLUGINS = {
 """Those that are tried with distill-build; the extra `launchers` has them all."""
 
 
+LITERALLY = "where the text itself is meant, write \\${"
+"""How a ${ is written that refers to nothing."""
+
+
 def translate(error: Exception) -> Exception:
     """An error with one sentence for an error of composition; any other error as it is."""
     if hasattr(error, "override") and is_theirs(error):
@@ -87,7 +91,11 @@ def unresolved(message: str) -> ConfigurationError | None:
     if variable := re.search(r"Environment variable '(.+?)' not found", message):
         return ConfigurationError(f"{setting} is the environment variable {variable[1]}, which is not set")
     if missing := re.search(r"Interpolation key '(.+?)' not found", message):
-        return ConfigurationError(f"{setting} is ${{{missing[1]}}}, and there is no setting of that name")
+        return ConfigurationError(f"{setting} is ${{{missing[1]}}}, and there is no setting of that name; {LITERALLY}")
+    if kind := re.search(r"Unsupported interpolation type (\S+)", message):
+        return ConfigurationError(
+            f"{setting} has a reference ${{{kind[1]}:…}}, and there is nothing of that kind; {LITERALLY}"
+        )
     if "Recursive interpolation" in message:
         return ConfigurationError("a setting follows itself: only a role can be 'same', as in model@teacher=same")
     return None
@@ -130,7 +138,8 @@ def keys_at(error: BaseException) -> set[str]:
     """The keys and groups of the configuration that Hydra was at: variables of its `_apply_overrides_to_config`, and
     of `Overrides`, which knows groups alone. None where it had not come so far."""
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
-    groups = {str(key) for names in frames for key in getattr(names.get("self"), "known_choices", ())}
+    owners = [names["self"] for names in frames if "self" in names and not hasattr(type(names["self"]), "__getitem__")]
+    groups = {str(key) for owner in owners for key in getattr(owner, "known_choices", ())}
     composed = next((names["cfg"] for names in frames if "overrides" in names and "cfg" in names), None)
     return groups | set(keys_in(composed) if composed is not None else ())
 

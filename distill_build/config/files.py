@@ -20,6 +20,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
+from omegaconf.errors import GrammarParseError
 
 from distill_build.errors import ConfigurationError
 from distill_build.settings import StageSettings
@@ -64,8 +65,19 @@ class YamlSource(FileConfigSource):
             data = with_recipe(data)
         elif name.startswith(f"{GROUP}/"):
             header, data = {"package": None}, with_all_keys(data)
-        config = OmegaConf.create() if data is None else OmegaConf.create(data)
+        try:
+            config = OmegaConf.create() if data is None else OmegaConf.create(data)
+        except GrammarParseError as error:
+            raise half_a_reference(seen(Path(full_path)), error.full_key) from error
         return ConfigResult(config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header)
+
+
+def half_a_reference(file: str, key: str | None) -> ConfigurationError:
+    """The sentence for a text with a ${ that begins no reference which could be read."""
+    return ConfigurationError(
+        f"{file}: {key} has a ${{ that does not read as a reference to another setting, as ${{topic}} is: "
+        "for the text itself write \\${, and \\\\${ within YAML's double quotes"
+    )
 
 
 YamlSource.__name__ = FileConfigSource.__name__

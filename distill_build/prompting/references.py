@@ -8,7 +8,7 @@ in several places, what a macro is given, what most filters make.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import nodes
 
@@ -17,6 +17,7 @@ from distill_build.prompting.known import ANYTHING, TEXT, Fields, Items, Known, 
 _Told = Callable[[int, str], Exception]
 """The line and the sentence of a fault → what is raised."""
 _Names = Mapping[str, Known]
+_Kind = TypeVar("_Kind", bound=nodes.Node)
 
 ONE_OF_ALL = frozenset({"first", "last", "min", "max", "random"})
 SOME_OF_ALL = frozenset({"list", "sort", "unique", "reverse", "select", "reject", "selectattr", "rejectattr"})
@@ -78,9 +79,16 @@ def named_in_quotes(tree: nodes.Node) -> Iterator[tuple[str, nodes.Expr]]:
 
 def _asked_about(tree: nodes.Node) -> frozenset[str]:
     """What a template asks whether it is there: `is defined`, `default`. Nothing is said of that."""
-    tests = [test.node for test in tree.find_all(nodes.Test) if test.name in ASKS_WHETHER]
-    defaults = [each.node for each in tree.find_all(nodes.Filter) if each.name in MAY_BE_MISSING]
+    tests = [each.node for each in _all_of(tree, nodes.Test) if each.name in ASKS_WHETHER]
+    defaults = [each.node for each in _all_of(tree, nodes.Filter) if each.name in MAY_BE_MISSING]
     return frozenset(described(node) for node in (*tests, *defaults) if isinstance(node, nodes.Expr))
+
+
+def _all_of(tree: nodes.Node, kind: type[_Kind]) -> Iterator[_Kind]:
+    """The nodes of a kind in a tree: `find_all` leaves out the root, which an expression may be as a whole."""
+    if isinstance(tree, kind):
+        yield tree
+    yield from tree.find_all(kind)
 
 
 class _Walk:

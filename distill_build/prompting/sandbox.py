@@ -156,7 +156,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _joined(self, parts: list[Any]) -> str:
         """The operator ~."""
-        return self._concat([self._text(part) for part in parts])
+        return self._concat([self._text("" if part is None else part) for part in parts])
 
     def _weighed(self, value: Any) -> Any:
         """What an operator is about to go through."""
@@ -189,8 +189,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     @pass_context
     def _output(self, _: Context, value: Any) -> str:
-        """What is put into a text."""
-        return self._text(value)
+        """What is put into a text. A null is no word of it: a model would read what Python calls it."""
+        return "" if value is None else self._text(value)
 
     def _text(self, value: Any) -> str:
         if isinstance(value, str):

@@ -18,6 +18,7 @@ Structured = Literal["json_schema", "json_object", "none"]
 
 NEVER_STRICT = frozenset({"allOf", "oneOf", "not", "if", "dependentSchemas", "patternProperties", "prefixItems"})
 """What OpenAI's strict mode has no place for."""
+REFERENCES = ("$ref", "$dynamicRef")
 DEEPEST = 32
 LONGEST_FAULT = 300
 
@@ -83,23 +84,73 @@ class ObjectSchema:
         if not document.get("properties"):
             return f"it names no fields, {example}"
         for part in _parts(document):
-            for word in ("$ref", "$dynamicRef"):
+            for word in REFERENCES:
                 if word in part and not isinstance(resolved(part[word], document), (Mapping, bool)):
                     return f"{word}: {part[word]} leads nowhere: a reference begins with #/ and stays inside the schema"
-            if _goes_round(part, document):
-                return f"$ref: {part['$ref']} goes round in a circle"
-        return None
+            if circle := _goes_round(part, document, (), set()):
+                return f"$ref: {circle} goes round in a circle"
+        return _unmet(document)
 
 
-def _goes_round(part: Any, document: Mapping[str, Any]) -> bool:
-    """Whether following the reference of `part` never comes to an end."""
-    passed: set[str] = set()
-    while isinstance(part, Mapping) and "$ref" in part:
-        if part["$ref"] in passed:
-            return True
-        passed.add(part["$ref"])
-        part = resolved(part["$ref"], document)
-    return False
+def _unmet(document: Mapping[str, Any]) -> str | None:
+    """Why no reply can be a row by a schema, as far as that is seen without one."""
+    for name in document.get("required", ()):
+        if name not in document["properties"]:
+            return (
+                f"{name} is required and is none of its properties, which are the columns of a row: say what it is "
+                "among the properties, or leave it out of 'required'"
+            )
+        if not _fits_something(document["properties"][name], document, (document,)):
+            return f"{name} is required, and no value fits properties.{name}: no reply could be a row"
+    return None if _fits_something(document, document, ()) else "no reply fits it"
+
+
+def _goes_round(part: Any, document: Mapping[str, Any], passed: tuple[str, ...], clear: set[str]) -> str | None:
+    """The reference by which what is asked of one value is asked of it again, without end; None where none does.
+
+    `passed` are the references that led to `part`; `clear` takes those that lead into no circle.
+    """
+    for word in REFERENCES if isinstance(part, Mapping) else ():
+        if (reference := part.get(word)) is None or reference in clear:
+            continue
+        if reference in passed:
+            return str(reference)
+        if found := _goes_round(resolved(reference, document), document, (*passed, reference), clear):
+            return found
+        clear.add(reference)
+    told = (_goes_round(each, document, passed, clear) for each in _of_the_same_value(part))
+    return next((found for found in told if found), None)
+
+
+def _of_the_same_value(part: Any) -> Iterator[Any]:
+    """The schemas in `part` that are asked of the very value that it is asked of, references aside."""
+    if not isinstance(part, Mapping):
+        return
+    for word in ("allOf", "anyOf", "oneOf"):
+        yield from part.get(word, ())
+    for word in ("not", "if", "then", "else"):
+        yield part.get(word)
+    yield from part.get("dependentSchemas", {}).values()
+
+
+def _fits_something(part: Any, document: Mapping[str, Any], passed: tuple[Any, ...]) -> bool:
+    """Whether there may be a value that fits: not where it would hold itself, or what nothing fits.
+
+    `passed` are the schemas that it stands in, each of which cannot do without it.
+    """
+    if not isinstance(part, Mapping):
+        return part is not False
+    if part.get("enum") == [] or any(part is each for each in passed):
+        return False
+    needed = [resolved(part[word], document) for word in REFERENCES if word in part]
+    needed += part.get("allOf", ())
+    if part.get("type") == "object":
+        needed += [part.get("properties", {}).get(name) for name in part.get("required", ())]
+    if part.get("type") == "array" and part.get("minItems", 0) > 0 and "prefixItems" not in part:
+        needed.append(part.get("items"))
+    fit = all(_fits_something(each, document, (*passed, part)) for each in needed)
+    some = (part[word] for word in ("anyOf", "oneOf") if word in part)
+    return fit and all(any(_fits_something(each, document, (*passed, part)) for each in each_of) for each_of in some)
 
 
 def _parts(schema: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:

@@ -7,11 +7,13 @@ it; a user's own is the class of its kind with the settings of one YAML file. No
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from distill_build.dataset.rows import list_text
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.engine.manifest import SCHEME
+from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
 from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, TRUTH, Fields, Known
@@ -102,6 +104,7 @@ class ModelStage(Stage):
         for role in settings.roles:
             model = build.models[role]
             self.recipes[role] = Recipe(shape.name, role, model, build.seed, weights(role, model))
+        _refuse_one_in_two(shape.name, self.recipes)
 
     @property
     def template(self) -> str:
@@ -227,6 +230,17 @@ class ListStage(ModelStage):
 
     def count(self) -> int | list[int] | None:
         return None if self.shape.after is None else self.settings.wanted
+
+
+def _refuse_one_in_two(stage: str, recipes: Mapping[str, Recipe]) -> None:
+    """Raises ConfigurationError for two roles whose requests are the same: one reply would count as two."""
+    for (first, one), (second, other) in combinations(recipes.items(), 2):
+        if one.identity() == other.identity():
+            raise ConfigurationError(
+                f"stage.{stage}.role: {first} and {second} would be sent the same requests, whose replies count once: "
+                f"set another {second}.name, {second}.temperature or {second}.revision, or leave {second} out and set "
+                f"stage.{stage}.samples=2, which asks {first} twice"
+            )
 
 
 class MapStage(ModelStage):

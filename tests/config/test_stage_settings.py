@@ -497,3 +497,43 @@ def test_a_map_of_ones_own_needs_no_schema_and_has_a_prompt_of_its_name() -> Non
 def test_a_stage_without_settings_has_the_defaults() -> None:
     stage = StageSettings(kind="transform")
     assert (stage.samples, stage.roles, stage.expressions) == (1, (), {})
+
+
+# ---- References ----
+
+
+TEXT_OF_A_STAGE = {
+    "where": "kind: transform\nafter: answers\nwhere: \"row.answer == '${'\"\n",
+    "columns.half": "kind: transform\nafter: answers\nwhere: row.answer\ncolumns: {half: \"'${topic'\"}\n",
+    "system_prompt": TRANSLATE + "system_prompt: Be ${ brief\n",
+    "schema.properties.translation.description": TRANSLATE.replace("{type: string}", "{description: 'a ${ b'}"),
+}
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("key", TEXT_OF_A_STAGE)
+def test_half_a_reference_is_told_with_file_key_and_how_the_text_is_written(key: str) -> None:
+    write("stage/odd", TEXT_OF_A_STAGE[key])
+    told = sentence("topic=sports", all_of("odd"))
+    assert told.startswith(f"conf/stage/odd.yaml: {key} has a ${{ that does not read as a reference")
+    assert told.endswith("write \\${, and \\\\${ within YAML's double quotes")
+
+
+def test_half_a_reference_in_the_projects_own_file_is_told_too() -> None:
+    write("distill", "defaults: [base, _self_]\nteacher: {extra_body: {note: 'a ${'}}\n")
+    assert sentence("topic=sports").startswith("conf/distill.yaml: teacher.extra_body.note has a ${")
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("reference", ["${nothing}", "${nothing:1}"])
+def test_a_reference_to_nothing_says_how_the_text_is_written(reference: str) -> None:
+    write("stage/odd", f"kind: transform\nafter: answers\nwhere: \"row.answer == '{reference}'\"\n")
+    told = sentence("topic=sports", all_of("odd"))
+    assert told.startswith("stage.odd.where ")
+    assert told.endswith("where the text itself is meant, write \\${")
+
+
+@pytest.mark.usefixtures("project")
+def test_what_stands_for_itself_is_written_with_a_backslash_and_a_setting_by_its_name() -> None:
+    write("stage/odd", "kind: transform\nafter: answers\nwhere: row.answer == '\\${' + '${topic}'\n")
+    assert settings_of(all_of("odd")).stage["odd"].where == "row.answer == '${' + 'sports'"

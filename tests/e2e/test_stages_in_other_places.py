@@ -47,6 +47,19 @@ def score(_: int, body: Body) -> Fault | None:
     return content('{"score": 3}') if "score" in json.dumps(schema_of(body)) else None
 
 
+def test_two_judges_who_would_be_sent_the_same_are_refused(project: InProcess, server: ScriptedServer) -> None:
+    (project.root / "conf/stage/rate.yaml").write_text(RATE)
+    (project.root / "prompts/en/rate.jinja").write_text(RATE_PROMPT)
+    server.reset()
+    for more in ((), ("two.prices.prompt=1", "two.limits.concurrency=2", "two.stream=true")):
+        refused = project.run(*SMALL, "stages=[tags,questions,dedup,answers,rate]", *more)
+        assert refused.status == 2, refused.stderr
+        assert "stage.rate.role: one and two would be sent the same requests" in refused.stderr
+        assert "two.temperature" in refused.stderr
+        assert "stage.rate.samples=2" in refused.stderr
+    assert server.kinds == {}
+
+
 def test_the_rows_of_several_judges_are_what_verify_expects(project: InProcess, server: ScriptedServer) -> None:
     server.plan = score
     (project.root / "conf/stage/rate.yaml").write_text(RATE)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from distill_build.errors import ConfigurationError
 from distill_build.prompting.expressions import EvaluationError, compile_expression, conditions
+from distill_build.prompting.known import TEXT, Fields
 
 ROW = {
     "id": "answers_1",
@@ -194,6 +195,12 @@ def test_a_row_that_is_not_there_is_no_value() -> None:
         expression.evaluate(ROW, {}, "Sports", ("Sports",))
     asked = compile_expression("rows.scores is defined", "stage.good.where", ROWS)
     assert asked.evaluate(ROW, {}, "Sports", ("Sports",)) is False
+
+
+@pytest.mark.parametrize("source", ["row.lang is defined", "row.lang | default('en')", "row.lang | d('en') == 'en'"])
+def test_what_is_asked_for_may_be_missing_as_a_whole_expression_too(source: str) -> None:
+    known = {"row": Fields({"answer": TEXT}, closed=True, is_row=True)}
+    assert compile_expression(source, "stage.good.where", ROWS, known=known).source == source
 
 
 def test_an_expression_knows_the_stages_that_it_reads() -> None:

@@ -558,3 +558,10 @@ def test_the_schema_of_a_row_can_be_shown(tmp_path: Path) -> None:
     used: dict[str, object] = dict.fromkeys(OF_ROW)
     rendered = prompts.render("translate", **used | {"schema": {"type": "object"}, "structured": "none"})
     assert rendered[-1]["content"] == 'none {"type": "object"}'
+
+
+def test_a_null_prints_as_nothing(tmp_path: Path) -> None:
+    text = user("{{ system_prompt }}|{{ system_prompt ~ 'a' }}|{{ row.thought }}|{{ [none] }}|{{ 0 }}{{ false }}")
+    prompts = Prompts("en", own(tmp_path, "en/answers.jinja", text))
+    (message,) = render(prompts, "answers", row={"question": "q", "thought": None})
+    assert message["content"] == "|a||[None]|0False"

@@ -71,6 +71,10 @@ def test_strict_is_said_only_where_openai_takes_it(document: dict[str, Any], str
     assert asked["json_schema"]["strict"] is strict
 
 
+CIRCLE = "$ref: #/properties/a goes round in a circle"
+NOTHING_FITS = "a is required, and no value fits properties.a"
+
+
 @pytest.mark.parametrize(
     ("document", "told"),
     [
@@ -84,6 +88,17 @@ def test_strict_is_said_only_where_openai_takes_it(document: dict[str, Any], str
         (with_field({"$ref": "file:///etc/passwd"}), "leads nowhere: a reference begins with #/"),
         (with_field({"$ref": "https://example.com/schema.json"}), "leads nowhere"),
         ({**CLOSED, "$ref": "#"}, "goes round in a circle"),
+        *((with_field({word: [{"$ref": "#/properties/a"}]}), CIRCLE) for word in ("allOf", "anyOf", "oneOf")),
+        *((with_field({word: {"$ref": "#/properties/a"}}), CIRCLE) for word in ("not", "if", "then", "else")),
+        (with_field({"$ref": "#/$defs/b"}, **{"$defs": {"b": {"anyOf": [{"$ref": "#/properties/a"}]}}}), "in a circle"),
+        ({**SCORE, "required": ["score", "w"]}, "w is required and is none of its properties"),
+        ({**CLOSED, "required": ["w"]}, "w is required and is none of its properties"),
+        (with_field(False), NOTHING_FITS),
+        (with_field({"enum": []}), NOTHING_FITS),
+        (with_field({"type": "array", "minItems": 1, "items": {"$ref": "#/properties/a"}}), NOTHING_FITS),
+        (with_field({"$ref": "#"}), NOTHING_FITS),
+        (with_field({"anyOf": [False, {"type": "array", "minItems": 2, "items": False}]}), NOTHING_FITS),
+        ({**CLOSED, "allOf": [False]}, "no reply fits it"),
     ],
 )
 def test_what_is_no_schema_of_a_row_is_told(document: Any, told: str) -> None:
@@ -91,6 +106,22 @@ def test_what_is_no_schema_of_a_row_is_told(document: Any, told: str) -> None:
         ObjectSchema(document).check("stage.judged.schema")
     assert str(error.value).startswith("stage.judged.schema: ")
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "array", "items": {"$ref": "#/properties/a"}}, [[], [[]]]),
+        ({"type": "object", "properties": {"next": {"$ref": "#/properties/a"}}}, {"next": {"next": {}}}),
+        ({"anyOf": [{"type": "null"}, {"type": "object", "properties": {"b": {"$ref": "#/properties/a"}},
+                                       "required": ["b"]}]}, {"b": {"b": None}}),
+        ({"allOf": [{"$ref": "#/$defs/b"}, {"$ref": "#/$defs/b"}]}, 3),
+    ],
+)  # fmt: skip
+def test_what_holds_itself_and_comes_to_an_end_is_a_schema(schema: dict[str, Any], value: Any) -> None:
+    checked = ObjectSchema(with_field(schema, **{"$defs": {"b": {"type": "integer"}}}))
+    checked.check("stage.judged.schema")
+    assert checked.fault({"a": value}) is None
 
 
 def test_the_fields_of_a_row_stand_in_the_order_of_the_schema() -> None:

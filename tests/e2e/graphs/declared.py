@@ -78,6 +78,10 @@ class Declared:
     def roles(self) -> tuple[str, ...]:
         return ("tagger", "student", *(role for stage in self.order for role in stage.roles))
 
+    def temperature(self, role: str) -> float | None:
+        """Of a role's model. Two roles of one stage differ: they are refused otherwise."""
+        return dict(self.warmth).get(role, 0.5 if role.startswith("x_") else None)
+
     @property
     def exported(self) -> Stage | None:
         """The stage that feeds the exports."""
@@ -94,7 +98,6 @@ class Declared:
     def settings(self, base_url: str) -> Settings:
         """What a configuration that declares it would be composed to."""
         model = ModelSettings(engine="openai_compatible", name="scripted", base_url=base_url, api_key_required=False)
-        warmth = dict(self.warmth)
         plain = made_settings(
             model, topic="top", name="top", depth=self.depth, breadth=list(self.breadth[: self.depth]),
             questions_per_tag=self.questions, per_request=PerRequest(tags=PER_REQUEST, questions=PER_REQUEST),
@@ -106,7 +109,7 @@ class Declared:
             plain,
             stages=[TAGS, *(stage.name for stage in self.order)],
             stage={TAGS: ours[TAGS]} | {stage.name: self._stage(stage, ours) for stage in self.order},
-            models={role: replace_fields(model, temperature=warmth.get(role)) for role in self.roles},
+            models={role: replace_fields(model, temperature=self.temperature(role)) for role in self.roles},
         )
 
     def write_prompts(self, root: Path) -> None:

@@ -115,7 +115,7 @@ class Build:
 
     def _ask(self, role: str, text: str, sample: int) -> Reply | None:
         """The answer, None where there is none in this build."""
-        call, known = (text, dict(self.declared.warmth).get(role), sample), self._endpoint
+        call, known = (text, self.declared.temperature(role), sample), self._endpoint
         tries = 0 if call in known.answered or call in self.calls else 1 + self.declared.reasks
         for _ in range(tries):
             self.calls.add(call)
