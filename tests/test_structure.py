@@ -122,7 +122,8 @@ def test_a_library_is_known_in_one_place(library: str) -> None:
     assert users == ONLY_KNOWN_IN[library]
 
 
-STAGE_NAMED = re.compile(r"""["'](tags|questions|answers|dedup)["']|\.(tags|questions|answers|dedup)\b""")
+OURS = "|".join(sorted(path.stem for path in (PACKAGE.parent / "conf/stage").glob("*.yaml")))
+STAGE_NAMED = re.compile(rf"""["']({OURS})["']|\.({OURS})\b""")
 """A stage of ours as a text of its own, or as an attribute."""
 
 

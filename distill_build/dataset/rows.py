@@ -107,8 +107,12 @@ LIST_PLACE = ("id", "tag", "path", "index")
 
 
 def content_of(row: JsonObject) -> JsonObject:
-    """What a row says that no other one does: what may differ between two rows with one id."""
-    return {name: value for name, value in row.items() if name not in BOOKKEEPING | VERDICT}
+    """What a row says that no other one does: what may differ between two rows with one id.
+
+    A verdict, which alone has no path, says first whether its row is kept and why; in any other row these are content.
+    """
+    other = BOOKKEEPING if "path" in row else BOOKKEEPING | VERDICT
+    return {name: value for name, value in row.items() if name not in other}
 
 
 def list_text(row: JsonObject) -> str:
