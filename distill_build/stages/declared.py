@@ -116,7 +116,8 @@ def counts_in(recipe: JsonObject) -> dict[str, Any]:
     Recipes of older versions tell it by the name of the setting, which two stages could share.
     """
     told = recipe.get("counts", {})
-    keys = {name: name if name in told else own.get(COUNTED_BY) for name, own in recipe.items()}
+    parts = {name: own for name, own in recipe.items() if isinstance(own, dict)}  # another version may tell otherwise
+    keys = {name: name if name in told else own.get(COUNTED_BY) for name, own in parts.items()}
     return {name: told[key] for name, key in keys.items() if key in told}
 
 

@@ -214,6 +214,6 @@ def test_an_export_refuses_where_what_decides_was_not_built(project: InProcess) 
     assert project.run(*SIFTED, "--until=answers").status == 0
     assert not (project.folder() / "dataset").exists(), "no folder without a file"
     told = refused(project, "export", *SIFTED)
-    assert "since scores.jsonl and good.jsonl of outputs/sports is not there: build the dataset first" in told
+    assert "scores.jsonl and good.jsonl of outputs/sports is not there, and tells what of answers" in told
     assert project.run(*SIFTED).status == 0
     assert project.run("export", *SIFTED).status == 0
