@@ -94,9 +94,10 @@ def is_surrogate(character: str) -> bool:
 
 # Marks that are part of a name or a number: C++, C#, 50%, R@K, 3.10 and 1,000, -5, .NET.
 SIGNS = frozenset("+#%@")
-BETWEEN_DIGITS = re.compile(r"(?<=\d)[.,:/\-](?=\d)")
-BEFORE_WORD = re.compile(r"(?<!\S)[.\-](?=\d)|(?<!\S)\.(?=[^\W\d_])")
-APOSTROPHES = re.compile(r"(?<=\w)['’ʼ](?=\w)")
+# What stands before is looked at last: a pattern that begins with its mark is found several times as fast.
+BETWEEN_DIGITS = re.compile(r"[.,:/\-](?<=\d.)(?=\d)")
+BEFORE_WORD = re.compile(r"[.\-](?<!\S.)(?=\d)|\.(?<!\S.)(?=[^\W\d_])")
+APOSTROPHES = re.compile(r"['’ʼ](?<=\w.)(?=\w)")
 BESIDE_CJK = re.compile(rf"(?<={CJK.pattern})\s+|\s+(?={CJK.pattern})")
 
 
@@ -123,7 +124,9 @@ def normalise(text: str) -> str:
     for mark in (BETWEEN_DIGITS, BEFORE_WORD):
         for kept in mark.finditer(folded):
             words = f"{words[: kept.start()]}{kept[0]}{words[kept.end() :]}"
-    key = BESIDE_CJK.sub("", " ".join(words.split()))
+    key = " ".join(words.split())
+    if not key.isascii():
+        key = BESIDE_CJK.sub("", key)
     return key or folded.strip() or text
 
 
