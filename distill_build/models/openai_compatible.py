@@ -32,11 +32,14 @@ from distill_build.models.completion import booked_tokens, error_in, is_completi
 from distill_build.models.limits import Gate
 from distill_build.models.refusals import Endpoint, ErrorReply, status_of
 from distill_build.models.retry import RetryableError, RetryPolicy
-from distill_build.models.streaming import Assembly, decoded_object
+from distill_build.models.streaming import Assembly
 from distill_build.models.transport_errors import translated
 from distill_build.records import JsonObject
 
 CONNECT_TIMEOUT_S = 30.0
+LONGEST_HEADER = 256 * 1024
+"""Bytes of one header of a reply. Gateways write traces, policies and cookies into them, and aiohttp's 8,190 are soon
+full: then a reply that is whole, and paid for, cannot be read."""
 DEFAULT_RETRIES = 6
 
 
@@ -157,8 +160,6 @@ class OpenAICompatible:
         return await session.post(self._url, data=content, allow_redirects=False, proxy=self._proxy)
 
     async def _read(self, response: aiohttp.ClientResponse) -> JsonObject:
-        if not self._stream:
-            return decoded_object(await response.read())
         assembly = Assembly()
         async for data in response.content.iter_any():
             assembly.feed(data)
@@ -204,6 +205,8 @@ class OpenAICompatible:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+            max_line_size=LONGEST_HEADER,
+            max_field_size=LONGEST_HEADER,
         )
         return self._session
 

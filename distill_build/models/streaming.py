@@ -14,12 +14,15 @@ from distill_build.models.retry import RetryableError
 from distill_build.records import JsonObject
 
 DONE = b"[DONE]"
+LEADING = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before a reply and says nothing: a byte order mark, white space."""
 
 
 class Assembly:
-    """Takes the bytes of a stream as they come; `completion` is what they make together.
+    """Takes the bytes of a reply as they come; `completion` is what they make together.
 
-    An endpoint that knows no streams answers with one JSON object, which is taken as it is.
+    What it is, its first byte says, not what was asked for: an endpoint that knows no streams answers with one JSON
+    object, which is taken as it is, and some gateways send nothing but streams.
     """
 
     def __init__(self) -> None:
@@ -32,8 +35,8 @@ class Assembly:
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes. Raises RetryableError for an event that is not JSON."""
-        if self._is_object is None and data.strip():
-            self._is_object = data.lstrip().startswith(b"{")
+        if self._is_object is None and (data := data.lstrip(LEADING)):
+            self._is_object = data.startswith(b"{")
         self._rest += data
         if self._is_object:
             return
@@ -95,7 +98,7 @@ class Assembly:
     def _merge_choice(self, choice: JsonObject) -> None:
         index = choice.get("index") or 0
         whole = self._choices.setdefault(index, {"index": index, "message": {}, "finish_reason": None})
-        for key, value in (choice.get("delta") or {}).items():
+        for key, value in (choice.get("delta") or choice.get("message") or {}).items():  # the last: all in one event
             whole["message"][key] = joined(whole["message"].get(key), value, key)
         if isinstance(choice.get("logprobs"), dict):
             for key, value in choice["logprobs"].items():

@@ -40,6 +40,33 @@ def test_an_endpoint_that_knows_no_streams_may_answer_with_one_object() -> None:
         assert ask_once(server.base_url, stream=True).raw == whole
 
 
+def as_events(*objects: Any) -> Fault:
+    """A stream that nobody asked for."""
+    events = b"".join(b"data: " + scripted.as_bytes(each) + b"\n\n" for each in objects)
+    return scripted.status(200, events + b"data: [DONE]\n\n", headers={"Content-Type": "text/event-stream"})
+
+
+def test_a_stream_that_nobody_asked_for_is_read_as_one() -> None:
+    whole = scripted.completion(BODY, "answers", 5)
+    with ScriptedServer(plan=[as_events(*scripted.chunks(whole, include_usage=True)), as_events(whole)]) as server:
+        assert ask_once(server.base_url).raw == whole
+        assert ask_once(server.base_url).raw == whole
+        assert server.count == 2
+
+
+def test_a_byte_order_mark_before_a_reply_is_passed_over() -> None:
+    whole = scripted.completion(BODY, "answers", 5)
+    with ScriptedServer(plan=[scripted.raw(b"\xef\xbb\xbf" + scripted.as_bytes(whole))]) as server:
+        assert ask_once(server.base_url).raw == whole
+
+
+def test_a_long_header_keeps_no_reply_from_being_read() -> None:
+    long = scripted.Fault("completion", headers={"X-Trace": "t" * 100_000})
+    with ScriptedServer(plan=lambda _index, _body: long) as server:
+        assert ask_once(server.base_url).raw["choices"]
+        assert server.count == 1
+
+
 RETRYABLE: dict[str, tuple[Callable[[], Fault], str]] = {
     "429": (lambda: scripted.status(429, retry_after=0), "rate_limited"),
     "500": (lambda: scripted.status(500), "server_error"),
