@@ -11,6 +11,7 @@ from typing import Any, get_args
 from distill_build.config.stage_checks import STAGE_NAME
 from distill_build.errors import ConfigurationError, UsageError
 from distill_build.graph import END, Graph
+from distill_build.models.address import split_address
 from distill_build.models.base import Limits
 from distill_build.settings import Objective, Settings, graph_of
 
@@ -72,11 +73,11 @@ def check_address(role: str, settings: Mapping[str, Any], model: Mapping[str, An
         node = "model" if follows and settings[field] == model[field] else role
         if settings[field] in (None, ""):
             raise ConfigurationError(f"{node}.{field} is not set, for example: {ADDRESS_EXAMPLE}")
-        if field == "base_url" and not str(settings[field]).startswith(("http://", "https://")):
-            raise ConfigurationError(
-                f"{node}.base_url={settings[field]}: expected an address with http:// or https://, "
-                "for example http://127.0.0.1:8000/v1"
-            )
+        if field == "base_url":
+            try:
+                split_address(str(settings[field]).strip())
+            except ValueError as error:
+                raise ConfigurationError(f"{node}.base_url={settings[field]}: {error}") from None
 
 
 def check_settings(settings: Settings) -> None:

@@ -6,10 +6,26 @@ Knows nothing of HTTP libraries, so that settings can be checked before one is l
 import ipaddress
 import os
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings, SettingOf, setting_of_model
+
+
+def split_address(address: str) -> SplitResult:
+    """The parts of an address that a request can be sent to. Raises ValueError with what was expected of another."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        raise ValueError("expected an IPv6 address in brackets, and a port from 1 to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("expected an address with http:// or https://, for example http://127.0.0.1:8000/v1")
+    try:
+        parts.hostname.encode("idna")  # as a look-up of the name does it
+    except UnicodeError:
+        raise ValueError("expected a host of which no part is empty or longer than 63 letters") from None
+    return parts
 
 
 def checked_address(model: ModelSettings, setting: SettingOf = setting_of_model) -> str:
@@ -19,9 +35,10 @@ def checked_address(model: ModelSettings, setting: SettingOf = setting_of_model)
         raise ConfigurationError(
             f"model {model.name!r} has no address: set {key}, for example http://127.0.0.1:8000/v1"
         )
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"{key}={address} is no address: it starts with http:// or https://")
+    try:
+        parts = split_address(address)
+    except ValueError as error:
+        raise ConfigurationError(f"{key}={address}: {error}") from None
     if parts.username or parts.password:
         raise ConfigurationError(
             f"{key} holds a user name or password: put a key into the environment variable named in "
@@ -64,7 +81,7 @@ def is_loopback(host: str) -> bool:
 def environment_proxy(address: str) -> str | None:
     """The proxy that the environment names for an address, None for this machine.
 
-    Raises ConfigurationError for a SOCKS proxy.
+    Raises ConfigurationError for one that is no HTTP proxy. Its address is in no sentence: it may hold a password.
     """
     from urllib.request import getproxies, proxy_bypass  # costs start-up time
 
@@ -76,9 +93,10 @@ def environment_proxy(address: str) -> str | None:
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if proxy and "://" not in proxy:
         proxy = f"http://{proxy}"
-    if proxy and not proxy.startswith(("http://", "https://")):
+    try:
+        return split_address(proxy).geturl() if proxy else None
+    except ValueError:
         raise ConfigurationError(
             f"the environment's proxy for {parts.scheme} is not an HTTP proxy: "
-            f"set {parts.scheme.upper()}_PROXY to one, or NO_PROXY={host}"
-        )
-    return proxy
+            f"set {parts.scheme.upper()}_PROXY to one, as in http://proxy.example:3128, or NO_PROXY={host}"
+        ) from None

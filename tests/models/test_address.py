@@ -19,7 +19,11 @@ def test_a_slash_at_the_end_of_an_address_is_no_difference() -> None:
     assert checked_address(model("http://x/v1/")) == "http://x/v1"
 
 
-@pytest.mark.parametrize("address", [None, "", "localhost:8000/v1", "ftp://x", "http://", "https://me:pw@x/v1"])
+IMPOSSIBLE = ["http://x:abc/v1", "http://x:99999/v1", "http://[::1/v1", "http://a..b/v1", f"http://{'a' * 64}.de/v1"]
+NO_ADDRESS = [None, "", "localhost:8000/v1", "ftp://x", "http://", "https://me:pw@x/v1"]
+
+
+@pytest.mark.parametrize("address", [*NO_ADDRESS, *IMPOSSIBLE])
 def test_what_is_no_address_is_a_sentence(address: str | None) -> None:
     with pytest.raises(ConfigurationError, match=r"model\.base_url") as error:
         checked_address(model(address))
@@ -54,6 +58,8 @@ def test_no_proxy_is_obeyed_and_socks_is_a_sentence(monkeypatch: pytest.MonkeyPa
     assert environment_proxy("https://localhost/v1") is None
     monkeypatch.setenv("no_proxy", "api.example.com")
     assert environment_proxy("https://api.example.com/v1") is None
-    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
-    with pytest.raises(ConfigurationError, match="HTTPS_PROXY"):
-        environment_proxy("https://other.example.com/v1")
+    for proxy in ("socks5://127.0.0.1:1080", "http://[::1", "http://", "me:secret@p:abc", "proxy:99999"):
+        monkeypatch.setenv("https_proxy", proxy)
+        with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as error:
+            environment_proxy("https://other.example.com/v1")
+        assert "secret" not in str(error.value)
