@@ -9,7 +9,6 @@ import errno
 import gc
 import importlib
 import io
-import json
 import os
 import signal
 import stat
@@ -40,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(YOUNG_OBJECTS)
     atexit.register(gc.freeze)  # the interpreter's last collection would look through all that goes with the process
     for name in ("stdout", "stderr"):
-        setattr(sys, name, lasting(getattr(sys, name)))
+        stream = lasting(getattr(sys, name))
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that the terminal lacks is no reason to end a build
+        setattr(sys, name, stream)
     try:
         status = run(words)
         sys.stdout.flush()
@@ -183,12 +185,14 @@ def run_composing(line: CommandLine) -> int:
 def _tell(error: DistillError, *, as_json: bool) -> int:
     """Prints an error's sentence, and for programs a JSON document; returns its exit code."""
     from distill_build.console.notes import say
+    from distill_build.console.page import print_document
 
     say(str(error))
     if as_json:
-        document = {
-            "error": {"kind": type(error).__name__, "message": str(error)},
-            "exit_code": error.exit_code,
-        }
-        print(json.dumps(document, ensure_ascii=False), flush=True)
+        print_document(
+            {
+                "error": {"kind": type(error).__name__, "message": str(error)},
+                "exit_code": error.exit_code,
+            }
+        )
     return error.exit_code

@@ -1,6 +1,5 @@
 """`build`: brings the dataset up to date."""
 
-import json
 from collections import Counter
 
 from distill_build.builds.report import Report, Watcher, expected_items
@@ -8,6 +7,7 @@ from distill_build.builds.session import Session, dataset_of
 from distill_build.builds.up_to_date import current_state, settle
 from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.console import open_console
+from distill_build.console.page import print_document
 from distill_build.dataset.layout import State
 from distill_build.dataset.transaction import only_run
 from distill_build.engine.ledger import new_run_id
@@ -27,7 +27,7 @@ def run(settings: Settings, options: Options) -> int:
     report = bring_up_to_date(session_of(settings, options), options, console)
     console.report(report)
     if options.json:
-        print(json.dumps(_document(report), ensure_ascii=False, indent=2))
+        print_document(_document(report))
     if report.stopped:
         return StoppedError.exit_code
     return MISSING_ITEMS if report.failures else 0

@@ -1,6 +1,5 @@
 """`build -m`: brings all jobs of a sweep up to date, and compares them."""
 
-import json
 import time
 from collections.abc import Sequence
 
@@ -8,6 +7,7 @@ import msgspec
 
 from distill_build.builds.walk.tally import StageTally
 from distill_build.console import Console, open_console
+from distill_build.console.page import print_document
 from distill_build.engine.ledger import new_run_id
 from distill_build.errors import InterruptedBuildError, UsageError
 from distill_build.graph import in_order
@@ -41,7 +41,7 @@ def tell(report: SweepReport, options: Options, console: Console, targets: Seque
     """Says what came of a sweep, and by `targets` which jobs are the best; returns the exit code."""
     console.sweep_report(report, targets)
     if options.json:
-        print(json.dumps(_document(report), ensure_ascii=False, indent=2))
+        print_document(_document(report))
     return report.status
 
 

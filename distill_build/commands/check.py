@@ -4,12 +4,11 @@ Neither uses nor fills the cache. Returns 0 where a build can use every role's m
 """
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterator, Sequence
 
 from distill_build.commands.examination import Examination, distinct
-from distill_build.console.page import print_lines
+from distill_build.console.page import print_document, print_lines
 from distill_build.console.words import money
 from distill_build.console.wrapping import visible
 from distill_build.errors import ConfigurationError
@@ -32,7 +31,7 @@ def check_endpoints(examinations: Sequence[Examination], options: Options) -> in
     people = sys.stderr if options.json else sys.stdout
     print_lines(map(visible, _lines(examinations, quiet=options.quiet)), people)
     if options.json:
-        print(json.dumps(_document(examinations), ensure_ascii=False, indent=2))
+        print_document(_document(examinations))
     return 0 if all(each.works for each in examinations) else ConfigurationError.exit_code
 
 

@@ -1,13 +1,12 @@
 """`checkout VERSION`: brings a version's files back from the cache, without a model."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator
 
 from distill_build.commands.locate import find_place
 from distill_build.console.notes import notes
-from distill_build.console.page import HANG, Line, print_lines
+from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK
 from distill_build.history.restoring import Restored, RestoreTarget, bring_back
@@ -26,7 +25,7 @@ def run(options: Options) -> int:
     target = RestoreTarget(names.version(wanted), lock)
     restored = bring_back(dataset, names.archive, target, note)
     if options.json:
-        print(json.dumps(_document(dataset, restored), ensure_ascii=False, indent=2))
+        print_document(_document(dataset, restored))
     print_lines(
         _text(dataset, target.version, restored, quiet=options.quiet), sys.stderr if options.json else sys.stdout
     )

@@ -1,7 +1,6 @@
 """`explain`: which input changed since the last build, old value → new value, for each stage or for one item."""
 
 import difflib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from distill_build.builds.plan.plan import Plan, StagePlan
 from distill_build.builds.session import Session
 from distill_build.commands.plan import plan_of
 from distill_build.console.notes import notes
-from distill_build.console.page import print_lines
+from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import Dataset
 from distill_build.history.causes import OTHER_PARTS, Cause, causes_between
 from distill_build.history.setting_wording import shown
@@ -50,7 +49,7 @@ def run(settings: Settings, options: Options) -> int:
         return _explain_item(session, options)
     explanation = explain(session, options)
     if options.json:
-        print(json.dumps(explanation.row(), ensure_ascii=False, indent=2))
+        print_document(explanation.row())
     else:
         print_lines(explanation.lines())
     return 0
@@ -67,7 +66,7 @@ def _explain_item(session: Session, options: Options) -> int:
     differences = list(item_changes(session, options.arguments[0]))
     if options.json:
         rows = [{"input": each.path, "old": _plain(each.old), "new": _plain(each.new)} for each in differences]
-        print(json.dumps({"item": options.arguments[0], "changed": rows}, ensure_ascii=False, indent=2))
+        print_document({"item": options.arguments[0], "changed": rows})
     elif differences:
         print_lines([f"the request behind {options.arguments[0]} would be another one now:"])
         print_lines(line for each in differences for line in _difference_lines(each.path, each.old, each.new))

@@ -1,11 +1,10 @@
 """`explain -m`: what `explain` says, for each job of a sweep against the last build in the job's own folder."""
 
-import json
 from collections.abc import Sequence
 
 from distill_build.commands.build_sweep import checked_sweep
 from distill_build.commands.explain import explain
-from distill_build.console.page import print_lines
+from distill_build.console.page import print_document, print_lines
 from distill_build.errors import UsageError
 from distill_build.options import Options
 from distill_build.sweeps.jobs import Variant, in_row
@@ -21,7 +20,7 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     if options.json:
         rows = [{"job": job.name, "choices": in_row(job.choices), **each.row()} for job, each in jobs]
         document = {"sweep": sweep.id, "folder": str(sweep.folder), "jobs": rows}
-        print(json.dumps(document, ensure_ascii=False, indent=2))
+        print_document(document)
         return 0
     for job, explanation in jobs:
         print_lines([job.words, *(f"  {line}" for line in explanation.lines())])

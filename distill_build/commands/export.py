@@ -1,11 +1,10 @@
 """`export`: writes the dataset formats again from answers.jsonl, without a model and without the cache."""
 
-import json
 from pathlib import Path
 
 from distill_build.builds.exporting import export
 from distill_build.console.notes import notes, say
-from distill_build.console.page import print_lines
+from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.engine.artefacts import file_state
 from distill_build.errors import MISSING_ITEMS
@@ -22,7 +21,7 @@ def run(settings: Settings, options: Options) -> int:
     exported = export(dataset, settings, notes(quiet=options.quiet))
     files = list(exported.files)
     if options.json:
-        print(json.dumps(_document(dataset, files), ensure_ascii=False, indent=2))
+        print_document(_document(dataset, files))
     elif not options.quiet:
         print_lines(f"{path}  {path.stat().st_size:,} bytes" for path in files)
     if not exported.refused:

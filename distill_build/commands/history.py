@@ -1,11 +1,10 @@
 """`history`: lists the versions of a dataset, newest first, with what changed from one to the next."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from distill_build.commands.locate import find_kept
-from distill_build.console.page import line_width, print_lines
+from distill_build.console.page import line_width, print_document, print_lines
 from distill_build.console.words import local_time, money
 from distill_build.console.wrapping import cells
 from distill_build.dataset.layout import Dataset
@@ -32,7 +31,7 @@ def run(options: Options) -> int:
     made = [step_of(archive, version) for version in archive.history(names.folder, names.name)[::-1]]
     history = History(dataset, folder_version(dataset), made, archive.strangers(names.folder, names.name))
     if options.json:
-        print(json.dumps(_document(history), ensure_ascii=False, indent=2))
+        print_document(_document(history))
         return 0
     print_lines(_text(history, line_width(), verbose=options.verbose, quiet=options.quiet))
     return 0

@@ -4,7 +4,6 @@ The prompts are copies of our own: they belong to the project from then on, as i
 later version of this program that words them better does not make every response of the project one of another prompt.
 """
 
-import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from distill_build.console.page import HANG, Line, print_lines
+from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.errors import StorageError, UsageError
 from distill_build.options import Options
 from distill_build.prompting.prompts import SUFFIX, packed_folder
@@ -37,7 +36,7 @@ def run(options: Options) -> int:
     refuse_to_replace(folder, files)
     _write(folder, files)
     if options.json:
-        print(json.dumps({"directory": str(folder), "files": sorted(files)}, ensure_ascii=False, indent=2))
+        print_document({"directory": str(folder), "files": sorted(files)})
     elif not options.quiet:
         print_lines(_text(folder))
     return 0

@@ -11,7 +11,7 @@ from contextlib import closing
 from distill_build.commands.locate import find_versions
 from distill_build.commands.lookup import Found, find_item
 from distill_build.commands.show import verdict_text
-from distill_build.console.page import HANG, Line, StyledText, print_lines
+from distill_build.console.page import HANG, Line, StyledText, print_document, print_lines
 from distill_build.console.words import duration, money
 from distill_build.console.wrapping import visible
 from distill_build.dataset.rows import content_of
@@ -48,7 +48,7 @@ def run(options: Options) -> int:
     held = list(holdings(archive.objects, archive.history(names.folder, names.name)[::-1], item))
     if options.json:
         shown = _document(found, chain, held) | {"from_version": found.from_version}
-        print(json.dumps(shown, ensure_ascii=False, indent=2))
+        print_document(shown)
     else:
         lines = _item_text(found, chain, held, whole=options.verbose, quiet=options.quiet)
         print_lines([*found.note(options, dataset), *lines])

@@ -1,7 +1,6 @@
 """`plan`: says what `build` would do, and sends nothing."""
 
 import asyncio
-import json
 from collections.abc import Callable
 
 from distill_build.builds.plan.plan import Plan, plan_of_state
@@ -9,6 +8,7 @@ from distill_build.builds.session import Session
 from distill_build.builds.up_to_date import current_state
 from distill_build.commands.build import check_flags, session_of
 from distill_build.console import open_console, plan_table
+from distill_build.console.page import print_document
 from distill_build.options import Options
 from distill_build.settings import Settings
 
@@ -27,7 +27,7 @@ def run(settings: Settings, options: Options) -> int:
         if dry_run(session, options, plan):
             plan = plan.of_cache()
     if options.json:
-        print(json.dumps(plan.row(), ensure_ascii=False, indent=2))
+        print_document(plan.row())
     else:
         plan_table(plan, settings)
     return 0

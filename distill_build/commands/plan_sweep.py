@@ -1,11 +1,11 @@
 """`plan -m`: says what `build -m` would do, job by job and together, and sends nothing."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 
 from distill_build.commands.build_sweep import checked_sweep, tell_same
 from distill_build.console import open_console, sweep_plan_table
+from distill_build.console.page import print_document
 from distill_build.errors import DistillError
 from distill_build.options import Options
 from distill_build.records import JsonObject
@@ -25,7 +25,7 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     if options.asks_nothing:
         refuse_what_builds_would(jobs, plan, options)
     if options.json:
-        print(json.dumps(_document(sweep, plan), ensure_ascii=False, indent=2))
+        print_document(_document(sweep, plan))
     else:
         sweep_plan_table(sweep, plan, verbose=options.verbose)
     return 0

@@ -9,7 +9,7 @@ import msgspec
 from distill_build.commands.locate import find_dataset
 from distill_build.commands.lookup import Found, find_item
 from distill_build.commands.tree import counts_in_words, load_tree
-from distill_build.console.page import HANG, Line, print_lines
+from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.dataset.layout import FAILURES
 from distill_build.dataset.rows import (
     FailureRow,
@@ -42,7 +42,7 @@ def run(options: Options) -> int:
         shown = _document(found)
         lines = [*found.note(options, dataset), *_text(found, shown)]
     if options.json:
-        print(json.dumps({**shown, "from_version": found.from_version}, ensure_ascii=False, indent=2))
+        print_document({**shown, "from_version": found.from_version})
     else:
         print_lines(lines)
     return 0

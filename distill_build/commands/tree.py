@@ -3,7 +3,6 @@
 The dataset's files are read in one pass each.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from distill_build.commands.locate import find_dataset
+from distill_build.console.page import print_document
 from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.dataset.rows import FailureRow, Placed, TagRow, VerdictRow, read_rows
 from distill_build.errors import StorageError
@@ -55,7 +55,7 @@ def run(options: Options) -> int:
     dataset = find_dataset(options, *options.arguments)
     tree = load_tree(dataset, graph_in(dataset))
     if options.json:
-        print(json.dumps(_document(tree.root, tree), ensure_ascii=False, indent=2))
+        print_document(_document(tree.root, tree))
         return 0
     for line in _lines(tree, ids=options.verbose):
         print(line)

@@ -1,13 +1,12 @@
 """`verify`: checks a dataset's files and its lock against each other, every digest. Changes nothing."""
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
 from distill_build.commands.locate import find_cache, find_dataset
 from distill_build.console.notes import notes, say
-from distill_build.console.page import print_lines
+from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import EXPORTS, SOURCES, Dataset
 from distill_build.errors import DifferenceError, DistillError
 from distill_build.history.verifying import ResponseCounts, Verification, stored_responses, verify
@@ -24,7 +23,7 @@ def run(options: Options) -> int:
     if options.quiet and _lacks(responses):
         say(_of_responses(responses))
     if options.json:
-        print(json.dumps(_document(dataset, verdict, responses), ensure_ascii=False, indent=2))
+        print_document(_document(dataset, verdict, responses))
     print_lines(_text(dataset, verdict, responses, options), sys.stderr if options.json else sys.stdout)
     return DifferenceError.exit_code if verdict.findings else 0
 

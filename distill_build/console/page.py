@@ -3,10 +3,11 @@
 Where there are no colours, what was removed and added within a line stands in [-marks-] of its {+own+}.
 """
 
+import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Literal, Protocol, TextIO, cast
 
 from distill_build.console.stream import Stream
@@ -55,6 +56,16 @@ def print_lines(lines: Iterable[str | Line], target: TextIO | None = None) -> No
     page = PlainPage(Stream(target or sys.stdout, tolerant=False))
     for line in lines:
         page.line(*([(line, "plain")] if isinstance(line, str) else line))
+
+
+def print_document(document: Mapping[str, object]) -> None:
+    """Prints the one JSON document of a command; what the encoding of standard output lacks is escaped."""
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2)
+    print(text, flush=True)
 
 
 def line_width() -> int:

@@ -1,7 +1,6 @@
 """`cache export FILE [VERSION]`: the cache, or a part of it, as one file. `cache import FILE`: takes it in again."""
 
 import glob
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from distill_build.commands.cache.columns import volume
 from distill_build.commands.locate import find_cache, place_for_cache
 from distill_build.console import watched
 from distill_build.console.notes import say
-from distill_build.console.page import print_lines
+from distill_build.console.page import print_document, print_lines
 from distill_build.errors import CorruptEntryError, StorageError, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
@@ -46,7 +45,7 @@ def write(options: Options) -> int:
     ):
         _write_to(target, holdings, written)
     if options.json:
-        print(json.dumps(_written_document(target, written, holdings), ensure_ascii=False, indent=2))
+        print_document(_written_document(target, written, holdings))
     elif not options.quiet:
         print_lines([_written_text(target, written)])
     if holdings.losses:
@@ -132,7 +131,7 @@ def take_in(options: Options) -> int:
                     raise CorruptEntryError(f"{error}. {_kept(importer)}") from error
                 importer.take_versions()
     if options.json:
-        print(json.dumps({"file": str(source), "cache": str(cache), **gains.row()}, ensure_ascii=False, indent=2))
+        print_document({"file": str(source), "cache": str(cache), **gains.row()})
     elif not options.quiet:
         print_lines([f"{source} → {cache}: {gains_text(gains, whole=not gains.incomplete)}"])
     if gains.incomplete:

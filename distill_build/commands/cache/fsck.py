@@ -3,7 +3,6 @@
 Exit 0 where all is well, 5 where something is damaged or gone.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 from distill_build.cache.fsck.checking import check_cache
 from distill_build.cache.fsck.findings import KINDS, REPORT, Damage, Findings, Impact, Quarantine
 from distill_build.commands.locate import find_cache_to_check
-from distill_build.console.page import print_lines
+from distill_build.console.page import print_document, print_lines
 from distill_build.console.words import rough_money
 from distill_build.engine.lock import unused
 from distill_build.engine.reading import writable
@@ -45,7 +44,7 @@ def _checked(options: Options, directory: Path, quarantine: Quarantine | None, r
     if quarantine is not None and folder is not None:
         quarantine.report(found)
     if options.json:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        print_document(found)
     else:
         print_lines(_text(directory, findings, folder, remark, options))
     return 0 if findings.sound else StorageError.exit_code

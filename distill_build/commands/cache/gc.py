@@ -1,6 +1,5 @@
 """`cache gc`: removes what nothing needs. Responses only where --keep-last, --max-size or --older-than say so."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from distill_build.cache.gc.policy import Policy, policy_of
 from distill_build.cache.inventory import disk_usage
 from distill_build.commands.cache.columns import figures_table, volume
 from distill_build.commands.locate import find_cache
-from distill_build.console.page import line_width, print_lines
+from distill_build.console.page import line_width, print_document, print_lines
 from distill_build.console.words import local_time
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.lock import unused
@@ -37,7 +36,10 @@ def run(options: Options) -> int:
         )
     with unused(directory) as alone:
         if not alone:
-            print(json.dumps({"directory": str(directory), "busy": True}) if options.json else BUSY)
+            if options.json:
+                print_document({"directory": str(directory), "busy": True})
+            else:
+                print(BUSY)
             return 0
         found = collect(directory, policy, datetime.now(UTC))
         try:
@@ -53,7 +55,7 @@ def _tell(options: Options, directory: Path, policy: Policy, found: Collection) 
     """Prints what went, or would go."""
     left = found.left if options.dry_run else disk_usage(directory).total
     if options.json:
-        print(json.dumps(_document(directory, found, left, options), ensure_ascii=False, indent=2))
+        print_document(_document(directory, found, left, options))
         return 0
     print_lines(_text(directory, policy, found, left, options))
     return 0

@@ -1,7 +1,5 @@
 """`cache push URL`: sends what a remote lacks. `cache pull URL`: fetches what it has and the cache lacks."""
 
-import json
-
 from distill_build.cache.transfer.exchange import Pull, Push, Sent
 from distill_build.cache.transfer.packs import read_indexes
 from distill_build.cache.transfer.remote import Remote
@@ -10,7 +8,7 @@ from distill_build.commands.cache.columns import volume
 from distill_build.commands.locate import find_cache, place_for_cache
 from distill_build.console import watched
 from distill_build.console.notes import say
-from distill_build.console.page import print_lines
+from distill_build.console.page import print_document, print_lines
 from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.records import number_of
@@ -32,7 +30,7 @@ def push(options: Options) -> int:
     if holdings.losses:
         troubles.append(holdings.losses.sentence(f"{cache} is sent"))
     if options.json:
-        print(json.dumps({"remote": remote.shown, **sent.row(), "troubles": troubles}, ensure_ascii=False, indent=2))
+        print_document({"remote": remote.shown, **sent.row(), "troubles": troubles})
     elif not options.quiet:
         print_lines([f"{cache} → {remote.shown}: {_text(sent)}"])
     for trouble in troubles:
@@ -71,7 +69,7 @@ def pull(options: Options) -> int:
     if options.json:
         figures = {"packs": pulling.packs, "bytes": pulling.size, "troubles": troubles}
         document = {"remote": remote.shown, "cache": str(cache), **gains.row(), **figures}
-        print(json.dumps(document, ensure_ascii=False, indent=2))
+        print_document(document)
     elif not options.quiet:
         fetched = f" ({_fetched(pulling)})" if pulling.packs else ""
         print_lines([f"{remote.shown} → {cache}: {gains_text(gains, whole=not troubles)}{fetched}"])

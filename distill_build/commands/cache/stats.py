@@ -1,6 +1,5 @@
 """`cache stats`: prints what the cache holds, what it cost, and what needs it."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from distill_build.cache.gc.roots import is_there
 from distill_build.cache.inventory import QUARANTINE, Inventory, TotalsByModel, take_inventory
 from distill_build.commands.cache.columns import cost_text, figures_table, volume
 from distill_build.commands.locate import find_cache
-from distill_build.console.page import line_width, print_lines
+from distill_build.console.page import line_width, print_document, print_lines
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 
@@ -20,7 +19,7 @@ def run(options: Options) -> int:
     directory = find_cache(options)
     found = take_inventory(directory)
     if options.json:
-        print(json.dumps(_document(directory, found), ensure_ascii=False, indent=2))
+        print_document(_document(directory, found))
         return 0
     print_lines(_text(directory, found, quiet=options.quiet, verbose=options.verbose))
     return 0

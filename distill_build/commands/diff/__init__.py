@@ -1,6 +1,5 @@
 """`diff`: compares two versions of a dataset item by item, and says which setting or prompt is behind what differs."""
 
-import json
 import os
 import re
 
@@ -9,7 +8,7 @@ from distill_build.commands.diff.document import difference_document
 from distill_build.commands.diff.item import find_pair, item_document, item_text
 from distill_build.commands.diff.sides import find_sides
 from distill_build.commands.diff.text import difference_text
-from distill_build.console.page import line_width, open_page
+from distill_build.console.page import line_width, open_page, print_document
 from distill_build.options import Options
 
 ITEM = re.compile(r"[\w-]+_[0-9a-f]{0,16}")
@@ -30,7 +29,7 @@ def run(options: Options) -> int:
         shown = difference_document(comparison, whole=options.verbose)
         lines = difference_text(comparison, options, line_width())
     if options.json:
-        print(json.dumps(shown, ensure_ascii=False, indent=2))
+        print_document(shown)
     else:
         page = open_page()
         for line in lines:
