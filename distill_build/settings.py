@@ -125,6 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         default_factory=lambda: ["messages"]
     )
     format: FormatSettings = FormatSettings()
+    keep_responses: bool = True
 
     def role(self, stage: str) -> ModelSettings:
         """The model that works for `stage`, the first of several."""

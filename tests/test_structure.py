@@ -33,7 +33,7 @@ MAY_IMPORT = {
         *("replies", "settings", "stages", "versions"),
     },
     "builds": {
-        *("calls", "dataset", "engine", "errors", "graph", "history", "models", "options"),
+        *("cache", "calls", "dataset", "engine", "errors", "graph", "history", "models", "options"),
         *("prompting", "records", "settings", "stages", "versions"),
     },
     "cache": {"dataset", "engine", "errors", "graph", "history", "records", "replies", "stages", "versions"},

@@ -22,6 +22,7 @@ from distill_build.builds.assembly import UnitRows
 from distill_build.builds.baseline import Baseline, baseline_of
 from distill_build.builds.execution import Execution, interruptible, models_by_name, role_name
 from distill_build.builds.finishing import Finish
+from distill_build.builds.kept_responses import take_responses, taken_note
 from distill_build.builds.notices import notices, unmatched
 from distill_build.builds.plan.estimation import Needs, NoNeeds
 from distill_build.builds.plan.plan import Plan
@@ -29,7 +30,7 @@ from distill_build.builds.plan.planning import PlanRows, make_plan
 from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.builds.report import Report, Watcher, expected_items
 from distill_build.builds.session import Session
-from distill_build.builds.versioning import register
+from distill_build.builds.versioning import keep_unknown, register
 from distill_build.builds.walk.tally import Tally
 from distill_build.calls.resolver import CallStates
 from distill_build.calls.shared import Shared
@@ -147,6 +148,8 @@ class Builds:
 
     async def _plan(self, build: Build) -> PlannedBuild:
         session, options, store = build.session, self._options, self._store
+        if isinstance(store, Store) and (taken := take_responses(session, store)):
+            self._console.note(build.said(taken_note(session, taken)))
         baseline = baseline_of(session, options)
         plan = await make_plan(session, store, baseline, options.until, self._occasion.needs(build))
         for notice in notices(session, options, baseline, plan):
@@ -208,6 +211,8 @@ class Builds:
         with closing(ledger), new_files(session.dataset, self._run_id) as new:
             register(session)
             baseline = planned.baseline or baseline_of(session, options)
+            if baseline.state is not None:
+                keep_unknown(session, baseline.state)
             execution = Execution(session, options, self._store, ledger, baseline, shared, planned.build.name)
             ledger.write("plan", target=execution.target, **planned.plan.row())
             self._occasion.begins(execution.tally)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from distill_build.builds.assembly import UnitRows, encode_rows, failure_rows, write_artefacts
 from distill_build.builds.execution import Execution
+from distill_build.builds.kept_responses import keep_responses
 from distill_build.builds.locked import Locked
 from distill_build.builds.report import Report, expected_items
 from distill_build.builds.session import Session
@@ -69,11 +70,20 @@ class Finish:
             if lost:  # what came is stored, and the next build has it from there
                 return self._report(before, seconds, kept_rows=lost)
             made = replace(made, state=replace(made.state, grown=True))
+        made = self._with_responses(made)
         keep_version(self.session, made.state, made.new, self.execution.tally, seconds)
         old = _ours(before, self.session.stages.graph) - made.state.outputs.keys()
         edited = keep_edited(self.session.dataset, made.new, sorted(old), self.ledger.folder)
         self._transaction.commit(made.new | self._write_notes(made.state, made.outcomes), old)
         return self._report(made.state, seconds, failures=made.failures, edited=edited)
+
+    def _with_responses(self, made: BuiltFiles) -> BuiltFiles:
+        """The files with the packs of responses behind them, where the folder keeps such."""
+        if not self.session.settings.keep_responses:
+            return made
+        kept = keep_responses(self.session, self.execution.baseline.state, made.new[SOURCES], self.folder)
+        state = replace(made.state, outputs=made.state.outputs | kept.outputs, kept=kept.calls)
+        return replace(made, state=state, new=made.new | kept.new)
 
     def _report(
         self, state: State, seconds: float, *, failures: int = 0, edited: tuple[Path, ...] = (), kept_rows: int = 0
@@ -212,6 +222,7 @@ class Finish:
             dropped={name: dict(tally[name].why) for name in graph.names if tally[name].dropped},
             unmade=unmade_in(graph, failures),
             grown=False,
+            kept=None,
             outputs=dict(outputs),
             recipe=session.identity,
             holds_others=baseline.pinned.differ(self.execution.store),

@@ -23,6 +23,8 @@ def current_state(session: Session, until: str) -> State | None:
         return None
     if state.build != session.build_digest(until, session.directory.generation()):
         return None
+    if (state.kept is not None) != session.settings.keep_responses:
+        return None
     if any(kind(session.dataset, state) for kind in (edited_files, missing_files, stray_files)):
         return None
     return state

@@ -65,6 +65,15 @@ def keep_again(session: Session, state: State) -> None:
         keep_version(session, state, files, Tally(), 0.0)
 
 
+def keep_unknown(session: Session, state: State) -> None:
+    """Keeps the version that lies in the folder where the cache knows none such, as after the cache was lost: what is
+    about to replace it leaves a way back. Files that were edited since are no version; they are kept beside."""
+    files = {name: session.dataset.artefact(name) for name in kept_files(state.graph) if name in state.outputs}
+    unknown = Archive(session.cache_dir).find(state.version) is None
+    if unknown and all(state.outputs[name].holds(path) for name, path in files.items()):
+        keep_version(session, state, files, Tally(), 0.0)
+
+
 def keep_version(session: Session, state: State, files: dict[str, Path], tally: Tally, seconds: float) -> None:
     """Keeps what a build made in the cache, unless it is what was there before.
 
@@ -82,17 +91,25 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
     version = Version(
         version=state.version,
         name=session.kept_as,
-        topic=session.settings.topic,
+        topic=str(state.recipe["tree"]["topic"]),
         at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         until=state.until,
         counts=state.counts,
-        missing=missing_in(state, session.settings),
+        missing=_missing_of(state, session),
         spent=Spent(tally.asked, prompt, completion, tally.usd, round(seconds, 3)),
         recipe=archive.objects.put(canonical(state.recipe)),
         stages=state.stages,
         files={name: take_snapshot(archive.objects, files[name]) for name in kept_files(state.graph) if name in files},
     )
     archive.add(folder, version, _as_predecessor(session, archive, before))
+
+
+def _missing_of(state: State, session: Session) -> dict[str, int]:
+    """As `missing_in`: for what other settings made, what the lock beside it says."""
+    if state.recipe == session.identity:
+        return missing_in(state, session.settings)
+    lock = sound_lock(session.dataset.artefact(LOCK))
+    return lock.missing if lock is not None and lock.version == state.version else {}
 
 
 def _version_in(dataset: Dataset) -> str | None:

@@ -51,7 +51,7 @@ async def _walk(session: Session, options: Options, note: Callable[[str], None])
     from distill_build.builds.notices import notices
     from distill_build.builds.plan.planning import existing_store, make_plan
 
-    baseline, store = baseline_of(session, options), existing_store(session)
+    baseline, store = baseline_of(session, options), existing_store([session], note)
     try:
         plan = await make_plan(session, store, baseline, options.until)
     finally:

@@ -47,7 +47,7 @@ async def _plan_of(jobs: Sequence[PreparedJob], options: Options, note: Callable
     """The plans of all jobs; `note` takes what is to be said of one."""
     from distill_build.builds.plan.planning import existing_store
 
-    store = existing_store(jobs[0].session)
+    store = existing_store([job.session for job in jobs], note)
     union = UnionPlan()
     try:
         for prepared in jobs:

@@ -4,6 +4,7 @@
     <folder>/runs/state.json     what the last build saw and wrote: a build that finds it unchanged has nothing to do
     <folder>/runs/units.json     for each segment of a unit: digest of all that went in, and where its rows lie
     <folder>/runs/sources.jsonl  for each tag, the responses that what is directly below it was read from
+    <folder>/runs/responses/     those responses themselves, as they came: see `builds.kept_responses`
     <folder>/runs/lock, runs/<run id>/
 
 State is trusted for what it says of files whose size and time are still those it recorded. Without it a build
@@ -31,9 +32,10 @@ FAILURES = "failures.jsonl"
 NO_ARTEFACTS = frozenset({FAILURES, "checks.jsonl"})
 EXPORTS = "dataset"
 SOURCES = "runs/sources.jsonl"
+RESPONSES = "runs/responses"
 STATE = "runs/state.json"
 UNITS = "runs/units.json"
-STATE_SCHEME = 3
+STATE_SCHEME = 4
 Note = TypeVar("Note")
 RowSpan = tuple[int, int, int]
 """Start, length and count of rows in a file."""
@@ -50,6 +52,17 @@ class _UnitNote(msgspec.Struct, array_like=True, frozen=True):
     dropped: dict[str, dict[str, int]] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class KeptCalls:
+    """What the packs in a folder suffice for: all that the file of sources with the SHA-256 `sources` names.
+
+    It is empty where something was not to be had. They hold so many `calls`, in use or not.
+    """
+
+    sources: str
+    calls: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What the last build left. `build` is the digest of all that went in; `recipe` is what it was, by stage.
@@ -62,8 +75,8 @@ class State:
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
     `stages` describes the graph. `grown` says that a cap stopped the growth of a complete version, whose rows are all
-    there still. Who makes a state says all of it: whatever else writes a dataset's files would forget a field that has
-    a default.
+    there still. `kept` is None where the folder keeps no responses.
+    Who makes a state says all of it: whatever else writes a dataset's files would forget a field that has a default.
     """
 
     build: str
@@ -85,12 +98,18 @@ class State:
     stages: dict[str, str]
     unmade: dict[str, int]
     grown: bool
+    kept: KeptCalls | None
     scheme: int = STATE_SCHEME
 
     @property
     def graph(self) -> Graph:
         """The stages that the build had."""
         return Graph.parse(self.stages)
+
+    @property
+    def packs(self) -> dict[str, FileState]:
+        """The files that the folder keeps its responses in."""
+        return {name: facts for name, facts in self.outputs.items() if name.startswith(f"{RESPONSES}/")}
 
     def files(self, dataset: "Dataset") -> tuple[Path, ...]:
         """The files for the user."""

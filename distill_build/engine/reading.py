@@ -23,6 +23,7 @@ PROBE = "SELECT 1 FROM Cache LIMIT 1"
 NO_TABLE = "no such table"
 """What SQLite says of a database whose making was killed."""
 DAMAGE = ("malformed", "not a database", "no such column")
+HOLDS = "SELECT 1 FROM Cache WHERE key = ? AND raw = 1"
 SELECT = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
 
 
@@ -30,6 +31,8 @@ class Responses(Protocol):
     """What is read of a store, whether it can be written or not."""
 
     def get(self, key: str) -> Entry | None: ...
+
+    def holds(self, key: str) -> bool: ...
 
     def keys(self) -> Iterator[str]: ...
 
@@ -50,6 +53,10 @@ class ReadOnlyStore:
         """The entry under `key`, or None. Raises CorruptEntryError where it is recorded but unreadable."""
         row = self._execute(SELECT, key).fetchone()
         return None if row is None else decode(key, self._bytes(*row))
+
+    def holds(self, key: str) -> bool:
+        """Whether something is recorded under `key`, readable or not."""
+        return self._execute(HOLDS, key).fetchone() is not None
 
     def stored(self, key: str) -> object:
         """The bytes under `key` as they lie there, whatever they are; None where there are none."""

@@ -89,6 +89,13 @@ class Store:
             raise cache_unusable(self.directory.path, error) from error
         return None if stored is _MISSING else decode(key, stored)
 
+    def holds(self, key: str) -> bool:
+        """Whether something is recorded under `key`, readable or not."""
+        try:
+            return key in self._cache
+        except (sqlite3.Error, OSError, diskcache.Timeout) as error:
+            raise cache_unusable(self.directory.path, error) from error
+
     def put(self, entry: Entry, *, displace: bool = False) -> "asyncio.Future[Entry]":
         """Hands `entry` to the writer; the future holds what stands under its key once that is on disk.
 

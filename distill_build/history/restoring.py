@@ -5,7 +5,7 @@ may tell of other exports, or of other settings that made the same items.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -85,10 +85,12 @@ class _Restoring:
             lock = named
         new |= exports | {LOCK: self.transaction.write(LOCK, lock.encode().encode())}
         before = dataset.state()
-        old = (*kept_files(graph_in(dataset)), UNITS, *(before.outputs if before is not None else ()))
+        packs = before.packs if before is not None else {}  # what they hold is as good as before
+        there = before.outputs.keys() - packs.keys() if before is not None else ()
+        old = (*kept_files(graph_in(dataset)), UNITS, *there)
         edited = keep_edited(dataset, new, old, self.transaction.aside)
         outputs = {name: file_state(path) for name, path in new.items()}
-        state = self._state(until, recipe, outputs, failures)
+        state = replace(self._state(until, recipe, outputs | packs, failures), kept=before.kept if before else None)
         self._register(version)
         self.transaction.commit(new | {STATE: self.transaction.write(STATE, state.encode())}, old)
         files = tuple(dataset.artefact(name) for name in new if not name.startswith("runs/"))
@@ -140,6 +142,7 @@ class _Restoring:
             dropped={},
             unmade=unmade_in(version.graph, failures),
             grown=False,
+            kept=None,
             outputs=outputs,
             recipe=recipe,
             holds_others=False,

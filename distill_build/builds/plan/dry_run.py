@@ -35,7 +35,7 @@ def dry_run(session: Session, options: Options, plan: Plan) -> bool:
             raise not_stored("--offline", *plan.first)
         return False
     locked.refuse_requests(plan, session)
-    store = existing_store(session)
+    store = existing_store([session], lambda _: None)
     if store is None:
         raise locked.needs_requests(plan, session)
     try:

@@ -1,10 +1,12 @@
 """A plan: the stages walked with nobody to ask."""
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from distill_build.builds.assembly import UnitRows
 from distill_build.builds.baseline import Baseline
+from distill_build.builds.kept_responses import StoreAndKept
 from distill_build.builds.plan.estimation import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.builds.plan.plan import Plan, StagePlan, price
 from distill_build.builds.plan.statistics import RequestStatistics
@@ -25,10 +27,16 @@ from distill_build.stages.course import course_of
 ONE_LANE = "plan"
 
 
-def existing_store(session: Session) -> Responses | None:
-    """The store, only read, or None where there is no cache yet: a plan makes none."""
-    require_database(session.cache_dir)
-    return ReadOnlyStore(session.cache_dir) if holds_database(session.cache_dir) else None
+def existing_store(sessions: Sequence[Session], note: Callable[[str], None]) -> Responses | None:
+    """The store that `sessions` share, only read, with what their folders keep; None where there is neither.
+
+    A plan makes no cache; `note` is told what a build would take from a folder.
+    """
+    directory = sessions[0].cache_dir
+    require_database(directory)
+    store = ReadOnlyStore(directory) if holds_database(directory) else None
+    both = StoreAndKept(store, sessions, note)
+    return None if both.is_empty else both
 
 
 async def make_plan(

@@ -1,0 +1,153 @@
+"""A folder keeps the raw responses it was made from: who loses the cache, or gets the folder alone, asks nothing."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from distill_build.cache.transfer.bundle import read_bundle
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.server import ScriptedServer
+
+WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
+SOURCES = "runs/sources.jsonl"
+
+
+@pytest.fixture
+def project(tmp_path: Path, server: ScriptedServer) -> InProcess:
+    project = InProcess(tmp_path / "here", server)
+    project.root.mkdir()
+    assert project.run(*WORDS).status == 0
+    server.reset()
+    return project
+
+
+def packs(project: InProcess) -> list[Path]:
+    return sorted((project.folder() / "runs" / "responses").glob("*"))
+
+
+def calls_in(pack: Path) -> list[str]:
+    with pack.open("rb") as file:
+        return [record.name for record in read_bundle(file, str(pack))]
+
+
+def lose_cache(project: InProcess) -> None:
+    shutil.rmtree(project.root / ".distill-cache")
+
+
+def test_a_lost_cache_costs_nothing_and_changes_no_byte(project: InProcess, server: ScriptedServer) -> None:
+    files = project.bytes()
+    lose_cache(project)
+    plan = project.run("plan", *WORDS, "--json")
+    assert (plan.document["calls"], plan.document["exact"]) == (0, True)
+    assert "lacks 7 calls that outputs/sports keeps" in plan.stderr
+    assert not (project.root / ".distill-cache").exists(), "a plan makes no cache"
+    built = project.run(*WORDS)
+    assert built.status == 0
+    assert "lacks 7 calls that outputs/sports keeps" in built.stderr
+    assert "--rebuild asks anew" in built.stderr
+    assert (server.kinds, project.bytes()) == ({}, files)
+    assert "keeps" not in project.run(*WORDS).stderr, "now the cache has them"
+
+
+@pytest.mark.parametrize("flag", ["--offline", "--locked", "--frozen"])
+def test_what_a_folder_keeps_is_stored_for_builds_that_ask_nothing(
+    project: InProcess, server: ScriptedServer, flag: str
+) -> None:
+    files = project.bytes()
+    lose_cache(project)
+    assert project.run("plan", *WORDS, flag).status == 0
+    assert project.run(*WORDS, flag).status == 0
+    assert (server.kinds, project.bytes()) == ({}, files)
+
+
+def test_a_folder_that_comes_alone_is_grown_by_what_is_new(
+    project: InProcess, server: ScriptedServer, tmp_path: Path
+) -> None:
+    there = InProcess(tmp_path / "there", server)
+    shutil.copytree(project.root / "outputs", there.root / "outputs")
+    answers = project.rows("answers")
+    assert there.run(*WORDS, "answers_per_question=2").status == 0
+    assert server.kinds == {"answers": 4}
+    assert [row for row in there.rows("answers") if row["sample"] == 0] == answers
+
+
+def test_growth_adds_to_the_packs_what_they_lack(project: InProcess, server: ScriptedServer) -> None:
+    before = packs(project)
+    assert project.run(*WORDS, "answers_per_question=2").status == 0
+    first, second = before[0], next(pack for pack in packs(project) if pack not in before)
+    assert packs(project) == sorted([first, second])
+    assert (len(calls_in(first)), len(calls_in(second))) == (7, 4)
+    lose_cache(project)
+    server.reset()
+    assert project.run(*WORDS, "answers_per_question=2", "--offline").status == 0
+
+
+def test_packs_hold_no_more_than_twice_what_is_used(project: InProcess) -> None:
+    for seed in (1, 2, 3, 0, 4):
+        assert project.run(*WORDS, f"seed={seed}").status == 0
+        calls = [call for pack in packs(project) for call in calls_in(pack)]
+        assert 7 <= len(calls) <= 14
+
+
+def test_without_kept_responses_the_version_that_is_replaced_can_be_brought_back(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    assert project.run(*WORDS, "keep_responses=false").status == 0
+    assert (server.kinds, packs(project)) == ({}, [])
+    files = project.bytes()
+    lose_cache(project)
+    assert project.run(*WORDS, "seed=1", "keep_responses=false").status == 0
+    assert server.kinds == {"tags": 1, "questions": 2, "answers": 4}
+    assert project.bytes() != files
+    old = project.raw("history", "--json").document["versions"][-1]["version"]
+    assert project.raw("checkout", old).status == 0
+    assert project.bytes() == files
+
+
+def test_what_is_turned_on_again_is_kept_from_the_cache(project: InProcess, server: ScriptedServer) -> None:
+    assert project.run(*WORDS, "keep_responses=false").status == 0
+    assert project.run(*WORDS).status == 0
+    assert server.kinds == {}
+    assert [len(calls_in(pack)) for pack in packs(project)] == [7]
+
+
+def test_a_pack_that_is_not_as_it_was_written_is_no_source(project: InProcess, server: ScriptedServer) -> None:
+    pack = packs(project)[0]
+    pack.write_bytes(pack.read_bytes()[:-1])
+    lose_cache(project)
+    assert project.run("plan", *WORDS, "--json").document["calls"] > 0
+    assert project.run(*WORDS).status == 0
+    assert server.kinds == {"tags": 1, "questions": 2, "answers": 4}
+    assert [len(calls_in(pack)) for pack in packs(project)] == [7]
+
+
+def test_a_damaged_pack_is_written_anew_while_the_cache_has_its_calls(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    packs(project)[0].write_bytes(b"")
+    assert project.run(*WORDS).status == 0
+    assert server.kinds == {}
+    assert [len(calls_in(pack)) for pack in packs(project)] == [7]
+
+
+def test_what_stands_in_a_cache_is_displaced_by_no_folder(project: InProcess, server: ScriptedServer) -> None:
+    """The copy keeps older replies than the cache, where another folder has asked anew."""
+    shutil.copytree(project.folder(), project.folder("copy"))
+    assert project.run(*WORDS, "--rebuild=answers:*").status == 0
+    assert server.kinds == {"answers": 4}
+    assert project.run(*WORDS, "name=copy").status == 0
+    assert project.run(*WORDS, "name=third").status == 0
+    assert (server.kinds, project.rows("answers", "third")) == ({"answers": 4}, project.rows("answers"))
+
+
+def test_a_version_that_is_brought_back_keeps_the_packs(project: InProcess, server: ScriptedServer) -> None:
+    old = project.raw("history", "--json").document["versions"][0]["version"]
+    assert project.run(*WORDS, "answers_per_question=2").status == 0
+    there = packs(project)
+    assert project.raw("checkout", old).status == 0
+    assert packs(project) == there
+    lose_cache(project)
+    server.reset()
+    assert project.run(*WORDS, "answers_per_question=2").status == 0
+    assert server.kinds == {}
