@@ -13,7 +13,7 @@ from typing import Any
 from distill_build.builds.assembly import encode_rows, failure_rows
 from distill_build.builds.session import ROWS_VERSION
 from distill_build.builds.walk.nodes import Node, topic_node, walk
-from distill_build.dataset.layout import Dataset, State
+from distill_build.dataset.layout import Dataset, KeptCalls, State
 from distill_build.engine.artefacts import FileState, file_state
 from distill_build.engine.manifest import digest
 from distill_build.graph import Graph
@@ -132,6 +132,7 @@ def write_state(
         stages=graph.described(),
         unmade={},
         grown=False,
+        kept=KeptCalls("", 0),
     )
     dataset.runs.mkdir(exist_ok=True)
     dataset.write_state(state)
