@@ -4,7 +4,7 @@ Prompts and expressions are held against it before anything is sent (see `refere
 of which nothing is said.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,16 +41,22 @@ OF_TYPES: Mapping[str, Known] = {"string": TEXT, "integer": NUMBER, "number": NU
 TEXTS = Items(TEXT)
 
 
-def sample(known: Known) -> Any:
-    """Some value that `known` may stand for."""
+SAMPLES: Sequence[Mapping[Value | None, Any]] = (
+    {TEXT: "text", NUMBER: 1, TRUTH: True, ANYTHING: "text"},
+    {TEXT: "7", NUMBER: 7, TRUTH: False, ANYTHING: 7},
+    {TEXT: "other words", NUMBER: 20, TRUTH: True, ANYTHING: {}},
+)
+"""Values that a row may have; where nothing is known, one of another kind in each."""
+
+
+def sample(known: Known, values: Mapping[Value | None, Any]) -> Any:
+    """What `known` may stand for, with values of one of the `SAMPLES`."""
     match known:
         case Fields():
-            return {name: sample(held) for name, held in known.fields.items()}
+            return {name: sample(held, values) for name, held in known.fields.items()}
         case Items():
-            return [sample(known.item)] * 2
-        case Value(words=NUMBER.words):
-            return 1
-    return "text"
+            return [sample(known.item, values)] * 2
+    return values[known]
 
 
 def agreed(first: Known, second: Known) -> Known:

@@ -13,15 +13,43 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from jinja2 import ChoiceLoader, FileSystemLoader, Template
-from jinja2.exceptions import SecurityError, TemplateError, TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError
+from jinja2.exceptions import (
+    SecurityError,
+    TemplateError,
+    TemplateNotFound,
+    TemplateRuntimeError,
+    TemplateSyntaxError,
+    UndefinedError,
+)
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
-from jinja2.nodes import Call, CallBlock, Const, Extends, Filter, Getattr, Getitem, Name, Output, TemplateData, Test
+from jinja2.nodes import (
+    BinExpr,
+    Call,
+    CallBlock,
+    CondExpr,
+    Const,
+    Div,
+    Extends,
+    Filter,
+    FloorDiv,
+    For,
+    Getattr,
+    Getitem,
+    If,
+    Mod,
+    Name,
+    Node,
+    Output,
+    TemplateData,
+    Test,
+)
 from jinja2.nodes import Template as Tree
 
 from distill_build.errors import ConfigurationError
-from distill_build.prompting.known import TEXT, Known, agreed, sample
+from distill_build.prompting.known import ANYTHING, SAMPLES, TEXT, Known, agreed, sample
 from distill_build.prompting.references import bound_names, check_references, named_in_quotes, nearest
 from distill_build.prompting.sandbox import CALLED, Sandbox, TooMuchWork
 
@@ -42,6 +70,11 @@ TAKEN_OUT = {
 """Filters of jinja2 that are none here → what to write."""
 NEVER_MENDED = (SecurityError, TooMuchWork, RecursionError, OverflowError)
 """What a template raises by what it does, whatever it is given: of small values nothing gets too much."""
+OF_KINDS = (TypeError, AttributeError, TemplateRuntimeError)
+"""What it raises by the kinds of its values. A field or item that is missing depends on the values themselves."""
+BRANCHES: tuple[type[Node], ...] = (If, For, CondExpr)
+"""What may render another part of a template with other values."""
+DIVIDES = (Div, FloorDiv, Mod)
 HOW = 'a template makes messages by {% call message("user") %}…{% endcall %}'
 
 
@@ -70,12 +103,13 @@ OF_REASK = TemplateVariables(frozenset({"error", "structured"}), known={"error":
 class RenderingError(Exception):
     """A template makes no messages of the variables that it was given. The text is a sentence.
 
-    `always` says that no others would help: it does what it may not, or too much.
+    `mended_by` says which others would help: none, where it does what it may not, or too much; those of other kinds;
+    those that lead to another branch of it; or just other ones.
     """
 
-    def __init__(self, sentence: str, *, always: bool = False) -> None:
+    def __init__(self, sentence: str, mended_by: Literal["nothing", "kinds", "branches", "values"]) -> None:
         super().__init__(sentence)
-        self.always = always
+        self.mended_by = mended_by
 
 
 class Prompts:
@@ -127,7 +161,10 @@ class Prompts:
             raise unrendered(error, compiled.filename or template) from error
         fault = unusable(messages, outside)
         if fault is not None:
-            raise RenderingError(f"{compiled.filename}: {fault}")
+            raise RenderingError(f"{compiled.filename}: {fault}", "branches")
+        empty = next((message["role"] for message in messages if not message["content"]), None)
+        if empty is not None:
+            raise RenderingError(f"{compiled.filename}: {empty_message(empty)}", "values")
         return messages
 
     def referenced_rows(self, template: str) -> frozenset[str]:
@@ -218,7 +255,7 @@ class Prompts:
         if is_own:
             self._refuse_unknown_fields(template, trees)
             self._refuse_unsendable(template, trees)
-            self._refuse_unrenderable(template)
+            self._refuse_unrenderable(template, trees.values())
 
     def _refuse_unknown_fields(self, template: str, trees: Mapping[str, Tree]) -> None:
         known = self._templates[template].known
@@ -228,8 +265,12 @@ class Prompts:
             check_references(tree, names, partial(_at, self._place(file)), CALLED)
 
     def _refuse_unsendable(self, template: str, trees: Mapping[str, Tree]) -> None:
-        """What makes no request whatever it is given: text outside of messages, no message, none of the user's."""
+        """What makes no request whatever it is given: text outside of messages, no message, none of the user's, one
+        that is empty, a division by zero."""
         file = self._file(template)
+        for other, tree in trees.items():
+            for line, sentence in _never_rendered(tree):
+                raise _at(self._place(other), line, sentence)
         for line, text in _outside(trees[file]):
             raise _at(self._place(file), line, unusable([], text) or "")
         roles = [role for tree in trees.values() for role in _roles_in(tree)]
@@ -240,18 +281,28 @@ class Prompts:
             messages = [{"role": role, "content": role} for role in roles if role is not None]
             raise ConfigurationError(f"{self._place(file)}: {unusable(messages, '')}")
 
-    def _refuse_unrenderable(self, template: str) -> None:
-        """Renders a template with values of the kinds that are known, for what no values would change.
+    def _refuse_unrenderable(self, template: str, trees: Iterable[Tree]) -> None:
+        """Renders a template with values of the kinds that are known, for what no values of these kinds would change.
 
         Any other fault may be one of these very values.
         """
         variables = self._templates[template]
-        given = dict.fromkeys(variables.names, "text") | {name: sample(held) for name, held in variables.known.items()}
-        try:
-            self.render(template, **given)
-        except RenderingError as error:
-            if error.always:
-                raise ConfigurationError(str(error)) from error
+        known = {**dict.fromkeys(variables.names, ANYTHING), **variables.known}
+        straight = not any(tree.find(kind) for tree in trees for kind in BRANCHES)
+        told: set[str] = set()
+        for values in SAMPLES:
+            try:
+                self.render(template, **{name: sample(held, values) for name, held in known.items()})
+            except RenderingError as error:
+                if error.mended_by == "nothing":
+                    raise ConfigurationError(str(error)) from error
+                if error.mended_by == "values" or (error.mended_by == "branches" and not straight):
+                    return
+                told.add(str(error))
+            else:
+                return
+        if len(told) == 1:
+            raise ConfigurationError(told.pop())
 
     def _place(self, file: str) -> str:
         """A file of a template, as it is told."""
@@ -320,16 +371,33 @@ def _outside(tree: Tree) -> Iterator[tuple[int, str]]:
                 yield child.lineno + child.data[: -len(child.data.lstrip())].count("\n"), child.data
 
 
+def _never_rendered(tree: Tree) -> Iterator[tuple[int, str]]:
+    """What no values mend where it is rendered, by its line: messages without content, divisions by zero."""
+    for block in tree.find_all(CallBlock):
+        role = _role_of(block.call)
+        texts = [child for node in block.body for child in (node.nodes if isinstance(node, Output) else [node])]
+        if role in ROLES[1:] and all(isinstance(text, TemplateData) and not text.data.strip() for text in texts):
+            yield block.lineno, empty_message(role)
+    for node in tree.find_all(BinExpr):
+        if isinstance(node, DIVIDES) and isinstance(node.right, Const) and node.right.value == 0:
+            yield node.lineno, "division by zero"
+
+
 def _roles_in(tree: Tree) -> Iterator[str | None]:
     """The roles of a template's messages; None for one that is worked out, and where `message` is used elsewise."""
     calls = [block.call for block in tree.find_all(CallBlock)] + list(tree.find_all(Call))
     own = [call for call in calls if isinstance(call.node, Name) and call.node.name == "message"]
-    for call in own:
-        role = call.args[0] if len(call.args) == 1 else None
-        yield role.value if isinstance(role, Const) and isinstance(role.value, str) else None
+    yield from map(_role_of, own)
     named = {id(call.node) for call in own}
     if any(name.name == "message" and id(name) not in named for name in tree.find_all(Name)):
         yield None
+
+
+def _role_of(call: Call) -> str | None:
+    """The role of the message that a call makes, where it is written out."""
+    role = call.args[0] if len(call.args) == 1 else None
+    is_message = isinstance(call.node, Name) and call.node.name == "message"
+    return role.value if is_message and isinstance(role, Const) and isinstance(role.value, str) else None
 
 
 def _rows_of(tree: Tree, file: str, known: Collection[str]) -> set[str]:
@@ -389,10 +457,11 @@ def unusable(messages: list[Message], outside: str) -> str | None:
     if messages[-1]["role"] != "user":
         role = messages[-1]["role"]
         return f"its last message has the role {role}: the request itself comes last, and is the user's"
-    for message in messages:
-        if not message["content"]:
-            return f"it makes an empty message of the role {message['role']}; leave it out with {{% if %}}"
     return None
+
+
+def empty_message(role: str) -> str:
+    return f"it makes an empty message of the role {role}; leave it out with {{% if %}}"
 
 
 def failure(error: Exception, template: str) -> ConfigurationError:
@@ -408,7 +477,11 @@ def unrendered(error: Exception, template: str) -> RenderingError:
     """The sentence for whatever rendering the file `template` raised."""
     file, line = position(error, template)
     sentence = str(error) or type(error).__name__
-    return RenderingError(f"{file}, line {line}: {sentence}", always=isinstance(error, NEVER_MENDED))
+    sentence = f"{file}, line {line}: {sentence}"
+    if isinstance(error, NEVER_MENDED):
+        return RenderingError(sentence, "nothing")
+    by_kinds = isinstance(error, OF_KINDS) and not isinstance(error, UndefinedError)
+    return RenderingError(sentence, "kinds" if by_kinds else "values")
 
 
 def position(error: Exception, template: str) -> tuple[str, int]:

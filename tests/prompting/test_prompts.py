@@ -440,6 +440,15 @@ def test_what_no_template_can_do_is_no_fault_of_a_row(tmp_path: Path, error: typ
         ("{# one #}\n\nRate this." + user("x"), "line 3: text outside of a message"),
         ("{% set x = 1 %}", "makes no message"),
         ('{% call message("assistant") %}Hi{% endcall %}', "the user's"),
+        (user(" \n{# todo #} "), "line 1: it makes an empty message of the role user"),
+        (user("{{ topic | trim }}") + '{% call message("assistant") %}y{% endcall %}', "its last message has the role"),
+        (user("{{ 1 / 0 }}"), "line 1: division by zero"),
+        (user("{{ row.answer | map('upper') }}"), "line 1: what a filter over a list makes is no text"),
+        (user("{{ (row.answer ~ '!').upper }}"), "line 1: upper is no text: write upper(…)"),
+        (user("{{ message }}"), "line 1: message is no text"),
+        (user("{{ rows.scores | wordwrap }}"), "line 1: "),
+        (user("{{ topic | dictsort }}"), "line 1: "),
+        (user("{% for s in rows.scores %}{{ s.score + topic }}{% endfor %}"), "line 1: unsupported operand"),
         ('{% if topic %}{% call message("robot") %}Hi{% endcall %}{% endif %}', "a role is one of"),
     ],
 )
@@ -454,16 +463,22 @@ def test_a_template_that_makes_no_request_of_any_row_is_told(tmp_path: Path, tex
         ("{{ 1 / (row.answer | length - 6) }}", "division by zero"),
         ("{{ row.more.x }}", "no field more"),
         ("{{ '' if topic }}", "it makes an empty message of the role user"),
-        ("{{ row.answer | map('upper') }}", "is no text: write … | join"),
-        ("{{ (row.answer ~ '!').upper }}", "upper is no text: write upper(…)"),
-        ("{{ message }}", "is no text"),
-        ("{{ rows.scores | wordwrap }}", "line 1: "),
-        ("{{ topic | dictsort }}", "line 1: "),
+        ("{{ row.answer.split('####')[1] }}", "has no element 1"),
+        ("{{ (rows.scores | selectattr('score', 'lt', 1) | first).score }}", "No first item"),
+        ("{{ 1 / (rows.scores | selectattr('score', 'lt', 1) | list | length) }}", "division by zero"),
+        ("{{ row.answer.index('####') }}", "substring not found"),
+        ("{{ rows.scores | selectattr('score', 'lt', 1) | map(attribute='score') | join }}", "an empty message"),
         ("{% call message(topic) %}x{% endcall %}", 'message("Sports"): a role is one of'),
     ],
 )
 def test_what_is_wrong_with_one_row_is_no_mistake_of_the_template(tmp_path: Path, text: str, told: str) -> None:
     assert told in unrendered(tmp_path, user(text))
+
+
+def test_a_branch_that_the_samples_do_not_take_may_make_the_request(tmp_path: Path) -> None:
+    answered = '{% call message("assistant") %}y{% endcall %}'
+    branch = "{% if topic == 'Sports' %}" + user("z") + "{% endif %}"
+    assert translated(tmp_path, user("x") + answered + branch) == "z"
 
 
 WORK = [
