@@ -322,6 +322,11 @@ def _of_wraps(s: Any, width: Any = 79, break_long_words: Any = True, wrapstring:
     return size * size // wide // 64 * bool(break_long_words) + (size + 1) * _size(wrapstring)
 
 
+def _of_search_from_the_end(value: Any, sep: Any = None, *_: Any, **__: Any) -> int:
+    """Python looks for a text from the end by comparing it at each place."""
+    return _size(value) * _size(sep)
+
+
 def _of_sum(iterable: Any, attribute: Any = None, start: Any = 0) -> int:  # noqa: ARG001 - jinja2's own names
     """Lists that are added up are copied at each step."""
     return _size(iterable) * (_size(iterable) if isinstance(start, (list, tuple)) else 1)
@@ -334,6 +339,7 @@ GROWS: dict[str, Callable[..., int]] = {
     "indent": lambda s, width=4, *_, **__: (str(s).count("\n") + 1) * _narrow(width),
     "join": lambda value, d="", attribute=None: _size(value) * _size(d),  # noqa: ARG005
     "replace": lambda s, old, new, count=None: str(s).count(str(old)) * len(str(new)),  # noqa: ARG005
+    **dict.fromkeys(("rfind", "rindex", "rpartition", "rsplit"), _of_search_from_the_end),
     "round": lambda value, precision=0, method="": _narrow(precision),  # noqa: ARG005
     "slice": lambda value, slices, fill_with=None: slices,  # noqa: ARG005
     "striptags": lambda value: _size(value) * str(value).count("<"),

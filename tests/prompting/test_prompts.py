@@ -517,6 +517,10 @@ WORK = [
     "{{ {'a': [1]} | tojson(1000000000) }}",
     "{{ 7 | round(-1000000000) }}",
     "{{ ('<!--' * 99999) | striptags }}",
+    "{{ ('a' * 999999).rfind('ab' + 'a' * 99999) }}",
+    "{{ ('a' * 999999).rindex('ab' + 'a' * 99999) }}",
+    "{{ ('a' * 999999).rpartition('ab' + 'a' * 99999) }}",
+    "{{ ('a' * 999999).rsplit(sep='ab' + 'a' * 99999) }}",
     "{% for i in range(99999) %}{% if 'y' in 'x' * 9999 %}{% endif %}{% endfor %}x",
 ]
 
@@ -533,6 +537,10 @@ def test_a_template_that_takes_too_much_is_told_before_anything_is_rendered(tmp_
 @pytest.mark.parametrize("text", ["{% for i in range(99999) %}{{ i }}{% endfor %}", "{{ ('word ' * 99999) | upper }}"])
 def test_a_long_prompt_is_no_trouble(tmp_path: Path, text: str) -> None:
     assert len(translated(tmp_path, user(text))) > 400_000
+
+
+def test_a_long_text_is_split_from_its_end(tmp_path: Path) -> None:
+    assert translated(tmp_path, user("{{ ('word ' * 99999).rsplit(' ', 2)[1] }}")) == "word"
 
 
 def test_a_rows_data_may_make_a_template_too_much(tmp_path: Path) -> None:
