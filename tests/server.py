@@ -78,9 +78,15 @@ def reset_midway() -> Fault:
     return Fault("reset_midway")
 
 
-def garbage(body: bytes = b"<html>Welcome to the hotel network</html>") -> Fault:
+def garbage(body: bytes = b"upstream connect error") -> Fault:
     """A 200 that is not JSON."""
-    return Fault("http", 200, body, {"Content-Type": "text/html"})
+    return Fault("http", 200, body, {"Content-Type": "text/plain"})
+
+
+def page(code: int = 200) -> Fault:
+    """A web page."""
+    body = b"<!doctype html>\n<html><head><title>Welcome to the hotel network</title></head><body>Hi</body></html>"
+    return Fault("http", code, body, {"Content-Type": "text/html"})
 
 
 def not_http() -> Fault:

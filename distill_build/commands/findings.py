@@ -8,7 +8,15 @@ from typing import Any, Literal
 from distill_build.models.base import ModelSettings
 from distill_build.models.probe import ProbeResult
 from distill_build.records import JsonObject, number_of
-from distill_build.replies.parse import ListReading, Rejection, parse_items, read_reply, read_usage, split_thought
+from distill_build.replies.parse import (
+    ListReading,
+    Rejection,
+    parse_answer,
+    parse_items,
+    read_reply,
+    read_usage,
+    split_thought,
+)
 
 TINY = 48
 """The longest reply that is asked for, in tokens: a short list in JSON fits, and no chain of thought."""
@@ -36,7 +44,10 @@ def access(first: ProbeResult, model: ModelSettings, *, sends_key: bool) -> list
         "answer": f"in {first.seconds:.1f} s{limit}",
     }
     if first.raw is not None:
-        return [Finding(name, "ok", detail) for name, detail in good.items()]
+        if (fault := fault_of_answer(first.raw)) is not None:
+            del good["answer"]
+        found = [Finding(name, "ok", detail) for name, detail in good.items()]
+        return found if fault is None else [*found, Finding("answer", "fails", fault)]
     at_fault = "answer" if first.part == "request" else first.part
     if first.heard is None:  # a missing key is found before anything is sent
         seen, at_fault = [], "key" if first.part == "key" else "reachable"
@@ -44,6 +55,20 @@ def access(first: ProbeResult, model: ModelSettings, *, sends_key: bool) -> list
         seen = ["reachable"] if first.passing else list(good)[: list(good).index(at_fault)]
     again = ". Try again later" if first.passing else ""
     return [*(Finding(name, "ok", good[name]) for name in seen), Finding(at_fault, "fails", first.refusal + again)]
+
+
+def fault_of_answer(raw: JsonObject) -> str | None:
+    """Why a build could not use such an answer; None where it could, and where the reply was cut for being tiny."""
+    answer = parse_answer(raw)
+    if not isinstance(answer, Rejection) or answer.cause == "length":
+        return None
+    reply = read_reply(raw)
+    if answer.cause == "empty" and not isinstance(reply, Rejection) and (reply.reasoning or split_thought(reply)[0]):
+        return (
+            "all of its text came as reasoning and none as the answer: switch off the server's reasoning parser, or "
+            "the model's thinking"
+        )
+    return answer.detail
 
 
 def own_words(refusal: str) -> str:

@@ -47,6 +47,13 @@ def checked_address(model: ModelSettings, setting: SettingOf = setting_of_model)
     return address
 
 
+def completions_address(address: str) -> str:
+    """Where chat completions are at a checked address. What stands behind a ? there stays behind the path, as Azure's
+    api-version does."""
+    parts = urlsplit(address)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions", fragment="").geturl()
+
+
 def api_key(
     model: ModelSettings, environment: Mapping[str, str] = os.environ, setting: SettingOf = setting_of_model
 ) -> str | None:
@@ -78,6 +85,18 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def is_within(host: str, ranges: str) -> bool:
+    """Whether a host is an IP address in one of the ranges that a NO_PROXY names, as 10.0.0.0/8. Python knows none, and
+    most other programs do."""
+    for each in ranges.split(","):
+        try:
+            if ipaddress.ip_address(host) in ipaddress.ip_network(each.strip(), strict=False):
+                return True
+        except ValueError:  # a name
+            continue
+    return False
+
+
 def environment_proxy(address: str) -> str | None:
     """The proxy that the environment names for an address, None for this machine.
 
@@ -87,9 +106,9 @@ def environment_proxy(address: str) -> str | None:
 
     parts = urlsplit(address)
     host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return None
     proxies = getproxies()
+    if is_loopback(host) or proxy_bypass(host) or is_within(host, proxies.get("no", "")):
+        return None
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if proxy and "://" not in proxy:
         proxy = f"http://{proxy}"

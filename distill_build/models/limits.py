@@ -74,6 +74,7 @@ class Gate:
         self.in_flight = 0
         self.width = float(self.concurrency)  # the concurrency that the endpoint stands at present
         self.answered = False  # whether the endpoint has ever sent anything back
+        self.has_succeeded = False  # whether that was ever a completion
         self.paces_tokens = tpm is not None
         self._requests = RateLimit(rpm)
         self._tokens = RateLimit(tpm)
@@ -150,6 +151,7 @@ class Gate:
 
     def succeeded(self) -> None:
         """The endpoint answered: one more slot after each round of answers, up to the limit."""
+        self.has_succeeded = True
         if self.width < self.concurrency:
             self.width = min(float(self.concurrency), self.width + 1 / self.width)
 

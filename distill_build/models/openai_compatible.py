@@ -11,14 +11,15 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import certifi
 import msgspec
 from yarl import URL
 
-from distill_build.errors import EndpointError, EndpointLimitError
-from distill_build.models.address import api_key, checked_address, environment_proxy
+from distill_build.errors import EndpointError
+from distill_build.models.address import api_key, checked_address, completions_address, environment_proxy
 from distill_build.models.base import (
     DEFAULT_TIMEOUT_S,
     ChatResponse,
@@ -32,7 +33,7 @@ from distill_build.models.completion import booked_tokens, error_in, is_completi
 from distill_build.models.limits import Gate
 from distill_build.models.refusals import Endpoint, ErrorReply, status_of
 from distill_build.models.retry import RetryableError, RetryPolicy
-from distill_build.models.streaming import Assembly
+from distill_build.models.streaming import completion_in, is_page
 from distill_build.models.transport_errors import translated
 from distill_build.records import JsonObject
 
@@ -72,7 +73,7 @@ class OpenAICompatible:
         self._policy = policy or RetryPolicy(retries)
         self._chance = chance
         self._endpoint = Endpoint(model, address, key, setting)
-        self._url = URL(f"{address}/chat/completions")
+        self._url = URL(completions_address(address))
         self._headers = headers_for(key)
         self._session: aiohttp.ClientSession | None = None
         self._proxy: str | None = None
@@ -137,19 +138,19 @@ class OpenAICompatible:
                 response = await self._post(body)
                 self._gate.answered = True
                 try:
-                    if not 200 <= response.status < 300:
-                        reply = ErrorReply(response.status, response.headers, _text_of(await response.read()))
-                        raise self._endpoint.refusal(reply, body, time.time())
-                    raw = await self._read(response)
+                    content = await response.read()
                 finally:
                     response.release()
-        except (RetryableError, ModelFailure, EndpointError, EndpointLimitError):
-            raise
         except Exception as error:
             failure = translated(error, self._timeout_s)
             if failure is None:
                 raise
             raise failure from error
+        no_completion = is_page(content) and not self._gate.has_succeeded  # later on, somebody on the way hiccups
+        if no_completion or not 200 <= response.status < 300:
+            reply = ErrorReply(response.status, response.headers, _text_of(content))
+            raise self._endpoint.refusal(reply, body, time.time())
+        raw = completion_in(content)
         self._check(raw, response.headers, body)
         return raw
 
@@ -158,12 +159,6 @@ class OpenAICompatible:
         session = self._session or self._open()
         content = msgspec.json.encode(streamed(body) if self._stream else body)
         return await session.post(self._url, data=content, allow_redirects=False, proxy=self._proxy)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> JsonObject:
-        assembly = Assembly()
-        async for data in response.content.iter_any():
-            assembly.feed(data)
-        return assembly.completion()
 
     def _check(self, raw: JsonObject, headers: Mapping[str, str], body: Mapping[str, Any]) -> None:
         """Raises for an object that is not a completion, though its status was good."""
@@ -187,10 +182,11 @@ class OpenAICompatible:
 
     def _given_up(self, failure: RetryableError, attempts: int) -> ModelFailure | EndpointError:
         if failure.unreachable and not self._gate.answered:
-            self._fatal = (
-                f"cannot reach {self._endpoint.address}: {failure.detail}; "
-                f"is the server running? The address is {self._endpoint.setting('base_url')}"
-            )
+            way_out = f"is the server running? The address is {self._endpoint.setting('base_url')}"
+            if self._proxy is not None:
+                host = urlsplit(self._endpoint.address).hostname
+                way_out = f"the environment names a proxy on the way, which NO_PROXY={host} leaves out"
+            self._fatal = f"cannot reach {self._endpoint.address}: {failure.detail}; {way_out}"
             return EndpointError(self._fatal)
         times = "once" if attempts == 1 else f"{attempts} times"
         return ModelFailure(failure.cause, f"{failure.detail} (asked {times})")

@@ -2,12 +2,14 @@
 
     retryable (RetryableError)      408 409 425 429 5xx, and what stands for them in a 200's `error`
     for today (EndpointLimitError)  429 of a limit that holds for a day, or for hours
-    fatal (EndpointError)           3xx 401 402 403 404 405, used-up quota, unknown model, refused parameter
+    fatal (EndpointError)           3xx 401 402 403 404 405, used-up quota, unknown model, refused parameter, a web page
+                                    with status 200
     of this one item (ModelFailure) 400 413 422 and other 4xx: rejected; a content filter: content_filter
 
 Knows nothing of HTTP's library. A sentence never holds the API key, even where the endpoint quotes it.
 """
 
+import html
 import json
 import re
 from collections.abc import Mapping
@@ -38,6 +40,7 @@ NO_MODEL = re.compile(
     re.IGNORECASE,
 )
 NO_KEY = re.compile(r"api[ _-]?key|invalid_authentication|unauthorized", re.IGNORECASE)
+TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 TOO_LONG = re.compile(r"context|input.{0,20}too long|prompt.{0,20}too long", re.IGNORECASE)
 STATUS_OF_CODE = {
     "rate_limit_exceeded": 429,
@@ -130,7 +133,7 @@ class Endpoint:
             return self._fatal(f"access is denied ({said}). {self._key_advice()}")
         if status in (400, 404, 422) and (NO_MODEL.search(everything) or complaint.parameter == "model"):
             return self._fatal(f"the model {self.model.name!r} is unknown there ({said}). Set {self.setting('name')}")
-        if status in (404, 405):
+        if status in (404, 405) or status < 300:
             return self._fatal(
                 f"there are no chat completions at that address ({said}). Set {self.setting('base_url')}; "
                 "most end in /v1"
@@ -174,7 +177,7 @@ class Endpoint:
 
     def _moved(self, reply: ErrorReply) -> EndpointError:
         target = self.quote(reply.headers.get("location", "an address that it does not name"))
-        new = target.removesuffix("/chat/completions")
+        new = target.replace("/chat/completions", "")
         return self._fatal(f"the address has moved ({reply.status}) to {target}. Set {self.setting('base_url')}={new}")
 
     def _fatal(self, sentence: str) -> EndpointError:
@@ -189,7 +192,10 @@ class Endpoint:
 
 
 def complaint_of(text: str) -> Complaint:
-    """Reads an error body: OpenAI's, Gemini's list, FastAPI's `detail`, or plain text."""
+    """Reads an error body: OpenAI's, Gemini's list, FastAPI's `detail`, plain text, or the title of a web page."""
+    if text.lstrip().startswith("<"):
+        title = TITLE.search(text)
+        return Complaint(f"a web page, {html.unescape(title[1]).strip()!r}" if title else "a web page", "", "")
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):

@@ -18,6 +18,18 @@ LEADING = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a reply and says nothing: a byte order mark, white space."""
 
 
+def completion_in(content: bytes) -> JsonObject:
+    """The chat.completion object that a whole reply holds. Raises RetryableError where it holds none."""
+    assembly = Assembly()
+    assembly.feed(content)
+    return assembly.completion()
+
+
+def is_page(content: bytes) -> bool:
+    """Whether a reply is a web page, which neither JSON nor a stream begins as."""
+    return content.lstrip(LEADING).startswith(b"<")
+
+
 class Assembly:
     """Takes the bytes of a reply as they come; `completion` is what they make together.
 

@@ -235,6 +235,31 @@ def test_where_the_reasoning_stands_is_told(
     assert line(check(workspace), "reasoning").endswith(told)
 
 
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (content(None, reasoning_content="tea"), "all of its text came as reasoning and none as the answer"),
+        (content("<think>tea</think>"), "all of its text came as reasoning"),
+        (content("  "), "has no content"),
+    ],
+)
+def test_an_answer_that_no_build_could_use_fails(
+    workspace: Workspace, server: ScriptedServer, reply: Fault, told: str
+) -> None:
+    server.plan = [reply]
+    finished = check(workspace)
+    assert finished.status == 2
+    assert "FAILS" in line(finished, "answer")
+    assert told in line(finished, "answer")
+
+
+def test_an_answer_that_was_cut_while_the_model_thought_says_nothing(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.plan = [content(None, "length", reasoning_content="Let me think of tea and")]
+    assert check(workspace).status == 0
+
+
 def test_a_seed_without_effect_and_a_list_that_was_cut_are_told_and_fail_nothing(
     workspace: Workspace, server: ScriptedServer
 ) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from distill_build.errors import ConfigurationError
-from distill_build.models.address import api_key, checked_address, environment_proxy, is_loopback
+from distill_build.models.address import api_key, checked_address, completions_address, environment_proxy, is_loopback
 from distill_build.models.base import ModelSettings
 
 
@@ -17,6 +17,15 @@ def model(base_url: str | None = None, variable: str | None = None, required: bo
 
 def test_a_slash_at_the_end_of_an_address_is_no_difference() -> None:
     assert checked_address(model("http://x/v1/")) == "http://x/v1"
+
+
+def test_what_stands_behind_a_question_mark_stays_behind_the_path() -> None:
+    assert completions_address("http://x/v1") == "http://x/v1/chat/completions"
+    assert completions_address("http://x") == "http://x/chat/completions"
+    assert (
+        completions_address("https://x/v1/?api-version=1&a=b/c") == "https://x/v1/chat/completions?api-version=1&a=b/c"
+    )
+    assert completions_address("http://[::1]:8000/v1#top") == "http://[::1]:8000/v1/chat/completions"
 
 
 IMPOSSIBLE = ["http://x:abc/v1", "http://x:99999/v1", "http://[::1/v1", "http://a..b/v1", f"http://{'a' * 64}.de/v1"]
@@ -58,6 +67,11 @@ def test_no_proxy_is_obeyed_and_socks_is_a_sentence(monkeypatch: pytest.MonkeyPa
     assert environment_proxy("https://localhost/v1") is None
     monkeypatch.setenv("no_proxy", "api.example.com")
     assert environment_proxy("https://api.example.com/v1") is None
+    monkeypatch.setenv("no_proxy", "api.example.com, 10.0.0.0/8,192.168.7.1,fd00::/8")
+    for within in ("10.255.1.2", "192.168.7.1", "[fd00::1]"):
+        assert environment_proxy(f"https://{within}/v1") is None
+    for beyond in ("11.0.0.1", "192.168.7.2", "[fe80::1]", "ten.example.org"):
+        assert environment_proxy(f"https://{beyond}/v1") == "http://proxy.example:3128"
     for proxy in ("socks5://127.0.0.1:1080", "http://[::1", "http://", "me:secret@p:abc", "proxy:99999"):
         monkeypatch.setenv("https_proxy", proxy)
         with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as error:

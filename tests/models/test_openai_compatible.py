@@ -154,6 +154,38 @@ def test_a_redirect_is_not_followed() -> None:
         assert target.count == 0
 
 
+@TWICE
+def test_a_web_page_in_place_of_the_first_completion_brings_the_advice_at_once(stream: bool) -> None:
+    with ScriptedServer(plan=lambda _index, _body: scripted.page()) as server:
+        told = r"no chat completions .*\(200: a web page, 'Welcome to the hotel network'\)\. Set model\.base_url"
+        with pytest.raises(EndpointError, match=told):
+            ask_once(server.base_url, stream=stream)
+        assert server.count == 1
+
+
+def test_a_web_page_among_completions_is_tried_again() -> None:
+    async def use(model: Model) -> None:
+        await ask(model)
+        await ask(model)
+
+    with ScriptedServer(plan=[None, scripted.page()]) as server:
+        with_model(lambda: endpoint(server.base_url, Gate(1)), use)
+        assert server.count == 3
+
+
+def test_an_address_may_have_a_query() -> None:
+    with ScriptedServer() as server:
+        assert ask_once(f"{server.base_url}?api-version=2024-10-21").raw["choices"]
+
+
+def test_a_proxy_that_cannot_be_reached_is_not_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(EndpointError, match=r"refused; the environment names a proxy .* NO_PROXY=192\.0\.2\.1"):
+        ask_once("http://192.0.2.1/v1", retries=0)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
