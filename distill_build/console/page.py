@@ -62,7 +62,7 @@ def print_document(document: Mapping[str, object]) -> None:
     """Prints the one JSON document of a command; what the encoding of standard output lacks is escaped."""
     text = json.dumps(document, ensure_ascii=False, indent=2)
     try:
-        text.encode(sys.stdout.encoding)
+        text.encode(sys.stdout.encoding or "utf-8")  # a stream in memory has none
     except UnicodeEncodeError:
         text = json.dumps(document, indent=2)
     print(text, flush=True)
