@@ -82,17 +82,19 @@ HOW = 'a template makes messages by {% call message("user") %}…{% endcall %}'
 class TemplateVariables:
     """What a template may use: its variables, and where `rows` is one of them the stages whose rows it may read.
 
-    `known` is what is known of variables before there are any.
+    `known` is what is known of variables before there are any. `usual` says that it is used by the stage of ours that
+    the packed one of its name was written for.
     """
 
     names: frozenset[str]
     rows: frozenset[str] = frozenset()
     known: Mapping[str, Known] = field(default_factory=dict)
+    usual: bool = True
 
     def shared_with(self, other: "TemplateVariables") -> "TemplateVariables":
         """Of a template that is used with these and with others: what it has of both."""
         known = {name: agreed(self.known[name], other.known[name]) for name in self.known if name in other.known}
-        return TemplateVariables(self.names & other.names, self.rows & other.rows, known)
+        return TemplateVariables(self.names & other.names, self.rows & other.rows, known, self.usual and other.usual)
 
 
 REASK = "reask"
@@ -239,15 +241,15 @@ class Prompts:
     def _check(self, template: str) -> None:
         """Finds before anything is sent what would else be found when it is rendered: maybe after hours of requests.
 
-        Packed templates are what they should be; which rows a graph has for them is not theirs to know.
+        Packed templates are what they should be for the stages of ours; which rows a graph has is not theirs to know.
         """
         variables = self._templates[template]
         self._rows[template] = frozenset()
-        if not self._has_own and "rows" not in variables.names:
+        if variables.usual and not self._has_own and "rows" not in variables.names:
             return
         trees = {file: tree for file, (_, tree) in self._files(template).items()}
         is_own = self._own is not None and any((self._own / file).is_file() for file in trees)
-        if is_own:
+        if is_own or not variables.usual:
             self._refuse_unknown_variables(template, trees)
         if "rows" in variables.names:
             read = [_rows_of(tree, self._place(file), variables.rows) for file, tree in trees.items()]
@@ -329,7 +331,11 @@ class Prompts:
             for unknown in sorted(self._undeclared(tree, file) - known):
                 line = next((name.lineno for name in tree.find_all(Name) if name.name == unknown), 1)
                 way = nearest(unknown, sorted(variables), f"{template} has")
-                raise _at(self._place(file), line, f"there is no variable {unknown}: {way}")
+                place = self._lies_in(file) or Path(file)
+                if place.is_relative_to(self._packed):
+                    mine = (self._own or Path("prompts")) / file
+                    way = f"it is a prompt of ours for another stage, so name a prompt of your own, or write {mine}"
+                raise _at(str(place), line, f"there is no variable {unknown}: {way}")
 
     def _undeclared(self, tree: Tree, file: str) -> set[str]:
         known = {"filter": usable(self._environment.filters), "test": usable(self._environment.tests)}

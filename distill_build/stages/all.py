@@ -6,6 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.prompting.known import Known
@@ -157,11 +159,12 @@ def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":
         own = settings.stage[name]
         if not issubclass(kind := class_of(own.kind, own.builtin), ModelStage):
             continue
-        variables = TemplateVariables(kind.variables_of, known=known_of_list(kind.variables_of))
+        template = template_of(own, name)
+        known, rows = known_of_list(kind.variables_of), frozenset[str]()
         if issubclass(kind, MapStage):
             known = known_to(name, settings, columns)
-            variables = TemplateVariables(kind.variables_of, frozenset(stages_in(known)), known)
-        template = template_of(own, name)
+            rows = frozenset(stages_in(known))
+        variables = TemplateVariables(kind.variables_of, rows, known, usual=template == own.builtin)
         used[template] = used[template].shared_with(variables) if template in used else variables
     made_of = (settings.language, Path(folder), used, settings.idle_prompts)
     return next((each for each in read if each.made_of == made_of), None) or Prompts(*made_of)
@@ -182,10 +185,26 @@ def require_tree(name: str, own: StageSettings) -> None:
     )
 
 
+def require_followers(name: str, settings: Settings) -> None:
+    """Raises ConfigurationError where a stage in the place of one of ours ignores a setting that ours follows."""
+    own = settings.stage[name]
+    if own.builtin == name or name not in _ours():
+        return
+    usual = {field.name: field.default for field in msgspec.structs.fields(Settings)}
+    for key, follower in _ours_called(name).followers.items():
+        value = getattr(settings, key)
+        if value not in (usual[key], getattr(own, follower)):
+            raise ConfigurationError(
+                f"{key}={value}: this project's own conf/stage/{name}.yaml does not follow it: say "
+                f"{follower}: ${{{key}}} there, or leave {key} out"
+            )
+
+
 def columns_of(settings: Settings) -> dict[str, Columns]:
     """The columns of every stage in force. Raises ConfigurationError where one lacks what the next goes by."""
     for name in settings.stages:
         require_tree(name, settings.stage[name])
+        require_followers(name, settings)
     columns = all_columns(settings, lambda own: class_of(own.kind, own.builtin).columns)
     for name in settings.stages:
         own = settings.stage[name]

@@ -51,6 +51,9 @@ class Stage:
     reads: ClassVar[frozenset[str]] = frozenset()
     """Columns that the rows above have to have."""
 
+    followers: ClassVar[Mapping[str, str]] = {}
+    """Settings that stand by themselves → those of one of ours which follow them: of one in its place they should."""
+
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         """The columns of its rows, as far as its settings and those of the rows above tell."""

@@ -463,6 +463,36 @@ def test_a_name_of_ours_is_taken_where_the_folder_is_not_a_projects(fresh: InPro
     refused(fresh, "the name is taken, by a stage of ours")
 
 
+STAND_IN = {"kind": "map", "after": "questions", "role": "teacher"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "answers.jinja, line 11: there is no variable question: it is a prompt of ours for another stage"),
+        (("stage.answers.prompt=scores", "answers_per_question=3"), "say samples: ${answers_per_question} there"),
+        (("stage.answers.prompt=scores", "system_prompt=Hi"), "say system_prompt: ${system_prompt} there"),
+    ],
+)
+def test_what_our_answers_have_and_a_stand_in_has_not_is_told(
+    fresh: InProcess, words: tuple[str, ...], sentence: str
+) -> None:
+    write_stage(fresh.root, "answers", **STAND_IN)
+    refused(fresh, sentence, *LINE[:-1], *words)
+
+
+def test_a_stand_in_has_a_prompt_of_its_own_and_follows_what_it_says(fresh: InProcess) -> None:
+    write_stage(fresh.root, "answers", **STAND_IN, samples="${answers_per_question}")
+    write_prompt(fresh.root, "answers", "{{ row.question }}")
+    assert fresh.run(*LINE[:-1], "answers_per_question=2", "--until", "answers").status == 0
+    assert fresh.server is not None
+    assert fresh.server.kinds["answers"] == 12
+
+
+def test_a_prompt_of_ours_for_another_stage_of_ours_is_told(fresh: InProcess) -> None:
+    refused(fresh, "tags.jinja, line 23: there is no variable parent", *LINE[:-1], "stage.questions.prompt=tags")
+
+
 def test_a_stage_stands_once_in_stages(fresh: InProcess) -> None:
     refused(fresh, "stages has good twice", *LINE[:-1], STAGES.replace("good", "good,good"))
 

@@ -1,5 +1,8 @@
 """Answers: the teacher's reply to each question, with its chain of thought."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from distill_build.dataset.unit import Place
 from distill_build.records import JsonObject
 from distill_build.stages.base import MapStage
@@ -11,6 +14,7 @@ class Builtin(MapStage):
     place_columns = ("question_id", "tag")
     takes_over = ("question",)
     reads = frozenset({"question"})
+    followers: ClassVar[Mapping[str, str]] = {"answers_per_question": "samples", "system_prompt": "system_prompt"}
 
     def variables(self, row: JsonObject) -> JsonObject:
         return {"question": row["question"]}
