@@ -205,7 +205,12 @@ def misplaced(name: str, stage: StageSettings, key: str) -> ConfigurationError:
 
 
 def check_roles(name: str, stage: StageSettings) -> None:
-    """Whether each role stands once."""
+    """Whether each role stands once, and a list has one alone."""
+    if stage.kind == "list" and len(stage.roles) > 1:
+        raise ConfigurationError(
+            f"stage.{name}.role=[{','.join(stage.roles)}]: a list is grown by one role, which is shown what there is "
+            f"so far: say stage.{name}.role={stage.roles[0]}"
+        )
     for role in stage.roles:
         if stage.roles.count(role) > 1:
             raise ConfigurationError(f"stage.{name}.role has {role} twice: samples=2 asks one role two times")

@@ -324,6 +324,7 @@ NAMES = [
         "good is a transform, which has no rows of its own: say after: answers",
     ),
     ([all_of("good"), "stage.good.after=null"], "stage.good.after is not set, and a transform needs it"),
+    (["stage.questions.role=[one,two]"], "a list is grown by one role"),
     (["stage.answers.ids=q"], "stage.questions.ids and stage.answers.ids are both q"),
     (["stage.answers.ids=a b"], "stage.answers.ids=a b: expected small letters"),
     (
