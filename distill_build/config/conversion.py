@@ -96,9 +96,9 @@ def to_stage(name: str, data: Data) -> StageSettings:
 
 
 def prompts_of_others(stages: Mapping[str, Data], in_force: Collection[str]) -> tuple[str, ...]:
-    """The prompts of those stages that are not in force."""
+    """The prompts of those stages that are not in force; one whose kind is misspelt may have one too."""
     others = {name: stage for name, stage in stages.items() if name not in in_force and isinstance(stage, dict)}
-    asking = {name: stage for name, stage in others.items() if stage.get("kind") in ("list", "map")}
+    asking = {name: stage for name, stage in others.items() if stage.get("kind") not in ("transform", "group")}
     return tuple(sorted({str(stage.get("prompt") or name) for name, stage in asking.items()}))
 
 

@@ -128,12 +128,12 @@ class Prompts:
 
         `others` are names of templates that stages not in force would use: their files may lie there, and are not
         looked into. Raises ConfigurationError for a template that is not there, cannot be read, or uses a variable, a
-        stage or a column that it cannot have; for one that makes no messages whatever it is given; and for a file in
-        `own` that nothing would use.
+        stage or a column that it cannot have; and for one that makes no messages whatever it is given.
         """
         self.made_of = (language, own, templates, others)
         self._language = language
         self._own = own
+        self._others = others
         self._packed = packed_folder()
         folders = [folder for folder in (own, self._packed) if folder is not None]
         self._loader = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
@@ -144,8 +144,6 @@ class Prompts:
         self._has_own = own is not None and own.is_dir()
         for template in self._templates:
             self._refuse_missing(template)
-        if own is not None and self._has_own:
-            self._refuse_unused(own, others)
         for template in self._templates:
             self._check(template)
 
@@ -219,8 +217,15 @@ class Prompts:
         except (TemplateNotFound, TemplateSyntaxError, UnicodeDecodeError, OSError) as error:
             raise failure(error, name) from error
 
-    def _refuse_unused(self, own: Path, others: Collection[str]) -> None:
-        """A misspelt file name would be ignored in silence, and the packed prompt be sent in its place."""
+    def refuse_unused(self) -> None:
+        """Raises ConfigurationError for a file of the project that nothing would use: a misspelt name would be ignored
+        in silence, and the packed prompt be sent in its place.
+
+        It may be a stage's mistake, so whoever has stages has them looked at first.
+        """
+        own, others = self._own, self._others
+        if own is None or not self._has_own:
+            return
         packed = {path.name for path in (self._packed / self._language).glob(f"*{SUFFIX}")}
         known = packed | {f"{template}{SUFFIX}" for template in (*self._templates, *others)}
         for path in sorted(own.glob(f"*{SUFFIX}")):

@@ -56,6 +56,7 @@ class Stages:
             known = known_to(shape.name, settings, columns)
             self._stages[shape.name] = _made(shape, settings, known, prompts, weights)
             check_export(shape, settings, known_to(shape.name, settings, columns, shape.name))
+        prompts.refuse_unused()
 
     def __getitem__(self, name: str) -> Stage:
         return self._stages[name]

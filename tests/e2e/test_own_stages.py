@@ -463,6 +463,18 @@ def test_a_name_of_ours_is_taken_where_the_folder_is_not_a_projects(fresh: InPro
     refused(fresh, "the name is taken, by a stage of ours")
 
 
+def test_the_mistake_of_a_stage_is_told_before_the_prompt_that_nothing_uses_for_it(fresh: InProcess) -> None:
+    write_stage(fresh.root, "translate", prompt="scores", export={"question": "row.q", "answer": "row.translation"})
+    refused(fresh, "stage.translate.export.question=row.q: translate has no column q")
+    write_stage(fresh.root, "translate", prompt="scores")
+    refused(fresh, "translate.jinja is not used")
+
+
+def test_the_prompt_of_a_stage_that_is_not_in_force_is_no_mistake_whatever_its_kind_is(fresh: InProcess) -> None:
+    write_stage(fresh.root, "translate", kind="mpa")
+    assert fresh.run("plan", *LINE[:-1]).status == 0
+
+
 STAND_IN = {"kind": "map", "after": "questions", "role": "teacher"}
 
 

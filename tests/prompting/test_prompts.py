@@ -40,7 +40,9 @@ VARIABLES = {name: used.names for name, used in {**TEMPLATES, "reask": OF_REASK}
 
 
 def Prompts(language: str, own: Path | None = None) -> AnyPrompts:  # noqa: N802 - those of our own stages
-    return AnyPrompts(language, own, TEMPLATES)
+    prompts = AnyPrompts(language, own, TEMPLATES)
+    prompts.refuse_unused()
+    return prompts
 
 
 def render(prompts: AnyPrompts, template: str, **changed: object) -> list[dict[str, str]]:
@@ -573,7 +575,7 @@ def test_a_prompt_is_known_by_the_stage_that_uses_it(tmp_path: Path) -> None:
     AnyPrompts("en", folder, TEMPLATES, others=["translate"])
     own(tmp_path, "en/translat.jinja", user("x"))
     with pytest.raises(ConfigurationError, match="is it meant to be translate"):
-        AnyPrompts("en", folder, TEMPLATES, others=["translate"])
+        AnyPrompts("en", folder, TEMPLATES, others=["translate"]).refuse_unused()
 
 
 def test_the_schema_of_a_row_can_be_shown(tmp_path: Path) -> None:
