@@ -238,9 +238,7 @@ def take_flag(word: str, rest: list[str]) -> tuple[Flag, str]:
     typed, equals, value = word.partition("=")
     flag = next((flag for flag in (*FLAGS, *HYDRA_FLAGS) if typed in spellings(flag)), None)
     if flag is None:
-        known = [spelling for flag in (*FLAGS, *HYDRA_FLAGS) for spelling in spellings(flag)]
-        near = difflib.get_close_matches(typed, known, n=1)
-        raise UsageError(f"unknown flag '{typed}': " + (f"did you mean '{near[0]}'?" if near else "see --help"))
+        raise unknown_flag(typed, value or next(iter(rest), ""))
     if equals and not flag.value:
         raise UsageError(f"{typed} takes no value: '{word}'")
     if flag.value and not equals:
@@ -248,6 +246,19 @@ def take_flag(word: str, rest: list[str]) -> tuple[Flag, str]:
     if flag.choices and value not in flag.choices:
         raise UsageError(f"{typed} takes one of {', '.join(flag.choices)}, not '{value}'")
     return flag, value
+
+
+def unknown_flag(typed: str, value: str) -> UsageError:
+    """The sentence for a flag that does not exist. `value` is what stands behind it: it may have meant a setting."""
+    from distill_build.config.conversion import known_keys  # takes time, and is wanted for a mistake alone
+
+    settings = {f"--{key.replace('_', '-')}": f"{key}={value or '…'}" for key in known_keys()}
+    if near := difflib.get_close_matches(typed.replace("_", "-"), settings, n=1, cutoff=NEAR):
+        return UsageError(f"unknown flag '{typed}': did you mean the setting '{settings[near[0]]}'?")
+    known = [spelling for flag in (*FLAGS, *HYDRA_FLAGS) for spelling in spellings(flag)]
+    near = difflib.get_close_matches(typed, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else "see --help"
+    return UsageError(f"unknown flag '{typed}': {hint}")
 
 
 def take_value(flag: Flag, typed: str, rest: list[str]) -> str:

@@ -4,6 +4,7 @@ Each check raises ConfigurationError with the setting, its value and the way out
 """
 
 import difflib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
@@ -44,7 +45,7 @@ def check_topic(topic: Any) -> str:
     if topic is None:
         raise ConfigurationError(f"the topic is missing: say what the dataset is about, as in {EXAMPLE}")
     if not isinstance(topic, str):
-        raise ConfigurationError(f'topic={topic}: expected text; in a YAML file in quotes: topic: "{topic}"')
+        raise not_text("topic", topic)
     if not topic.strip():
         raise ConfigurationError(f"the topic is empty: say what the dataset is about, as in {EXAMPLE}")
     try:
@@ -52,6 +53,14 @@ def check_topic(topic: Any) -> str:
     except UnicodeEncodeError:
         raise ConfigurationError("the topic is not valid UTF-8: look at the terminal's encoding") from None
     return topic
+
+
+def not_text(key: str, value: Any) -> ConfigurationError:
+    """The sentence for what a file has in place of text. What it was there is not known: YAML keeps 3.1 of 3.10."""
+    return ConfigurationError(
+        f"{key}={json.dumps(value, default=str)}: expected text; in a YAML file what reads as a number, a time or a "
+        'truth value stands in quotes, as "3.10", "12:30" and "no" do'
+    )
 
 
 def objective_names(setting: Any) -> tuple[Objective, ...]:

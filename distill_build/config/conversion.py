@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from distill_build.config.checks import check_address, check_settings, check_topic, objective_names
+from distill_build.config.checks import check_address, check_settings, check_topic, not_text, objective_names
 from distill_build.config.naming import check_name, dataset_name
 from distill_build.config.stage_checks import check_graph, check_stage, kind_of, stages_in_force, unknown_stage
 from distill_build.errors import ConfigurationError
@@ -44,7 +44,9 @@ def to_settings(data: Data) -> Settings:
     check_keys(data, names, roles)
     build = {key: value for key, value in data.items() if key not in NOT_OF_A_BUILD and key not in roles}
     build["topic"] = check_topic(data["topic"])
-    build["name"] = dataset_name(data["topic"]) if data["name"] is None else check_name(str(data["name"]))
+    if not isinstance(data["name"], str | None):
+        raise not_text("name", data["name"])
+    build["name"] = dataset_name(data["topic"]) if data["name"] is None else check_name(data["name"])
     build["formats"] = [data["formats"]] if isinstance(data["formats"], str) else data["formats"]
     followed = convert({**data["model"], "name": data["model"]["name"] or ""}, ModelSettings, "model.")
     plain = convert(build | {"stages": names, "stage": {}, "models": {}}, Settings)
@@ -173,11 +175,17 @@ def unknown_key(key: str, there: Collection[str] = ()) -> ConfigurationError:
     known = sorted({*known_keys(), *there})
     node, _, own = key.rpartition(".")
     if beside := [each.removeprefix(f"{node}.") for each in known if each.rpartition(".")[0] == node != ""]:
-        near, otherwise = difflib.get_close_matches(own, beside, n=1), f"{node} has {', '.join(beside)}"
-        near = [f"{node}.{each}" for each in near]
+        near, otherwise = nearest_key(own, beside), f"{node} has {', '.join(beside)}"
+        near = near and f"{node}.{near}"
     else:
-        near, otherwise = difflib.get_close_matches(key, known, n=1), "distill-build --cfg job lists them all"
-    return ConfigurationError(f"unknown setting '{key}': " + (f"did you mean '{near[0]}'?" if near else otherwise))
+        near, otherwise = nearest_key(key, known), "distill-build --cfg job lists them all"
+    return ConfigurationError(f"unknown setting '{key}': " + (f"did you mean '{near}'?" if near else otherwise))
+
+
+def nearest_key(typed: str, known: Collection[str]) -> str | None:
+    """What somebody who typed this meant: `temp` begins temperature, though its letters are nearer to stream."""
+    begun = [each for each in known if each.startswith(typed)] if len(typed) > 1 else []
+    return next(iter(begun or difflib.get_close_matches(typed, known, n=1)), None)
 
 
 def unknown_stage_key(key: str, there: Collection[str]) -> ConfigurationError:
@@ -264,6 +272,8 @@ def convert(data: Data, struct: type[Struct], prefix: str = "") -> Struct:
         return msgspec.convert(data, struct)
     except msgspec.ValidationError as error:
         key, value, wanted = find_mistake(str(error), data, struct)
+        if isinstance(value, bool | int | float) and "text" in wanted.split(" or "):
+            raise not_text(f"{prefix}{key}", value) from None
         raise ConfigurationError(f"{prefix}{key}={_shown(value)}: expected {wanted}") from None
 
 

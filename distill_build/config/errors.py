@@ -104,12 +104,26 @@ def unresolved(message: str) -> ConfigurationError | None:
 def unreadable_override(override: str) -> ConfigurationError:
     """The sentence for a word that Hydra's grammar does not take."""
     key, _, value = override.partition("=")
+    if (bracket := unclosed_bracket(value)) is not None:
+        return ConfigurationError(f"cannot read {override!r}: {bracket}; a list is [a,b], and settings are {{a: b}}")
     word = f"{key}={quote(value)}"
     typed = shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'
     return ConfigurationError(
         f"cannot read {override!r}: a value with more than ASCII letters and digits stands in quotes of its own, "
         f"inside the shell's: {typed}"
     )
+
+
+def unclosed_bracket(value: str) -> str | None:
+    """Which bracket of a list or of settings lacks its other half, in words; None where all are in pairs."""
+    closing = {"[": "]", "{": "}"}
+    waiting: list[str] = []
+    for character in value if value[:1] in closing else "":
+        if character in closing:
+            waiting.append(character)
+        elif character in closing.values() and (not waiting or closing[waiting.pop()] != character):
+            return f"{character} closes nothing"
+    return f"{waiting[-1]} is not closed" if waiting else None
 
 
 def _unreadable(error: BaseException) -> ConfigurationError:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 UNKNOWN = "—"
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+YEAR = 365 * DAY
 
 
 def money(usd: float | None) -> str:
@@ -53,7 +54,7 @@ def elapsed(seconds: float) -> str:
 
 
 def rough_duration(seconds: float) -> str:
-    """A time that is guessed, in one unit: "20 s", "40 min", "2.5 h", "3 days"."""
+    """A time that is guessed, in one unit: "20 s", "40 min", "2.5 h", "3 days", "2,000 years"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 90 * MINUTE:
@@ -61,7 +62,9 @@ def rough_duration(seconds: float) -> str:
     if seconds < 2 * DAY:
         hours = seconds / HOUR
         return f"{hours:.1f} h".replace(".0 ", " ") if hours < 10 else f"{hours:.0f} h"
-    return f"{seconds / DAY:.0f} days"
+    if seconds < 2 * YEAR:
+        return f"{seconds / DAY:.0f} days"
+    return f"{seconds / YEAR:,.0f} years"
 
 
 def local_time(at: str) -> str:

@@ -12,6 +12,7 @@ from tests.config.composed import sentence
 MISTAKES = [
     # unknown keys
     ("dept=3", "unknown setting 'dept': did you mean 'depth'?"),
+    ("student.temp=1", "unknown setting 'student.temp': did you mean 'student.temperature'?"),
     ("teacher.temprature=1", "unknown setting 'teacher.temprature': did you mean 'teacher.temperature'?"),
     ("+questions_pertag=1", "unknown setting 'questions_pertag': did you mean 'questions_per_tag'?"),
     ("++teacher.limit.rpm=1", "unknown setting 'teacher.limit': did you mean 'teacher.limits'?"),
@@ -73,7 +74,8 @@ MISTAKES = [
     ("teacher.name=", "teacher.name is not set"),
     # Hydra's grammar
     ("depth=三", "cannot read 'depth=三': a value with more than ASCII letters and digits stands in quotes"),
-    ("depth=[1", "cannot read 'depth=[1'"),
+    ("depth=[1", "cannot read 'depth=[1': [ is not closed; a list is [a,b], and settings are {a: b}"),
+    ("model.limits={rpm: 3]", "cannot read 'model.limits={rpm: 3]': ] closes nothing"),
     ("depth=${nope}", "depth is ${nope}, and there is no setting of that name"),
     ("depth=${oc.env:NOT_SET}", "depth is the environment variable NOT_SET, which is not set"),
     ("model.limits=3", "model.limits is a single value: it holds settings of its own, as model.limits.concurrency"),
@@ -179,7 +181,15 @@ def test_a_model_file_that_lacks_settings_is_named_in_a_sweep(tmp_path: Path) ->
 def test_a_number_as_the_topic_of_a_file_asks_for_quotes(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf/distill.yaml").write_text("defaults: [base, _self_]\ntopic: 2024\n", encoding="utf-8")
-    assert sentence() == 'topic=2024: expected text; in a YAML file in quotes: topic: "2024"'
+    assert sentence().startswith("topic=2024: expected text; in a YAML file what reads as a number, a time or a truth")
+
+
+@pytest.mark.parametrize("line", ["topic: no", "topic: 3.10", "name: 12:30:45", "model: {revision: 3.10}"])
+def test_what_yaml_reads_its_own_way_is_not_shown_as_what_to_write(line: str, tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/distill.yaml").write_text(f"defaults: [base, _self_]\n{line}\n", encoding="utf-8")
+    said = sentence(*["topic=a"] * ("topic" not in line))
+    assert ": expected text; in a YAML file what reads as a number, a time or a truth value stands in quotes" in said
 
 
 def test_a_mistake_in_a_sweep_is_found_before_any_job_runs() -> None:

@@ -19,8 +19,16 @@ def test_a_measured_time_has_two_units(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "1 s"), (89, "89 s"), (2400, "40 min"), (9000, "2.5 h"), (28_800, "8 h"), (3 * 86_400, "3 days")],
-)
+    [
+        (0.2, "1 s"),
+        (89, "89 s"),
+        (2400, "40 min"),
+        (9000, "2.5 h"),
+        (28_800, "8 h"),
+        (3 * 86_400, "3 days"),
+        (6.6e10, "2,093 years"),
+    ],
+)  # fmt: skip
 def test_a_guessed_time_has_one_unit(seconds: float, text: str) -> None:
     assert words.rough_duration(seconds) == text
 
