@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from distill_build.config.errors import translate
+from distill_build.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -19,6 +20,14 @@ HYDRA = "hydra"
 MISSING = "???"
 REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)\}")
 """A setting that is another one, and nothing else."""
+ENVIRONMENT = re.compile(r"(?<!\\)(?:\\\\)*\$\{oc\.env:\s*([^\s,}]+)")
+"""A reference to a variable of the environment; behind a backslash it is text."""
+OF_A_SECRET = re.compile(r"(.*_)?(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)", re.IGNORECASE)
+"""Names of variables whose values stand in no file."""
+WRITTEN_DOWN = re.compile(
+    r"system_prompt|stage\.[\w-]+\.(system_prompt|prompt|where|(schema|columns|export)\..*)|[\w-]+\.extra_body\..*"
+)
+"""Texts of a user's own that distill.lock repeats, whatever they hold."""
 OF_STAGES = ("stages", "stage")
 """The keys that say which roles a build has, so that the models of others need not be resolved."""
 
@@ -99,6 +108,7 @@ class Composition:
         try:
             return self._filled(value)
         except (LookupError, RecursionError):
+            refuse_environment(".".join(place), value)
             return resolved_by_omegaconf(self.composed, *place)
 
     def _filled(self, value: Any) -> Any:
@@ -117,6 +127,21 @@ class Composition:
                 raise LookupError(value)  # noqa: TRY004 - what is not there is looked for, whatever is in its place
             found = found[name]
         return self._filled(found)
+
+
+def refuse_environment(key: str, value: Any) -> None:
+    """Raises ConfigurationError for what would write a secret of the environment into files that are meant for git."""
+    for name, item in value.items() if isinstance(value, dict) else ():
+        refuse_environment(f"{key}.{name}", item)
+    for item in value if isinstance(value, list) else ():
+        refuse_environment(key, item)
+    for variable in ENVIRONMENT.findall(value) if isinstance(value, str) else ():
+        secret = OF_A_SECRET.fullmatch(variable) and not key.endswith(".api_key_env")
+        if secret or WRITTEN_DOWN.fullmatch(key):
+            raise ConfigurationError(
+                f"{key} is the environment variable {variable}, whose value would be written to distill.lock: write "
+                "the text itself there; the key of an endpoint is named by api_key_env"
+            )
 
 
 def resolved_by_omegaconf(composed: "DictConfig", *place: str) -> Any:

@@ -194,6 +194,51 @@ def test_the_environment_may_be_named_in_a_stage(monkeypatch: pytest.MonkeyPatch
     assert settings_of(all_of("translate")).stage["translate"].samples == 4
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "key"),
+    [
+        ("stage/translate", TRANSLATE + "system_prompt: 'Use ${oc.env:WORD}.'\n", "stage.translate.system_prompt"),
+        ("stage/translate", TRANSLATE.replace("row.translation", "'${oc.env:WORD}'"), "stage.translate.export.answer"),
+        (
+            "stage/translate",
+            TRANSLATE.replace("type: string}", "type: string, enum: ['${oc.env:WORD}']}"),
+            "stage.translate.schema.properties.translation.enum",
+        ),
+        ("distill", "defaults: [base, _self_]\nsystem_prompt: ${oc.env:WORD}\n", "system_prompt"),
+        (
+            "distill",
+            "defaults: [base, _self_]\nmodel: {extra_body: {user: '${oc.env:WORD}'}}\n",
+            "model.extra_body.user",
+        ),
+        ("distill", "defaults: [base, _self_]\noutput_dir: ${oc.env:MY_TOKEN}\n", "output_dir"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_a_secret_of_the_environment_reaches_no_file(
+    monkeypatch: pytest.MonkeyPatch, file: str, text: str, key: str
+) -> None:
+    monkeypatch.setenv("WORD", "sk-1")
+    monkeypatch.setenv("MY_TOKEN", "sk-1")
+    write(file, text)
+    said = sentence("topic=sports", all_of("translate"))
+    assert f"{key} is the environment variable " in said
+    assert "sk-1" not in said
+
+
+def test_the_environment_says_where_things_are_and_who_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        "distill",
+        "defaults: [base, _self_]\noutput_dir: ${oc.env:PLACE}\nmodel: {name: '${oc.env:PLACE}'}\n"
+        "teacher: {api_key_env: '${oc.env:NAME_OF_KEY}'}\nsystem_prompt: 'Not \\${oc.env:PLACE}'\n",
+    )
+    monkeypatch.setenv("PLACE", "there")
+    monkeypatch.setenv("NAME_OF_KEY", "MY_KEY")
+    settings = settings_of()
+    assert (settings.output_dir, settings.role("answers").name) == ("there", "there")
+    assert settings.role("answers").api_key_env == "MY_KEY"
+    assert settings.system_prompt == "Not ${oc.env:PLACE}"
+
+
 # ---- Places of files ----
 
 
