@@ -8,6 +8,7 @@ has only so much (see `expression_filters`), so no expression can hang a build o
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -33,6 +34,9 @@ LONGEST = 4_000
 DEEPEST = 100
 """Nodes inside each other: with their closures far from Python's own limit."""
 OPENING, CLOSING = frozenset("([{"), frozenset(")]}")
+QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+OF_OTHERS = {r"===": "==", r"&&": "and", r"\|\|": "or", r"!(?!=)": "not", r"(?<![=!<>])=(?!=)": "=="}
+"""Signs of other languages → what stands for them here."""
 VARIABLES = ("row", "rows", "topic", "path")
 ENVIRONMENT = ImmutableSandboxedEnvironment()
 """For its grammar; nothing is ever rendered with it."""
@@ -101,7 +105,7 @@ def compile_expression(
         raise ConfigurationError(f"{said(name, source)}: {error}") from error
     except TemplateSyntaxError as error:
         fault = str(error.message).replace("end of template", "end of the expression")
-        raise ConfigurationError(f"{said(name, source)}: {fault}") from error
+        raise ConfigurationError(f"{said(name, source)}: {fault}{sign_of_another(source, fault)}") from error
     except RecursionError as error:
         raise ConfigurationError(f"{said(name, source)}: its brackets are nested too deeply") from error
     return Expression(source, name, frozenset(reader.found), code)
@@ -125,8 +129,20 @@ def _parsed(source: str) -> nodes.Expr:
     tree: nodes.Expr = parser.parse_expression()
     if not parser.stream.eos:
         rest = parser.stream.current
-        raise _Refused(f"there is {rest.value or rest.type!s} behind its end; one expression has to stand there")
+        way = sign_of_another(source, str(rest.value)) or "; one expression has to stand there"
+        raise _Refused(f"there is {rest.value or rest.type!s} behind its end{way}")
     return tree
+
+
+def sign_of_another(source: str, fault: str) -> str:
+    """What stands here for a sign of another language that an unreadable expression has, as the end of a sentence.
+
+    A single = may be that of an argument, unless it is the `fault`.
+    """
+    bare = QUOTED.sub("''", source)
+    found = ((match[0], ours) for sign, ours in OF_OTHERS.items() if (match := re.search(sign, bare)))
+    found = ((theirs, ours) for theirs, ours in found if theirs != "=" or "=" in fault)
+    return next((f": write {ours} in place of {theirs}" for theirs, ours in found), "")
 
 
 def conditions(source: str) -> list[str]:

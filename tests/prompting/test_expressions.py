@@ -146,6 +146,13 @@ def test_what_comes_out_belongs_to_nobody_else() -> None:
         ("1e999", "too large"),
         ("", "it is empty"),
         ("row.score >=", "unexpected"),
+        ("row.score = 4", ": write == in place of ="),
+        ("(row.score = 4)", ": write == in place of ="),
+        ("row.score === 4", ": write == in place of ==="),
+        ("row.score != 4 && row.text", ": write and in place of &&"),
+        ("row.score or row.text || topic", ": write or in place of ||"),
+        ("!row.text", ": write not in place of !"),
+        ("row.text == '&&' row.score", "one expression has to stand there"),
         ("row.score row.text", "behind its end"),
         ("row.score }} {% include 'x' %}", "behind its end"),
         ("(" * 1000 + ")" * 1000, "nested too deeply"),
@@ -158,6 +165,10 @@ def test_what_may_not_stand_in_an_expression_is_told_with_the_way_out(source: st
     assert sentence.startswith("stage.good.where: ")
     assert told in sentence
     assert "\n" not in sentence
+
+
+def test_an_arguments_own_sign_is_no_mistake() -> None:
+    assert refusal("rows.votes | map(attribute='label') | join(").endswith("end of the expression'")
 
 
 @pytest.mark.parametrize(
