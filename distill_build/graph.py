@@ -51,6 +51,12 @@ class Shape:
         return self.kind in ("list", "map")
 
     @property
+    def at_leaves(self) -> bool:
+        """Whether none of its rows hang on a tag above the leaves: lists grow at leaves, and so what a group is made of
+        hangs on these. A map has results for any tag."""
+        return self.kind in ("list", "group")
+
+    @property
     def parent(self) -> str | None:
         """The stage whose rows have these below them."""
         return self.by if self.kind == "group" else self.after

@@ -270,7 +270,7 @@ def restored(
             rows.append(row)
         wanted = results.get(shape.name, 0)
         for above in [row for row in (tag, *rows) if wanted and row.stage == shape.parent]:
-            has_any = shape.kind != "list" or above.line["leaf"]
+            has_any = not shape.at_leaves or above.line.get("leaf", True)
             short = has_any and len(above.below.get(shape.name, ())) < wanted
             if short and view.sight(above, shape.name) is not Sight.DROPPED:
                 above.lacking.add(shape.name)

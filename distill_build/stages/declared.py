@@ -47,6 +47,8 @@ class Declared:
                     rows[shape.name] = sum(leaf_count(self.breadths[: level + 1]) for level in range(self.depth))
                 case "list":
                     rows[shape.name] = leaves * self.each[shape.name]
+                case "group" if shape.by == self.graph.tree.name:
+                    rows[shape.name] = leaves
                 case "map":
                     rows[shape.name] = rows[_above(shape)] * self.each[shape.name] * self.models[shape.name]
                 case "transform" | "group":

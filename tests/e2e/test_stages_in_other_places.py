@@ -191,11 +191,22 @@ def test_a_transform_drops_rows_where_another_stage_had_its_file(project: InProc
     assert [row["kept"] for row in project.rows("good")] == [True, False] * LEAVES
 
 
-def test_a_group_by_tags_has_a_row_for_each_of_them(project: InProcess) -> None:
+LABELLED = "export: {question: row.answer, answer: row.answer}\n"
+
+
+@pytest.mark.parametrize("beside", ["", "tags", "questions"])
+def test_a_group_by_tags_has_a_row_for_each_leaf(project: InProcess, beside: str) -> None:
+    """A row of an inner tag would say that no question is below it. So it is with results for all tags beside it."""
     write(project, "sizes", "kind: group\nafter: questions\nby: tags\ncolumns: {n: rows.questions | length}\n")
-    words = ("topic=sports", "depth=2", "breadth=[1,2]", "questions_per_tag=2", "stages=[tags,questions,sizes]")
-    assert project.run(*words).status == 0
-    assert [row["n"] for row in project.rows("sizes")] == [0, 2, 2], "a tag above the leaves has no question of its own"
+    write(project, "hint", f"kind: map\nafter: {beside or 'sizes'}\nrole: judge\n{LABELLED}", "A hint for {{ row.id }}")
+    stages = "tags,questions,hint,sizes" if beside else "tags,questions,sizes,hint"
+    words = ("topic=sports", "depth=2", "breadth=[1,2]", "questions_per_tag=2", f"stages=[{stages}]")
+    plan = project.run("plan", *words, "--json").document
+    done = project.run(*words, "--json")
+    assert (done.status, done.document["missing"]["sizes"], done.document["calls"]) == (0, 0, plan["calls"])
+    leaves = {row["id"] for row in project.rows("tags") if row["leaf"]}
+    assert {row["parent"]: row["n"] for row in project.rows("sizes")} == dict.fromkeys(leaves, 2)
+    assert project.run("export", *words).status == 0
 
 
 HINT = """kind: map

@@ -148,14 +148,13 @@ class Estimate:
     def _below(self, stage: str, corner: Corner, *rows: int, leaf: bool = True) -> None:
         """All requests for what is made of so many rows of `stage`."""
         for shape in self._graph:
-            if shape.parent != stage or shape.kind == "transform":
+            if shape.parent != stage or shape.kind == "transform" or (shape.at_leaves and not leaf):
                 continue
             below = self._stages[shape.name]
             if isinstance(below, ListStage):
-                if leaf:
-                    wanted = below.wanted(self._stages.settings.depth)
-                    self._add(shape.name, corner, *rows, math.ceil(wanted / below.results))
-                    self._below(shape.name, corner, *rows, wanted)
+                wanted = below.wanted(self._stages.settings.depth)
+                self._add(shape.name, corner, *rows, math.ceil(wanted / below.results))
+                self._below(shape.name, corner, *rows, wanted)
             elif isinstance(below, MapStage):
                 self._add(shape.name, corner, *rows, below.results)
                 self._below(shape.name, corner, *rows, below.results)

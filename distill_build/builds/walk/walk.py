@@ -71,7 +71,7 @@ class Walk:
         self._view = View(self._graph)
         self._results = declared(stages.settings).results()
         self._lengths = ChainLengths(stages, self.course)
-        self._below_tags = any(shape.parent == self._tree and shape.kind != "list" for shape in self._graph)
+        self._below_tags = any(shape.parent == self._tree and not shape.at_leaves for shape in self._graph)
         self._growing = 0
         self._at = 0
         self._open = [0] * len(self.course)
@@ -208,7 +208,7 @@ class Walk:
                 for row in self._rows(unit, self._after(name)):
                     self._judge(unit, name, row)
             elif isinstance(stage, GroupStage) and stage.shape.by is not None:
-                for row in self._rows(unit, stage.shape.by):
+                for row in self._rows(unit, stage.shape.by) if unit.leaf or stage.shape.by != self._tree else ():
                     self._make_group(unit, stage, row)
 
     def _end_segment(self, unit: Unit, outcome: Outcome) -> None:

@@ -86,8 +86,8 @@ class Build:
     def _in_turn(self, stage: Stage) -> list[Row]:
         """The rows that a stage makes something of. One like dedup takes the first rows of all tags first."""
         rows = self.rows[stage.parent]
-        if stage.kind == "list":
-            return [row for row in rows if row.leaf]
+        if stage.kind in ("list", "group"):
+            return [row for row in rows if row.leaf or row.stage != TAGS]
         return sorted(rows, key=lambda row: row.rank) if stage.kind == "barrier" else rows
 
     def _make(self, stage: Stage, row: Row, seen: bool | None) -> None:
