@@ -9,6 +9,8 @@ from distill_build.history.causes import Cause
 
 LONGEST_VALUE = 60
 """Characters of a value that are shown."""
+LONGEST_LIST = 1000
+"""Characters of a list that are shown: where one differs is its end most often, as stages are added there."""
 
 
 def cause_words(cause: Cause) -> str:
@@ -16,8 +18,11 @@ def cause_words(cause: Cause) -> str:
     old, new = cause.old, cause.new
     if cause.prompt:
         return f"prompt {cause.name} {'added' if old is ABSENT else 'removed' if new is ABSENT else 'edited'}"
-    before, after = shown(old), shown(new)
-    if _is_long(old) or _is_long(new) or before == after:
+    lists = any(isinstance(value, list | tuple) for value in (old, new))
+    if _is_long(old) or _is_long(new):  # a lock has a digest of a long list too
+        return f"{cause.name} is another {'list' if lists else 'text'}"
+    before, after = (shown(value, LONGEST_LIST if lists else LONGEST_VALUE) for value in (old, new))
+    if before == after:
         return f"{cause.name} is another text"
     return f"{cause.name}: {before} → {after}"
 

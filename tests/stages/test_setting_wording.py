@@ -26,6 +26,12 @@ def recipe(part: str, **settings: Any) -> dict[str, Any]:
         (recipe("tree", breadth=[3]), recipe("tree", breadth=[3, 1]), ["breadth: 3 → [3,1]", "depth: 1 → 2"]),
         (recipe("export", metadata=True), recipe("export", metadata=False), ["format.metadata: true → false"]),
         (recipe("export", formats=["csv"]), recipe("export", formats=[]), ['formats: ["csv"] → []']),
+        (recipe("tree", breadth=[3] * 30 + [4]), recipe("tree", breadth=[3] * 30 + [5]),
+         [f"breadth: [{'3,' * 30}4] → [{'3,' * 30}5]"]),
+        (recipe("graph", stages=["tags", "questions", "dedup", "answers", "scores", "attempts", "a", "b"]),
+         recipe("graph", stages=["tags", "questions", "dedup", "answers", "scores", "attempts", "a", "c"]),
+         ['stages: ["tags","questions","dedup","answers","scores","attempts","a","b"] → '
+          '["tags","questions","dedup","answers","scores","attempts","a","c"]']),
         (recipe("answers", seed=None), recipe("answers", seed=7), ["seed: null → 7"]),
         (recipe("answers", system_prompt=None), recipe("answers", system_prompt="Be brief."),
          ["system_prompt: null → Be brief."]),
