@@ -8,7 +8,7 @@ import msgspec
 
 from distill_build.commands.locate import find_dataset
 from distill_build.commands.lookup import Found, find_item
-from distill_build.commands.tree import counts_in_words, load_tree
+from distill_build.commands.tree import counts_in_words, figures, load_tree
 from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.dataset.layout import FAILURES
 from distill_build.dataset.rows import (
@@ -70,7 +70,7 @@ def _document(found: Found) -> JsonObject:
     tree = load_tree(found.files, found.graph)
     node = tree.nodes[key]
     return shown | {
-        "counts": {shape.name: node.counts[shape.name] for shape in tree.reached},
+        **figures(node, tree),
         "missing": node.missing,
         "failures": msgspec.to_builtins(node.failures),
     }
@@ -129,7 +129,7 @@ def _text(found: Found, shown: JsonObject) -> Iterator[str | Line]:
     yield from _facts(found)
     if "counts" in shown:
         reached = tuple(shape for shape in graph if shape.name in shown["counts"])
-        yield _fact("below", ", ".join(counts_in_words(Counter(shown["counts"]), reached)))
+        yield _fact("below", ", ".join(counts_in_words(shown["counts"], shown["dropped"], reached)))
     for name, verdict in shown["verdicts"].items():
         yield _fact("verdict", verdict_text(name, verdict))
     for failure in shown["failures"]:

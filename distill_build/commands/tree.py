@@ -4,7 +4,7 @@ The dataset's files are read in one pass each.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -24,7 +24,7 @@ from distill_build.stages.default import graph_in
 @dataclass(slots=True)
 class TagNode:
     """A tag, or the topic (`tag` is None). `counts` are by stage, of all that is here and below it; a tag is not below
-    itself. Of a transform it is how many rows it dropped.
+    itself. Of a transform these are the rows that it judged, and `dropped` those of them that it dropped.
 
     `failures` are those of this very place: a parent short of tags, a leaf short of questions or answers.
     """
@@ -32,6 +32,7 @@ class TagNode:
     path: TagPath
     tag: TagRow | None
     counts: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
     failures: list[FailureRow] = field(default_factory=list)
     children: "list[TagNode]" = field(default_factory=list)
 
@@ -71,9 +72,10 @@ def load_tree(dataset: Dataset, graph: Graph) -> CountedTree:
     places = {node.path: node for node in (root, *nodes.values())}
     reached = tuple(shape for shape in graph if shape is graph.tree or dataset.artefact(shape.file).exists())
     for shape in reached:
-        for path in _paths(dataset, graph, shape) if shape is not graph.tree else ():
+        for path, dropped in _places(dataset, graph, shape) if shape is not graph.tree else ():
             if (node := places.get(path)) is not None:
                 node.counts[shape.name] += 1
+                node.dropped[shape.name] += dropped
     _hang(root, nodes, graph.tree, str(tags))
     for row in failures:
         if (node := places.get(row.path)) is not None:
@@ -87,13 +89,13 @@ def _topic(dataset: Dataset, nodes: dict[str, TagNode], failures: list[FailureRo
     return paths[0][:1] if paths else (dataset.folder.resolve().name,)
 
 
-def _paths(dataset: Dataset, graph: Graph, shape: Shape) -> Iterator[TagPath]:
-    """Where the rows of a stage lie in the tree; of a transform those that it dropped."""
-    rows = dataset.artefact(graph.rows_of(shape.name).file)
+def _places(dataset: Dataset, graph: Graph, shape: Shape) -> Iterator[tuple[TagPath, bool]]:
+    """Where the rows of a stage lie in the tree, of a transform those that it judged; and whether it dropped them."""
+    rows = read_rows(dataset.artefact(graph.rows_of(shape.name).file), Placed)
     if shape.kind != "transform":
-        return (row.path for row in read_rows(rows, Placed))
-    dropped = {row.id for row in read_rows(dataset.artefact(shape.file), VerdictRow) if not row.kept}
-    return (row.path for row in read_rows(rows, Placed) if row.id in dropped) if dropped else iter(())
+        return ((row.path, False) for row in rows)
+    kept = {row.id: row.kept for row in read_rows(dataset.artefact(shape.file), VerdictRow)}
+    return ((row.path, not kept[row.id]) for row in rows if row.id in kept)
 
 
 def _hang(root: TagNode, nodes: dict[str, TagNode], tree: Shape, file: str) -> None:
@@ -108,6 +110,7 @@ def _hang(root: TagNode, nodes: dict[str, TagNode], tree: Shape, file: str) -> N
         parents.append(parent)
     for node, parent in zip(reversed(nodes.values()), reversed(parents), strict=True):
         parent.counts.update(node.counts)
+        parent.dropped.update(node.dropped)
         parent.counts[tree.name] += 1
 
 
@@ -118,10 +121,19 @@ def _document(node: TagNode, tree: CountedTree) -> JsonObject:
         place = {"id": node.tag.id, "number": node.tag.number, "label": node.tag.label, "leaf": node.tag.leaf}
     return {
         **place,
-        "counts": {shape.name: node.counts[shape.name] for shape in tree.reached},
+        **figures(node, tree),
         "missing": node.missing,
         "failures": msgspec.to_builtins(node.failures),
         "children": [_document(child, tree) for child in node.children],
+    }
+
+
+def figures(node: TagNode, tree: CountedTree) -> JsonObject:
+    """How many rows of each stage are here and below, and how many each transform dropped."""
+    transforms = [shape for shape in tree.reached if shape.kind == "transform"]
+    return {
+        "counts": {shape.name: node.counts[shape.name] for shape in tree.reached},
+        "dropped": {shape.name: node.dropped[shape.name] for shape in transforms},
     }
 
 
@@ -152,16 +164,16 @@ def title(node: TagNode, *, ids: bool) -> str:
 def counted(node: TagNode, tree: CountedTree) -> str:
     """The counts that say something of `node`: tags of a parent alone, of transforms those that dropped something."""
     is_leaf = node.tag is not None and node.tag.leaf
-    return ", ".join(counts_in_words(node.counts, tree.reached[is_leaf:]))
+    return ", ".join(counts_in_words(node.counts, node.dropped, tree.reached[is_leaf:]))
 
 
-def counts_in_words(counts: Counter[str], stages: tuple[Shape, ...]) -> Iterator[str]:
-    """Rows of each of `stages`: "5 questions", "1 dropped by dedup"."""
+def counts_in_words(counts: Mapping[str, int], dropped: Mapping[str, int], stages: tuple[Shape, ...]) -> Iterator[str]:
+    """Rows of each of `stages`: "5 questions"; of transforms what they dropped: "1 dropped by dedup"."""
     for shape in stages:
         if shape.kind != "transform":
             yield rows_of(counts[shape.name], shape.name)
-        elif counts[shape.name]:
-            yield f"{counts[shape.name]:,} dropped by {shape.name}"
+        elif dropped[shape.name]:
+            yield f"{dropped[shape.name]:,} dropped by {shape.name}"
 
 
 def marks(node: TagNode) -> str:

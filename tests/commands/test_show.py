@@ -34,7 +34,7 @@ def test_a_tag_is_shown_with_its_children(capsys: pytest.CaptureFixture[str]) ->
     team, football, handball, *_ = tags()
     shown = document(capsys, team.id)
     assert shown["tag"] == team.row()
-    assert shown["counts"] == {"tags": 2, "questions": 4, "dedup": 0, "answers": 3}
+    assert shown["counts"] == {"tags": 2, "questions": 4, "dedup": 4, "answers": 3}
     assert [child["row"] for child in shown["below"].pop("tags")] == [football.row(), handball.row()]
     assert (shown["below"], shown["failures"], shown["missing"]) == ({}, [], 1)
 

@@ -40,10 +40,10 @@ def test_json_is_one_document_with_the_same_figures(capsys: pytest.CaptureFixtur
     write_dataset(FOLDER)
     document = json.loads(printed(capsys, json=True))
     assert (document["topic"], document["missing"]) == ("sports", 2)
-    assert document["counts"] == {"tags": 5, "questions": 5, "dedup": 0, "answers": 4}
+    assert document["counts"] == {"tags": 5, "questions": 5, "dedup": 5, "answers": 4}
     handball = document["children"][0]["children"][1]
     assert (handball["label"], handball["missing"]) == ("Handball", 1)
-    assert handball["counts"] == {"tags": 0, "questions": 2, "dedup": 0, "answers": 1}
+    assert handball["counts"] == {"tags": 0, "questions": 2, "dedup": 2, "answers": 1}
     assert handball["failures"][0]["cause"] == "timeout"
 
 
