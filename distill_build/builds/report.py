@@ -75,8 +75,8 @@ class Report:
         return {stage: tally for stage, tally in self.stages.items() if self.graph[stage].kind == "transform"}
 
     def count(self, stage: str) -> int:
-        """Rows of `stage`."""
-        return self.counts.get(stage, 0)
+        """Rows of `stage` that this build came to: what it made, where the files stay those of another version."""
+        return self.tally.stages[stage].made if self.kept_rows else self.counts.get(stage, 0)
 
     def wanted(self, stage: str) -> int:
         """Rows of `stage` that there are to be: what hangs on nothing, since that was dropped, is not wanted."""
@@ -85,7 +85,8 @@ class Report:
     def missing(self, stage: str) -> int:
         """Rows of `stage` that are to be there and are not."""
         wanted = {stage: self.wanted(stage) for stage in self.stages}
-        return missing_items(self.graph.up_to(self.until), wanted, self.counts).get(stage, 0)
+        counts = {stage: self.count(stage) for stage in self.stages}
+        return missing_items(self.graph.up_to(self.until), wanted, counts).get(stage, 0)
 
     @property
     def edited_by_hand(self) -> tuple[Path, ...]:

@@ -44,6 +44,14 @@ def test_a_stopped_build_says_why_before_what_is_missing() -> None:
     assert lines[0].text == "budget.usd is spent: $5"
 
 
+def test_where_old_files_stay_the_table_tells_what_the_stopped_build_made() -> None:
+    """Tags were made, and nothing below: the counts of the files are those of another version."""
+    told = report(stopped="budget.calls is spent", kept_rows=480)
+    assert [row[1] for row in report_grid(told).rows] == ["11 of 11", "0 of 60", "0 of 480", ""]
+    assert [told.missing(stage) for stage in ("tags", "questions", "answers")] == [0, 60, 480]
+    assert "the files stay those of version 3f2a91c0ffee" in said(told)
+
+
 def test_a_stopped_build_is_not_complete() -> None:
     assert "complete" not in said(report(stopped="budget.calls is spent"))
 
