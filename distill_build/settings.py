@@ -86,10 +86,12 @@ class PromptSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How dataset rows are written. `reasoning` says where the chain of thought goes."""
+    """How dataset rows are written. `reasoning` says where the chain of thought goes, `csv_bom` whether a CSV begins
+    with the byte order mark by which spreadsheets know UTF-8."""
 
     reasoning: Literal["think", "field", "drop"] = "think"
     metadata: bool = True
+    csv_bom: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

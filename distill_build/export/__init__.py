@@ -28,7 +28,7 @@ def write_exports(
     a format that cannot be written (see `check_formats`), and whatever `rows` do.
     """
     check_formats(formats)
-    layout = Layout(options.reasoning, options.metadata, system_prompt)
+    layout = Layout(options.reasoning, options.metadata, system_prompt, options.csv_bom)
     folder.mkdir(parents=True, exist_ok=True)
     places = {folder / FORMATS[name].file_name: FORMATS[name] for name in formats}
     with ExitStack() as stack:

@@ -29,11 +29,12 @@ TAG = re.compile(r"<(/?)think>")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How rows are laid out; `system_prompt` stands before each question, None for none."""
+    """How rows are laid out; `system_prompt` stands before each question, None for none. `csv_bom` is of CSV alone."""
 
     reasoning: Literal["think", "field", "drop"]
     metadata: bool
     system_prompt: str | None
+    csv_bom: bool = False
 
 
 class TrainingRow(msgspec.Struct, frozen=True, gc=False):

@@ -1,8 +1,8 @@
 """The tabular formats: their columns, and CSV. Reasoning and answer are columns of their own, unless it is dropped.
 
-CSV is that of RFC 4180: UTF-8 without a byte order mark, lines ended by CRLF, a header. Fields with commas, quotes or
-line breaks stand in quotes, so texts come back as they were. Nothing is put before a field that begins with `=`: that
-would change the data, and a spreadsheet is not what the file is for.
+CSV is that of RFC 4180: UTF-8, with a byte order mark where the layout says so, lines ended by CRLF, a header. Fields
+with commas, quotes or line breaks stand in quotes, so texts come back as they were. Nothing is put before a field that
+begins with `=`: that would change the data, and a spreadsheet is not what the file is for.
 """
 
 import csv
@@ -32,7 +32,7 @@ def cell(row: TrainingRow, name: str, layout: Layout) -> object:
 def open_csv(path: Path, layout: Layout) -> Iterator[Write]:
     """A new file with its header."""
     names = column_names(layout)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8-sig" if layout.csv_bom else "utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(names)
 

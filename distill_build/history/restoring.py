@@ -106,7 +106,9 @@ class _Restoring:
 
     def _exports(self, recipe: JsonObject, new: dict[str, Path], refused: Callable[[Failure], None]) -> dict[str, Path]:
         options = recipe["export"]
-        layout = FormatSettings(reasoning=options["reasoning"], metadata=options["metadata"])
+        layout = FormatSettings(
+            reasoning=options["reasoning"], metadata=options["metadata"], csv_bom=options.get("csv_bom", False)
+        )
         rows = training_rows(new.__getitem__, self.target.version.graph, recipe, refused)
         return self.transaction.write_exports(rows, options["formats"], layout, options["system_prompt"])
 

@@ -27,6 +27,7 @@ def export_identity(settings: Settings) -> JsonObject:
         "formats": list(settings.formats),
         "reasoning": settings.format.reasoning,
         "metadata": settings.format.metadata,
+        **({"csv_bom": True} if settings.format.csv_bom else {}),  # locks from before there was one say nothing
         "system_prompt": settings.system_prompt,
         "rows": export_rows(settings),
     }

@@ -106,7 +106,7 @@ def git(workspace: Workspace, *words: str) -> None:
 
 def test_the_lock_that_names_a_version_says_which_exports_it_has(both: TwoVersions, project: InProcess) -> None:
     """The cache keeps a version with the exports that it was built with first."""
-    project.run(*NEW, "formats=[alpaca]", "format.metadata=false", "-q")
+    project.run(*NEW, "formats=[alpaca,csv]", "format.metadata=false", "format.csv_bom=true", "-q")
     files = everything(project)
     (project.root / "mine.lock").write_bytes(files["distill.lock"])
     project.raw("checkout", "latest")

@@ -107,6 +107,13 @@ def test_csv_quotes_what_needs_it_and_ends_lines_with_crlf() -> None:
     )
 
 
+def test_csv_begins_with_a_byte_order_mark_where_it_is_asked_for() -> None:
+    (path,) = write_exports(rows_of_answers(), Path("out"), ["csv"], FormatSettings(csv_bom=True), None)
+    marked = path.read_bytes()
+    write_exports(rows_of_answers(), Path("out"), ["csv"], FormatSettings(), None)
+    assert marked == b"\xef\xbb\xbf" + path.read_bytes()
+
+
 def test_csv_gives_every_text_back_as_it_was() -> None:
     hard = 'a,"b"\r\nc\rd\n\n e\t；\u2028 f '
     export("csv", answer(hard))
