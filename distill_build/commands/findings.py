@@ -17,6 +17,7 @@ from distill_build.replies.parse import (
     read_usage,
     split_thought,
 )
+from distill_build.replies.reasoning import opened_at
 
 TINY = 48
 """The longest reply that is asked for, in tokens: a short list in JSON fits, and no chain of thought."""
@@ -93,8 +94,12 @@ def reasoning(raw: JsonObject) -> Finding:
     fields = [name for name in ("reasoning_content", "reasoning", "reasoning_details") if message.get(name)]
     if fields:
         return Finding("reasoning", "ok", f"in {fields[0]}")
-    if not isinstance(reply, Rejection) and (reply.reasoning or split_thought(reply)[0]):
-        return Finding("reasoning", "ok", "in the text" if reply.reasoning else "in <think>")
+    if not isinstance(reply, Rejection) and reply.reasoning:
+        return Finding("reasoning", "ok", "in parts of the content")
+    if not isinstance(reply, Rejection) and split_thought(reply)[0]:
+        opened = opened_at(reply.content, 0)
+        marked = "before a mark that ends it" if opened is None else "between {} and {}".format(*opened[0])
+        return Finding("reasoning", "ok", f"in the text, {marked}")
     kept = read_usage(raw).reasoning_tokens
     return Finding("reasoning", "no", f"{number_of(kept, 'tokens')} of it, not shown" if kept else "none was seen")
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.workspace import Finished, Workspace
-from tests.server import Body, Fault, Plan, ScriptedServer, content, error, not_http, status
+from tests.server import Body, Fault, Plan, ScriptedServer, content, error, not_http, raw, status
 
 KEY = "sk-5ec2e7-do-not-show"
+PARTS = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "tea"}]
 NO_MODEL = {"error": {"message": "The model `scripted` does not exist", "code": "model_not_found"}}
 
 
@@ -224,7 +225,10 @@ def test_a_stream_that_comes_in_one_piece_is_told(workspace: Workspace, server: 
     ("reply", "told"),
     [
         (content("tea", reasoning="Hm."), "in reasoning"),
-        (content("<think>Hm.</think>tea"), "in <think>"),
+        (content("<think>Hm.</think>tea"), "in the text, between <think> and </think>"),
+        (content("[THINK]Hm.[/THINK]tea"), "in the text, between [THINK] and [/THINK]"),
+        (content("Hm.</think>tea"), "in the text, before a mark that ends it"),
+        (raw({"choices": [{"message": {"content": PARTS}}]}), "in parts of the content"),
         (content("tea"), "none was seen"),
     ],
 )
