@@ -9,7 +9,8 @@ class Options:
 
     `locked`: nothing but the locked version may come out; `frozen`: that, and there must be a lock. `until`: last stage
     of a build. `keep_going`: failed items after which a build gives up, 0 = never. `rebuild`: globs of item paths to
-    ask for again, one that is for one stage behind its name and a colon. `dataset`: a dataset's folder or name,
+    ask for again, one that is for one stage behind its name and a colon. `yes`: no question before rows are replaced.
+    `dataset`: a dataset's folder or name,
     `cache_dir`: its cache, for commands that compose no configuration. `exit_code`: diff says by its status whether
     there is a difference. `keep_last`, `max_size`, `older_than`, `dry_run`: what `cache gc` may remove, as typed.
     `arguments`: the words after the command. `overrides`: the key=value words as typed, for messages.
@@ -21,6 +22,7 @@ class Options:
     frozen: bool = False
     keep_going: int = 0
     rebuild: tuple[str, ...] = ()
+    yes: bool = False
     json: bool = False
     quiet: bool = False
     verbose: bool = False

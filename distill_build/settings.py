@@ -128,6 +128,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     format: FormatSettings = FormatSettings()
     keep_responses: bool = True
+    confirm: Literal["replace", "never"] = "replace"
 
     def role(self, stage: str) -> ModelSettings:
         """The model that works for `stage`, the first of several."""

@@ -151,6 +151,16 @@ class UnitRows:
         return Rows(False, self._spools[name].append(data), len(data), len(rows))
 
 
+def tag_lines(root: Node) -> Iterator[JsonObject]:
+    """The lines of the tree's artefact, in their order."""
+    return (_tag_line(node, above) for node, above in walk(root))
+
+
+def _tag_line(node: Node, above: Node) -> JsonObject:
+    leaf = node.unit.leaf if node.unit is not None else node.chain is None
+    return node.line(above.id if above.level else None, leaf=leaf)
+
+
 def sources_row(item: str, calls: Mapping[str, Sequence[Source]]) -> JsonObject:
     """A line of a tag in the file of sources; `item` is its id, or the topic's text; `calls` are by stage."""
     return {"id": item, "calls": calls}
@@ -172,8 +182,7 @@ def write_artefacts(
         tree = graph.tree.name
         _write_tree_sources(root, tree, writers[SOURCES])
         for node, above in walk(root):
-            leaf = node.unit.leaf if node.unit is not None else node.chain is None
-            writers[tree].write(encode_rows([node.line(above.id if above.level else None, leaf=leaf)]))
+            writers[tree].write(encode_rows([_tag_line(node, above)]))
             _write_tree_sources(node, tree, writers[SOURCES])
             if node.unit is not None:
                 for outcome in node.unit.outcomes:

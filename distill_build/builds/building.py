@@ -28,6 +28,7 @@ from distill_build.builds.plan.estimation import Needs, NoNeeds
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.plan.planning import PlanRows, make_plan
 from distill_build.builds.plan.statistics import RequestStatistics
+from distill_build.builds.replacement import Replacement, replacement_of
 from distill_build.builds.report import Report, Watcher, expected_items
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import keep_unknown, register
@@ -44,6 +45,7 @@ from distill_build.graph import in_order
 from distill_build.models.base import Limits, ModelSettings, SettingOf
 from distill_build.models.factory import check_model
 from distill_build.options import Options
+from distill_build.records import number_of, short
 from distill_build.settings import Budget
 
 
@@ -62,12 +64,16 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class PlannedBuild:
-    """`may_ask` says whether anything may be sent for it; `baseline` is None where the lock was not held since."""
+    """`may_ask` says whether anything may be sent for it; `baseline` is None where the lock was not held since.
+
+    `replacement` is what it would take from the version that lies there.
+    """
 
     build: Build
     plan: Plan
     may_ask: bool
     baseline: Baseline | None
+    replacement: Replacement | None
 
 
 class Occasion(Protocol):
@@ -140,6 +146,7 @@ class Builds:
             except (DistillError, OSError) as error:
                 self._occasion.ended(build, error)
         self._occasion.planned(planned)
+        self._confirm(planned)
         shared = self._shared(planned)
         try:
             await self._run_all(planned, shared)
@@ -158,7 +165,21 @@ class Builds:
             baseline.locked.refuse_requests(plan, session)
         forbidden = baseline.locked is not None or options.offline or options.frozen
         may_ask = not forbidden and isinstance(store, Store)
-        return PlannedBuild(build, plan, may_ask, baseline if self._occasion.holds_locks else None)
+        is_held = baseline.locked is not None
+        goes = None if is_held else replacement_of(session, baseline.state, plan, options.until)
+        return PlannedBuild(build, plan, may_ask, baseline if self._occasion.holds_locks else None, goes)
+
+    def _confirm(self, planned: Sequence[PlannedBuild]) -> None:
+        """Lets the person stop before rows go that nobody typed away. Raises InterruptedBuildError for who does."""
+        if self._options.yes or self._options.rebuild:
+            return
+        goes = [each for each in planned if each.replacement and each.build.session.settings.confirm == "replace"]
+        versions = [short(each.replacement.version) for each in goes if each.replacement]
+        what = f"version {versions[0]}" if len(versions) == 1 else number_of(len(versions), "versions")
+        if goes and not self._console.confirm(f"go on, and replace {what}?"):
+            raise InterruptedBuildError(
+                "not confirmed, so nothing was asked and nothing replaced; -y, or confirm=never, goes on unasked"
+            )
 
     def _shared(self, planned: Sequence[PlannedBuild]) -> Shared:
         sessions = {each.build.name: each.build.session for each in planned}
@@ -227,7 +248,9 @@ class Builds:
                 learn(execution)
             finish = Finish(session, options, ledger, execution, rows, new)
             async with self._finishing:  # in a thread: what comes for other builds is stored meanwhile
-                return await asyncio.to_thread(finish.report, root, time.monotonic() - started)
+                report = await asyncio.to_thread(finish.report, root, time.monotonic() - started)
+            is_other = not report.kept_rows and baseline.state is not None and report.version != baseline.state.version
+            return replace(report, replaced=planned.replacement if is_other else None)
 
 
 class Alone:

@@ -3,7 +3,6 @@
 The dataset's files change in `replace_together` alone, when everything else is written and synced.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from distill_build.dataset.layout import (
 )
 from distill_build.dataset.lockfile import LOCK
 from distill_build.dataset.outcome import Outcome
-from distill_build.dataset.rows import read_objects
+from distill_build.dataset.rows import line_digest, line_digests, read_objects
 from distill_build.dataset.transaction import Transaction, keep_edited
 from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state
 from distill_build.engine.ledger import Ledger
@@ -253,9 +252,6 @@ def lost_rows(dataset: Dataset, before: State, new: Mapping[str, Path]) -> int:
 def _lost_lines(old: Path, new: Path | None) -> int:
     if not old.exists():
         return 0
-    there: set[bytes] = set()
-    if new is not None:
-        with new.open("rb") as lines:
-            there = {hashlib.blake2b(line, digest_size=16).digest() for line in lines}
+    there = set() if new is None else line_digests(new)
     with old.open("rb") as lines:
-        return sum(hashlib.blake2b(line, digest_size=16).digest() not in there for line in lines)
+        return sum(line_digest(line) not in there for line in lines)

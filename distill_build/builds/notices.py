@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import foreign_lock, unlocked_note
 from distill_build.builds.plan.plan import Plan
+from distill_build.builds.replacement import replacement_of
 from distill_build.builds.session import Session
 from distill_build.options import Options
 from distill_build.records import number_of
@@ -19,6 +20,8 @@ def notices(session: Session, options: Options, baseline: Baseline, plan: Plan) 
             f"{session.dataset.folder} held the topic {held!r} and becomes {session.settings.topic!r}; "
             "name=… keeps both (all responses stay in the cache)"
         )
+    if baseline.locked is None and (goes := replacement_of(session, baseline.state, plan, options.until)) is not None:
+        yield goes.sentence("this build replaces")
     if (note := unlocked_note(session.dataset, options)) is not None:
         yield note
     if baseline.locked is None and (warning := foreign_lock(session, plan)) is not None:

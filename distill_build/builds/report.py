@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from distill_build.builds.plan.plan import Plan
+from distill_build.builds.replacement import Replacement
 from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.dataset.lockfile import LOCK
 from distill_build.graph import Graph
@@ -41,7 +42,8 @@ class Report:
     `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written
     here, `newly_dropped` the transforms with their lines for rows that they kept before. `kept_rows` are those of a
     complete version which a build that was stopped would have dropped or replaced: so the old files stay, and `counts`
-    and `version` are theirs. `repeats` are texts of lists that stand below more than one row above, by stage. `run_id`
+    and `version` are theirs. `replaced` is what was taken from the version
+    before. `repeats` are texts of lists that stand below more than one row above, by stage. `run_id`
     is None and `up_to_date` true where there was nothing to do.
     """
 
@@ -62,6 +64,7 @@ class Report:
     edited: tuple[Path, ...]
     newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
     kept_rows: int = 0
+    replaced: Replacement | None = None
     repeats: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -108,6 +111,9 @@ class Watcher(Protocol):
 
     def note(self, text: str) -> None:
         """A sentence for the person."""
+
+    def confirm(self, question: str) -> bool:
+        """Whether the person lets a build go on; true where there is nobody to ask."""
 
     def plan(self, plan: Plan, settings: Settings) -> None:
         """What is about to be asked, before the first request."""

@@ -140,6 +140,7 @@ FLAGS = (
     Flag("keep-going", "give up after N failed items; 0: never", short="k", value="N", whose="builds"),
     Flag("rebuild", "ask again for the items whose path matches, STAGE:GLOB of one stage; repeatable", value="GLOB",
          whose="builds"),
+    Flag("yes", "no question before rows of the version that is there go or are made anew", short="y", whose="builds"),
     Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="readers"),
     Flag("cache-dir", "the cache's folder", value="DIR", whose="readers"),
     Flag("exit-code", "1 where the versions differ", whose="diff"),

@@ -42,6 +42,9 @@ class Console(Protocol):
     def note(self, text: str) -> None:
         """A sentence for the person."""
 
+    def confirm(self, question: str) -> bool:
+        """Whether the person at the terminal says yes; true where there is nobody to ask."""
+
     def plan(self, plan: "Plan", settings: "Settings") -> None:
         """The plan in one line, before the first request; smaller settings where it would take hours."""
 
@@ -73,8 +76,8 @@ def open_console(*, quiet: bool, verbose: bool, json: bool) -> Console:  # noqa:
     stream = Stream(sys.stderr, tolerant=True)
     plain = PlainScreen(stream)
     if quiet:
-        return QuietConversation(plain)
-    return Conversation(plain, cache(lambda: _richest(stream, plain)), verbose=verbose)
+        return QuietConversation(plain, stream.confirm)
+    return Conversation(plain, cache(lambda: _richest(stream, plain)), stream.confirm, verbose=verbose)
 
 
 def job_console(job: str, *, quiet: bool, verbose: bool) -> Console:
@@ -83,7 +86,14 @@ def job_console(job: str, *, quiet: bool, verbose: bool) -> Console:
     from distill_build.console.plain import JobScreen
 
     screen = JobScreen(Stream(sys.stderr, tolerant=True), job)
-    return QuietConversation(screen) if quiet else Conversation(screen, lambda: screen, verbose=verbose)
+    if quiet:
+        return QuietConversation(screen, _nobody_to_ask)
+    return Conversation(screen, lambda: screen, _nobody_to_ask, verbose=verbose)
+
+
+def _nobody_to_ask(_: str) -> bool:
+    """Jobs in many processes would all ask at the same terminal."""
+    return True
 
 
 def plan_table(plan: "Plan", settings: "Settings") -> None:

@@ -38,9 +38,13 @@ class Screen(Protocol):
 
 
 class Conversation:
-    """Everything on standard error. `rich_screen` gives the screen for bars and tables when it comes to those."""
+    """Everything on standard error. `rich_screen` gives the screen for bars and tables when it comes to those, and
+    `confirm` asks whoever sits there."""
 
-    def __init__(self, screen: Screen, rich_screen: Callable[[], Screen], *, verbose: bool) -> None:
+    def __init__(
+        self, screen: Screen, rich_screen: Callable[[], Screen], confirm: Callable[[str], bool], *, verbose: bool
+    ) -> None:
+        self.confirm = confirm
         self._screen = screen
         self._rich_screen = rich_screen
         self._verbose = verbose
@@ -99,7 +103,8 @@ class Conversation:
 class QuietConversation:
     """Says what nobody may miss, and nothing else."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, confirm: Callable[[str], bool]) -> None:
+        self.confirm = confirm
         self._screen = screen
 
     def note(self, text: str) -> None:

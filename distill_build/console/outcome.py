@@ -116,6 +116,8 @@ def troubles(report: Report) -> Iterator[Sentence]:
             f"another version); that one is kept as {report.other_lock}",
             "warning",
         )
+    if report.replaced is not None:
+        yield Sentence(report.replaced.sentence("replaced"), "warning")
     if report.newly_dropped:
         yield Sentence(_newly_dropped(report), "warning")
     if report.stopped is not None:

@@ -47,6 +47,14 @@ class Stream:
         except ValueError:  # closed
             return False
 
+    def confirm(self, question: str) -> bool:
+        """Whether the person at the terminal says yes; true where there is none to ask, or to answer from."""
+        if not self.isatty() or sys.stdin is None or not sys.stdin.isatty():
+            return True
+        self.write(f"{question} [y/N] ")
+        self.flush()
+        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+
     @property
     def width(self) -> int:
         """Cells in a row: what COLUMNS says, where that is a number above 0, or else the terminal."""

@@ -4,6 +4,7 @@ Knows the files alone: `distill_build.records` makes their lines, and here each 
 needs. Fields that are not named are skipped without being built, so a pass over 100,000 answers is short.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -120,6 +121,19 @@ def list_text(row: JsonObject) -> str:
     if "label" in row:
         return str(row.get("renamed_from") or row["label"])
     return str(next((value for name, value in row.items() if name not in LIST_PLACE), ""))
+
+
+def line_digest(line: bytes) -> bytes:
+    """A line, with its end, in few bytes: what tells whether a row stands alike in two files."""
+    return hashlib.blake2b(line, digest_size=16).digest()
+
+
+def line_digests(path: Path) -> set[bytes]:
+    """Those of all lines of a file; none where there is no file."""
+    if not path.exists():
+        return set()
+    with open_file(path) as lines:
+        return set(map(line_digest, lines))
 
 
 T = TypeVar("T")

@@ -68,13 +68,15 @@ class Plan:
     """What a build would do, by stage. `exact` says that no number of requests is estimated.
 
     `dropped` counts by transform the rows that it would drop, of those that are known, and `newly_dropped` those among
-    them that the last build kept.
+    them that the last build kept. `lost` counts by stage the rows of the version in the folder that would not be there
+    any more as they stand.
     """
 
     stages: dict[str, StagePlan]
     costs: dict[str, Cost]
     dropped: dict[str, int] = field(default_factory=dict)
     newly_dropped: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -114,6 +116,7 @@ class Plan:
             "seconds": round(cost.seconds, 1),
             "dropped": self.dropped,
             "newly_dropped": self.newly_dropped,
+            "lost": self.lost,
         }
 
 

@@ -1,28 +1,30 @@
 """A plan: the stages walked with nobody to ask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from distill_build.builds.assembly import UnitRows
+from distill_build.builds.assembly import UnitRows, encode_rows, tag_lines
 from distill_build.builds.baseline import Baseline
 from distill_build.builds.kept_responses import StoreAndKept
 from distill_build.builds.plan.estimation import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.builds.plan.plan import Plan, StagePlan, price
 from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.builds.session import Session
-from distill_build.builds.walk.nodes import Unit
+from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.builds.walk.tally import Tally
 from distill_build.builds.walk.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
-from distill_build.dataset.layout import FAILURES
+from distill_build.dataset.layout import FAILURES, Dataset, State
 from distill_build.dataset.outcome import Outcome
+from distill_build.dataset.rows import line_digest, line_digests
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
 from distill_build.errors import ConfigurationError
 from distill_build.models.completion import estimated_tokens
 from distill_build.prompting.prompts import RenderingError
-from distill_build.stages.course import course_of
+from distill_build.records import JsonObject
+from distill_build.stages.course import Segment, course_of
 
 ONE_LANE = "plan"
 
@@ -53,13 +55,14 @@ async def make_plan(
     needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
     tally = Tally.of(session.stages.graph.names)
     plans = {name: StagePlan() for name in session.stages.graph.names}
+    rows = PlanRows(session, baseline, until, needs)
     walk = Walk(
         session.stages,
         until,
         dict.fromkeys(session.stages.roles, ONE_LANE),
         lambda crowded: Scheduler({ONE_LANE: 1}, crowded=crowded),
         PlanAsk(store, baseline.pinned, plans, session.asked_anew, needs),
-        PlanRows(session, baseline, until, needs),
+        rows,
         Estimate(session.stages, graph, plans, needs),
         tally,
         FailureCap(0, Halt(lambda: None), session.dataset.artefact(FAILURES)),
@@ -72,7 +75,7 @@ async def make_plan(
     plan = price(
         session.stages, plans, RequestStatistics(session.cache_dir), lambda stage: typical(session, stage), dropped
     )
-    return replace(plan, newly_dropped=len(walk.newly_dropped))
+    return replace(plan, newly_dropped=len(walk.newly_dropped), lost=rows.lost(walk.root))
 
 
 class PlanRows(UnitRows):
@@ -83,12 +86,56 @@ class PlanRows(UnitRows):
         later = frozenset(name for each in course for name in (*each.loaded, *each.measured))
         super().__init__(session.stages.graph, baseline.previous, None, later)
         self._needs = needs
+        self._standing = StandingRows(session.dataset, baseline.state)
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
         outcome = super().recall(unit, segment, verdicts)
         if outcome is not None:
             self._needs.recalled(unit.node.id)
+            for name, rows in outcome.rows.items():
+                self._standing.stay(name, rows.count)
         return outcome
+
+    def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
+        for name in segment.stages:
+            self._standing.made_again(name, (row.line for row in unit.sorted(name)))
+        return super().take(unit, number, segment, verdicts)
+
+    def lost(self, root: Node) -> dict[str, int]:
+        """By stage the rows of the version in the folder that the walk from `root` did not come to again."""
+        self._standing.made_again(self._graph.tree.name, tag_lines(root))
+        return self._standing.lost()
+
+
+class StandingRows:
+    """The rows of the version that lies in a folder, and how many of them a walk comes to again as they stand.
+
+    Those of transforms are verdicts, which nobody has paid for.
+    """
+
+    def __init__(self, dataset: Dataset, state: State | None) -> None:
+        shapes = [] if state is None else [shape for shape in state.graph if shape.kind != "transform"]
+        self._files = {shape.name: dataset.artefact(shape.file) for shape in shapes}
+        self._counts = {} if state is None else {name: state.counts.get(name, 0) for name in self._files}
+        self._again = dict.fromkeys(self._counts, 0)
+        self._lines: dict[str, set[bytes]] = {}
+
+    def stay(self, stage: str, rows: int) -> None:
+        """So many rows are taken over."""
+        if stage in self._again:
+            self._again[stage] += rows
+
+    def made_again(self, stage: str, rows: Iterable[JsonObject]) -> None:
+        """Rows came out of the walk: those that stand there alike are counted."""
+        if self._counts.get(stage):
+            lines = self._lines.get(stage)
+            if lines is None:
+                lines = self._lines[stage] = line_digests(self._files[stage])
+            self._again[stage] += sum(line_digest(encode_rows([row])) in lines for row in rows)
+
+    def lost(self) -> dict[str, int]:
+        """Rows by stage that the walk did not come to."""
+        return {stage: max(0, count - self._again[stage]) for stage, count in self._counts.items()}
 
 
 def typical(session: Session, stage: str) -> float:

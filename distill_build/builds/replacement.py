@@ -1,0 +1,53 @@
+"""What a build takes from the version that lies in its folder: rows that go, and rows that become others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from distill_build.builds.plan.plan import Plan
+from distill_build.builds.session import Session
+from distill_build.dataset.layout import State
+from distill_build.dataset.lockfile import facts_of
+from distill_build.history.causes import causes_between, recipe_of, until_cause
+from distill_build.history.setting_wording import cause_words, listed
+from distill_build.records import rows_of, short
+from distill_build.stages.declared import declared
+
+CAUSES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """`fewer` counts by stage the rows of `version` that the settings want no more, `others` those that are made anew.
+
+    `causes` are the settings and prompts that differ, in words.
+    """
+
+    version: str
+    fewer: Mapping[str, int]
+    others: Mapping[str, int]
+    causes: tuple[str, ...]
+
+    def sentence(self, verb: str) -> str:
+        """What is said of it: `verb` says who does it, and when."""
+        fewer = [f"{rows_of(number, stage)} fewer" for stage, number in self.fewer.items()]
+        others = [f"{rows_of(number, stage)} changed" for stage, number in self.others.items()]
+        why = f"; {listed(self.causes, CAUSES_SHOWN)}" if self.causes else ""
+        return (
+            f"{verb} version {short(self.version)}: {', '.join([*fewer, *others])}{why}; `distill-build checkout "
+            f"{short(self.version)}` brings it back"
+        )
+
+
+def replacement_of(session: Session, state: State | None, plan: Plan, until: str) -> Replacement | None:
+    """What the build that `plan` is of takes from the version that `state` tells of; None where all rows stay."""
+    lost = {stage: number for stage, number in plan.lost.items() if number}
+    if state is None or not lost:
+        return None
+    reached = session.stages.graph.up_to(until)
+    expected = {stage: rows for stage, rows in declared(session.settings).rows().items() if stage in reached}
+    unwanted = {stage: max(0, state.counts[stage] - expected.get(stage, 0)) for stage in lost}
+    fewer = {stage: min(number, unwanted[stage]) for stage, number in lost.items() if unwanted[stage]}
+    others = {stage: rest for stage, number in lost.items() if (rest := number - fewer.get(stage, 0))}
+    then, now = recipe_of(facts_of(state.recipe)), recipe_of(facts_of(session.identity))
+    causes = [*until_cause(state.until, until), *causes_between(then, now)]
+    return Replacement(state.version, fewer, others, tuple(map(cause_words, causes)))

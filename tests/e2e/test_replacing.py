@@ -1,0 +1,123 @@
+"""What a build takes from the version that lies there is said by the plan, before and after it, and on a terminal asked
+for first."""
+
+import os
+import pty
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.console.test_terminal import read_all
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.workspace import COMMAND, TIMEOUT_SECONDS, variables
+from tests.server import ScriptedServer
+
+TWICE = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "answers_per_question=2")
+ONCE = TWICE[:-1]
+
+
+@pytest.fixture
+def project(tmp_path: Path, server: ScriptedServer) -> InProcess:
+    project = InProcess(tmp_path, server)
+    assert project.run(*TWICE).status == 0
+    server.reset()
+    return project
+
+
+def version(project: InProcess) -> str:
+    newest: str = project.raw("history", "--json").document["versions"][0]["version"]
+    return newest[:12]
+
+
+def on_terminal(project: InProcess, answer: str, *words: str) -> tuple[int, str]:
+    """The exit code of a build at a terminal whose person types `answer`, and what the terminal showed."""
+    here, there = pty.openpty()
+    os.write(here, f"{answer}\n".encode())
+    all_words = [*COMMAND, *words, *project.settings()]
+    with subprocess.Popen(
+        all_words, cwd=project.root, env=variables({"TERM": "xterm"}), stdin=there, stdout=there, stderr=there
+    ) as process:
+        os.close(there)
+        shown = read_all(here)
+        return process.wait(TIMEOUT_SECONDS), shown
+
+
+def test_a_forgotten_setting_is_told_by_the_plan_before_the_build_and_after_it(project: InProcess) -> None:
+    old, files = version(project), project.bytes()
+    told = f"version {old}: 4 answers fewer; answers_per_question: 2 → 1; `distill-build checkout {old}` brings it back"
+    plan = project.run("plan", *ONCE, "--json")
+    assert plan.document["lost"] == {"tags": 0, "questions": 0, "answers": 4}
+    assert f"this build replaces {told}" in plan.stderr
+    built = project.run(*ONCE)
+    assert built.status == 0
+    assert f"this build replaces {told}" in built.stderr
+    assert f"\nreplaced {told}\n" in built.stderr
+    assert project.raw("checkout", old).status == 0
+    assert project.bytes() == files
+
+
+def test_rows_of_another_model_are_told(project: InProcess) -> None:
+    told = project.raw(*TWICE, "-q", *project.settings()[:2], "model.name=other").stderr
+    assert "2 tags changed, 4 questions changed, 8 answers changed; " in told
+    assert "teacher.name: scripted → other" in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("answers_per_question=3",),
+        ("questions_per_tag=3",),
+        ("breadth=3",),
+        ("limits.concurrency=1",),
+        (),
+    ],
+    ids=" ".join,
+)
+def test_what_grows_replaces_nothing(project: InProcess, words: tuple[str, ...]) -> None:
+    assert not any(project.run("plan", *TWICE, *words, "--json").document["lost"].values())
+    assert "replace" not in project.run(*TWICE, *words).stderr
+
+
+def test_what_was_dropped_comes_back_unasked_and_takes_nothing(project: InProcess, server: ScriptedServer) -> None:
+    assert project.run(*ONCE).status == 0
+    told = project.run(*TWICE)
+    assert (told.status, server.kinds) == (0, {})
+    assert "replace" not in told.stderr
+
+
+def test_until_an_earlier_stage_takes_the_rows_of_later_ones(project: InProcess) -> None:
+    told = project.run(*TWICE, "--until=questions").stderr
+    assert "8 answers fewer; --until: dataset → questions; " in told
+
+
+@pytest.mark.parametrize(("answer", "status"), [("", 130), ("n", 130), ("y", 0), ("Yes", 0)])
+def test_on_a_terminal_the_person_is_asked(project: InProcess, answer: str, status: int) -> None:
+    files = project.bytes()
+    ended, shown = on_terminal(project, answer, *ONCE)
+    assert ended == status
+    assert "go on, and replace version" in shown
+    assert (project.bytes() == files) == (status == 130)
+    assert ("nothing was asked and nothing replaced" in " ".join(shown.split())) == (status == 130)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(*ONCE, "-y"), (*ONCE, "confirm=never"), (*TWICE, "--rebuild=*"), (*TWICE, "seed=0")],
+    ids=lambda words: words[-1],
+)
+def test_nobody_is_asked_who_has_said_so_already(project: InProcess, words: tuple[str, ...]) -> None:
+    ended, shown = on_terminal(project, "n", *words)
+    assert ended == 0
+    assert "go on" not in shown
+
+
+def test_a_lost_cache_without_kept_responses_is_told_to_replace_all(project: InProcess, server: ScriptedServer) -> None:
+    """The scripted server answers with other texts to another model alone: so here no row becomes another one."""
+    assert project.run(*TWICE, "keep_responses=false").status == 0
+    shutil.rmtree(project.root / ".distill-cache")
+    plan = project.run("plan", *TWICE, "keep_responses=false", "--json")
+    assert plan.document["lost"] == {"tags": 2, "questions": 4, "answers": 8}
+    assert project.run(*TWICE, "keep_responses=false").status == 0
+    assert server.kinds == {"tags": 1, "questions": 2, "answers": 8}
