@@ -108,11 +108,10 @@ class View:
         checks = self._checks.get((row.stage, stage))
         if checks is None:
             checks = self._checks[row.stage, stage] = tuple(self._checks_of(row.stage, stage))
-        for check in checks:
-            seen = self._seen_by(check, row.at(check.common))
-            if seen is not Sight.SEEN:
-                return seen
-        return Sight.SEEN
+        seen = [self._seen_by(check, row.at(check.common)) for check in checks]
+        if Sight.DROPPED in seen:  # whatever others would say
+            return Sight.DROPPED
+        return Sight.UNDECIDED if Sight.UNDECIDED in seen else Sight.SEEN
 
     def others(self, row: Row, names: Iterable[str], stage: str) -> JsonObject | None:
         """The rows that `stage` can name beside `row`: a line for a stage above, a list of lines for any other.

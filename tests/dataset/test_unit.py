@@ -69,6 +69,12 @@ def test_a_row_is_dropped_where_all_that_hang_on_it_were(view: View, tag: Row) -
     assert view.sight(tag, END) is Sight.SEEN
 
 
+def test_what_one_transform_drops_is_dropped_though_another_has_not_decided(view: View, tag: Row) -> None:
+    text = below(tag, "texts")
+    below(text, "marks", 0, ("good", DROPPED))
+    assert view.sight(text, "votes") is Sight.DROPPED
+
+
 def test_nothing_is_decided_while_a_verdict_or_a_row_is_missing_that_could(view: View, tag: Row) -> None:
     text = below(tag, "texts", 0, ("sieve", Verdict(kept=True)))
     below(text, "marks", 0, ("good", DROPPED))
