@@ -73,6 +73,7 @@ ONLY_KNOWN_IN = {
         "prompting/expressions.py",
         "prompting/references.py",
         "prompting/sandbox.py",
+        "prompting/unconditional.py",
     },
     "jsonschema": {"replies/schemas.py"},
     "xllamacpp": {"models/embedded_server.py"},

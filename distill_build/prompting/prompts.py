@@ -25,33 +25,14 @@ from jinja2.exceptions import (
     UndefinedError,
 )
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
-from jinja2.nodes import (
-    BinExpr,
-    Call,
-    CallBlock,
-    CondExpr,
-    Const,
-    Div,
-    Extends,
-    Filter,
-    FloorDiv,
-    For,
-    Getattr,
-    Getitem,
-    If,
-    Mod,
-    Name,
-    Node,
-    Output,
-    TemplateData,
-    Test,
-)
+from jinja2.nodes import Call, CallBlock, Const, Extends, Filter, Getattr, Getitem, Name, Output, TemplateData, Test
 from jinja2.nodes import Template as Tree
 
 from distill_build.errors import ConfigurationError
 from distill_build.prompting.known import ANYTHING, SAMPLES, TEXT, Known, agreed, sample
 from distill_build.prompting.references import bound_names, check_references, named_in_quotes, nearest
 from distill_build.prompting.sandbox import CALLED, Sandbox, TooMuchWork
+from distill_build.prompting.unconditional import Unconditional
 
 Message = dict[str, str]
 
@@ -72,9 +53,6 @@ NEVER_MENDED = (SecurityError, TooMuchWork, RecursionError, OverflowError)
 """What a template raises by what it does, whatever it is given: of small values nothing gets too much."""
 OF_KINDS = (TypeError, AttributeError, TemplateRuntimeError)
 """What it raises by the kinds of its values. A field or item that is missing depends on the values themselves."""
-BRANCHES: tuple[type[Node], ...] = (If, For, CondExpr)
-"""What may render another part of a template with other values."""
-DIVIDES = (Div, FloorDiv, Mod)
 HOW = 'a template makes messages by {% call message("user") %}…{% endcall %}'
 
 
@@ -106,12 +84,16 @@ class RenderingError(Exception):
     """A template makes no messages of the variables that it was given. The text is a sentence.
 
     `mended_by` says which others would help: none, where it does what it may not, or too much; those of other kinds;
-    those that lead to another branch of it; or just other ones.
+    or just other ones.
     """
 
-    def __init__(self, sentence: str, mended_by: Literal["nothing", "kinds", "branches", "values"]) -> None:
+    def __init__(self, sentence: str, mended_by: Literal["nothing", "kinds", "values"]) -> None:
         super().__init__(sentence)
         self.mended_by = mended_by
+
+
+class EmptyMessageError(TemplateError):
+    """A message has no content. It may have some with other values."""
 
 
 class Prompts:
@@ -153,18 +135,10 @@ class Prompts:
         Raises RenderingError where it makes none of them.
         """
         compiled = self._compiled.get(template) or self._compile(template)
-        messages: list[Message] = []
-        self._environment.begin()
-        try:
-            outside = compiled.render(variables, message=collector(messages))
-        except FAULTS as error:
-            raise unrendered(error, compiled.filename or template) from error
+        messages, outside = rendered(compiled, self._environment, variables)
         fault = unusable(messages, outside)
         if fault is not None:
-            raise RenderingError(f"{compiled.filename}: {fault}", "branches")
-        empty = next((message["role"] for message in messages if not message["content"]), None)
-        if empty is not None:
-            raise RenderingError(f"{compiled.filename}: {empty_message(empty)}", "values")
+            raise RenderingError(f"{compiled.filename}: {fault}", "values")
         return messages
 
     def referenced_rows(self, template: str) -> frozenset[str]:
@@ -272,12 +246,8 @@ class Prompts:
             check_references(tree, names, partial(_at, self._place(file)), CALLED)
 
     def _refuse_unsendable(self, template: str, trees: Mapping[str, Tree]) -> None:
-        """What makes no request whatever it is given: text outside of messages, no message, none of the user's, one
-        that is empty, a division by zero."""
+        """What makes no request whatever it is given: text outside of messages, no message, none of the user's."""
         file = self._file(template)
-        for other, tree in trees.items():
-            for line, sentence in _never_rendered(tree):
-                raise _at(self._place(other), line, sentence)
         for line, text in _outside(trees[file]):
             raise _at(self._place(file), line, unusable([], text) or "")
         roles = [role for tree in trees.values() for role in _roles_in(tree)]
@@ -288,14 +258,19 @@ class Prompts:
             messages = [{"role": role, "content": role} for role in roles if role is not None]
             raise ConfigurationError(f"{self._place(file)}: {unusable(messages, '')}")
 
-    def _refuse_unrenderable(self, template: str, trees: Iterable[Tree]) -> None:
-        """Renders a template with values of the kinds that are known, for what no values of these kinds would change.
-
-        Any other fault may be one of these very values.
+    def _refuse_unrenderable(self, template: str, trees: Collection[Tree]) -> None:
+        """Renders a template without what reads its variables, for what they do not change; and then with values of the
+        kinds that are known, for what no values of these kinds would change. Any other fault may be one of a row.
         """
         variables = self._templates[template]
+        unconditional = Unconditional(self._loader, trees, variables.names)
+        try:
+            messages, outside = rendered(unconditional.get_template(self._file(template)), unconditional, {})
+        except RenderingError as error:
+            raise ConfigurationError(str(error)) from error
+        if not unconditional.is_open and (fault := unusable(messages, outside)) is not None:
+            raise ConfigurationError(f"{self._place(self._file(template))}: {fault}")
         known = {**dict.fromkeys(variables.names, ANYTHING), **variables.known}
-        straight = not any(tree.find(kind) for tree in trees for kind in BRANCHES)
         told: set[str] = set()
         for values in SAMPLES:
             try:
@@ -303,7 +278,7 @@ class Prompts:
             except RenderingError as error:
                 if error.mended_by == "nothing":
                     raise ConfigurationError(str(error)) from error
-                if error.mended_by == "values" or (error.mended_by == "branches" and not straight):
+                if error.mended_by == "values":
                     return
                 told.add(str(error))
             else:
@@ -382,33 +357,16 @@ def _outside(tree: Tree) -> Iterator[tuple[int, str]]:
                 yield child.lineno + child.data[: -len(child.data.lstrip())].count("\n"), child.data
 
 
-def _never_rendered(tree: Tree) -> Iterator[tuple[int, str]]:
-    """What no values mend where it is rendered, by its line: messages without content, divisions by zero."""
-    for block in tree.find_all(CallBlock):
-        role = _role_of(block.call)
-        texts = [child for node in block.body for child in (node.nodes if isinstance(node, Output) else [node])]
-        if role in ROLES[1:] and all(isinstance(text, TemplateData) and not text.data.strip() for text in texts):
-            yield block.lineno, empty_message(role)
-    for node in tree.find_all(BinExpr):
-        if isinstance(node, DIVIDES) and isinstance(node.right, Const) and node.right.value == 0:
-            yield node.lineno, "division by zero"
-
-
 def _roles_in(tree: Tree) -> Iterator[str | None]:
     """The roles of a template's messages; None for one that is worked out, and where `message` is used elsewise."""
     calls = [block.call for block in tree.find_all(CallBlock)] + list(tree.find_all(Call))
     own = [call for call in calls if isinstance(call.node, Name) and call.node.name == "message"]
-    yield from map(_role_of, own)
+    for call in own:
+        role = call.args[0] if len(call.args) == 1 else None
+        yield role.value if isinstance(role, Const) and isinstance(role.value, str) else None
     named = {id(call.node) for call in own}
     if any(name.name == "message" and id(name) not in named for name in tree.find_all(Name)):
         yield None
-
-
-def _role_of(call: Call) -> str | None:
-    """The role of the message that a call makes, where it is written out."""
-    role = call.args[0] if len(call.args) == 1 else None
-    is_message = isinstance(call.node, Name) and call.node.name == "message"
-    return role.value if is_message and isinstance(role, Const) and isinstance(role.value, str) else None
 
 
 def _rows_of(tree: Tree, file: str, known: Collection[str]) -> set[str]:
@@ -448,7 +406,9 @@ def collector(messages: list[Message]) -> Callable[[str, Callable[[], str]], str
         if role not in ROLES:
             raise TemplateRuntimeError(unknown_role(role))
         content = caller().strip()
-        if content or role != "system":
+        if not content and role != "system":
+            raise EmptyMessageError(f"it makes an empty message of the role {role}; leave it out with {{% if %}}")
+        if content:
             messages.append({"role": role, "content": content})
         return ""
 
@@ -457,6 +417,16 @@ def collector(messages: list[Message]) -> Callable[[str, Callable[[], str]], str
 
 def unknown_role(role: object) -> str:
     return f'message("{role}"): a role is one of {", ".join(ROLES)}'
+
+
+def rendered(compiled: Template, environment: Sandbox, variables: Mapping[str, object]) -> tuple[list[Message], str]:
+    """The messages that a template makes, and the text outside of them. Raises RenderingError where it fails."""
+    messages: list[Message] = []
+    environment.begin()
+    try:
+        return messages, compiled.render(variables, message=collector(messages))
+    except FAULTS as error:
+        raise unrendered(error, compiled.filename or str(compiled.name)) from error
 
 
 def unusable(messages: list[Message], outside: str) -> str | None:
@@ -469,10 +439,6 @@ def unusable(messages: list[Message], outside: str) -> str | None:
         role = messages[-1]["role"]
         return f"its last message has the role {role}: the request itself comes last, and is the user's"
     return None
-
-
-def empty_message(role: str) -> str:
-    return f"it makes an empty message of the role {role}; leave it out with {{% if %}}"
 
 
 def failure(error: Exception, template: str) -> ConfigurationError:

@@ -452,6 +452,20 @@ def test_what_no_template_can_do_is_no_fault_of_a_row(tmp_path: Path, error: typ
         (user("{{ topic | dictsort }}"), "line 1: "),
         (user("{% for s in rows.scores %}{{ s.score + topic }}{% endfor %}"), "line 1: unsupported operand"),
         ('{% if topic %}{% call message("robot") %}Hi{% endcall %}{% endif %}', "a role is one of"),
+        ("{% set n = 0 %}" + user("{% if row.more %}!{% endif %}{{ 1 / n }}"), "line 1: division by zero"),
+        (user("{{ (row.more | length) % 0 }}"), "line 1: division by zero"),
+        ("{% macro part(x) %}{{ 1 / x }}{% endmacro %}" + user("{{ topic }}{{ part(0) }}"), "division by zero"),
+        (user("{% if [1 / (2 - 2)] == topic %}{% endif %}x"), "line 1: division by zero"),
+        (user("{{ '' }}{{ none }}"), "line 1: it makes an empty message"),
+        ("{% set x = topic %}" + user("{% if false %}{{ x }}{% endif %}"), "line 1: it makes an empty message"),
+        ("{% if false %}" + user("{{ topic }}") + "{% endif %}", "it makes no message"),
+        ("{% for x in [] %}" + user("{{ topic }}") + "{% endfor %}", "it makes no message"),
+        (
+            "{% set x = topic %}"
+            + user("{% if topic %}x{% endif %}")
+            + '{% call message("assistant") %}y{% endcall %}',
+            "its last message has",
+        ),
     ],
 )
 def test_a_template_that_makes_no_request_of_any_row_is_told(tmp_path: Path, text: str, told: str) -> None:
@@ -475,6 +489,42 @@ def test_a_template_that_makes_no_request_of_any_row_is_told(tmp_path: Path, tex
 )
 def test_what_is_wrong_with_one_row_is_no_mistake_of_the_template(tmp_path: Path, text: str, told: str) -> None:
     assert told in unrendered(tmp_path, user(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (user("Rate.{% if row.answer == 'zzz' %}{{ 1 / 0 }}{% endif %}"), "Rate."),
+        (user("{{ row.answer or 1 / 0 }}"), "Serve."),
+        (
+            "{% macro ask() %}{{ 5 // (caller() | length - 1) }}{% endmacro %}"
+            + user("{% call ask() %}{{ topic }}{% endcall %}"),
+            "1",
+        ),
+        (
+            "{% set n = 0 %}{% set a = topic %}{% set b = a %}{% if b %}{% set n = 2 %}{% endif %}"
+            + user("{{ 2 // n }}"),
+            "1",
+        ),
+        (user("{{ row.answer if topic else 1 / 0 }}"), "Serve."),
+        ("{% set n = 0 %}{% if topic %}{% set n = 2 %}{% endif %}" + user("{{ 2 // n }}"), "1"),
+        ("{% set ns = namespace(n=0) %}{% set ns.n = topic | length %}" + user("{{ 6 // ns.n }}"), "1"),
+        ("{% macro ask(x) %}" + user("{{ x }}") + "{% endmacro %}{{ ask(topic) }}", "Sports"),
+        (
+            "{% macro ask() %}{{ caller() }}{% endmacro %}{% call ask() %}" + user("{{ topic }}") + "{% endcall %}",
+            "Sports",
+        ),
+        ("{% with x = topic, n = 0 %}" + user("{{ x }}{{ n }}") + "{% endwith %}", "Sports0"),
+        (
+            "{% set x %}{{ topic }}{% if not topic %}{{ 1 / 0 }}{% endif %}{% endset %}"
+            + user("{% filter upper %}{{ x }}{% endfilter %}"),
+            "SPORTS",
+        ),
+        (user("{{ [][0] | default(topic) }}{{ topic[:(1 + 1)] }}{{ [1] | map('abs') | join(topic) }}"), "SportsSp1"),
+    ],
+)
+def test_what_some_values_alone_come_to_is_held_against_no_template(tmp_path: Path, text: str, told: str) -> None:
+    assert translated(tmp_path, text) == told
 
 
 def test_a_branch_that_the_samples_do_not_take_may_make_the_request(tmp_path: Path) -> None:
