@@ -40,6 +40,8 @@ def translate(error: Exception) -> Exception:
         return ConfigurationError("a file of the configuration begins with itself: look at its 'defaults'")
     if is_theirs(error) or isinstance(error, OSError | UnicodeError):
         cause = cause_of(error)
+        if isinstance(cause, ConfigurationError):
+            return cause
         return refused(str(error), keys_at(error)) or refused(str(cause)) or _unreadable(cause)
     if (word := chosen_by(error)) is not None and "Config group override must be" in str(error):
         return ConfigurationError(f"{word}: one file of a group is chosen by its name; leave it out for what is usual")
@@ -202,7 +204,8 @@ def cause_of(error: BaseException) -> BaseException:
     """The first error of a chain: it says what was wrong, the later ones where it was met."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return error
+    ours = error.__context__  # OmegaConf names no cause for what a resolver raises
+    return ours if isinstance(ours, ConfigurationError) else error
 
 
 def _one_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from distill_build.config.errors import translate
 from distill_build.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from omegaconf import DictConfig, Node
 
     from distill_build.settings import Settings
 
@@ -20,8 +20,6 @@ HYDRA = "hydra"
 MISSING = "???"
 REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)\}")
 """A setting that is another one, and nothing else."""
-ENVIRONMENT = re.compile(r"(?<!\\)(?:\\\\)*\$\{oc\.env:\s*([^\s,}]+)")
-"""A reference to a variable of the environment; behind a backslash it is text."""
 OF_A_SECRET = re.compile(r"(.*_)?(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)", re.IGNORECASE)
 """Names of variables whose values stand in no file."""
 WRITTEN_DOWN = re.compile(
@@ -108,7 +106,6 @@ class Composition:
         try:
             return self._filled(value)
         except (LookupError, RecursionError):
-            refuse_environment(".".join(place), value)
             return resolved_by_omegaconf(self.composed, *place)
 
     def _filled(self, value: Any) -> Any:
@@ -129,19 +126,22 @@ class Composition:
         return self._filled(found)
 
 
-def refuse_environment(key: str, value: Any) -> None:
-    """Raises ConfigurationError for what would write a secret of the environment into files that are meant for git."""
-    for name, item in value.items() if isinstance(value, dict) else ():
-        refuse_environment(f"{key}.{name}", item)
-    for item in value if isinstance(value, list) else ():
-        refuse_environment(key, item)
-    for variable in ENVIRONMENT.findall(value) if isinstance(value, str) else ():
-        secret = OF_A_SECRET.fullmatch(variable) and not key.endswith(".api_key_env")
-        if secret or WRITTEN_DOWN.fullmatch(key):
-            raise ConfigurationError(
-                f"{key} is the environment variable {variable}, whose value would be written to distill.lock: write "
-                "the text itself there; the key of an endpoint is named by api_key_env"
-            )
+def environment(variable: str, *default: Any, _node_: "Node") -> Any:
+    """`${oc.env:…}` of OmegaConf, which gives the `_node_` that it stands in.
+
+    Raises ConfigurationError for what would write a secret into files that are meant for git. It is refused where it is
+    read, since a reference may be written in many ways.
+    """
+    from omegaconf.resolvers import oc
+
+    key = str(_node_._get_full_key(None))
+    secret = OF_A_SECRET.fullmatch(variable) and not key.endswith(".api_key_env")
+    if not key.startswith(f"{HYDRA}.") and (secret or WRITTEN_DOWN.fullmatch(key)):
+        raise ConfigurationError(
+            f"{key} is the environment variable {variable}, whose value would be written to distill.lock: write "
+            "the text itself there; the key of an endpoint is named by api_key_env"
+        )
+    return oc.env(variable, *default)
 
 
 def resolved_by_omegaconf(composed: "DictConfig", *place: str) -> Any:
@@ -149,6 +149,7 @@ def resolved_by_omegaconf(composed: "DictConfig", *place: str) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    OmegaConf.register_new_resolver("oc.env", environment, replace=True)
     try:
         value: Any = composed
         for name in place:

@@ -199,10 +199,12 @@ def test_the_environment_may_be_named_in_a_stage(monkeypatch: pytest.MonkeyPatch
     [
         ("stage/translate", TRANSLATE + "system_prompt: 'Use ${oc.env:WORD}.'\n", "stage.translate.system_prompt"),
         ("stage/translate", TRANSLATE.replace("row.translation", "'${oc.env:WORD}'"), "stage.translate.export.answer"),
+        ("stage/translate", TRANSLATE + "system_prompt: '${ oc.env : WORD }'\n", "stage.translate.system_prompt"),
+        ("stage/translate", TRANSLATE + "system_prompt: '${oc.env:\"WORD\"}'\n", "stage.translate.system_prompt"),
         (
             "stage/translate",
             TRANSLATE.replace("type: string}", "type: string, enum: ['${oc.env:WORD}']}"),
-            "stage.translate.schema.properties.translation.enum",
+            "stage.translate.schema.properties.translation.enum[0]",
         ),
         ("distill", "defaults: [base, _self_]\nsystem_prompt: ${oc.env:WORD}\n", "system_prompt"),
         (
@@ -221,7 +223,7 @@ def test_a_secret_of_the_environment_reaches_no_file(
     monkeypatch.setenv("MY_TOKEN", "sk-1")
     write(file, text)
     said = sentence("topic=sports", all_of("translate"))
-    assert f"{key} is the environment variable " in said
+    assert said.startswith(f"{key} is the environment variable ")
     assert "sk-1" not in said
 
 
