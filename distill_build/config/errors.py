@@ -40,9 +40,7 @@ def translate(error: Exception) -> Exception:
         return ConfigurationError("a file of the configuration begins with itself: look at its 'defaults'")
     if is_theirs(error) or isinstance(error, OSError | UnicodeError):
         cause = cause_of(error)
-        if isinstance(cause, ConfigurationError):
-            return cause
-        return refused(str(error), keys_at(error)) or refused(str(cause)) or _unreadable(cause)
+        return of_a_resolver(error) or refused(str(error), keys_at(error)) or refused(str(cause)) or _unreadable(cause)
     if (word := chosen_by(error)) is not None and "Config group override must be" in str(error):
         return ConfigurationError(f"{word}: one file of a group is chosen by its name; leave it out for what is usual")
     if isinstance(error, ValueError):  # how Hydra refuses flags that do not go together
@@ -204,8 +202,14 @@ def cause_of(error: BaseException) -> BaseException:
     """The first error of a chain: it says what was wrong, the later ones where it was met."""
     while error.__cause__ is not None:
         error = error.__cause__
-    ours = error.__context__  # OmegaConf names no cause for what a resolver raises
-    return ours if isinstance(ours, ConfigurationError) else error
+    return error
+
+
+def of_a_resolver(error: BaseException | None) -> ConfigurationError | None:
+    """What a resolver of ours refused: OmegaConf wraps it, twice, without naming it as the cause."""
+    while error is not None and not isinstance(error, ConfigurationError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _one_line(error: BaseException) -> str:
