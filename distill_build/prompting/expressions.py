@@ -35,7 +35,10 @@ DEEPEST = 100
 """Nodes inside each other: with their closures far from Python's own limit."""
 OPENING, CLOSING = frozenset("([{"), frozenset(")]}")
 QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
-OF_OTHERS = {r"===": "==", r"&&": "and", r"\|\|": "or", r"!(?!=)": "not", r"(?<![=!<>])=(?!=)": "=="}
+OF_OTHERS = {
+    r"===": "==", r"!==": "!=", r"<>": "!=", r"=>": ">=", r"=<": "<=", r"(?<![=!<>~])=(?![=<>~])": "==",
+    r"&&?": "and", r"\|\|": "or", r"!(?!=)": "not", r"\bAND\b": "and", r"\bOR\b": "or", r"\bNOT\b": "not",
+}  # fmt: skip
 """Signs of other languages → what stands for them here."""
 VARIABLES = ("row", "rows", "topic", "path")
 ENVIRONMENT = ImmutableSandboxedEnvironment()
