@@ -15,7 +15,7 @@ All ways look into a project's own conf/ first: see `conf_folders`.
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -68,6 +68,7 @@ def run(
     quoted = quote_free_text(overrides, multirun=multirun)
     places = {name: value for name, _, value in (flag.partition("=") for flag in flags) if name in PLACES}
     job = HydraTask(task)
+    refuse_removal(overrides)
     look_for_files(places, overrides)
     if {flag.partition("=")[0] for flag in flags} <= MULTIRUN | set(PLACES) and "://" not in places.get(PLACES[2], ""):
         composed = compose(quoted, places, multirun=multirun)
@@ -206,6 +207,17 @@ def command_line(arguments: Sequence[str]) -> Iterator[None]:
             del os.environ[FULL_ERROR]
         else:
             os.environ[FULL_ERROR] = full_error
+
+
+def refuse_removal(overrides: Iterable[str]) -> None:
+    """Raises ConfigurationError for a stage or a role's model that is taken away: its names would be told as wrong."""
+    for word in overrides:
+        if word == "~stage" or re.fullmatch(r"~stage[./][\w-]+", word):
+            raise ConfigurationError(f"{word}: a stage that is not wanted is left out of stages=[…]")
+        if re.fullmatch(r"~model@[\w-]+", word):
+            raise ConfigurationError(
+                f"{word}: a role has a model as long as a stage asks it: {word[1:]}=same lets it follow model"
+            )
 
 
 def look_for_files(places: Mapping[str, str], overrides: Sequence[str]) -> None:

@@ -197,10 +197,11 @@ def changed(stage: StageSettings) -> set[str]:
 def misplaced(name: str, stage: StageSettings, key: str) -> ConfigurationError:
     """The sentence for a key that a stage of this kind has no use for."""
     takers = [kind for kind in KINDS if key in TAKES[kind]]
+    usual = msgspec.json.encode(getattr(StageSettings(kind=stage.kind), key)).decode()
     why = " (it asks no model)" if key in ASKS else ""
     return ConfigurationError(
         f"stage.{name}.{key}: a {stage.kind} takes no {key}{why}, which belongs to a {' or a '.join(takers)}: leave it "
-        "out, or set it to null"
+        f"out, or set it to {usual}"
     )
 
 
@@ -213,7 +214,9 @@ def check_roles(name: str, stage: StageSettings) -> None:
         )
     for role in stage.roles:
         if stage.roles.count(role) > 1:
-            raise ConfigurationError(f"stage.{name}.role has {role} twice: samples=2 asks one role two times")
+            raise ConfigurationError(
+                f"stage.{name}.role has {role} twice: stage.{name}.samples=2 asks one role two times"
+            )
 
 
 def check_schema(name: str, schema: Mapping[str, Any]) -> None:

@@ -585,3 +585,32 @@ def test_a_reference_to_nothing_says_how_the_text_is_written(reference: str) -> 
 def test_what_stands_for_itself_is_written_with_a_backslash_and_a_setting_by_its_name() -> None:
     write("stage/odd", "kind: transform\nafter: answers\nwhere: row.answer == '\\${' + '${topic}'\n")
     assert settings_of(all_of("odd")).stage["odd"].where == "row.answer == '${' + 'sports'"
+
+
+# ---- Ways out ----
+
+
+@pytest.mark.parametrize("typed", ["samples=2", "role=judge", "by=tags", "prompt=x", "schema={type: object}"])
+@pytest.mark.usefixtures("project")
+def test_the_way_out_of_a_key_of_another_kind_can_be_typed(typed: str) -> None:
+    write("stage/good", GOOD)
+    stages = "stages=[tags,questions,answers,good]"
+    way = sentence("topic=sports", stages, f"stage.good.{typed}").rpartition("set it to ")[2]
+    usual = f"stage.good.{typed.partition('=')[0]}={way}"
+    assert settings_of(stages, usual) == settings_of(stages)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("~stage.good", "a stage that is not wanted is left out of stages=[…]"),
+        ("~stage/good", "a stage that is not wanted is left out of stages=[…]"),
+        ("~stage", "a stage that is not wanted is left out of stages=[…]"),
+        ("~model@teacher", "model@teacher=same lets it follow model"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_a_stage_or_a_model_that_is_taken_away_is_told_with_the_way_out(word: str, told: str) -> None:
+    write("stage/good", GOOD)
+    assert sentence("topic=sports", word).endswith(told)
+    assert settings_of("stages=[tags,questions,answers]", "model@teacher=same").stages[-1] == "answers"
