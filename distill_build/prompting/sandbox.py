@@ -322,9 +322,9 @@ def _of_wraps(s: Any, width: Any = 79, break_long_words: Any = True, wrapstring:
     return size * size // wide // 64 * bool(break_long_words) + (size + 1) * _size(wrapstring)
 
 
-def _of_search_from_the_end(value: Any, sep: Any = None, *_: Any, **__: Any) -> int:
-    """Python looks for a text from the end by comparing it at each place."""
-    return _size(value) * _size(sep)
+def _of_comparing(value: Any, *given: Any, **named: Any) -> int:
+    """What is looked for from the end is compared at each place, and each character with all that are stripped."""
+    return _size(value) * max(map(_size, (*given, *named.values())), default=1)
 
 
 def _of_sum(iterable: Any, attribute: Any = None, start: Any = 0) -> int:  # noqa: ARG001 - jinja2's own names
@@ -339,7 +339,7 @@ GROWS: dict[str, Callable[..., int]] = {
     "indent": lambda s, width=4, *_, **__: (str(s).count("\n") + 1) * _narrow(width),
     "join": lambda value, d="", attribute=None: _size(value) * _size(d),  # noqa: ARG005
     "replace": lambda s, old, new, count=None: str(s).count(str(old)) * len(str(new)),  # noqa: ARG005
-    **dict.fromkeys(("rfind", "rindex", "rpartition", "rsplit"), _of_search_from_the_end),
+    **dict.fromkeys(("rfind", "rindex", "rpartition", "rsplit", "strip", "lstrip", "rstrip", "trim"), _of_comparing),
     "round": lambda value, precision=0, method="": _narrow(precision),  # noqa: ARG005
     "slice": lambda value, slices, fill_with=None: slices,  # noqa: ARG005
     "striptags": lambda value: _size(value) * str(value).count("<"),
