@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from distill_build.graph import Graph, Kind, Shape
-from distill_build.models.base import Limits, ModelSettings
+from distill_build.models.base import DEFAULT_CONCURRENCY, Limits, ModelSettings
 
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
 """What a sweeper that looks for the best values may go by."""
@@ -143,9 +143,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.breadth[level - 1] if isinstance(self.breadth, list) else self.breadth
 
     def limits_for(self, model: ModelSettings) -> Limits:
-        """A model's limits: caps are the lower of its own and the build's, the rest its own or the build's."""
+        """A model's limits: caps are the lower of its own and the build's, the rest its own or the build's.
+
+        Where neither says how many requests may be in flight, DEFAULT_CONCURRENCY may.
+        """
         return Limits(
-            concurrency=lower(self.limits.concurrency, model.limits.concurrency),
+            concurrency=lower(self.limits.concurrency, model.limits.concurrency) or DEFAULT_CONCURRENCY,
             rpm=lower(self.limits.rpm, model.limits.rpm),
             tpm=lower(self.limits.tpm, model.limits.tpm),
             timeout_s=own(model.limits.timeout_s, self.limits.timeout_s),

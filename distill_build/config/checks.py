@@ -169,7 +169,7 @@ def check_number(key: str, value: float | None) -> None:
 
 def check_build_limits(limits: Limits) -> None:
     """A model may leave these to the build, so the build says them."""
-    for field in ("concurrency", "timeout_s", "retries", "reasks"):
+    for field in ("timeout_s", "retries", "reasks"):
         if getattr(limits, field) is None:
             raise ConfigurationError(f"limits.{field}=null: the build needs a number; a model's own may be null")
 

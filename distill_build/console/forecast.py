@@ -219,6 +219,9 @@ def footnotes(plan: "Plan", settings: Settings) -> list[Sentence]:
                 "quiet",
             ),
         ]
+    if plan.assumed:
+        each = " and ".join(f"{number:,} ({setting})" for setting, number in plan.assumed.items())
+        notes.append(Sentence(f"completion tokens of one result, assumed until some have come: {each}", "quiet"))
     if plan.cost.usd is None:
         notes.append(Sentence(f"{UNKNOWN}: the model has no prices, see model.prices in its configuration", "quiet"))
     notes.extend(cap(plan, settings.budget))

@@ -79,9 +79,9 @@ class Forecast:
 
     def side_by_side(self, stage: str, calls: int) -> int:
         """How many of so many requests are in flight at once. In a sweep another job may have the stage alone."""
-        known = stage in self.settings.stage
-        limits = self.settings.limits_for(self.settings.role(stage)) if known else self.settings.limits
-        return min(limits.concurrency or calls, calls)
+        if stage not in self.settings.stage:
+            return calls
+        return min(self.settings.limits_for(self.settings.role(stage)).concurrency or calls, calls)
 
     def takes_part(self, stage: str) -> bool:
         planned = self.plan.stages[stage]

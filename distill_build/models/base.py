@@ -6,7 +6,7 @@ Knows nothing of builds, stages or caches.
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
@@ -27,6 +27,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
 
 
+DEFAULT_CONCURRENCY = 32
+"""Requests in flight at once, where neither model nor build says how many."""
 DEFAULT_TIMEOUT_S = 600.0
 """Of a request, where neither model nor build says one."""
 SettingOf = Callable[[str], str]
@@ -56,7 +58,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """One model behind one endpoint, as conf/model/*.yaml declares it.
 
     `engine` is `openai_compatible` or `embedded`; `path` (weights file) counts for `embedded` alone.
-    A sampling parameter that is None is not sent.
+    A sampling parameter that is None is not sent. `assumed_tokens` are the completion tokens, reasoning among them, of
+    one answer, for estimates as long as nothing is known.
     """
 
     engine: Literal["openai_compatible", "embedded"]
@@ -70,6 +73,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     top_p: float | None = None
     max_tokens: int | None = None
     max_tokens_field: str = "max_tokens"
+    assumed_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"
     send_seed: bool = True
     stream: bool = False

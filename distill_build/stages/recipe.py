@@ -37,6 +37,7 @@ NOT_IDENTITY = {
     "api_key_required": "as above",
     "stream": "how a reply is carried, not what is in it",
     "prices": "what a reply costs is no part of the question",
+    "assumed_tokens": "what an estimate goes by is no part of the question",
     "limits": "how hard an endpoint is driven changes when, not what",
 }
 """The settings of a model that change no request, each with the reason."""

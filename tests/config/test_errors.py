@@ -53,7 +53,7 @@ MISTAKES = [
     ("model.max_tokens_field=''", "a field has a name; most endpoints take max_tokens"),
     ("breadth=[1,2,3]", "breadth=[1,2,3] has 3 numbers for depth=2"),
     ("limits.concurrency=0", "limits.concurrency=0: expected a number from 1"),
-    ("limits.concurrency=null", "limits.concurrency=null: the build needs a number"),
+    ("limits.retries=null", "limits.retries=null: the build needs a number"),
     ("limits.timeout_s=0", "limits.timeout_s=0: expected a number above 0"),
     ("limits.timeout_s=inf", "limits.timeout_s=inf: expected a number"),
     ("limits.retries=-1", "limits.retries=-1: expected a number from 0"),

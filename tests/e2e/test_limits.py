@@ -40,6 +40,15 @@ def test_a_models_own_limit_holds_where_it_is_lower(workspace: Workspace, server
     assert limited_to(workspace, server, "limits.concurrency=5", "model.limits.concurrency=2") == 2
 
 
+@pytest.mark.parametrize(("words", "most"), [((), 32), (("model.limits.concurrency=48",), 48)], ids=str)
+def test_where_the_build_says_nothing_the_model_says_how_many(
+    workspace: Workspace, server: ScriptedServer, words: tuple[str, ...], most: int
+) -> None:
+    server.latency = 0.4
+    assert workspace.run("topic=sports", "depth=1", "breadth=10", "questions_per_tag=10", *words).status == 0
+    assert server.max_in_flight == most
+
+
 def test_roles_on_one_endpoint_and_model_share_a_gate_and_the_lower_number_wins(
     workspace: Workspace, server: ScriptedServer
 ) -> None:

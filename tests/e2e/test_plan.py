@@ -377,3 +377,14 @@ def test_explain_of_one_item_without_the_notes_of_the_last_build_is_a_sentence(b
     shutil.rmtree(built.folder() / "runs")
     finished = built.run("explain", *SHAPE, item)
     assert finished.status != 70, finished.stderr
+
+
+def test_the_plan_says_what_it_takes_for_an_answer_until_some_have_come(empty: InProcess) -> None:
+    words = ("topic=tennis", "depth=1", "breadth=1", "questions_per_tag=1", "teacher.assumed_tokens=5000")
+    few, many = (
+        empty.run("plan", *words[:-1], *more, "--json").document["tokens"]["completion"] for more in ((), words[-1:])
+    )
+    assert many - few == 5000 - 800
+    assert "assumed until some have come: 5,000 (teacher.assumed_tokens)" in empty.run("plan", *words).stdout
+    assert empty.run(*words).status == 0
+    assert "assumed" not in empty.run("plan", *words, "seed=1").stdout

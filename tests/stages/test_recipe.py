@@ -79,6 +79,7 @@ CHANGES_OF_NO_IDENTITY: dict[str, list[dict[str, Any]]] = {
     "api_key_env": [{"api_key_env": "SOME_KEY"}],
     "api_key_required": [{"api_key_required": False}],
     "stream": [{"stream": True}],
+    "assumed_tokens": [{"assumed_tokens": 3000}],
     "prices": [{"prices": Prices(prompt=1.0, completion=2.0)}],
     "limits": [{"limits": Limits(concurrency=1, rpm=1, tpm=1, timeout_s=1, retries=0, reasks=0)}],
 }

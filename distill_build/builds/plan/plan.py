@@ -69,7 +69,8 @@ class Plan:
 
     `dropped` counts by transform the rows that it would drop, of those that are known, and `newly_dropped` those among
     them that the last build kept. `lost` counts by stage the rows of the version in the folder that would not be there
-    any more as they stand.
+    any more as they stand. `assumed` are completion tokens of one result by the setting that says them, of requests
+    whose like have not been seen.
     """
 
     stages: dict[str, StagePlan]
@@ -77,6 +78,7 @@ class Plan:
     dropped: dict[str, int] = field(default_factory=dict)
     newly_dropped: int = 0
     lost: dict[str, int] = field(default_factory=dict)
+    assumed: dict[str, int] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -150,7 +152,17 @@ def price(
             for role, asked in by_role.items()
         }
         costs[stage.name] = added_up([_cost(stages.settings, stage, *each, figures) for each in all_of_it.items()])
-    return Plan(plans, costs, dict(dropped))
+    return Plan(plans, costs, dict(dropped), assumed=_assumed(stages, plans, figures))
+
+
+def _assumed(stages: Stages, plans: Mapping[str, StagePlan], figures: RequestStatistics) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for stage in stages.asking:
+        for role in stage.recipes if plans[stage.name].calls and not isinstance(stage, ListStage) else ():
+            each = figures.expect(stage.shape, stages.settings.models[role], 1)
+            if not each.known:
+                found[stages.settings.setting(role, "assumed_tokens")] = round(each.completion_tokens)
+    return found
 
 
 def _cost(settings: Settings, stage: ModelStage, role: str, asked: Asked, figures: RequestStatistics) -> Cost:

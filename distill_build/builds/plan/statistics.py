@@ -16,17 +16,19 @@ from distill_build.models.base import ModelSettings
 
 FILE = "figures.json"
 TOKENS_PER_LABEL, TOKENS_PER_ITEM, TOKENS_PER_RESULT = 8.0, 25.0, 800.0
-"""Of a tag, of an item of any other list, and of what a model makes of one row, as long as nothing is known."""
+"""Of a tag, of an item of any other list, and of what a model makes of one row, as long as nothing is known and its
+configuration says nothing."""
 TOKENS_PER_SECOND = 40.0
 LATENCY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Of one request: completion tokens and seconds."""
+    """Of one request: completion tokens and seconds; `known` by experience, or assumed."""
 
     completion_tokens: float
     seconds: float
+    known: bool
 
 
 class RequestStatistics:
@@ -40,10 +42,10 @@ class RequestStatistics:
         """What one request for `items` items will take."""
         sums = self._sums.get(_name(stage.name, model.name))
         if sums is not None and sums.requests:
-            return Expected(sums.completion_tokens / sums.requests, sums.seconds / sums.requests)
-        tokens = _tokens_per_item(stage) * items
+            return Expected(sums.completion_tokens / sums.requests, sums.seconds / sums.requests, known=True)
+        tokens = _tokens_per_item(stage, model) * items
         tokens = min(tokens, model.max_tokens) if model.max_tokens else tokens
-        return Expected(tokens, LATENCY_SECONDS + tokens / TOKENS_PER_SECOND)
+        return Expected(tokens, LATENCY_SECONDS + tokens / TOKENS_PER_SECOND, known=False)
 
     def learn(self, tally: Tally) -> None:
         """Adds what a build saw, and writes it."""
@@ -55,9 +57,9 @@ class RequestStatistics:
             replace_file(self._path, msgspec.json.encode(self._sums))
 
 
-def _tokens_per_item(stage: Shape) -> float:
+def _tokens_per_item(stage: Shape, model: ModelSettings) -> float:
     if stage.kind != "list":
-        return TOKENS_PER_RESULT
+        return model.assumed_tokens or TOKENS_PER_RESULT
     return TOKENS_PER_LABEL if stage.after is None else TOKENS_PER_ITEM
 
 
