@@ -22,7 +22,7 @@ from distill_build.builds.assembly import UnitRows
 from distill_build.builds.baseline import Baseline, baseline_of
 from distill_build.builds.execution import Execution, interruptible, models_by_name, role_name
 from distill_build.builds.finishing import Finish
-from distill_build.builds.kept_responses import take_responses, taken_note
+from distill_build.builds.kept_responses import StoreAndKept, take_responses
 from distill_build.builds.notices import notices, unmatched
 from distill_build.builds.plan.estimation import Needs, NoNeeds
 from distill_build.builds.plan.plan import Plan
@@ -120,7 +120,9 @@ def run_builds(builds: Sequence[Build], options: Options, console: Watcher, run_
     """
     session = builds[0].session
     with prepared_cache(session, console):
-        store = open_store(session.cache_dir)
+        found = open_store(session.cache_dir)
+        sessions = [build.session for build in builds]
+        store = found if isinstance(found, Store) else StoreAndKept(found, sessions, console.note)
         try:
             asyncio.run(Builds(store, options, console, run_id, occasion).run(builds))
         finally:
@@ -155,8 +157,8 @@ class Builds:
 
     async def _plan(self, build: Build) -> PlannedBuild:
         session, options, store = build.session, self._options, self._store
-        if isinstance(store, Store) and (taken := take_responses(session, store)):
-            self._console.note(build.said(taken_note(session, taken)))
+        if isinstance(store, Store):
+            take_responses(session, store, lambda text: self._console.note(build.said(text)))
         baseline = baseline_of(session, options)
         plan = await make_plan(session, store, baseline, options.until, self._occasion.needs(build))
         for notice in notices(session, options, baseline, plan):
@@ -176,7 +178,8 @@ class Builds:
         goes = [each for each in planned if each.replacement and each.build.session.settings.confirm == "replace"]
         versions = [short(each.replacement.version) for each in goes if each.replacement]
         what = f"version {versions[0]}" if len(versions) == 1 else number_of(len(versions), "versions")
-        if goes and not self._console.confirm(f"go on, and replace {what}?"):
+        told = [each.build.said(each.replacement.sentence("this build replaces")) for each in goes if each.replacement]
+        if goes and not self._console.confirm(told, f"go on, and replace {what}?"):
             raise InterruptedBuildError(
                 "not confirmed, so nothing was asked and nothing replaced; -y, or confirm=never, goes on unasked"
             )

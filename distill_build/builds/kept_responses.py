@@ -7,8 +7,8 @@ A build adds what they lack; where they hold far more than is used, it writes th
 are shown more than rows hold, and what was read of a reply may be read otherwise one day.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,18 +16,20 @@ from tempfile import TemporaryDirectory
 
 from distill_build.builds.session import Session
 from distill_build.cache.transfer.bundle import RECORD_BYTES, BundleWriter, Record, read_bundle
-from distill_build.cache.transfer.importer import BATCH_CALLS
+from distill_build.cache.transfer.importer import Importer
 from distill_build.cache.transfer.packs import PACK_BYTES
-from distill_build.cache.validation import validated_call
 from distill_build.dataset.layout import RESPONSES, SOURCES, KeptCalls, State
 from distill_build.dataset.rows import SourcesRow, read_rows
 from distill_build.engine.artefacts import FileState, file_state, sync
-from distill_build.engine.entry import Entry
+from distill_build.engine.entry import Entry, is_intact
 from distill_build.engine.reading import ReadOnlyStore, Responses
-from distill_build.engine.store import Store
+from distill_build.engine.store import Store, decode_or_none
+from distill_build.errors import CorruptEntryError
 from distill_build.records import Source, number_of
 
-MOST_PACKS = 32
+MOST_SMALL_PACKS = 32
+SMALL_PACK = 1 << 20
+"""In bytes, compressed. So many small ones, as many builds leave them, are written anew as few."""
 MOST_USELESS = 2
 """Packs that would hold so many times the calls in use are written anew."""
 
@@ -46,38 +48,29 @@ class KeptPacks:
 
 def keep_responses(session: Session, before: State | None, sources: Path, folder: Path) -> KeptPacks:
     """Has the folder keep the calls that the new file `sources` names; `folder` takes packs until they are moved."""
-    packs, held = _standing(session, before)
-    calls = before.kept.calls if held and before is not None and before.kept is not None else 0
+    packs, calls, held = _standing(session, before)
     wanted = dict.fromkeys(key for key, _ in _named(sources))
-    lacking = list(dict.fromkeys(source[0] for source in _named(sources) if _short(source) not in held))
-    if len(packs) >= MOST_PACKS or calls + len(lacking) > MOST_USELESS * len(wanted):
-        packs, calls, lacking = {}, 0, list(wanted)
-    with closing(ReadOnlyStore(session.cache_dir)) as store:
-        written = list(_write(((key, store.stored(key)) for key in lacking), folder))
+    lacking = dict.fromkeys(source[0] for source in _named(sources) if _as_bytes(source) not in held)
+    small = sum(facts.size < SMALL_PACK for facts in packs.values())
+    anew = small >= MOST_SMALL_PACKS or calls + len(lacking) > MOST_USELESS * len(wanted)
+    if anew and (written := _write_all(session, wanted, folder)) is not None:
+        packs, calls, lacking = {}, 0, {}
+    else:
+        written = _write(session, lacking, folder)
     new = {f"{RESPONSES}/{file_state(path).sha256}.gz": path for path, _ in written}
     kept = sum(number for _, number in written)
-    suffices_for = file_state(sources).sha256 if kept == len(lacking) else ""
+    suffices_for = file_state(sources).sha256 if kept >= len(lacking) else ""
     outputs = packs | {name: file_state(path) for name, path in new.items()}
     return KeptPacks(KeptCalls(suffices_for, calls + kept), outputs, new)
 
 
-def take_responses(session: Session, store: Store) -> int:
-    """Puts the calls that a folder keeps, and the cache lacks, into the cache; returns how many there were.
+def take_responses(session: Session, store: Store, note: Callable[[str], None]) -> None:
+    """Puts the calls that a folder keeps, and the cache lacks, into the cache; `note` is told of it.
 
     A pack that is not as the state says is left alone, and so is a call that is not what its digests say.
     """
-    taken = 0
-    for batch in _batches(_lacking(session, store)):
-        taken += store.unite(batch)
-    return taken
-
-
-def taken_note(session: Session, number: int) -> str:
-    """What is said of calls that were taken from a folder."""
-    return (
-        f"the cache {session.cache_dir} lacks {number_of(number, 'calls')} that {session.dataset.folder} keeps: they "
-        "are taken from there, and nothing is asked for them; --rebuild asks anew"
-    )
+    if _lacks(session, store):
+        _take(session, store, session.cache_dir, store, note)
 
 
 class StoreAndKept:
@@ -88,10 +81,14 @@ class StoreAndKept:
         self._store = store
         self._stack = ExitStack()
         self._kept: Store | None = None
-        for session in sessions:
-            taken = sum(self._opened().unite(batch) for batch in _batches(_lacking(session, self)))
-            if taken:
-                note(taken_note(session, taken))
+        try:
+            for session in sessions:
+                if _lacks(session, self):
+                    kept = self._opened()
+                    _take(session, self, kept.directory.path, kept, note)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def is_empty(self) -> bool:
@@ -127,64 +124,104 @@ class StoreAndKept:
         return self._kept
 
 
-def _standing(session: Session, before: State | None) -> tuple[dict[str, FileState], set[bytes]]:
-    """The packs that are there, and the responses that they hold; nothing where they cannot be added to."""
-    if before is None or before.kept is None or SOURCES not in before.outputs:
-        return {}, set()
-    packs, sources = before.packs, session.dataset.artefact(SOURCES)
-    sound = all(facts.same_content(session.dataset.artefact(name)) for name, facts in packs.items())
-    if not sound or before.outputs[SOURCES].sha256 != before.kept.sources or not before.outputs[SOURCES].holds(sources):
-        return {}, set()
-    return packs, {_short(source) for source in _named(sources)}
+def _standing(session: Session, before: State | None) -> tuple[dict[str, FileState], int, set[bytes]]:
+    """The packs that are there and sound, how many calls they hold, and which responses."""
+    if before is None or before.kept is None:
+        return {}, 0, set()
+    place, sources = session.dataset.artefact, session.dataset.artefact(SOURCES)
+    packs = {name: facts for name, facts in before.packs.items() if facts.same_content(place(name))}
+    told = SOURCES in before.outputs and before.outputs[SOURCES].holds(sources)
+    if told and packs == before.packs and before.outputs[SOURCES].sha256 == before.kept.sources:
+        return packs, before.kept.calls, {_as_bytes(source) for source in _named(sources)}
+    calls, held = 0, set[bytes]()
+    for name in packs:  # another version was brought back, or a pack is damaged: the others say what they hold
+        for entry in _sound_calls(place(name)):
+            calls += 1
+            held |= {_as_bytes((entry.key, attempt.digest)) for attempt in entry.attempts}
+    return packs, calls, held
 
 
-def _lacking(session: Session, store: Responses | StoreAndKept) -> Iterator[Entry]:
-    """The calls that a folder keeps, and `store` lacks."""
+def _sound_calls(place: Path) -> Iterator[Entry]:
+    for record in _records(place):
+        if (entry := decode_or_none(record.name, record.data)) is not None:
+            yield entry
+
+
+def _lacks(session: Session, store: Responses) -> bool:
+    """Whether a folder keeps something, and `store` lacks some of what the folder was made from."""
     state = session.dataset.state()
-    if state is None or state.generation == session.directory.generation():  # it is the cache that it was then
-        return
+    if state is None or not state.packs:
+        return False
+    if state.generation and state.generation == session.directory.generation():  # it is the cache that it was then
+        return False
     sources = session.dataset.artefact(SOURCES)
     told = SOURCES in state.outputs and state.outputs[SOURCES].holds(sources)
-    if told and all(store.holds(key) for key, _ in _named(sources)):
-        return
-    for name, facts in state.packs.items():
-        if facts.holds(place := session.dataset.artefact(name)):
-            yield from _calls_in(place, store)
+    return not told or not all(store.holds(key) for key, _ in _named(sources))
 
 
-def _calls_in(place: Path, store: Responses | StoreAndKept) -> Iterator[Entry]:
+def _take(session: Session, store: Responses, target: Path, into: Store, note: Callable[[str], None]) -> None:
+    """Puts the calls that a folder keeps and `store` lacks into the store that lies at `target`.
+
+    The newest packs come first: of a call that was asked anew, they have the entry in which the newer reply stands.
+    """
+    state, seen, spoiled = session.dataset.state(), set[str](), 0
+    assert state is not None, "who lacks something goes by a state"  # noqa: S101
+    with Importer(target, into) as importer:
+        for name, facts in reversed(state.packs.items()):
+            if not facts.holds(place := session.dataset.artefact(name)):
+                spoiled += 1
+                continue
+            for record in _records(place):
+                if record.name not in seen and not store.holds(record.name):
+                    seen.add(record.name)
+                    with suppress(CorruptEntryError):  # as it lay in the cache: it is asked for again
+                        importer.take(record)
+    if spoiled:
+        note(
+            f"in {session.dataset.artefact(RESPONSES)} {number_of(spoiled, 'files')} of {len(state.packs):,} are gone "
+            "or not as they were written, and so not used: bring them again from where they are whole, or what only "
+            "they hold is asked for again"
+        )
+    if taken := importer.gains.calls:
+        note(
+            f"the cache {session.cache_dir} lacks {number_of(taken, 'calls')} that {session.dataset.folder} keeps: "
+            "they are taken from there, and nothing is asked for them; --rebuild asks anew"
+        )
+
+
+def _records(place: Path) -> Iterator[Record]:
     with place.open("rb") as file:
-        for record in read_bundle(file, str(place)):
-            if record.kind == "call" and not store.holds(record.name):
-                yield validated_call(record.name, record.data)
+        yield from (record for record in read_bundle(file, str(place)) if record.kind == "call")
 
 
-def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
-    for entry in entries:
-        batch.append(entry)
-        if len(batch) == BATCH_CALLS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _write_all(session: Session, keys: Collection[str], folder: Path) -> list[tuple[Path, int]] | None:
+    """As `_write`; None where the cache lacks some of them, so that older packs may not go."""
+    with closing(ReadOnlyStore(session.cache_dir)) as store:
+        has_all = all(is_intact(store.stored(key)) for key in keys)
+    return _write(session, keys, folder) if has_all else None
 
 
-def _write(calls: Iterable[tuple[str, object]], folder: Path) -> Iterator[tuple[Path, int]]:
-    """Writes calls into packs below `folder`, each with the number of its calls; what no pack takes is left out."""
-    sound = (Record("call", key, data) for key, data in calls if isinstance(data, bytes) and len(data) <= RECORD_BYTES)
-    (folder / RESPONSES).mkdir(parents=True, exist_ok=True)
-    number = 0
-    while (first := next(sound, None)) is not None:
-        path, number = folder / RESPONSES / f"{number}.gz", number + 1
-        with path.open("wb") as file:
-            bundle = BundleWriter(file)
-            bundle.put(first)
-            while bundle.size < PACK_BYTES and (record := next(sound, None)) is not None:
-                bundle.put(record)
-            bundle.close()
-        sync(path)
-        yield path, bundle.count
+def _write(session: Session, keys: Collection[str], folder: Path) -> list[tuple[Path, int]]:
+    """Writes the calls under `keys` into packs below `folder`, each with the number of its calls.
+
+    What the cache has not, or damaged, is left out.
+    """
+    written: list[tuple[Path, int]] = []
+    with closing(ReadOnlyStore(session.cache_dir)) as store:
+        stored = ((key, store.stored(key)) for key in keys)
+        calls = (Record("call", key, data) for key, data in stored if is_intact(data) and len(data) <= RECORD_BYTES)
+        (folder / RESPONSES).mkdir(parents=True, exist_ok=True)
+        while (first := next(calls, None)) is not None:
+            path = folder / RESPONSES / f"{len(written)}.gz"
+            with path.open("wb") as file:
+                bundle = BundleWriter(file)
+                bundle.put(first)
+                while bundle.size < PACK_BYTES and (record := next(calls, None)) is not None:
+                    bundle.put(record)
+                bundle.close()
+            sync(path)
+            written.append((path, bundle.count))
+    return written
 
 
 def _named(sources: Path) -> Iterator[Source]:
@@ -192,6 +229,6 @@ def _named(sources: Path) -> Iterator[Source]:
     return (source for row in read_rows(sources, SourcesRow) for source in row.responses)
 
 
-def _short(source: Source) -> bytes:
+def _as_bytes(source: Source) -> bytes:
     """A response in few bytes: there are very many."""
     return bytes.fromhex("".join(source))

@@ -20,7 +20,8 @@ def notices(session: Session, options: Options, baseline: Baseline, plan: Plan) 
             f"{session.dataset.folder} held the topic {held!r} and becomes {session.settings.topic!r}; "
             "name=… keeps both (all responses stay in the cache)"
         )
-    if baseline.locked is None and (goes := replacement_of(session, baseline.state, plan, options.until)) is not None:
+    is_refused = baseline.locked is not None or (options.offline and plan.calls)
+    if not is_refused and (goes := replacement_of(session, baseline.state, plan, options.until)) is not None:
         yield goes.sentence("this build replaces")
     if (note := unlocked_note(session.dataset, options)) is not None:
         yield note

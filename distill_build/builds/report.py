@@ -1,6 +1,6 @@
 """What a build says of itself: while it runs to a `Watcher`, and at its end in a `Report`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,8 +112,8 @@ class Watcher(Protocol):
     def note(self, text: str) -> None:
         """A sentence for the person."""
 
-    def confirm(self, question: str) -> bool:
-        """Whether the person lets a build go on; true where there is nobody to ask."""
+    def confirm(self, told: Sequence[str], question: str) -> bool:
+        """Whether the person, who was `told` why, lets a build go on; true where there is nobody to ask."""
 
     def plan(self, plan: Plan, settings: Settings) -> None:
         """What is about to be asked, before the first request."""

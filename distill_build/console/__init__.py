@@ -42,8 +42,8 @@ class Console(Protocol):
     def note(self, text: str) -> None:
         """A sentence for the person."""
 
-    def confirm(self, question: str) -> bool:
-        """Whether the person at the terminal says yes; true where there is nobody to ask."""
+    def confirm(self, told: Sequence[str], question: str) -> bool:
+        """Whether the person at the terminal says yes, who was `told` why; true where there is nobody to ask."""
 
     def plan(self, plan: "Plan", settings: "Settings") -> None:
         """The plan in one line, before the first request; smaller settings where it would take hours."""

@@ -44,7 +44,7 @@ class Conversation:
     def __init__(
         self, screen: Screen, rich_screen: Callable[[], Screen], confirm: Callable[[str], bool], *, verbose: bool
     ) -> None:
-        self.confirm = confirm
+        self._confirm = confirm
         self._screen = screen
         self._rich_screen = rich_screen
         self._verbose = verbose
@@ -52,6 +52,9 @@ class Conversation:
 
     def note(self, text: str) -> None:
         self._say([Sentence(text)])
+
+    def confirm(self, told: Sequence[str], question: str) -> bool:  # noqa: ARG002 - it was noted
+        return self._confirm(question)
 
     def plan(self, plan: "Plan", settings: Settings) -> None:
         self._forecast = Forecast(plan, settings)
@@ -104,8 +107,12 @@ class QuietConversation:
     """Says what nobody may miss, and nothing else."""
 
     def __init__(self, screen: Screen, confirm: Callable[[str], bool]) -> None:
-        self.confirm = confirm
+        self._confirm = confirm
         self._screen = screen
+
+    def confirm(self, told: Sequence[str], question: str) -> bool:
+        """The question says what no note has said."""
+        return self._confirm(f"{'. '.join(told)}. {question}")
 
     def note(self, text: str) -> None:
         """Nothing: notes are for company."""

@@ -1,6 +1,7 @@
 """Standard error as something that may go away: a closed terminal must not end a build that is being paid for."""
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import TextIO
@@ -53,7 +54,11 @@ class Stream:
             return True
         self.write(f"{question} [y/N] ")
         self.flush()
-        return sys.stdin.readline().strip().casefold() in ("y", "yes")
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's would wait for the line to end
+        try:
+            return sys.stdin.readline().strip().casefold() in ("y", "yes")
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     @property
     def width(self) -> int:

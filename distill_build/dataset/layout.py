@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import msgspec
@@ -175,9 +175,19 @@ class Dataset:
 
 
 def read_state(path: Path) -> State | None:
-    """The state at `path`, None where there is none to go by."""
+    """The state at `path`, None where there is none to go by.
+
+    A folder may have come from anywhere: one that names files outside of it is none of ours.
+    """
     state = _read(path, State)
-    return state if state is not None and state.scheme == STATE_SCHEME else None
+    if state is None or state.scheme != STATE_SCHEME or not all(map(_is_inside, state.outputs)):
+        return None
+    return state
+
+
+def _is_inside(name: str) -> bool:
+    parts = PurePosixPath(name)
+    return not parts.is_absolute() and ".." not in parts.parts
 
 
 def _read(path: Path, kind: type[Note]) -> Note | None:

@@ -6,7 +6,7 @@ An entry is written as a line with the SHA-256 of what follows, then JSON. Nothi
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -139,13 +139,17 @@ def scheme_of(key: str, stored: object) -> int:
     return scheme
 
 
-def _row(key: str, stored: object) -> Any:
+def is_intact(stored: object) -> TypeGuard[bytes]:
+    """Whether these are bytes as they were written, whatever they say."""
     if not isinstance(stored, bytes) or stored[64:65] != b"\n":
+        return False
+    return hashlib.sha256(stored[65:]).hexdigest().encode() == stored[:64]
+
+
+def _row(key: str, stored: object) -> Any:
+    if not is_intact(stored):
         raise _corrupt(key)
-    body = stored[65:]
-    if hashlib.sha256(body).hexdigest().encode() != stored[:64]:
-        raise _corrupt(key)
-    return _json(body)
+    return _json(stored[65:])
 
 
 def _json(body: bytes) -> Any:

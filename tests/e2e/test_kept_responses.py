@@ -1,10 +1,14 @@
 """A folder keeps the raw responses it was made from: who loses the cache, or gets the folder alone, asks nothing."""
 
+import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from distill_build.cache.transfer import importer
 from distill_build.cache.transfer.bundle import read_bundle
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.server import ScriptedServer
@@ -116,8 +120,12 @@ def test_a_pack_that_is_not_as_it_was_written_is_no_source(project: InProcess, s
     pack = packs(project)[0]
     pack.write_bytes(pack.read_bytes()[:-1])
     lose_cache(project)
-    assert project.run("plan", *WORDS, "--json").document["calls"] > 0
-    assert project.run(*WORDS).status == 0
+    plan = project.run("plan", *WORDS, "--json")
+    assert plan.document["calls"] > 0
+    assert "1 file of 1 are gone or not as they were written" in plan.stderr
+    built = project.run(*WORDS)
+    assert built.status == 0
+    assert "1 file of 1 are gone or not as they were written" in built.stderr
     assert server.kinds == {"tags": 1, "questions": 2, "answers": 4}
     assert [len(calls_in(pack)) for pack in packs(project)] == [7]
 
@@ -139,6 +147,56 @@ def test_what_stands_in_a_cache_is_displaced_by_no_folder(project: InProcess, se
     assert project.run(*WORDS, "name=copy").status == 0
     assert project.run(*WORDS, "name=third").status == 0
     assert (server.kinds, project.rows("answers", "third")) == ({"answers": 4}, project.rows("answers"))
+
+
+def test_the_newer_reply_of_a_call_that_was_asked_anew_comes_back(
+    project: InProcess, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the bounds of a transaction are: the older pack has the call as it stood before."""
+    assert project.run(*WORDS, "--rebuild=answers:*").status == 0
+    files = project.bytes()
+    assert len(packs(project)) == 2
+    lose_cache(project)
+    server.reset()
+    monkeypatch.setattr(importer, "BATCH_CALLS", 1)
+    assert project.run("plan", *WORDS, "--json").document["calls"] == 0
+    assert project.run(*WORDS, "--offline").status == 0
+    assert project.bytes() == files
+
+
+def test_a_version_that_was_brought_back_needs_no_cache_either(project: InProcess, server: ScriptedServer) -> None:
+    old, files = project.raw("history", "--json").document["versions"][0]["version"], project.bytes()
+    assert project.run(*WORDS, "answers_per_question=2").status == 0
+    assert project.raw("checkout", old).status == 0
+    lose_cache(project)
+    server.reset()
+    assert project.run("plan", *WORDS, "--json").document["calls"] == 0
+    assert project.run(*WORDS).status == 0
+    assert (server.kinds, project.bytes()) == ({}, files)
+    lose_cache(project)
+    assert project.run(*WORDS, "answers_per_question=2", "--offline").status == 0, "nothing was let go of"
+
+
+def test_a_damaged_entry_of_the_cache_is_not_kept_and_stops_nothing(project: InProcess) -> None:
+    shutil.rmtree(project.folder() / "runs" / "responses")
+    with closing(sqlite3.connect(project.root / ".distill-cache" / "cache.db")) as database, database:
+        (key,) = database.execute("SELECT key FROM Cache WHERE tag = 'answers' LIMIT 1").fetchone()
+        database.execute("UPDATE Cache SET value = ? WHERE key = ?", (b"not as it was", key))
+    assert project.run(*WORDS).status == 0
+    assert key not in [call for pack in packs(project) for call in calls_in(pack)]
+    lose_cache(project)
+    assert project.run("plan", *WORDS, "--json").document["calls"] == 1
+
+
+def test_a_folder_that_names_files_outside_of_it_takes_none_of_them(project: InProcess, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("somebody else's")
+    state = project.folder() / "runs" / "state.json"
+    document = json.loads(state.read_text())
+    document["outputs"]["runs/responses/../../../../../other.txt"] = {"size": 1, "mtime_ns": 1, "sha256": "0" * 64}
+    state.write_text(json.dumps(document))
+    assert project.run(*WORDS, "answers_per_question=2").status == 0
+    assert other.exists()
 
 
 def test_a_version_that_is_brought_back_keeps_the_packs(project: InProcess, server: ScriptedServer) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.console.test_terminal import read_all
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.workspace import COMMAND, TIMEOUT_SECONDS, variables
 from tests.server import ScriptedServer
@@ -34,14 +33,25 @@ def version(project: InProcess) -> str:
 def on_terminal(project: InProcess, answer: str, *words: str) -> tuple[int, str]:
     """The exit code of a build at a terminal whose person types `answer`, and what the terminal showed."""
     here, there = pty.openpty()
-    os.write(here, f"{answer}\n".encode())
     all_words = [*COMMAND, *words, *project.settings()]
     with subprocess.Popen(
         all_words, cwd=project.root, env=variables({"TERM": "xterm"}), stdin=there, stdout=there, stderr=there
     ) as process:
         os.close(there)
-        shown = read_all(here)
-        return process.wait(TIMEOUT_SECONDS), shown
+        shown = b""
+        while b"[y/N] " not in shown and (chunk := _read(here)):
+            shown += chunk
+        os.write(here, answer.encode() if answer == "\x03" else f"{answer}\n".encode())
+        while chunk := _read(here):
+            shown += chunk
+        return process.wait(TIMEOUT_SECONDS), shown.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the last process has closed the other side
+        return b""
 
 
 def test_a_forgotten_setting_is_told_by_the_plan_before_the_build_and_after_it(project: InProcess) -> None:
@@ -90,6 +100,18 @@ def test_what_was_dropped_comes_back_unasked_and_takes_nothing(project: InProces
 def test_until_an_earlier_stage_takes_the_rows_of_later_ones(project: InProcess) -> None:
     told = project.run(*TWICE, "--until=questions").stderr
     assert "8 answers fewer; --until: dataset → questions; " in told
+
+
+def test_quiet_or_not_the_question_says_what_goes(project: InProcess) -> None:
+    ended, shown = on_terminal(project, "n", *ONCE, "-q")
+    assert ended == 130
+    assert "4 answers fewer; answers_per_question: 2 → 1" in " ".join(shown.split())
+
+
+def test_an_interrupt_ends_the_question(project: InProcess) -> None:
+    files = project.bytes()
+    ended, _ = on_terminal(project, "\x03", *ONCE)
+    assert (ended, project.bytes()) == (130, files)
 
 
 @pytest.mark.parametrize(("answer", "status"), [("", 130), ("n", 130), ("y", 0), ("Yes", 0)])
