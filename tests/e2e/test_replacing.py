@@ -4,6 +4,7 @@ for first."""
 import os
 import pty
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.server import ScriptedServer
 
 TWICE = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "answers_per_question=2")
 ONCE = TWICE[:-1]
+INTERRUPT = "^C"
 
 
 @pytest.fixture
@@ -41,7 +43,10 @@ def on_terminal(project: InProcess, answer: str, *words: str) -> tuple[int, str]
         shown = b""
         while b"[y/N] " not in shown and (chunk := _read(here)):
             shown += chunk
-        os.write(here, answer.encode() if answer == "\x03" else f"{answer}\n".encode())
+        if answer == INTERRUPT:
+            process.send_signal(signal.SIGINT)
+        else:
+            os.write(here, f"{answer}\n".encode())
         while chunk := _read(here):
             shown += chunk
         return process.wait(TIMEOUT_SECONDS), shown.decode()
@@ -110,7 +115,7 @@ def test_quiet_or_not_the_question_says_what_goes(project: InProcess) -> None:
 
 def test_an_interrupt_ends_the_question(project: InProcess) -> None:
     files = project.bytes()
-    ended, _ = on_terminal(project, "\x03", *ONCE)
+    ended, _ = on_terminal(project, INTERRUPT, *ONCE)
     assert (ended, project.bytes()) == (130, files)
 
 
