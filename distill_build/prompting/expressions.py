@@ -97,7 +97,7 @@ def compile_expression(
 
     `rows` are the stages that `rows.X` may name; `own` is the stage that the expression belongs to, which is `row` or
     nothing; `known` is what is known of the variables. Raises ConfigurationError for what is no expression, for what
-    may not stand in one, and for a field that is surely not there.
+    may not stand in one, for a field that is surely not there, and for what fails whatever a row holds.
     """
     reader = _Reader(rows, own)
     try:
@@ -111,7 +111,13 @@ def compile_expression(
         raise ConfigurationError(f"{said(name, source)}: {fault}{sign_of_another(source, fault)}") from error
     except RecursionError as error:
         raise ConfigurationError(f"{said(name, source)}: its brackets are nested too deeply") from error
-    return Expression(source, name, frozenset(reader.found), code)
+    expression = Expression(source, name, frozenset(reader.found), code)
+    if not isinstance(tree, nodes.Name) and tree.find(nodes.Name) is None:  # what goes by no row fails for all or none
+        try:
+            expression.evaluate({}, {}, "", ())
+        except EvaluationError as error:
+            raise ConfigurationError(str(error)) from error
+    return expression
 
 
 class _Refused(Exception):  # noqa: N818 - a sentence on its way to a ConfigurationError

@@ -175,6 +175,11 @@ def test_what_may_not_stand_in_an_expression_is_told_with_the_way_out(source: st
     assert "\n" not in sentence
 
 
+def test_what_fails_whatever_a_row_holds_is_told_before_there_are_rows() -> None:
+    with pytest.raises(ConfigurationError, match="stage.good.where: 1 / 0: division by zero"):
+        compile_expression("1 / 0", "stage.good.where", ROWS)
+
+
 def test_an_arguments_own_sign_is_no_mistake() -> None:
     assert refusal("rows.votes | map(attribute='label') | join(").endswith("end of the expression'")
 
@@ -199,7 +204,7 @@ def test_an_arguments_own_sign_is_no_mistake() -> None:
         ("row.marks ~ '!'", "a list is no text"),
         ("1 / (row.score - 4)", "division by zero"),
         ("row.score * 1e308 * 1e308", "too large"),
-        ("[] | max", "the list is empty"),
+        ("row.none | default([]) | max", "the list is empty"),
     ],
 )  # fmt: skip
 def test_a_row_without_a_value_is_told_what_it_lacks(source: str, told: str) -> None:
