@@ -40,7 +40,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
     assert (settings.per_request.tags, settings.per_request.questions) == (5, 5)
     limits = settings.limits
     assert (limits.concurrency, limits.rpm, limits.tpm, limits.timeout_s, limits.retries, limits.reasks) == (
-        32, None, None, 600, 6, 2,
+        None, None, None, 600, 6, 2,
     )  # fmt: skip
     assert (settings.budget.usd, settings.budget.tokens, settings.budget.calls) == (None, None, None)
     assert list(tmp_path.iterdir()) == []

@@ -140,7 +140,7 @@ MODEL_FILES = [
     ("a text\n", LACKING),
     (
         "name: m\nbase_url: http://127.0.0.1:1/v1\n",
-        "model/mine.yaml, which {} chooses, lacks api_key_env, api_key_required, engine",
+        "model/mine.yaml, which {} chooses, lacks api_key_env, api_key_required, assumed_tokens",
     ),
     ("5\n", "conf/model/mine.yaml is one int: settings have names"),
     ("name: m\n\tbase_url: x\n", 'conf/model/mine.yaml", line 2, column 1'),
