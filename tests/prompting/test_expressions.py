@@ -176,7 +176,7 @@ def test_what_may_not_stand_in_an_expression_is_told_with_the_way_out(source: st
 
 
 def test_what_fails_whatever_a_row_holds_is_told_before_there_are_rows() -> None:
-    with pytest.raises(ConfigurationError, match="stage.good.where: 1 / 0: division by zero"):
+    with pytest.raises(ConfigurationError, match=r"stage\.good\.where: 1 / 0: division by zero"):
         compile_expression("1 / 0", "stage.good.where", ROWS)
 
 
