@@ -142,13 +142,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Tags under a parent on `level` - 1, where the topic is level 0 and `level` counts from 1."""
         return self.breadth[level - 1] if isinstance(self.breadth, list) else self.breadth
 
-    def limits_for(self, model: ModelSettings) -> Limits:
-        """A model's limits: caps are the lower of its own and the build's, the rest its own or the build's.
+    def concurrency(self, model: ModelSettings) -> int:
+        """How many requests to a model may be in flight: the lower of its own number and the build's."""
+        return lower(self.limits.concurrency, model.limits.concurrency) or DEFAULT_CONCURRENCY
 
-        Where neither says how many requests may be in flight, DEFAULT_CONCURRENCY may.
-        """
+    def limits_for(self, model: ModelSettings) -> Limits:
+        """A model's limits: caps are the lower of its own and the build's, the rest its own or the build's."""
         return Limits(
-            concurrency=lower(self.limits.concurrency, model.limits.concurrency) or DEFAULT_CONCURRENCY,
+            concurrency=self.concurrency(model),
             rpm=lower(self.limits.rpm, model.limits.rpm),
             tpm=lower(self.limits.tpm, model.limits.tpm),
             timeout_s=own(model.limits.timeout_s, self.limits.timeout_s),

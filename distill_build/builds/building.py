@@ -26,7 +26,7 @@ from distill_build.builds.kept_responses import StoreAndKept, take_responses
 from distill_build.builds.notices import notices, unmatched
 from distill_build.builds.plan.estimation import Needs, NoNeeds
 from distill_build.builds.plan.plan import Plan
-from distill_build.builds.plan.planning import PlanRows, make_plan
+from distill_build.builds.plan.planning import PlanRows, StandingRows, make_plan
 from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.builds.replacement import Replacement, replacement_of
 from distill_build.builds.report import Report, Watcher, expected_items
@@ -148,6 +148,7 @@ class Builds:
             except (DistillError, OSError) as error:
                 self._occasion.ended(build, error)
         self._occasion.planned(planned)
+        await asyncio.sleep(0)  # an interruption that came meanwhile ends it here, and waits for no answer
         self._confirm(planned)
         shared = self._shared(planned)
         try:
@@ -161,14 +162,13 @@ class Builds:
             take_responses(session, store, lambda text: self._console.note(build.said(text)))
         baseline = baseline_of(session, options)
         plan = await make_plan(session, store, baseline, options.until, self._occasion.needs(build))
-        for notice in notices(session, options, baseline, plan):
+        goes = replacement_of(session, options, baseline, plan)
+        for notice in notices(session, options, baseline, plan, goes):
             self._console.note(build.said(notice))
         if baseline.locked is not None:
             baseline.locked.refuse_requests(plan, session)
         forbidden = baseline.locked is not None or options.offline or options.frozen
         may_ask = not forbidden and isinstance(store, Store)
-        is_held = baseline.locked is not None
-        goes = None if is_held else replacement_of(session, baseline.state, plan, options.until)
         return PlannedBuild(build, plan, may_ask, baseline if self._occasion.holds_locks else None, goes)
 
     def _confirm(self, planned: Sequence[PlannedBuild]) -> None:
@@ -333,7 +333,8 @@ async def _renew(execution: Execution, console: Watcher) -> None:
     alone = session.directory.generation() == baseline.generation
     during = session.directory.renew_generation()
     _note_rebuild(session)
-    await execution.walk(PlanRows(session, baseline, execution.options.until, NoNeeds()))
+    nothing_standing = StandingRows(session.dataset, None)  # what goes was told by the plan
+    await execution.walk(PlanRows(session, baseline, execution.options.until, NoNeeds(), nothing_standing))
     alone = alone and session.directory.generation() == during
     after = session.directory.renew_generation()
     baseline.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds

@@ -26,7 +26,7 @@ from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
 from distill_build.engine.store import Store
 from distill_build.errors import InterruptedBuildError, StorageError
-from distill_build.models.base import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_S, Limits, ModelFailure, ModelSettings
+from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelFailure, ModelSettings
 from distill_build.models.factory import gate_key
 from distill_build.options import Options
 from distill_build.prompting.prompts import REASK, Message, Prompts, RenderingError
@@ -156,7 +156,7 @@ class Execution:
         windows: dict[str, int] = {}
         settings = self.session.settings
         for role in self.session.stages.roles:
-            slots = settings.limits_for(settings.models[role]).concurrency or DEFAULT_CONCURRENCY
+            slots = settings.concurrency(settings.models[role])
             lane = self._lane(role)
             windows[lane] = max(windows.get(lane, 0), min(WIDEST, slots + max(FEWEST_WAITING, slots // WAITING_SHARE)))
         return windows

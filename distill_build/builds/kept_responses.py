@@ -57,10 +57,11 @@ def keep_responses(session: Session, before: State | None, sources: Path, folder
         packs, calls, lacking = {}, 0, {}
     else:
         written = _write(session, lacking, folder)
-    new = {f"{RESPONSES}/{file_state(path).sha256}.gz": path for path, _ in written}
+    states = {path: file_state(path) for path, _ in written}
+    new = {f"{RESPONSES}/{facts.sha256}.gz": path for path, facts in states.items()}
     kept = sum(number for _, number in written)
     suffices_for = file_state(sources).sha256 if kept >= len(lacking) else ""
-    outputs = packs | {name: file_state(path) for name, path in new.items()}
+    outputs = packs | {name: states[path] for name, path in new.items()}
     return KeptPacks(KeptCalls(suffices_for, calls + kept), outputs, new)
 
 
@@ -69,8 +70,8 @@ def take_responses(session: Session, store: Store, note: Callable[[str], None]) 
 
     A pack that is not as the state says is left alone, and so is a call that is not what its digests say.
     """
-    if _lacks(session, store):
-        _take(session, store, session.cache_dir, store, note)
+    if (state := _state_with_more(session, store)) is not None:
+        _take(session, state, store, session.cache_dir, store, note)
 
 
 class StoreAndKept:
@@ -79,16 +80,19 @@ class StoreAndKept:
     def __init__(self, store: Responses | None, sessions: Iterable[Session], note: Callable[[str], None]) -> None:
         """`store` is None where there is no cache yet; `note` is told what is taken from where."""
         self._store = store
-        self._stack = ExitStack()
         self._kept: Store | None = None
-        try:
+        with ExitStack() as opened:
+            if store is not None:
+                opened.callback(store.close)
             for session in sessions:
-                if _lacks(session, self):
-                    kept = self._opened()
-                    _take(session, self, kept.directory.path, kept, note)
-        except BaseException:
-            self.close()
-            raise
+                try:
+                    state = _state_with_more(session, self)
+                except OSError:  # one job's folder cannot be read: told with its name when that job is planned
+                    continue
+                if state is not None:
+                    kept = self._kept = self._kept or _temporary_store(opened)
+                    _take(session, state, self, kept.directory.path, kept, note)
+            self._opened = opened.pop_all()
 
     @property
     def is_empty(self) -> bool:
@@ -110,18 +114,16 @@ class StoreAndKept:
         return sum(entries for entries, _ in sizes), sum(size for _, size in sizes)
 
     def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-        self._stack.close()
+        self._opened.close()
 
     def _both(self) -> Sequence[Responses]:
         return [each for each in (self._store, self._kept) if each is not None]
 
-    def _opened(self) -> Store:
-        if self._kept is None:
-            folder = self._stack.enter_context(TemporaryDirectory(prefix="distill-plan-"))
-            self._kept = self._stack.enter_context(closing(Store(Path(folder, "kept"))))
-        return self._kept
+
+def _temporary_store(stack: ExitStack) -> Store:
+    """A store in a temporary folder, both of which end with `stack`."""
+    folder = stack.enter_context(TemporaryDirectory(prefix="distill-plan-"))
+    return stack.enter_context(closing(Store(Path(folder, "kept"))))
 
 
 def _standing(session: Session, before: State | None) -> tuple[dict[str, FileState], int, set[bytes]]:
@@ -147,25 +149,26 @@ def _sound_calls(place: Path) -> Iterator[Entry]:
             yield entry
 
 
-def _lacks(session: Session, store: Responses) -> bool:
-    """Whether a folder keeps something, and `store` lacks some of what the folder was made from."""
+def _state_with_more(session: Session, store: Responses) -> State | None:
+    """The state of a folder that keeps something, where `store` lacks some of what the folder was made from."""
     state = session.dataset.state()
     if state is None or not state.packs:
-        return False
+        return None
     if state.generation and state.generation == session.directory.generation():  # it is the cache that it was then
-        return False
+        return None
     sources = session.dataset.artefact(SOURCES)
     told = SOURCES in state.outputs and state.outputs[SOURCES].holds(sources)
-    return not told or not all(store.holds(key) for key, _ in _named(sources))
+    return None if told and all(store.holds(key) for key, _ in _named(sources)) else state
 
 
-def _take(session: Session, store: Responses, target: Path, into: Store, note: Callable[[str], None]) -> None:
+def _take(
+    session: Session, state: State, store: Responses, target: Path, into: Store, note: Callable[[str], None]
+) -> None:
     """Puts the calls that a folder keeps and `store` lacks into the store that lies at `target`.
 
     The newest packs come first: of a call that was asked anew, they have the entry in which the newer reply stands.
     """
-    state, seen, spoiled = session.dataset.state(), set[str](), 0
-    assert state is not None, "who lacks something goes by a state"  # noqa: S101
+    seen, spoiled = set[str](), 0
     with Importer(target, into) as importer:
         for name, facts in reversed(state.packs.items()):
             if not facts.holds(place := session.dataset.artefact(name)):

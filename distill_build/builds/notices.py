@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import foreign_lock, unlocked_note
 from distill_build.builds.plan.plan import Plan
-from distill_build.builds.replacement import replacement_of
+from distill_build.builds.replacement import Replacement
 from distill_build.builds.session import Session
 from distill_build.options import Options
 from distill_build.records import number_of
 
 
-def notices(session: Session, options: Options, baseline: Baseline, plan: Plan) -> Iterator[str]:
-    """Sentences on the build that `plan` is of; `baseline` is what that plan was made with."""
+def notices(
+    session: Session, options: Options, baseline: Baseline, plan: Plan, goes: Replacement | None
+) -> Iterator[str]:
+    """Sentences on the build that `plan` is of; `baseline` is what that plan was made with, `goes` what it replaces."""
     if plan.exact and session.rebuild.unmatched:
         yield unmatched(session)
     if (held := _other_topic(session)) is not None:
@@ -20,8 +22,7 @@ def notices(session: Session, options: Options, baseline: Baseline, plan: Plan) 
             f"{session.dataset.folder} held the topic {held!r} and becomes {session.settings.topic!r}; "
             "name=… keeps both (all responses stay in the cache)"
         )
-    is_refused = baseline.locked is not None or (options.offline and plan.calls)
-    if not is_refused and (goes := replacement_of(session, baseline.state, plan, options.until)) is not None:
+    if goes is not None:
         yield goes.sentence("this build replaces")
     if (note := unlocked_note(session.dataset, options)) is not None:
         yield note

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.session import Session
-from distill_build.dataset.layout import State
 from distill_build.dataset.lockfile import facts_of
 from distill_build.history.causes import causes_between, recipe_of, until_cause
 from distill_build.history.setting_wording import cause_words, listed
+from distill_build.options import Options
 from distill_build.records import rows_of, short
 from distill_build.stages.declared import declared
+
+if TYPE_CHECKING:  # a report holds what was replaced, and a baseline knows locks, which know reports
+    from distill_build.builds.baseline import Baseline
 
 CAUSES_SHOWN = 3
 
@@ -38,10 +42,14 @@ class Replacement:
         )
 
 
-def replacement_of(session: Session, state: State | None, plan: Plan, until: str) -> Replacement | None:
-    """What the build that `plan` is of takes from the version that `state` tells of; None where all rows stay."""
+def replacement_of(session: Session, options: Options, baseline: "Baseline", plan: Plan) -> Replacement | None:
+    """What the build that `plan` is of takes from the version in the folder; None where all rows stay.
+
+    They stay, too, where a build is held to a lock, or would have to ask and may not.
+    """
+    state, until = baseline.state, options.until
     lost = {stage: number for stage, number in plan.lost.items() if number}
-    if state is None or not lost:
+    if state is None or not lost or baseline.locked is not None or (options.offline and plan.calls):
         return None
     reached = session.stages.graph.up_to(until)
     expected = {stage: rows for stage, rows in declared(session.settings).rows().items() if stage in reached}

@@ -42,9 +42,8 @@ class Report:
     `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written
     here, `newly_dropped` the transforms with their lines for rows that they kept before. `kept_rows` are those of a
     complete version which a build that was stopped would have dropped or replaced: so the old files stay, and `counts`
-    and `version` are theirs. `replaced` is what was taken from the version
-    before. `repeats` are texts of lists that stand below more than one row above, by stage. `run_id`
-    is None and `up_to_date` true where there was nothing to do.
+    and `version` are theirs. `replaced` is what was taken from the version before. `repeats` are texts of lists that
+    stand below more than one row above, by stage. `run_id` is None and `up_to_date` true where there was nothing to do.
     """
 
     name: str

@@ -69,7 +69,7 @@ def keep_unknown(session: Session, state: State) -> None:
     """Keeps the version that lies in the folder where the cache knows none such, as after the cache was lost: what is
     about to replace it leaves a way back. Files that were edited since are no version; they are kept beside."""
     files = {name: session.dataset.artefact(name) for name in kept_files(state.graph) if name in state.outputs}
-    unknown = Archive(session.cache_dir).find(state.version) is None
+    unknown = writable(session.cache_dir) and Archive(session.cache_dir).find(state.version) is None
     if unknown and all(state.outputs[name].holds(path) for name, path in files.items()):
         keep_version(session, state, files, Tally(), 0.0)
 

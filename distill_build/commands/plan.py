@@ -50,6 +50,7 @@ async def _walk(session: Session, options: Options, note: Callable[[str], None])
     from distill_build.builds.baseline import baseline_of
     from distill_build.builds.notices import notices
     from distill_build.builds.plan.planning import existing_store, make_plan
+    from distill_build.builds.replacement import replacement_of
 
     baseline, store = baseline_of(session, options), existing_store([session], note)
     try:
@@ -57,6 +58,6 @@ async def _walk(session: Session, options: Options, note: Callable[[str], None])
     finally:
         if store is not None:
             store.close()
-    for notice in notices(session, options, baseline, plan):
+    for notice in notices(session, options, baseline, plan, replacement_of(session, options, baseline, plan)):
         note(notice)
     return plan

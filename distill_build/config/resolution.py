@@ -138,8 +138,8 @@ def environment(variable: str, *default: Any, _node_: "Node") -> Any:
     secret = OF_A_SECRET.fullmatch(variable) and not key.endswith(".api_key_env")
     if not key.startswith(f"{HYDRA}.") and (secret or WRITTEN_DOWN.fullmatch(key)):
         raise ConfigurationError(
-            f"{key} is the environment variable {variable}, whose value would be written to distill.lock: write "
-            "the text itself there; the key of an endpoint is named by api_key_env"
+            f"{key} is the environment variable {variable}, and its value may be a secret, which stands in no file: "
+            "write the text itself there; the key of an endpoint is named by api_key_env"
         )
     return oc.env(variable, *default)
 

@@ -81,7 +81,7 @@ class Forecast:
         """How many of so many requests are in flight at once. In a sweep another job may have the stage alone."""
         if stage not in self.settings.stage:
             return calls
-        return min(self.settings.limits_for(self.settings.role(stage)).concurrency or calls, calls)
+        return min(self.settings.concurrency(self.settings.role(stage)), calls)
 
     def takes_part(self, stage: str) -> bool:
         planned = self.plan.stages[stage]

@@ -52,10 +52,10 @@ class Stream:
         """Whether the person at the terminal says yes; true where there is none to ask, or to answer from."""
         if not self.isatty() or sys.stdin is None or not sys.stdin.isatty():
             return True
-        self.write(f"{question} [y/N] ")
-        self.flush()
         before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's would wait for the line to end
         try:
+            self.write(f"{question} [y/N] ")
+            self.flush()
             return sys.stdin.readline().strip().casefold() in ("y", "yes")
         finally:
             signal.signal(signal.SIGINT, before)

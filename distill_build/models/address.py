@@ -47,6 +47,11 @@ def checked_address(model: ModelSettings, setting: SettingOf = setting_of_model)
     return address
 
 
+def address_in_words(address: str) -> str:
+    """A checked address as sentences name it. What stands behind a ? may be a key."""
+    return urlsplit(address)._replace(query="", fragment="").geturl()
+
+
 def completions_address(address: str) -> str:
     """Where chat completions are at a checked address. What stands behind a ? there stays behind the path, as Azure's
     api-version does."""

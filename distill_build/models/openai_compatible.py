@@ -19,7 +19,13 @@ import msgspec
 from yarl import URL
 
 from distill_build.errors import EndpointError
-from distill_build.models.address import api_key, checked_address, completions_address, environment_proxy
+from distill_build.models.address import (
+    address_in_words,
+    api_key,
+    checked_address,
+    completions_address,
+    environment_proxy,
+)
 from distill_build.models.base import (
     DEFAULT_TIMEOUT_S,
     ChatResponse,
@@ -72,7 +78,7 @@ class OpenAICompatible:
         retries = DEFAULT_RETRIES if limits.retries is None else limits.retries
         self._policy = policy or RetryPolicy(retries)
         self._chance = chance
-        self._endpoint = Endpoint(model, address, key, setting)
+        self._endpoint = Endpoint(model, address_in_words(address), key, setting)
         self._url = URL(completions_address(address))
         self._headers = headers_for(key)
         self._session: aiohttp.ClientSession | None = None

@@ -10,6 +10,7 @@ from distill_build.builds.plan.estimation import Corner
 from distill_build.builds.plan.plan import Cost, Plan, StagePlan, plan_of_state
 from distill_build.builds.plan.planning import make_plan
 from distill_build.builds.plan.statistics import RequestStatistics
+from distill_build.builds.replacement import replacement_of
 from distill_build.builds.session import Session
 from distill_build.engine.manifest import digest
 from distill_build.engine.reading import Responses
@@ -119,7 +120,7 @@ class UnionPlan:
         else:
             baseline = baseline_of(session, options)
             plan = await make_plan(session, store, baseline, options.until, needs)
-            for notice in notices(session, options, baseline, plan):
+            for notice in notices(session, options, baseline, plan, replacement_of(session, options, baseline, plan)):
                 note(f"{prepared.job.words}: {notice}")
         self.add(plan, needs, taken_over=prepared.state is not None)
 

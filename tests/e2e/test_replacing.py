@@ -6,6 +6,7 @@ import pty
 import shutil
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,8 @@ def on_terminal(project: InProcess, answer: str, *words: str) -> tuple[int, str]
         all_words, cwd=project.root, env=variables({"TERM": "xterm"}), stdin=there, stdout=there, stderr=there
     ) as process:
         os.close(there)
+        end = threading.Timer(TIMEOUT_SECONDS, process.kill)
+        end.start()
         shown = b""
         while b"[y/N] " not in shown and (chunk := _read(here)):
             shown += chunk
@@ -49,6 +52,7 @@ def on_terminal(project: InProcess, answer: str, *words: str) -> tuple[int, str]
             os.write(here, f"{answer}\n".encode())
         while chunk := _read(here):
             shown += chunk
+        end.cancel()
         return process.wait(TIMEOUT_SECONDS), shown.decode()
 
 

@@ -198,6 +198,13 @@ def test_an_address_where_nothing_listens_is_said_with_the_setting() -> None:
         ask_once(f"http://127.0.0.1:{free_port()}/v1", retries=1)
 
 
+@pytest.mark.parametrize("query", ["?key=s3cr3t", "?api-version=1&key=s3cr3t#top"])
+def test_what_stands_behind_an_address_is_in_no_sentence(query: str) -> None:
+    with pytest.raises(EndpointError) as failure:
+        ask_once(f"http://127.0.0.1:{free_port()}/v1{query}", retries=0)
+    assert "s3cr3t" not in str(failure.value)
+
+
 def test_an_endpoint_that_has_answered_and_goes_away_fails_the_item() -> None:
     async def use(model: Model) -> None:
         await ask(model)

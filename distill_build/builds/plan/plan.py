@@ -194,5 +194,5 @@ def items_of(stage: ModelStage) -> int:
 def _seconds(settings: Settings, model: ModelSettings, calls: int, each: float) -> float:
     """So many requests of `each` seconds through the gate of `model`."""
     limits = settings.limits_for(model)
-    by_concurrency = math.ceil(calls / (limits.concurrency or calls or 1)) * each
+    by_concurrency = math.ceil(calls / settings.concurrency(model)) * each
     return max(by_concurrency, calls * 60 / limits.rpm if limits.rpm else 0.0)

@@ -55,7 +55,7 @@ async def make_plan(
     needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
     tally = Tally.of(session.stages.graph.names)
     plans = {name: StagePlan() for name in session.stages.graph.names}
-    rows = PlanRows(session, baseline, until, needs)
+    rows = PlanRows(session, baseline, until, needs, StandingRows(session.dataset, baseline.state))
     walk = Walk(
         session.stages,
         until,
@@ -79,14 +79,19 @@ async def make_plan(
 
 
 class PlanRows(UnitRows):
-    """Takes the rows of a walk of which nothing is written: what later segments need is held in memory."""
+    """Takes the rows of a walk of which nothing is written: what later segments need is held in memory.
 
-    def __init__(self, session: Session, baseline: Baseline, until: str, needs: Needs) -> None:
+    `standing` counts those of the version in the folder that the walk comes to again.
+    """
+
+    def __init__(
+        self, session: Session, baseline: Baseline, until: str, needs: Needs, standing: "StandingRows"
+    ) -> None:
         course = course_of(session.stages, until)
         later = frozenset(name for each in course for name in (*each.loaded, *each.measured))
         super().__init__(session.stages.graph, baseline.previous, None, later)
         self._needs = needs
-        self._standing = StandingRows(session.dataset, baseline.state)
+        self._standing = standing
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
         outcome = super().recall(unit, segment, verdicts)
