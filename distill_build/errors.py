@@ -4,15 +4,15 @@
     ├── UsageError              2    a command or flag that does not exist, or does not fit
     ├── ConfigurationError      2    a setting, template or weights file that cannot be used
     │   └── EndpointError       2    an endpoint that cannot be used as it is configured
-    ├── StoppedError            3    a cap was reached; what is complete is written
+    ├── StoppedError            3    something ended the asking; what is complete is written
     │   ├── BudgetExceededError      budget.usd, budget.tokens or budget.calls
     │   │   └── EndpointLimitError       what an endpoint allows in a day is used up
-    │   └── FailureCapError          --keep-going, or a stage whose first items all fail
+    │   ├── FailureCapError          --keep-going, or a stage whose first items all fail
+    │   └── InterruptedBuildError  130  Ctrl-C or SIGTERM
     ├── DifferenceError         4    what is there is not what was asked to be there
     │   └── MissingCallError         --offline met a call that is not in the cache
-    ├── StorageError            5    the cache or the disk cannot be used
-    │   └── CorruptEntryError        a stored response that cannot be read back
-    └── InterruptedBuildError   130  Ctrl-C or SIGTERM
+    └── StorageError            5    the cache or the disk cannot be used
+        └── CorruptEntryError        a stored response that cannot be read back
 
 An error's text is the one sentence that the user reads, with the way out in it. An item that could not be
 made is not an error but a state: see `distill_build.records.Failure`.
@@ -49,7 +49,7 @@ class EndpointError(ConfigurationError):
 
 
 class StoppedError(DistillError):
-    """A cap was reached. What is complete is written."""
+    """Nothing more is asked. What is complete is written."""
 
     exit_code = 3
 
@@ -86,7 +86,7 @@ class CorruptEntryError(StorageError):
     """A stored response that is recorded but cannot be read back."""
 
 
-class InterruptedBuildError(DistillError):
+class InterruptedBuildError(StoppedError):
     """Ctrl-C or SIGTERM."""
 
     exit_code = 130

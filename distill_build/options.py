@@ -13,6 +13,7 @@ class Options:
     `dataset`: a dataset's folder or name,
     `cache_dir`: its cache, for commands that compose no configuration. `exit_code`: diff says by its status whether
     there is a difference. `keep_last`, `max_size`, `older_than`, `dry_run`: what `cache gc` may remove, as typed.
+    `seed`: which rows `sample` draws.
     `arguments`: the words after the command. `overrides`: the key=value words as typed, for messages.
     """
 
@@ -33,6 +34,7 @@ class Options:
     max_size: str | None = None
     older_than: str | None = None
     dry_run: bool = False
+    seed: int = 0
     arguments: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
 

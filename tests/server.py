@@ -297,6 +297,7 @@ class ScriptedServer:
     ) -> None:
         self.latency = latency
         self.plan = plan
+        self._held_from: int | None = None
         self.classify = classify
         self.items = items
         self.port = port
@@ -345,6 +346,10 @@ class ScriptedServer:
             self._in_flight = 0
             self.max_in_flight = 0
             self._changed.notify_all()
+
+    def hold_from(self, index: int) -> None:
+        """As `hold`, from the request of that number on."""
+        self._held_from = index
 
     def hold(self) -> None:
         """From now on requests arrive but are not answered."""
@@ -410,6 +415,8 @@ class ScriptedServer:
         request = self._arrive(http, body)
         try:
             fault = self._fault(request)
+            if request.index == self._held_from:
+                self._open.clear()
             if not self._open.is_set():
                 await self._open.wait()
             if seconds := self.latency(body) if callable(self.latency) else self.latency:

@@ -131,6 +131,7 @@ def write_state(
         rebuilding_since="",
         stages=graph.described(),
         unmade={},
+        stopped=None,
         grown=False,
         kept=KeptCalls("", 0),
     )

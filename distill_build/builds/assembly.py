@@ -16,6 +16,7 @@ from distill_build.builds.walk.nodes import Node, Unit, walk
 from distill_build.dataset.layout import SOURCES, Dataset
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.rows import VerdictRow, read_rows
+from distill_build.dataset.so_far import RowsSoFar
 from distill_build.dataset.unit import DROPPED_BEFORE
 from distill_build.engine.artefacts import ArtefactWriter, Spool
 from distill_build.errors import StorageError
@@ -80,20 +81,34 @@ class UnitRows:
     """Takes the rows of units as they end, and gives them back."""
 
     def __init__(
-        self, graph: Graph, previous: PreviousBuild, folder: Path | None, wanted: frozenset[str] | None = None
+        self,
+        graph: Graph,
+        previous: PreviousBuild,
+        folder: Path | None,
+        wanted: frozenset[str] | None = None,
+        so_far: RowsSoFar | None = None,
     ) -> None:
         """`folder` takes the spools, and is where the run's other new files lie; None keeps them in memory.
 
-        `wanted` are the stages whose rows are written at all; None is all.
+        `wanted` are the stages whose rows are written at all; None is all. `so_far` is told of rows as they come.
         """
         self.folder = folder
         self.previous = previous
         self._graph = graph
         self._wanted = frozenset(graph.names) | {SOURCES} if wanted is None else wanted
         self._spools: dict[str, Spool] = {}
+        self._so_far = so_far
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
-        return self.previous.recall(unit, segment, verdicts)
+        outcome = self.previous.recall(unit, segment, verdicts)
+        if outcome is not None and self._so_far is not None:
+            for name, rows in outcome.rows.items():
+                self._so_far.keep(name, rows.start, rows.length)
+        return outcome
+
+    def made(self, stage: str, row: JsonObject) -> None:
+        if self._so_far is not None:
+            self._so_far.add(stage, [row])
 
     def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
         complete = not unit.incomplete and all(outcome.memo is not None for outcome in unit.outcomes)
@@ -129,6 +144,11 @@ class UnitRows:
     def was_kept(self, transform: str, key: str) -> bool:
         return self.previous.kept(transform, key)
 
+    def close(self) -> None:
+        """No more rows come."""
+        if self._so_far is not None:
+            self._so_far.close()
+
     def spool(self, name: str) -> Spool | None:
         """The rows of this run; None where there are none."""
         return self._spools.get(name)
@@ -144,6 +164,8 @@ class UnitRows:
     def _spool(self, name: str, rows: Sequence[JsonObject]) -> Rows:
         if not rows or name not in self._wanted:
             return Rows(False, 0, 0, len(rows))
+        if self._so_far is not None and name in self._graph and self._graph[name].kind == "transform":
+            self._so_far.add(name, rows)
         if name not in self._spools:
             place = None if self.folder is None else self.folder / f"{name.replace('/', '-')}{SPOOL}"
             self._spools[name] = Spool(place)

@@ -33,8 +33,10 @@ from distill_build.builds.report import Report, Watcher, expected_items
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import keep_unknown, register
 from distill_build.builds.walk.tally import Tally
+from distill_build.calls.budget import AbandonedError
 from distill_build.calls.resolver import CallStates
 from distill_build.calls.shared import Shared
+from distill_build.dataset.so_far import RowsSoFar
 from distill_build.dataset.transaction import new_files
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.lock import in_use
@@ -79,8 +81,8 @@ class PlannedBuild:
 class Occasion(Protocol):
     """Why builds are made: by itself, or as jobs of a sweep. It hears what becomes of them."""
 
-    ending: str
-    """What becomes of what is there where all is interrupted, and what brings the rest."""
+    next_run: str
+    """What goes on where all was interrupted."""
     states: CallStates
     tally: Tally
     """All builds together, for the progress."""
@@ -116,7 +118,7 @@ def prepared_cache(session: Session, console: Watcher) -> Iterator[None]:
 def run_builds(builds: Sequence[Build], options: Options, console: Watcher, run_id: str, occasion: Occasion) -> None:
     """Brings datasets up to date that share a cache; `occasion` hears what comes of each, as it comes.
 
-    Raises ConfigurationError before anything is sent, InterruptedBuildError when what was in flight has come.
+    Raises ConfigurationError before anything is sent, InterruptedBuildError where that is interrupted.
     """
     session = builds[0].session
     with prepared_cache(session, console):
@@ -208,25 +210,23 @@ class Builds:
         progress = self._console.progress(self._occasion.tally, all_expected, lambda: shared.models.in_flight)
         shows_progress = any(each.plan.calls and each.may_ask for each in planned)
         with (
-            interruptible(shared, self._console.note, self._occasion.ending),
+            interruptible(shared, self._console.note, self._occasion.next_run),
             progress if shows_progress else nullcontext(),
         ):
             done = await asyncio.gather(*(self._build(each, shared) for each in planned), return_exceptions=True)
         raised = [error for error in done if error is not None]
-        for error in sorted(raised, key=lambda each: isinstance(each, InterruptedBuildError)):
-            raise error  # a bug first: it has interrupted the others
+        for error in sorted(raised, key=lambda each: isinstance(each, AbandonedError)):
+            raise error  # what ended the others first
 
     async def _build(self, planned: PlannedBuild, shared: Shared) -> None:
         build = planned.build
         try:
             async with self._occasion.turn(build, shared):
                 self._occasion.ended(build, await self._made(planned, shared))
-        except InterruptedBuildError:
-            raise
         except (DistillError, OSError) as error:
             self._occasion.ended(build, error)
         except BaseException:
-            shared.end(InterruptedBuildError("the builds ended with the error of one of them"))
+            shared.abandon()
             raise
 
     async def _made(self, planned: PlannedBuild, shared: Shared) -> Report:
@@ -240,16 +240,17 @@ class Builds:
             execution = Execution(session, options, self._store, ledger, baseline, shared, planned.build.name)
             ledger.write("plan", target=execution.target, **planned.plan.row())
             self._occasion.begins(execution.tally)
-            rows = UnitRows(session.stages.graph, baseline.previous, new)
-            try:
-                if session.rebuild and planned.may_ask:
-                    await _renew(execution, self._console)
-                    if session.rebuild.unmatched and not planned.plan.exact:  # else it is told before
-                        self._console.note(planned.build.said(unmatched(session)))
-                root = await execution.walk(rows)
-            finally:
-                learn(execution)
-            finish = Finish(session, options, ledger, execution, rows, new)
+            rows = UnitRows(session.stages.graph, baseline.previous, new, so_far=_rows_so_far(session, baseline, new))
+            with closing(rows):
+                try:
+                    if session.rebuild and planned.may_ask:
+                        await _renew(execution, self._console)
+                        if session.rebuild.unmatched and not planned.plan.exact:  # else it is told before
+                            self._console.note(planned.build.said(unmatched(session)))
+                    root = await execution.walk(rows)
+                finally:
+                    learn(execution)
+            finish = Finish(session, options, ledger, execution, rows, new, execution.halt.reason)
             async with self._finishing:  # in a thread: what comes for other builds is stored meanwhile
                 report = await asyncio.to_thread(finish.report, root, time.monotonic() - started)
             is_other = not report.kept_rows and baseline.state is not None and report.version != baseline.state.version
@@ -259,7 +260,7 @@ class Builds:
 class Alone:
     """The occasion of one build by itself. The caller holds its lock."""
 
-    ending = "the dataset is as it was; build again to go on"
+    next_run = "the next build"
     holds_locks = True
 
     def __init__(self, console: Watcher, log_dir: Path) -> None:
@@ -314,6 +315,13 @@ def check_models(planned: Sequence[PlannedBuild], told: Callable[[Build, Distill
                     check_model(settings.models[role], partial(settings.setting, role))
                 except DistillError as error:
                     raise told(each.build, error) from error
+
+
+def _rows_so_far(session: Session, baseline: Baseline, folder: Path) -> RowsSoFar | None:
+    """Who notes the rows of a build as they come; None where a complete version lies there to look at meanwhile."""
+    if baseline.locked is not None or (baseline.state is not None and baseline.state.stands):
+        return None
+    return RowsSoFar(folder, session.stages.graph, session.identity)
 
 
 def learn(execution: Execution) -> None:

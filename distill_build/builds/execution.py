@@ -91,7 +91,7 @@ class Execution:
 
     async def walk(self, sink: Sink) -> Node:
         """Walks the tree. Raises what stopped it: an endpoint that cannot be used, an interruption, a full disk."""
-        self.shared.refuse_if_ended()
+        self.shared.require_going_on()
         walk = self._walk(sink)
         walk.start()
         await self.shared.run(walk.scheduler)
@@ -199,13 +199,13 @@ class _NoEstimator:
 
 
 class interruptible:  # noqa: N801 - a context manager, named as one
-    """The first SIGINT or SIGTERM ends all walks when what is in flight has come; the second ends the process."""
+    """The first SIGINT or SIGTERM ends the asking; the second ends the process."""
 
-    def __init__(self, shared: Shared, note: Callable[[str], None], ending: str) -> None:
-        """`ending` says what becomes of what is there, and what brings the rest."""
+    def __init__(self, shared: Shared, note: Callable[[str], None], next_run: str) -> None:
+        """`next_run` is what goes on from there."""
         self._shared = shared
         self._note = note
-        self._ending = ending
+        self._next_run = next_run
         self._interrupted = False
         self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -227,7 +227,9 @@ class interruptible:  # noqa: N801 - a context manager, named as one
             os._exit(130)
         self._interrupted = True
         self._note(
-            f"interrupted: waiting for what is in flight ({self._shared.models.in_flight}), and storing it; interrupt "
-            "again to leave at once"
+            f"interrupted: waiting for what is in flight ({self._shared.models.in_flight}), then writing what is "
+            "complete; interrupt again to leave at once"
         )
-        self._shared.end(InterruptedBuildError(f"interrupted: the responses that came are stored, {self._ending}"))
+        self._shared.stop(
+            InterruptedBuildError(f"interrupted: what came is kept, and {self._next_run} goes on from there")
+        )

@@ -32,7 +32,7 @@ from distill_build.dataset.rows import line_digest, line_digests, read_objects
 from distill_build.dataset.transaction import Transaction, keep_edited
 from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state
 from distill_build.engine.ledger import Ledger
-from distill_build.errors import StorageError
+from distill_build.errors import StoppedError, StorageError
 from distill_build.graph import END, Graph
 from distill_build.options import Options
 from distill_build.records import Failure, JsonObject
@@ -52,7 +52,10 @@ class BuiltFiles:
 
 @dataclass(slots=True)
 class Finish:
-    """From a walked tree to files in their places; `folder` takes them until then."""
+    """From a walked tree to files in their places; `folder` takes them until then.
+
+    `stopped` is what had ended the asking when the walk came to its end: an interruption since then came too late.
+    """
 
     session: Session
     options: Options
@@ -60,11 +63,12 @@ class Finish:
     execution: Execution
     rows: UnitRows
     folder: Path
+    stopped: StoppedError | None = None
 
     def report(self, root: Node, seconds: float) -> Report:
         """Writes everything, moves it into its place, and says what was done."""
         made, before = self.make(root), self.execution.baseline.state
-        if before is not None and (before.complete or before.grown) and self.execution.halt.reason is not None:
+        if before is not None and before.stands and self.stopped is not None:
             lost = lost_rows(self.session.dataset, before, made.new)
             if lost:  # what came is stored, and the next build has it from there
                 return self._report(before, seconds, kept_rows=lost)
@@ -90,7 +94,6 @@ class Finish:
         """What was done, where `state` is that of the files which are there now."""
         facts = {"version": state.version, "failures": failures, "seconds": round(seconds, 3)}
         self.ledger.write("end", target=self.execution.target, **facts, **state.counts)
-        halt = self.execution.halt
         return Report(
             name=self.session.settings.name,
             folder=self.session.dataset.folder,
@@ -104,7 +107,7 @@ class Finish:
             expected=expected_items(self.session.settings),
             counts=state.counts,
             failures=failures,
-            stopped=str(halt.reason) if halt.reason else None,
+            stopped=self.stopped,
             files=state.files(self.session.dataset),
             edited=edited,
             newly_dropped=() if kept_rows else self.execution.newly_dropped,
@@ -220,6 +223,7 @@ class Finish:
             spared={name: tally[name].spared for name in graph.names if tally[name].spared},
             dropped={name: dict(tally[name].why) for name in graph.names if tally[name].dropped},
             unmade=unmade_in(graph, failures),
+            stopped=None if self.stopped is None else str(self.stopped),
             grown=False,
             kept=None,
             outputs=dict(outputs),

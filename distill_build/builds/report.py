@@ -10,6 +10,7 @@ from distill_build.builds.plan.plan import Plan
 from distill_build.builds.replacement import Replacement
 from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.dataset.lockfile import LOCK
+from distill_build.errors import StoppedError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
@@ -39,7 +40,7 @@ class Report:
     """What a build did.
 
     `expected` are the rows of a full tree, `counts` those of each artefact, `failures` the lines of failures.jsonl,
-    `stopped` the sentence of a cap that was reached, `edited` the copies of files that were not as last written
+    `stopped` what ended the asking early, `edited` the copies of files that were not as last written
     here, `newly_dropped` the transforms with their lines for rows that they kept before. `kept_rows` are those of a
     complete version which a build that was stopped would have dropped or replaced: so the old files stay, and `counts`
     and `version` are theirs. `replaced` is what was taken from the version before. `repeats` are texts of lists that
@@ -58,7 +59,7 @@ class Report:
     expected: dict[str, int]
     counts: dict[str, int]
     failures: int
-    stopped: str | None
+    stopped: StoppedError | None
     files: tuple[Path, ...]
     edited: tuple[Path, ...]
     newly_dropped: tuple[tuple[str, JsonObject], ...] = ()

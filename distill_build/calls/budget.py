@@ -1,7 +1,7 @@
 """The caps on what one build may spend, and on how much of it may fail.
 
-Where a cap is reached the build asks no model any more, but goes on with what the cache holds: so all that is
-complete is written, and all that is not stands in failures.jsonl.
+Where a cap is reached, or somebody interrupts, the build asks no model any more, but goes on with what the cache holds:
+so all that is complete is written, and all that is not stands in failures.jsonl.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,12 @@ HOPELESS_ITEMS = 50
 """A stage whose first so many items all fail stops the build, whatever --keep-going says."""
 
 
+class AbandonedError(Exception):
+    """Ends a step of a build that an error has ended already: it is that error which is told."""
+
+
 class Halt:
-    """Whether models may still be asked, and if not, why. `on_halt` is called once, when the first cap is reached.
+    """Whether models may still be asked, and if not, why. `on_halt` is called once, with the first reason.
 
     `ended` says that an error has ended the build.
     """

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from distill_build.calls.attempt import Judged, Request, ResponseCost, Route, StageCounts, cost_of, next_request
-from distill_build.calls.budget import Halt
+from distill_build.calls.budget import AbandonedError, Halt
 from distill_build.calls.call import HALTED, Absent, Call, Failed, Made, Result, look_up, standing
 from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.entry import Accepted, Entry
 from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store
-from distill_build.errors import BudgetExceededError, CorruptEntryError, InterruptedBuildError
+from distill_build.errors import BudgetExceededError, CorruptEntryError
 from distill_build.models.base import ModelFailure
 from distill_build.records import Source
 from distill_build.replies.reply import Rejection
@@ -145,13 +145,13 @@ class CallResolver:
         if self._absent is not None:
             return self._absent(call)
         if self._halt.ended:
-            raise InterruptedBuildError("the build ended before this was asked")
+            raise AbandonedError("the build ended before this was asked")
         flight: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._states.in_flight[call.key] = flight
         self._asking.add(call.key)
         try:
             result = await self._answer(call, entry)
-        except InterruptedBuildError:
+        except AbandonedError:
             flight.set_result(HALTED)
             raise
         except BaseException as error:
@@ -184,7 +184,7 @@ class CallResolver:
                 judged = await self._executor.execute(request)
             except ModelFailure as failure:
                 if failure.cause == "stopped" and self._halt.reason is None:
-                    raise InterruptedBuildError("the build ended while this waited for its turn") from failure
+                    raise AbandonedError("the build ended while this waited for its turn") from failure
                 return HALTED if failure.cause == "stopped" else Failed(failure.cause, turn + 1, failure.detail)
             except BudgetExceededError as reached:
                 self._halt.because(reached)

@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from distill_build.calls.budget import Halt, Spending
+from distill_build.calls.budget import AbandonedError, Halt, Spending
 from distill_build.calls.resolver import CallStates
 from distill_build.engine.scheduler import Scheduler
-from distill_build.errors import BudgetExceededError, DistillError, StoppedError
+from distill_build.errors import BudgetExceededError, InterruptedBuildError, StoppedError
 from distill_build.models.base import Limits, ModelSettings, SettingOf
 from distill_build.models.factory import Models
 from distill_build.settings import Budget
 
 
 class Shared:
-    """`builds` of them share this. A cap on spending ends the asking of all; any other failure ends its own build."""
+    """`builds` of them share this. A cap on spending and an interruption end the asking of all; any other failure ends
+    its own build."""
 
     def __init__(
         self,
@@ -38,13 +39,13 @@ class Shared:
         self.reason: StoppedError | None = None
         self._note = note
         self._waiting_told = False
-        self._ended: DistillError | None = None
+        self._abandoned = False
         self._alone = builds == 1
         self._halts: list[Halt] = []
         self._schedulers: set[Scheduler] = set()
 
     def halt(self) -> Halt:
-        """The halt of one more build; reached already where the budget is spent."""
+        """The halt of one more build; reached already where nothing more is asked for any."""
         halt = Halt(lambda: self._halted(halt))
         self._halts.append(halt)
         if self.reason is not None:
@@ -52,12 +53,17 @@ class Shared:
         return halt
 
     def _halted(self, halt: Halt) -> None:
-        if isinstance(halt.reason, BudgetExceededError) and self.reason is None:
-            self.reason = halt.reason
+        if isinstance(halt.reason, BudgetExceededError):
+            self.stop(halt.reason)
+        self.build_stopped()
+
+    def stop(self, reason: StoppedError) -> None:
+        """Ends the asking of all builds; each goes on with what is stored. The first reason stands."""
+        if self.reason is None:
+            self.reason = reason
             self.models.stop()
             for each in self._halts:
-                each.because(self.reason)
-        self.build_stopped()
+                each.because(reason)
 
     def waiting(self) -> None:
         """A call waits for another process. The person is told so once."""
@@ -71,22 +77,28 @@ class Shared:
             self.models.stop()
 
     async def run(self, scheduler: Scheduler) -> None:
-        """Runs a scheduler such that `end` ends it."""
-        self.refuse_if_ended()
+        """Runs a scheduler such that `abandon` ends it."""
+        self.require_going_on()
         self._schedulers.add(scheduler)
         try:
             await scheduler.run()
         finally:
             self._schedulers.discard(scheduler)
 
-    def refuse_if_ended(self) -> None:
-        """Raises what ended all builds, for one that was about to begin."""
-        if self._ended is not None:
-            raise self._ended
+    def refuse_if_interrupted(self) -> None:
+        """Raises the interruption, for a build that was about to begin."""
+        self.require_going_on()
+        if isinstance(self.reason, InterruptedBuildError):
+            raise self.reason
 
-    def end(self, reason: DistillError) -> None:
-        """Ends all builds when what is in flight has come."""
-        self._ended = reason
+    def require_going_on(self) -> None:
+        """Raises AbandonedError after `abandon`."""
+        if self._abandoned:
+            raise AbandonedError("an error has ended all builds")
+
+    def abandon(self) -> None:
+        """Ends all builds when what is in flight has come, and they write nothing: one of them met an error of ours."""
+        self._abandoned = True
         self.models.stop()
         for scheduler in list(self._schedulers):
-            scheduler.stop(reason)
+            scheduler.stop(AbandonedError("an error has ended all builds"))

@@ -102,6 +102,12 @@ COMMANDS: Mapping[str, Command] = {
     "show": Command(
         "distill_build.commands.show", "print one tag, question or answer", composes=False, words="ID [NAME]"
     ),
+    "sample": Command(
+        "distill_build.commands.sample",
+        "print N rows that a model would learn from, drawn by seed",
+        composes=False,
+        words="[N] [NAME]",
+    ),
     "export": Command("distill_build.commands.export", "write the dataset formats again, without a model"),
     "log": Command("distill_build.commands.log", "say where an item came from", composes=False, words="ID [NAME]"),
     "diff": Command("distill_build.commands.diff", "compare two versions", composes=False, words="[A] [B] [ID]"),
@@ -144,6 +150,7 @@ FLAGS = (
     Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="readers"),
     Flag("cache-dir", "the cache's folder", value="DIR", whose="readers"),
     Flag("exit-code", "1 where the versions differ", whose="diff"),
+    Flag("seed", "which rows are drawn", value="N", whose="sample"),
     Flag("keep-last", "of each dataset's versions only the last N are roots", value="N", whose="cache gc"),
     Flag("max-size", "remove what nothing needs, oldest first, down to this size: 500MB, 2GB", value="SIZE",
          whose="cache gc"),

@@ -11,7 +11,7 @@ from distill_build.console.page import print_document
 from distill_build.dataset.layout import State
 from distill_build.dataset.transaction import only_run
 from distill_build.engine.ledger import new_run_id
-from distill_build.errors import MISSING_ITEMS, StoppedError, StorageError, UsageError, unusable
+from distill_build.errors import MISSING_ITEMS, StorageError, UsageError, unusable
 from distill_build.export.formats import check_formats
 from distill_build.graph import Shape
 from distill_build.options import Options
@@ -20,7 +20,7 @@ from distill_build.settings import Settings
 
 
 def run(settings: Settings, options: Options) -> int:
-    """Builds, reports, and returns 0 where nothing is missing, 1 where something is, 3 where a cap stopped it."""
+    """Builds, reports, and returns 0 where nothing is missing, 1 where something is, 3 or 130 where it was stopped."""
     check_flags(options)
     check_formats(settings.formats)
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
@@ -28,8 +28,12 @@ def run(settings: Settings, options: Options) -> int:
     console.report(report)
     if options.json:
         print_document(_document(report))
-    if report.stopped:
-        return StoppedError.exit_code
+    return _status(report)
+
+
+def _status(report: Report) -> int:
+    if report.stopped is not None:
+        return report.stopped.exit_code
     return MISSING_ITEMS if report.failures else 0
 
 
@@ -126,6 +130,7 @@ def _document(report: Report) -> JsonObject:
         "newly_dropped": [{"stage": name, **line} for name, line in report.newly_dropped],
         "dropped": {stage: tally.dropped for stage, tally in report.transforms.items()},
         "folder": str(report.folder),
-        "stopped": report.stopped,
+        "stopped": None if report.stopped is None else str(report.stopped),
+        "exit_code": _status(report),
         "kept_rows": report.kept_rows,
     }

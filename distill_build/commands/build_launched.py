@@ -99,8 +99,8 @@ class LaunchedSweep:
         """What a job that was built holds."""
         return results_of([job], {}, self._outcomes.paid, None).rows[0]
 
-    def cap(self, job: Job) -> str | None:
-        """The sentence of the cap that has cut a job short, if one has."""
+    def cap(self, job: Job) -> StoppedError | None:
+        """What has cut a job short, if something has."""
         report = self._outcomes.reports.get(job.name)
         return report.stopped if report is not None else None
 
@@ -151,6 +151,8 @@ class LaunchedSweep:
         with only_sweep_run(self._folder, self._run_id, self._console.note):
             try:
                 build_outdated(self._outcomes, jobs, self._options.until, self._console.note, build)
+                if (interruption := self._outcomes.interruption) is not None:
+                    raise interruption
             except (InterruptedBuildError, KeyboardInterrupt):  # a launcher's own way to end
                 conclude_interrupted(self._sweep(self._jobs.values()), self._outcomes)
                 raise

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,7 @@ from distill_build.config.naming import dataset_name
 from distill_build.console.notes import notes
 from distill_build.dataset.layout import STATE, Dataset
 from distill_build.dataset.lockfile import LOCK
+from distill_build.dataset.so_far import dataset_so_far, has_rows_so_far
 from distill_build.dataset.transaction import finish_moves
 from distill_build.engine.artefacts import replacing
 from distill_build.engine.cache_directory import CacheDirectory
@@ -53,6 +55,31 @@ def settled(dataset: Dataset, options: Options) -> Dataset:
     """The dataset, once no files of it are half moved: they would be read as one version, and be of two."""
     finish_moves(dataset, notes(quiet=options.quiet))
     return dataset
+
+
+@contextmanager
+def find_rows(options: Options, name: str | None = None) -> Iterator[Dataset]:
+    """As `find_dataset`, for who looks at rows: those that a build has so far, where no complete version lies there.
+
+    Says so, and where a build was stopped.
+    """
+    dataset = find_dataset(options, name)
+    with dataset_so_far(dataset) as so_far:
+        if so_far is None:
+            tell_unfinished(dataset, options)
+        else:
+            notes(quiet=options.quiet)(
+                f"{dataset.folder}: the rows so far of run {so_far.run_id}, which has not come to its end; if it runs "
+                "no more, build again to go on"
+            )
+        yield so_far or dataset
+
+
+def tell_unfinished(dataset: Dataset, options: Options) -> None:
+    """Says what has ended the last build before it had asked for all."""
+    state = dataset.state()
+    if state is not None and state.stopped is not None:
+        notes(quiet=options.quiet)(f"{dataset.folder} is unfinished: {state.stopped}")
 
 
 def typed(options: Options, *words: str) -> str:
@@ -234,9 +261,9 @@ def _jobs(place: Path) -> Iterator[Path]:
 
 
 def _is_dataset(folder: Path) -> bool:
-    """A built one, or one of which a fresh clone has the lock alone, or whose first build was killed at its end."""
+    """A built one, or one of which a fresh clone has the lock alone, or whose first build is at work or was killed."""
     there = any((folder / name).is_file() for name in (DEFAULT.tree.file, STATE, LOCK))
-    return there or replacing(Dataset(folder).runs)
+    return there or replacing(Dataset(folder).runs) or has_rows_so_far(Dataset(folder))
 
 
 def _cache_place(options: Options, dataset: Dataset | None) -> tuple[Path, str]:

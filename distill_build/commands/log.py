@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 
-from distill_build.commands.locate import find_versions
+from distill_build.commands.locate import find_versions, tell_unfinished
 from distill_build.commands.lookup import Found, find_item
 from distill_build.commands.show import verdict_text
 from distill_build.console.page import HANG, Line, StyledText, print_document, print_lines
@@ -38,6 +38,7 @@ def run(options: Options) -> int:
     """
     wanted, *name = options.arguments
     dataset, names = find_versions(options, *name)
+    tell_unfinished(dataset, options)
     archive = names.archive
     with find_item(options, dataset, wanted) as found, closing(ReadOnlyStore(archive.directory)) as store:
         origins = Origins(found.files, found.graph, _recipe(found, archive), store)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from distill_build.commands.locate import find_dataset
+from distill_build.commands.locate import find_rows
 from distill_build.commands.lookup import Found, find_item
 from distill_build.commands.tree import counts_in_words, figures, load_tree
 from distill_build.console.page import HANG, Line, print_document, print_lines
@@ -37,8 +37,7 @@ THOUGHT = "reasoning"
 def run(options: Options) -> int:
     """Prints the item whose id, or the beginning of it, is the first of the arguments."""
     wanted, *name = options.arguments
-    dataset = find_dataset(options, *name)
-    with find_item(options, dataset, wanted) as found:
+    with find_rows(options, *name) as dataset, find_item(options, dataset, wanted) as found:
         shown = _document(found)
         lines = [*found.note(options, dataset), *_text(found, shown)]
     if options.json:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from distill_build.commands.locate import find_dataset
+from distill_build.commands.locate import find_rows
 from distill_build.console.page import print_document
 from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.dataset.rows import FailureRow, Placed, TagRow, VerdictRow, read_rows
@@ -53,8 +53,8 @@ class CountedTree:
 
 def run(options: Options) -> int:
     """Prints the tree of the dataset that `options` name; -v adds the ids, which `show` takes."""
-    dataset = find_dataset(options, *options.arguments)
-    tree = load_tree(dataset, graph_in(dataset))
+    with find_rows(options, *options.arguments) as dataset:
+        tree = load_tree(dataset, graph_in(dataset))
     if options.json:
         print_document(_document(tree.root, tree))
         return 0

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from distill_build.commands.locate import find_cache, find_dataset
+from distill_build.commands.locate import find_cache, find_dataset, tell_unfinished
 from distill_build.console.notes import notes, say
 from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import EXPORTS, SOURCES, Dataset
@@ -18,6 +18,7 @@ from distill_build.versions.archive import Archive
 def run(options: Options) -> int:
     """Prints what is wrong, 4 where anything is; -v prints each file with its digest."""
     dataset = find_dataset(options, *options.arguments)
+    tell_unfinished(dataset, options)
     verdict = verify(dataset, notes(quiet=options.quiet))
     responses = look_in_cache(options, dataset)
     if options.quiet and _lacks(responses):

@@ -62,8 +62,8 @@ class Batches(Protocol):
     def row(self, job: Job) -> JobRow:
         """What a job that was built holds."""
 
-    def cap(self, job: Job) -> str | None:
-        """The sentence of the cap that has cut a job short, if one has."""
+    def cap(self, job: Job) -> StoppedError | None:
+        """What has cut a job short, if something has."""
 
     def finish(self, targets: Sequence[Target]) -> int:
         """Compares all jobs, by `targets` where the sweeper has some, and returns the exit code."""
@@ -104,10 +104,10 @@ class LaunchedJob:
             inside = Path(hydra.sweep.dir, hydra.sweep.subdir).relative_to(Path(settings.output_dir).absolute())
             folder = Path(settings.output_dir) / inside
             report: Report = importlib.import_module(self.module).run_job(settings, folder, self.options)
-        except InterruptedBuildError as error:
-            raise KeyboardInterrupt from error  # which a launcher takes for the end of all jobs
         except DistillError as error:
             return error
+        if isinstance(report.stopped, InterruptedBuildError):
+            raise KeyboardInterrupt from report.stopped  # which a launcher takes for the end of all jobs
         return report
 
 
@@ -167,7 +167,7 @@ class Handout:
         returns = []
         for words, job in zip(all_words, self.batches.add(variants, launch if launcher else None), strict=True):
             if objectives and (cap := self.batches.cap(job)) is not None:
-                raise StoppedError(cap)  # numbers of a job that was cut short say nothing of its values
+                raise cap  # numbers of a job that was cut short say nothing of its values
             error = self.batches.errors.get(job.name) if objectives else None
             status = JobStatus.FAILED if error else JobStatus.COMPLETED
             value = error or (values_of(self.batches.row(job), objectives) if objectives else None)

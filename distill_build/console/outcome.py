@@ -107,7 +107,7 @@ def ending(report: Report) -> Iterator[Sentence]:
 
 
 def troubles(report: Report) -> Iterator[Sentence]:
-    """What nobody may miss, however quiet: edited files, the cap that stopped the build, missing items."""
+    """What nobody may miss, however quiet: edited files, what stopped the build, missing items."""
     for copy in report.edited_by_hand:
         yield edited(copy)
     if report.other_lock is not None:
@@ -121,7 +121,7 @@ def troubles(report: Report) -> Iterator[Sentence]:
     if report.newly_dropped:
         yield Sentence(_newly_dropped(report), "warning")
     if report.stopped is not None:
-        yield Sentence(report.stopped, "bad")
+        yield Sentence(str(report.stopped), "bad")
     if report.kept_rows:
         lost = number_of(report.kept_rows, "rows")
         yield Sentence(

@@ -194,7 +194,7 @@ def _behind(report: "SweepReport") -> str:
 def sweep_troubles(report: "SweepReport") -> Iterator[Sentence]:
     """What nobody may miss: jobs that failed, a cap that was reached, missing items."""
     yield from failed(report)
-    for sentence in dict.fromkeys(each.stopped for each in report.reports.values() if each.stopped):
+    for sentence in dict.fromkeys(str(each.stopped) for each in report.reports.values() if each.stopped):
         yield Sentence(sentence, "bad")
     for each in report.reports.values():
         for copy in each.edited_by_hand:

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import msgspec
 
-from distill_build.dataset.lockfile import LOCK, sound_lock
+from distill_build.dataset.lockfile import LOCK, recipe_in, sound_lock
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.rows import SourcesRow, read_rows
 from distill_build.engine.artefacts import FileState, open_file, sync
@@ -35,7 +35,7 @@ SOURCES = "runs/sources.jsonl"
 RESPONSES = "runs/responses"
 STATE = "runs/state.json"
 UNITS = "runs/units.json"
-STATE_SCHEME = 4
+STATE_SCHEME = 5
 Note = TypeVar("Note")
 RowSpan = tuple[int, int, int]
 """Start, length and count of rows in a file."""
@@ -74,8 +74,9 @@ class State:
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
-    `stages` describes the graph. `grown` says that a cap stopped the growth of a complete version, whose rows are all
-    there still. `kept` is None where the folder keeps no responses.
+    `stages` describes the graph. `stopped` is the sentence of what ended the asking early, None where nothing did;
+    `grown` says that it ended the growth of a complete version, whose rows are all there still. `kept` is None where
+    the folder keeps no responses.
     Who makes a state says all of it: whatever else writes a dataset's files would forget a field that has a default.
     """
 
@@ -97,6 +98,7 @@ class State:
     rebuilding_since: str
     stages: dict[str, str]
     unmade: dict[str, int]
+    stopped: str | None
     grown: bool
     kept: KeptCalls | None
     scheme: int = STATE_SCHEME
@@ -105,6 +107,11 @@ class State:
     def graph(self) -> Graph:
         """The stages that the build had."""
         return Graph.parse(self.stages)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the rows are those of a complete version: a build that is stopped drops and replaces none of them."""
+        return self.complete or self.grown
 
     @property
     def packs(self) -> dict[str, FileState]:
@@ -153,6 +160,16 @@ class Dataset:
             return state.graph
         lock = sound_lock(self.artefact(LOCK))
         return lock.graph if lock is not None else None
+
+    def recipe(self) -> JsonObject:
+        """The settings that the files here are of, by stage: by the state, else by the lock; empty where neither tells.
+
+        A lock has long texts by their digests.
+        """
+        if (state := self.state()) is not None:
+            return state.recipe
+        lock = sound_lock(self.artefact(LOCK))
+        return recipe_in(lock.recipe) if lock is not None else {}
 
     def state(self) -> State | None:
         """The state of the last build, None where there is none to go by."""

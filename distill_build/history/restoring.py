@@ -143,6 +143,7 @@ class _Restoring:
             spared={},
             dropped={},
             unmade=unmade_in(version.graph, failures),
+            stopped=None,
             grown=False,
             kept=None,
             outputs=outputs,

@@ -48,7 +48,7 @@ def build_together(
     """Builds the jobs that are not up to date; `outcomes` takes what comes of each, as it comes.
 
     The caller holds the sweep's lock; `folder` is the sweep's. Raises ConfigurationError before anything is sent,
-    InterruptedBuildError when what was in flight has come.
+    InterruptedBuildError where that is interrupted.
     """
     builds = [Build(each.session, each.job.name, each.job.words) for each in stale]
     run_builds(builds, options, console, run_id, JobsTogether(folder, stale, console, run_id, outcomes))
@@ -57,7 +57,7 @@ def build_together(
 class JobsTogether:
     """The occasion of builds that are jobs of a sweep: see `builds.building.Occasion`."""
 
-    ending = "finished jobs have their files; run the sweep again to go on"
+    next_run = "the next run of the sweep"
     holds_locks = False
 
     def __init__(
@@ -99,7 +99,7 @@ class JobsTogether:
         told, dataset = False, build.session.dataset
         while True:
             async with self._room:
-                shared.refuse_if_ended()
+                shared.refuse_if_interrupted()
                 with ExitStack() as held:
                     try:
                         held.enter_context(only_run_at_once(dataset, self._run_id))

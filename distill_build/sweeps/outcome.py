@@ -16,7 +16,7 @@ from distill_build.builds.report import Report
 from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.calls.attempt import ResponseCost
 from distill_build.engine.lock import exclusive
-from distill_build.errors import DistillError, StoppedError, StorageError, unusable
+from distill_build.errors import DistillError, InterruptedBuildError, StorageError, unusable
 from distill_build.graph import in_order
 from distill_build.records import Source
 from distill_build.sweeps.jobs import Sweep
@@ -78,6 +78,12 @@ class JobOutcomes:
     errors: dict[str, DistillError] = field(default_factory=dict)
     paid: dict[Source, ResponseCost] = field(default_factory=dict)
     tally: SumOfTallies = field(default_factory=SumOfTallies)
+
+    @property
+    def interruption(self) -> InterruptedBuildError | None:
+        """What was told to a job that was cut short by an interruption, or that had not begun then."""
+        reasons = (*(report.stopped for report in self.reports.values()), *self.errors.values())
+        return next((reason for reason in reasons if isinstance(reason, InterruptedBuildError)), None)
 
     def note(self, prepared: PreparedJob, result: Report | DistillError) -> None:
         """What became of one job."""
@@ -158,7 +164,7 @@ class SweepReport:
             list(self.errors.values()),
             built=len(self.sweep.jobs) - len(self.errors),
             missing=any(row.failures or row.missing for row in self.results.rows),
-            stopped=[StoppedError.exit_code for report in self.reports.values() if report.stopped],
+            stopped=[report.stopped.exit_code for report in self.reports.values() if report.stopped],
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.builds.walk.tally import Tally
 from distill_build.calls.budget import FailureCap
-from distill_build.calls.call import Failed
+from distill_build.calls.call import HALTED, Failed
 from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import Row, Verdict
 from distill_build.graph import Graph, Shape
@@ -101,5 +101,6 @@ class Bookkeeping:
         unit.incomplete = True
 
     def _failed(self, stage: str, missing: int, failed: Failed) -> None:
-        self.tally.stages[stage].missing += missing
-        self._cap.failed(stage, failed.cause, failed.detail)
+        if failed is not HALTED:  # what was not asked has not failed
+            self.tally.stages[stage].missing += missing
+            self._cap.failed(stage, failed.cause, failed.detail)

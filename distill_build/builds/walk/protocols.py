@@ -33,6 +33,9 @@ class Sink(Protocol):
         `verdicts` is a digest of what transforms over all units have said of its rows.
         """
 
+    def made(self, stage: str, row: JsonObject) -> None:
+        """A row of a list, map or group is there; it is taken when its unit's segment ends."""
+
     def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
         """Writes the rows of a segment away."""
 

@@ -29,8 +29,9 @@ class StageTally:
     """Requests, items, tokens, US dollars and seconds of one stage.
 
     `found` counts calls that the cache answered, `answered` those that a model did, and `asked` its responses, re-asks
-    among them; `made` and `missing` count items. `answered_before` are those of the answered that a walk which is not
-    the first finds again. `seconds` adds up the time of the requests, and `by_model` what each model took, by its name.
+    among them; `made` counts items, and `missing` those that failed. `answered_before` are those of the answered that a
+    walk which is not the first finds again. `seconds` adds up the time of the requests, and `by_model` what each model
+    took, by its name.
     `usd` is None without prices.
 
     Of a transform, `judged` counts the rows that it looked at, `dropped` those that it did not keep, and `why` the

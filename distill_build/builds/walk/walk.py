@@ -127,9 +127,10 @@ class Walk:
     def _tag_made(self, node: Node, above: Node) -> None:
         self._books.made(self._tree)
         leaf = node.level == self._stages.settings.depth
+        row = Row(self._tree, node.line(above.id if above.level else None, leaf=leaf), ())
+        self._sink.made(self._tree, row.line)
         if self.course and (leaf or self._below_tags):
-            parent = above.id if above.level else None
-            unit = node.unit = Unit(node, Row(self._tree, node.line(parent, leaf=leaf), ()), leaf)
+            unit = node.unit = Unit(node, row, leaf)
             self._open[0] += 1
             self._start_segment(unit)
         if not leaf:
@@ -387,6 +388,7 @@ class Walk:
         unit.add(row)
         self._hold()
         self._books.made(row.stage)
+        self._sink.made(row.stage, row.line)
         phase = self.course[unit.segment].phases[unit.phase]
         for name in phase.immediate:
             if self._after(name) == row.stage:
