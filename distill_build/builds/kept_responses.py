@@ -12,7 +12,6 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from distill_build.builds.session import Session
 from distill_build.cache.transfer.bundle import RECORD_BYTES, BundleWriter, Record, read_bundle
@@ -24,6 +23,7 @@ from distill_build.engine.artefacts import FileState, file_state, sync
 from distill_build.engine.entry import Entry, is_intact
 from distill_build.engine.reading import ReadOnlyStore, Responses
 from distill_build.engine.store import Store, decode_or_none
+from distill_build.engine.temporary import TemporaryStore, temporary_folder
 from distill_build.errors import CorruptEntryError
 from distill_build.records import Source, number_of
 
@@ -122,8 +122,8 @@ class StoreAndKept:
 
 def _temporary_store(stack: ExitStack) -> Store:
     """A store in a temporary folder, both of which end with `stack`."""
-    folder = stack.enter_context(TemporaryDirectory(prefix="distill-plan-"))
-    return stack.enter_context(closing(Store(Path(folder, "kept"))))
+    folder = stack.enter_context(temporary_folder())
+    return stack.enter_context(closing(TemporaryStore(folder / "kept")))
 
 
 def _standing(session: Session, before: State | None) -> tuple[dict[str, FileState], int, set[bytes]]:

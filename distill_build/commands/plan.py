@@ -9,6 +9,7 @@ from distill_build.builds.up_to_date import current_state
 from distill_build.commands.build import check_flags, session_of
 from distill_build.console import open_console, plan_table
 from distill_build.console.page import print_document
+from distill_build.engine.reading import Responses
 from distill_build.options import Options
 from distill_build.settings import Settings
 
@@ -21,11 +22,6 @@ def run(settings: Settings, options: Options) -> int:
     check_flags(options)
     session = session_of(settings, options)
     plan = plan_of(session, options, open_console(quiet=options.quiet, verbose=False, json=options.json).note)
-    if options.asks_nothing and current_state(session, options.until) is None:
-        from distill_build.builds.plan.dry_run import dry_run  # most plans need no more than a plan
-
-        if dry_run(session, options, plan):
-            plan = plan.of_cache()
     if options.json:
         print_document(plan.row())
     else:
@@ -36,28 +32,35 @@ def run(settings: Settings, options: Options) -> int:
 def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> Plan:
     """The plan of a build with these options: the last build's own where nothing has changed since.
 
-    `note` is told what such a build would say before it began.
+    `note` is told what such a build would say before it began. Raises DifferenceError as `run`.
     """
     from distill_build.builds.plan.statistics import RequestStatistics
 
     state = current_state(session, options.until)
     if state is not None:
         return plan_of_state(session.stages, state, RequestStatistics(session.cache_dir))
-    return asyncio.run(_walk(session, options, note))
+
+    from distill_build.builds.plan.planning import existing_store
+
+    with existing_store([session], note) as store:
+        plan = asyncio.run(_walk(session, options, store, note))
+        return _tried_out(session, options, store, plan) if options.asks_nothing else plan
 
 
-async def _walk(session: Session, options: Options, note: Callable[[str], None]) -> Plan:
+async def _walk(session: Session, options: Options, store: Responses | None, note: Callable[[str], None]) -> Plan:
     from distill_build.builds.baseline import baseline_of
     from distill_build.builds.notices import notices
-    from distill_build.builds.plan.planning import existing_store, make_plan
+    from distill_build.builds.plan.planning import make_plan
     from distill_build.builds.replacement import replacement_of
 
-    baseline, store = baseline_of(session, options), existing_store([session], note)
-    try:
-        plan = await make_plan(session, store, baseline, options.until)
-    finally:
-        if store is not None:
-            store.close()
+    baseline = baseline_of(session, options)
+    plan = await make_plan(session, store, baseline, options.until)
     for notice in notices(session, options, baseline, plan, replacement_of(session, options, baseline, plan)):
         note(notice)
     return plan
+
+
+def _tried_out(session: Session, options: Options, store: Responses | None, plan: Plan) -> Plan:
+    from distill_build.builds.plan.dry_run import dry_run  # most plans need no more than a plan
+
+    return plan.of_cache() if dry_run(session, options, plan, store) else plan

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+from distill_build.builds.plan.planning import existing_store
 from distill_build.commands.build_sweep import checked_sweep, tell_same
 from distill_build.console import open_console, sweep_plan_table
 from distill_build.console.page import print_document
+from distill_build.engine.reading import Responses
 from distill_build.errors import DistillError
 from distill_build.options import Options
 from distill_build.records import JsonObject
@@ -21,9 +23,10 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     console = open_console(quiet=options.quiet, verbose=options.verbose, json=options.json)
     tell_same(sweep, console)
     jobs = prepare(sweep, options)
-    plan = asyncio.run(_plan_of(jobs, options, console.note))
-    if options.asks_nothing:
-        refuse_what_builds_would(jobs, plan, options)
+    with existing_store([job.session for job in jobs], console.note) as store:
+        plan = asyncio.run(_plan_of(jobs, store, options, console.note))
+        if options.asks_nothing:
+            refuse_what_builds_would(jobs, store, plan, options)
     if options.json:
         print_document(_document(sweep, plan))
     else:
@@ -31,33 +34,30 @@ def run(variants: Sequence[Variant], options: Options) -> int:
     return 0
 
 
-def refuse_what_builds_would(jobs: Sequence[PreparedJob], plan: SweepPlan, options: Options) -> None:
+def refuse_what_builds_would(
+    jobs: Sequence[PreparedJob], store: Responses | None, plan: SweepPlan, options: Options
+) -> None:
     """Raises DifferenceError where the build of a job with --offline, --locked or --frozen would, with the job."""
     from distill_build.builds.plan.dry_run import dry_run  # most plans need no more than a plan
 
     for prepared, each in zip(jobs, plan.jobs, strict=True):
         try:
             if prepared.state is None:
-                dry_run(prepared.session, options, each)
+                dry_run(prepared.session, options, each, store)
         except DistillError as error:
             raise of_job(prepared.job, len(jobs))(error) from error
 
 
-async def _plan_of(jobs: Sequence[PreparedJob], options: Options, note: Callable[[str], None]) -> SweepPlan:
+async def _plan_of(
+    jobs: Sequence[PreparedJob], store: Responses | None, options: Options, note: Callable[[str], None]
+) -> SweepPlan:
     """The plans of all jobs; `note` takes what is to be said of one."""
-    from distill_build.builds.plan.planning import existing_store
-
-    store = existing_store([job.session for job in jobs], note)
     union = UnionPlan()
-    try:
-        for prepared in jobs:
-            try:
-                await union.add_job(prepared, store, options, note)
-            except (DistillError, OSError) as error:
-                raise of_job(prepared.job, len(jobs))(folder_error(prepared, error)) from error
-    finally:
-        if store is not None:
-            store.close()
+    for prepared in jobs:
+        try:
+            await union.add_job(prepared, store, options, note)
+        except (DistillError, OSError) as error:
+            raise of_job(prepared.job, len(jobs))(folder_error(prepared, error)) from error
     return union.plan()
 
 

@@ -86,7 +86,7 @@ class Store:
         try:
             stored = self._cache.get(key, default=_MISSING)
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            raise cache_unusable(self.directory.path, error) from error
+            raise self._unusable(error) from error
         return None if stored is _MISSING else decode(key, stored)
 
     def holds(self, key: str) -> bool:
@@ -94,7 +94,7 @@ class Store:
         try:
             return key in self._cache
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            raise cache_unusable(self.directory.path, error) from error
+            raise self._unusable(error) from error
 
     def put(self, entry: Entry, *, displace: bool = False) -> "asyncio.Future[Entry]":
         """Hands `entry` to the writer; the future holds what stands under its key once that is on disk.
@@ -119,7 +119,7 @@ class Store:
             with self._cache.transact(retry=False):
                 return sum(self._unite(entry) for entry in entries)
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            raise cache_unusable(self.directory.path, error) from error
+            raise self._unusable(error) from error
 
     def remove(self, keys: Iterable[str]) -> int:
         """Forgets the entries under `keys`, in one transaction; returns how many there were."""
@@ -127,21 +127,21 @@ class Store:
             with self._cache.transact(retry=False):
                 return sum(bool(self._cache.delete(key)) for key in keys)
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            raise cache_unusable(self.directory.path, error) from error
+            raise self._unusable(error) from error
 
     def keys(self) -> Iterator[str]:
         """All keys, oldest first. Raises StorageError where the database is damaged."""
         try:
             yield from self._cache
         except sqlite3.Error as error:
-            raise cache_unusable(self.directory.path, error) from error
+            raise self._unusable(error) from error
 
     def size(self) -> tuple[int, int]:
         """(number of entries, bytes on disk). Raises StorageError where the database is damaged."""
         try:
             return len(self._cache), int(self._cache.volume())
         except sqlite3.Error as error:
-            raise cache_unusable(self.directory.path, error) from error
+            raise self._unusable(error) from error
 
     def close(self) -> None:
         """Waits for what was handed over, then ends the writer."""
@@ -150,6 +150,9 @@ class Store:
             self._writer.join()
         self._cache.close()
         self.claims.close()
+
+    def _unusable(self, error: Exception) -> StorageError:
+        return cache_unusable(self.directory.path, error)
 
     def _write_in_groups(self) -> None:
         """Takes all that waits, commits it with one sync, then lets its callers go on."""
@@ -172,7 +175,7 @@ class Store:
             with self._cache.transact(retry=False):
                 results = [self._joined_or_error(write) for write in group]
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            results = [cache_unusable(self.directory.path, error)] * len(group)
+            results = [self._unusable(error)] * len(group)
         loop = group[0].done.get_loop()
         loop.call_soon_threadsafe(_settle, group, results)
 

@@ -95,6 +95,30 @@ def test_a_disk_too_full_for_the_files_leaves_the_old_ones(workspace: Workspace,
     assert workspace.data() == workspace.data("other")
 
 
+@pytest.mark.parametrize("kilobytes", [8, 350], ids=["for-a-database", "for-all-responses"])
+def test_a_disk_too_full_for_temporary_files_is_told_as_such_by_plans(
+    workspace: Workspace, server: ScriptedServer, kilobytes: int
+) -> None:
+    """What a folder keeps lies there while a plan looks at it, and a cache is not what could be mended."""
+    server.plan = long_answers
+    assert workspace.run(*SMALL).status == 0
+    shutil.rmtree(workspace.root / ".distill-cache")
+    full = run_limited(workspace, kilobytes, "plan", *SMALL, "--offline")
+    assert_sentence(full, "temporary files", "TMPDIR")
+    assert "cache" not in full.stderr.splitlines()[-1]
+    assert workspace.run("plan", *SMALL, "--offline").status == 0
+
+
+def test_a_disk_too_full_to_try_out_a_locked_build_is_told_as_such(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.plan = long_answers
+    assert workspace.run(*SMALL).status == 0
+    (workspace.folder() / "answers.jsonl").unlink()  # so that it is not up to date
+    assert_sentence(run_limited(workspace, 100, "plan", *SMALL, "--locked"), "temporary files", "TMPDIR")
+    assert workspace.run("plan", *SMALL, "--locked").status == 0
+
+
 # A disk that really is full: only where this test may mount one.
 
 PAGE = 4096

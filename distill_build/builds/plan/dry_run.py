@@ -4,8 +4,6 @@ What it writes it writes into a temporary folder: `plan` changes nothing.
 """
 
 import asyncio
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from distill_build.builds.assembly import UnitRows
 from distill_build.builds.baseline import Baseline, baseline_of
@@ -13,21 +11,21 @@ from distill_build.builds.execution import Execution, models_by_name
 from distill_build.builds.finishing import Finish
 from distill_build.builds.locked import locked_of, not_stored
 from distill_build.builds.plan.plan import Plan
-from distill_build.builds.plan.planning import existing_store
 from distill_build.builds.session import Session
 from distill_build.builds.walk.nodes import Node
 from distill_build.calls.shared import Shared
 from distill_build.dataset.transaction import NEW
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
-from distill_build.errors import StorageError, unusable
+from distill_build.engine.temporary import temporary_folder
 from distill_build.options import Options
 
 
-def dry_run(session: Session, options: Options, plan: Plan) -> bool:
+def dry_run(session: Session, options: Options, plan: Plan, store: Responses | None) -> bool:
     """Raises DifferenceError where a build with these options would, in the same words; `plan` is that build's.
 
-    Says whether the build is held to a lock, and so asks nothing whatever its plan would.
+    `store` is what the plan was made with, None where there is none. Says whether the build is held to a lock, and so
+    asks nothing whatever its plan would.
     """
     locked = locked_of(session.dataset, options)
     if locked is None:
@@ -35,17 +33,10 @@ def dry_run(session: Session, options: Options, plan: Plan) -> bool:
             raise not_stored("--offline", *plan.first)
         return False
     locked.refuse_requests(plan, session)
-    store = existing_store([session], lambda _: None)
     if store is None:
         raise locked.needs_requests(plan, session)
-    try:
-        with TemporaryDirectory(prefix="distill-plan-") as folder:
-            _make(session, options, store, Ledger(Path(folder), "plan"))
-    except OSError as error:
-        reason = unusable(error, "a temporary file")
-        raise StorageError(f"{reason}. A plan under --locked is tried out in the folder that TMPDIR names") from error
-    finally:
-        store.close()
+    with temporary_folder() as folder:
+        _make(session, options, store, Ledger(folder, "plan"))
     return True
 
 

@@ -1,7 +1,7 @@
 """A plan: the stages walked with nobody to ask."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 
 from distill_build.builds.assembly import UnitRows, encode_rows, tag_lines
@@ -29,7 +29,8 @@ from distill_build.stages.course import Segment, course_of
 ONE_LANE = "plan"
 
 
-def existing_store(sessions: Sequence[Session], note: Callable[[str], None]) -> Responses | None:
+@contextmanager
+def existing_store(sessions: Sequence[Session], note: Callable[[str], None]) -> Iterator[Responses | None]:
     """The store that `sessions` share, only read, with what their folders keep; None where there is neither.
 
     A plan makes no cache; `note` is told what a build would take from a folder.
@@ -37,8 +38,8 @@ def existing_store(sessions: Sequence[Session], note: Callable[[str], None]) -> 
     directory = sessions[0].cache_dir
     require_database(directory)
     store = ReadOnlyStore(directory) if holds_database(directory) else None
-    both = StoreAndKept(store, sessions, note)
-    return None if both.is_empty else both
+    with closing(StoreAndKept(store, sessions, note)) as both:
+        yield None if both.is_empty else both
 
 
 async def make_plan(

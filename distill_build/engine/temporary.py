@@ -1,0 +1,47 @@
+"""A folder for the time of one plan, in the place that TMPDIR names. It may be full or read-only as any other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from distill_build.engine.store import Store
+from distill_build.errors import StorageError
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """An empty folder that goes with the block. Raises StorageError where it, or a file in it, cannot be written."""
+    try:
+        made = TemporaryDirectory(prefix="distill-plan-")
+    except OSError as error:
+        raise _no_room(error) from error
+    with made as folder:
+        try:
+            yield Path(folder)
+        except OSError as error:
+            if error.filename is None or Path(error.filename).is_relative_to(folder):
+                raise _no_room(error) from error
+            raise
+
+
+class TemporaryStore(Store):
+    """A store in such a folder, which is no cache of anybody's: what goes wrong with it is the folder's."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises StorageError as `temporary_folder`."""
+        try:
+            super().__init__(directory)
+        except StorageError as error:
+            raise _no_room(error.__cause__ or error) from error
+
+    def _unusable(self, error: Exception) -> StorageError:
+        return _no_room(error)
+
+
+def _no_room(error: BaseException) -> StorageError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return StorageError(
+        f"a plan needs temporary files, and they cannot be written: {reason}. Free some space in the folder for them, "
+        "or name another one in the variable TMPDIR; nothing was asked and nothing replaced"
+    )
