@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from distill_build.builds import kept_responses
 from distill_build.cache.transfer import importer
 from distill_build.cache.transfer.bundle import read_bundle
+from tests.e2e.mounts import read_only
 from tests.e2e.test_only_what_is_affected import InProcess
-from tests.server import ScriptedServer
+from tests.server import Body, Fault, ScriptedServer, classify, error
 
 WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
 SOURCES = "runs/sources.jsonl"
@@ -209,3 +211,63 @@ def test_a_version_that_is_brought_back_keeps_the_packs(project: InProcess, serv
     server.reset()
     assert project.run(*WORDS, "answers_per_question=2").status == 0
     assert server.kinds == {}
+
+
+def test_many_small_packs_become_few_and_lose_nothing(
+    project: InProcess, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_responses, "MOST_SMALL_PACKS", 3)
+    numbers = []
+    for samples in (2, 3, 4):
+        assert project.run(*WORDS, f"answers_per_question={samples}").status == 0
+        numbers.append(len(packs(project)))
+    assert numbers == [2, 3, 1]
+    files = project.bytes()
+    lose_cache(project)
+    server.reset()
+    assert project.run(*WORDS, "answers_per_question=4").status == 0
+    assert (server.kinds, project.bytes()) == ({}, files)
+
+
+def test_an_edited_file_is_kept_beside_and_made_again_without_the_cache(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    files, edited = project.bytes(), project.folder() / "answers.jsonl"
+    edited.write_text(edited.read_text().replace('"answer":', '"answer": "mine", "was":', 1))
+    mine = edited.read_bytes()
+    lose_cache(project)
+    built = project.run(*WORDS)
+    assert (built.status, server.kinds, project.bytes()) == (0, {}, files)
+    (beside,) = (project.folder() / "runs").glob("*/answers.jsonl")
+    assert (beside.read_bytes(), str(beside.parent.name) in built.stderr) == (mine, True)
+
+
+def test_a_read_only_cache_that_lacks_what_a_folder_keeps_is_enough(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    files = project.bytes()
+    assert project.run(*WORDS, "topic=music", "cache.dir=other").status == 0
+    server.reset()
+    with read_only(project.root / "other"):
+        assert project.run("plan", *WORDS, "cache.dir=other", "--offline").status == 0
+        (project.folder() / "answers.jsonl").unlink()
+        built = project.run(*WORDS, "cache.dir=other")
+    assert (built.status, server.kinds, project.bytes()) == (0, {}, files)
+    assert "lacks 7 calls that outputs/sports keeps" in built.stderr
+
+
+def test_a_version_that_the_lost_cache_knew_is_kept_with_what_it_lacks(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    """Other settings replace it, so what it lacks is told by the lock beside it."""
+
+    def without_answers(_: int, body: Body) -> Fault | None:
+        return error(400, "not this one") if classify(body) == "answers" else None
+
+    server.plan = without_answers
+    assert project.run(*WORDS, "seed=2", "name=short").status == 1
+    server.plan = ()
+    lose_cache(project)
+    assert project.run(*WORDS, "name=short", "seed=1").status == 0
+    new, old = project.raw("history", "short", "--json").document["versions"]
+    assert (new["missing"], old["missing"]) == ({}, {"answers": 4})

@@ -33,14 +33,21 @@ def version(project: InProcess) -> str:
     return newest[:12]
 
 
-def on_terminal(project: InProcess, answer: str, *words: str) -> tuple[int, str]:
-    """The exit code of a build at a terminal whose person types `answer`, and what the terminal showed."""
+def on_terminal(project: InProcess, answer: str, *words: str, piped: bytes | None = None) -> tuple[int, str]:
+    """The exit code of a build at a terminal whose person types `answer`, and what the terminal showed.
+
+    What is `piped` into it stands for the person.
+    """
     here, there = pty.openpty()
     all_words = [*COMMAND, *words, *project.settings()]
+    stdin, environment = there if piped is None else subprocess.PIPE, variables({"TERM": "xterm"})
     with subprocess.Popen(
-        all_words, cwd=project.root, env=variables({"TERM": "xterm"}), stdin=there, stdout=there, stderr=there
+        all_words, cwd=project.root, env=environment, stdin=stdin, stdout=there, stderr=there
     ) as process:
         os.close(there)
+        if process.stdin is not None:
+            process.stdin.write(piped or b"")
+            process.stdin.close()
         end = threading.Timer(TIMEOUT_SECONDS, process.kill)
         end.start()
         shown = b""
@@ -48,7 +55,7 @@ def on_terminal(project: InProcess, answer: str, *words: str) -> tuple[int, str]
             shown += chunk
         if answer == INTERRUPT:
             process.send_signal(signal.SIGINT)
-        else:
+        elif b"[y/N] " in shown:
             os.write(here, f"{answer}\n".encode())
         while chunk := _read(here):
             shown += chunk
@@ -141,6 +148,22 @@ def test_on_a_terminal_the_person_is_asked(project: InProcess, answer: str, stat
 def test_nobody_is_asked_who_has_said_so_already(project: InProcess, words: tuple[str, ...]) -> None:
     ended, shown = on_terminal(project, "n", *words)
     assert ended == 0
+    assert "go on" not in shown
+
+
+def test_what_is_piped_into_a_build_is_no_answer(project: InProcess) -> None:
+    ended, shown = on_terminal(project, "", *ONCE, piped=b"n\n")
+    assert (ended, len(project.rows("answers"))) == (0, 4)
+    assert "4 answers fewer; answers_per_question: 2 → 1" in " ".join(shown.split())
+    assert "go on" not in shown
+
+
+def test_jobs_that_would_all_ask_at_one_terminal_ask_nothing(project: InProcess) -> None:
+    jobs = ("-m", *TWICE, "seed=1,2", "hydra/launcher=basic")
+    assert project.run(*jobs).status == 0
+    ended, shown = on_terminal(project, "n", *jobs, "--until=questions")
+    assert ended == 0
+    assert "8 answers fewer; --until: dataset → questions" in " ".join(shown.split())
     assert "go on" not in shown
 
 
