@@ -1,13 +1,13 @@
-"""What a build takes from the version that lies in its folder: rows that go, and rows that become others."""
+"""What a build takes from the version that lies in its folder: rows that go, and rows that are made anew."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.session import Session
 from distill_build.dataset.lockfile import facts_of
-from distill_build.history.causes import causes_between, recipe_of, until_cause
+from distill_build.history.causes import STAGES, UNTIL, Cause, causes_between, recipe_of, until_cause
 from distill_build.history.setting_wording import cause_words, listed
 from distill_build.options import Options
 from distill_build.records import rows_of, short
@@ -21,9 +21,10 @@ CAUSES_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """`fewer` counts by stage the rows of `version` that the settings want no more, `others` those that are made anew.
+    """`fewer` counts by stage the rows of `version` that the settings want no more, `others` those beside them that a
+    plan does not come to as they stand: what is asked for again may be the same then, or not come at all.
 
-    `causes` are the settings and prompts that differ, in words.
+    `causes` are the settings and prompts that differ, in words: first what was typed.
     """
 
     version: str
@@ -34,10 +35,11 @@ class Replacement:
     def sentence(self, verb: str) -> str:
         """What is said of it: `verb` says who does it, and when."""
         fewer = [f"{rows_of(number, stage)} fewer" for stage, number in self.fewer.items()]
-        others = [f"{rows_of(number, stage)} changed" for stage, number in self.others.items()]
+        others = [rows_of(number, stage) for stage, number in self.others.items()]
+        what = [*fewer, *([f"{', '.join(others)} made anew or gone"] if others else [])]
         why = f"; {listed(self.causes, CAUSES_SHOWN)}" if self.causes else ""
         return (
-            f"{verb} version {short(self.version)}: {', '.join([*fewer, *others])}{why}; `distill-build checkout "
+            f"{verb} version {short(self.version)}: {'; '.join(what)}{why}; `distill-build checkout "
             f"{short(self.version)}` brings it back"
         )
 
@@ -48,7 +50,7 @@ def replacement_of(session: Session, options: Options, baseline: "Baseline", pla
     They stay, too, where a build is held to a lock, or would have to ask and may not.
     """
     state, until = baseline.state, options.until
-    lost = {stage: number for stage, number in plan.lost.items() if number}
+    lost = {stage: number for stage, number in plan.replaced.items() if number}
     if state is None or not lost or baseline.locked is not None or (options.offline and plan.calls):
         return None
     reached = session.stages.graph.up_to(until)
@@ -58,4 +60,14 @@ def replacement_of(session: Session, options: Options, baseline: "Baseline", pla
     others = {stage: rest for stage, number in lost.items() if (rest := number - fewer.get(stage, 0))}
     then, now = recipe_of(facts_of(state.recipe)), recipe_of(facts_of(session.identity))
     causes = [*until_cause(state.until, until), *causes_between(then, now)]
+    causes.sort(key=lambda cause: (not _is_typed(cause, options.overrides, session.stages.roles), cause.name != STAGES))
     return Replacement(state.version, fewer, others, tuple(map(cause_words, causes)))
+
+
+def _is_typed(cause: Cause, words: Iterable[str], roles: Iterable[str]) -> bool:
+    """Whether the words of the command set what differs, be it for the model that a role follows."""
+    typed = {word.partition("=")[0].lstrip("+~").rpartition("@")[2] for word in words}
+    head, *rest = cause.name.split(".")
+    heads = (head, "model") if head in roles else (head,)
+    places = {".".join([each, *rest[:end]]) for each in heads for end in range(len(rest) + 1)}
+    return cause.name == UNTIL or not typed.isdisjoint(places)

@@ -242,9 +242,7 @@ def test_an_edited_file_is_kept_beside_and_made_again_without_the_cache(
     assert (beside.read_bytes(), str(beside.parent.name) in built.stderr) == (mine, True)
 
 
-def test_a_read_only_cache_that_lacks_what_a_folder_keeps_is_enough(
-    project: InProcess, server: ScriptedServer
-) -> None:
+def test_a_read_only_cache_that_lacks_what_a_folder_keeps_is_enough(project: InProcess, server: ScriptedServer) -> None:
     files = project.bytes()
     assert project.run(*WORDS, "topic=music", "cache.dir=other").status == 0
     server.reset()

@@ -74,7 +74,7 @@ def test_a_forgotten_setting_is_told_by_the_plan_before_the_build_and_after_it(p
     old, files = version(project), project.bytes()
     told = f"version {old}: 4 answers fewer; answers_per_question: 2 → 1; `distill-build checkout {old}` brings it back"
     plan = project.run("plan", *ONCE, "--json")
-    assert plan.document["lost"] == {"tags": 0, "questions": 0, "answers": 4}
+    assert plan.document["replaced"] == {"tags": 0, "questions": 0, "answers": 4}
     assert f"this build replaces {told}" in plan.stderr
     built = project.run(*ONCE)
     assert built.status == 0
@@ -86,7 +86,7 @@ def test_a_forgotten_setting_is_told_by_the_plan_before_the_build_and_after_it(p
 
 def test_rows_of_another_model_are_told(project: InProcess) -> None:
     told = project.raw(*TWICE, "-q", *project.settings()[:2], "model.name=other").stderr
-    assert "2 tags changed, 4 questions changed, 8 answers changed; " in told
+    assert "2 tags, 4 questions, 8 answers made anew or gone; " in told
     assert "teacher.name: scripted → other" in told
 
 
@@ -102,7 +102,7 @@ def test_rows_of_another_model_are_told(project: InProcess) -> None:
     ids=" ".join,
 )
 def test_what_grows_replaces_nothing(project: InProcess, words: tuple[str, ...]) -> None:
-    assert not any(project.run("plan", *TWICE, *words, "--json").document["lost"].values())
+    assert not any(project.run("plan", *TWICE, *words, "--json").document["replaced"].values())
     assert "replace" not in project.run(*TWICE, *words).stderr
 
 
@@ -151,6 +151,19 @@ def test_nobody_is_asked_who_has_said_so_already(project: InProcess, words: tupl
     assert "go on" not in shown
 
 
+def test_what_was_typed_is_told_before_what_follows_from_it(project: InProcess) -> None:
+    """Three causes are told, and settings of the stages that every model's stage has come before the list of stages."""
+    files = {"hidden": "kind: transform\nafter: answers\nwhere: row.answer\n"}
+    for name, text in files.items():
+        place = project.root / "conf" / "stage" / f"{name}.yaml"
+        place.parent.mkdir(parents=True)
+        place.write_text(text)
+    typed = ("model.temperature=0.1", "model.top_p=0.5", "stages=[tags,questions,answers,hidden]")
+    told = project.run("plan", *TWICE, *typed, "--json").stderr
+    assert "; stages: " in told
+    assert "more; `distill-build checkout" in told
+
+
 def test_what_is_piped_into_a_build_is_no_answer(project: InProcess) -> None:
     ended, shown = on_terminal(project, "", *ONCE, piped=b"n\n")
     assert (ended, len(project.rows("answers"))) == (0, 4)
@@ -172,6 +185,6 @@ def test_a_lost_cache_without_kept_responses_is_told_to_replace_all(project: InP
     assert project.run(*TWICE, "keep_responses=false").status == 0
     shutil.rmtree(project.root / ".distill-cache")
     plan = project.run("plan", *TWICE, "keep_responses=false", "--json")
-    assert plan.document["lost"] == {"tags": 2, "questions": 4, "answers": 8}
+    assert plan.document["replaced"] == {"tags": 2, "questions": 4, "answers": 8}
     assert project.run(*TWICE, "keep_responses=false").status == 0
     assert server.kinds == {"tags": 1, "questions": 2, "answers": 8}

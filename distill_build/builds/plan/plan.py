@@ -68,16 +68,16 @@ class Plan:
     """What a build would do, by stage. `exact` says that no number of requests is estimated.
 
     `dropped` counts by transform the rows that it would drop, of those that are known, and `newly_dropped` those among
-    them that the last build kept. `lost` counts by stage the rows of the version in the folder that would not be there
-    any more as they stand. `assumed` are completion tokens of one result by the setting that says them, of requests
-    whose like have not been seen.
+    them that the last build kept. `replaced` counts by stage the rows of the version in the folder that the plan does
+    not come to as they stand: they go, or are made anew, be it alike. `assumed` are completion tokens of one result by
+    the setting that says them, of requests whose like have not been seen.
     """
 
     stages: dict[str, StagePlan]
     costs: dict[str, Cost]
     dropped: dict[str, int] = field(default_factory=dict)
     newly_dropped: int = 0
-    lost: dict[str, int] = field(default_factory=dict)
+    replaced: dict[str, int] = field(default_factory=dict)
     assumed: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -118,7 +118,7 @@ class Plan:
             "seconds": round(cost.seconds, 1),
             "dropped": self.dropped,
             "newly_dropped": self.newly_dropped,
-            "lost": self.lost,
+            "replaced": self.replaced,
         }
 
 

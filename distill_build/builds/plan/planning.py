@@ -76,7 +76,7 @@ async def make_plan(
     plan = price(
         session.stages, plans, RequestStatistics(session.cache_dir), lambda stage: typical(session, stage), dropped
     )
-    return replace(plan, newly_dropped=len(walk.newly_dropped), lost=rows.lost(walk.root))
+    return replace(plan, newly_dropped=len(walk.newly_dropped), replaced=rows.replaced(walk.root))
 
 
 class PlanRows(UnitRows):
@@ -107,10 +107,10 @@ class PlanRows(UnitRows):
             self._standing.made_again(name, (row.line for row in unit.sorted(name)))
         return super().take(unit, number, segment, verdicts)
 
-    def lost(self, root: Node) -> dict[str, int]:
+    def replaced(self, root: Node) -> dict[str, int]:
         """By stage the rows of the version in the folder that the walk from `root` did not come to again."""
         self._standing.made_again(self._graph.tree.name, tag_lines(root))
-        return self._standing.lost()
+        return self._standing.replaced()
 
 
 class StandingRows:
@@ -139,7 +139,7 @@ class StandingRows:
                 lines = self._lines[stage] = line_digests(self._files[stage])
             self._again[stage] += sum(line_digest(encode_rows([row])) in lines for row in rows)
 
-    def lost(self) -> dict[str, int]:
+    def replaced(self) -> dict[str, int]:
         """Rows by stage that the walk did not come to."""
         return {stage: max(0, count - self._again[stage]) for stage, count in self._counts.items()}
 
