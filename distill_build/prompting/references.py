@@ -6,13 +6,13 @@ in several places, what a macro is given, what most filters make.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from jinja2 import nodes
 
-from distill_build.prompting.known import ANYTHING, TEXT, Fields, Items, Known, Value
+from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TRUTH, Fields, Items, Known, Value
 
 _Told = Callable[[int, str], Exception]
 """The line and the sentence of a fault → what is raised."""
@@ -41,6 +41,8 @@ INSTEAD = {
     "extend": "a longer list is {of} + […]",
 }
 """What stands for methods that Python's values have and data has not."""
+OF_NUMBERS = (nodes.Sub, nodes.Div, nodes.FloorDiv, nodes.Pow)
+"""Operators that no text, list or object has: `+`, `*` and `%` are of texts too."""
 MAY_BE_MISSING = frozenset({"default", "d"})
 ASKS_WHETHER = frozenset({"defined", "undefined"})
 
@@ -52,7 +54,8 @@ def check_references(tree: nodes.Node, names: _Names, told: _Told, methods: Coll
     """
     bound = Counter(_bindings(tree))
     kept = {name: known for name, known in names.items() if not bound[name]}
-    _Walk(told, methods, bound, _asked_about(tree)).visit(tree, kept)
+    tested = frozenset(described(each.node) for each in _all_of(tree, nodes.Test))
+    _Walk(told, methods, bound, _asked_about(tree), tested).visit(tree, kept)
 
 
 def bound_names(tree: nodes.Node) -> set[str]:
@@ -95,12 +98,19 @@ class _Walk:
     """`names` go down with the walk: what a loop binds is known within it alone."""
 
     def __init__(
-        self, told: _Told, methods: Collection[str], bound: Mapping[str, int], asked_about: frozenset[str]
+        self,
+        told: _Told,
+        methods: Collection[str],
+        bound: Mapping[str, int],
+        asked_about: frozenset[str],
+        tested: frozenset[str],
     ) -> None:
+        """`tested` is what some test looks at, which may keep what does not fit its kind from ever being worked out."""
         self._told = told
         self._methods = methods
         self._bound = bound
         self._asked_about = asked_about
+        self._tested = tested
 
     def visit(self, node: nodes.Node, names: dict[str, Known]) -> None:
         """A statement, or whatever holds some."""
@@ -146,8 +156,8 @@ class _Walk:
         match node:
             case nodes.Name():
                 return names.get(node.name)
-            case nodes.Const(value=str()):
-                return TEXT
+            case nodes.Const(value=value):
+                return TEXT if isinstance(value, str) else _of_constant(value)
             case nodes.Getattr():
                 return self._field(node, node.attr, names)
             case nodes.Getitem(arg=nodes.Const(value=str() as name)):
@@ -156,6 +166,12 @@ class _Walk:
                 return self._item(node, names)
             case nodes.Call(node=nodes.Getattr() | nodes.Getitem()):
                 return self._call(node, names)
+            case nodes.Call():
+                self._refuse_call(node.node, self.known(node.node, names))
+            case nodes.BinExpr() if isinstance(node, OF_NUMBERS):
+                return self._arithmetic(node.operator, (node.left, node.right), names)
+            case nodes.Neg() | nodes.Pos():
+                return self._arithmetic(node.operator, (node.node,), names)
             case nodes.Filter():
                 return self._filter(node, names)
         for child in node.iter_child_nodes():
@@ -207,9 +223,24 @@ class _Walk:
                 node.lineno, f"{described(called)}(…): {what} has nothing to be called by that name here: {way}"
             )
         if isinstance(held, Fields) and isinstance(name, str):
-            self._field_of(held, name, called.node, node.lineno)
+            self._refuse_call(called, self._field_of(held, name, called.node, node.lineno))
         for child in (*node.args, *node.kwargs):
             self.known(child, names)
+        return ANYTHING
+
+    def _refuse_call(self, called: nodes.Expr, held: Known) -> None:
+        """Data cannot be called, whatever its kind."""
+        if held is not ANYTHING and described(called) not in self._tested:
+            what = described(called)
+            raise self._told(called.lineno, f"{what}(…): it is {_kind(held)}, and only read: leave out (…)")
+
+    def _arithmetic(self, sign: str, sides: Sequence[nodes.Expr], names: dict[str, Known]) -> Known:
+        """Numbers alone can be reckoned with."""
+        for side in sides:
+            held = self.known(side, names)
+            if held not in (ANYTHING, NUMBER, TRUTH) and described(side) not in self._tested:
+                what = f"{described(side)} is {_kind(held)}"
+                raise self._told(side.lineno, f"{what}, and {sign} is for numbers; texts are put together by ~")
         return ANYTHING
 
     def _filter(self, node: nodes.Filter, names: dict[str, Known]) -> Known:
@@ -240,6 +271,14 @@ class _Walk:
             each = self._field_of(each, name, of, node.lineno)
             of = nodes.Getattr(of, name, "load")
         return each
+
+
+def _of_constant(value: object) -> Known:
+    return TRUTH if isinstance(value, bool) else NUMBER if isinstance(value, int | float) else ANYTHING
+
+
+def _kind(known: Known) -> str:
+    return known.words if isinstance(known, Value) else "a list" if isinstance(known, Items) else "an object"
 
 
 def _attributes(node: nodes.Filter) -> list[str]:

@@ -103,6 +103,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
     # Fields
 
     def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, (int, float)):
+            return self.undefined(f"a number has no field {attribute}", obj=obj, name=attribute)
         return self._field(obj, attribute) if isinstance(obj, (dict, list)) else super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:

@@ -15,6 +15,8 @@ UNSEEN = frozenset({"caller", "self", "super"})
 """Names that stand for another part of a template, which may read variables."""
 INNER = frozenset({"body", "elif_", "else_"})
 """The fields of a statement that hold others."""
+NUMBERS = frozenset({"length", "count", "wordcount", "int", "float", "abs", "round"})
+"""Filters that make numbers of whatever they do not refuse."""
 SOMETHING = "?"
 """Stands for what was taken out of a text: there may be some."""
 
@@ -65,14 +67,10 @@ class Unconditional(Sandbox):
         if isinstance(node, nodes.Expr) and not isinstance(node, nodes.Slice) and not reads(node, self._names):
             yield node
             return
+        if (zero := _divisor_zero(node)) is not None:
+            yield nodes.Div(nodes.Const(1), zero, lineno=node.lineno)
+            return
         match node:
-            case (
-                nodes.Div(right=nodes.Const(value=0) as zero)
-                | nodes.FloorDiv(right=nodes.Const(value=0) as zero)
-                | nodes.Mod(right=nodes.Const(value=0) as zero)
-            ):
-                yield nodes.Div(nodes.Const(1), zero, lineno=node.lineno)
-                return
             case nodes.CondExpr():
                 children: list[nodes.Node] = [node.test]
             case nodes.And() | nodes.Or():
@@ -83,6 +81,26 @@ class Unconditional(Sandbox):
                 children = list(node.iter_child_nodes())
         for child in children:
             yield from self._parts(child)
+
+
+def _divisor_zero(node: nodes.Node) -> nodes.Const | None:
+    """The zero that something is divided by, which is known without it; `%` of a text is a format."""
+    match node:
+        case nodes.Div(right=nodes.Const(value=0) as zero) | nodes.FloorDiv(right=nodes.Const(value=0) as zero):
+            return zero
+        case nodes.Mod(right=nodes.Const(value=0) as zero) if _is_number(node.left):
+            return zero
+    return None
+
+
+def _is_number(node: nodes.Node) -> bool:
+    """Whether an expression gives a number or fails."""
+    match node:
+        case nodes.Sub() | nodes.Div() | nodes.FloorDiv() | nodes.Pow() | nodes.Neg() | nodes.Pos():
+            return True
+        case nodes.Filter():
+            return node.name in NUMBERS and not (node.args or node.kwargs)  # int('…') gives what it is told otherwise
+    return False
 
 
 def reading(trees: Collection[nodes.Template], variables: Iterable[str]) -> frozenset[str]:

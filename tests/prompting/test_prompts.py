@@ -397,6 +397,36 @@ def test_nothing_is_said_of_what_is_not_known(tmp_path: Path, text: str) -> None
     translating(tmp_path, user(text))
 
 
+KINDS = {
+    "{{ topic() }}": "line 1: topic(…): it is a text, and only read: leave out (…)",
+    "{{ row.answer() }}": "row.answer(…): it is a text",
+    "{{ row() }}": "row(…): it is an object",
+    "{{ row.items() }}": "row.items(…): it is a list",
+    "{{ rows.scores[0].score() }}": "(…): it is a number",
+    "{{ (7).real }}": "it is a number and has no field real",
+    "{{ topic - 1 }}": "topic is a text, and - is for numbers; texts are put together by ~",
+    "{{ path / 2 }}": "path is a list, and / is for numbers",
+    "{{ 2 ** row.by }}": "row.by is an object, and ** is for numbers",
+    "{{ -topic }}": "topic is a text, and - is for numbers",
+    "{% set t = topic %}{{ 1 // t }}": "t is a text, and // is for numbers",
+}
+
+
+@pytest.mark.parametrize("text", KINDS)
+def test_what_no_value_of_its_kind_can_do_is_told_wherever_it_stands(tmp_path: Path, text: str) -> None:
+    """In a branch that most rows do not take it would be found after hours."""
+    told = refused(tmp_path, user(f"x{{% if row.more == 'zzz' %}}{text}{{% endif %}}"))
+    assert KINDS[text].removeprefix("line 1: ") in told
+    assert "line 1: " in told
+
+
+@pytest.mark.parametrize("text", ["{{ row.more.real }}", "{{ row.more.imag }}"])
+def test_numbers_have_no_fields(tmp_path: Path, text: str) -> None:
+    prompts = translating(tmp_path, user(text))
+    with pytest.raises(RenderingError, match="a number has no field"):
+        prompts.render("translate", **dict.fromkeys(OF_ROW) | {"row": {"more": 7}})
+
+
 def test_a_column_is_looked_for_in_what_is_included(tmp_path: Path) -> None:
     own(tmp_path, "en/shown.jinja", "\n{{ row.anwser }}")
     told = refused(tmp_path, user('{% include "en/shown.jinja" %}'))
@@ -455,6 +485,8 @@ def test_what_no_template_can_do_is_no_fault_of_a_row(tmp_path: Path, error: typ
         ("{% set n = 0 %}" + user("{% if row.more %}!{% endif %}{{ 1 / n }}"), "line 1: division by zero"),
         (user("{{ (row.more | length) % 0 }}"), "line 1: division by zero"),
         ("{% macro part(x) %}{{ 1 / x }}{% endmacro %}" + user("{{ topic }}{{ part(0) }}"), "division by zero"),
+        (user("{{ '%d' % 'x' }}{{ topic }}"), "line 1: %d format"),
+        (user("{{ (row.more - 1) % 0 }}"), "line 1: division by zero"),
         (user("{% if [1 / (2 - 2)] == topic %}{% endif %}x"), "line 1: division by zero"),
         (user("{{ '' }}{{ none }}"), "line 1: it makes an empty message"),
         ("{% set x = topic %}" + user("{% if false %}{{ x }}{% endif %}"), "line 1: it makes an empty message"),
@@ -496,6 +528,9 @@ def test_what_is_wrong_with_one_row_is_no_mistake_of_the_template(tmp_path: Path
     [
         (user("Rate.{% if row.answer == 'zzz' %}{{ 1 / 0 }}{% endif %}"), "Rate."),
         (user("{{ row.answer or 1 / 0 }}"), "Serve."),
+        (user("{{ '%d' % 0 }}{% set f = '%d of ' ~ topic %}{{ f % 0 }}"), "00 of Sports"),
+        (user("{{ 'x' if topic is number and topic - 1 }}{% if topic is not string %}{{ topic() }}{% endif %}y"), "y"),
+        (user("{{ topic | int('%d') % 0 }}"), "0"),
         (
             "{% macro ask() %}{{ 5 // (caller() | length - 1) }}{% endmacro %}"
             + user("{% call ask() %}{{ topic }}{% endcall %}"),
