@@ -25,12 +25,25 @@ from jinja2.exceptions import (
     UndefinedError,
 )
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
-from jinja2.nodes import Call, CallBlock, Const, Extends, Filter, Getattr, Getitem, Name, Output, TemplateData, Test
+from jinja2.nodes import (
+    Call,
+    CallBlock,
+    Const,
+    Extends,
+    Filter,
+    Getattr,
+    Getitem,
+    Name,
+    Node,
+    Output,
+    TemplateData,
+    Test,
+)
 from jinja2.nodes import Template as Tree
 
 from distill_build.errors import ConfigurationError
-from distill_build.prompting.known import ANYTHING, SAMPLES, TEXT, Known, agreed, sample
-from distill_build.prompting.references import bound_names, check_references, named_in_quotes, nearest
+from distill_build.prompting.known import ANYTHING, SAMPLES, TEXT, Fields, Known, agreed, sample
+from distill_build.prompting.references import bound_names, check_references, described, named_in_quotes, nearest
 from distill_build.prompting.sandbox import CALLED, Sandbox, TooMuchWork
 from distill_build.prompting.unconditional import Unconditional
 
@@ -248,7 +261,9 @@ class Prompts:
     def _refuse_unsendable(self, template: str, trees: Mapping[str, Tree]) -> None:
         """What makes no request whatever it is given: text outside of messages, no message, none of the user's."""
         file = self._file(template)
-        for line, text in _outside(trees[file]):
+        bound = {name for tree in trees.values() for name in bound_names(tree)}
+        known = {name: held for name, held in self._templates[template].known.items() if name not in bound}
+        for line, text in _outside(trees[file], known):
             raise _at(self._place(file), line, unusable([], text) or "")
         roles = [role for tree in trees.values() for role in _roles_in(tree)]
         wrong = next((role for role in roles if role is not None and role not in ROLES), None)
@@ -347,14 +362,30 @@ def _filters_and_tests(tree: Tree) -> Iterator[tuple[str, str, int]]:
             yield what, node.value, node.lineno
 
 
-def _outside(tree: Tree) -> Iterator[tuple[int, str]]:
-    """Texts of a template that stand in no message and in no block, with their lines."""
+def _outside(tree: Tree, known: Mapping[str, Known]) -> Iterator[tuple[int, str]]:
+    """Texts of a template that stand in no message and in no block, with their lines; variables are `known` to be such.
+
+    What else is shown there may be a macro's, which makes messages.
+    """
     if tree.find(Extends) is not None:  # then nothing but its blocks counts
         return
     for node in tree.body:
         for child in node.nodes if isinstance(node, Output) else ():
             if isinstance(child, TemplateData) and child.data.strip():
                 yield child.lineno + child.data[: -len(child.data.lstrip())].count("\n"), child.data
+            elif isinstance(child, (Name, Getattr, Getitem)) and _held(child, known) is not ANYTHING:
+                yield child.lineno, f"{{{{ {described(child)} }}}}"
+
+
+def _held(node: Node, known: Mapping[str, Known]) -> Known:
+    """What is known of a variable, or of a field of one, as it is written."""
+    match node:
+        case Name(name=name):
+            return known.get(name)
+        case Getattr(node=of, attr=name) | Getitem(node=of, arg=Const(value=str() as name)):
+            held = _held(of, known)
+            return held.fields.get(name) if isinstance(held, Fields) else ANYTHING
+    return ANYTHING
 
 
 def _roles_in(tree: Tree) -> Iterator[str | None]:

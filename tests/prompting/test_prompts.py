@@ -470,6 +470,9 @@ def test_what_no_template_can_do_is_no_fault_of_a_row(tmp_path: Path, error: typ
     [
         ("Rate {{ row.answer }}", "line 1: text outside of a message would not be sent"),
         ("{# one #}\n\nRate this." + user("x"), "line 3: text outside of a message"),
+        ("\n{{ topic }}" + user("x"), 'line 2: text outside of a message would not be sent ("{{ topic }}")'),
+        (user("x") + "{{ row['by'].keys }}", 'would not be sent ("{{ row[\'by\'].keys }}")'),
+        ("{{ path }}" + user("x"), 'would not be sent ("{{ path }}")'),
         ("{% set x = 1 %}", "makes no message"),
         ('{% call message("assistant") %}Hi{% endcall %}', "the user's"),
         (user(" \n{# todo #} "), "line 1: it makes an empty message of the role user"),
@@ -528,6 +531,8 @@ def test_what_is_wrong_with_one_row_is_no_mistake_of_the_template(tmp_path: Path
     [
         (user("Rate.{% if row.answer == 'zzz' %}{{ 1 / 0 }}{% endif %}"), "Rate."),
         (user("{{ row.answer or 1 / 0 }}"), "Serve."),
+        ("{% set topic %}" + user("x") + "{% endset %}{{ topic }}", "x"),
+        ("{{ row.answer | replace(row.answer, '') }}" + user("x"), "x"),
         (user("{{ '%d' % 0 }}{% set f = '%d of ' ~ topic %}{{ f % 0 }}"), "00 of Sports"),
         (user("{{ 'x' if topic is number and topic - 1 }}{% if topic is not string %}{{ topic() }}{% endif %}y"), "y"),
         (user("{{ topic | int('%d') % 0 }}"), "0"),
