@@ -237,7 +237,7 @@ def look_for_files(places: Mapping[str, str], overrides: Sequence[str]) -> None:
     plugin.config_dir = Path(config_dir) if config_dir is not None else None
     Plugins.instance().register(plugin)
     primary = primary_of(places)
-    take_over(primary)
+    take_over(primary, packed_conf())
     folders = conf_folders(plugin.config_dir, places.get("--config-path"))
     try:
         find_stages(folders, packed_conf(), primary, overrides)

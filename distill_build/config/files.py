@@ -49,10 +49,12 @@ class YamlSource(FileConfigSource):
     """
 
     primary = PRIMARY
+    packed = Path()
 
     def __init__(self, provider: str, path: str) -> None:
         super().__init__(provider=provider, path=path)
-        self.primary = YamlSource.primary  # it travels with the source into the processes of other launchers
+        self.primary = YamlSource.primary  # they travel with the source into the processes of other launchers
+        self.packed = YamlSource.packed
 
     def load_config(self, config_path: str) -> ConfigResult:
         """See Hydra's ConfigSource."""
@@ -64,6 +66,7 @@ class YamlSource(FileConfigSource):
         if name == self.primary:
             data = with_recipe(data)
         elif name.startswith(f"{GROUP}/"):
+            data = on_ours(data, name.removeprefix(f"{GROUP}/"), self.packed)
             header, data = {"package": None}, with_all_keys(data)
         try:
             config = OmegaConf.create() if data is None else OmegaConf.create(data)
@@ -84,9 +87,9 @@ YamlSource.__name__ = FileConfigSource.__name__
 """In the processes of other launchers Hydra registers its own anew, and refuses it beside one of another name."""
 
 
-def take_over(primary: str) -> None:
-    """Has Hydra read files by `YamlSource`. `primary` is the name of the primary file."""
-    YamlSource.primary = primary
+def take_over(primary: str, packed: Path) -> None:
+    """Has Hydra read files by `YamlSource`. `primary` is the name of the primary file, `packed` our own conf/."""
+    YamlSource.primary, YamlSource.packed = primary, packed
     SourcesRegistry.instance().types["file"] = YamlSource
 
 
@@ -110,6 +113,25 @@ def with_recipe(data: Any) -> Any:
 def is_override(item: Any) -> bool:
     """Whether an item of a defaults list overrides another one."""
     return isinstance(item, dict) and any("override" in str(key).split() for key in item)
+
+
+def on_ours(data: Any, name: str, packed: Path) -> Any:
+    """What stands in a stage's file; where it begins with its own name, above what stands in ours of that name.
+
+    It is found in the place of ours, and Hydra would look for itself there.
+    """
+    if not isinstance(data, dict) or bases(data) not in ([name], [name, SELF]):
+        return data
+    ours = packed / GROUP / f"{name}.yaml"
+    own = {key: value for key, value in data.items() if key != "defaults"}
+    return laid_over(read(os.path.realpath(ours))[1], own) if ours.is_file() else data
+
+
+def laid_over(below: Any, above: Any) -> Any:
+    """`above`, with what only `below` has; Hydra puts files together so."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: laid_over(below[key], value) if key in below else value for key, value in above.items()}
 
 
 def with_all_keys(data: Any) -> Any:
@@ -237,7 +259,7 @@ def stage_files(folders: Sequence[Path], packed: Path, primary: str) -> dict[str
                 )
             check_file(seen(file), content, known)
             if name not in found or found_first(folder, folders, name, where):
-                found[name] = content or {}
+                found[name] = on_ours(content, name, packed) or {}
     return found
 
 

@@ -254,6 +254,20 @@ def test_a_name_of_ours_is_taken_where_no_project_file_stands_beside_it() -> Non
     assert settings_of().stage["answers"].samples == 5
 
 
+@pytest.mark.parametrize("begin", ["[answers, _self_]", "[answers]"])
+def test_a_file_in_the_place_of_ours_may_build_on_it(begin: str) -> None:
+    write("stage/answers", f"defaults: {begin}\nrole: professor\nexport: {{reasoning: null}}\n")
+    assert "the name is taken, by a stage of ours" in sentence("topic=sports")
+    write("distill", "defaults: [base, _self_]\n")
+    ours = settings_of("answers_per_question=3", "professor.temperature=0.5")
+    stage = ours.stage["answers"]
+    assert (stage.role, stage.samples, stage.after, stage.prompt) == ("professor", 3, "questions", "answers")
+    assert ours.models["professor"].temperature == 0.5
+    assert stage.export == {"question": "row.question", "answer": "row.answer", "reasoning": None}
+    write("stage/again", "defaults: [answers, _self_]\nsamples: 2\n")
+    assert settings_of(all_of("again")).stage["again"].role == "professor", "who builds on it builds on the project's"
+
+
 def test_a_header_of_a_stage_puts_it_nowhere_else() -> None:
     write("stage/translate", "# @package _global_\n" + TRANSLATE)
     write("stage/other", "defaults: [translate, _self_]\n")
