@@ -32,6 +32,17 @@ def notices(
         yield _others_stand(session, len(baseline.pinned.others))
 
 
+def unmatched_so_far(session: Session, plan: Plan) -> str | None:
+    """What a plan says of globs of --rebuild that name nothing it knows, where it does not know all."""
+    if plan.exact or not session.rebuild.unmatched:
+        return None
+    globs, example = " and ".join(sorted(session.rebuild.unmatched)), f"{session.settings.topic}/*"
+    return (
+        f"--rebuild {globs} matches no path that is known so far, and what comes later is not counted here; paths look "
+        f"like '{example}'. A build tells when it knows all"
+    )
+
+
 def _other_topic(session: Session) -> str | None:
     """The topic that the folder was built for, where it is another one."""
     state = session.dataset.state()

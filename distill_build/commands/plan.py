@@ -49,7 +49,7 @@ def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> 
 
 async def _walk(session: Session, options: Options, store: Responses | None, note: Callable[[str], None]) -> Plan:
     from distill_build.builds.baseline import baseline_of
-    from distill_build.builds.notices import notices
+    from distill_build.builds.notices import notices, unmatched_so_far
     from distill_build.builds.plan.planning import make_plan
     from distill_build.builds.replacement import replacement_of
 
@@ -57,6 +57,8 @@ async def _walk(session: Session, options: Options, store: Responses | None, not
     plan = await make_plan(session, store, baseline, options.until)
     for notice in notices(session, options, baseline, plan, replacement_of(session, options, baseline, plan)):
         note(notice)
+    if (notice_of_globs := unmatched_so_far(session, plan)) is not None:
+        note(notice_of_globs)
     return plan
 
 

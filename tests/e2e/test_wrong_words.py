@@ -80,6 +80,14 @@ def test_a_glob_that_names_no_request_is_told_beside_one_that_does(project: InPr
         assert "paths look like 'sports/*'" in done.stderr
 
 
+def test_a_plan_that_does_not_know_all_paths_warns_of_a_glob_that_names_none_so_far(project: InProcess) -> None:
+    anew = ("plan", *LINE, "seed=7", "--rebuild=sports", "--rebuild=spurts/*", "--json")
+    plan = project.run(*anew)
+    assert (plan.status, plan.document["exact"]) == (0, False)
+    assert "--rebuild spurts/* matches no path that is known so far" in plan.stderr
+    assert "known so far" not in project.run(*(word for word in anew if "spurts" not in word)).stderr
+
+
 @pytest.mark.parametrize(
     "word", ["rust: the language/*", "questions:rust: the language/*", "rust? the language/*", "*: the language/*"]
 )
