@@ -20,8 +20,12 @@ HYDRA = "hydra"
 MISSING = "???"
 REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)\}")
 """A setting that is another one, and nothing else."""
-OF_A_SECRET = re.compile(r"(.*_)?(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)", re.IGNORECASE)
-"""Names of variables whose values stand in no file."""
+OF_A_SECRET = re.compile(
+    r"(.*_)?((API_?KEY|SECRET|PASS|PASSWORD|PASSWD|PASSPHRASE|PAT|AUTH|CREDENTIALS?|PRIVATE)(_.*)?|(KEY|TOKEN)(_V?\d+)?)",
+    re.IGNORECASE,
+)
+"""Names of variables whose values stand in no file. Words are whole between underscores: PATH and PATTERN are none of
+these. What is behind a KEY or TOKEN says another thing of it most often, as in TOKEN_LIMIT."""
 WRITTEN_DOWN = re.compile(
     r"system_prompt|stage\.[\w-]+\.(system_prompt|prompt|where|(schema|columns|export)\..*)|[\w-]+\.extra_body\..*"
 )

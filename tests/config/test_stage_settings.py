@@ -227,6 +227,33 @@ def test_a_secret_of_the_environment_reaches_no_file(
     assert "sk-1" not in said
 
 
+SECRETS = [
+    "MY_TOKEN", "HF_PAT", "PAT_OF_CI", "BASIC_AUTH", "AUTH_HEADER", "DB_PASS", "DB_PASS_2", "CREDENTIAL",
+    "CREDENTIALS_JSON", "PRIVATE_KEY", "KEY_PRIVATE_PART", "API_KEY_2", "APIKEY", "SECRET_KEY_BASE", "TOKEN_V2",
+    "my_secret",
+]  # fmt: skip
+NO_SECRETS = [
+    "PATH", "PATTERN", "AUTHOR", "BYPASS", "COMPASS_NAME", "PASSES", "PRIVATELY", "KEYBOARD", "MAX_TOKENS",
+    "TOKEN_LIMIT", "KEY_NAME", "PWD", "MONKEY",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_variable_that_is_called_a_secret_is_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "sk-1")
+    write("distill", f"defaults: [base, _self_]\noutput_dir: ${{oc.env:{name}}}\n")
+    said = sentence("topic=sports")
+    assert said.startswith(f"output_dir is the environment variable {name}")
+    assert "sk-1" not in said
+
+
+@pytest.mark.parametrize("name", NO_SECRETS)
+def test_a_variable_whose_name_holds_such_letters_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "sports")
+    write("distill", f"defaults: [base, _self_]\noutput_dir: ${{oc.env:{name}}}\n")
+    assert settings_of().output_dir == "sports"
+
+
 def test_the_environment_says_where_things_are_and_who_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         "distill",

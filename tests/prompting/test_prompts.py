@@ -471,7 +471,7 @@ def test_what_no_template_can_do_is_no_fault_of_a_row(tmp_path: Path, error: typ
         ("Rate {{ row.answer }}", "line 1: text outside of a message would not be sent"),
         ("{# one #}\n\nRate this." + user("x"), "line 3: text outside of a message"),
         ("\n{{ topic }}" + user("x"), 'line 2: text outside of a message would not be sent ("{{ topic }}")'),
-        (user("x") + "{{ row['by'].keys }}", 'would not be sent ("{{ row[\'by\'].keys }}")'),
+        (user("x") + "{{ row['by'].keys }}", "would not be sent (\"{{ row['by'].keys }}\")"),
         ("{{ path }}" + user("x"), 'would not be sent ("{{ path }}")'),
         ("{% set x = 1 %}", "makes no message"),
         ('{% call message("assistant") %}Hi{% endcall %}', "the user's"),
