@@ -83,20 +83,20 @@ COMMANDS: Mapping[str, Command] = {
         "distill_build.commands.build",
         "bring the dataset up to date (the default)",
         builds=True,
-        sweep="distill_build.commands.build_sweep",
-        launched="distill_build.commands.build_launched",
+        sweep="distill_build.commands.sweep.build",
+        launched="distill_build.commands.sweep.launched",
     ),
     "plan": Command(
         "distill_build.commands.plan",
         "say what build would do, and send nothing",
         builds=True,
-        sweep="distill_build.commands.plan_sweep",
+        sweep="distill_build.commands.sweep.plan",
     ),
     "explain": Command(
         "distill_build.commands.explain",
         "say which input changed, for each stage",
         words="[ID]",
-        sweep="distill_build.commands.explain_sweep",
+        sweep="distill_build.commands.sweep.explain",
     ),
     "tree": Command("distill_build.commands.tree", "print the tag tree with counts", composes=False, words="[NAME]"),
     "show": Command(
@@ -133,7 +133,7 @@ COMMANDS: Mapping[str, Command] = {
     "check": Command(
         "distill_build.commands.check",
         "ask every endpoint tiny questions, and say what it can do",
-        sweep="distill_build.commands.check_sweep",
+        sweep="distill_build.commands.sweep.check",
         stand_in=("topic=check",),
     ),
 }

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from distill_build.commands.build_sweep import checked_sweep
 from distill_build.commands.explain import explain
+from distill_build.commands.sweep.build import checked_sweep
 from distill_build.console.page import print_document, print_lines
 from distill_build.errors import UsageError
 from distill_build.options import Options

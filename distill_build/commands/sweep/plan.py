@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from distill_build.builds.plan.planning import existing_store
-from distill_build.commands.build_sweep import checked_sweep, tell_same
+from distill_build.commands.sweep.build import checked_sweep, tell_same
 from distill_build.console import open_console, sweep_plan_table
 from distill_build.console.page import print_document
 from distill_build.engine.reading import Responses

@@ -1,6 +1,6 @@
 """`build -m` where Hydra's plugins make or run the jobs: the sweep as whoever launches them sees it, and one job.
 
-What lies on the disk in the end, and what is said of it, is as in `build_sweep`.
+What lies on the disk in the end, and what is said of it, is as in `sweep.build`.
 """
 
 import time
@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from distill_build.builds.report import Report
-from distill_build.commands import build, build_sweep
+from distill_build.commands import build
+from distill_build.commands.sweep.build import check_sweep_flags, tell, tell_same
 from distill_build.config.launching import Launch
 from distill_build.console import job_console, open_console
 from distill_build.console.notes import say
@@ -50,7 +51,7 @@ def run_job(settings: Settings, folder: Path, options: Options) -> Report:
 
 def open_sweep(folder: Path, options: Options) -> "LaunchedSweep":
     """The sweep in `folder`. Raises UsageError for flags that make no sense with several builds."""
-    build_sweep.check_sweep_flags(options)
+    check_sweep_flags(options)
     return LaunchedSweep(folder, options)
 
 
@@ -79,7 +80,7 @@ class LaunchedSweep:
                 self._repeat(key, each.choices)
         new = [each for each, key in zip(variants, keys, strict=True) if key not in self._jobs]
         batch = self._sweep(jobs_in(self._folder, new))
-        build_sweep.tell_same(batch, self._console)
+        tell_same(batch, self._console)
         self._jobs |= {settings_key(job.settings): job for job in batch.jobs}
         self._build(batch, {job.name: keys.index(settings_key(job.settings)) for job in batch.jobs}, launch)
         return [self._jobs[key] for key in keys]
@@ -87,7 +88,7 @@ class LaunchedSweep:
     def _repeat(self, key: bytes, choices: tuple[Choice, ...]) -> None:
         """A job of an earlier batch is asked for again."""
         job = self._jobs[key]
-        build_sweep.tell_same(self._sweep([replace(job, same=(choices,))]), self._console)
+        tell_same(self._sweep([replace(job, same=(choices,))]), self._console)
         self._jobs[key] = replace(job, same=(*job.same, choices))
 
     @property
@@ -106,7 +107,7 @@ class LaunchedSweep:
 
     def finish(self, targets: Sequence[Target]) -> int:
         """Compares all jobs, says what came of them, and returns the exit code."""
-        status = build_sweep.tell(self._compared(), self._options, self._console, targets)
+        status = tell(self._compared(), self._options, self._console, targets)
         found = self._folder / FOUND
         if found.exists() and not self.errors:
             self._console.note(f"what the sweeper has found: {found}")

@@ -1,0 +1,1 @@
+"""The commands that take `-m`: of several jobs at once, in this process or in those of a launcher."""
