@@ -71,7 +71,9 @@ ONLY_KNOWN_IN = {
     "jinja2": {
         "prompting/prompts.py",
         "prompting/expressions.py",
+        "prompting/inspection.py",
         "prompting/references.py",
+        "prompting/rendering.py",
         "prompting/sandbox.py",
         "prompting/unconditional.py",
     },
@@ -141,7 +143,6 @@ DEFINED_TWICE = {
     "Builtin": "the class of a stage of ours, which is found by its module's name",
     "main": "of each of the two programs: the command, and the embedded engine's process",
     "run": "what the command line calls of a command's module, and of what composes a configuration for it",
-    "unusable": "of a file, and of a rendered prompt",
 }
 """Public names that several modules define, each with its reason. May only get shorter."""
 

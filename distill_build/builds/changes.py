@@ -11,7 +11,7 @@ from distill_build.engine.manifest import ValueChange, changes_between
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
-from distill_build.prompting.prompts import RenderingError
+from distill_build.prompting.rendering import RenderingError
 from distill_build.stages.base import ListStage, MapStage
 
 

@@ -29,7 +29,8 @@ from distill_build.errors import InterruptedBuildError, StorageError
 from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelFailure, ModelSettings
 from distill_build.models.factory import gate_key
 from distill_build.options import Options
-from distill_build.prompting.prompts import REASK, Message, Prompts, RenderingError
+from distill_build.prompting.prompts import REASK, Prompts
+from distill_build.prompting.rendering import Message, RenderingError
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages import base

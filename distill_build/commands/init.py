@@ -14,7 +14,8 @@ from pathlib import Path
 from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.errors import StorageError, UsageError
 from distill_build.options import Options
-from distill_build.prompting.prompts import SUFFIX, packed_folder
+from distill_build.prompting.prompts import packed_folder
+from distill_build.prompting.rendering import SUFFIX
 
 STARTER = Path(__file__).parents[1] / "starter"
 FILES: Mapping[str, tuple[str, str]] = {

@@ -7,8 +7,9 @@ import pytest
 
 from distill_build.errors import ConfigurationError
 from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Fields, Items
-from distill_build.prompting.prompts import OF_REASK, RenderingError, TemplateVariables, packed_folder
+from distill_build.prompting.prompts import OF_REASK, TemplateVariables, packed_folder
 from distill_build.prompting.prompts import Prompts as AnyPrompts
+from distill_build.prompting.rendering import RenderingError
 from distill_build.stages.base import OF_ROW
 from distill_build.stages.builtin import answers, questions, tags
 

@@ -22,7 +22,7 @@ from distill_build.engine.reading import ReadOnlyStore, Responses, holds_databas
 from distill_build.engine.scheduler import Scheduler
 from distill_build.errors import ConfigurationError
 from distill_build.models.completion import estimated_tokens
-from distill_build.prompting.prompts import RenderingError
+from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject
 from distill_build.stages.course import Segment, course_of
 

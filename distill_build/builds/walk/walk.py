@@ -25,7 +25,7 @@ from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View
 from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
 from distill_build.prompting.expressions import EvaluationError
-from distill_build.prompting.prompts import RenderingError
+from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject
 from distill_build.stages.all import Stages
 from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStage, Stage, TransformStage
