@@ -20,7 +20,7 @@ from typing import Protocol
 
 from distill_build.builds.assembly import UnitRows
 from distill_build.builds.baseline import Baseline, baseline_of
-from distill_build.builds.execution import Execution, interruptible, models_by_name, role_name
+from distill_build.builds.execution import Execution, models_by_name, role_name
 from distill_build.builds.finishing import Finish
 from distill_build.builds.kept_responses import StoreAndKept, take_responses
 from distill_build.builds.notices import notices, unmatched
@@ -41,6 +41,7 @@ from distill_build.dataset.transaction import new_files
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import Responses, writable
+from distill_build.engine.signals import interruptible
 from distill_build.engine.store import Store, open_store
 from distill_build.errors import DistillError, InterruptedBuildError
 from distill_build.graph import in_order
@@ -204,13 +205,22 @@ class Builds:
             note=self._console.note,
         )
 
+    def _interrupted(self, shared: Shared) -> None:
+        """Ends the asking."""
+        self._console.note(
+            f"interrupted: waiting for what is in flight ({shared.models.in_flight}), then writing what is complete; "
+            "interrupt again to leave at once"
+        )
+        next_run = self._occasion.next_run
+        shared.stop(InterruptedBuildError(f"interrupted: what came is kept, and {next_run} goes on from there"))
+
     async def _run_all(self, planned: Sequence[PlannedBuild], shared: Shared) -> None:
         expected = [expected_items(each.build.session.settings) for each in planned]
         all_expected = {name: sum(each.get(name, 0) for each in expected) for name in in_order(expected)}
         progress = self._console.progress(self._occasion.tally, all_expected, lambda: shared.models.in_flight)
         shows_progress = any(each.plan.calls and each.may_ask for each in planned)
         with (
-            interruptible(shared, self._console.note, self._occasion.next_run),
+            interruptible(partial(self._interrupted, shared)),
             progress if shows_progress else nullcontext(),
         ):
             done = await asyncio.gather(*(self._build(each, shared) for each in planned), return_exceptions=True)

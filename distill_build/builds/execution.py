@@ -1,10 +1,6 @@
 """The part of a build that asks models: opens them, walks the pipeline, and ends well however it ends."""
 
-import asyncio
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from distill_build.builds.baseline import Baseline
@@ -25,7 +21,7 @@ from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
 from distill_build.engine.store import Store
-from distill_build.errors import InterruptedBuildError, StorageError
+from distill_build.errors import StorageError
 from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelFailure, ModelSettings
 from distill_build.models.factory import gate_key
 from distill_build.options import Options
@@ -40,8 +36,6 @@ WAITING_SHARE, FEWEST_WAITING = 8, 8
 """Of a gate's slots one in so many more steps are under way, so that a slot is taken as soon as it is free; some wait
 for a retry outside. No more: who waits at the gate already is past the order of the scheduler."""
 WIDEST = 4096
-SHOW_CURSOR = b"\x1b[?25h"
-"""The bars hide the cursor; who leaves without ado must bring it back."""
 
 
 class Execution:
@@ -197,40 +191,3 @@ class _NoEstimator:
 
     def below_unknown(self, stage: base.MapStage, row: str, number: int) -> None:
         raise AssertionError(f"a build left {stage.name} {number} of {row} unasked")
-
-
-class interruptible:  # noqa: N801 - a context manager, named as one
-    """The first SIGINT or SIGTERM ends the asking; the second ends the process."""
-
-    def __init__(self, shared: Shared, note: Callable[[str], None], next_run: str) -> None:
-        """`next_run` is what goes on from there."""
-        self._shared = shared
-        self._note = note
-        self._next_run = next_run
-        self._interrupted = False
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in self._before:
-            loop.add_signal_handler(number, self._on_signal)
-
-    def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        for number, handler in self._before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
-
-    def _on_signal(self) -> None:
-        if self._interrupted:
-            if sys.stderr.isatty():
-                os.write(sys.stderr.fileno(), SHOW_CURSOR)
-            os._exit(130)
-        self._interrupted = True
-        self._note(
-            f"interrupted: waiting for what is in flight ({self._shared.models.in_flight}), then writing what is "
-            "complete; interrupt again to leave at once"
-        )
-        self._shared.stop(
-            InterruptedBuildError(f"interrupted: what came is kept, and {self._next_run} goes on from there")
-        )

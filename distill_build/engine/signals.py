@@ -1,11 +1,16 @@
-"""A moment in which nobody may interrupt: files that belong together are being replaced."""
+"""What Ctrl-C and SIGTERM do meanwhile: nothing where files that belong together are replaced; while requests are in
+flight, the first ends what is under way in good order."""
 
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
+SHOW_CURSOR = b"\x1b[?25h"
+"""The bars hide the cursor; who leaves without ado must bring it back."""
 
 
 @contextmanager
@@ -24,3 +29,35 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interruptible(end: Callable[[], None]) -> Iterator[None]:
+    """Within an event loop: the first SIGINT or SIGTERM calls `end`, the second ends the process."""
+    import asyncio  # who has files to replace need not wait for it
+
+    interrupted = False
+
+    def on_signal() -> None:
+        nonlocal interrupted
+        if interrupted:
+            _leave()
+        interrupted = True
+        end()
+
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in INTERRUPTIONS}
+    for number in before:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+
+
+def _leave() -> None:
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), SHOW_CURSOR)
+    os._exit(130)
