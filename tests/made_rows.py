@@ -47,6 +47,7 @@ class Tag:
             "parent": self.parent,
             "level": self.level,
             "leaf": self.leaf,
+            "flags": [],
         }
 
 
@@ -68,6 +69,7 @@ class Question:
             "path": list(self.path),
             "index": self.index,
             "question": self.question,
+            "flags": [],
         }
 
 
@@ -103,4 +105,5 @@ class Answer:
             "finish_reason": self.finish_reason,
             "usage": self.usage.row(),
             "call": self.call,
+            "flags": [] if self.reasoning else ["no_reasoning"],
         }

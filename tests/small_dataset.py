@@ -134,6 +134,7 @@ def write_state(
         stopped=None,
         grown=False,
         kept=KeptCalls("", 0),
+        checks=(),
     )
     dataset.runs.mkdir(exist_ok=True)
     dataset.write_state(state)

@@ -17,10 +17,12 @@ from distill_build.builds.versioning import keep_version, lock_of
 from distill_build.builds.walk.nodes import Node, walk
 from distill_build.dataset.failures import unmade_in
 from distill_build.dataset.layout import (
+    CHECKS,
     FAILURES,
     SOURCES,
     STATE,
     UNITS,
+    CheckCount,
     Dataset,
     State,
     encode_outcomes,
@@ -28,7 +30,7 @@ from distill_build.dataset.layout import (
 )
 from distill_build.dataset.lockfile import LOCK
 from distill_build.dataset.outcome import Outcome
-from distill_build.dataset.rows import line_digest, line_digests, read_objects
+from distill_build.dataset.rows import line_digest, line_digests
 from distill_build.dataset.transaction import Transaction, keep_edited
 from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state
 from distill_build.engine.ledger import Ledger
@@ -36,7 +38,7 @@ from distill_build.errors import StoppedError, StorageError
 from distill_build.graph import END, Graph
 from distill_build.options import Options
 from distill_build.records import Failure, JsonObject
-from distill_build.stages.base import ListStage, TransformStage
+from distill_build.stages.checks import check_rows
 from distill_build.stages.training_rows import training_rows
 
 
@@ -112,7 +114,7 @@ class Finish:
             edited=edited,
             newly_dropped=() if kept_rows else self.execution.newly_dropped,
             kept_rows=kept_rows,
-            repeats={} if kept_rows else self._repeats(),
+            checks=state.checks,
         )
 
     def make(self, root: Node) -> BuiltFiles:
@@ -122,10 +124,13 @@ class Finish:
         exports, refused = self._write_exports()
         failures = [*failure_rows(root), *(each.row() for each in refused)]
         self._write_failures(failures, writers)
+        checked = check_rows(Dataset(self.folder).artefact, self._graph, self.session.identity)
+        if checked.lines:
+            self._write_rows(CHECKS, checked.encoded, writers)
         new = {name: writer.path for name, writer in writers.items()} | exports
         sha256 = {name: writer.sha256 for name, writer in writers.items()}
         outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
-        state = self._state(outputs, version_of(sha256), failures)
+        state = self._state(outputs, version_of(sha256), failures, checked.counts)
         if self._locked is not None:
             self._locked.refuse_others(state, new, self.session)
             return BuiltFiles(self._beside_lock(self._locked, state), new, outcomes, len(failures))
@@ -163,22 +168,15 @@ class Finish:
                     f"{dataset.artefact(file)} was changed while a build ran; build again, nothing is lost"
                 )
 
-    def _repeats(self) -> dict[str, int]:
-        """Texts that stand below more than one row above, by list, where there are such and no transform compares the
-        rows of the whole dataset: that would say it."""
-        stages = [self.session.stages[name] for name in self._graph.names]
-        compared = {each.shape.after for each in stages if isinstance(each, TransformStage) and each.scope == "dataset"}
-        lists = [each for each in stages if isinstance(each, ListStage) and each.shape.after is not None]
-        files = {each: self.session.dataset.artefact(each.shape.file) for each in lists if each.name not in compared}
-        counts = {each.name: each.repeats(read_objects(file, "id")) for each, file in files.items()}
-        return {name: number for name, number in counts.items() if number}
-
     def _write_failures(self, rows: list[JsonObject], writers: dict[str, ArtefactWriter]) -> None:
         if rows:
-            with ArtefactWriter(self.folder / FAILURES) as writer:
-                known = self._locked.failures_as_they_were(rows, self.session) if self._locked is not None else None
-                writer.write(known or encode_rows(rows))
-            writers[FAILURES] = writer
+            known = self._locked.failures_as_they_were(rows, self.session) if self._locked is not None else None
+            self._write_rows(FAILURES, known or encode_rows(rows), writers)
+
+    def _write_rows(self, name: str, lines: bytes, writers: dict[str, ArtefactWriter]) -> None:
+        with ArtefactWriter(self.folder / name) as writer:
+            writer.write(lines)
+        writers[name] = writer
 
     def _write_lock(self, state: State) -> Path:
         return self._transaction.write(LOCK, lock_of(state, self.session).encode().encode())
@@ -203,7 +201,13 @@ class Finish:
         written = self._transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
         return written, refused
 
-    def _state(self, outputs: Mapping[str, FileState], version: str, failures: list[JsonObject]) -> State:
+    def _state(
+        self,
+        outputs: Mapping[str, FileState],
+        version: str,
+        failures: list[JsonObject],
+        checks: tuple[CheckCount, ...],
+    ) -> State:
         session, until, baseline = self.session, self.options.until, self.execution.baseline
         tally = self.execution.tally.stages
         graph = self._graph
@@ -226,6 +230,7 @@ class Finish:
             stopped=None if self.stopped is None else str(self.stopped),
             grown=False,
             kept=None,
+            checks=checks,
             outputs=dict(outputs),
             recipe=session.identity,
             holds_others=baseline.pinned.differ(self.execution.store),
@@ -243,7 +248,7 @@ class Finish:
 
 def _ours(state: State | None, graph: Graph) -> set[str]:
     """Files that go where a build has none: all that is named like ours, of exports those of the last build alone."""
-    return {*graph.files, FAILURES, *(state.outputs if state is not None else ())}
+    return {*graph.files, FAILURES, CHECKS, *(state.outputs if state is not None else ())}
 
 
 def lost_rows(dataset: Dataset, before: State, new: Mapping[str, Path]) -> int:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.replacement import Replacement
 from distill_build.builds.walk.tally import StageTally, Tally
+from distill_build.dataset.layout import CheckCount
 from distill_build.dataset.lockfile import LOCK
 from distill_build.errors import StoppedError
 from distill_build.graph import Graph
@@ -43,8 +44,8 @@ class Report:
     `stopped` what ended the asking early, `edited` the copies of files that were not as last written
     here, `newly_dropped` the transforms with their lines for rows that they kept before. `kept_rows` are those of a
     complete version which a build that was stopped would have dropped or replaced: so the old files stay, and `counts`
-    and `version` are theirs. `replaced` is what was taken from the version before. `repeats` are texts of lists that
-    stand below more than one row above, by stage. `run_id` is None and `up_to_date` true where there was nothing to do.
+    and `version` are theirs. `replaced` is what was taken from the version before. `checks` are
+    the rows that show what they should not. `run_id` is None and `up_to_date` true where there was nothing to do.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Report:
     newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
     kept_rows: int = 0
     replaced: Replacement | None = None
-    repeats: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[CheckCount, ...] = ()
 
     @property
     def stages(self) -> dict[str, StageTally]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import is_kept, keep_again
-from distill_build.dataset.layout import FAILURES, Dataset, State
+from distill_build.dataset.layout import CHECKS, FAILURES, Dataset, State
 from distill_build.engine.artefacts import FileState, file_state
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import writable
@@ -44,7 +44,7 @@ def missing_files(dataset: Dataset, state: State) -> list[Path]:
 
 def stray_files(dataset: Dataset, state: State) -> list[Path]:
     """Files that are named like ours where the last build wrote none."""
-    places = (dataset.artefact(name) for name in (*state.graph.files, FAILURES) if name not in state.outputs)
+    places = (dataset.artefact(name) for name in (*state.graph.files, FAILURES, CHECKS) if name not in state.outputs)
     return [place for place in places if place.exists()]
 
 

@@ -8,7 +8,7 @@ from distill_build.builds.up_to_date import current_state, settle
 from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.console import open_console
 from distill_build.console.page import print_document
-from distill_build.dataset.layout import State
+from distill_build.dataset.layout import State, rows_by_check
 from distill_build.dataset.transaction import only_run
 from distill_build.engine.ledger import new_run_id
 from distill_build.errors import MISSING_ITEMS, StorageError, UsageError, unusable
@@ -94,6 +94,7 @@ def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
         stopped=None,
         files=state.files(session.dataset),
         edited=(),
+        checks=state.checks,
     )
 
 
@@ -129,6 +130,7 @@ def _document(report: Report) -> JsonObject:
         "missing": {stage: report.missing(stage) for stage in report.stages},
         "newly_dropped": [{"stage": name, **line} for name, line in report.newly_dropped],
         "dropped": {stage: tally.dropped for stage, tally in report.transforms.items()},
+        "checks": rows_by_check(report.checks),
         "folder": str(report.folder),
         "stopped": None if report.stopped is None else str(report.stopped),
         "exit_code": _status(report),

@@ -24,6 +24,7 @@ from distill_build.graph import Shape
 from distill_build.history.provenance import row_with, rows_above
 from distill_build.options import Options
 from distill_build.records import BOOKKEEPING, JsonObject, number_of
+from distill_build.stages.flags import FLAGS
 
 ABOVE = ("question_id", "parent", "tag")
 """Columns that name rows above."""
@@ -157,6 +158,8 @@ def _facts(found: Found) -> Iterator[Line]:
         if name in ABOVE and value is not None and found.stage is not found.graph.tree:
             above = found.graph.of_id(value)
             yield _fact(above.singular if above is not None else name, value)
+        elif name == FLAGS:
+            yield from [_fact(name, ", ".join(value))] if value else []
         elif name == "usage":
             yield _fact(name, ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in value.items()))
         else:

@@ -119,6 +119,7 @@ def _document(node: TagNode, tree: CountedTree) -> JsonObject:
     place: JsonObject = {"topic": node.path[0]}
     if node.tag is not None:
         place = {"id": node.tag.id, "number": node.tag.number, "label": node.tag.label, "leaf": node.tag.leaf}
+        place["flags"] = list(node.tag.flags)
     return {
         **place,
         **figures(node, tree),
@@ -148,7 +149,8 @@ def _lines(tree: CountedTree, *, ids: bool) -> Iterator[str]:
 def _branches(node: TagNode, tree: CountedTree, indent: str, *, ids: bool) -> Iterator[str]:
     for child in node.children:
         last = child is node.children[-1]
-        text = f"{title(child, ids=ids)}  {counted(child, tree)}".rstrip() + marks(child)
+        flags = "".join(f"  ~ {flag}" for flag in child.tag.flags) if child.tag is not None else ""
+        text = f"{title(child, ids=ids)}  {counted(child, tree)}".rstrip() + flags + marks(child)
         yield indent + ("└── " if last else "├── ") + text
         yield from _branches(child, tree, indent + ("    " if last else "│   "), ids=ids)
 

@@ -101,9 +101,30 @@ def ending(report: Report) -> Iterator[Sentence]:
     yield Sentence(f"{report.folder} ({', '.join([*facts, duration(report.seconds)])})")
     if report.files:
         yield Sentence(f"  {'  '.join(str(_inside(file, report.folder)) for file in report.files)}", "quiet")
-    for stage, number in report.repeats.items():
-        stand = "stands" if number == 1 else "stand"
-        yield Sentence(f"{rows_of(number, stage)} {stand} under more than one parent", "quiet")
+    yield from checks(report)
+
+
+def checks(report: Report) -> Iterator[Sentence]:
+    """What rows show that they should not, a line for each kind that is there, and where it is told which ones do: the
+    word of a flag, or the file with their ids."""
+    for found in report.checks:
+        number, one = f"{found.rows:,} of {rows_of(found.of, found.stage)}", found.rows == 1
+        more = ", …" if len(found.examples) < found.texts else ""
+        examples = f": {', '.join(found.examples)}{more}" if found.examples else ""
+        match found.check:
+            case "no_reasoning":
+                yield Sentence(f"{found.of - found.rows:,} of {rows_of(found.of, found.stage)} have reasoning")
+            case "repeats_question":
+                yield Sentence(f"{number} {'repeats its' if one else 'repeat their'} question (flag {found.check})")
+            case "special_tokens":
+                yield Sentence(f"{number} {'holds' if one else 'hold'} special tokens (flag {found.check})")
+            case "catch_all":
+                yield Sentence(f"{number} {'is a catch-all' if one else 'are catch-alls'}{examples}")
+            case "same_label":
+                labels = number_of(found.texts, "labels") + (" stands" if found.texts == 1 else " stand")
+                yield Sentence(f"{labels} under several parents{examples} (checks.jsonl)")
+            case _:
+                yield Sentence(f"{number} repeat another (checks.jsonl)")
 
 
 def troubles(report: Report) -> Iterator[Sentence]:

@@ -1,6 +1,6 @@
 """The folder of one dataset: names of its files, and the state that the last build left.
 
-    <folder>/<stage>.jsonl …, dataset/, failures.jsonl, distill.lock    for the user
+    <folder>/<stage>.jsonl …, dataset/, failures.jsonl, checks.jsonl, distill.lock    for the user
     <folder>/runs/state.json     what the last build saw and wrote: a build that finds it unchanged has nothing to do
     <folder>/runs/units.json     for each segment of a unit: digest of all that went in, and where its rows lie
     <folder>/runs/sources.jsonl  for each tag, the responses that what is directly below it was read from
@@ -29,7 +29,8 @@ from distill_build.graph import Graph
 from distill_build.records import JsonObject
 
 FAILURES = "failures.jsonl"
-NO_ARTEFACTS = frozenset({FAILURES, "checks.jsonl"})
+CHECKS = "checks.jsonl"
+NO_ARTEFACTS = frozenset({FAILURES, CHECKS})
 EXPORTS = "dataset"
 SOURCES = "runs/sources.jsonl"
 RESPONSES = "runs/responses"
@@ -63,6 +64,21 @@ class KeptCalls:
     calls: int
 
 
+@dataclass(frozen=True, slots=True)
+class CheckCount:
+    """How many `rows` of a stage, `of` those that were looked at, show what `check` names.
+
+    `texts` counts what they say, each once; `examples` are labels of the tree among it. See `stages.checks`.
+    """
+
+    check: str
+    stage: str
+    rows: int
+    of: int
+    texts: int
+    examples: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What the last build left. `build` is the digest of all that went in; `recipe` is what it was, by stage.
@@ -76,7 +92,7 @@ class State:
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
     `stages` describes the graph. `stopped` is the sentence of what ended the asking early, None where nothing did;
     `grown` says that it ended the growth of a complete version, whose rows are all there still. `kept` is None where
-    the folder keeps no responses.
+    the folder keeps no responses. `checks` counts what checks.jsonl and flags name.
     Who makes a state says all of it: whatever else writes a dataset's files would forget a field that has a default.
     """
 
@@ -101,6 +117,7 @@ class State:
     stopped: str | None
     grown: bool
     kept: KeptCalls | None
+    checks: tuple[CheckCount, ...]
     scheme: int = STATE_SCHEME
 
     @property
@@ -189,6 +206,14 @@ class Dataset:
     def outcomes(self) -> dict[str, Outcome]:
         """Memo → outcome of each complete segment of a unit of the last build, its rows marked as kept."""
         return {note.memo: _outcome(note) for note in _read(self.artefact(UNITS), list[_UnitNote]) or []}
+
+
+def rows_by_check(checks: tuple[CheckCount, ...]) -> dict[str, dict[str, int]]:
+    """Stage → check → rows, for programs to read."""
+    rows: dict[str, dict[str, int]] = {}
+    for each in checks:
+        rows.setdefault(each.stage, {})[each.check] = each.rows
+    return rows
 
 
 def read_state(path: Path) -> State | None:

@@ -22,7 +22,7 @@ from distill_build.graph import Graph
 from distill_build.records import JsonObject
 
 LOCK = "distill.lock"
-LOCK_SCHEME = 2
+LOCK_SCHEME = 3
 HEADING = "# What this version of the dataset is. Written by distill-build to be committed; not to be edited by hand.\n"
 BEGINNING = 4096
 """Bytes of a file in which the heading is looked for."""

@@ -31,6 +31,7 @@ class TagRow(msgspec.Struct, frozen=True, gc=False):
     label: str
     parent: str | None
     leaf: bool
+    flags: tuple[str, ...] = ()
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
-from distill_build.dataset.layout import FAILURES, STATE, UNITS, Dataset, State, kept_files
+from distill_build.dataset.layout import CHECKS, FAILURES, STATE, UNITS, CheckCount, Dataset, State, kept_files
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, recipe_in
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
@@ -22,6 +22,7 @@ from distill_build.errors import CorruptEntryError
 from distill_build.graph import END
 from distill_build.records import Failure, JsonObject, short
 from distill_build.settings import FormatSettings
+from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
 from distill_build.stages.training_rows import training_rows
 from distill_build.versions.archive import Archive, Version
@@ -80,6 +81,7 @@ class _Restoring:
         refused: list[Failure] = []
         exports = self._exports(recipe, new, refused.append) if until == END else {}
         failures = self._failures(new, refused)
+        checks = self._checks(recipe, new)
         lock = lock_of_version(version, until, recipe, new, exports, missing_after_export(version.missing, refused))
         if as_named := named is not None and named.exports == lock.exports and named.complete == (not failures):
             lock = named
@@ -87,10 +89,14 @@ class _Restoring:
         before = dataset.state()
         packs = before.packs if before is not None else {}  # what they hold is as good as before
         there = before.outputs.keys() - packs.keys() if before is not None else ()
-        old = (*kept_files(graph_in(dataset)), UNITS, *there)
+        old = (*kept_files(graph_in(dataset)), CHECKS, UNITS, *there)
         edited = keep_edited(dataset, new, old, self.transaction.aside)
         outputs = {name: file_state(path) for name, path in new.items()}
-        state = replace(self._state(until, recipe, outputs | packs, failures), kept=before.kept if before else None)
+        state = replace(
+            self._state(until, recipe, outputs | packs, failures),
+            kept=before.kept if before else None,
+            checks=checks,
+        )
         self._register(version)
         self.transaction.commit(new | {STATE: self.transaction.write(STATE, state.encode())}, old)
         files = tuple(dataset.artefact(name) for name in new if not name.startswith("runs/"))
@@ -111,6 +117,14 @@ class _Restoring:
         )
         rows = training_rows(new.__getitem__, self.target.version.graph, recipe, refused)
         return self.transaction.write_exports(rows, options["formats"], layout, options["system_prompt"])
+
+    def _checks(self, recipe: JsonObject, new: dict[str, Path]) -> tuple[CheckCount, ...]:
+        """Looks at the rows as a build does, with which checks.jsonl comes among the `new` files: a version is kept
+        without it."""
+        checked = check_rows(Dataset(self.transaction.folder).artefact, self.target.version.graph, recipe)
+        if checked.lines:
+            new[CHECKS] = self.transaction.write(CHECKS, checked.encoded)
+        return checked.counts
 
     def _failures(self, new: dict[str, Path], refused: Sequence[Failure]) -> list[JsonObject]:
         """The lines of failures.jsonl, with which the file among `new` is brought in line: a lock that named the
@@ -146,6 +160,7 @@ class _Restoring:
             stopped=None,
             grown=False,
             kept=None,
+            checks=(),
             outputs=outputs,
             recipe=recipe,
             holds_others=False,

@@ -1,11 +1,13 @@
 """Whether a dataset's files are what its lock says, and fit each other. Hashes each file once, and changes none."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from distill_build.dataset.layout import (
+    CHECKS,
     EXPORTS,
     FAILURES,
     SOURCES,
@@ -15,7 +17,7 @@ from distill_build.dataset.layout import (
     kept_files,
     version_of,
 )
-from distill_build.dataset.lockfile import LOCK, Lock, read_lock
+from distill_build.dataset.lockfile import LOCK, Lock, read_lock, recipe_in
 from distill_build.dataset.transaction import finish_moves
 from distill_build.engine.artefacts import file_sha256, replacing
 from distill_build.engine.reading import ReadOnlyStore
@@ -23,6 +25,7 @@ from distill_build.errors import CorruptEntryError, DifferenceError
 from distill_build.graph import Graph
 from distill_build.history.row_checks import RowChecks
 from distill_build.records import short
+from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
 
 
@@ -95,6 +98,8 @@ def _compared(dataset: Dataset) -> Verification:
     findings += [FileProblem(file, problem) for file, problem in rows.problems()]
     if lock is not None:
         findings += [*_against_lock(lock, checked), *_unknown(dataset, lock, checked), *_counted(lock, rows.counts)]
+    if lock is not None and not findings:  # else the rows are none to go by
+        findings += _against_rows(dataset, graph, lock, checked)
     in_the_way = {finding.file: finding for finding in _in_the_way(dataset, graph, lock)}  # all there is to say of them
     findings = [*(finding for finding in findings if finding.file not in in_the_way), *in_the_way.values()]
     findings.sort(key=lambda finding: finding.file)
@@ -106,7 +111,7 @@ def _compared(dataset: Dataset) -> Verification:
 def _ours(graph: Graph, lock: Lock | None) -> list[str]:
     """The files that lie in a dataset's folder: by its stages, and by the lock, which may be of other ones."""
     locked = lock.artefacts if lock is not None else {}
-    return list(dict.fromkeys([*kept_files(graph), *filter(is_artefact, locked)]))
+    return list(dict.fromkeys([*kept_files(graph), CHECKS, *filter(is_artefact, locked)]))
 
 
 def stored_responses(dataset: Dataset, cache: Path) -> ResponseCounts:
@@ -180,7 +185,7 @@ def _unknown(dataset: Dataset, lock: Lock, checked: Mapping[str, str]) -> Iterat
     """Files that the lock does not name. Builds and checkouts remove those that they wrote, and touch no other."""
     state = dataset.state()
     written = state.outputs if state is not None else {}
-    for name in sorted(checked.keys() - _wanted(lock) - {SOURCES}):
+    for name in sorted(checked.keys() - _wanted(lock) - {SOURCES, CHECKS}):
         problem = "the lock says that nothing is missing" if name == FAILURES else "the lock does not know it"
         if name in written:
             yield FileProblem(name, problem)
@@ -188,6 +193,13 @@ def _unknown(dataset: Dataset, lock: Lock, checked: Mapping[str, str]) -> Iterat
             yield FileProblem(
                 name, f"{problem}, and the last build here did not write it: move or remove it", foreign=True
             )
+
+
+def _against_rows(dataset: Dataset, graph: Graph, lock: Lock, checked: Mapping[str, str]) -> Iterator[FileProblem]:
+    """Whether checks.jsonl tells of just these rows: no lock names it, since they say all that is in it."""
+    told = check_rows(dataset.artefact, graph.up_to(lock.until), recipe_in(lock.recipe)).encoded
+    if (hashlib.sha256(told).hexdigest() if told else None) != checked.get(CHECKS):
+        yield FileProblem(CHECKS, "it is missing" if CHECKS not in checked else "it does not tell of these rows")
 
 
 def _counted(lock: Lock, rows: Mapping[str, int]) -> Iterator[FileProblem]:

@@ -94,6 +94,8 @@ def is_surrogate(character: str) -> bool:
 
 # Marks that are part of a name or a number: C++, C#, 50%, R@K, 3.10 and 1,000, -5, .NET.
 SIGNS = frozenset("+#%@")
+BEGINNING_READ, BEGINNING_LETTERS = 200, 60
+"""Characters that are looked at, and letters of them that are compared: the last ones read may be half of something."""
 # What stands before is looked at last: a pattern that begins with its mark is found several times as fast.
 BETWEEN_DIGITS = re.compile(r"[.,:/\-](?<=\d.)(?=\d)")
 BEFORE_WORD = re.compile(r"[.\-](?<!\S.)(?=\d)|\.(?<!\S.)(?=[^\W\d_])")
@@ -128,6 +130,22 @@ def normalise(text: str) -> str:
     if not key.isascii():
         key = BESIDE_CJK.sub("", key)
     return key or folded.strip() or text
+
+
+def letters(text: str) -> str:
+    """Letters and digits of `text` alone, up to case and width, behind its list marker: all that its `normalise` has,
+    for a small part of the time that this takes."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(filter(str.isalnum, APOSTROPHES.sub("", without_marker(folded))))
+
+
+def beginning(text: str) -> str:
+    """The first letters and digits of `text`: the same where `normalise` is, and nearly always another where it is not,
+    so that few long texts have to be compared in full."""
+    first = letters(text[:BEGINNING_READ])
+    if len(first) <= BEGINNING_LETTERS and len(text) > BEGINNING_READ:
+        first = letters(text)
+    return first[:BEGINNING_LETTERS]
 
 
 def is_punctuation(character: str) -> bool:

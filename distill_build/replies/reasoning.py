@@ -126,6 +126,12 @@ def is_mention(text: str, start: int, end: int) -> bool:
     line = before[before.rfind("\n") + 1 :]
     if line.count("`") % 2:
         return True
+    return is_inside_sentence(text, start, end)
+
+
+def is_inside_sentence(text: str, start: int, end: int) -> bool:
+    """Whether a mark stands between words of one sentence on its line."""
+    line = text[text.rfind("\n", 0, start) + 1 : start]
     said = line.rstrip(" ")
     inside = said != "" and said != line and said[-1] not in ".!?。！？…)）*"
     return inside and text[end : end + 1] == " " and text[end + 1 : end + 2].islower()

@@ -10,7 +10,7 @@ import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
-from distill_build.prompting.known import Known
+from distill_build.prompting.known import TEXTS, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading
 from distill_build.replies.schemas import ObjectSchema
@@ -27,7 +27,16 @@ from distill_build.stages.base import (
     read_result,
     template_of,
 )
-from distill_build.stages.columns import Columns, all_columns, known_of_list, known_to, require_columns, stages_in
+from distill_build.stages.columns import (
+    Columns,
+    ColumnsOf,
+    all_columns,
+    known_of_list,
+    known_to,
+    require_columns,
+    stages_in,
+)
+from distill_build.stages.flags import FLAGS
 
 if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
     from distill_build.prompting.prompts import Prompts
@@ -206,11 +215,17 @@ def columns_of(settings: Settings) -> dict[str, Columns]:
     for name in settings.stages:
         require_tree(name, settings.stage[name])
         require_followers(name, settings)
-    columns = all_columns(settings, lambda own: class_of(own.kind, own.builtin).columns)
+    columns = all_columns(settings, _columns_of)
     for name in settings.stages:
         own = settings.stage[name]
         require_columns(name, settings, columns, class_of(own.kind, own.builtin).reads)
     return columns
+
+
+def _columns_of(own: StageSettings) -> ColumnsOf:
+    kind = class_of(own.kind, own.builtin)
+    flags: dict[str, Known] = {FLAGS: TEXTS} if issubclass(kind, ModelStage) else {}
+    return lambda own, above: kind.columns(own, above) | flags
 
 
 def _made(shape: Shape, settings: Settings, known: Mapping[str, Known], prompts: "Prompts", weights: Weights) -> Stage:

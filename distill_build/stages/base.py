@@ -4,13 +4,11 @@ Four kinds, for ours and for a user's own alike. Ours are modules in `builtin/`,
 it; a user's own is the class of its kind with the settings of one YAML file. Nothing here knows who is asked when.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from distill_build.dataset.rows import list_text
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.engine.manifest import SCHEME
 from distill_build.errors import ConfigurationError
@@ -18,11 +16,12 @@ from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
 from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, TRUTH, Fields, Known
 from distill_build.records import JsonObject, Path, Usage, row_id
-from distill_build.replies.labels import ListReading, normalise
+from distill_build.replies.labels import ListReading
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings, names_of
 from distill_build.stages.columns import known_fields, stages_in
 from distill_build.stages.declared import COUNTED_BY, counted_by
+from distill_build.stages.flags import FLAGS, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS, Sign, flags_of
 from distill_build.stages.recipe import Recipe
 
 if TYPE_CHECKING:  # a build with nothing to do reads no reply, and who follows a row to its request renders no prompt
@@ -97,6 +96,8 @@ class ModelStage(Stage):
 
     variables_of: ClassVar[frozenset[str]]
     """What its template is rendered with."""
+    signs: ClassVar[tuple[Sign, ...]] = (SPECIAL_TOKENS,)
+    """What its rows may show of having gone wrong, in the order of their column `flags`."""
 
     def __init__(
         self, shape: Shape, settings: StageSettings, build: Settings, prompts: "Prompts", weights: Weights
@@ -137,6 +138,10 @@ class ModelStage(Stage):
     def results(self) -> int:
         """How many results one row above has (map), or how many items one request asks for (list)."""
         raise NotImplementedError
+
+    def flagged(self, line: JsonObject) -> JsonObject:
+        """A line of its artefact with its last column: the names of the signs that it shows."""
+        return {**line, FLAGS: flags_of(line, self.signs)}
 
     def typical_call(self) -> "Call":
         """A request as those for places that are not known yet will be: its length serves estimates alone."""
@@ -219,11 +224,6 @@ class ListStage(ModelStage):
         """The items in a reply, or why it cannot stand."""
         return read_list(raw, self.reading)
 
-    def repeats(self, lines: Iterable[JsonObject]) -> int:
-        """How many texts stand on more than one of the artefact's lines: in one list each stands once."""
-        texts = Counter(normalise(list_text(line)) for line in lines)
-        return sum(1 for number in texts.values() if number > 1)
-
     def typical_call(self) -> "Call":
         topic = self.build.topic
         return self.request((topic,) * (self.build.depth + 1), [], 0)
@@ -250,6 +250,7 @@ class MapStage(ModelStage):
     """Results for each row of the stage above: `samples` of them from each role."""
 
     variables_of = OF_ROW
+    signs = (NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS)
     place_columns: ClassVar[tuple[str, ...]] = ("parent",)
     """The columns that say what the row hangs on, besides its path."""
     takes_over: ClassVar[tuple[str, ...]] = ()

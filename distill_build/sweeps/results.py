@@ -13,7 +13,7 @@ import msgspec
 
 from distill_build.builds.versioning import missing_in
 from distill_build.calls.attempt import ResponseCost, cost_of
-from distill_build.dataset.layout import FAILURES, Dataset, State
+from distill_build.dataset.layout import FAILURES, Dataset, State, rows_by_check
 from distill_build.dataset.rows import FailureRow, TagRow, read_rows
 from distill_build.engine.artefacts import replace_file
 from distill_build.engine.reading import ReadOnlyStore, holds_database
@@ -44,8 +44,8 @@ class Tokens(msgspec.Struct, frozen=True):
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """One job. `choices` are its swept settings as typed, `same` those of jobs that come to the same.
 
-    `counts`, `missing` and `dropped` are rows by stage. `unique`, `near_duplicates` (of the texts of the last list)
-    and `leaf_coverage` are shares from 0 to 1. `calls`, `tokens` and
+    `counts`, `missing` and `dropped` are rows by stage, `checks` those by stage and check. `unique`,
+    `near_duplicates` (of the texts of the last list) and `leaf_coverage` are shares from 0 to 1. `calls`, `tokens` and
     `usd` are those of all requests behind the job, whenever they were sent; `share_usd` is its part of what all jobs
     together cost. `usd` is None without prices. `error` says what has ended the last build; `version`
     is from before it then, and None where nothing is there.
@@ -59,6 +59,7 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     missing: dict[str, int] = {}
     dropped: dict[str, int] = {}
+    checks: dict[str, dict[str, int]] = {}
     failures: int = 0
     unique: float | None = None
     near_duplicates: float | None = None
@@ -230,6 +231,7 @@ def row_of(job: Job, state: State, before: JobRow | None) -> JobRow:
         "counts": {stage: state.counts.get(stage, 0) for stage in state.graph.reached(state.until)},
         "missing": missing_in(state, job.settings),
         "dropped": state.dropped,
+        "checks": rows_by_check(state.checks),
         "failures": sum(1 for _ in read_rows(dataset.artefact(FAILURES), FailureRow)),
     }
     if before is not None and (before.version, before.until) == (state.version, state.until):

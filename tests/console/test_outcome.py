@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from distill_build.builds.report import Report
 from distill_build.console.outcome import details, ending, report_grid, troubles, up_to_date, verdicts
+from distill_build.dataset.layout import CheckCount
 from distill_build.records import number_of
 from tests.console.examples import report, short_report, sifted_report
 
@@ -129,8 +132,25 @@ def test_the_table_says_what_a_stage_that_asks_nobody_has_failed_at() -> None:
 
 
 def test_texts_that_stand_under_more_than_one_parent_are_told() -> None:
-    assert said(report(repeats={"questions": 1})).endswith("\n1 question stands under more than one parent")
-    assert said(report(repeats={"hints": 1_200})).endswith("\n1,200 hints stand under more than one parent")
+    one = CheckCount("same_label", "tags", 2, 11, 1, ("Cycling (2)",))
+    assert said(report(checks=(one,))).endswith("\n1 label stands under several parents: Cycling (2) (checks.jsonl)")
+    more = CheckCount("same_label", "tags", 9_000, 11_000, 1_200, ("Cycling (5)", "Road (3)", "History (2)"))
+    assert said(report(checks=(more,))).endswith(
+        "\n1,200 labels stand under several parents: Cycling (5), Road (3), History (2), … (checks.jsonl)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "rows", "told"),
+    [
+        ("no_reasoning", 480, "0 of 480 answers have reasoning"),
+        ("repeats_question", 1, "1 of 480 answers repeats its question (flag repeats_question)"),
+        ("special_tokens", 12, "12 of 480 answers hold special tokens (flag special_tokens)"),
+        ("repeated", 23, "23 of 480 answers repeat another (checks.jsonl)"),
+    ],
+)
+def test_what_rows_show_that_they_should_not_is_a_line_for_each_kind(check: str, rows: int, told: str) -> None:
+    assert said(report(checks=(CheckCount(check, "answers", rows, 480, rows, ()),))).endswith(f"\n{told}")
 
 
 def test_one_of_a_stage_whose_name_ends_in_ss_keeps_its_name() -> None:

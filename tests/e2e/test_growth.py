@@ -256,7 +256,7 @@ def test_duplicates_across_parents_are_kept_where_no_stage_drops_them_and_their_
     stages = "stages=[tags,questions,answers]"
     finished = project.run(*words(depth="1"), stages)
     assert finished.status == 0
-    assert "2 questions stand under more than one parent\n" in finished.stderr
+    assert "4 of 4 questions repeat another (checks.jsonl)\n4 of 4 answers repeat another" in finished.stderr
     answers = project.rows("answers")
     assert (len(answers), len({row["id"] for row in answers}), len({row["call"] for row in answers})) == (4, 4, 2)
     assert server.kinds == {"tags": 1, "questions": 2, "answers": 2}

@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # it knows what makes two items the same, which a build with 
 
 @dataclass(slots=True)
 class Node:
-    """A tag, or the topic itself (`place` is empty). `place` holds the index among the siblings at each level."""
+    """A tag, or the topic itself (`place` is empty). `place` holds the index among the siblings at each level, `flags`
+    the signs that the tag shows."""
 
     path: Path
     place: tuple[int, ...]
@@ -24,6 +25,7 @@ class Node:
     chain: "Chain | None" = None
     failure: Failure | None = None
     unit: "Unit | None" = None
+    flags: tuple[str, ...] = ()
 
     @property
     def level(self) -> int:
@@ -45,6 +47,7 @@ class Node:
             "parent": parent,
             "level": self.level,
             "leaf": leaf,
+            "flags": list(self.flags),
         }
 
 

@@ -32,6 +32,7 @@ from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStag
 from distill_build.stages.chain import Chain
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
 from distill_build.stages.declared import declared
+from distill_build.stages.flags import flags_of
 
 MOST_ROWS_HELD = 20_000
 """Rows in memory from which on units are ended one after the other. One row takes 1 to 5 kB with its texts.
@@ -127,7 +128,9 @@ class Walk:
     def _tag_made(self, node: Node, above: Node) -> None:
         self._books.made(self._tree)
         leaf = node.level == self._stages.settings.depth
-        row = Row(self._tree, node.line(above.id if above.level else None, leaf=leaf), ())
+        above_id = above.id if above.level else None
+        node.flags = tuple(flags_of(node.line(above_id, leaf=leaf), self._stages.tree.signs))
+        row = Row(self._tree, node.line(above_id, leaf=leaf), ())
         self._sink.made(self._tree, row.line)
         if self.course and (leaf or self._below_tags):
             unit = node.unit = Unit(node, row, leaf)
@@ -328,7 +331,7 @@ class Walk:
                 if going_on:  # before what is shorter
                     self._submit_list(unit, stage, chain)
                 for index in new:
-                    line = stage.line(unit.place, index, chain.items[index])
+                    line = stage.flagged(stage.line(unit.place, index, chain.items[index]))
                     self._row_made(unit, Row(stage.name, line, (index,), unit.tag))
                 self._books.succeeded(stage.name)
                 if going_on:
@@ -369,7 +372,7 @@ class Walk:
         place = (*row.place, number)
         match result:
             case Made(value, response, _):
-                line = stage.line(unit.place, row.line, number, key, value)
+                line = stage.flagged(stage.line(unit.place, row.line, number, key, value))
                 unit.sources.setdefault(stage.name, {})[place] = (key, response)
                 self._books.succeeded(stage.name)
                 self._row_made(unit, Row(stage.name, line, place, row))

@@ -7,11 +7,13 @@ from distill_build.records import JsonObject, Path
 from distill_build.replies.labels import ListReading
 from distill_build.settings import StageSettings
 from distill_build.stages.base import ListStage
+from distill_build.stages.flags import CATCH_ALL, SPECIAL_TOKENS
 
 
 class Builtin(ListStage):
     grows_tree = True
     variables_of = ListStage.variables_of | {"parent", "level"}
+    signs = (CATCH_ALL, SPECIAL_TOKENS)
     reading = ListReading(
         name="tags",
         item="tag",

@@ -1,0 +1,154 @@
+"""What repeats across the rows of a dataset, and how many of them show which sign: read from its artefacts alone.
+
+So a build that took nearly all of its rows over says the same as one that made them all, and so does `checkout`. Rows
+that a transform has dropped are looked past. Each file of texts is read once, and a second time where two may be equal;
+what is held of 100,000 rows are a few MB, and the ids of those that repeat.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from distill_build.dataset.layout import CheckCount
+from distill_build.dataset.rows import Identified, VerdictRow, list_text, read_objects, read_rows
+from distill_build.graph import Graph, Shape
+from distill_build.records import JsonObject
+from distill_build.replies.labels import beginning, normalise
+from distill_build.stages.flags import FLAGS
+
+REPEATED, SAME_LABEL = "repeated", "same_label"
+SHOWN_CHARACTERS = 200
+"""Of a text, in its line of checks.jsonl."""
+EXAMPLES = 3
+"""Labels of the tree that a count names."""
+
+
+class _Flagged(Identified, frozen=True, gc=False):
+    """Any row that a model was asked for."""
+
+    flags: tuple[str, ...] = ()
+
+
+class _Answered(_Flagged, frozen=True, gc=False):
+    """A row that holds a reply as it came."""
+
+    answer: str = ""
+
+
+Looked = tuple[str, tuple[str, ...], str | None]
+"""Of a row: its id, its signs, and its text, None where that is a value among few, which may well stand twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRows:
+    """The lines of checks.jsonl, by stage and in the order of the first row that each names; and the counts of all."""
+
+    lines: list[JsonObject]
+    counts: tuple[CheckCount, ...]
+
+    @property
+    def encoded(self) -> bytes:
+        """The content of checks.jsonl, which is not there where this is empty."""
+        return msgspec.json.Encoder().encode_lines(self.lines)
+
+
+def check_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -> CheckedRows:
+    """Looks at the rows of all stages that ask. `place` says where a file lies, `recipe` what the rows were made with.
+
+    Raises StorageError with the number of a line that cannot be read.
+    """
+    lines, counts = list[JsonObject](), list[CheckCount]()
+    for shape in graph:
+        if shape.asks and place(shape.file).exists():
+            found = _Repeats(place, graph, shape, recipe)
+            lines += found.lines()
+            counts += found.counts()
+    return CheckedRows(lines, tuple(counts))
+
+
+@dataclass(slots=True)
+class _Text:
+    """A text that stands several times: as it stands first, and the rows."""
+
+    first: str
+    ids: list[str] = field(default_factory=list)
+
+
+class _Repeats:
+    """What was found in one artefact."""
+
+    def __init__(self, place: Callable[[str], Path], graph: Graph, shape: Shape, recipe: JsonObject) -> None:
+        self._path = place(shape.file)
+        self._shape = shape
+        self._is_tree = shape is graph.tree
+        self._has_texts = shape.kind == "list" or recipe.get(shape.name, {}).get("schema") is None
+        judges = [place(each.file) for each in graph.judges(shape.name)]
+        self._dropped = {row.id for path in judges for row in read_rows(path, VerdictRow) if not row.kept}
+        self._flags = Counter[str]()
+        self._flagged: dict[str, list[str]] = {}
+        self._rows = 0
+        self._groups = self._equal(self._likely_equal())
+
+    @property
+    def _check(self) -> str:
+        return SAME_LABEL if self._is_tree else REPEATED
+
+    def _looked_at(self) -> Iterator[Looked]:
+        rows: Iterator[Looked]
+        if self._shape.kind == "list":
+            objects = read_objects(self._path, "id")
+            rows = ((row["id"], tuple(row.get(FLAGS, ())), list_text(row)) for row in objects)
+        elif self._has_texts:
+            rows = ((row.id, row.flags, row.answer) for row in read_rows(self._path, _Answered))
+        else:
+            rows = ((row.id, row.flags, None) for row in read_rows(self._path, _Flagged))
+        return (row for row in rows if row[0] not in self._dropped)
+
+    def _likely_equal(self) -> set[int]:
+        """Counts rows and signs; the hashes of what texts begin with where several begin alike."""
+        seen, again = set[int](), set[int]()
+        for _, flags, text in self._looked_at():
+            self._rows += 1
+            for flag in flags:
+                self._flags[flag] += 1
+                if self._is_tree and text is not None and len(named := self._flagged.setdefault(flag, [])) < EXAMPLES:
+                    named.append(text)
+            if text is not None:
+                key = hash(beginning(text))
+                (again if key in seen else seen).add(key)
+        return again
+
+    def _equal(self, likely: set[int]) -> list[_Text]:
+        """The texts that stand more than once, up to case, width and punctuation."""
+        texts: dict[bytes, _Text] = {}
+        for key, _, text in self._looked_at() if likely else ():
+            if text is not None and hash(beginning(text)) in likely:
+                digest = hashlib.blake2b(normalise(text).encode(errors="replace"), digest_size=16).digest()
+                texts.setdefault(digest, _Text(text[:SHOWN_CHARACTERS])).ids.append(key)
+        return [text for text in texts.values() if len(text.ids) > 1]
+
+    def lines(self) -> Iterator[JsonObject]:
+        for text in self._groups:
+            yield {
+                "check": self._check,
+                "stage": self._shape.name,
+                "rows": len(text.ids),
+                "text": text.first,
+                "ids": text.ids,
+            }
+
+    def counts(self) -> Iterator[CheckCount]:
+        """Signs by name, and what repeats; nothing of what no row shows."""
+        name = self._shape.name
+        for flag in sorted(self._flags):
+            number = self._flags[flag]
+            yield CheckCount(flag, name, number, self._rows, number, tuple(self._flagged.get(flag, ())))
+        if self._groups:
+            most = sorted(self._groups, key=lambda text: -len(text.ids))[:EXAMPLES] if self._is_tree else []
+            examples = tuple(f"{text.first} ({len(text.ids)})" for text in most)
+            rows = sum(len(text.ids) for text in self._groups)
+            yield CheckCount(self._check, name, rows, self._rows, len(self._groups), examples)

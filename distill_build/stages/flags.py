@@ -1,0 +1,66 @@
+"""Signs that a row shows by itself of not being what it was asked for: the words in its column `flags`. Pure.
+
+A sign goes by the columns that a row has, so it needs no stage's name; which signs rows may show is for their stage.
+What repeats across rows is no sign of one: see `checks`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distill_build.dataset.rows import content_of, list_text
+from distill_build.records import JsonObject
+
+FLAGS = "flags"
+"""The column, in every row that a model was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """`name` is the word in the column; `holds` says whether a row shows it."""
+
+    name: str
+    holds: Callable[[JsonObject], bool]
+
+
+def flags_of(row: JsonObject, signs: Sequence[Sign]) -> list[str]:
+    """The names of those of `signs` that `row` shows, in their order."""
+    return [sign.name for sign in signs if sign.holds(row)]
+
+
+def _lacks_reasoning(row: JsonObject) -> bool:
+    return "reasoning" in row and not row["reasoning"]
+
+
+def _repeats_question(row: JsonObject) -> bool:
+    from distill_build.replies.signs import says_back  # its patterns are for who makes rows
+
+    answer, question = row.get("answer"), row.get("question")
+    return isinstance(answer, str) and isinstance(question, str) and says_back(answer, question)
+
+
+def _has_special_token(row: JsonObject) -> bool:
+    """In what a model wrote for the row; the question of an answer is another row's."""
+    from distill_build.replies.signs import has_special_token  # as above
+
+    return any(has_special_token(text) for text in _texts(content_of(row) or list_text(row)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
+
+
+def _is_catch_all(row: JsonObject) -> bool:
+    from distill_build.replies.signs import is_catch_all  # as above
+
+    return is_catch_all(list_text(row))
+
+
+NO_REASONING = Sign("no_reasoning", _lacks_reasoning)
+REPEATS_QUESTION = Sign("repeats_question", _repeats_question)
+SPECIAL_TOKENS = Sign("special_tokens", _has_special_token)
+CATCH_ALL = Sign("catch_all", _is_catch_all)
