@@ -36,7 +36,7 @@ SOURCES = "runs/sources.jsonl"
 RESPONSES = "runs/responses"
 STATE = "runs/state.json"
 UNITS = "runs/units.json"
-STATE_SCHEME = 5
+STATE_SCHEME = 6
 Note = TypeVar("Note")
 RowSpan = tuple[int, int, int]
 """Start, length and count of rows in a file."""
