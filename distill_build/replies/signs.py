@@ -35,8 +35,8 @@ REST = MISCELLANEOUS | OTHERS | {"others", "miscellany", "etc"}
 """Words that name it where they are the whole label, or stand behind a mark at its end."""
 ANY = OTHERS | {"general", "additional", "further", "more", "related", "special", "remaining"}
 VAGUE = frozenset(
-    {"topics", "subjects", "subtopics", "areas", "categories", "items", "things", "issues", "questions", "aspects"}
-    | {"themes", "matters", "stuff", "information", "discussion"}
+    {"topic", "subject", "subtopic", "area", "category", "item", "thing", "issue", "question", "aspect", "theme"}
+    | {"matter", "stuff", "information", "discussion"}
 )
 """Words that say nothing of what they name: "General topics" is no topic, and "General relativity" is one."""
 PHRASES = frozenset(
@@ -98,5 +98,9 @@ def is_catch_all(label: str) -> bool:
         or first in MISCELLANEOUS
         or last == "etc"
         or (len(words) > 1 and first in OTHERS and last.endswith("s") and not last.endswith("ss"))
-        or (len(words) == 2 and first in ANY and last in VAGUE)
+        or (len(words) == 2 and first in ANY and _singular(last) in VAGUE)
     )
+
+
+def _singular(noun: str) -> str:
+    return f"{noun.removesuffix('ies')}y" if noun.endswith("ies") else noun.removesuffix("s")

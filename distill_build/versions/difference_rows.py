@@ -20,14 +20,16 @@ RowFields = dict[str, Any]
 ABSENT = hash(("a column", "that a row does not have"))
 LABEL, QUESTION = "label", "question"
 NOT_CONTENT: Mapping[Kind, frozenset[str]] = {
-    "list": frozenset({"id", "tag", "path", "index"}),
+    "list": frozenset({"id", "tag", "path", "index", "flags"}),
     "map": frozenset(
         {"id", "question_id", "parent", "tag", "path", "sample", "model", "finish_reason", "usage", "call", "role"}
+        | {"flags"}
     ),
     "transform": frozenset({"id"}),
     "group": frozenset({"id", "parent", "path"}),
 }
-"""The columns that say where a row stands and how it came to be. An answer has the question above it too."""
+"""The columns that say where a row stands, how it came to be, and what its content shows. An answer has the
+question above it too."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):

@@ -31,7 +31,7 @@ from tests.e2e.workspace import Workspace
 from tests.server import Body, Fault, ScriptedServer, classify, content
 
 HEAD = ["id", "parent", "path", "sample"]
-TAIL = ["model", "finish_reason", "usage", "call"]
+TAIL = ["model", "finish_reason", "usage", "call", "flags"]
 CONCURRENCY = 2
 
 
