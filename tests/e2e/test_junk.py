@@ -143,6 +143,18 @@ def test_a_filter_may_go_by_flags_and_what_it_drops_is_looked_past(
     assert len(project.bytes()["dataset/train.messages.jsonl"].splitlines()) == 42
 
 
+def test_the_jobs_of_a_sweep_have_files_of_their_own_and_counts_in_the_table_for_programs(project: InProcess) -> None:
+    done = project.run("-m", *LINE[:2], "breadth=1,4", LINE[3])
+    assert done.status == 0, done.stderr
+    (table,) = (project.folder() / "sweeps").glob("*/sweep.jsonl")
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    assert [row["checks"] for row in rows] == [
+        {"answers": {"no_reasoning": number, "repeated": number}} for number in (6, 22)
+    ]
+    told = [json.loads((table.parent / f"breadth={breadth}" / "checks.jsonl").read_text()) for breadth in (1, 4)]
+    assert [group["rows"] for group in told] == [6, 22]
+
+
 def test_no_column_of_a_users_own_is_called_flags(project: InProcess) -> None:
     (project.root / "conf").mkdir()
     (project.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n")
