@@ -137,11 +137,11 @@ class Recorder:
             usd = request.route.prices.of(usage.prompt_tokens, usage.completion_tokens)
             used(usage.prompt_tokens + usage.completion_tokens)
             value = call.read(reply)
-            verdict = value if isinstance(value, Rejection) else Accepted(0, value)
+            verdict = value if isinstance(value, Rejection) else Accepted(0, value, call.reading)
         finally:  # an error of ours loses no response
             entry = await self._stored(request, response, usd, verdict)
-        if entry.accepted is not None and (isinstance(verdict, Accepted) or not request.displaces):
-            verdict = entry.accepted  # ours, or that of another process which came first
+        if isinstance(verdict, Accepted) or not request.displaces:  # ours, or that of another process which came first
+            verdict = standing(call, entry, PinnedResponses()) or verdict
         self._count(request, response.seconds, usage, usd, verdict)
         return Judged(entry, verdict)
 

@@ -22,8 +22,8 @@ class Call:
     """One request to a model, ready to be looked up or sent.
 
     `path` is the place it works for, topic first; `role` names the model that is asked. `read` turns a raw response, or
-    the `Reply` that was read from one, into a JSON value to keep, or says why it cannot stand. `body` is what attempt 0
-    sends.
+    the `Reply` that was read from one, into a JSON value to keep, or says why it cannot stand; `reading` is the digest
+    of the settings that it goes by, empty where these are the usual. `body` is what attempt 0 sends.
     """
 
     stage: str
@@ -32,6 +32,7 @@ class Call:
     manifest: JsonObject
     read: Callable[[Any], "Rejection | Any"]
     role: str
+    reading: str = ""
 
     @property
     def body(self) -> JsonObject:
@@ -93,7 +94,10 @@ def look_up(store: Responses, call: Call) -> Entry | None:
 
 
 def standing(call: Call, entry: Entry | None, pinned: PinnedResponses) -> Accepted | None:
-    """What counts for `call` among its stored attempts: the pinned one, the accepted, or the first that can be read."""
+    """What counts for `call` among its stored attempts: the pinned one, the accepted, or the first that can be read.
+
+    What was accepted by another reading is read again.
+    """
     if entry is None:
         return None
     if (place := pinned.place(entry)) is not None:
@@ -101,11 +105,12 @@ def standing(call: Call, entry: Entry | None, pinned: PinnedResponses) -> Accept
         if not isinstance(value, Rejection):
             if entry.accepted is not None:
                 pinned.others.add(entry.key)
-            return Accepted(place, value)
-    if entry.accepted is not None:
+            return Accepted(place, value, call.reading)
+    if entry.accepted is not None and entry.accepted.reading == call.reading:
         return entry.accepted
-    for place, attempt in enumerate(entry.attempts):
-        value = call.read(attempt.response)
+    first = [] if entry.accepted is None else [entry.accepted.place]  # what stands by another reading
+    for place in dict.fromkeys((*first, *range(len(entry.attempts)))):
+        value = call.read(entry.attempts[place].response)
         if not isinstance(value, Rejection):
-            return Accepted(place, value)
+            return Accepted(place, value, call.reading)
     return None

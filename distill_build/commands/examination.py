@@ -80,7 +80,7 @@ class Examination:
         self.findings += access(first, self.model, sends_key=self._probe.sends_key)
         if first.raw is None:
             return
-        self.findings += [streaming(first, self.model), reasoning(first.raw)]
+        self.findings += [streaming(first, self.model), reasoning(first.raw, self.model)]
         if not self.needs_json:
             self._find("structured", "no", f"not asked: {' and '.join(self.roles)} can do without")
         elif not await self._ask_list():

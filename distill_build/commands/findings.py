@@ -11,14 +11,17 @@ from distill_build.records import JsonObject, number_of
 from distill_build.replies.parse import (
     ListReading,
     Rejection,
+    Reply,
     parse_answer,
     parse_items,
     read_reply,
     read_usage,
     split_thought,
 )
-from distill_build.replies.reasoning import opened_at
+from distill_build.replies.reasoning import USUAL_MARKS, opened_at
 
+MARK = re.compile(r"\s*(<[\w|-]+>|\[[A-Z_]+\])")
+"""What may open a chain of thought in a text: <plan>, <|plan|>, [PLAN]."""
 TINY = 48
 """The longest reply that is asked for, in tokens: a short list in JSON fits, and no chain of thought."""
 
@@ -45,7 +48,7 @@ def access(first: ProbeResult, model: ModelSettings, *, sends_key: bool) -> list
         "answer": f"in {first.seconds:.1f} s{limit}",
     }
     if first.raw is not None:
-        if (fault := fault_of_answer(first.raw)) is not None:
+        if (fault := fault_of_answer(first.raw, model)) is not None:
             del good["answer"]
         found = [Finding(name, "ok", detail) for name, detail in good.items()]
         return found if fault is None else [*found, Finding("answer", "fails", fault)]
@@ -58,18 +61,22 @@ def access(first: ProbeResult, model: ModelSettings, *, sends_key: bool) -> list
     return [*(Finding(name, "ok", good[name]) for name in seen), Finding(at_fault, "fails", first.refusal + again)]
 
 
-def fault_of_answer(raw: JsonObject) -> str | None:
+def fault_of_answer(raw: JsonObject, model: ModelSettings) -> str | None:
     """Why a build could not use such an answer; None where it could, and where the reply was cut for being tiny."""
-    answer = parse_answer(raw)
+    answer = parse_answer(raw, model.reasoning_marks)
     if not isinstance(answer, Rejection) or answer.cause == "length":
         return None
     reply = read_reply(raw)
-    if answer.cause == "empty" and not isinstance(reply, Rejection) and (reply.reasoning or split_thought(reply)[0]):
+    if answer.cause == "empty" and not isinstance(reply, Rejection) and _thought_in(reply, model):
         return (
             "all of its text came as reasoning and none as the answer: switch off the server's reasoning parser, or "
             "the model's thinking"
         )
     return answer.detail
+
+
+def _thought_in(reply: Reply, model: ModelSettings) -> str | None:
+    return reply.reasoning or split_thought(reply, model.reasoning_marks)[0]
 
 
 def own_words(refusal: str) -> str:
@@ -87,7 +94,7 @@ def streaming(first: ProbeResult, model: ModelSettings) -> Finding:
     return Finding("stream", "ok" if came else "no", "as configured" if came else "asked for; it came in one piece")
 
 
-def reasoning(raw: JsonObject) -> Finding:
+def reasoning(raw: JsonObject, model: ModelSettings) -> Finding:
     """Where the chain of thought of a completion stands."""
     message: Mapping[str, Any] = raw["choices"][0]["message"]
     reply = read_reply(raw)
@@ -96,12 +103,25 @@ def reasoning(raw: JsonObject) -> Finding:
         return Finding("reasoning", "ok", f"in {fields[0]}")
     if not isinstance(reply, Rejection) and reply.reasoning:
         return Finding("reasoning", "ok", "in parts of the content")
-    if not isinstance(reply, Rejection) and split_thought(reply)[0]:
-        opened = opened_at(reply.content, 0)
+    if not isinstance(reply, Rejection) and _thought_in(reply, model):
+        known = USUAL_MARKS if model.reasoning_marks is None else model.reasoning_marks
+        opened = opened_at(reply.content, 0, known)
         marked = "before a mark that ends it" if opened is None else "between {} and {}".format(*opened[0])
         return Finding("reasoning", "ok", f"in the text, {marked}")
     kept = read_usage(raw).reasoning_tokens
-    return Finding("reasoning", "no", f"{number_of(kept, 'tokens')} of it, not shown" if kept else "none was seen")
+    seen = f"{number_of(kept, 'tokens')} of it, not shown" if kept else "none was seen"
+    return Finding("reasoning", "no", seen + ("" if isinstance(reply, Rejection) else _unknown_mark(reply.content)))
+
+
+def _unknown_mark(text: str) -> str:
+    """What is to be said of a mark that a text begins with, if it does; empty where it does not."""
+    mark = MARK.match(text)
+    if mark is None:
+        return ""
+    return (
+        f". The text begins with {mark[1]}: if that opens a chain of thought, name it and what closes it in "
+        "model.reasoning_marks"
+    )
 
 
 def judged_list(raw: JsonObject, reading: ListReading) -> str:

@@ -307,6 +307,10 @@ def describe(expected: msgspec.inspect.Type) -> str:
             return "one of " + ", ".join(map(str, expected.values))
         case msgspec.inspect.ListType():
             return f"a list as in [a,b] of {describe(expected.item_type)}"
+        case msgspec.inspect.VarTupleType():
+            return f"a list of {describe(expected.item_type)}"
+        case msgspec.inspect.TupleType():
+            return f"[{', '.join(map(describe, expected.item_types))}]"
         case msgspec.inspect.DictType(value_type=msgspec.inspect.StrType() | msgspec.inspect.UnionType()):
             return "keys and texts as in {key: text}"
         case msgspec.inspect.UnionType():

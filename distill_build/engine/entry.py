@@ -39,10 +39,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The attempt that stands, by its place in `Entry.attempts`, and what was read from it."""
+    """The attempt that stands, by its place in `Entry.attempts`, and what was read from it.
+
+    `reading` is the digest of the settings that it was read by, empty for the usual ones.
+    """
 
     place: int
     value: Any
+    reading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Entry:
         chosen = other.attempts[other.accepted.place]
         same = [(attempt.digest, attempt.at) for attempt in attempts]  # what else is said of it may differ
         place = same.index((chosen.digest, chosen.at))
-        return replace(self, attempts=attempts, accepted=Accepted(place, other.accepted.value))
+        return replace(self, attempts=attempts, accepted=replace(other.accepted, place=place))
 
     @property
     def response(self) -> str:
@@ -99,7 +103,7 @@ def response_digest(response: Any) -> str:
 
 def encode(entry: Entry) -> bytes:
     """The stored form of an entry."""
-    accepted = entry.accepted and {"place": entry.accepted.place, "value": entry.accepted.value}
+    accepted = entry.accepted and _accepted_row(entry.accepted)
     row = {
         "scheme": SCHEME,
         "manifest": entry.manifest,
@@ -121,7 +125,7 @@ def decode(key: str, stored: object) -> Entry:
             f"cache entry {key[:12]} has scheme {row['scheme']}, and this program knows scheme {SCHEME}: "
             "use the version of distill-build that wrote it, or another cache.dir"
         )
-    accepted = row["accepted"] and Accepted(row["accepted"]["place"], row["accepted"]["value"])
+    accepted = row["accepted"] and Accepted(**row["accepted"])
     return Entry(key, row["manifest"], tuple(_attempt(attempt) for attempt in row["attempts"]), accepted)
 
 
@@ -164,6 +168,11 @@ def _utf8(row: Any) -> bytes:
         return msgspec.json.encode(row)  # a fifth of json's time
     except (UnicodeEncodeError, OverflowError):  # half a surrogate pair, or a number of more than 64 bits
         return json.dumps(row, separators=(",", ":")).encode()
+
+
+def _accepted_row(accepted: Accepted) -> dict[str, Any]:
+    row = {"place": accepted.place, "value": accepted.value}
+    return row | {"reading": accepted.reading} if accepted.reading else row
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:

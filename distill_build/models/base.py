@@ -54,12 +54,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reasks: int | None = None
 
 
+MarkText = Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model behind one endpoint, as conf/model/*.yaml declares it.
 
     `engine` is `openai_compatible` or `embedded`; `path` (weights file) counts for `embedded` alone.
     A sampling parameter that is None is not sent. `assumed_tokens` are the completion tokens, reasoning among them, of
-    one answer, for estimates as long as nothing is known.
+    one answer, for estimates as long as nothing is known. `reasoning_marks` are pairs of texts that enclose reasoning
+    in a reply's text; None are the usual ones.
     """
 
     engine: Literal["openai_compatible", "embedded"]
@@ -74,6 +78,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_tokens: int | None = None
     max_tokens_field: str = "max_tokens"
     assumed_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    reasoning_marks: tuple[tuple[MarkText, MarkText], ...] | None = None
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"
     send_seed: bool = True
     stream: bool = False

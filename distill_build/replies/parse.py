@@ -17,7 +17,7 @@ from distill_build.records import Usage
 from distill_build.replies.labels import ListReading, clean, normalise
 from distill_build.replies.lists import NoList, find_items
 from distill_build.replies.objects import NoObject, find_object, is_unicode
-from distill_build.replies.reasoning import answer_in, opened_at, split_reasoning
+from distill_build.replies.reasoning import USUAL_MARKS, Marks, answer_in, opened_at, split_reasoning
 from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage, verdict
 from distill_build.replies.schemas import ObjectSchema, list_schema, object_format, response_format
 
@@ -69,13 +69,13 @@ class ParsedObject:
     usage: Usage
 
 
-def parse_answer(raw: Any) -> ParsedAnswer | Rejection:
+def parse_answer(raw: Any, own: tuple[Marks, ...] | None = None) -> ParsedAnswer | Rejection:
     """The answer in the chat completion `raw`. Reasoning in a field of its own wins over a `<think>` block,
-    which is taken off the answer in any case."""
+    which is taken off the answer in any case. `own` marks of such a block stand in the place of the usual ones."""
     reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    thought, answer = split_thought(reply)
+    thought, answer = split_thought(reply, own)
     if not answer:
         return Rejection("empty", "The reply holds reasoning but no answer after it.", reply.usage)
     reasoning = reply.reasoning or thought
@@ -84,7 +84,7 @@ def parse_answer(raw: Any) -> ParsedAnswer | Rejection:
     return ParsedAnswer(reasoning, answer, reply.finish_reason, reply.usage)
 
 
-def parse_items(raw: Any, reading: ListReading) -> ParsedItems | Rejection:
+def parse_items(raw: Any, reading: ListReading, own: tuple[Marks, ...] | None = None) -> ParsedItems | Rejection:
     """The items listed in the chat completion `raw`: cleaned, each once (see `normalise`), in their order.
 
     More or fewer than were asked for are accepted, an empty JSON list too; a list whose items are all
@@ -93,7 +93,7 @@ def parse_items(raw: Any, reading: ListReading) -> ParsedItems | Rejection:
     reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    _, text = split_thought(reply)
+    _, text = split_thought(reply, own)
     if not text:
         return Rejection("empty", "The reply holds reasoning but no list after it.", reply.usage)
     found = find_items(text, reading)
@@ -109,7 +109,7 @@ def parse_items(raw: Any, reading: ListReading) -> ParsedItems | Rejection:
     return ParsedItems(items, reply.finish_reason, reply.usage)
 
 
-def parse_object(raw: Any, schema: ObjectSchema) -> ParsedObject | Rejection:
+def parse_object(raw: Any, schema: ObjectSchema, own: tuple[Marks, ...] | None = None) -> ParsedObject | Rejection:
     """The JSON object in the chat completion `raw` that fits `schema`; of several, the last.
 
     Read as tolerantly as a list is (fences, prose around it, broken JSON, a wrapping object), and held to the schema
@@ -118,7 +118,7 @@ def parse_object(raw: Any, schema: ObjectSchema) -> ParsedObject | Rejection:
     reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    _, text = split_thought(reply)
+    _, text = split_thought(reply, own)
     if not text:
         return Rejection("empty", "The reply holds reasoning but no JSON object after it.", reply.usage)
     found = find_object(text, schema)
@@ -135,17 +135,18 @@ def _sound_reply(raw: Any) -> Reply | Rejection:
     return verdict(reply) or reply
 
 
-def split_thought(reply: Reply) -> tuple[str | None, str | None]:
-    """The thought in a reply's content, and what follows it.
+def split_thought(reply: Reply, own: tuple[Marks, ...] | None = None) -> tuple[str | None, str | None]:
+    """The thought in a reply's content, and what follows it. `own` marks stand in the place of the usual ones.
 
     With reasoning in a field of its own, a closing tag without an opening one counts at the start alone.
     """
     if reply.reasoning is None:
-        return split_reasoning(reply.content)
-    text = reply.content.strip()
-    if text.startswith("</think>"):
-        return None, text.removeprefix("</think>").strip()
-    return split_reasoning(text) if opened_at(text, 0) is not None else (None, answer_in(text).strip())
+        return split_reasoning(reply.content, own)
+    text, known = reply.content.strip(), USUAL_MARKS if own is None else own
+    for _, closing in known:
+        if text.startswith(closing):
+            return None, text.removeprefix(closing).strip()
+    return split_reasoning(text, own) if opened_at(text, 0, known) is not None else (None, answer_in(text).strip())
 
 
 def _distinct(items: Iterable[str]) -> tuple[str, ...]:

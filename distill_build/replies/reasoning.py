@@ -9,7 +9,7 @@ from typing import NamedTuple
 CHANNEL = "<|channel|>"
 Marks = tuple[str, str]
 """What opens and what closes a chain of thought."""
-MARKS: tuple[Marks, ...] = (
+USUAL_MARKS: tuple[Marks, ...] = (
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),  # Gemini's OpenAI route
@@ -20,7 +20,8 @@ MARKS: tuple[Marks, ...] = (
     (f"{CHANNEL}analysis<|message|>", "<|end|>"),  # gpt-oss (harmony), where a server leaves its marks in the text
     (f"{CHANNEL}commentary<|message|>", "<|end|>"),
 )
-BARE_CLOSES = re.compile(r"</think>|\[/THINK\]")
+BARE: tuple[Marks, ...] = (("<think>", "</think>"), ("[THINK]", "[/THINK]"))
+"""Those of them whose opening mark stands in some prompts, so that a reply has the closing one alone."""
 FINAL = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>|<\|begin_of_solution\|>")
 BETWEEN = re.compile(r"\s*(?:<\|start\|>assistant)?(?=<\|channel\|>)")
 ENDS = re.compile(r"\s*<\|(?:return|end|end_of_solution)\|>\s*$")
@@ -36,27 +37,28 @@ class Split(NamedTuple):
     answer: str | None
 
 
-def split_reasoning(text: str) -> Split:
-    """The leading reasoning of `text`, and the rest."""
-    if (unmarked := UNMARKED.fullmatch(text)) is not None:
+def split_reasoning(text: str, own: tuple[Marks, ...] | None = None) -> Split:
+    """The leading reasoning of `text`, and the rest. `own` marks stand in the place of the usual ones."""
+    known = USUAL_MARKS if own is None else own
+    if own is None and (unmarked := UNMARKED.fullmatch(text)) is not None:
         return Split(unmarked["reasoning"].strip() or None, unmarked["answer"].strip())
-    if (opened := opened_at(text, 0)) is None:
-        return split_at_bare_close(answer_in(text))
+    if (opened := opened_at(text, 0, known)) is None:
+        return split_at_bare_close(answer_in(text), BARE if own is None else own)
     start = end = opened[1]
     while opened is not None:
         marks, end = opened
         close, end = closed_at(text, end, marks)
         if close is None:
             return Split(text[start:].strip() or None, None)
-        opened = opened_at(text, end)
-    return Split(without_doubled_opening(text[start:close]), answer_in(text[end:]).strip())
+        opened = opened_at(text, end, known)
+    return Split(without_doubled_opening(text[start:close], known), answer_in(text[end:]).strip())
 
 
-def opened_at(text: str, place: int) -> tuple[Marks, int] | None:
+def opened_at(text: str, place: int, known: tuple[Marks, ...]) -> tuple[Marks, int] | None:
     """The marks of a block that begins at `place`, white space aside, and where its text begins."""
     between = BETWEEN.match(text, place)
     place = between.end() if between is not None else len(text) - len(text[place:].lstrip())
-    return next(((marks, place + len(marks[0])) for marks in MARKS if text.startswith(marks[0], place)), None)
+    return next(((marks, place + len(marks[0])) for marks in known if text.startswith(marks[0], place)), None)
 
 
 def answer_in(text: str) -> str:
@@ -101,27 +103,27 @@ def closed_at(text: str, start: int, marks: Marks) -> tuple[int | None, int]:
     return close, start if close is None else close + len(marks[1])
 
 
-def without_doubled_opening(reasoning: str) -> str | None:
+def without_doubled_opening(reasoning: str, known: tuple[Marks, ...]) -> str | None:
     """Templates that open the block for a model that opens it too leave a second mark."""
-    doubled = opened_at(reasoning, 0)
+    doubled = opened_at(reasoning, 0, known)
     if doubled is not None and doubled[0][1] not in reasoning:
         reasoning = reasoning[doubled[1] :]
     return reasoning.strip() or None
 
 
-def split_at_bare_close(text: str) -> Split:
+def split_at_bare_close(text: str, known: tuple[Marks, ...]) -> Split:
     """R1 templates open the block in the prompt: a reply has the closing mark alone. JSON has no such mark."""
-    if text.lstrip()[:1] not in ("{", "["):
-        for close in BARE_CLOSES.finditer(text):
-            if not is_mention(text, close.start(), close.end()):
+    if known and text.lstrip()[:1] not in ("{", "["):
+        for close in re.finditer("|".join(re.escape(closing) for _, closing in known), text):
+            if not is_mention(text, close.start(), close.end(), known):
                 return Split(text[: close.start()].strip() or None, text[close.end() :].strip())
     return Split(None, text.strip())
 
 
-def is_mention(text: str, start: int, end: int) -> bool:
+def is_mention(text: str, start: int, end: int, known: tuple[Marks, ...]) -> bool:
     """Whether the mark is spoken of, not used: after an opening one, in quotes or code, inside a sentence."""
     before = text[:start]
-    if "<think>" in before or "[THINK]" in before or is_quoted(text, start, end) or before.count("```") % 2:
+    if any(opening in before for opening, _ in known) or is_quoted(text, start, end) or before.count("```") % 2:
         return True
     line = before[before.rfind("\n") + 1 :]
     if line.count("`") % 2:

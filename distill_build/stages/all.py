@@ -13,6 +13,7 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import TEXTS, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading
+from distill_build.replies.reasoning import Marks
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
 from distill_build.stages.base import (
@@ -142,10 +143,18 @@ def reader_of(shape: Shape, identity: JsonObject) -> Callable[[Any], Any]:
     `identity` is that of the stage, as a recipe holds it: so stages of older versions can be read too.
     """
     kind = class_of(shape.kind, identity.get("builtin"))
+    marks = _marks_in(identity)
     if issubclass(kind, ListStage):
-        return lambda raw: read_list(raw, kind.reading)
+        return lambda raw: read_list(raw, kind.reading, marks)
     schema = None if identity.get("schema") is None else ObjectSchema(identity["schema"])
-    return lambda raw: read_result(raw, schema)
+    return lambda raw: read_result(raw, schema, marks)
+
+
+def _marks_in(identity: JsonObject) -> tuple[Marks, ...] | None:
+    """The marks of reasoning that the first model of a stage has of its own."""
+    first: JsonObject = next(iter(identity.get("models", {}).values()), {})
+    own = first.get("reasoning_marks")
+    return None if own is None else tuple((opening, closing) for opening, closing in own)
 
 
 def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":

@@ -5,7 +5,7 @@ it; a user's own is the class of its kind with the settings of one YAML file. No
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -17,6 +17,7 @@ from distill_build.models.base import ModelSettings
 from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, TRUTH, Fields, Known
 from distill_build.records import JsonObject, Path, Usage, row_id
 from distill_build.replies.labels import ListReading
+from distill_build.replies.reasoning import Marks
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings, names_of
 from distill_build.stages.columns import known_fields, stages_in
@@ -222,7 +223,7 @@ class ListStage(ModelStage):
 
     def read(self, raw: Any) -> "Rejection | Any":
         """The items in a reply, or why it cannot stand."""
-        return read_list(raw, self.reading)
+        return read_list(raw, self.reading, self.recipe.model.reasoning_marks)
 
     def typical_call(self) -> "Call":
         topic = self.build.topic
@@ -320,20 +321,22 @@ class MapStage(ModelStage):
     def _call(self, path: Path, messages: list[dict[str, str]], sample: int, role: str) -> "Call":
         recipe = self.recipes[role]
         if self.schema is None:
-            return recipe.call(path, messages, sample, self.read)
+            return recipe.call(path, messages, sample, self.readers[role])
         from distill_build.replies.parse import object_format
 
         response_format = object_format(self.name, self.schema, recipe.model.structured)
-        return recipe.call(path, messages, sample, self.read, response_format)
+        return recipe.call(path, messages, sample, self.readers[role], response_format)
 
     @cached_property
     def schema(self) -> ObjectSchema | None:
         """What a reply has to fit; None for a text."""
         return None if self.settings.schema is None else ObjectSchema(self.settings.schema)
 
-    def read(self, raw: Any) -> "Rejection | JsonObject":
-        """What is kept of a reply: its fields, and how it ended."""
-        return read_result(raw, self.schema)
+    @cached_property
+    def readers(self) -> "dict[str, Callable[[Any], Rejection | JsonObject]]":
+        """What reads a reply of each role: what is kept are its fields, and how it ended."""
+        marks = {role: recipe.model.reasoning_marks for role, recipe in self.recipes.items()}
+        return {role: partial(read_result, schema=self.schema, marks=own) for role, own in marks.items()}
 
     def row_id(self, parent: str, number: int) -> str:
         """The id of a result."""
@@ -478,26 +481,26 @@ def template_of(settings: StageSettings, stage: str) -> str:
     return settings.prompt or stage
 
 
-def read_list(raw: Any, reading: ListReading) -> "Rejection | tuple[str, ...]":
-    """The items in a reply to a request of a list, or why it cannot stand."""
+def read_list(raw: Any, reading: ListReading, marks: tuple[Marks, ...] | None) -> "Rejection | tuple[str, ...]":
+    """The items in a reply to a request of a list, or why it cannot stand. `marks` are the model's own of reasoning."""
     from distill_build.replies.parse import Rejection, parse_items
 
-    found = parse_items(raw, reading)
+    found = parse_items(raw, reading, marks)
     return found if isinstance(found, Rejection) else found.items
 
 
-def read_result(raw: Any, schema: ObjectSchema | None) -> "Rejection | JsonObject":
+def read_result(raw: Any, schema: ObjectSchema | None, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":
     """The fields in a reply to a request of a map, and how it ended; or why it cannot stand. Without a schema the
-    fields are reasoning and answer."""
+    fields are reasoning and answer. `marks` are the model's own of reasoning."""
     from distill_build.replies.parse import Rejection, parse_answer, parse_object
 
     if schema is not None:
-        found = parse_object(raw, schema)
+        found = parse_object(raw, schema, marks)
         if isinstance(found, Rejection):
             return found
         fields = {name: found.fields.get(name) for name in schema.fields}  # every row has every column
         return {**fields, "finish_reason": found.finish_reason, "usage": found.usage.row()}
-    parsed = parse_answer(raw)
+    parsed = parse_answer(raw, marks)
     if isinstance(parsed, Rejection):
         return parsed
     return {

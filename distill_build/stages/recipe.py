@@ -37,6 +37,7 @@ NOT_IDENTITY = {
     "api_key_required": "as above",
     "stream": "how a reply is carried, not what is in it",
     "prices": "what a reply costs is no part of the question",
+    "reasoning_marks": "how a reply is read, which asks nothing: what is stored is read again",
     "assumed_tokens": "what an estimate goes by is no part of the question",
     "limits": "how hard an endpoint is driven changes when, not what",
 }
@@ -54,6 +55,7 @@ class Recipe:
         self._seed = seed
         self._weights = weights
         self._sampling = sampling_of(model)
+        self._reading = "" if model.reasoning_marks is None else digest(model.reasoning_marks)
 
     def call(
         self,
@@ -79,10 +81,10 @@ class Recipe:
             "seed": self._seed,
             "sample": sample,
         }
-        return Call(self.stage, path, digest(manifest), manifest, read, self.role)
+        return Call(self.stage, path, digest(manifest), manifest, read, self.role, self._reading)
 
     def identity(self) -> JsonObject:
-        """All of the model that a request can depend on.
+        """All of the model that a request, or the reading of a reply, can depend on.
 
         Finer than the keys: it serves to skip work that cannot have changed, and to explain what did; that a request
         is needed is for its key alone to say.
@@ -97,6 +99,7 @@ class Recipe:
             "examples": model.examples,
             "send_seed": model.send_seed,
             "extra_body": model.extra_body,
+            **({} if model.reasoning_marks is None else {"reasoning_marks": model.reasoning_marks}),
         }
 
 
