@@ -8,7 +8,7 @@ a row.
 import re
 
 from distill_build.replies.labels import letters, normalise
-from distill_build.replies.reasoning import MARKS, is_inside_sentence, is_quoted
+from distill_build.replies.reasoning import USUAL_MARKS, is_inside_sentence, is_quoted
 
 TOKENS = re.compile(
     "|".join(
@@ -17,7 +17,7 @@ TOKENS = re.compile(
             r"<｜[^｜<>\s]{1,40}｜>",  # <｜end▁of▁sentence｜>: DeepSeek
             r"\[/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS)\]|<</?SYS>>",  # Llama 2, Mistral
             r"</?(?:start_of_turn|end_of_turn|tool_call|tool_response|bos|eos|pad|unk)>|<extra_id_\d+>",  # Gemma, Qwen
-            *(re.escape(mark) for marks in MARKS for mark in marks),
+            *(re.escape(mark) for marks in USUAL_MARKS for mark in marks),
         )
     )
 )
