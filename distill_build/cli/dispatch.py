@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from distill_build.cli.grammar import COMMANDS, CommandLine, parse
 from distill_build.errors import DistillError, InterruptedBuildError, StorageError, UsageError, unusable
+from distill_build.project import Project, enter, entered, find_project
 
 if TYPE_CHECKING:
     from distill_build.config.launching import LaunchedJob
@@ -137,7 +138,27 @@ def dispatch(line: CommandLine) -> int:
 
         print_lines(command_help(line.command) if line.command else general_help())
         return 0
+    enter_project(line)
     return run_composing(line) if COMMANDS[line.command].composes else run_reading(line)
+
+
+def enter_project(line: CommandLine) -> None:
+    """Works in the root of the project that the user stands in, and says so where that is elsewhere.
+
+    A command that has no use for what is there begins a project where they stand.
+    """
+    try:
+        standing = Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the folder that you stand in is gone: cd to one that is there") from error
+    home = os.environ.get("HOME")
+    known = COMMANDS[line.command].reads
+    enter(find_project(standing, Path(home).resolve() if home else None) if known else Project(standing, standing))
+    project = entered()
+    if project.is_elsewhere and not line.options.quiet and "--shell-completion" not in line.settings:
+        from distill_build.console.notes import say
+
+        say(f"the project is {project.root}, by its {project.sign}")
 
 
 def run_reading(line: CommandLine) -> int:
@@ -177,7 +198,7 @@ def run_composing(line: CommandLine) -> int:
     def launched() -> "LaunchedJob":
         from distill_build.config.launching import LaunchedJob
 
-        return LaunchedJob(command.launched, line.options, Path.cwd())
+        return LaunchedJob(command.launched, line.options, entered())
 
     return config.run(line.settings, task, sweep, launched if command.launched else None)
 

@@ -13,12 +13,12 @@ from distill_build.history.restoring import Restored, RestoreTarget, bring_back
 from distill_build.options import Options
 from distill_build.records import JsonObject, rows_of, short
 from distill_build.versions.archive import Version
-from distill_build.versions.names import LATEST, lock_named
+from distill_build.versions.names import LATEST, as_reached, lock_named
 
 
 def run(options: Options) -> int:
     """Brings back what the first of the arguments names; 0 where that was done, whether or not items are missing."""
-    wanted, *name = options.arguments
+    wanted, *name = as_reached(options.arguments[0]), *options.arguments[1:]
     dataset, names = find_place(options, wanted, name[0] if name else None)
     note = notes(quiet=options.quiet)
     lock = None if LATEST.fullmatch(wanted) else lock_named(wanted, names.folder)

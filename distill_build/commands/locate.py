@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 
 from distill_build.config.naming import dataset_name
@@ -24,13 +24,14 @@ from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.errors import UsageError
 from distill_build.history.setting_wording import listed
 from distill_build.options import Options
+from distill_build.project import entered, from_root, from_standing
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive
 from distill_build.versions.names import Names, digest_named
 
 OUTPUTS = Path("outputs")
-"""The default of output_dir. A dataset elsewhere is named by its folder."""
-DEFAULT_CACHE = Path(".distill-cache")
+"""The default of output_dir, in the project's root. A dataset elsewhere is named by its folder."""
+DEFAULT_CACHE = ".distill-cache"
 CACHE_VARIABLE = "DISTILL_CACHE_DIR"
 NAMED = 3
 """Datasets to choose from, named one by one."""
@@ -38,12 +39,17 @@ PLAIN = re.compile(r"[\w@%+=:,./-][\w@%+=:,./~-]*")
 """A word that no shell reads otherwise: `latest~1` needs no quotes."""
 
 
+def outputs() -> Path:
+    """Where datasets lie."""
+    return Path(from_root(str(OUTPUTS)))
+
+
 def find_dataset(options: Options, name: str | None = None) -> Dataset:
     """The dataset called `name`, or named by -o, or the only one there is.
 
-    Either may be a folder, a name under outputs/, or a topic as it was typed. What a killed run had begun to move is
-    carried out first. Raises UsageError where there is none, or where there are several to choose from, StorageError
-    where files are half moved and cannot be.
+    Either may be a folder, a name under outputs/, or a topic as it was typed. Where none is named, the folder that the
+    user stands in comes first. What a killed run had begun to move is carried out. Raises UsageError where there is
+    none, or where there are several to choose from, StorageError where files are half moved and cannot be.
     """
     if name is not None and options.dataset is not None:
         raise UsageError(f"the dataset is named twice, as '{name}' and by -o {options.dataset}: leave one out")
@@ -95,7 +101,7 @@ def _pasted(word: str) -> str:
 
 def folder_at(place: str) -> Path:
     """A folder as it was typed, where that ends in its name; . and .. do not, and a dataset is called by its folder."""
-    folder = Path(place)
+    folder = Path(from_standing(place))
     return folder.resolve() if folder.name in ("", os.pardir) else folder
 
 
@@ -157,7 +163,7 @@ def find_place(options: Options, version: str, name: str | None) -> tuple[Datase
     except UsageError as error:
         if named is None and (beginning := digest_named(version)) is not None:
             dataset = _in_cache(options, error, lambda _, digest: digest.startswith(beginning))
-        elif name is None and options.dataset is not None and _is_free(Path(options.dataset)):
+        elif name is None and options.dataset is not None and _is_free(folder_at(options.dataset)):
             dataset = Dataset(folder_at(options.dataset))
         else:
             raise
@@ -186,7 +192,7 @@ def _in_cache(options: Options, otherwise: UsageError, fits: Callable[[str, str]
         raise otherwise
     if len(names) > 1:
         raise UsageError(f"which dataset? The cache has versions of {listed(names, NAMED)}: name one of them with -o")
-    return Dataset(OUTPUTS / names[0])
+    return Dataset(outputs() / names[0])
 
 
 def _known(options: Options) -> Iterator[tuple[str, str]]:
@@ -200,12 +206,14 @@ def _known(options: Options) -> Iterator[tuple[str, str]]:
 
 
 def _own_folder(version: str) -> str | None:
-    path = Path(version)
-    return path.name if path.is_dir() and path.absolute().parent == OUTPUTS.absolute() else None
+    path = folder_at(version)
+    return path.name if path.is_dir() and path.absolute().parent == outputs().absolute() else None
 
 
 def _called(wanted: str) -> Dataset:
-    places = (OUTPUTS / wanted, folder_at(wanted), OUTPUTS / dataset_name(wanted))
+    named = (outputs() / wanted, outputs() / dataset_name(wanted))
+    is_path = wanted.startswith((os.curdir, os.sep))
+    places = (folder_at(wanted), *named) if is_path else (named[0], folder_at(wanted), named[1])
     for folder in places:
         if _is_dataset(folder):
             return Dataset(folder)
@@ -217,26 +225,28 @@ def _called(wanted: str) -> Dataset:
 
 def _only() -> Dataset:
     folders = _folders()
+    if (around := _stood_in()) is not None:
+        return Dataset(around)
     if len(folders) == 1:
         return Dataset(folders[0])
     names = [folder.name for folder in folders]
-    begin = "which dataset?" if folders else f"there is no dataset under {OUTPUTS}/:"
+    begin = "which dataset?" if folders else f"there is no dataset under {outputs()}/:"
     raise UsageError(f"{begin} {_what_there_is(names)}")
 
 
 def _what_there_is(names: list[str]) -> str:
-    if not names and (job := _job_in([OUTPUTS])):
+    if not names and (job := _job_in([outputs()])):
         return job
     if not names:
         return "build one, as in distill-build topic=sports, or name a dataset's folder with -o DIR"
-    return f"{OUTPUTS}/ holds {', '.join(names)}; a folder elsewhere is named with -o DIR"
+    return f"{outputs()}/ holds {', '.join(names)}; a folder elsewhere is named with -o DIR"
 
 
 def _job_beside(places: Sequence[Path]) -> str | None:
     """What is to be said where one of `places` is a sweep, or was to be one."""
     from distill_build.sweeps.jobs import SWEEPS  # which reads the prompts' language, and is wanted for a mistake alone
 
-    return _job_in([*places, OUTPUTS]) if any(SWEEPS in place.parts for place in places) else None
+    return _job_in([*places, outputs()]) if any(SWEEPS in place.parts for place in places) else None
 
 
 def _job_in(places: Iterable[Path]) -> str | None:
@@ -245,7 +255,14 @@ def _job_in(places: Iterable[Path]) -> str | None:
 
 
 def _folders() -> list[Path]:
-    return sorted(folder for folder in OUTPUTS.glob("*") if _is_dataset(folder))
+    return sorted(folder for folder in outputs().glob("*") if _is_dataset(folder))
+
+
+def _stood_in() -> Path | None:
+    """The dataset's folder below the project's root that the user stands in."""
+    project = entered()
+    places = (project.standing, *project.standing.parents)
+    return next(filter(_is_dataset, takewhile(lambda place: place != project.root, places)), None)
 
 
 def _jobs(place: Path) -> Iterator[Path]:
@@ -269,15 +286,19 @@ def _is_dataset(folder: Path) -> bool:
 def _cache_place(options: Options, dataset: Dataset | None) -> tuple[Path, str]:
     """The folder, and who said so."""
     if options.cache_dir is not None:
-        return Path(options.cache_dir), "--cache-dir"
+        return Path(from_standing(options.cache_dir)), "--cache-dir"
     if from_environment := os.environ.get(CACHE_VARIABLE):
-        return Path(from_environment), CACHE_VARIABLE
+        return Path(from_root(from_environment)), CACHE_VARIABLE
     if dataset is None and options.dataset is not None:
         dataset = find_dataset(options)
     recorded = _recorded(map(Dataset, _folders()) if dataset is None else [dataset])
     if len(recorded) > 1:
         raise UsageError(f"which cache? {' and '.join(recorded)} are in use here: choose with --cache-dir DIR")
-    return (Path(recorded[0]), "as the last build recorded") if recorded else (DEFAULT_CACHE, "the default")
+    return (
+        (Path(recorded[0]), "as the last build recorded")
+        if recorded
+        else (Path(from_root(DEFAULT_CACHE)), "the default")
+    )
 
 
 def _recorded(datasets: Iterable[Dataset]) -> list[str]:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from distill_build.config.errors import translate
 from distill_build.config.free_text import quote_free_text
 from distill_build.errors import ConfigurationError, UsageError
+from distill_build.project import from_standing
 
 if TYPE_CHECKING:
     from hydra.core.config_search_path import ConfigSearchPath
@@ -45,6 +46,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 MULTIRUN = frozenset({"-m", "--multirun"})
 PLACES = ("--config-dir", "--config-name", "--config-path")
 """Flags that say where the configuration is, and nothing of what is done with it."""
+PATHS = ("--config-dir", "--config-path", "--experimental-rerun")
 RECIPE = re.compile(r"\+{0,2}recipe=")
 
 
@@ -66,6 +68,7 @@ def run(
     overrides = [word for word in words if not word.startswith("-")]
     multirun = not MULTIRUN.isdisjoint(flags) or "hydra.mode=multirun" in map(str.lower, overrides)
     quoted = quote_free_text(overrides, multirun=multirun)
+    flags = [with_path(flag) for flag in flags]
     places = {name: value for name, _, value in (flag.partition("=") for flag in flags) if name in PLACES}
     job = HydraTask(task)
     refuse_removal(overrides)
@@ -187,6 +190,12 @@ def hydra_main(arguments: Sequence[str], job: HydraTask) -> int:
     return job.outcome(status)
 
 
+def with_path(flag: str) -> str:
+    """A flag whose value is a path, with that path as it is reached in the project's root."""
+    name, _, value = flag.partition("=")
+    return f"{name}={from_standing(value)}" if name in PATHS and "://" not in value else flag
+
+
 def absolute(word: str) -> str:
     """`--config-path` from the working directory; Hydra would look beside this file."""
     flag, _, value = word.partition("=")
@@ -241,8 +250,8 @@ def look_for_files(places: Mapping[str, str], overrides: Sequence[str]) -> None:
     folders = conf_folders(plugin.config_dir, places.get("--config-path"))
     try:
         find_stages(folders, packed_conf(), primary, overrides)
-        if typed := [word for word in overrides if RECIPE.match(word)]:
-            refuse_recipe(typed[0], folders, packed_conf(), primary)
+        if recipes := [word for word in overrides if RECIPE.match(word)]:
+            refuse_recipe(recipes[0], folders, packed_conf(), primary)
     except Exception as error:
         raise translate(error) from error
 

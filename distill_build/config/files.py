@@ -23,6 +23,7 @@ from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import GrammarParseError
 
 from distill_build.errors import ConfigurationError
+from distill_build.project import seen
 from distill_build.settings import StageSettings
 from distill_build.stages.all import settings_type_of
 
@@ -326,8 +327,3 @@ def refuse_recipe(recipe: str, folders: Sequence[Path], packed: Path, primary: s
                 f"{recipe} says which stages there are, and so does {seen(file)}: leave out the recipe, or take "
                 "'stages' out of that file"
             )
-
-
-def seen(file: Path) -> str:
-    """A file as seen from the working directory."""
-    return str(file).removeprefix(f"{Path.cwd()}/")

@@ -1,4 +1,4 @@
-"""Command-line words → words that Hydra reads as they were meant. Pure; knows Hydra's grammar of overrides.
+"""Command-line words → words that Hydra reads as they were meant. Knows Hydra's grammar of overrides.
 
 Hydra refuses unquoted text that is not ASCII, and takes `a, b` for a sweep, `3.10` for 3.1, `null` for
 nothing, `[a]` for a list and `${x}` for an interpolation. A topic is none of these: it gets Hydra's quotes.
@@ -8,18 +8,21 @@ import re
 from collections.abc import Iterable, Sequence
 
 from distill_build.errors import UsageError
+from distill_build.project import as_typed_in_root
 
 LITERAL = frozenset({"topic", "name", "system_prompt"})
 """Keys whose value is text as typed: not even `${…}` means anything."""
 
-TEXT = frozenset({"output_dir", "cache.dir", "prompts.dir", "local.path"})
-"""Keys whose value is text, with Hydra's `null` and `${…}`."""
+PATHS = re.compile(r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|[\w-]+\.path")
+"""Keys whose value is a path, with Hydra's `null` and `${…}`: typed, it counts from where the user stands."""
 
 OF_A_STAGE = re.compile(r"stage\.[\w-]+\.(system_prompt|where|columns\.\w+|export\.\w+)")
 """Keys of a stage whose value is text as typed: expressions, most often."""
 
-OF_A_MODEL = re.compile(r"[\w-]+\.(name|base_url|api_key_env|path|revision)")
-"""Keys of a role, whatever it is called, whose value is text as those of `TEXT` are."""
+OF_A_MODEL = re.compile(r"[\w-]+\.(name|base_url|api_key_env|revision)")
+"""Keys of a role, whatever it is called, whose value is text as those of `PATHS` are."""
+NO_RELATIVE_PATH = ("$", "~", "/")
+"""How a path begins that counts from nowhere, or from what another setting says."""
 
 WORD = re.compile(r"(?P<key>\+{0,2}[\w.-]+)=(?P<value>.*)", re.DOTALL)
 EXTRA_BODY = re.compile(r"[\w-]+\.extra_body[.=]")
@@ -63,7 +66,7 @@ def is_literal(key: str) -> bool:
 
 def is_free(key: str) -> bool:
     """Whether the value of `key` is text."""
-    return is_literal(key) or key in TEXT or OF_A_MODEL.fullmatch(key) is not None
+    return is_literal(key) or any(those.fullmatch(key) for those in (PATHS, OF_A_MODEL))
 
 
 def split_sweep(value: str) -> Sequence[str]:
@@ -84,6 +87,8 @@ def quote_value(key: str, value: str) -> str:
     if value == "null" and key != "topic":
         return value
     text = unquote(value) if QUOTED.fullmatch(value) else value
+    if PATHS.fullmatch(key) and text.strip() and not text.startswith(NO_RELATIVE_PATH):
+        text = as_typed_in_root(text)
     return quote(escape_interpolations(text) if is_literal(key) else text)
 
 

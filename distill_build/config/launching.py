@@ -28,6 +28,7 @@ from distill_build.config.resolution import plain_data, settings_of
 from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError, DistillError, InterruptedBuildError, StoppedError, UsageError
 from distill_build.options import Options
+from distill_build.project import Project, enter
 from distill_build.settings import Objective
 from distill_build.sweeps.jobs import ID_DIGITS, NOT_CONTENT, SWEEPS, Job, Variant, sweep_of
 from distill_build.sweeps.objectives import Target, check_objectives, targets_of, values_of
@@ -79,12 +80,12 @@ class Batches(Protocol):
 class LaunchedJob:
     """A job as another launcher calls it: pickled, and in a process that knows nothing else.
 
-    `module` has a function `run_job`; `project` is the folder from which relative settings count.
+    `module` has a function `run_job`; `project` says from where paths count.
     """
 
     module: str
     options: Options
-    project: Path
+    project: Project
 
     def open(self, folder: Path) -> Batches:
         """The sweep in `folder`, for the process that launches the jobs."""
@@ -96,9 +97,11 @@ class LaunchedJob:
         from hydra.core.hydra_config import HydraConfig
 
         hydra = HydraConfig.get()
-        if not self.project.is_dir():
-            return ConfigurationError(f"{self.project} is not on this machine: jobs run in the project's folder")
-        os.chdir(self.project)
+        root = self.project.root
+        if not root.is_dir():
+            return ConfigurationError(f"{root} is not on this machine: jobs run in the project's folder")
+        os.chdir(root)
+        enter(self.project)
         try:
             settings = settings_of(composed, hydra.runtime.choices)
             inside = Path(hydra.sweep.dir, hydra.sweep.subdir).relative_to(Path(settings.output_dir).absolute())

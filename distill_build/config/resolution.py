@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill_build.config.errors import translate
 from distill_build.errors import ConfigurationError
+from distill_build.project import from_root
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig, Node
@@ -79,7 +80,7 @@ class Composition:
                 data.pop(key, None)
             elif key in anew or key not in data:
                 data[key] = self._resolved(key)
-        return data
+        return with_folders(data)
 
     def _stages(self, in_force: Any) -> Any:
         written = self.raw.get("stage")
@@ -128,6 +129,17 @@ class Composition:
                 raise LookupError(value)  # noqa: TRY004 - what is not there is looked for, whatever is in its place
             found = found[name]
         return self._filled(found)
+
+
+def with_folders(data: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` with the folders that are named to the user as they are reached from where they stand."""
+    output, cache = data.get("output_dir"), data.get("cache")
+    named = dict(data)
+    if isinstance(output, str) and output.strip():
+        named["output_dir"] = from_root(output)
+    if isinstance(cache, dict) and isinstance(place := cache.get("dir"), str) and place.strip():
+        named["cache"] = cache | {"dir": from_root(place)}
+    return named
 
 
 def environment(variable: str, *default: Any, _node_: "Node") -> Any:

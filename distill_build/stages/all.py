@@ -10,6 +10,7 @@ import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
+from distill_build.project import from_root
 from distill_build.prompting.known import TEXTS, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading
@@ -166,11 +167,11 @@ def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":
     """
     from distill_build.prompting.prompts import Prompts, TemplateVariables
 
-    folder = settings.prompts.dir
-    if folder != PromptSettings().dir and not Path(folder).is_dir():
+    folder = Path(from_root(settings.prompts.dir))
+    if settings.prompts.dir != PromptSettings().dir and not folder.is_dir():
         raise ConfigurationError(
             f"prompts.dir={folder}: there is no such folder: put the templates that are to be others there, as in "
-            f"{Path(folder, settings.language, 'questions.jinja')}, or leave prompts.dir out"
+            f"{folder / settings.language / 'questions.jinja'}, or leave prompts.dir out"
         )
     used: dict[str, TemplateVariables] = {}
     columns = columns_of(settings)
@@ -185,7 +186,7 @@ def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":
             rows = frozenset(stages_in(known))
         variables = TemplateVariables(kind.variables_of, rows, known, usual=template == own.builtin)
         used[template] = used[template].shared_with(variables) if template in used else variables
-    made_of = (settings.language, Path(folder), used, settings.idle_prompts)
+    made_of = (settings.language, folder, used, settings.idle_prompts)
     return next((each for each in read if each.made_of == made_of), None) or Prompts(*made_of)
 
 

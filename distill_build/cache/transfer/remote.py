@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from distill_build.errors import ConfigurationError, StorageError, UsageError
+from distill_build.project import from_standing
 
 NEW = ".{name}.{random}.new"
 ABANDONED_SECONDS = 3600
@@ -229,7 +230,7 @@ def _way_out(error: Exception) -> str:
 
 
 def _checked(address: str) -> str:
-    """An address that means something. A path is one too."""
+    """An address that means something. A path is one too, from where the user stands."""
     head, separator, place = address.partition("://")
     if not (place if separator else address).strip("/") or (not separator and re.match(r"[\w+-]+:", address)):
         raise UsageError(
@@ -237,7 +238,7 @@ def _checked(address: str) -> str:
         )
     if head == "memory" and separator:
         raise UsageError("memory:// ends with this process: name a place that stays, as s3://bucket/folder")
-    return address
+    return address if separator else from_standing(address)
 
 
 def without_secrets(address: str) -> str:

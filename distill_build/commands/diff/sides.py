@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distill_build.commands.locate import OUTPUTS, find_kept, settled
+from distill_build.commands.locate import find_kept, outputs, settled
 from distill_build.dataset.layout import Dataset, version_of
 from distill_build.dataset.lockfile import LOCK, Facts, Lock, facts_of, read_lock
 from distill_build.errors import DifferenceError, StorageError, UsageError
@@ -21,7 +21,7 @@ from distill_build.records import JsonObject, short
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import Content, FolderContent, KeptContent
-from distill_build.versions.names import GIT, LATEST, Names, lock_named, names_nothing
+from distill_build.versions.names import GIT, LATEST, Names, as_reached, lock_named, names_nothing
 
 BEFORE, NEWEST = "latest~1", "latest"
 NoNames = UsageError | StorageError
@@ -58,6 +58,7 @@ def find_sides(options: Options, wanted: tuple[str, ...]) -> tuple[Compared, Com
     Where one is named, the other is what the folder holds; where none is, they are the latest and the one before it.
     Raises UsageError for a name that means nothing, DifferenceError for a lock that cannot be gone by.
     """
+    wanted = tuple(map(as_reached, wanted))
     found = _names(options, wanted)
     for folder in filter(os.path.isdir, wanted):  # not of Path: a name may be too long for one
         settled(Dataset(Path(folder)), options)
@@ -104,7 +105,7 @@ def _folder(wanted: str) -> str:
 def _is_datasets(folder: str) -> bool:
     """Whether a dataset lies there, or has its place there."""
     lock = os.path.join(folder, LOCK)  # noqa: PTH118 - not of Path: a name may be too long for one
-    return os.path.isfile(lock) or Path(folder).absolute().parent == OUTPUTS.absolute()  # noqa: PTH113 - as above
+    return os.path.isfile(lock) or Path(folder).absolute().parent == outputs().absolute()  # noqa: PTH113 - as above
 
 
 def _side(found: Names | NoNames, wanted: str) -> Compared:
