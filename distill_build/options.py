@@ -39,6 +39,11 @@ class Options:
     overrides: tuple[str, ...] = ()
 
     @property
+    def names_dataset(self) -> bool:
+        """Whether a dataset is named, for a command that may also go by its settings."""
+        return self.dataset is not None or bool(self.arguments)
+
+    @property
     def asks_nothing(self) -> bool:
         """Whether no model may be asked."""
         return self.offline or self.locked or self.frozen

@@ -151,6 +151,12 @@ def test_a_command_that_composes_nothing_gets_its_words_without_hydra() -> None:
     assert done.stdout == "('1.2',) outputs/a c\n7 False\n"
 
 
+def test_the_help_of_a_command_is_not_that_of_a_verb_with_its_name(tell: Told) -> None:
+    assert tell("export", "--help")[1].startswith("distill-build export: write dataset formats from the rows")
+    assert "Usage: distill-build export [NAME] [FLAG ...] [key=value ...]" in tell("export", "--help")[1]
+    assert "Usage: distill-build cache export FILE [VERSION] [FLAG ...]" in tell("cache", "export", "--help")[1]
+
+
 @pytest.mark.parametrize("command", ["build", "plan"])
 def test_a_sweep_gets_all_its_jobs_at_once(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     swept: list[list[tuple[str, int]]] = []
@@ -179,8 +185,9 @@ def test_a_word_with_an_equals_sign_is_a_path_where_there_are_no_settings(tell: 
     assert parse(("verify", "breadth=1")).options.arguments == ("breadth=1",)
     assert tell("verify", "breadth=2")[2].startswith("distill-build: verify takes no settings, so not 'breadth=2'")
     (elsewhere / "x/breadth=1").mkdir(parents=True)
-    for command in ("export", "plan"):
-        assert f"{command} takes settings, and x/breadth=1 is a folder" in tell(command, "x/breadth=1")[2]
+    assert "plan takes settings, and x/breadth=1 is a folder" in tell("plan", "x/breadth=1")[2]
+    assert "there is no dataset 'x/breadth=1'" in tell("export", "x/breadth=1")[2]
+    assert parse(("export", "breadth=2")).options.arguments == ()
 
 
 def test_hydras_flags_keep_working(tell: Told) -> None:

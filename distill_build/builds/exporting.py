@@ -1,9 +1,10 @@
 """A dataset's exports, written again from its rows, and what tells of them: failures.jsonl, the lock and the state.
 
-A clone has no state. All but that comes out the same there: what was written last is told by the lock.
+Formats are added to those that lie there, and all are written alike: which there are to be is for a build to say. A
+clone has no state. All but that comes out the same there: what was written last is told by the lock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from distill_build.dataset.failures import failures_after_export, missing_after_
 from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, Dataset, State, is_artefact
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, recipe_in, sound_lock
 from distill_build.dataset.rows import read_objects
-from distill_build.dataset.transaction import Transaction, begin_transaction
+from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.artefacts import FileState, file_state, replacing
 from distill_build.errors import UsageError
+from distill_build.export import FORMATS, check_formats
 from distill_build.graph import END, Graph
+from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, graph_of
-from distill_build.stages.identity import build_digest, export_identity
+from distill_build.stages.identity import build_digest, export_identity, export_layout
 from distill_build.stages.training_rows import artefacts_read, exported_stage, training_rows, uncounted
 
 EXPORT_FACTS = "export"
@@ -35,21 +38,64 @@ class Exported:
     refused: tuple[Failure, ...]
 
 
-def export(dataset: Dataset, settings: Settings, note: Callable[[str], None]) -> Exported:
-    """Brings the folder of exports in line with `settings`, and failures.jsonl with what is not exported.
+def export(
+    dataset: Dataset, settings: Settings, note: Callable[[str], None], typed: Collection[str] | None = None
+) -> Exported:
+    """Writes the formats of `settings` and those that lie there, and brings failures.jsonl in line with them.
 
-    Waits for a build of the same dataset. Raises UsageError where there is nothing to export, StorageError where the
-    disk cannot be written, with the old files as they were.
+    `typed` are the export settings that count, by their names in a recipe, where all others are those of the folder;
+    None for all. Waits for a build of the same dataset. Raises UsageError where there is nothing to export,
+    StorageError where the disk cannot be written, with the old files as they were.
     """
     if not replacing(dataset.runs):
-        _require_rows(dataset, settings)
+        _require_rows(dataset, settings, _wanted(dataset, settings, typed))
     with begin_transaction(dataset, "export again", note) as transaction:
-        return _export(transaction, settings, note)
+        return _export(transaction, settings, _wanted(dataset, settings, typed), note)
 
 
-def _export(transaction: Transaction, settings: Settings, note: Callable[[str], None]) -> Exported:
+def _wanted(dataset: Dataset, settings: Settings, typed: Collection[str] | None) -> JsonObject:
+    """The export settings: see `export`. Raises UsageError and ConfigurationError for what cannot be written."""
+    own = export_identity(settings)
+    chosen = own if typed is None else _of_folder(dataset, own, typed)
+    written = _last_written(dataset)
+    there = [name for name in _formats_before(dataset, own) if _lies_there(dataset, written, name)]
+    wanted = chosen | {"formats": list(dict.fromkeys([*there, *chosen["formats"]]))}
+    check_formats(wanted["formats"])
+    return wanted if wanted.get("csv_bom") else {name: value for name, value in wanted.items() if name != "csv_bom"}
+
+
+def _of_folder(dataset: Dataset, own: JsonObject, typed: Collection[str]) -> JsonObject:
+    """The export settings that the folder was last written with, but for the `typed` ones, which are our `own`."""
+    if (state := dataset.state()) is not None:
+        told = state.recipe[EXPORT_FACTS]
+    elif (lock := sound_lock(dataset.artefact(LOCK))) is not None:
+        told = told_exports(lock, own)
+    else:
+        return own
+    chosen = {name: own.get(name) if name in typed else told.get(name) for name in own | told}
+    if unknown := by_digest(chosen):
+        raise UsageError(
+            f"{' and '.join(unknown)} of {dataset.folder} is known by its digest alone, since there is no {STATE}: "
+            "leave out its name, and type the settings that it was built with"
+        )
+    return chosen
+
+
+def _formats_before(dataset: Dataset, own: JsonObject) -> Sequence[str]:
+    """The formats in the order in which the folder has them, then all others."""
+    _, recipe = _told_of(dataset) or (None, {})
+    return list(dict.fromkeys([*recipe.get(EXPORT_FACTS, own).get("formats", []), *FORMATS]))
+
+
+def _lies_there(dataset: Dataset, written: Mapping[str, FileState], form: str) -> bool:
+    """Whether a format was written here, and has not been taken away since."""
+    name = f"{EXPORTS}/{FORMATS[form].file_name}"
+    return name in written and dataset.artefact(name).is_file()
+
+
+def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, note: Callable[[str], None]) -> Exported:
     dataset = transaction.dataset
-    graph, recipe = _require_rows(dataset, settings)
+    graph, recipe = _require_rows(dataset, settings, wanted)
     written = _last_written(dataset)
     edited = _edited(dataset, graph, written)
     if edited:
@@ -57,34 +103,46 @@ def _export(transaction: Transaction, settings: Settings, note: Callable[[str], 
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
     refused: list[Failure] = []
     rows = training_rows(dataset.artefact, graph, recipe, refused.append)
-    new = transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
+    new = transaction.write_exports(rows, wanted["formats"], export_layout(wanted), wanted["system_prompt"])
     files_of_exports = tuple(dataset.artefact(name) for name in new)
     failures = failures_after_export(read_objects(dataset.artefact(FAILURES), "stage", "missing"), refused)
     if failures:
         new[FAILURES] = transaction.write(FAILURES, b"".join(msgspec.json.encode(row) + b"\n" for row in failures))
     made = {name: file_state(path) for name, path in new.items()}
+    replaced = {name: path for name, path in new.items() if _is_export(name)}
+    for copy in keep_edited(dataset, replaced, (), transaction.aside, written):
+        note(f"{copy.name} was not what was last written here; the file that was there is kept as {copy}")
     if lock := _lock_to_replace(dataset, written, edited, note):
-        new[LOCK] = transaction.write(LOCK, lock_after_export(lock, settings, made, refused).encode().encode())
+        after = lock_after_export(lock, wanted, made, refused)
+        new[LOCK] = transaction.write(LOCK, after.encode().encode())
         made[LOCK] = file_state(new[LOCK])
+        if after != lock:
+            note(f"{dataset.artefact(LOCK)} is rewritten{_other_exports(lock.exports, after.exports)}")
     if (state := dataset.state()) is not None:
-        new[STATE] = transaction.write(STATE, state_after_export(state, settings, made, failures).encode())
-    transaction.commit(new, [*filter(_is_export, written), FAILURES])
+        new[STATE] = transaction.write(STATE, state_after_export(state, wanted, made, failures).encode())
+    for path in transaction.commit(new, [*filter(_is_export, written), FAILURES]):
+        note(f"{path} is removed: it is of no format that is known here")
     return Exported(files_of_exports, tuple(refused))
 
 
-def _recipe_of(settings: Settings) -> JsonObject:
-    """What a recipe says of exports: by the settings of now, whatever the rows were built with."""
-    return {EXPORT_FACTS: export_identity(settings)}
+def _other_exports(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """What a lock says otherwise of exports, which it has by their digests."""
+    told = [
+        *(f"{name} is new" for name in after if name not in before),
+        *(f"{name} has changed" for name in after if before.get(name, after[name]) != after[name]),
+        *(f"{name} is no longer there" for name in before if name not in after),
+    ]
+    return f": {', '.join(told)}" if told else ""
 
 
-def _require_rows(dataset: Dataset, settings: Settings) -> tuple[Graph, JsonObject]:
+def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> tuple[Graph, JsonObject]:
     """The stages of the rows that are there, and how they were made and are to be exported.
 
     Raises UsageError where the stage that is exported has no file, or one that it is read together with, and where it
     cannot be told of which of its rows a transform has not decided: those are never exported.
     """
-    graph, built = _told_of(dataset, settings)
-    recipe = built | _recipe_of(settings)
+    graph, built = _told_of(dataset) or (_graph_of_rows(dataset, settings), {})
+    recipe = built | {EXPORT_FACTS: wanted}
     stage = exported_stage(graph, recipe)
     if stage is None or not dataset.artefact(stage.file).exists():
         rows = f"{stage.singular}s" if stage is not None else "rows"
@@ -103,16 +161,17 @@ def _require_rows(dataset: Dataset, settings: Settings) -> tuple[Graph, JsonObje
     return graph, recipe
 
 
-def _told_of(dataset: Dataset, settings: Settings) -> tuple[Graph, JsonObject]:
-    """The stages of a dataset and what they were built with, by the state, else by the lock; without either the stages
-    are those of the settings.
-
-    Raises UsageError where there are rows of other stages then.
-    """
+def _told_of(dataset: Dataset) -> tuple[Graph, JsonObject] | None:
+    """The stages of a dataset and what they were built with, by the state, else by the lock; None without either."""
     if (state := dataset.state()) is not None:
         return state.graph, state.recipe
     if (lock := sound_lock(dataset.artefact(LOCK))) is not None:
         return lock.graph, recipe_in(lock.recipe)
+    return None
+
+
+def _graph_of_rows(dataset: Dataset, settings: Settings) -> Graph:
+    """The stages of rows of which nothing tells but the settings. Raises UsageError where there are others."""
     graph = graph_of(settings)
     others = sorted(path.name for path in dataset.folder.glob("*.jsonl") if is_artefact(path.name))
     if strange := [name for name in others if name not in graph.files]:
@@ -120,7 +179,7 @@ def _told_of(dataset: Dataset, settings: Settings) -> tuple[Graph, JsonObject]:
             f"{' and '.join(strange)} in {dataset.folder} is of no stage of these settings, and neither {STATE} nor "
             f"{LOCK} is there to tell what it decides: {BUILD_FIRST}"
         )
-    return graph, {}
+    return graph
 
 
 def _last_written(dataset: Dataset) -> Mapping[str, FileState]:
@@ -150,7 +209,7 @@ def _as_written(dataset: Dataset, name: str, written: Mapping[str, FileState]) -
 
 
 def state_after_export(
-    state: State, settings: Settings, made: Mapping[str, FileState], failures: Sequence[JsonObject]
+    state: State, wanted: JsonObject, made: Mapping[str, FileState], failures: Sequence[JsonObject]
 ) -> State:
     """The state of a dataset as the last build left it, but for its exports, failures.jsonl and lock: those `made`.
 
@@ -160,7 +219,7 @@ def state_after_export(
     outputs = {name: facts for name, facts in state.outputs.items() if not _is_export(name) and name != FAILURES}
     all_made = state.outputs.keys() >= set(state.graph.files)
     known = all_made and state.build == build_digest(state.recipe, state.until, state.generation)
-    recipe = state.recipe | _recipe_of(settings)
+    recipe = state.recipe | {EXPORT_FACTS: wanted}
     return replace(
         state,
         build=build_digest(recipe, END, state.generation) if known else "",
@@ -188,13 +247,13 @@ def _lock_to_replace(
 
 
 def lock_after_export(
-    lock: Lock, settings: Settings, made: Mapping[str, FileState], refused: Sequence[Failure]
+    lock: Lock, wanted: JsonObject, made: Mapping[str, FileState], refused: Sequence[Failure]
 ) -> Lock:
-    """The lock with the exports `made`, by the settings of now, and what is missing in them."""
+    """The lock with the exports `made`, by the settings `wanted`, and what is missing in them."""
     exports = {name.removeprefix(f"{EXPORTS}/"): made[name].sha256 for name in sorted(made) if _is_export(name)}
     others = {place: fact for place, fact in lock.recipe.items() if place[0] != EXPORT_FACTS}
     missing = missing_after_export(lock.missing, refused)
-    return replace(lock, until=END, missing=missing, exports=exports, recipe=others | facts_of(_recipe_of(settings)))
+    return replace(lock, until=END, missing=missing, exports=exports, recipe=others | facts_of({EXPORT_FACTS: wanted}))
 
 
 def _is_export(name: str) -> bool:

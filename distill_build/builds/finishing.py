@@ -79,8 +79,8 @@ class Finish:
         keep_version(self.session, made.state, made.new, self.execution.tally, seconds)
         old = _ours(before, self.session.stages.graph) - made.state.outputs.keys()
         edited = keep_edited(self.session.dataset, made.new, sorted(old), self.ledger.folder)
-        self._transaction.commit(made.new | self._write_notes(made.state, made.outcomes), old)
-        return self._report(made.state, seconds, failures=made.failures, edited=edited)
+        removed = self._transaction.commit(made.new | self._write_notes(made.state, made.outcomes), old)
+        return self._report(made.state, seconds, failures=made.failures, edited=edited, removed=removed)
 
     def _with_responses(self, made: BuiltFiles) -> BuiltFiles:
         """The files with the packs of responses behind them, where the folder keeps such."""
@@ -91,7 +91,14 @@ class Finish:
         return replace(made, state=state, new=made.new | kept.new)
 
     def _report(
-        self, state: State, seconds: float, *, failures: int = 0, edited: tuple[Path, ...] = (), kept_rows: int = 0
+        self,
+        state: State,
+        seconds: float,
+        *,
+        failures: int = 0,
+        edited: tuple[Path, ...] = (),
+        removed: tuple[Path, ...] = (),
+        kept_rows: int = 0,
     ) -> Report:
         """What was done, where `state` is that of the files which are there now."""
         facts = {"version": state.version, "failures": failures, "seconds": round(seconds, 3)}
@@ -112,6 +119,7 @@ class Finish:
             stopped=self.stopped,
             files=state.files(self.session.dataset),
             edited=edited,
+            removed=removed,
             newly_dropped=() if kept_rows else self.execution.newly_dropped,
             kept_rows=kept_rows,
             checks=state.checks,

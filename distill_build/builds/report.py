@@ -42,10 +42,11 @@ class Report:
 
     `expected` are the rows of a full tree, `counts` those of each artefact, `failures` the lines of failures.jsonl,
     `stopped` what ended the asking early, `edited` the copies of files that were not as last written
-    here, `newly_dropped` the transforms with their lines for rows that they kept before. `kept_rows` are those of a
-    complete version which a build that was stopped would have dropped or replaced: so the old files stay, and `counts`
-    and `version` are theirs. `replaced` is what was taken from the version before. `checks` are
-    the rows that show what they should not. `run_id` is None and `up_to_date` true where there was nothing to do.
+    here, `removed` the files that it was not to make, `newly_dropped` the transforms with their lines for rows that
+    they kept before. `kept_rows` are those of a complete version which a build that was stopped would have dropped or
+    replaced: so the old files stay, and `counts` and `version` are theirs. `replaced` is what was taken from the one
+    before. `checks` are the rows that show what they should not. `run_id` is None and `up_to_date` true where there was
+    nothing to do.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Report:
     stopped: StoppedError | None
     files: tuple[Path, ...]
     edited: tuple[Path, ...]
+    removed: tuple[Path, ...] = ()
     newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
     kept_rows: int = 0
     replaced: Replacement | None = None

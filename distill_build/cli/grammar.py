@@ -20,8 +20,9 @@ class Command:
 
     `sweep` is the module that takes all jobs of a sweep together, `launched` the one for jobs that others launch.
 
-    `reads` says of one that does not whether it works on a dataset or cache that is there. `stand_in` are settings for
-    a command that has no use for them but composes them like any other.
+    `reads` says of one that does not whether it works on a dataset or cache that is there; `finds` of one that does
+    whether it may be told a dataset by its name or folder instead of by settings. `stand_in` are settings for a command
+    that has no use for them but composes them like any other; where it `finds`, for a dataset that was named.
     """
 
     module: str
@@ -32,6 +33,7 @@ class Command:
     sweep: str = ""
     launched: str = ""
     reads: bool = True
+    finds: bool = False
     stand_in: tuple[str, ...] = ()
 
 
@@ -108,7 +110,13 @@ COMMANDS: Mapping[str, Command] = {
         composes=False,
         words="[N] [NAME]",
     ),
-    "export": Command("distill_build.commands.export", "write the dataset formats again, without a model"),
+    "export": Command(
+        "distill_build.commands.export",
+        "write dataset formats from the rows that are there, without a model",
+        words="[NAME]",
+        finds=True,
+        stand_in=("topic=export",),
+    ),
     "log": Command("distill_build.commands.log", "say where an item came from", composes=False, words="ID [NAME]"),
     "diff": Command("distill_build.commands.diff", "compare two versions", composes=False, words="[A] [B] [ID]"),
     "history": Command("distill_build.commands.history", "list the versions", composes=False, words="[NAME]"),
@@ -147,7 +155,7 @@ FLAGS = (
     Flag("rebuild", "ask again for the items whose path matches, STAGE:GLOB of one stage; repeatable", value="GLOB",
          whose="builds"),
     Flag("yes", "no question before rows of the version that is there go or are made anew", short="y", whose="builds"),
-    Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="readers"),
+    Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="finders"),
     Flag("cache-dir", "the cache's folder", value="DIR", whose="readers"),
     Flag("exit-code", "1 where the versions differ", whose="diff"),
     Flag("seed", "which rows are drawn", value="N", whose="sample"),
@@ -213,7 +221,9 @@ def parse(words: Sequence[str]) -> CommandLine:
     if "multirun" in given and (printing := [flag for flag in ("cfg", "info") if flag in given]):
         raise UsageError(f"--{printing[0]} prints one configuration: leave out -m, and choose one of the values")
     hydra = [f"--{flag.name}" + f"={value}" * bool(flag.value) for flag, value in parts.flags if flag in HYDRA_FLAGS]
-    return CommandLine(name, options_of(parts), (*hydra, *command.stand_in, *parts.settings))
+    options = options_of(parts)
+    stand_in = command.stand_in if options.names_dataset or not command.finds else ()
+    return CommandLine(name, options, (*hydra, *stand_in, *parts.settings))
 
 
 def sort_words(words: list[str]) -> Parts:
@@ -223,22 +233,22 @@ def sort_words(words: list[str]) -> Parts:
         word = words.pop(0)
         if word.startswith("-") and word != "-":
             parts.flags.append(take_flag(word, words))
-        elif ASSIGNMENT.match(word) and not (reads_paths(parts) and is_path(word)):
+        elif ASSIGNMENT.match(word) and not is_folder_of(word, parts):
             parts.settings.append(word)
         else:
             parts.plain.append(word)
     return parts
 
 
-def reads_paths(parts: Parts) -> bool:
-    """Whether the command is known by now, and takes no settings: folders of a sweep's jobs have = in their names."""
+def is_folder_of(word: str, parts: Parts) -> bool:
+    """Whether a word with = in it is a path: folders of a sweep's jobs have such names.
+
+    For a command that takes no settings, be there something or not; none is known to take paths before it is typed.
+    """
     command = COMMANDS.get(parts.plain[0]) if parts.plain else None
-    return command is not None and not command.composes
-
-
-def is_path(word: str) -> bool:
-    """Whether a word with = in it is a path, be there something or not."""
-    return os.sep in word.partition("=")[0] or os.path.lexists(word)
+    if command is None or (command.composes and not command.finds):
+        return False
+    return os.path.lexists(word) or (not command.composes and os.sep in word.partition("=")[0])
 
 
 def take_flag(word: str, rest: list[str]) -> tuple[Flag, str]:
@@ -297,6 +307,7 @@ def knows_flag(name: str, flag: Flag) -> bool:
         "builds": command.builds,
         "composers": command.composes,
         "readers": command.reads and not command.composes,
+        "finders": command.finds or (command.reads and not command.composes),
     }
     return knows.get(flag.whose, name == flag.whose or flag.whose.startswith(f"{name} "))
 

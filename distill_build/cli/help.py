@@ -47,11 +47,10 @@ def general_help() -> Iterator[str | Line]:
 
 def command_help(name: str) -> Iterator[str | Line]:
     """What one command does, with a verb or without, and its flags."""
-    composes = COMMANDS[name.split()[0]].composes
-    verb = CACHE_VERBS.get(name.removeprefix("cache "))
-    does = verb or COMMANDS[name]
+    command, _, verb = name.partition(" ")
+    does = CACHE_VERBS[verb] if verb else COMMANDS[command]
     yield f"distill-build {name}: {does.help}"
-    words = [name, *does.words.split(), "[FLAG ...]", *["[key=value ...]"] * composes]
+    words = [name, *does.words.split(), "[FLAG ...]", *["[key=value ...]"] * COMMANDS[command].composes]
     yield from ("", f"Usage: distill-build {' '.join(words)}")
     if name == "cache":
         verbs = [(f"{name} {verb.words}".strip(), verb.help) for name, verb in CACHE_VERBS.items()]
@@ -59,7 +58,7 @@ def command_help(name: str) -> Iterator[str | Line]:
     yield from section(
         "Flags", flag_rows((flag for flag in FLAGS if knows_flag(name, flag) and flag.name != "version"), name)
     )
-    if composes:
+    if COMMANDS[command].composes:
         yield from section("Hydra's flags", flag_rows(flag for flag in HYDRA_FLAGS if knows_flag(name, flag)))
         yield from section("Settings (distill-build --cfg job prints them all)", SETTINGS)
 

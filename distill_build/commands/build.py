@@ -131,6 +131,7 @@ def _document(report: Report) -> JsonObject:
         "newly_dropped": [{"stage": name, **line} for name, line in report.newly_dropped],
         "dropped": {stage: tally.dropped for stage, tally in report.transforms.items()},
         "checks": rows_by_check(report.checks),
+        "removed": [str(path) for path in report.removed],
         "folder": str(report.folder),
         "stopped": None if report.stopped is None else str(report.stopped),
         "exit_code": _status(report),

@@ -44,6 +44,7 @@ def _document(dataset: Dataset, restored: Restored) -> JsonObject:
         "missing": lock.missing,
         "files": [str(path) for path in restored.files],
         "edited": [str(path) for path in restored.edited],
+        "removed": [str(path) for path in restored.removed],
     }
 
 
@@ -55,6 +56,9 @@ def _text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool
         yield f"{dataset.folder} holds version {short(lock.version)} again: {counts}"
         files = "  ".join(str(path.relative_to(dataset.folder)) for path in restored.files)
         yield ("  ", "plain"), HANG, (files, "plain")
+    if restored.removed and not quiet:
+        removed = ", ".join(str(path.relative_to(dataset.folder)) for path in restored.removed)
+        yield f"removed, since this version has no such file: {removed}"
     for copy in restored.edited:
         yield f"{copy.name} was not as it was last written here; the file that was there is kept as {copy}"
     if lock.missing:

@@ -1,24 +1,34 @@
-"""`export`: writes the dataset formats again from answers.jsonl, without a model and without the cache."""
+"""`export`: writes dataset formats from the rows that are there, without a model and without the cache."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from distill_build.builds.exporting import export
+from distill_build.builds.session import dataset_of
+from distill_build.commands.locate import find_dataset
 from distill_build.console.notes import notes, say
 from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.engine.artefacts import file_state
-from distill_build.errors import MISSING_ITEMS
-from distill_build.export import check_formats
+from distill_build.errors import MISSING_ITEMS, UsageError
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
 
 
 def run(settings: Settings, options: Options) -> int:
-    """Writes the formats that `settings` ask for and removes the others; 1 where rows could not be exported."""
-    dataset = Dataset(Path(settings.output_dir) / settings.name)
-    check_formats(settings.formats)
-    exported = export(dataset, settings, notes(quiet=options.quiet))
+    """Writes the formats that are asked for, and anew those that lie there; 1 where rows could not be exported.
+
+    Of a dataset that is named all settings are those of its folder, but for what is typed.
+    """
+    note = notes(quiet=options.quiet)
+    if options.names_dataset:
+        refuse_two_names(options)
+        dataset = find_dataset(options, *options.arguments)
+        exported = export(dataset, settings, note, frozenset(typed_settings(options.overrides)))
+    else:
+        dataset = dataset_of(settings)
+        exported = export(dataset, settings, note)
     files = list(exported.files)
     if options.json:
         print_document(_document(dataset, files))
@@ -29,6 +39,37 @@ def run(settings: Settings, options: Options) -> int:
     number, failures = number_of(len(exported.refused), "rows"), dataset.artefact(FAILURES)
     say(f"{number} could not be exported, the first since {exported.refused[0].detail}: see {failures}")
     return MISSING_ITEMS
+
+
+NAMING = ("topic", "name", "output_dir")
+OF_FORMAT = ("reasoning", "metadata", "csv_bom")
+"""The settings `format.*`, by which a recipe calls them too."""
+OF_ROWS = ("stage", "stages", "recipe")
+"""Settings that may say which rows are exported, and as what."""
+
+
+def refuse_two_names(options: Options) -> None:
+    """Raises UsageError where settings name a dataset beside the one that is named."""
+    if twice := [word for word in options.overrides if key_of(word) in NAMING]:
+        named = options.arguments[0] if options.arguments else f"-o {options.dataset}"
+        raise UsageError(f"the dataset is named twice, by {named} and by {twice[0]}: leave one out")
+
+
+def typed_settings(words: Iterable[str]) -> Iterator[str]:
+    """The export settings that are typed, by their names in a recipe."""
+    for key in map(key_of, words):
+        group, _, name = key.partition(".")
+        if group == "format":
+            yield from [name] if name else OF_FORMAT
+        elif group in OF_ROWS:
+            yield "rows"
+        else:
+            yield key
+
+
+def key_of(word: str) -> str:
+    """The key of a setting as typed."""
+    return word.partition("=")[0].lstrip("+~")
 
 
 def _document(dataset: Dataset, files: list[Path]) -> JsonObject:

@@ -9,6 +9,7 @@ from distill_build.builds.report import Report
 from distill_build.builds.walk.tally import StageTally
 from distill_build.console.grid import Grid
 from distill_build.console.words import duration, money, tokens
+from distill_build.graph import END
 from distill_build.records import number_of, rows_of, short
 
 NAMED_ROWS = 3
@@ -92,6 +93,7 @@ def up_to_date(report: Report) -> Sentence:
 def ending(report: Report) -> Iterator[Sentence]:
     """What is said below the table: what came out, where it is, and what else is worth knowing."""
     yield from troubles(report)
+    yield from removed(report)
     if report.complete:
         items = _found(report, [stage for stage in report.stages if stage not in report.transforms])
         dropped = [_dropped(report, stage) for stage, tally in report.transforms.items() if tally.dropped]
@@ -169,6 +171,20 @@ def _newly_dropped(report: Report) -> str:
 def edited(copy: Path) -> Sentence:
     """What is said of a file that somebody else wrote, and that gave way to ours."""
     return Sentence(f"{copy.name} had been edited by hand or put there; that file is kept as {copy}", "warning")
+
+
+def removed(report: Report) -> Iterator[Sentence]:
+    """What is said of files that this build was not to make; of rows that go, the version that is replaced tells."""
+    gone = [_inside(path, report.folder) for path in report.removed]
+    told = [path for path in gone if report.replaced is None or path.parent.name]
+    if told:
+        are, it = ("is", "it") if len(told) == 1 else ("are", "them")
+        formats = report.until == END and all(path.parent.name for path in told)
+        yield Sentence(
+            f"{', '.join(map(str, told))} {are} removed, and the lock names {it} no more: this build was not to make "
+            f"{it}. One {f'with {it} in formats=[…]' if formats else 'that is'} brings {it} back, and asks nothing",
+            "warning",
+        )
 
 
 def details(report: Report) -> Iterator[Sentence]:

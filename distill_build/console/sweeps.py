@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from distill_build.console.forecast import cap
-from distill_build.console.outcome import Sentence, edited
+from distill_build.console.outcome import Sentence, edited, removed
 from distill_build.console.sweep_table import NOTHING, Column, SweepTable, called
 from distill_build.console.words import duration, money, rough_duration, rough_money, tokens
 from distill_build.graph import in_order
@@ -177,6 +177,7 @@ def _percent(share: float | None) -> str:
 def sweep_ending(report: "SweepReport") -> Iterator[Sentence]:
     """What is said below the table and its notes."""
     yield from sweep_troubles(report)
+    yield from dict.fromkeys(sentence for each in report.reports.values() for sentence in removed(each))
     tally, jobs = report.tally, number_of(len(report.sweep.jobs), "jobs")
     if not report.reports and not report.errors:
         yield Sentence(f"{jobs} up to date; nothing was asked", "good")

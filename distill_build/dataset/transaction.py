@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.dataset.layout import EXPORTS, Dataset
+from distill_build.dataset.layout import EXPORTS, FAILURES, Dataset
 from distill_build.engine.artefacts import (
     ArtefactWriter,
+    FileState,
     file_sha256,
     finish_replacing,
     replace_together,
@@ -122,8 +123,10 @@ class Transaction:
             sync(path)
         return {f"{EXPORTS}/{path.name}": path for path in paths}
 
-    def commit(self, new: Mapping[str, Path], old: Iterable[str]) -> None:
+    def commit(self, new: Mapping[str, Path], old: Iterable[str]) -> tuple[Path, ...]:
         """Puts the new files into place by their names, and removes those of the `old` that have no new one.
+
+        Returns what it has removed of the user's: a failures.jsonl goes when nothing has failed.
 
         Raises StorageError, with nothing moved, where something else stands in a file's place.
         """
@@ -133,6 +136,8 @@ class Transaction:
             raise StorageError(f"{folder} is a folder, and what has that name here is a file: move it away")
         with undisturbed():
             replace_together(self.dataset.runs, moves, gone)
+        kept_quiet = self.dataset.artefact(FAILURES)
+        return tuple(path for path in gone if path != kept_quiet and not path.is_relative_to(self.dataset.runs))
 
 
 @contextmanager
@@ -155,18 +160,24 @@ def begin_transaction(dataset: Dataset, again: str, note: Callable[[str], None])
             ) from error
 
 
-def keep_edited(dataset: Dataset, new: Mapping[str, Path], old: Iterable[str], folder: Path) -> tuple[Path, ...]:
+def keep_edited(
+    dataset: Dataset,
+    new: Mapping[str, Path],
+    old: Iterable[str],
+    folder: Path,
+    written: Mapping[str, FileState] | None = None,
+) -> tuple[Path, ...]:
     """Copies what is about to be replaced or removed, and is not as it was last written here, into `folder`.
 
     `new` maps names to the new files; `old` are names that go where there is no new file. What is to be replaced by
-    the same bytes needs no copy.
+    the same bytes needs no copy. `written` are the files as they were last written, where the state is not to say it.
     """
     state = dataset.state()
-    known = state.outputs if state is not None else {}
+    known = written if written is not None else state.outputs if state is not None else {}
     names = dict.fromkeys(name for name in (*new, *old) if not name.startswith("runs/"))
     places = {name: dataset.artefact(name) for name in names}
     there = {name: place for name, place in places.items() if place.is_file()}
-    edited = [name for name, place in there.items() if name not in known or not known[name].holds(place)]
+    edited = [name for name, place in there.items() if name not in known or file_sha256(place) != known[name].sha256]
     lost = [name for name in edited if name not in new or not same_bytes(new[name], there[name])]
     return tuple(set_aside(there[name], folder) for name in lost)
 

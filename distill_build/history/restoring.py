@@ -21,9 +21,9 @@ from distill_build.engine.reading import writable
 from distill_build.errors import CorruptEntryError
 from distill_build.graph import END
 from distill_build.records import Failure, JsonObject, short
-from distill_build.settings import FormatSettings
 from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
+from distill_build.stages.identity import export_layout
 from distill_build.stages.training_rows import training_rows
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore
@@ -39,7 +39,8 @@ class RestoreTarget:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was brought back. `edited` are copies of files that were not as last written; `lock` is the new one.
+    """What was brought back. `edited` are copies of files that were not as last written, `removed` those that the
+    version does not have; `lock` is the new one.
 
     `as_named` says whether it is the lock that named the version, where one did.
     """
@@ -47,6 +48,7 @@ class Restored:
     lock: Lock
     files: tuple[Path, ...]
     edited: tuple[Path, ...]
+    removed: tuple[Path, ...]
     as_named: bool
 
 
@@ -98,9 +100,9 @@ class _Restoring:
             checks=checks,
         )
         self._register(version)
-        self.transaction.commit(new | {STATE: self.transaction.write(STATE, state.encode())}, old)
+        removed = self.transaction.commit(new | {STATE: self.transaction.write(STATE, state.encode())}, old)
         files = tuple(dataset.artefact(name) for name in new if not name.startswith("runs/"))
-        return Restored(lock, files, edited, as_named or named is None)
+        return Restored(lock, files, edited, removed, as_named or named is None)
 
     def _artefacts(self) -> dict[str, Path]:
         """The files that were kept. Only names that are ours: a version may have come from elsewhere."""
@@ -112,11 +114,10 @@ class _Restoring:
 
     def _exports(self, recipe: JsonObject, new: dict[str, Path], refused: Callable[[Failure], None]) -> dict[str, Path]:
         options = recipe["export"]
-        layout = FormatSettings(
-            reasoning=options["reasoning"], metadata=options["metadata"], csv_bom=options.get("csv_bom", False)
-        )
         rows = training_rows(new.__getitem__, self.target.version.graph, recipe, refused)
-        return self.transaction.write_exports(rows, options["formats"], layout, options["system_prompt"])
+        return self.transaction.write_exports(
+            rows, options["formats"], export_layout(options), options["system_prompt"]
+        )
 
     def _checks(self, recipe: JsonObject, new: dict[str, Path]) -> tuple[CheckCount, ...]:
         """Looks at the rows as a build does, with which checks.jsonl comes among the `new` files: a version is kept
@@ -204,13 +205,20 @@ def with_exports_of(lock: Lock | None, recipe: JsonObject) -> JsonObject:
     """`recipe` with the export settings that `lock` tells, where it tells them all: it has long texts by digest."""
     if lock is None:
         return recipe
-    own, told = recipe["export"], recipe_in(lock.recipe).get("export", {})
-    export = _as_told(own, told) | {"rows": _as_told(own.get("rows", {}), told.get("rows", {}))}
-    if any(
-        isinstance(value, str) and value.startswith("sha256:") for value in (*export.values(), *export["rows"].values())
-    ):
-        return recipe
-    return recipe | {"export": export}
+    export = told_exports(lock, recipe["export"])
+    return recipe if by_digest(export) else recipe | {"export": export}
+
+
+def told_exports(lock: Lock, own: JsonObject) -> JsonObject:
+    """The export settings that a lock tells; a long text is that of our `own` where the lock means that one."""
+    told = recipe_in(lock.recipe).get("export", {})
+    return _as_told(own, told) | {"rows": _as_told(own.get("rows", {}), told.get("rows", {}))}
+
+
+def by_digest(export: JsonObject) -> list[str]:
+    """The export settings of which a lock alone tells no more than a digest."""
+    named = export | {f"export.{name}": value for name, value in export.get("rows", {}).items()}
+    return [name for name, value in named.items() if isinstance(value, str) and value.startswith("sha256:")]
 
 
 def _as_told(own: JsonObject, told: JsonObject) -> JsonObject:

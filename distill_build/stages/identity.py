@@ -2,7 +2,7 @@
 
 from distill_build.engine.manifest import digest
 from distill_build.records import JsonObject
-from distill_build.settings import Settings
+from distill_build.settings import FormatSettings, Settings
 
 ROWS_VERSION = 4
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
@@ -31,6 +31,13 @@ def export_identity(settings: Settings) -> JsonObject:
         "system_prompt": settings.system_prompt,
         "rows": export_rows(settings),
     }
+
+
+def export_layout(identity: JsonObject) -> FormatSettings:
+    """How `export_identity` says that rows are laid out."""
+    return FormatSettings(
+        reasoning=identity["reasoning"], metadata=identity["metadata"], csv_bom=identity.get("csv_bom", False)
+    )
 
 
 def export_rows(settings: Settings) -> JsonObject:

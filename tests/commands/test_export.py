@@ -1,4 +1,4 @@
-"""`export` brings the exports in line with the settings and leaves the dataset as a build would have."""
+"""`export` adds the formats that are asked for, and leaves the dataset as a build with all of them would have."""
 
 import hashlib
 import json
@@ -51,12 +51,29 @@ def exported() -> list[str]:
     return sorted(path.name for path in (FOLDER / "dataset").iterdir())
 
 
-def test_the_formats_asked_for_are_written_and_the_others_removed(dataset: Dataset) -> None:
+def test_the_formats_asked_for_are_written_beside_those_that_lie_there(dataset: Dataset) -> None:
     run(settings(formats=["messages", "alpaca"]), Options(quiet=True))
     assert exported() == ["train.alpaca.jsonl", "train.messages.jsonl"]
     run(settings(formats=["csv"]), Options(quiet=True))
-    assert exported() == ["train.csv"]
-    assert [name for name in state_of(dataset).outputs if name.startswith("dataset/")] == ["dataset/train.csv"]
+    assert exported() == ["train.alpaca.jsonl", "train.csv", "train.messages.jsonl"]
+    assert is_current(settings(formats=["messages", "alpaca", "csv"]), dataset)
+
+
+def test_a_format_that_was_taken_away_does_not_come_back(dataset: Dataset) -> None:
+    run(settings(formats=["messages", "alpaca"]), Options(quiet=True))
+    (FOLDER / "dataset/train.messages.jsonl").unlink()
+    run(settings(formats=["csv"]), Options(quiet=True))
+    assert exported() == ["train.alpaca.jsonl", "train.csv"]
+    assert is_current(settings(formats=["alpaca", "csv"]), dataset)
+
+
+def test_an_edited_export_is_kept(dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    run(settings(), Options(quiet=True))
+    (FOLDER / "dataset/train.messages.jsonl").write_text("mine")
+    run(settings(), Options())
+    (kept,) = dataset.runs.glob("*/train.messages.jsonl")
+    assert (kept.read_text(), str(kept) in capsys.readouterr().err) == ("mine", True)
+    assert exported() == ["train.messages.jsonl"]
 
 
 @pytest.mark.usefixtures("dataset")

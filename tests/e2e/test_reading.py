@@ -23,12 +23,19 @@ def test_export_and_a_build_with_the_same_formats_agree(workspace: Workspace, se
     sent = server.count
     folder = workspace.root / "outputs/sports/dataset"
     exported = workspace.run("export", *SMALL, ALL)
-    assert (exported.status, exported.stderr, server.count) == (0, "", sent)
+    added = ", ".join(f"train.{name} is new" for name in ("alpaca.jsonl", "csv", "parquet", "sharegpt.jsonl"))
+    told = f"distill-build: outputs/sports/distill.lock is rewritten: {added}\n"
+    assert (exported.status, exported.stderr, server.count) == (0, told, sent)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert len(files) == 5
     assert "up to date" in workspace.run(*SMALL, ALL).stderr
-    workspace.run(*SMALL)
+    built = workspace.run(*SMALL)
     assert [path.name for path in folder.iterdir()] == ["train.messages.jsonl"]
+    assert (
+        "dataset/train.alpaca.jsonl, dataset/train.csv, dataset/train.parquet, dataset/train.sharegpt.jsonl are "
+        "removed, and the lock names them no more: this build was not to make them. One with them in formats=[…] "
+        "brings them back, and asks nothing\n"
+    ) in built.stderr
     workspace.run(*SMALL, ALL)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
     assert server.count == sent

@@ -268,7 +268,7 @@ def test_a_file_in_the_place_of_the_exports_is_to_be_moved_away(project: InProce
 
 def test_export_keeps_the_lock_in_line(project: InProcess, built: TwoVersions) -> None:
     """The lock is that of a build with these exports, to the byte, and no build has anything to do."""
-    words = (*NEW, "formats=[alpaca,csv]", "format.metadata=false")
+    words = (*NEW, "formats=[messages,alpaca,csv]", "format.metadata=false")
     assert project.run("export", *words).status == 0
     assert findings(project) == []
     exported = everything(project)
