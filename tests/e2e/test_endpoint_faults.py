@@ -118,7 +118,7 @@ def test_a_stream_that_breaks_off_is_asked_for_again(workspace: Workspace, serve
     streamed = workspace.bytes()
     server.reset()
     server.plan = ()
-    (workspace.root / "plain").mkdir()
+    (workspace.root / "plain/.git").mkdir(parents=True)  # a project of its own
     plain = Workspace(workspace.root / "plain", server)
     assert_well(plain.run(*FLAT), 0)
     assert [row["answer"] for row in plain.rows("answers")] == [row["answer"] for row in workspace.rows("answers")]

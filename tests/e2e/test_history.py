@@ -161,7 +161,7 @@ def test_versions_of_another_machine_that_share_the_name_alone_are_told_apart(
 ) -> None:
     build(workspace, [])
     (mine,) = digests(workspace)
-    (tmp_path / "other").mkdir()
+    (tmp_path / "other/.git").mkdir(parents=True)  # a project of its own
     other = InProcess(tmp_path / "other", server)
     build(other, ["depth=1", "breadth=3"])
     (theirs,) = digests(other)
@@ -190,6 +190,7 @@ def test_what_another_project_did_to_the_same_version_is_no_cause_of_a_change(
 ) -> None:
     """The other's prompt differs by a comment, which changes no request."""
     build(workspace, [])
+    (tmp_path / "other/.git").mkdir(parents=True)  # a project of its own
     (tmp_path / "other/prompts/en").mkdir(parents=True)
     packed = (packed_folder() / "en/answers.jinja").read_text(encoding="utf-8")
     (tmp_path / "other/prompts/en/answers.jinja").write_text("{# a comment #}" + packed)

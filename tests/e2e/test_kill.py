@@ -56,7 +56,7 @@ def test_a_dozen_kills_cost_no_more_than_what_was_in_flight_and_change_no_byte(
     spent, again, interrupted = server.count, repeats(server), workspace.bytes()
 
     server.reset()
-    (tmp_path / "quiet").mkdir()
+    (tmp_path / "quiet/.git").mkdir(parents=True)  # a project of its own
     quiet = Workspace(tmp_path / "quiet", server)
     assert quiet.run(*TREE).status == 0
     calls = server.count

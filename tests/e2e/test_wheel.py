@@ -175,7 +175,7 @@ def test_a_conf_folder_of_another_program_changes_nothing(
     succeeded(far_away.run(*SMALL))
     wanted, sent = far_away.bytes(), [request.body for request in server.requests]
     server.reset()
-    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/.git").mkdir(parents=True)  # a project of its own
     theirs = Installed(tmp_path / "theirs", server, far_away.command.parent)
     write(theirs.root, FOREIGN)
     succeeded(theirs.run(*SMALL, "limits.concurrency=1"))

@@ -83,3 +83,23 @@ def test_jobs_share_the_cache_and_their_statuses_reach_the_exit_code(
     assert workspace.run(*SWEEP).status == 0
     assert server.count == before + ANSWERS, "our own launcher goes on where that one ended: in the same folder"
     assert [path.name for path in workspace.root.glob("outputs/sports/sweeps/*")] == [folder.name]
+
+
+def test_jobs_in_other_processes_work_on_the_project_around_where_one_stands(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    (workspace.root / "conf").mkdir()
+    (workspace.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\ncache: {dir: kept}\n")
+    (workspace.root / "notes").mkdir()
+    below = Workspace(workspace.root / "notes", server)
+    words = ("-m", *SMALL[:-1], "questions_per_tag=1,2", *words_for("joblib", Path()))
+    counts = []
+    for standing, more in ((below, ()), (workspace, ()), (below, ("output_dir=mine",))):
+        with standing.start(*words, *more, *workspace.settings()) as process:
+            _, said = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 0, said
+        counts.append(server.count)
+    assert len(set(counts)) == 1, "all is in the cache of the root"
+    assert [path.name for path in below.root.iterdir()] == ["mine"]
+    assert len(list(below.root.glob("mine/sports/sweeps/*/questions_per_tag=*/distill.lock"))) == 2
+    assert sorted(path.name for path in workspace.root.iterdir()) == ["conf", "kept", "notes", "outputs"]
