@@ -12,7 +12,7 @@ import msgspec
 
 from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
 from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, Dataset, State, is_artefact
-from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, recipe_in, sound_lock
+from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, sound_lock
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.artefacts import FileState, file_state, replacing
@@ -83,8 +83,7 @@ def _of_folder(dataset: Dataset, own: JsonObject, typed: Collection[str]) -> Jso
 
 def _formats_before(dataset: Dataset, own: JsonObject) -> Sequence[str]:
     """The formats in the order in which the folder has them, then all others."""
-    _, recipe = _told_of(dataset) or (None, {})
-    return list(dict.fromkeys([*recipe.get(EXPORT_FACTS, own).get("formats", []), *FORMATS]))
+    return list(dict.fromkeys([*dataset.recipe().get(EXPORT_FACTS, own).get("formats", []), *FORMATS]))
 
 
 def _lies_there(dataset: Dataset, written: Mapping[str, FileState], form: str) -> bool:
@@ -141,8 +140,8 @@ def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> t
     Raises UsageError where the stage that is exported has no file, or one that it is read together with, and where it
     cannot be told of which of its rows a transform has not decided: those are never exported.
     """
-    graph, built = _told_of(dataset) or (_graph_of_rows(dataset, settings), {})
-    recipe = built | {EXPORT_FACTS: wanted}
+    graph = dataset.graph() or _graph_of_rows(dataset, settings)
+    recipe = dataset.recipe() | {EXPORT_FACTS: wanted}
     stage = exported_stage(graph, recipe)
     if stage is None or not dataset.artefact(stage.file).exists():
         rows = f"{stage.singular}s" if stage is not None else "rows"
@@ -159,15 +158,6 @@ def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> t
             f"{stage.file}, nothing tells in {dataset.folder}, neither {STATE} nor {LOCK}: {BUILD_FIRST}"
         )
     return graph, recipe
-
-
-def _told_of(dataset: Dataset) -> tuple[Graph, JsonObject] | None:
-    """The stages of a dataset and what they were built with, by the state, else by the lock; None without either."""
-    if (state := dataset.state()) is not None:
-        return state.graph, state.recipe
-    if (lock := sound_lock(dataset.artefact(LOCK))) is not None:
-        return lock.graph, recipe_in(lock.recipe)
-    return None
 
 
 def _graph_of_rows(dataset: Dataset, settings: Settings) -> Graph:

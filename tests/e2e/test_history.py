@@ -220,7 +220,7 @@ def test_a_version_of_an_older_release_claims_nothing_of_what_it_replaced(worksp
 def neighbour(workspace: Workspace, name: str) -> InProcess:
     """Another project that shares the cache of `workspace`."""
     assert workspace.server is not None
-    (workspace.root / name).mkdir()
+    (workspace.root / name / ".git").mkdir(parents=True)  # a project of its own
     return InProcess(workspace.root / name, workspace.server)
 
 
