@@ -16,12 +16,14 @@ from distill_build.commands.findings import (
     Finding,
     FindingState,
     access,
+    ending,
     judged_list,
     limit_headers,
     own_words,
     reasoning,
     same_seed_sentence,
     streaming,
+    usage,
 )
 from distill_build.models.base import ModelSettings
 from distill_build.models.probe import Probe, ProbeResult
@@ -80,7 +82,12 @@ class Examination:
         self.findings += access(first, self.model, sends_key=self._probe.sends_key)
         if first.raw is None:
             return
-        self.findings += [streaming(first, self.model), reasoning(first.raw, self.model)]
+        self.findings += [
+            streaming(first, self.model),
+            ending(first.raw),
+            reasoning(first.raw, self.model),
+            usage(first.raw),
+        ]
         if not self.needs_json:
             self._find("structured", "no", f"not asked: {' and '.join(self.roles)} can do without")
         elif not await self._ask_list():

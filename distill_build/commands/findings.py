@@ -19,6 +19,7 @@ from distill_build.replies.parse import (
     split_thought,
 )
 from distill_build.replies.reasoning import USUAL_MARKS, opened_at
+from distill_build.replies.reply import verdict
 
 MARK = re.compile(r"\s*(<[\w|-]+>|\[[A-Z_]+\])")
 """What may open a chain of thought in a text: <plan>, <|plan|>, [PLAN]."""
@@ -111,6 +112,27 @@ def reasoning(raw: JsonObject, model: ModelSettings) -> Finding:
     kept = read_usage(raw).reasoning_tokens
     seen = f"{number_of(kept, 'tokens')} of it, not shown" if kept else "none was seen"
     return Finding("reasoning", "no", seen + ("" if isinstance(reply, Rejection) else _unknown_mark(reply.content)))
+
+
+def ending(raw: JsonObject) -> Finding:
+    """How a completion says that it ended, and what a build takes that for."""
+    reply = read_reply(raw)
+    if isinstance(reply, Rejection) or reply.finish_reason is None:
+        return Finding("ending", "no", "no finish_reason came: a reply that is cut cannot be told from a whole one")
+    ended = verdict(reply)
+    taken = "whole" if ended is None or ended.cause == "empty" else ended.cause
+    return Finding("ending", "ok", f"finish_reason {reply.finish_reason}, which is taken for {taken}")
+
+
+def usage(raw: JsonObject) -> Finding:
+    """What a budget and the rows go by."""
+    counted = read_usage(raw)
+    if not counted.prompt_tokens and not counted.completion_tokens:
+        return Finding("usage", "no", "no tokens are counted: budgets go by the length of the texts")
+    thought = f", {counted.reasoning_tokens:,} of them reasoning" if counted.reasoning_tokens else ""
+    return Finding(
+        "usage", "ok", f"{counted.prompt_tokens:,} prompt + {counted.completion_tokens:,} completion{thought}"
+    )
 
 
 def _unknown_mark(text: str) -> str:

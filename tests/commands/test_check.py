@@ -317,3 +317,17 @@ def test_a_sweep_asks_about_each_model_once(workspace: Workspace, server: Script
     asked = {endpoint["model"]: endpoint["roles"] for endpoint in finished.document["endpoints"]}
     assert asked == {"other": ["tagger", "student"], "scripted": ["student", "teacher"]}, "a student needs lists"
     assert (finished.status, server.count) == (0, 4 + 4)
+
+
+def test_it_says_how_a_reply_ends_and_what_it_counts(workspace: Workspace, server: ScriptedServer) -> None:
+    counts = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 30}
+    choice = {"message": {"role": "assistant", "content": "tea"}, "finish_reason": "end_turn"}
+    server.plan = [raw({"choices": [choice], "usage": counts})]
+    told = check(workspace)
+    assert "finish_reason end_turn, which is taken for whole" in line(told, "ending")
+    assert "5 prompt + 25 completion, 23 of them reasoning" in line(told, "usage")
+    server.reset()
+    server.plan = [raw({"choices": [choice | {"finish_reason": None}]})]
+    told = check(workspace)
+    assert "no finish_reason came" in line(told, "ending")
+    assert "no tokens are counted" in line(told, "usage")
