@@ -16,7 +16,7 @@ from distill_build.commands.findings import (
     Finding,
     FindingState,
     access,
-    ending,
+    finish_reason,
     judged_list,
     limit_headers,
     own_words,
@@ -84,7 +84,7 @@ class Examination:
             return
         self.findings += [
             streaming(first, self.model),
-            ending(first.raw),
+            finish_reason(first.raw),
             reasoning(first.raw, self.model),
             usage(first.raw),
         ]

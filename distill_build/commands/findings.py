@@ -114,14 +114,14 @@ def reasoning(raw: JsonObject, model: ModelSettings) -> Finding:
     return Finding("reasoning", "no", seen + ("" if isinstance(reply, Rejection) else _unknown_mark(reply.content)))
 
 
-def ending(raw: JsonObject) -> Finding:
+def finish_reason(raw: JsonObject) -> Finding:
     """How a completion says that it ended, and what a build takes that for."""
     reply = read_reply(raw)
     if isinstance(reply, Rejection) or reply.finish_reason is None:
-        return Finding("ending", "no", "no finish_reason came: a reply that is cut cannot be told from a whole one")
+        return Finding("finish", "no", "no finish_reason came: a reply that is cut cannot be told from a whole one")
     ended = verdict(reply)
     taken = "whole" if ended is None or ended.cause == "empty" else ended.cause
-    return Finding("ending", "ok", f"finish_reason {reply.finish_reason}, which is taken for {taken}")
+    return Finding("finish", "ok", f"finish_reason {reply.finish_reason}, which is taken for {taken}")
 
 
 def usage(raw: JsonObject) -> Finding:

@@ -324,10 +324,10 @@ def test_it_says_how_a_reply_ends_and_what_it_counts(workspace: Workspace, serve
     choice = {"message": {"role": "assistant", "content": "tea"}, "finish_reason": "end_turn"}
     server.plan = [raw({"choices": [choice], "usage": counts})]
     told = check(workspace)
-    assert "finish_reason end_turn, which is taken for whole" in line(told, "ending")
+    assert "finish_reason end_turn, which is taken for whole" in line(told, "finish")
     assert "5 prompt + 25 completion, 23 of them reasoning" in line(told, "usage")
     server.reset()
     server.plan = [raw({"choices": [choice | {"finish_reason": None}]})]
     told = check(workspace)
-    assert "no finish_reason came" in line(told, "ending")
+    assert "no finish_reason came" in line(told, "finish")
     assert "no tokens are counted" in line(told, "usage")
