@@ -103,7 +103,7 @@ class UnitRows:
         outcome = self.previous.recall(unit, segment, verdicts)
         if outcome is not None and self._so_far is not None:
             for name, rows in outcome.rows.items():
-                self._so_far.keep(name, rows.start, rows.length)
+                self._so_far.add(name, list(self.lines(name, rows)))
         return outcome
 
     def made(self, stage: str, row: JsonObject) -> None:

@@ -260,7 +260,7 @@ class Builds:
                     root = await execution.walk(rows)
                 finally:
                     learn(execution)
-            finish = Finish(session, options, ledger, execution, rows, new, execution.halt.reason)
+            finish = Finish(session, options, ledger, execution, rows, new, execution.halt.cut)
             async with self._finishing:  # in a thread: what comes for other builds is stored meanwhile
                 report = await asyncio.to_thread(finish.report, root, time.monotonic() - started)
             is_other = not report.kept_rows and baseline.state is not None and report.version != baseline.state.version

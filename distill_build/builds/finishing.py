@@ -56,7 +56,7 @@ class BuiltFiles:
 class Finish:
     """From a walked tree to files in their places; `folder` takes them until then.
 
-    `stopped` is what had ended the asking when the walk came to its end: an interruption since then came too late.
+    `stopped` is what had cut the asking short when the walk came to its end: an interruption since then came too late.
     """
 
     session: Session
@@ -235,7 +235,7 @@ class Finish:
             spared={name: tally[name].spared for name in graph.names if tally[name].spared},
             dropped={name: dict(tally[name].why) for name in graph.names if tally[name].dropped},
             unmade=unmade_in(graph, failures),
-            stopped=None if self.stopped is None else str(self.stopped),
+            stopped=str(self.stopped) if self.stopped is not None and failures else None,
             grown=False,
             kept=None,
             checks=checks,

@@ -7,7 +7,7 @@ so all that is complete is written, and all that is not stands in failures.jsonl
 from collections.abc import Callable
 from pathlib import Path
 
-from distill_build.errors import BudgetExceededError, FailureCapError, StoppedError
+from distill_build.errors import BudgetExceededError, FailureCapError, InterruptedBuildError, StoppedError
 from distill_build.settings import Budget
 
 HOPELESS_ITEMS = 50
@@ -21,13 +21,20 @@ class AbandonedError(Exception):
 class Halt:
     """Whether models may still be asked, and if not, why. `on_halt` is called once, with the first reason.
 
-    `ended` says that an error has ended the build.
+    `ended` says that an error has ended the build, `left_out` that something was not asked for.
     """
 
     def __init__(self, on_halt: Callable[[], None]) -> None:
         self._on_halt = on_halt
         self.reason: StoppedError | None = None
         self.ended = False
+        self.left_out = False
+
+    @property
+    def cut(self) -> StoppedError | None:
+        """The reason, unless it is an interruption that came when there was nothing left to ask for."""
+        came_too_late = isinstance(self.reason, InterruptedBuildError) and not self.left_out
+        return None if came_too_late else self.reason
 
     @property
     def stopped(self) -> bool:

@@ -90,6 +90,7 @@ class CallResolver:
     async def __call__(self, call: Call) -> Result:
         """What becomes of a call: made, or failed."""
         result = await self._result(call)
+        self._halt.left_out |= result is HALTED
         if isinstance(result, Failed) and result is not HALTED:
             self.failed.add(call.key)
         else:
@@ -113,6 +114,7 @@ class CallResolver:
             return await self._ask(call, entry)
         if anew and call.key not in states.displaced and call.key not in states.asked_in_vain:
             renewed = await self._ask(call, entry)
+            self._halt.left_out |= renewed is HALTED
             return renewed if isinstance(renewed, Made) else self._stands(call, self._made(call, entry, accepted))
         if entry is not None and entry.accepted is None:  # an attempt that could not be read when it came
             await self._accept(call, accepted)

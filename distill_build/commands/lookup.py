@@ -159,7 +159,8 @@ def _unknown(dataset: Dataset, graph: Graph, wanted: str) -> UsageError:
     assert stage is not None, "it was looked for in the stage's file"  # noqa: S101
     kind, file = stage.singular, dataset.artefact(stage.file)
     if not file.exists():
-        return UsageError(f"there is no {kind} {wanted}: {file} does not exist, the last build stopped before it")
+        why = f"{dataset.folder} has no {stage.file}: no build of it has come so far yet"
+        return UsageError(f"there is no {kind} {wanted}: {why}")
     ids = (row.id for row in read_rows(file, Identified))
     nearest = max(ids, key=lambda known: _agreeing(known, wanted), default="")
     if _agreeing(nearest, wanted) >= len(stage.prefix) + NEAR_CHARACTERS - 1:

@@ -90,7 +90,7 @@ class State:
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
-    `stages` describes the graph. `stopped` is the sentence of what ended the asking early, None where nothing did;
+    `stages` describes the graph. `stopped` is the sentence of what left something unasked that is missing, else None;
     `grown` says that it ended the growth of a complete version, whose rows are all there still. `kept` is None where
     the folder keeps no responses. `checks` counts what checks.jsonl and flags name.
     Who makes a state says all of it: whatever else writes a dataset's files would forget a field that has a default.

@@ -7,10 +7,9 @@ file goes with the run's other new files; that of a killed run stays until the n
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import msgspec
@@ -18,6 +17,7 @@ import msgspec
 from distill_build.dataset.layout import FAILURES, Dataset, is_artefact
 from distill_build.dataset.transaction import NEW
 from distill_build.engine.artefacts import open_file
+from distill_build.engine.temporary import temporary_folder
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 
@@ -33,11 +33,10 @@ class _Begun(msgspec.Struct, frozen=True):
 
 
 class _Noted(msgspec.Struct, frozen=True):
-    """Any other line: a row of a stage, or as many bytes of the artefact in the folder as lie between two places."""
+    """Any other line: a row of a stage."""
 
     stage: str
-    row: msgspec.Raw = msgspec.Raw()
-    kept: tuple[int, int] | None = None
+    row: msgspec.Raw
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -68,13 +67,10 @@ class RowsSoFar:
         """Rows that were made."""
         self._write([{"stage": stage, "row": row} for row in rows])
 
-    def keep(self, stage: str, start: int, length: int) -> None:
-        """Rows that stay as they lie in the folder's artefact."""
-        if length:
-            self._write([{"stage": stage, "kept": (start, start + length)}])
-
     def _write(self, lines: Sequence[object]) -> None:
-        self._file.write(_ENCODER.encode_lines(lines))
+        left = memoryview(_ENCODER.encode_lines(lines))
+        while left:  # a disk that is nearly full takes a part of it
+            left = left[self._file.write(left) :]
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -105,16 +101,8 @@ class DatasetSoFar(Dataset):
 @contextmanager
 def dataset_so_far(dataset: Dataset) -> Iterator[DatasetSoFar | None]:
     """`dataset` with the rows of the build that has not come to its end; None where there is none to look at."""
-    notes = sorted(dataset.runs.glob(f"*/{NEW}/{SO_FAR}"))
-    begun = _beginning(notes[-1]) if notes else None
-    if begun is None:
-        yield None
-        return
-    graph = Graph.parse(begun.stages)
-    with TemporaryDirectory(prefix="distill-so-far-") as folder:
-        rows = Path(folder)
-        _write_in_order(notes[-1], dataset, graph, rows)
-        yield DatasetSoFar(dataset.folder, rows, graph, begun.recipe, notes[-1].parent.parent.name)
+    with ExitStack() as stack:
+        yield _opened(dataset, stack)
 
 
 def has_rows_so_far(dataset: Dataset) -> bool:
@@ -122,53 +110,53 @@ def has_rows_so_far(dataset: Dataset) -> bool:
     return any(dataset.runs.glob(f"*/{NEW}/{SO_FAR}"))
 
 
-def _beginning(notes: Path) -> _Begun | None:
-    """What a build is of; None where it has just come to its end, or has not noted it yet."""
-    try:
-        with open_file(notes) as file:
-            return msgspec.json.decode(file.readline(), type=_Begun)
-    except (FileNotFoundError, msgspec.DecodeError):
+def _opened(dataset: Dataset, stack: ExitStack) -> DatasetSoFar | None:
+    place = max(dataset.runs.glob(f"*/{NEW}/{SO_FAR}"), default=None)
+    if place is None:
         return None
+    try:
+        notes = stack.enter_context(open_file(place))
+        begun = msgspec.json.decode(notes.readline(), type=_Begun)
+    except (FileNotFoundError, msgspec.DecodeError):  # it has just come to its end, or has noted nothing yet
+        return None
+    graph, rows = Graph.parse(begun.stages), stack.enter_context(temporary_folder())
+    _write_in_order(notes, graph, rows)
+    return DatasetSoFar(dataset.folder, rows, graph, begun.recipe, place.parent.parent.name)
 
 
-def _write_in_order(notes: Path, dataset: Dataset, graph: Graph, folder: Path) -> None:
-    """The rows in tree order, in a file for each stage that has any."""
-    noted: dict[str, list[tuple[_Row, bytes]]] = {shape.name: [] for shape in graph}
-    for stage, line in _lines(notes, dataset, graph):
-        noted[stage].append((_ROW.decode(line), line))
-    places: dict[str, _Position] = {}
+def _write_in_order(notes: BinaryIO, graph: Graph, folder: Path) -> None:
+    """The rows in tree order, in a file for each stage that has any. What is in memory of each is where it lies."""
+    noted: dict[str, list[tuple[_Row, int]]] = {shape.name: [] for shape in graph}
+    for line, start in _lines(notes):
+        note = _NOTED.decode(line)
+        noted[note.stage].append((_ROW.decode(note.row), start))
+    places: dict[str, tuple[int, ...]] = {}
     for shape in graph:
-        placed = sorted((_place(row, places), line) for row, line in noted[shape.name])
+        placed = sorted((_place(row, places), start) for row, start in noted[shape.name])
         if shape.kind != "transform":
             places |= {row.id: _place(row, places) for row, _ in noted[shape.name]}
         if placed:
-            (folder / shape.file).write_bytes(b"".join(line + b"\n" for _, line in placed))
+            with (folder / shape.file).open("wb") as file:
+                for _, start in placed:
+                    notes.seek(start)
+                    file.write(bytes(_NOTED.decode(notes.readline()).row) + b"\n")
 
 
-def _place(row: _Row, places: Mapping[str, _Position]) -> _Position:
+def _lines(notes: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Each line with where it begins. One that is just being written is left out."""
+    start = notes.tell()
+    for line in notes:
+        if line.endswith(b"\n"):
+            yield line, start
+        start += len(line)
+
+
+def _place(row: _Row, places: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
     """Where a row stands in the tree; `places` are those of the rows above it."""
     if row.number is not None:
         return tuple(map(int, row.number.split(".")))
     above = row.question_id or row.parent or row.tag
     return places.get(row.id, ()) if above is None else (*places.get(above, ()), row.index, row.sample)
-
-
-def _lines(notes: Path, dataset: Dataset, graph: Graph) -> Iterator[tuple[str, bytes]]:
-    """The stage and the line of each row, in the order of arrival. One that is just being written is left out."""
-    with open_file(notes) as file:
-        file.readline()
-        for line in file:
-            if line.endswith(b"\n"):
-                noted = _NOTED.decode(line)
-                kept = () if noted.kept is None else _kept(dataset.artefact(graph[noted.stage].file), *noted.kept)
-                for row in kept or (bytes(noted.row),):
-                    yield noted.stage, row
-
-
-def _kept(artefact: Path, start: int, end: int) -> list[bytes]:
-    with open_file(artefact) as file:
-        file.seek(start)
-        return file.read(end - start).splitlines()
 
 
 _NOTED, _ROW = msgspec.json.Decoder(_Noted), msgspec.json.Decoder(_Row)

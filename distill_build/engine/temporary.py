@@ -1,4 +1,4 @@
-"""A folder for the time of one plan, in the place that TMPDIR names. It may be full or read-only as any other."""
+"""A folder for the time of one command, in the place that TMPDIR names. It may be full or read-only as any other."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from distill_build.errors import StorageError
 def temporary_folder() -> Iterator[Path]:
     """An empty folder that goes with the block. Raises StorageError where it, or a file in it, cannot be written."""
     try:
-        made = TemporaryDirectory(prefix="distill-plan-")
+        made = TemporaryDirectory(prefix="distill-build-")
     except OSError as error:
         raise _no_room(error) from error
     with made as folder:
@@ -42,6 +42,6 @@ class TemporaryStore(Store):
 def _no_room(error: BaseException) -> StorageError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     return StorageError(
-        f"a plan needs temporary files, and they cannot be written: {reason}. Free some space in the folder for them, "
-        "or name another one in the variable TMPDIR; nothing was asked and nothing replaced"
+        f"temporary files are needed, and they cannot be written: {reason}. Free some space in the folder for them, or "
+        "name another one in the variable TMPDIR; nothing was asked and nothing replaced"
     )

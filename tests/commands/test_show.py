@@ -137,5 +137,5 @@ def test_what_is_no_id_says_how_to_find_one(wanted: str, sentence: str) -> None:
 
 def test_an_id_of_a_stage_that_was_not_built_says_so() -> None:
     (FOLDER / "answers.jsonl").unlink()
-    with pytest.raises(UsageError, match=r"answers\.jsonl does not exist, the last build stopped before it"):
+    with pytest.raises(UsageError, match=r"has no answers\.jsonl: no build of it has come so far yet"):
         run(Options(arguments=("a_12",)))

@@ -111,9 +111,39 @@ def test_a_first_build_that_is_interrupted_writes_what_is_complete_and_says_that
     assert server.count == CALLS
     assert "unfinished" not in workspace.raw("tree").stderr
     quiet = Workspace(workspace.root / "quiet", server)
-    quiet.root.mkdir()
+    (quiet.root / ".git").mkdir(parents=True)  # a project of its own
     assert quiet.run(*SMALL).status == 0
     assert workspace.bytes() == quiet.bytes()
+
+
+def test_an_interrupt_when_the_last_answers_are_under_way_leaves_nothing_out(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.hold_from(CALLS - 2)
+    with start(workspace, *SMALL, "limits.concurrency=2") as process:
+        server.wait_for(CALLS)
+        interrupt(process, signal.SIGINT)
+        server.release()
+        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, server.count) == (0, CALLS), stderr
+    assert "sports is complete" in stderr
+    assert "unfinished" not in workspace.raw("tree").stderr
+
+
+def test_a_rebuild_that_is_interrupted_says_so_and_its_dataset_is_not_unfinished(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    assert workspace.run(*SMALL).status == 0
+    server.hold_from(server.count + 3)
+    with start(workspace, *SMALL, "--rebuild", "answers:*", "limits.concurrency=1") as process:
+        server.wait_for(CALLS + 4)
+        interrupt(process, signal.SIGINT)
+        server.release()
+        process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130
+    assert "unfinished" not in workspace.raw("tree").stderr
+    assert workspace.run(*SMALL).status == 0
+    assert server.count == CALLS + 4, "what came of it is used, and the rest is not asked for"
 
 
 def test_an_interrupted_build_drops_and_replaces_no_row_of_a_complete_version(

@@ -42,16 +42,17 @@ def test_tree_show_and_sample_tell_what_a_first_build_has_while_it_runs(
     assert "rows so far" not in ended.stderr
 
 
-def test_rows_so_far_stand_in_the_order_of_the_tree(workspace: Workspace, server: ScriptedServer) -> None:
-    server.hold_from(LISTS + 8 - 1)
+def test_an_item_of_a_stage_that_the_build_has_not_come_to_is_told_so(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.hold_from(LISTS)
     with start(workspace, *SMALL) as process:
-        server.wait_for(LISTS + 8)
-        ids = [row["id"] for row in look(workspace, "sample", "9")["rows"]]  # type: ignore[attr-defined]
+        server.wait_for(LISTS + 1)
+        found = workspace.raw("show", "a_12")
         server.release()
         process.communicate(timeout=60)
-    all_ids = [row["id"] for row in workspace.rows("answers")]
-    assert len(ids) == 7
-    assert ids == [key for key in all_ids if key in ids]
+    assert found.status == 2
+    assert "outputs/sports has no answers.jsonl: no build of it has come so far yet" in found.stderr
 
 
 def test_before_there_is_an_answer_questions_are_drawn(workspace: Workspace, server: ScriptedServer) -> None:
