@@ -142,10 +142,12 @@ class Model(Protocol):
     def slot(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Slot]:
         """Waits at the gate for the turn of `body`, the JSON of a chat completion request."""
 
-    async def back_off(self, failure: RetryableError, failed: int) -> None:
+    async def back_off(
+        self, failure: RetryableError, failed: int, on_delay: Callable[[float | None], None] = lambda _: None
+    ) -> None:
         """Waits, outside of any slot, until a request may be sent again after `failed` attempts, the last with
         `failure`. Raises what it has come to where that was the last retry: ModelFailure, or EndpointError where no
-        server is at the address."""
+        server is at the address. `on_delay` is told before for how many seconds, or None where it is not sent again."""
 
     @property
     def in_flight(self) -> int:

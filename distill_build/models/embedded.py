@@ -8,7 +8,7 @@ import asyncio
 import importlib.util
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -141,9 +141,11 @@ class Embedded:
             self._engine.require_alive()
             yield slot
 
-    async def back_off(self, failure: RetryableError, failed: int) -> None:
+    async def back_off(
+        self, failure: RetryableError, failed: int, on_delay: Callable[[float | None], None] = lambda _: None
+    ) -> None:
         """Waits before another attempt: see `distill_build.models.base.Model`."""
-        await self._endpoint.back_off(failure, failed)
+        await self._endpoint.back_off(failure, failed, on_delay)
 
     def stop(self) -> None:
         """Ends the waiting of all requests that are not under way, now and from now on."""

@@ -19,6 +19,7 @@ from distill_build.models.embedded import Embedded, Engine, require_engine
 from distill_build.models.embedded_server import SLOTS
 from distill_build.models.limits import Gate, stopped
 from distill_build.models.retry import RetryableError
+from distill_build.models.traffic import GateTraffic, Traffic
 
 GateKey = tuple[str, str, str]
 
@@ -41,7 +42,7 @@ class Models:
         shared: dict[GateKey, list[Limits]] = {}
         for model, limits in roles.values():
             shared.setdefault(gate_key(model), []).append(limits)
-        gates = {place: gate_for(place, limits) for place, limits in shared.items()}
+        gates = self._gates = {place: gate_for(place, limits) for place, limits in shared.items()}
         engines = {gate_key(model): Engine(model, log_dir) for model, _ in roles.values()}
         distinct: dict[bytes, LazyModel] = {}
         for role, (model, limits) in roles.items():
@@ -49,6 +50,7 @@ class Models:
             opened = LazyModel(opener(model, limits, gates[key], engines[key], setting))
             self._models[role] = distinct.setdefault(msgspec.json.encode((model, limits)), opened)
         self._distinct = list(distinct.values())
+        self._stopped = False
 
     def __getitem__(self, role: str) -> Model:
         """The model of a role."""
@@ -59,12 +61,21 @@ class Models:
         """HTTP requests that are under way now, of all roles."""
         return sum(model.in_flight for model in self._distinct)
 
+    def traffic(self) -> Traffic:
+        """What goes on now. Any thread may ask."""
+        gates = (
+            GateTraffic(name, int(gate.width), gate.concurrency, gate.paced, gate.hold())
+            for (_, _, name), gate in self._gates.items()
+        )
+        return Traffic(self.in_flight, tuple(gates), self._stopped)
+
     def check(self, role: str) -> None:
         """Raises ConfigurationError where a role lacks its address, key, engine or weights. Sends nothing."""
         check_model(self._settings[role][0])
 
     def stop(self) -> None:
         """Ends the waiting of all requests that are not under way, now and from now on."""
+        self._stopped = True
         for model in self._distinct:
             model.stop()
 
@@ -94,10 +105,12 @@ class LazyModel:
             self._model = self._open()
         return self._model.slot(body)
 
-    async def back_off(self, failure: RetryableError, failed: int) -> None:
+    async def back_off(
+        self, failure: RetryableError, failed: int, on_delay: Callable[[float | None], None] = lambda _: None
+    ) -> None:
         """See `distill_build.models.base.Model`."""
         if self._model is not None:  # else nothing was sent that could have failed
-            await self._model.back_off(failure, failed)
+            await self._model.back_off(failure, failed, on_delay)
 
     def stop(self) -> None:
         """See `distill_build.models.base.Model`."""

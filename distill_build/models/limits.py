@@ -14,9 +14,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from distill_build.models.base import ModelFailure
+from distill_build.models.traffic import Hold
 
 MINUTE_S = 60.0
 UNLIMITED = 1_000_000
+NARROWED, NARROWED_IN_VAIN = 0.8, 0.5
+"""What is left of the concurrency after a refusal."""
 
 
 class Clock(Protocol):
@@ -81,10 +84,16 @@ class Gate:
         self._clock = clock
         self._paused_until = float("-inf")
         self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
-        self._resting: set[asyncio.Future[None]] = set()
+        self._resting: dict[asyncio.Future[None], float] = {}  # until when
         self._stopped = False
         self._timer: Any = None
         self._narrowings = 0
+        self._in_vain = False  # whether nothing has got through since the last narrowing
+
+    @property
+    def paced(self) -> bool:
+        """Whether requests or tokens a minute are limited."""
+        return self._requests.limited or self._tokens.limited
 
     async def acquire(self, tokens: int = 0) -> int:
         """Waits for a slot and books `tokens`. The number returned goes to `overloaded`.
@@ -124,13 +133,14 @@ class Gate:
         """Waits without a slot, before a retry. Raises ModelFailure("stopped") after `stop`."""
         self._require_running()
         rested: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self._running_clock().call_later(seconds, lambda: finish(rested))
-        self._resting.add(rested)
+        clock = self._running_clock()
+        timer = clock.call_later(seconds, lambda: finish(rested))
+        self._resting[rested] = clock.time() + seconds
         try:
             await rested
         finally:
             timer.cancel()
-            self._resting.discard(rested)
+            del self._resting[rested]
 
     def stop(self) -> None:
         """Ends all waiting, now and from now on; slots that are held stay until they are released."""
@@ -140,18 +150,37 @@ class Gate:
                 waiting.set_exception(stopped())
         self._queue.clear()
 
-    def overloaded(self, entered: int) -> None:
-        """The endpoint refused for too many requests: half the concurrency, once for all that were under way.
+    def hold(self) -> Hold | None:
+        """Why nothing is sent though something waits, and for how long. Any thread may ask."""
+        if self._clock is None:
+            return None
+        now, paused_until, resting = self._clock.time(), self._paused_until, list(self._resting.values())
+        if self._queue and self.in_flight < int(self.width):
+            wait_s = self._wait_s(now)
+            return Hold(wait_s, "retry" if wait_s <= paused_until - now else "pace") if wait_s > 0 else None
+        return Hold(max(0.0, min(resting) - now), "retry") if resting and not self.in_flight else None
 
-        `entered` is what `acquire` returned; requests that entered before the last narrowing say nothing new.
+    def overloaded(self, entered: int) -> bool:
+        """The endpoint refused for too many requests: a fifth of the concurrency less, once for all that were under
+        way, and half of it where nothing has got through since it was last less. Returns whether that is so.
+
+        `entered` is what `acquire` returned; requests that entered before the last narrowing say nothing new. This is
+        additive increase, multiplicative decrease. TCP's half (RFC 5681) would leave one or two in flight for good
+        where refusals do not come of our number of requests; with the tenth of Netflix's concurrency-limits, more are
+        refused until a low limit is found.
         """
-        if entered == self._narrowings:
-            self._narrowings += 1
-            self.width = max(1.0, min(self.width, float(max(self.in_flight, 1))) / 2)
+        if entered != self._narrowings:
+            return False
+        in_vain, self._in_vain = self._in_vain, True
+        self._narrowings += 1
+        left = NARROWED_IN_VAIN if in_vain else NARROWED
+        self.width = max(1.0, min(self.width, self.in_flight + 1.0) * left)  # it may never have been as wide
+        return in_vain
 
     def succeeded(self) -> None:
         """The endpoint answered: one more slot after each round of answers, up to the limit."""
         self.has_succeeded = True
+        self._in_vain = False
         if self.width < self.concurrency:
             self.width = min(float(self.concurrency), self.width + 1 / self.width)
 

@@ -96,9 +96,12 @@ class OpenAICompatible:
         tokens = booked_tokens(body, self._max_tokens_field) if self._gate.paces_tokens else 0
         return EndpointSlot(self, self._gate, body, tokens)
 
-    async def back_off(self, failure: RetryableError, failed: int) -> None:
+    async def back_off(
+        self, failure: RetryableError, failed: int, on_delay: Callable[[float | None], None] = lambda _: None
+    ) -> None:
         """Waits before another attempt: see `distill_build.models.base.Model`."""
         delay_s = self._policy.delay(failure, failed, self._chance(), answered=self._gate.answered)
+        on_delay(delay_s)
         if delay_s is None:
             raise self._given_up(failure, failed) from failure
         await self._gate.rest(delay_s)
@@ -177,12 +180,14 @@ class OpenAICompatible:
             raise RetryableError("bad_response", f"not a chat completion: {said}")
 
     def _hold_back(self, failure: RetryableError, entered: int) -> None:
-        """What the others behind the gate learn from a failure, before its slot is free."""
-        if failure.cause == "rate_limited":
-            self._gate.overloaded(entered)
-        wait_s = failure.retry_after_s
-        if wait_s is None:
-            wait_s = self._policy.base_s if failure.cause == "rate_limited" else 0.0
+        """What the others behind the gate learn from a failure, before its slot is free.
+
+        What the endpoint asks to wait holds everybody. Where it asks nothing, one refusal among replies that come well
+        is the back-off of that one request; only where nothing gets through any more does everybody wait.
+        """
+        wait_s = failure.retry_after_s or 0.0
+        if failure.cause == "rate_limited" and self._gate.overloaded(entered):
+            wait_s = max(wait_s, self._policy.base_s)
         if wait_s:
             self._gate.pause(wait_s)
 

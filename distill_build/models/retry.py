@@ -30,7 +30,8 @@ class RetryableError(Exception):
 class RetryPolicy:
     """How often and how soon: `retries` after the first attempt; times in seconds.
 
-    Exponential back-off with full jitter: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+    Exponential back-off with full jitter: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. What the
+    endpoint asks to wait is a minimum: who says 0 and refuses again is not asked all its retries at once.
     """
 
     retries: int
@@ -47,8 +48,11 @@ class RetryPolicy:
             return QUICK_S * attempt if attempt <= min(self.retries, QUICK_RETRIES) else None
         if attempt > self.retries:
             return None
-        ceiling: float = min(self.cap_s, self.base_s * 2 ** min(attempt - 1, 30))
         asked_s = failure.retry_after_s
         if asked_s is None:
-            return random * ceiling
-        return asked_s + random * min(self.base_s, asked_s)
+            return random * self._ceiling(attempt)
+        soonest_s = asked_s + random * min(self.base_s, asked_s)
+        return max(soonest_s, random * self._ceiling(attempt - 1)) if attempt > 1 else soonest_s
+
+    def _ceiling(self, attempt: int) -> float:
+        return min(self.cap_s, self.base_s * 2.0 ** min(attempt - 1, 30))

@@ -4,6 +4,7 @@ import pytest
 
 from distill_build.models.base import ModelFailure
 from distill_build.models.limits import Gate, RateLimit
+from distill_build.models.traffic import Hold
 from tests.models.clock import HandClock
 
 Entered = list[str]
@@ -154,21 +155,23 @@ def test_a_pause_holds_everybody_until_its_time() -> None:
     asyncio.run(run())
 
 
-def test_an_overload_halves_the_concurrency_once_for_all_that_were_under_way() -> None:
+def test_an_overload_narrows_the_gate_once_for_all_that_were_under_way() -> None:
     async def run() -> None:
         gate, entered = Gate(8, clock=HandClock()), Entered()
         tasks = [enter(gate, str(n), entered) for n in range(8)]
         numbers = await asyncio.gather(*tasks)
         for number in numbers:
             gate.overloaded(number)
-        assert gate.width == 4
+        assert gate.width == 6.4
+        gate.succeeded()
+        width = gate.width
         for _ in numbers:
             gate.release()
         later = [enter(gate, "later", entered) for _ in range(8)]
         await settle()
-        assert gate.in_flight == 4
-        gate.overloaded(await later[0])
-        assert gate.width == 2
+        assert gate.in_flight == 6
+        assert not gate.overloaded(await later[0])
+        assert gate.width == pytest.approx(0.8 * width)
 
     asyncio.run(run())
 
@@ -179,12 +182,90 @@ def test_the_concurrency_grows_back_by_one_a_round_up_to_the_limit() -> None:
         for _ in range(3):
             number = await gate.acquire()
         gate.overloaded(number)
-        assert gate.width == 1.5
+        for _ in range(3):
+            gate.release()
+        gate.overloaded(await gate.acquire())  # nothing got through in between
+        assert gate.width == 1
         gate.succeeded()
-        assert 2 < gate.width < 2.5
+        assert gate.width == 2
+        gate.succeeded()
+        assert gate.width == 2.5
         for _ in range(10):
             gate.succeeded()
         assert gate.width == 3
+
+    asyncio.run(run())
+
+
+def test_a_second_refusal_with_nothing_got_through_between_halves_the_gate_and_says_so() -> None:
+    async def run() -> None:
+        gate = Gate(10, clock=HandClock())
+        first = [await gate.acquire() for _ in range(10)]
+        assert not gate.overloaded(first[0])
+        assert not gate.overloaded(first[1]), "it was under way then"
+        assert gate.width == 8
+        for _ in range(10):
+            gate.release()
+        again = [await gate.acquire() for _ in range(8)]
+        assert gate.overloaded(again[0])
+        assert gate.width == 4
+        gate.succeeded()
+        for _ in range(8):
+            gate.release()
+        assert not gate.overloaded(await gate.acquire())
+
+    asyncio.run(run())
+
+
+def test_a_refusal_among_many_replies_leaves_the_gate_as_wide_as_the_replies_make_it() -> None:
+    """Every third request is refused, whatever their number: half each time would come to one or two at once."""
+
+    async def run() -> None:
+        gate = Gate(32, clock=HandClock())
+        numbers = [await gate.acquire() for _ in range(32)]
+        widths = []
+        for place in range(600):
+            if place % 3 == 2:
+                gate.overloaded(numbers.pop(0))
+            else:
+                numbers.pop(0)
+                gate.succeeded()
+            gate.release()
+            while gate.in_flight < int(gate.width):
+                numbers.append(await gate.acquire())
+            widths.append(gate.width)
+        assert min(widths) > 2
+        assert sum(widths[100:]) / 500 > 3
+
+    asyncio.run(run())
+
+
+def test_a_gate_says_why_it_sends_nothing_and_for_how_long() -> None:
+    async def run() -> None:
+        clock = HandClock()
+        gate, entered = Gate(2, rpm=60, clock=clock), Entered()
+        assert gate.hold() is None
+        for name in "ab":
+            enter(gate, name, entered)
+        await settle()
+        assert gate.hold() == Hold(pytest.approx(1.0), "pace")
+        gate.pause(3)
+        clock.advance(2)
+        assert gate.hold() == Hold(pytest.approx(1.0), "retry")
+        clock.advance(1)
+        await settle()
+        assert entered == ["a", "b"]
+        assert gate.hold() is None, "two are under way"
+        resting = asyncio.create_task(gate.rest(5))
+        await settle()
+        assert gate.hold() is None, "others are under way"
+        gate.release()
+        gate.release()
+        clock.advance(1)
+        assert gate.hold() == Hold(pytest.approx(4.0), "retry")
+        clock.advance(4)
+        await resting
+        assert gate.hold() is None
 
     asyncio.run(run())
 

@@ -1,7 +1,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from distill_build.errors import BudgetExceededError, ConfigurationError, Endpoi
 from distill_build.models.base import Limits, Model, ModelFailure
 from distill_build.models.limits import Gate
 from distill_build.models.openai_compatible import OpenAICompatible
+from distill_build.models.retry import RetryableError
 from tests import server as scripted
 from tests.models.asking import BODY, ask, ask_once, completed, endpoint, settings, with_model
 from tests.server import Fault, ScriptedServer
@@ -270,19 +271,58 @@ def test_retry_after_holds_everybody_behind_the_gate() -> None:
     assert all(request.arrived - refused.finished > 0.25 for request in later)
 
 
+def test_a_refusal_without_a_time_to_wait_holds_nobody_else_up_until_nothing_gets_through() -> None:
+    async def run(server: ScriptedServer) -> None:
+        gate = Gate(4)
+        limits = Limits(retries=2, timeout_s=5)
+        model = OpenAICompatible(settings(server.base_url), limits, gate, chance=lambda: 0.0)
+        failing = asyncio.create_task(ask(model))
+        await asyncio.to_thread(server.wait_for, 2)  # refused twice, and nothing got through in between
+        await asyncio.to_thread(server.wait_until_idle)
+        while gate.hold() is None and not failing.done():
+            await asyncio.sleep(0)
+        assert gate.hold() is not None
+        await failing
+        await model.close()
+
+    with ScriptedServer(plan=[scripted.status(429), scripted.status(429)]) as server:
+        asyncio.run(run(server))
+    first, second, third = server.requests
+    assert third.arrived - second.arrived > 0.4
+    assert second.arrived >= first.arrived
+
+
+def test_a_model_says_before_it_waits_how_long_and_when_it_gives_up() -> None:
+    delays: list[float | None] = []
+
+    async def use(model: Model) -> None:
+        for failed in (1, 2):
+            with pytest.raises(RetryableError) as failure:
+                async with model.slot(BODY) as slot:
+                    await slot.send()
+            with nullcontext() if failed == 1 else pytest.raises(ModelFailure):
+                await model.back_off(failure.value, failed, delays.append)
+
+    with ScriptedServer(plan=lambda _index, _body: scripted.status(429, retry_after="0.01")) as server:
+        with_model(lambda: endpoint(server.base_url, Gate(1), retries=1), use)
+    assert delays[1:] == [None]
+    assert delays[0] is not None
+    assert 0.01 <= delays[0] < 0.02
+
+
 def test_a_rate_limit_narrows_the_gate() -> None:
-    gate = Gate(4)
+    gate = Gate(8)
     with ScriptedServer(plan=[scripted.status(429, retry_after=0)]) as server:
         server.hold()
 
         async def use(model: Model) -> None:
-            asking = asyncio.create_task(ask(model, times=4))
-            await asyncio.to_thread(server.wait_for, 4)
+            asking = asyncio.create_task(ask(model, times=8))
+            await asyncio.to_thread(server.wait_for, 8)
             server.release()
             await asking
 
         with_model(lambda: endpoint(server.base_url, gate), use)
-    assert 2 <= gate.width < 4  # half of it, and a little more for each completion since
+    assert gate.width < 8  # a fifth less, and a little more for each completion since
 
 
 def test_a_wait_of_hours_stops_the_build_and_says_so() -> None:

@@ -30,8 +30,15 @@ def test_retry_after_is_a_minimum(random: float) -> None:
     assert 120.0 <= wait < 120.0 + CAP_S
 
 
-def test_retry_after_zero_is_at_once() -> None:
-    assert RetryPolicy(6).delay(RetryableError("rate_limited", "", retry_after_s=0), 5, random=0.9) == 0
+def test_retry_after_zero_is_at_once_and_backs_off_where_it_is_refused_again() -> None:
+    failure = RetryableError("rate_limited", "", retry_after_s=0)
+    waits = [RetryPolicy(6).delay(failure, attempt, random=1.0) for attempt in (1, 2, 3, 4)]
+    assert waits == [0, 0.5, 1, 2]
+
+
+def test_what_the_endpoint_asks_to_wait_is_enough_where_it_is_longer_than_the_back_off() -> None:
+    failure = RetryableError("rate_limited", "", retry_after_s=30.0)
+    assert [RetryPolicy(9).delay(failure, attempt, random=1.0) for attempt in (1, 6, 7, 8)] == [30.5, 30.5, 30.5, 32]
 
 
 def test_an_address_that_never_answered_gets_two_quick_retries() -> None:
