@@ -217,7 +217,7 @@ class Builds:
     async def _run_all(self, planned: Sequence[PlannedBuild], shared: Shared) -> None:
         expected = [expected_items(each.build.session.settings) for each in planned]
         all_expected = {name: sum(each.get(name, 0) for each in expected) for name in in_order(expected)}
-        progress = self._console.progress(self._occasion.tally, all_expected, lambda: shared.models.in_flight)
+        progress = self._console.progress(self._occasion.tally, all_expected, shared.models.traffic)
         shows_progress = any(each.plan.calls and each.may_ask for each in planned)
         with (
             interruptible(partial(self._interrupted, shared)),

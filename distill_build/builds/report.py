@@ -13,6 +13,7 @@ from distill_build.dataset.layout import CheckCount
 from distill_build.dataset.lockfile import LOCK
 from distill_build.errors import StoppedError
 from distill_build.graph import Graph
+from distill_build.models.traffic import Traffic
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.declared import declared
@@ -122,6 +123,6 @@ class Watcher(Protocol):
         """What is about to be asked, before the first request."""
 
     def progress(
-        self, tally: Tally, expected: dict[str, int], in_flight: Callable[[], int]
+        self, tally: Tally, expected: dict[str, int], traffic: Callable[[], Traffic]
     ) -> AbstractContextManager[None]:
-        """Shows `tally` as it grows, for as long as the context lasts."""
+        """Shows `tally` as it grows, and the `traffic` of the moment, for as long as the context lasts."""

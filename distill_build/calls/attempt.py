@@ -16,6 +16,7 @@ from distill_build.engine.ledger import Ledger
 from distill_build.engine.store import Store
 from distill_build.models.base import ChatResponse, Model, Prices
 from distill_build.models.completion import estimated_tokens
+from distill_build.models.retry import RetryableError
 from distill_build.records import JsonObject, Usage
 from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage
 
@@ -115,6 +116,12 @@ class StageCounts(Protocol):
     def spend(self, model: str, usage: Usage, usd: float | None, seconds: float) -> None:
         """Adds one response of the model of that name."""
 
+    def fail(self, model: str, cause: str) -> None:
+        """Adds one request to it that brought no response."""
+
+    def wait(self, model: str, cause: str, seconds: float) -> None:
+        """Adds what was waited before such a request was sent again."""
+
 
 class Recorder:
     """Takes the responses that come: stores, judges and counts them."""
@@ -144,6 +151,29 @@ class Recorder:
             verdict = standing(call, entry, PinnedResponses()) or verdict
         self._count(request, response.seconds, usage, usd, verdict)
         return Judged(entry, verdict)
+
+    def failed(self, request: Request, failure: RetryableError, attempts: int, delay_s: float | None) -> None:
+        """Counts a request that brought no response; `delay_s` is the wait before the next one, None for the last.
+
+        That is this call's own; `retry_after_s` is what the endpoint asked of everybody.
+        """
+        call, model = request.call, request.route.name
+        self._counts[call.stage].fail(model, failure.cause)
+        self._ledger.write(
+            "retry" if delay_s is not None else "gave_up",
+            stage=call.stage,
+            path=call.path,
+            call=call.key,
+            model=model,
+            cause=failure.cause,
+            attempt=attempts,
+            wait_s=None if delay_s is None else round(delay_s, 3),
+            retry_after_s=None if failure.retry_after_s is None else round(failure.retry_after_s, 3),
+        )
+
+    def waited(self, request: Request, failure: RetryableError, seconds: float) -> None:
+        """Counts the time until that request was sent again."""
+        self._counts[request.call.stage].wait(request.route.name, failure.cause, seconds)
 
     async def _stored(
         self, request: Request, response: ChatResponse, usd: float | None, verdict: Rejection | Accepted

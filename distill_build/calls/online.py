@@ -10,7 +10,9 @@ its response: an endpoint may ask to wait for an hour.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
+from functools import partial
 
 from distill_build.calls.attempt import Judged, Recorder, Request, answered_since
 from distill_build.calls.budget import Halt, Spending
@@ -54,11 +56,20 @@ class OnlineExecutor:
                             self._claims.release(key)
             except RetryableError as failure:
                 failed += 1
-                await model.back_off(failure, failed)
+                await self._back_off(request, failure, failed)
             else:
                 found, patience_s = await self._answer_of_another(request, patience_s)
                 if found is not None:
                     return found
+
+    async def _back_off(self, request: Request, failure: RetryableError, failed: int) -> None:
+        """Waits before another attempt, and has it counted that the last one failed."""
+        began = time.monotonic()
+        try:
+            tell = partial(self._recorder.failed, request, failure, failed)
+            await request.route.model.back_off(failure, failed, tell)
+        finally:
+            self._recorder.waited(request, failure, time.monotonic() - began)
 
     def _answered_elsewhere(self, request: Request) -> Judged | None:
         """Raises ModelFailure("stopped") where nothing may be sent any more.

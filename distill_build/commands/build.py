@@ -123,6 +123,7 @@ def _document(report: Report) -> JsonObject:
         },
         "tokens": {"prompt": prompt, "completion": completion},
         "usd": report.tally.usd,
+        "retries": report.tally.retries,
         "version": report.version,
         "failures": report.failures,
         "seconds": round(report.seconds, 3),

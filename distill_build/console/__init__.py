@@ -1,6 +1,7 @@
 """What a person sees of a build: one line of plan, progress, a table at the end. All of it goes to standard error.
 
     forecast, outcome, sweeps    what is said before a build, after it, and of a sweep: pure
+    throttling                   what is said of requests that brought no response: pure
     pace, words, word_diff       how far a build is, amounts and times, what differs between two texts: pure
     grid, sweep_table            tables, as wide as there is room for: pure
     conversation                 when it is said
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from distill_build.builds.walk.tally import Tally
     from distill_build.console.conversation import Screen
     from distill_build.console.plain import PlainScreen
+    from distill_build.models.traffic import Traffic
     from distill_build.settings import Settings
     from distill_build.sweeps.jobs import Sweep
     from distill_build.sweeps.objectives import Target
@@ -49,9 +51,12 @@ class Console(Protocol):
         """The plan in one line, before the first request; smaller settings where it would take hours."""
 
     def progress(
-        self, tally: "Tally", expected: Mapping[str, int], in_flight: Callable[[], int]
+        self, tally: "Tally", expected: Mapping[str, int], traffic: "Callable[[], Traffic]"
     ) -> AbstractContextManager[None]:
-        """Shows how `tally` grows while the context is open. A terminal that goes away ends the showing alone."""
+        """Shows how `tally` grows, and the `traffic` of the moment, while the context is open.
+
+        A terminal that goes away ends the showing alone.
+        """
 
     def report(self, report: "Report") -> None:
         """The end of a build: the table, what is missing, the folder."""

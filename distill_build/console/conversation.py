@@ -11,7 +11,9 @@ from distill_build.console import forecast, outcome
 from distill_build.console.grid import Grid
 from distill_build.console.outcome import Sentence
 from distill_build.console.pace import Forecast, Pace
+from distill_build.console.throttling import unanswered_details, unanswered_lines
 from distill_build.console.wrapping import visible
+from distill_build.models.traffic import Traffic
 from distill_build.settings import Settings
 from distill_build.stages.declared import declared
 
@@ -63,10 +65,10 @@ class Conversation:
         self._say(forecast.plan_lines(plan, settings))
 
     def progress(
-        self, tally: Tally, expected: Mapping[str, int], in_flight: Callable[[], int]
+        self, tally: Tally, expected: Mapping[str, int], traffic: Callable[[], Traffic]
     ) -> AbstractContextManager[None]:
         self._screen = self._rich_screen()
-        return self._screen.progress(Pace(tally, expected, in_flight, self._forecast, time.monotonic))
+        return self._screen.progress(Pace(tally, expected, traffic, self._forecast, time.monotonic))
 
     def report(self, report: Report) -> None:
         if report.up_to_date and report.complete:
@@ -75,6 +77,7 @@ class Conversation:
         self._screen = self._rich_screen()
         self._screen.table(outcome.report_grid(report))
         self._say(outcome.verdicts(report))
+        self._say_retries(report.tally, report.seconds)
         if self._verbose:
             self._say(outcome.details(report))
         self._say(outcome.ending(report))
@@ -96,7 +99,13 @@ class Conversation:
             show_jobs(self._screen, table, verbose=self._verbose)
             if table.best:
                 self._say([sweeps.best_legend(targets)])
+        self._say_retries(report.tally, report.seconds)
         self._say(sweeps.sweep_ending(report))
+
+    def _say_retries(self, tally: Tally, seconds: float) -> None:
+        self._say(unanswered_lines(tally, seconds))
+        if self._verbose:
+            self._say(unanswered_details(tally))
 
     def _say(self, lines: Iterable[Sentence]) -> None:
         for line in lines:
@@ -124,7 +133,7 @@ class QuietConversation:
         self,
         tally: Tally,  # noqa: ARG002 - the protocol's
         expected: Mapping[str, int],  # noqa: ARG002 - the protocol's
-        in_flight: Callable[[], int],  # noqa: ARG002 - the protocol's
+        traffic: Callable[[], Traffic],  # noqa: ARG002 - the protocol's
     ) -> AbstractContextManager[None]:
         return nullcontext()
 

@@ -1,17 +1,20 @@
 """How far a build is, how fast it goes and how long it has to go, read off its tally. The clock comes in.
 
-Time left: the requests that are still to be made of each stage, each as long as those before it, done side by side as
-much as those before them. Downstream requests, which are the slow ones, so weigh what they take.
+Time left: each stage has so many requests left and gets so many replies a second; the longest of those that are at
+work decides, and what has not begun comes after it, as long as requests of its kind have taken before. It is told when
+replies enough have come: those that come first are the short ones, and a plan that has seen none only guesses.
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distill_build.builds.walk.tally import StageTally, Tally
+from distill_build.console.throttling import reasons
 from distill_build.console.words import elapsed, money, rate, rough_duration, tokens
+from distill_build.models.traffic import Traffic
 from distill_build.settings import Settings
 from distill_build.stages.declared import declared
 
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from distill_build.builds.plan.plan import Plan
 
 WINDOW_SECONDS = 15.0
+LATENCIES = 3
+"""A window is as many requests long, where these take longer."""
+FEW = 8
+"""Replies before which nothing is said of the time left: the mean of so many is right within a third or so where they
+differ by their own length, and they must be as many as are in flight, or those that come first would count alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,10 @@ class StageView:
 
 @dataclass(frozen=True, slots=True)
 class ProgressView:
-    """A build at one moment. `rate` is requests per second; `elapsed` and `left` are seconds; None is unknown."""
+    """A build at one moment. `rate` is requests per second; `elapsed` and `left` are seconds; None is unknown.
+
+    `reasons` are sentences on why requests are held back.
+    """
 
     stages: tuple[StageView, ...]
     asked: int
@@ -49,6 +60,7 @@ class ProgressView:
     missing: int
     elapsed: float
     left: float | None
+    reasons: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -57,8 +69,10 @@ class ProgressView:
         return 1 - sum(stage.left for stage in self.stages) / declared if declared else 1.0
 
     def facts(self) -> list[str]:
-        """What stands beside the bars, which say themselves what has failed."""
-        facts = [f"{self.in_flight:,} in flight"]
+        """What stands beside the bars, which say themselves what has failed. Nothing in flight is told with its
+        reason: by itself it would look like a fault."""
+        facts = [f"{self.in_flight:,} in flight"] if self.in_flight or self.reasons else []
+        facts += self.reasons
         facts += [rate(self.rate)] if self.rate is not None else []
         facts += [f"{tokens(self.tokens)} tokens"]
         facts += [money(self.usd)] if self.usd is not None else []
@@ -77,15 +91,27 @@ class Forecast:
     def per_request(self, stage: str) -> int:
         return declared(self.settings).per_request.get(stage, 1)
 
-    def side_by_side(self, stage: str, calls: int) -> int:
+    def side_by_side(self, stage: str, calls: float, traffic: Traffic) -> float:
         """How many of so many requests are in flight at once. In a sweep another job may have the stage alone."""
         if stage not in self.settings.stage:
             return calls
-        return min(self.settings.concurrency(self.settings.role(stage)), calls)
+        model = self.settings.role(stage)
+        widths = [gate.width for gate in traffic.gates if gate.model == model.name]
+        return max(1.0, min([calls, self.settings.concurrency(model), *widths]))
 
     def takes_part(self, stage: str) -> bool:
         planned = self.plan.stages[stage]
         return bool(planned.calls or planned.cached)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What there was at a time: replies, those of each stage, and requests to each model that brought none."""
+
+    at: float
+    asked: int
+    by_stage: Mapping[str, int]
+    unanswered: Counter[str]
 
 
 class Pace:
@@ -95,36 +121,36 @@ class Pace:
         self,
         tally: Tally,
         expected: Mapping[str, int],
-        in_flight: Callable[[], int],
+        traffic: Callable[[], Traffic],
         forecast: Forecast | None,
         clock: Callable[[], float],
     ) -> None:
         """`expected` are items of a full tree, by stage; `clock` gives seconds that only go up."""
         self._tally = tally
         self._expected = expected
-        self._in_flight = in_flight
+        self._traffic = traffic
         self._forecast = forecast
         self._clock = clock
         self._began = clock()
-        self._first_request: float | None = None
-        self._seen: deque[tuple[float, int]] = deque([(self._began, tally.asked)])
+        self._samples: deque[Sample] = deque([self._sample(self._began)])
 
     def look(self) -> ProgressView:
         """The build as it is now."""
-        now, in_flight = self._clock(), self._in_flight()
-        if self._first_request is None and (in_flight or self._tally.asked):
-            self._first_request = now
+        now, traffic = self._clock(), self._traffic()
+        self._remember(now)
         stages = tuple(self._stages())
+        ended = traffic.stopped or not any(view.left for view in stages)
         return ProgressView(
             stages=stages,
             asked=self._tally.asked,
-            in_flight=in_flight,
+            in_flight=traffic.in_flight,
             rate=self._rate(now),
             tokens=sum(self._tally.tokens),
             usd=self._tally.usd,
             missing=self._tally.missing,
             elapsed=now - self._began,
-            left=self._left(now, stages),
+            left=None if traffic.stopped else self._left(now, stages, traffic),
+            reasons=() if ended else tuple(reasons(traffic, self._tally, self._recent(now).unanswered)),
         )
 
     def _stages(self) -> list[StageView]:
@@ -141,34 +167,72 @@ class Pace:
         """Items that there are to be: none that would hang on what was dropped."""
         return max(0, self._expected[stage] - counts.spared)
 
+    def _sample(self, now: float) -> Sample:
+        unanswered: Counter[str] = Counter()
+        for (model, _), each in self._tally.unanswered.items():
+            unanswered[model] += each.requests
+        asked = {stage: counts.asked for stage, counts in self._tally.stages.items()}
+        return Sample(now, sum(asked.values()), asked, unanswered)
+
+    def _remember(self, now: float) -> None:
+        """Keeps what was seen for as long as some requests take."""
+        self._samples.append(self._sample(now))
+        means = [counts.seconds / counts.asked for counts in self._tally.stages.values() if counts.asked]
+        window = max([WINDOW_SECONDS, *(LATENCIES * mean for mean in means)])
+        while len(self._samples) > 2 and now - self._samples[1].at >= window:
+            self._samples.popleft()
+
+    def _recent(self, now: float) -> Sample:
+        """What there was a while ago."""
+        old = (sample for sample in reversed(self._samples) if now - sample.at >= WINDOW_SECONDS)
+        return next(old, self._samples[0])
+
     def _rate(self, now: float) -> float | None:
         """Requests per second over the last while; None before there is one."""
-        self._seen.append((now, self._tally.asked))
-        while len(self._seen) > 2 and now - self._seen[1][0] >= WINDOW_SECONDS:
-            self._seen.popleft()
-        then, asked = self._seen[0]
-        if now <= then or not self._tally.asked:
-            return None
-        return (self._tally.asked - asked) / (now - then)
+        then, asked = self._recent(now), self._tally.asked
+        return (asked - then.asked) / (now - then.at) if now > then.at and asked else None
 
-    def _left(self, now: float, stages: tuple[StageView, ...]) -> float | None:
+    def _left(self, now: float, stages: tuple[StageView, ...], traffic: Traffic) -> float | None:
         """Seconds until the end; None while there is nothing to tell it from."""
-        done = sum(stage.seconds for stage in self._tally.stages.values())
-        if not done or self._first_request is None or now <= self._first_request:
+        left = {view.stage: self._requests_left(view) for view in stages}
+        if self._tally.asked < min(FEW, sum(left.values())):
             return None
-        work = 0.0
-        for view in stages:
-            each = self._seconds_each(view.stage)
-            if view.left and each is None:
+        at_work, in_turn, later = [0.0], 0.0, 0.0
+        for stage, requests in left.items():
+            if not requests:
+                continue
+            each = self._seconds_each(stage, requests, traffic)
+            if each is None:
                 return None
-            work += self._requests_left(view) * (each or 0.0)
-        return work * (now - self._first_request) / done
+            if not each:  # nobody is asked: a transform has no role
+                continue
+            alone = requests * each / self._side_by_side(stage, requests, traffic)
+            if self._tally.stages[stage].asked:
+                at_work.append(max(alone, self._at_this_rate(now, stage, requests)))
+                in_turn += alone
+            else:
+                later += alone
+        seconds = max(*at_work, in_turn) + later
+        return None if math.isinf(seconds) else seconds
 
-    def _seconds_each(self, stage: str) -> float | None:
-        """What a request of `stage` takes: as seen in this build, else as the plan says."""
+    def _at_this_rate(self, now: float, stage: str, requests: float) -> float:
+        """Seconds for so many requests of a stage, at the rate since it began, or in the last while."""
+        asked = self._tally.stages[stage].asked
+        idle = (sample for sample in reversed(self._samples) if not sample.by_stage.get(stage, 0))
+        then = next(idle, self._samples[0])
+        replies = asked - then.by_stage.get(stage, 0)
+        return requests * (now - then.at) / replies if replies else math.inf
+
+    def _side_by_side(self, stage: str, requests: float, traffic: Traffic) -> float:
+        if self._forecast is None:
+            return max(1, traffic.in_flight)
+        return self._forecast.side_by_side(stage, requests, traffic)
+
+    def _seconds_each(self, stage: str, left: float, traffic: Traffic) -> float | None:
+        """What a request of `stage` takes: as seen in this build, else as the plan says by experience."""
         counts = self._tally.stages[stage]
-        if counts.asked:
-            return counts.seconds / counts.asked
+        if counts.asked >= min(max(FEW, traffic.in_flight), left):
+            return counts.seconds / counts.asked if counts.asked else None
         if counts.judged:
             return 0.0
         if self._forecast is None:
@@ -177,7 +241,9 @@ class Pace:
         calls, seconds = planned.stages[stage].calls, planned.costs[stage].seconds
         if not calls:  # nobody is asked, or the cache has all
             return 0.0
-        return seconds * self._forecast.side_by_side(stage, calls) / calls
+        if stage not in planned.seen:
+            return None
+        return seconds * self._forecast.side_by_side(stage, calls, Traffic(0)) / calls
 
     def _requests_left(self, view: StageView) -> float:
         """By the items that are still to come, but not more than planned: some of those are in the cache."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distill_build.builds.report import Report
-from distill_build.builds.walk.tally import StageTally, Tally
+from distill_build.builds.walk.tally import StageTally, Tally, sums_in, unanswered_in
 from distill_build.calls.attempt import ResponseCost
 from distill_build.engine.lock import exclusive
 from distill_build.errors import DistillError, InterruptedBuildError, StorageError, unusable
@@ -60,6 +60,8 @@ def sum_of(parts: list[StageTally]) -> StageTally:
         completion_tokens=sum(part.completion_tokens for part in parts),
         usd=None if None in costs else sum(cost for cost in costs if cost is not None),
         seconds=sum(part.seconds for part in parts),
+        by_model=sums_in(parts),
+        unanswered=unanswered_in(parts),
         judged=sum(part.judged for part in parts),
         dropped=sum(part.dropped for part in parts),
         spared=sum(part.spared for part in parts),

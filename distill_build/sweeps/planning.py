@@ -139,6 +139,7 @@ class UnionPlan:
                 for stage in stages
             },
             {stage: union_cost(self.plans, stage, known[stage] + unknown[stage]) for stage in stages},
+            seen=frozenset(stage for stage in stages if all(stage in plan.seen for plan in self.plans)),
         )
         return SweepPlan(self.plans, union, shares_of(self.plans, known, unknown))
 

@@ -8,6 +8,7 @@ import pytest
 
 from distill_build.builds.walk.tally import Tally
 from distill_build.console import Console, open_console, plan_table
+from distill_build.models.traffic import Traffic
 from distill_build.records import Usage
 from tests.console.examples import EXPECTED, plan, report, settings, short_report
 
@@ -22,7 +23,7 @@ def whole_build(console: Console) -> None:
     tally = Tally.of(EXPECTED)
     console.note("waiting for another build")
     console.plan(plan(), settings())
-    with console.progress(tally, EXPECTED, lambda: 2):
+    with console.progress(tally, EXPECTED, lambda: Traffic(2)):
         tally.stages["answers"].spend("m", Usage(100, 20), None, 0.5)
         tally.stages["answers"].missing += 8
     console.report(short_report())

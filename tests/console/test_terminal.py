@@ -73,7 +73,7 @@ from tests.console.test_console import *
 from tests.console.examples import sifted_report
 told = sifted_report()
 console = plain_console(verbose=True)
-with console.progress(told.tally, told.expected, lambda: 2):
+with console.progress(told.tally, told.expected, lambda: Traffic(2)):
     told.tally.stages["answers"].missing = 3
 console.report(told)
 """
@@ -129,7 +129,7 @@ def test_a_width_that_is_no_number_above_0_is_not_gone_by(said: str, width: int)
 def test_a_note_stands_above_the_bars() -> None:
     code = (
         "from tests.console.test_console import *\nconsole = plain_console()\n"
-        "with console.progress(Tally.of(EXPECTED), EXPECTED, lambda: 0): console.note('look [here]')"
+        "with console.progress(Tally.of(EXPECTED), EXPECTED, lambda: Traffic(0)): console.note('look [here]')"
     )
     assert "look [here]\n" in CONTROL.sub("", on_terminal(code)[1])
 
@@ -137,7 +137,8 @@ def test_a_note_stands_above_the_bars() -> None:
 def test_a_terminal_that_goes_away_ends_no_build() -> None:
     code = (
         "from tests.console.test_console import *\nconsole = plain_console()\n"
-        "with console.progress(Tally.of(EXPECTED), EXPECTED, lambda: 0):\n  print('began', flush=True)\n  input()\n"
+        "with console.progress(Tally.of(EXPECTED), EXPECTED, lambda: Traffic(0)):\n"
+        "  print('began', flush=True)\n  input()\n"
         "console.report(short_report())\nprint('whole')"
     )
     master, slave = pty.openpty()

@@ -70,7 +70,7 @@ class Plan:
     `dropped` counts by transform the rows that it would drop, of those that are known, and `newly_dropped` those among
     them that the last build kept. `replaced` counts by stage the rows of the version in the folder that the plan does
     not come to as they stand: they go, or are made anew, be it alike. `assumed` are completion tokens of one result by
-    the setting that says them, of requests whose like have not been seen.
+    the setting that says them, of requests whose like have not been seen, and `seen` the stages whose requests have.
     """
 
     stages: dict[str, StagePlan]
@@ -79,6 +79,7 @@ class Plan:
     newly_dropped: int = 0
     replaced: dict[str, int] = field(default_factory=dict)
     assumed: dict[str, int] = field(default_factory=dict)
+    seen: frozenset[str] = frozenset()
 
     @property
     def calls(self) -> int:
@@ -152,7 +153,16 @@ def price(
             for role, asked in by_role.items()
         }
         costs[stage.name] = added_up([_cost(stages.settings, stage, *each, figures) for each in all_of_it.items()])
-    return Plan(plans, costs, dict(dropped), assumed=_assumed(stages, plans, figures))
+    return Plan(plans, costs, dict(dropped), assumed=_assumed(stages, plans, figures), seen=_seen(stages, figures))
+
+
+def _seen(stages: Stages, figures: RequestStatistics) -> frozenset[str]:
+    models = stages.settings.models
+    return frozenset(
+        stage.name
+        for stage in stages.asking
+        if all(figures.expect(stage.shape, models[role], 1).known for role in stage.asked_roles)
+    )
 
 
 def _assumed(stages: Stages, plans: Mapping[str, StagePlan], figures: RequestStatistics) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from distill_build.records import Usage
+from distill_build.records import JsonObject, Usage
 
 
 class Sums(msgspec.Struct):
@@ -25,13 +25,30 @@ class Sums(msgspec.Struct):
 
 
 @dataclass(slots=True)
+class Unanswered:
+    """Requests to one model that brought no response, for one cause, and the seconds that their retries waited, added
+    up though they waited side by side."""
+
+    requests: int = 0
+    wait_s: float = 0.0
+
+    def add(self, requests: int, wait_s: float) -> None:
+        self.requests += requests
+        self.wait_s += wait_s
+
+
+UnansweredRequests = dict[tuple[str, str], Unanswered]
+"""By the model's name and the cause."""
+
+
+@dataclass(slots=True)
 class StageTally:
     """Requests, items, tokens, US dollars and seconds of one stage.
 
     `found` counts calls that the cache answered, `answered` those that a model did, and `asked` its responses, re-asks
     among them; `made` counts items, and `missing` those that failed. `answered_before` are those of the answered that a
     walk which is not the first finds again. `seconds` adds up the time of the requests, and `by_model` what each model
-    took, by its name.
+    took, by its name. `unanswered` are the requests that brought no response, most of which were sent again.
     `usd` is None without prices.
 
     Of a transform, `judged` counts the rows that it looked at, `dropped` those that it did not keep, and `why` the
@@ -50,6 +67,7 @@ class StageTally:
     usd: float | None = 0.0
     seconds: float = 0.0
     by_model: dict[str, Sums] = field(default_factory=dict)
+    unanswered: UnansweredRequests = field(default_factory=dict)
     judged: int = 0
     dropped: int = 0
     spared: int = 0
@@ -82,6 +100,14 @@ class StageTally:
         self.seconds += seconds
         self.usd = None if self.usd is None or usd is None else self.usd + usd
 
+    def fail(self, model: str, cause: str) -> None:
+        """Adds one request to the model of that name that brought no response."""
+        self.unanswered.setdefault((model, cause), Unanswered()).add(1, 0.0)
+
+    def wait(self, model: str, cause: str, seconds: float) -> None:
+        """Adds what was waited before such a request was sent again."""
+        self.unanswered.setdefault((model, cause), Unanswered()).add(0, seconds)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -109,7 +135,43 @@ class Tally:
         return sum(stage.prompt_tokens for stage in stages), sum(stage.completion_tokens for stage in stages)
 
     @property
+    def unanswered(self) -> UnansweredRequests:
+        """Requests that brought no response."""
+        return unanswered_in(self.stages.values())
+
+    @property
+    def retries(self) -> list[JsonObject]:
+        """The same, as `--json` has it."""
+        return [
+            {"model": model, "cause": cause, "requests": each.requests, "wait_s": round(each.wait_s, 3)}
+            for (model, cause), each in sorted(self.unanswered.items())
+        ]
+
+    @property
+    def by_model(self) -> dict[str, Sums]:
+        """What each model took, by its name."""
+        return sums_in(self.stages.values())
+
+    @property
     def usd(self) -> float | None:
         """US dollars, None where a stage was asked without prices."""
         costs = [stage.usd for stage in self.stages.values()]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+def unanswered_in(tallies: Iterable[StageTally]) -> UnansweredRequests:
+    """The requests of several stages that brought no response."""
+    added: UnansweredRequests = {}
+    for tally in tallies:
+        for place, each in list(tally.unanswered.items()):  # a screen looks while a build counts
+            added.setdefault(place, Unanswered()).add(each.requests, each.wait_s)
+    return added
+
+
+def sums_in(tallies: Iterable[StageTally]) -> dict[str, Sums]:
+    """What each model took for several stages."""
+    added: dict[str, Sums] = {}
+    for tally in tallies:
+        for model, sums in list(tally.by_model.items()):  # as above
+            added.setdefault(model, Sums()).add(sums)
+    return added

@@ -97,6 +97,7 @@ def _document(report: SweepReport) -> JsonObject:
         },
         "tokens": {"prompt": prompt, "completion": completion},
         "usd": tally.usd,
+        "retries": tally.retries,
         "sweep": report.sweep.id,
         "folder": str(report.sweep.folder),
         "failures": sum(row.failures for row in rows),
