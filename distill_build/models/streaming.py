@@ -43,6 +43,7 @@ class Assembly:
         self._is_object: bool | None = None
         self._whole: JsonObject = {}
         self._choices: dict[int, JsonObject] = {}
+        self._pieces: set[int] = set()
         self.done = False
 
     def feed(self, data: bytes) -> None:
@@ -110,8 +111,16 @@ class Assembly:
     def _merge_choice(self, choice: JsonObject) -> None:
         index = choice.get("index") or 0
         whole = self._choices.setdefault(index, {"index": index, "message": {}, "finish_reason": None})
-        for key, value in (choice.get("delta") or choice.get("message") or {}).items():  # the last: all in one event
-            whole["message"][key] = joined(whole["message"].get(key), value, key)
+        delta, message = choice.get("delta"), choice.get("message")
+        if delta:
+            self._pieces.add(index)
+            for key, value in delta.items():
+                whole["message"][key] = joined(whole["message"].get(key), value, key)
+        elif message and index in self._pieces:  # all of it once more at the end
+            whole["message"] |= {key: value for key, value in message.items() if value}
+        elif message:  # all in one event
+            for key, value in message.items():
+                whole["message"][key] = joined(whole["message"].get(key), value, key)
         if isinstance(choice.get("logprobs"), dict):
             for key, value in choice["logprobs"].items():
                 logprobs = whole.setdefault("logprobs", {})

@@ -122,3 +122,26 @@ def test_reasoning_in_parts_before_an_answer_in_text_is_kept() -> None:
     parsed = parse_answer(assembly.completion())
     assert isinstance(parsed, ParsedAnswer)
     assert (parsed.reasoning, parsed.answer) == ("Two teams of eleven.", "Twenty-two.")
+
+
+@pytest.mark.parametrize("kind", ["chat.completion.chunk", "chat.completion"])
+@pytest.mark.parametrize("reasoning", [{}, {"reasoning_content": "Hm. So."}])
+def test_a_message_that_says_all_of_it_once_more_is_taken_once(kind: str, reasoning: dict[str, str]) -> None:
+    whole = {"role": "assistant", "content": "The answer.", **reasoning}
+    deltas = [{"role": "assistant", "content": ""}, {"reasoning_content": "Hm. "}, {"reasoning_content": "So."}]
+    deltas += [{"content": "The "}, {"content": "answer."}]
+    chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks += [{"object": kind, "choices": [{"index": 0, "message": whole, "finish_reason": "stop"}]}]
+    assembly = Assembly()
+    for chunk in chunks:
+        assembly.feed(f"data: {json.dumps(chunk)}\n\n".encode())
+    message = assembly.completion()["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": "The answer.", "reasoning_content": "Hm. So."}
+
+
+def test_a_message_beside_a_delta_and_an_empty_one_at_the_end_add_nothing() -> None:
+    assembly = Assembly()
+    both = {"index": 0, "delta": {"content": "Yes."}, "message": {"content": "Yes."}}
+    for choice in (both, {"index": 0, "message": {"content": ""}, "finish_reason": "stop"}):
+        assembly.feed(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
+    assert assembly.completion()["choices"][0]["message"]["content"] == "Yes."
