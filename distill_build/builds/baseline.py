@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from distill_build.builds.assembly import PreviousBuild
 from distill_build.builds.locked import Locked, locked_of
+from distill_build.builds.present import PresentVersion
 from distill_build.builds.session import Rebuild, Session
 from distill_build.calls.pinned import PinnedResponses
 from distill_build.dataset.layout import SOURCES, Dataset, State
@@ -24,7 +25,7 @@ from distill_build.versions.content import KeptContent, rows_in
 class Baseline:
     """`locked` is None for a build that is held to nothing; `generation` is the cache's before any row is read.
 
-    `state` is that of the last build as it was found.
+    `state` is that of the last build as it was found, `present` the version that lies there by that, or by the lock.
     """
 
     locked: Locked | None
@@ -32,6 +33,7 @@ class Baseline:
     previous: PreviousBuild
     generation: str
     state: State | None
+    present: PresentVersion | None
 
 
 def baseline_of(session: Session, options: Options) -> Baseline:
@@ -47,7 +49,7 @@ def baseline_of(session: Session, options: Options) -> Baseline:
     outcomes = {} if pinned.responses else _outcomes(session, state, generation)
     memo, verdicts = session.unit_memo(options.until), _verdicts(session.dataset, state)
     previous = PreviousBuild(session.dataset, outcomes, memo, session.rebuild.names, verdicts)
-    return Baseline(locked, pinned, previous, generation, state)
+    return Baseline(locked, pinned, previous, generation, state, PresentVersion.of(session.dataset, state))
 
 
 def _outcomes(session: Session, state: State | None, generation: str) -> dict[str, Outcome]:

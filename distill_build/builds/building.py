@@ -263,17 +263,18 @@ class Builds:
             finish = Finish(session, options, ledger, execution, rows, new, execution.halt.cut)
             async with self._finishing:  # in a thread: what comes for other builds is stored meanwhile
                 report = await asyncio.to_thread(finish.report, root, time.monotonic() - started)
-            is_other = not report.kept_rows and baseline.state is not None and report.version != baseline.state.version
+            present = baseline.present
+            is_other = not report.kept_rows and present is not None and report.version != present.version
             return replace(report, replaced=planned.replacement if is_other else None)
 
 
 class Alone:
     """The occasion of one build by itself. The caller holds its lock."""
 
-    next_run = "the next build"
     holds_locks = True
 
-    def __init__(self, console: Watcher, log_dir: Path) -> None:
+    def __init__(self, console: Watcher, log_dir: Path, options: Options) -> None:
+        self.next_run = "the same --rebuild" if options.rebuild else "the next build"
         self.states = CallStates()
         self.tally = Tally.of(())
         self.log_dir = log_dir
@@ -307,7 +308,7 @@ def build_alone(session: Session, options: Options, console: Watcher, run_id: st
 
     Raises DistillError or OSError with the old files left as they were; a cap that was reached is in the report.
     """
-    started, occasion = time.monotonic(), Alone(console, session.dataset.runs / run_id)
+    started, occasion = time.monotonic(), Alone(console, session.dataset.runs / run_id, options)
     run_builds([Build(session)], options, console, run_id, occasion)
     assert occasion.report is not None, "a build ends with a report or an error"  # noqa: S101
     return replace(occasion.report, seconds=time.monotonic() - started)
@@ -329,7 +330,7 @@ def check_models(planned: Sequence[PlannedBuild], told: Callable[[Build, Distill
 
 def _rows_so_far(session: Session, baseline: Baseline, folder: Path) -> RowsSoFar | None:
     """Who notes the rows of a build as they come; None where a complete version lies there to look at meanwhile."""
-    if baseline.locked is not None or (baseline.state is not None and baseline.state.stands):
+    if baseline.locked is not None or (baseline.present is not None and baseline.present.stands):
         return None
     return RowsSoFar(folder, session.stages.graph, session.identity)
 

@@ -11,6 +11,7 @@ from distill_build.builds.assembly import UnitRows, encode_rows, failure_rows, w
 from distill_build.builds.execution import Execution
 from distill_build.builds.kept_responses import keep_responses
 from distill_build.builds.locked import Locked
+from distill_build.builds.present import PresentVersion
 from distill_build.builds.report import Report, expected_items
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import keep_version, lock_of
@@ -69,18 +70,19 @@ class Finish:
 
     def report(self, root: Node, seconds: float) -> Report:
         """Writes everything, moves it into its place, and says what was done."""
-        made, before = self.make(root), self.execution.baseline.state
-        if before is not None and before.stands and self.stopped is not None:
-            lost = lost_rows(self.session.dataset, before, made.new)
+        made, present = self.make(root), self.execution.baseline.present
+        if present is not None and present.stands and self.stopped is not None:
+            lost = lost_rows(self.session.dataset, present, made.new)
             if lost:  # what came is stored, and the next build has it from there
-                return self._report(before, seconds, kept_rows=lost)
+                return self._report(present, present.files, seconds, kept_rows=lost)
             made = replace(made, state=replace(made.state, grown=True))
         made = self._with_responses(made)
         keep_version(self.session, made.state, made.new, self.execution.tally, seconds)
-        old = _ours(before, self.session.stages.graph) - made.state.outputs.keys()
+        old = self._ours() - made.state.outputs.keys()
         edited = keep_edited(self.session.dataset, made.new, sorted(old), self.ledger.folder)
         removed = self._transaction.commit(made.new | self._write_notes(made.state, made.outcomes), old)
-        return self._report(made.state, seconds, failures=made.failures, edited=edited, removed=removed)
+        files = made.state.files(self.session.dataset)
+        return self._report(made.state, files, seconds, failures=made.failures, edited=edited, removed=removed)
 
     def _with_responses(self, made: BuiltFiles) -> BuiltFiles:
         """The files with the packs of responses behind them, where the folder keeps such."""
@@ -92,7 +94,8 @@ class Finish:
 
     def _report(
         self,
-        state: State,
+        there: State | PresentVersion,
+        files: tuple[Path, ...],
         seconds: float,
         *,
         failures: int = 0,
@@ -100,13 +103,13 @@ class Finish:
         removed: tuple[Path, ...] = (),
         kept_rows: int = 0,
     ) -> Report:
-        """What was done, where `state` is that of the files which are there now."""
-        facts = {"version": state.version, "failures": failures, "seconds": round(seconds, 3)}
-        self.ledger.write("end", target=self.execution.target, **facts, **state.counts)
+        """What was done, where `there` is the version that lies there now, in `files`."""
+        facts = {"version": there.version, "failures": failures, "seconds": round(seconds, 3)}
+        self.ledger.write("end", target=self.execution.target, **facts, **there.counts)
         return Report(
             name=self.session.settings.name,
             folder=self.session.dataset.folder,
-            version=state.version,
+            version=there.version,
             run_id=self.ledger.run_id,
             graph=self.session.stages.graph,
             until=self.options.until,
@@ -114,15 +117,15 @@ class Finish:
             seconds=seconds,
             tally=self.execution.tally,
             expected=expected_items(self.session.settings),
-            counts=state.counts,
+            counts=dict(there.counts),
             failures=failures,
             stopped=self.stopped,
-            files=state.files(self.session.dataset),
+            files=files,
             edited=edited,
             removed=removed,
             newly_dropped=() if kept_rows else self.execution.newly_dropped,
             kept_rows=kept_rows,
-            checks=state.checks,
+            checks=there.checks,
         )
 
     def make(self, root: Node) -> BuiltFiles:
@@ -221,6 +224,8 @@ class Finish:
         graph = self._graph
         looked_at_all = self._locked is None and graph.names == session.stages.graph.names
         unfinished = None if looked_at_all else baseline.state  # what its --rebuild brought is not used yet
+        if self.stopped is not None and session.rebuild:
+            unfinished = session.dataset.state()  # where it is noted what this one was asking for anew
         return State(
             build=session.build_digest(until, baseline.generation),
             complete=not failures,
@@ -248,22 +253,22 @@ class Finish:
             stages=session.stages.graph.described(),
         )
 
+    def _ours(self) -> set[str]:
+        """Files that go where a build has none: all that is named like ours or is of the version that lies there, of
+        exports those of the last build alone."""
+        before, present = self.execution.baseline.state, self.execution.baseline.present
+        own = {*self.session.stages.graph.files, FAILURES, CHECKS}
+        return own.union(before.outputs if before else (), present.graph.files if present else ())
+
     def _write_notes(self, state: State, outcomes: list[Outcome]) -> dict[str, Path]:
         """What later builds go by, beside."""
         contents = {STATE: state.encode(), UNITS: encode_outcomes(outcomes)}
         return {name: self._transaction.write(name, content) for name, content in contents.items()}
 
 
-def _ours(state: State | None, graph: Graph) -> set[str]:
-    """Files that go where a build has none: all that is named like ours, of exports those of the last build alone."""
-    return {*graph.files, FAILURES, CHECKS, *(state.outputs if state is not None else ())}
-
-
-def lost_rows(dataset: Dataset, before: State, new: Mapping[str, Path]) -> int:
+def lost_rows(dataset: Dataset, present: PresentVersion, new: Mapping[str, Path]) -> int:
     """Rows of the version that is there which would be gone or replaced if the `new` files took their places."""
-    return sum(
-        _lost_lines(dataset.artefact(file), new.get(file)) for file in before.graph.files if file in before.outputs
-    )
+    return sum(_lost_lines(dataset.artefact(file), new.get(file)) for file in present.graph.files)
 
 
 def _lost_lines(old: Path, new: Path | None) -> int:

@@ -7,6 +7,8 @@ from distill_build.builds.locked import foreign_lock, unlocked_note
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.replacement import Replacement
 from distill_build.builds.session import Session
+from distill_build.builds.up_to_date import edited_files
+from distill_build.dataset.layout import State, is_artefact
 from distill_build.options import Options
 from distill_build.records import number_of
 
@@ -24,12 +26,30 @@ def notices(
         )
     if goes is not None:
         yield goes.sentence("this build replaces")
+    if baseline.state is not None:
+        yield from _edited(session, baseline.state)
+        if baseline.state.rebuilding and not session.rebuild and baseline.locked is None:
+            globs = " ".join(baseline.state.rebuilding)
+            yield (
+                f"what an interrupted --rebuild {globs} brought is taken, and the rest is not asked for: the same "
+                "--rebuild would go on with it"
+            )
     if (note := unlocked_note(session.dataset, options)) is not None:
         yield note
     if baseline.locked is None and (warning := foreign_lock(session, plan)) is not None:
         yield warning
     if baseline.locked is None and baseline.pinned.others:
         yield _others_stand(session, len(baseline.pinned.others))
+
+
+def _edited(session: Session, state: State) -> Iterator[str]:
+    """Artefacts that somebody has edited, which a build does not read."""
+    files = [path.name for path in edited_files(session.dataset, state) if is_artefact(path.name)]
+    if files:
+        yield (
+            f"{' and '.join(files)} {'was' if len(files) == 1 else 'were'} edited by hand: a build writes its own there "
+            "and keeps what it finds in runs/"
+        )
 
 
 def unmatched_so_far(session: Session, plan: Plan) -> str | None:

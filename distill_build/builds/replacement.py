@@ -1,17 +1,20 @@
 """What a build takes from the version that lies in its folder: rows that go, and rows that are made anew."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distill_build.builds.plan.plan import Plan
+from distill_build.builds.present import PresentVersion
 from distill_build.builds.session import Session
+from distill_build.dataset.layout import State
 from distill_build.dataset.lockfile import facts_of
 from distill_build.history.causes import STAGES, UNTIL, Cause, causes_between, recipe_of, until_cause
 from distill_build.history.setting_wording import cause_words, listed
 from distill_build.options import Options
 from distill_build.records import rows_of, short
 from distill_build.stages.declared import declared
+from distill_build.versions.archive import Archive
 
 if TYPE_CHECKING:  # a report holds what was replaced, and a baseline knows locks, which know reports
     from distill_build.builds.baseline import Baseline
@@ -24,13 +27,15 @@ class Replacement:
     """`fewer` counts by stage the rows of `version` that the settings want no more, `others` those beside them that a
     plan does not come to as they stand: what is asked for again may be the same then, or not come at all.
 
-    `causes` are the settings and prompts that differ, in words: first what was typed.
+    `causes` are the settings and prompts that differ, in words: first what was typed. `way_back` says what brings the
+    version back.
     """
 
     version: str
     fewer: Mapping[str, int]
     others: Mapping[str, int]
     causes: tuple[str, ...]
+    way_back: str
 
     def sentence(self, verb: str) -> str:
         """What is said of it: `verb` says who does it, and when."""
@@ -38,10 +43,7 @@ class Replacement:
         others = [rows_of(number, stage) for stage, number in self.others.items()]
         what = [*fewer, *([f"{', '.join(others)} made anew or gone"] if others else [])]
         why = f"; {listed(self.causes, CAUSES_SHOWN)}" if self.causes else ""
-        return (
-            f"{verb} version {short(self.version)}: {'; '.join(what)}{why}; `distill-build checkout "
-            f"{short(self.version)}` brings it back"
-        )
+        return f"{verb} version {short(self.version)}: {'; '.join(what)}{why}; {self.way_back}"
 
 
 def replacement_of(session: Session, options: Options, baseline: "Baseline", plan: Plan) -> Replacement | None:
@@ -49,19 +51,41 @@ def replacement_of(session: Session, options: Options, baseline: "Baseline", pla
 
     They stay, too, where a build is held to a lock, or would have to ask and may not.
     """
-    state, until = baseline.state, options.until
+    present, until = baseline.present, options.until
     lost = {stage: number for stage, number in plan.replaced.items() if number}
-    if state is None or not lost or baseline.locked is not None or (options.offline and plan.calls):
+    if present is None or not lost or baseline.locked is not None or (options.offline and plan.calls):
         return None
     reached = session.stages.graph.up_to(until)
     expected = {stage: rows for stage, rows in declared(session.settings).rows().items() if stage in reached}
-    unwanted = {stage: max(0, state.counts[stage] - expected.get(stage, 0)) for stage in lost}
+    unwanted = {stage: max(0, present.counts[stage] - expected.get(stage, 0)) for stage in lost}
     fewer = {stage: min(number, unwanted[stage]) for stage, number in lost.items() if unwanted[stage]}
     others = {stage: rest for stage, number in lost.items() if (rest := number - fewer.get(stage, 0))}
-    then, now = recipe_of(facts_of(state.recipe)), recipe_of(facts_of(session.identity))
-    causes = [*until_cause(state.until, until), *causes_between(then, now)]
-    causes.sort(key=lambda cause: (not _is_typed(cause, options.overrides, session.stages.roles), cause.name != STAGES))
-    return Replacement(state.version, fewer, others, tuple(map(cause_words, causes)))
+    then, now = recipe_of(present.facts), recipe_of(facts_of(session.identity))
+    causes = [*until_cause(present.until, until), *causes_between(then, now)]
+    causes.sort(key=lambda cause: _weight(cause, options.overrides, session.stages.roles))
+    words = tuple(map(cause_words, causes)) or tuple(_other_cause(baseline.state, plan))
+    return Replacement(present.version, fewer, others, words, _way_back(session, baseline, present))
+
+
+def _way_back(session: Session, baseline: "Baseline", present: PresentVersion) -> str:
+    """What a build keeps of the version that lies there: all of one that was built here, else its files."""
+    if baseline.state is not None or Archive(session.cache_dir).find(present.version) is not None:
+        return f"`distill-build checkout {short(present.version)}` brings it back"
+    return "its files are kept under runs/"
+
+
+def _other_cause(state: State | None, plan: Plan) -> Iterator[str]:
+    """Why rows are made anew though no setting differs."""
+    if state is not None and state.rebuilding:
+        yield f"an interrupted --rebuild {' '.join(state.rebuilding)} had others asked for"
+    elif plan.calls:
+        yield "the replies behind them are not in the cache, nor in the folder"
+
+
+def _weight(cause: Cause, words: Iterable[str], roles: Collection[str]) -> tuple[bool, bool, bool]:
+    """What is told first: what was typed, then the stages, then which model it is."""
+    is_model = cause.name in {f"{role}.name" for role in roles}
+    return not _is_typed(cause, words, roles), cause.name != STAGES, not is_model
 
 
 def _is_typed(cause: Cause, words: Iterable[str], roles: Iterable[str]) -> bool:

@@ -56,7 +56,7 @@ class PinnedResponses:
     def place(self, entry: Entry) -> int | None:
         """Where the pinned response lies among the attempts of `entry`; None where what stands counts."""
         pinned = self.responses.get(entry.key)
-        if pinned is None or pinned == entry.response or self._is_renewed(entry):
+        if pinned is None or pinned == entry.response or self.is_renewed(entry):
             return None
         return next((place for place, attempt in enumerate(entry.attempts) if attempt.digest == pinned), None)
 
@@ -76,6 +76,7 @@ class PinnedResponses:
             return True  # what it held comes back by cache pull, or is asked for again
         return entry is not None and self.place(entry) is not None
 
-    def _is_renewed(self, entry: Entry) -> bool:
+    def is_renewed(self, entry: Entry) -> bool:
+        """Whether a --rebuild that was ended had an answer to this call already."""
         accepted = entry.accepted
         return entry.key in self.renewed and accepted is not None and entry.attempts[accepted.place].at >= self.since

@@ -112,7 +112,8 @@ class CallResolver:
         accepted = standing(call, entry, self._pinned)
         if accepted is None:
             return await self._ask(call, entry)
-        if anew and call.key not in states.displaced and call.key not in states.asked_in_vain:
+        done = entry is not None and self._pinned.is_renewed(entry)  # by a --rebuild that was ended before its time
+        if anew and not done and call.key not in states.displaced and call.key not in states.asked_in_vain:
             renewed = await self._ask(call, entry)
             self._halt.left_out |= renewed is HALTED
             return renewed if isinstance(renewed, Made) else self._stands(call, self._made(call, entry, accepted))

@@ -149,7 +149,7 @@ def troubles(report: Report) -> Iterator[Sentence]:
         lost = number_of(report.kept_rows, "rows")
         yield Sentence(
             f"the files stay those of version {short(report.version)}: {lost} of a complete version would be gone or "
-            "replaced. What came is stored; build again to go on",
+            "replaced. What came is stored in the cache",
             "warning",
         )
         return

@@ -185,8 +185,13 @@ def _short(place: KeyPath, fact: Any) -> Any:
 
 def _fits_a_line(items: list[Any]) -> bool:
     """Whether a list is short and of what TOML can write in one: it knows no null."""
-    plain = not any(item is None or isinstance(item, list | dict) for item in items)
-    return plain and len(json.dumps(items, ensure_ascii=False)) <= LONGEST_TEXT
+    return _is_plain(items) and len(json.dumps(items, ensure_ascii=False)) <= LONGEST_TEXT
+
+
+def _is_plain(item: Any) -> bool:
+    if isinstance(item, list):
+        return all(map(_is_plain, item))
+    return item is not None and not isinstance(item, dict)
 
 
 def _lines(facts: Facts) -> Iterator[str]:

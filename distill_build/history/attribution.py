@@ -13,6 +13,7 @@ from typing import Literal
 from distill_build.engine.entry import Entry
 from distill_build.graph import END, Graph
 from distill_build.history.causes import STAGES, Cause, count_causes, narrowed, own_causes
+from distill_build.stages.recipe import READING
 from distill_build.versions.difference import Changed, Difference
 from distill_build.versions.difference_rows import Item
 from distill_build.versions.evidence import Evidence, Fork, fork
@@ -185,7 +186,8 @@ class Attribution:
         if not shape.asks:
             return self._made(stage), NONE
         if all(calls) and calls[0] == calls[1]:
-            return Reason("asked again"), calls
+            read = [cause for cause in own_causes(self._causes, stage) if cause.name.rpartition(".")[2] in READING]
+            return (_by(read) if read else Reason("asked again")), calls
         if (own := self._by_own[stage]) is not None:
             return own, calls
         above = self._changed_above(stage, changed.item)

@@ -44,6 +44,10 @@ NOT_IDENTITY = {
 """The settings of a model that change no request, each with the reason."""
 
 
+READING = frozenset({"reasoning_marks"})
+"""Those among them that change what is read of a reply."""
+
+
 class Recipe:
     """Makes the calls of one stage to one model from what differs among them: messages, sample, output schema."""
 
@@ -99,7 +103,11 @@ class Recipe:
             "examples": model.examples,
             "send_seed": model.send_seed,
             "extra_body": model.extra_body,
-            **({} if model.reasoning_marks is None else {"reasoning_marks": model.reasoning_marks}),
+            **(
+                {}
+                if model.reasoning_marks is None
+                else {"reasoning_marks": [list(each) for each in model.reasoning_marks]}
+            ),
         }
 
 

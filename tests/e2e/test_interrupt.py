@@ -19,6 +19,7 @@ SMALL = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2")
 CALLS = 31
 LARGER = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=4", "limits.concurrency=4")
 PATIENCE_SECONDS = 30.0
+REBUILD = ("--rebuild", "answers:*")
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
@@ -130,20 +131,39 @@ def test_an_interrupt_when_the_last_answers_are_under_way_leaves_nothing_out(
     assert "unfinished" not in workspace.raw("tree").stderr
 
 
-def test_a_rebuild_that_is_interrupted_says_so_and_its_dataset_is_not_unfinished(
-    workspace: Workspace, server: ScriptedServer
-) -> None:
+def interrupted_rebuild(workspace: Workspace, server: ScriptedServer) -> str:
+    """What a rebuild of 18 answers says that is interrupted when three are there and one is under way."""
     assert workspace.run(*SMALL).status == 0
     server.hold_from(server.count + 3)
-    with start(workspace, *SMALL, "--rebuild", "answers:*", "limits.concurrency=1") as process:
+    with start(workspace, *SMALL, *REBUILD, "limits.concurrency=1") as process:
         server.wait_for(CALLS + 4)
         interrupt(process, signal.SIGINT)
         server.release()
-        process.communicate(timeout=PATIENCE_SECONDS)
+        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
+    return " ".join(stderr.split())
+
+
+def test_the_same_rebuild_goes_on_where_one_was_interrupted(workspace: Workspace, server: ScriptedServer) -> None:
+    before_said = interrupted_rebuild(workspace, server)
+    assert "interrupted: what came is kept, and the same --rebuild goes on from there" in before_said
     assert "unfinished" not in workspace.raw("tree").stderr
-    assert workspace.run(*SMALL).status == 0
-    assert server.count == CALLS + 4, "what came of it is used, and the rest is not asked for"
+    assert workspace.run("plan", *SMALL, *REBUILD, "--json").document["calls"] == 14
+    assert workspace.run(*SMALL, *REBUILD).status == 0
+    assert server.count == CALLS + 18
+    assert workspace.run(*SMALL, *REBUILD).status == 0
+    assert server.count == CALLS + 18 + 18, "it had come to its end, so this is another one"
+
+
+def test_a_build_after_a_rebuild_that_was_interrupted_takes_what_came_and_says_so(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    interrupted_rebuild(workspace, server)
+    built = workspace.run(*SMALL)
+    assert (built.status, server.count) == (0, CALLS + 4)
+    said = " ".join(built.stderr.split())
+    assert "what an interrupted --rebuild answers:* brought is taken, and the rest is not asked for" in said
+    assert "4 answers made anew or gone; an interrupted --rebuild answers:* had others asked for" in said
 
 
 def test_an_interrupted_build_drops_and_replaces_no_row_of_a_complete_version(

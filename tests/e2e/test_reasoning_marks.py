@@ -33,6 +33,9 @@ def test_marks_that_are_named_later_are_read_from_what_is_stored(workspace: Work
     assert "reasoning_marks" in workspace.run("explain", *SMALL, MARKS).stdout
     assert workspace.run(*SMALL, MARKS).status == 0
     assert answers(workspace) == {("First this.", "The answer.")}
+    told = workspace.raw("diff").stdout
+    assert 'teacher.reasoning_marks: null → [["<plan>","</plan>"]]' in told
+    assert "asked again" not in told
     assert workspace.run(*SMALL, MARKS, "--locked").status == 0
     assert workspace.run(*SMALL, "--locked").status == 4
     assert workspace.run(*SMALL).status == 0

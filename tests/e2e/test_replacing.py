@@ -90,6 +90,63 @@ def test_rows_of_another_model_are_told(project: InProcess) -> None:
     assert "teacher.name: scripted → other" in told
 
 
+def test_what_was_forgotten_is_told_first_where_another_model_brings_many_settings(project: InProcess) -> None:
+    told = project.raw("plan", *TWICE, "model.base_url=http://127.0.0.1:9/v1").stderr
+    assert "made anew or gone; tagger.name: scripted → " in told
+
+
+def alone(project: InProcess) -> None:
+    """Leaves of the project what git carries where rows are committed: the files, with nothing of how they came."""
+    shutil.rmtree(project.folder() / "runs")
+    shutil.rmtree(project.root / ".distill-cache")
+
+
+def test_rows_that_came_alone_are_told_and_asked_about_by_their_lock(project: InProcess) -> None:
+    old, files = version(project), project.bytes()
+    alone(project)
+    ended, shown = on_terminal(project, "n", *ONCE)
+    words = " ".join(shown.split())
+    assert f"this build replaces version {old}: 4 answers fewer; " in words
+    assert "answers_per_question: 2 → 1" in words
+    assert "its files are kept under runs/" in words
+    assert (ended, project.bytes()) == (130, files)
+
+
+def test_a_build_that_is_stopped_takes_no_row_of_those_that_came_alone(project: InProcess) -> None:
+    files = project.bytes()
+    alone(project)
+    stopped = project.run(*TWICE, "teacher.temperature=0.1", "budget.calls=5")
+    assert stopped.status == 3
+    assert "the files stay those of version" in stopped.stderr
+    assert project.bytes() == files
+
+
+def test_files_of_stages_that_are_no_more_do_not_stay_beside_other_rows(project: InProcess) -> None:
+    alone(project)
+    assert (project.folder() / "dedup.jsonl").exists()
+    assert project.run(*TWICE, "stages=[tags,questions,answers]").status == 0
+    assert not (project.folder() / "dedup.jsonl").exists()
+    assert list(project.folder().glob("runs/*/dedup.jsonl"))
+
+
+def test_an_edit_by_hand_is_told_and_is_no_row_that_a_build_replaces(project: InProcess) -> None:
+    answers = project.folder() / "answers.jsonl"
+    answers.write_text(answers.read_text().replace("a", "e", 1))
+    plan = project.run("plan", *TWICE)
+    assert "answers.jsonl was edited by hand" in plan.stderr
+    assert "this build replaces" not in plan.stderr
+    assert "4 answers fewer" in project.run("plan", *ONCE).stderr
+    built = project.run(*TWICE)
+    assert (built.status, "replace" in built.stderr) == (0, False)
+
+
+def test_replies_that_are_nowhere_any_more_are_the_cause_that_is_told(project: InProcess) -> None:
+    assert project.run(*TWICE, "keep_responses=false").status == 0
+    shutil.rmtree(project.root / ".distill-cache")
+    told = project.run("plan", *TWICE, "keep_responses=false").stderr
+    assert "made anew or gone; the replies behind them are not in the cache, nor in the folder" in told
+
+
 @pytest.mark.parametrize(
     "words",
     [

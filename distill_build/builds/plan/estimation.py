@@ -81,7 +81,7 @@ class PlanAsk:
         key = bytes.fromhex(call.key)
         if key in self._asked:
             return Unasked()
-        if not self._anew(call) and (accepted := self._standing(call)) is not None:
+        if (accepted := self._standing(call)) is not None:
             self._needs.answered(call.stage, key)
             self._stages[call.stage].cached += 1
             return Made(accepted, "", asked=False)
@@ -91,9 +91,12 @@ class PlanAsk:
         return Unasked()
 
     def _standing(self, call: Call) -> object | None:
-        if self._store is None:
+        """What counts for a call, unless it is to be asked for anew."""
+        anew = self._anew(call)  # of every call: who named it is told what named nothing
+        entry = None if self._store is None else look_up(self._store, call)
+        if entry is None or (anew and not self._pinned.is_renewed(entry)):
             return None
-        accepted = standing(call, look_up(self._store, call), self._pinned)
+        accepted = standing(call, entry, self._pinned)
         return None if accepted is None else accepted.value
 
 

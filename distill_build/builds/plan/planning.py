@@ -10,12 +10,13 @@ from distill_build.builds.kept_responses import StoreAndKept
 from distill_build.builds.plan.estimation import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.builds.plan.plan import Plan, StagePlan, price
 from distill_build.builds.plan.statistics import RequestStatistics
+from distill_build.builds.present import PresentVersion
 from distill_build.builds.session import Session
 from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.builds.walk.tally import Tally
 from distill_build.builds.walk.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
-from distill_build.dataset.layout import FAILURES, Dataset, State
+from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.rows import line_digest, line_digests
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
@@ -56,7 +57,7 @@ async def make_plan(
     needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
     tally = Tally.of(session.stages.graph.names)
     plans = {name: StagePlan() for name in session.stages.graph.names}
-    rows = PlanRows(session, baseline, until, needs, StandingRows(session.dataset, baseline.state))
+    rows = PlanRows(session, baseline, until, needs, StandingRows(session.dataset, baseline.present))
     walk = Walk(
         session.stages,
         until,
@@ -119,10 +120,11 @@ class StandingRows:
     Those of transforms are verdicts, which nobody has paid for.
     """
 
-    def __init__(self, dataset: Dataset, state: State | None) -> None:
-        shapes = [] if state is None else [shape for shape in state.graph if shape.kind != "transform"]
+    def __init__(self, dataset: Dataset, present: PresentVersion | None) -> None:
+        shapes = [] if present is None else [shape for shape in present.graph if shape.kind != "transform"]
         self._files = {shape.name: dataset.artefact(shape.file) for shape in shapes}
-        self._counts = {} if state is None else {name: state.counts.get(name, 0) for name in self._files}
+        self._counts = {} if present is None else {name: present.counts.get(name, 0) for name in self._files}
+        self._other = frozenset[str]() if present is None else present.other
         self._again = dict.fromkeys(self._counts, 0)
         self._lines: dict[str, set[bytes]] = {}
 
@@ -133,7 +135,9 @@ class StandingRows:
 
     def made_again(self, stage: str, rows: Iterable[JsonObject]) -> None:
         """Rows came out of the walk: those that stand there alike are counted."""
-        if self._counts.get(stage):
+        if stage in self._other:  # there is nothing to compare with
+            self._again[stage] += sum(1 for _ in rows)
+        elif self._counts.get(stage):
             lines = self._lines.get(stage)
             if lines is None:
                 lines = self._lines[stage] = line_digests(self._files[stage])
