@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill_build.dataset.layout import EXPORTS, FAILURES, Dataset
+from distill_build.dataset.layout import EXPORTS, NO_ARTEFACTS, Dataset
 from distill_build.engine.artefacts import (
     ArtefactWriter,
     FileState,
@@ -126,7 +126,7 @@ class Transaction:
     def commit(self, new: Mapping[str, Path], old: Iterable[str]) -> tuple[Path, ...]:
         """Puts the new files into place by their names, and removes those of the `old` that have no new one.
 
-        Returns what it has removed of the user's: a failures.jsonl goes when nothing has failed.
+        Returns what it has removed of the user's: failures.jsonl and checks.jsonl go when there is nothing to tell.
 
         Raises StorageError, with nothing moved, where something else stands in a file's place.
         """
@@ -134,10 +134,10 @@ class Transaction:
         gone = [path for name in sorted(set(old) - new.keys()) if (path := self.dataset.artefact(name)).exists()]
         if folder := next((path for path in gone if path.is_dir()), None):
             raise StorageError(f"{folder} is a folder, and what has that name here is a file: move it away")
+        told_nothing = set(map(self.dataset.artefact, NO_ARTEFACTS))
         with undisturbed():
             replace_together(self.dataset.runs, moves, gone)
-        kept_quiet = self.dataset.artefact(FAILURES)
-        return tuple(path for path in gone if path != kept_quiet and not path.is_relative_to(self.dataset.runs))
+        return tuple(path for path in gone if path not in told_nothing and not path.is_relative_to(self.dataset.runs))
 
 
 @contextmanager

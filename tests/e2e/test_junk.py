@@ -127,6 +127,28 @@ def test_a_stray_file_gives_way(project: InProcess) -> None:
     assert not (project.folder() / "checks.jsonl").exists()
 
 
+def test_that_nothing_repeats_any_more_removes_nothing_of_the_users(
+    project: InProcess, endpoint: ScriptedServer
+) -> None:
+    """Not by a smaller build, nor by a stage that drops what repeated."""
+    assert project.run(*LINE).status == 0
+    done = project.run(*LINE, "questions_per_tag=1", "breadth=1", "-y", "--json")
+    assert (done.status, done.document["removed"], " removed" in done.stderr) == (0, [], False), done.stderr
+
+    def same_question(number: int, body: Body) -> Fault | None:
+        asked = content(json.dumps({"questions": ["How high is the net?"]}))
+        return asked if kind_of(body) == "questions" else every_third_cut(number, body)
+
+    endpoint.plan = same_question
+    alike = ("topic=alike", "depth=1", "breadth=4", "questions_per_tag=1")
+    assert project.run(*alike, "--until", "questions").status == 0
+    assert (project.folder("alike") / "checks.jsonl").exists()
+    done = project.run(*alike, "--json")
+    assert (done.status, done.document["removed"], " removed" in done.stderr) == (0, [], False), done.stderr
+    assert not (project.folder("alike") / "checks.jsonl").exists()
+    assert project.raw("verify", "alike").status == 0
+
+
 def test_a_filter_may_go_by_flags_and_what_it_drops_is_looked_past(
     project: InProcess, endpoint: ScriptedServer
 ) -> None:
