@@ -5,22 +5,21 @@ dataset's files and the cache; says nothing of it to anybody. What is no longer 
 others are as good as before.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from distill_build.calls.call import derived_seed
 from distill_build.dataset.layout import SOURCES, Dataset
 from distill_build.dataset.rows import Identified, Placed, SourcesRow, list_text, read_rows, read_rows_with_lines
-from distill_build.engine.entry import Attempt, Entry
+from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject, Path, Source, Usage
 from distill_build.replies.parse import Rejection, read_usage
-from distill_build.stages.all import reader_of
+from distill_build.stages.all import ReplyReader, reader_of
 
 ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"
 """Verdicts beside a rejection's cause: the item was read from it; it stands in the cache since; another one stands."""
@@ -124,7 +123,7 @@ class Origins:
             above = path[:-1] if shape is self.graph.tree else path
             return self._brought(shape, list_text(row), above, requests)
         if shape.kind == "map":
-            return self._answered(shape, row["call"], path, requests)
+            return self._answered(shape, row, path, requests)
         return Decided(shape, row, self._made_of(shape, row), self._settings(shape))
 
     def _verdicts(self, shape: Shape, key: str, seen_by: Shape | None) -> Iterator[Decided]:
@@ -171,27 +170,27 @@ class Origins:
             return stored.link(shape, item, above, number, len(requests))
         return Link(shape, item, above, len(requests), lack=_not_found(len(requests), len(gone)))
 
-    def _answered(self, shape: Shape, call: str, path: Path, requests: tuple[Source, ...]) -> Link:
+    def _answered(self, shape: Shape, row: JsonObject, path: Path, requests: tuple[Source, ...]) -> Link:
         """Within a leaf, a call stands for one row of a map: the rows above differ, and samples do."""
-        source = next((source for source in requests if source[0] == call), None)
+        source = next((source for source in requests if source[0] == row["call"]), None)
         if source is None:
             return Link(shape, "", path, 1, lack=_not_found(0, 0))
-        return self._look_up(shape, source).link(shape, "", path, 1, 1)
+        return self._look_up(shape, source, row.get("role")).link(shape, "", path, 1, 1)
 
-    def _look_up(self, shape: Shape, source: Source) -> "_Stored":
-        (key, response), read = source, reader_of(shape, self.recipe.get(shape.name, {}))
+    def _look_up(self, shape: Shape, source: Source, role: str | None = None) -> "_Stored":
+        (key, response), reader = source, reader_of(shape, self._settings(shape), role)
         try:
             entry = self.store.get(key)
         except CorruptEntryError as error:
-            return _Stored(read, source, lack=str(error))
+            return _Stored(reader, source, lack=str(error))
         if entry is None:
             lack = f"response {response} is no longer in the cache, nor is what was asked for it"
-            return _Stored(read, source, lack=lack)
+            return _Stored(reader, source, lack=lack)
         if entry.accepted is not None and entry.response == response:
-            return _Stored(read, source, entry, entry.accepted.place)
+            return _Stored(reader, source, entry, entry.accepted.place)
         place = next((place for place, attempt in enumerate(entry.attempts) if attempt.digest == response), None)
         lack = f"response {response} is no longer in the cache; others to the same request are" if place is None else ""
-        return _Stored(read, source, entry, place, lack)
+        return _Stored(reader, source, entry, place, lack)
 
 
 def rows_above(dataset: Dataset, graph: Graph, stage: Shape, row: JsonObject) -> list[tuple[Shape, JsonObject]]:
@@ -242,10 +241,10 @@ def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
 class _Stored:
     """What is stored behind a source: `place` is that of its response among the attempts, `lack` what is not there.
 
-    `read` reads a raw response.
+    `reader` is the item's own: what another dataset has accepted may have been read otherwise.
     """
 
-    read: Callable[[Any], Any]
+    reader: ReplyReader
     source: Source
     entry: Entry | None = None
     place: int | None = None
@@ -255,24 +254,31 @@ class _Stored:
         """The items that were read from the response; none where it is not there."""
         if self.entry is None or self.place is None:
             return ()
-        if self.entry.accepted is not None and self.entry.accepted.place == self.place:
-            accepted: list[str] = self.entry.accepted.value
-            return accepted
-        value = self.read(self.entry.attempts[self.place].response)
+        accepted = self._accepted(self.entry)
+        if accepted is not None and accepted.place == self.place:
+            items: list[str] = accepted.value
+            return items
+        value = self.reader.read(self.entry.attempts[self.place].response)
         return () if isinstance(value, Rejection) else value
+
+    def _accepted(self, entry: Entry) -> Accepted | None:
+        """What was accepted as it is read here."""
+        found = entry.accepted
+        return found if found is not None and found.reading == self.reader.reading else None
 
     def link(self, stage: Shape, item: str, above: Path, number: int, requests: int) -> Link:
         tried = tuple(self._judged(self.entry)) if self.entry is not None else ()
         return Link(stage, item, above, requests, number, self.source, self.entry, tried, self.lack)
 
     def _judged(self, entry: Entry) -> Iterator[Tried]:
+        accepted = self._accepted(entry)
         for place, attempt in enumerate(entry.attempts):
             if place == self.place:
                 yield Tried(attempt, ACCEPTED)
-            elif entry.accepted is not None and place == entry.accepted.place:
+            elif accepted is not None and place == accepted.place:
                 yield Tried(attempt, SINCE)
             else:
-                value = self.read(attempt.response)
+                value = self.reader.read(attempt.response)
                 rejected = isinstance(value, Rejection)
                 yield Tried(attempt, value.cause, value.detail) if rejected else Tried(attempt, UNUSED)
 

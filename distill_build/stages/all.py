@@ -1,6 +1,7 @@
 """The stages of one build, from its settings: ours and the user's own, by name, in order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +40,7 @@ from distill_build.stages.columns import (
     stages_in,
 )
 from distill_build.stages.flags import FLAGS
+from distill_build.stages.recipe import reading_of
 
 if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
     from distill_build.prompting.prompts import Prompts
@@ -138,23 +140,31 @@ def tree_reading(settings: Settings) -> ListReading:
     return kind.reading
 
 
-def reader_of(shape: Shape, identity: JsonObject) -> Callable[[Any], Any]:
-    """What reads a raw response to a request of a stage: what a build would keep of it, or a Rejection.
+@dataclass(frozen=True, slots=True)
+class ReplyReader:
+    """How replies to the requests of a stage are read: `read` makes of a raw response what a build would keep of it, or
+    a Rejection; `reading` stands for the settings that it goes by, as `Accepted` has it."""
+
+    read: Callable[[Any], Any]
+    reading: str
+
+
+def reader_of(shape: Shape, identity: JsonObject, role: str | None = None) -> ReplyReader:
+    """How replies to the `role` of a stage are read; None is its first, which alone is asked for a list.
 
     `identity` is that of the stage, as a recipe holds it: so stages of older versions can be read too.
     """
     kind = class_of(shape.kind, identity.get("builtin"))
-    marks = _marks_in(identity)
+    marks = _marks_in(identity, role or next(iter(identity.get("role", ())), ""))
     if issubclass(kind, ListStage):
-        return lambda raw: read_list(raw, kind.reading, marks)
+        return ReplyReader(lambda raw: read_list(raw, kind.reading, marks), reading_of(marks))
     schema = None if identity.get("schema") is None else ObjectSchema(identity["schema"])
-    return lambda raw: read_result(raw, schema, marks)
+    return ReplyReader(lambda raw: read_result(raw, schema, marks), reading_of(marks))
 
 
-def _marks_in(identity: JsonObject) -> tuple[Marks, ...] | None:
-    """The marks of reasoning that the first model of a stage has of its own."""
-    first: JsonObject = next(iter(identity.get("models", {}).values()), {})
-    own = first.get("reasoning_marks")
+def _marks_in(identity: JsonObject, role: str) -> tuple[Marks, ...] | None:
+    """The marks of reasoning that the model of a role has of its own."""
+    own = identity.get("models", {}).get(role, {}).get("reasoning_marks")
     return None if own is None else tuple((opening, closing) for opening, closing in own)
 
 

@@ -11,6 +11,7 @@ from distill_build.calls.call import Call, derived_seed
 from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
+from distill_build.replies.reasoning import Marks
 
 if TYPE_CHECKING:
     from distill_build.replies.parse import Rejection
@@ -59,7 +60,7 @@ class Recipe:
         self._seed = seed
         self._weights = weights
         self._sampling = sampling_of(model)
-        self._reading = "" if model.reasoning_marks is None else digest(model.reasoning_marks)
+        self._reading = reading_of(model.reasoning_marks)
 
     def call(
         self,
@@ -109,6 +110,11 @@ class Recipe:
                 else {"reasoning_marks": [list(each) for each in model.reasoning_marks]}
             ),
         }
+
+
+def reading_of(marks: tuple[Marks, ...] | None) -> str:
+    """What stands for the settings that a reply is read by, as `engine.entry.Accepted` has it; empty for the usual."""
+    return "" if marks is None else digest(marks)
 
 
 def sampling_of(model: ModelSettings) -> JsonObject:

@@ -1,7 +1,10 @@
 """`model.reasoning_marks`: how a reply is read. What is stored is read again, and nothing is asked."""
 
+from typing import Any
+
 import pytest
 
+from tests.e2e.own_project import write_prompt, write_stage
 from tests.e2e.workspace import Workspace
 from tests.server import Body, Fault, ScriptedServer, content, schema_of
 
@@ -104,3 +107,52 @@ def test_check_says_with_what_mark_a_text_begins(workspace: Workspace) -> None:
     assert "The text begins with <plan>" in looked
     assert "model.reasoning_marks" in looked
     assert "in the text, between <plan> and </plan>" in " ".join(workspace.run("check", MARKS).stdout.split())
+
+
+def chain(workspace: Workspace, key: str, name: str) -> list[Any]:
+    """The links of `log`."""
+    told = workspace.raw("log", key, "-o", f"outputs/{name}", "--json")
+    assert told.status == 0, told.stderr
+    links: list[Any] = told.document["chain"]
+    return links
+
+
+def test_log_reads_a_list_with_the_marks_of_its_own_dataset(workspace: Workspace, server: ScriptedServer) -> None:
+    """One reply, and two datasets that read two lists in it."""
+    lists = "<plan>\n1. Team games\n2. Races\n</plan>\n1. Ball games\n2. Board games"
+    served = server.plan
+    assert callable(served)
+    server.plan = lambda index, body: content(lists) if index == 0 else served(index, body)
+    for name, words in (("first", (MARKS,)), ("second", ("model.reasoning_marks=[]",))):
+        assert workspace.run(*SMALL, *words, f"name={name}").status == 0
+    labels = {name: [row["label"] for row in workspace.rows("tags", name)] for name in ("first", "second")}
+    assert labels == {"first": ["Ball games", "Board games"], "second": ["Team games", "Races"]}
+    for name in labels:
+        links = [link for row in workspace.rows("tags", name) for link in chain(workspace, row["id"], name)]
+        assert [link["lack"] for link in links] == [None, None]
+        assert [attempt["verdict"] for link in links for attempt in link["attempts"]] == ["accepted"] * 2
+
+
+def test_log_reads_a_reply_with_the_marks_of_who_was_asked(workspace: Workspace, server: ScriptedServer) -> None:
+    """Of two judges the second thinks in marks of its own, and its first thought never ends."""
+    (workspace.root / "conf").mkdir()
+    (workspace.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n")
+    write_stage(workspace.root, "comment", kind="map", after="answers", role=["mild", "strict"])
+    write_prompt(workspace.root, "comment", "What do you say to this: {{ row.answer }}")
+    endless: list[int] = []
+
+    def reply(index: int, body: Body) -> Fault | None:
+        if body["model"] == "strict" and not endless:
+            endless.append(index)
+            return content("<plan>It never ends")
+        return None
+
+    server.plan = reply
+    one = ("topic=sports", "depth=1", "breadth=1", "questions_per_tag=1", "stages=[tags,questions,answers,comment]")
+    marks = MARKS.replace("model.", "strict.")
+    assert workspace.run(*one, "strict.name=strict", marks).status == 0
+    verdicts = {
+        row["role"]: [attempt["verdict"] for attempt in chain(workspace, row["id"], "sports")[-1]["attempts"]]
+        for row in workspace.rows("comment")
+    }
+    assert verdicts == {"mild": ["accepted"], "strict": ["empty", "accepted"]}
