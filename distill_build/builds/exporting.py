@@ -72,6 +72,7 @@ def _of_folder(dataset: Dataset, own: JsonObject, typed: Collection[str]) -> Jso
         told = told_exports(lock, own)
     else:
         return own
+    told = told | {"formats": _known_formats(told)}
     chosen = {name: own.get(name) if name in typed else told.get(name) for name in own | told}
     if unknown := by_digest(chosen):
         raise UsageError(
@@ -83,7 +84,12 @@ def _of_folder(dataset: Dataset, own: JsonObject, typed: Collection[str]) -> Jso
 
 def _formats_before(dataset: Dataset, own: JsonObject) -> Sequence[str]:
     """The formats in the order in which the folder has them, then all others."""
-    return list(dict.fromkeys([*dataset.recipe().get(EXPORT_FACTS, own).get("formats", []), *FORMATS]))
+    return list(dict.fromkeys([*_known_formats(dataset.recipe().get(EXPORT_FACTS, own)), *FORMATS]))
+
+
+def _known_formats(told: JsonObject) -> list[str]:
+    """The formats of export settings that another version may have written, with formats of its own."""
+    return [name for name in told.get("formats", []) if name in FORMATS]
 
 
 def _lies_there(dataset: Dataset, written: Mapping[str, FileState], form: str) -> bool:

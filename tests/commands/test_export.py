@@ -67,6 +67,19 @@ def test_a_format_that_was_taken_away_does_not_come_back(dataset: Dataset) -> No
     assert is_current(settings(formats=["alpaca", "csv"]), dataset)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_format_of_another_version_goes_and_is_told(
+    dataset: Dataset, named: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(settings(formats=["messages", "alpaca"]), Options(quiet=True))
+    state = FOLDER / "runs/state.json"
+    state.write_text(state.read_text().replace('"alpaca"', '"orc"').replace("train.alpaca.jsonl", "train.orc"))
+    (FOLDER / "dataset/train.alpaca.jsonl").rename(FOLDER / "dataset/train.orc")
+    run(settings(), Options(arguments=(str(FOLDER),)) if named else Options())
+    assert "dataset/train.orc is removed: it is of no format that is known here" in capsys.readouterr().err
+    assert exported() == ["train.messages.jsonl"]
+
+
 def test_an_edited_export_is_kept(dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     run(settings(), Options(quiet=True))
     (FOLDER / "dataset/train.messages.jsonl").write_text("mine")
