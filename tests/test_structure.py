@@ -46,7 +46,7 @@ MAY_IMPORT = {
         *("builds", "dataset", "engine", "errors", "graph", "models"),
         *("options", "project", "records", "replies", "settings", "stages", "sweeps"),
     },
-    "console": {"builds", "graph", "models", "records", "settings", "stages", "sweeps"},
+    "console": {"builds", "dataset", "graph", "models", "records", "settings", "stages", "sweeps"},
     "commands": {
         *("builds", "cache", "config", "console", "dataset", "engine", "errors", "export", "graph", "history"),
         *("models", "options", "project", "prompting", "records", "replies", "settings", "stages", "sweeps"),

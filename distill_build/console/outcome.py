@@ -7,6 +7,7 @@ from typing import Literal
 
 from distill_build.builds.report import Report
 from distill_build.builds.walk.tally import StageTally
+from distill_build.console.checks import check_sentences
 from distill_build.console.grid import Grid
 from distill_build.console.words import duration, money, tokens
 from distill_build.graph import END
@@ -103,30 +104,7 @@ def ending(report: Report) -> Iterator[Sentence]:
     yield Sentence(f"{report.folder} ({', '.join([*facts, duration(report.seconds)])})")
     if report.files:
         yield Sentence(f"  {'  '.join(str(_inside(file, report.folder)) for file in report.files)}", "quiet")
-    yield from checks(report)
-
-
-def checks(report: Report) -> Iterator[Sentence]:
-    """What rows show that they should not, a line for each kind that is there, and where it is told which ones do: the
-    word of a flag, or the file with their ids."""
-    for found in report.checks:
-        number, one = f"{found.rows:,} of {rows_of(found.of, found.stage)}", found.rows == 1
-        more = ", …" if len(found.examples) < found.texts else ""
-        examples = f": {', '.join(found.examples)}{more}" if found.examples else ""
-        match found.check:
-            case "no_reasoning":
-                yield Sentence(f"{found.of - found.rows:,} of {rows_of(found.of, found.stage)} have reasoning")
-            case "repeats_question":
-                yield Sentence(f"{number} {'repeats its' if one else 'repeat their'} question (flag {found.check})")
-            case "special_tokens":
-                yield Sentence(f"{number} {'holds' if one else 'hold'} special tokens (flag {found.check})")
-            case "catch_all":
-                yield Sentence(f"{number} {'is a catch-all' if one else 'are catch-alls'}{examples}")
-            case "same_label":
-                labels = number_of(found.texts, "labels") + (" stands" if found.texts == 1 else " stand")
-                yield Sentence(f"{labels} under several parents{examples} (checks.jsonl)")
-            case _:
-                yield Sentence(f"{number} repeat another (checks.jsonl)")
+    yield from map(Sentence, check_sentences(report.checks))
 
 
 def troubles(report: Report) -> Iterator[Sentence]:

@@ -67,10 +67,9 @@ def test_a_format_that_was_taken_away_does_not_come_back(dataset: Dataset) -> No
     assert is_current(settings(formats=["alpaca", "csv"]), dataset)
 
 
+@pytest.mark.usefixtures("dataset")
 @pytest.mark.parametrize("named", [False, True])
-def test_a_format_of_another_version_goes_and_is_told(
-    dataset: Dataset, named: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_format_of_another_version_goes_and_is_told(named: bool, capsys: pytest.CaptureFixture[str]) -> None:
     run(settings(formats=["messages", "alpaca"]), Options(quiet=True))
     state = FOLDER / "runs/state.json"
     state.write_text(state.read_text().replace('"alpaca"', '"orc"').replace("train.alpaca.jsonl", "train.orc"))

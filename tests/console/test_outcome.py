@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 
 from distill_build.builds.report import Report
+from distill_build.console.checks import SENTENCES
 from distill_build.console.outcome import details, ending, report_grid, troubles, up_to_date, verdicts
 from distill_build.dataset.layout import CheckCount
 from distill_build.records import number_of
+from distill_build.stages import flags
+from distill_build.stages.checks import REPEATED, SAME_LABEL
 from tests.console.examples import report, short_report, sifted_report
 
 
@@ -144,6 +147,7 @@ def test_texts_that_stand_under_more_than_one_parent_are_told() -> None:
     ("check", "rows", "told"),
     [
         ("no_reasoning", 480, "0 of 480 answers have reasoning"),
+        ("of_another_version", 12, "12 of 480 answers: of_another_version"),
         ("repeats_question", 1, "1 of 480 answers repeats its question (flag repeats_question)"),
         ("special_tokens", 12, "12 of 480 answers hold special tokens (flag special_tokens)"),
         ("repeated", 23, "23 of 480 answers repeat another (checks.jsonl)"),
@@ -151,6 +155,11 @@ def test_texts_that_stand_under_more_than_one_parent_are_told() -> None:
 )
 def test_what_rows_show_that_they_should_not_is_a_line_for_each_kind(check: str, rows: int, told: str) -> None:
     assert said(report(checks=(CheckCount(check, "answers", rows, 480, rows, ()),))).endswith(f"\n{told}")
+
+
+def test_every_check_has_a_sentence() -> None:
+    named = {flag.name for flag in vars(flags).values() if isinstance(flag, flags.Sign)}
+    assert SENTENCES.keys() == named | {REPEATED, SAME_LABEL}
 
 
 def test_one_of_a_stage_whose_name_ends_in_ss_keeps_its_name() -> None:

@@ -1,0 +1,55 @@
+"""What is said of rows that are all there and still show what they should not: a sentence for each check, by its name.
+
+It also says where it is told which rows do: the word of a flag, or the file with their ids.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from distill_build.dataset.layout import CHECKS, CheckCount
+from distill_build.records import number_of, rows_of
+from distill_build.stages.checks import REPEATED, SAME_LABEL
+from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
+
+
+def check_sentences(checks: Sequence[CheckCount]) -> Iterator[str]:
+    """A sentence for each of `checks`; one of another version, which has no words here, is told by its name."""
+    for found in checks:
+        sentence = SENTENCES.get(found.check)
+        yield sentence(found) if sentence is not None else f"{_of_all(found)}: {found.check}"
+
+
+def _of_all(found: CheckCount) -> str:
+    return f"{found.rows:,} of {rows_of(found.of, found.stage)}"
+
+
+def _number(found: CheckCount, one: str, several: str) -> str:
+    return f"{_of_all(found)} {one if found.rows == 1 else several}"
+
+
+def _with_reasoning(found: CheckCount) -> str:
+    have = "has" if found.of == 1 else "have"
+    return f"{found.of - found.rows:,} of {rows_of(found.of, found.stage)} {have} reasoning"
+
+
+def _parents(found: CheckCount) -> str:
+    stand = "stands" if found.texts == 1 else "stand"
+    return f"{number_of(found.texts, 'labels')} {stand} under several parents{_examples(found)} ({CHECKS})"
+
+
+def _examples(found: CheckCount) -> str:
+    more = ", …" if len(found.examples) < found.texts else ""
+    return f": {', '.join(found.examples)}{more}" if found.examples else ""
+
+
+SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
+    NO_REASONING.name: _with_reasoning,
+    REPEATS_QUESTION.name: lambda found: f"{_number(found, 'repeats its', 'repeat their')} question{_flag(found)}",
+    SPECIAL_TOKENS.name: lambda found: f"{_number(found, 'holds', 'hold')} special tokens{_flag(found)}",
+    CATCH_ALL.name: lambda found: f"{_number(found, 'is a catch-all', 'are catch-alls')}{_examples(found)}",
+    REPEATED: lambda found: f"{_of_all(found)} repeat another ({CHECKS})",
+    SAME_LABEL: _parents,
+}
+
+
+def _flag(found: CheckCount) -> str:
+    return f" (flag {found.check})"
