@@ -31,21 +31,27 @@ def _with_reasoning(found: CheckCount) -> str:
     return f"{found.of - found.rows:,} of {rows_of(found.of, found.stage)} {have} reasoning"
 
 
+def _catch_alls(found: CheckCount) -> str:
+    labels = _examples(found, [example.label for example in found.examples])
+    return _number(found, "is a catch-all", "are catch-alls") + labels
+
+
 def _parents(found: CheckCount) -> str:
+    labels = _examples(found, [f"{example.label} ({example.rows:,})" for example in found.examples])
     stand = "stands" if found.texts == 1 else "stand"
-    return f"{number_of(found.texts, 'labels')} {stand} under several parents{_examples(found)} ({CHECKS})"
+    return f"{number_of(found.texts, 'labels')} {stand} under several parents{labels} ({CHECKS})"
 
 
-def _examples(found: CheckCount) -> str:
-    more = ", …" if len(found.examples) < found.texts else ""
-    return f": {', '.join(found.examples)}{more}" if found.examples else ""
+def _examples(found: CheckCount, named: Sequence[str]) -> str:
+    more = ", …" if len(named) < found.texts else ""
+    return f": {', '.join(named)}{more}" if named else ""
 
 
 SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     NO_REASONING.name: _with_reasoning,
     REPEATS_QUESTION.name: lambda found: f"{_number(found, 'repeats its', 'repeat their')} question{_flag(found)}",
     SPECIAL_TOKENS.name: lambda found: f"{_number(found, 'holds', 'hold')} special tokens{_flag(found)}",
-    CATCH_ALL.name: lambda found: f"{_number(found, 'is a catch-all', 'are catch-alls')}{_examples(found)}",
+    CATCH_ALL.name: _catch_alls,
     REPEATED: lambda found: f"{_of_all(found)} repeat another ({CHECKS})",
     SAME_LABEL: _parents,
 }

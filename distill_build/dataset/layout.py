@@ -36,7 +36,7 @@ SOURCES = "runs/sources.jsonl"
 RESPONSES = "runs/responses"
 STATE = "runs/state.json"
 UNITS = "runs/units.json"
-STATE_SCHEME = 6
+STATE_SCHEME = 7
 Note = TypeVar("Note")
 RowSpan = tuple[int, int, int]
 """Start, length and count of rows in a file."""
@@ -65,10 +65,19 @@ class KeptCalls:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckExample:
+    """A label of the tree that so many `rows` of a check have."""
+
+    label: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckCount:
     """How many `rows` of a stage, `of` those that were looked at, show what `check` names.
 
-    `texts` counts what they say, each once; `examples` are labels of the tree among it. See `stages.checks`.
+    `texts` counts what they say, each once; `examples` are some of it, where it is labels of the tree. See
+    `stages.checks`.
     """
 
     check: str
@@ -76,7 +85,7 @@ class CheckCount:
     rows: int
     of: int
     texts: int
-    examples: tuple[str, ...]
+    examples: tuple[CheckExample, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

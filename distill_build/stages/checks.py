@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.dataset.layout import CheckCount
+from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.dataset.rows import Identified, VerdictRow, list_text, read_objects, read_rows
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
@@ -89,7 +89,7 @@ class _Repeats:
         judges = [place(each.file) for each in graph.judges(shape.name)]
         self._dropped = {row.id for path in judges for row in read_rows(path, VerdictRow) if not row.kept}
         self._flags = Counter[str]()
-        self._flagged: dict[str, list[str]] = {}
+        self._flagged: dict[str, list[CheckExample]] = {}
         self._rows = 0
         self._groups = self._equal(self._likely_equal())
 
@@ -116,7 +116,7 @@ class _Repeats:
             for flag in flags:
                 self._flags[flag] += 1
                 if self._is_tree and text is not None and len(named := self._flagged.setdefault(flag, [])) < EXAMPLES:
-                    named.append(text)
+                    named.append(CheckExample(text, 1))
             if text is not None:
                 key = hash(beginning(text))
                 (again if key in seen else seen).add(key)
@@ -149,6 +149,6 @@ class _Repeats:
             yield CheckCount(flag, name, number, self._rows, number, tuple(self._flagged.get(flag, ())))
         if self._groups:
             most = sorted(self._groups, key=lambda text: -len(text.ids))[:EXAMPLES] if self._is_tree else []
-            examples = tuple(f"{text.first} ({len(text.ids)})" for text in most)
+            examples = tuple(CheckExample(text.first, len(text.ids)) for text in most)
             rows = sum(len(text.ids) for text in self._groups)
             yield CheckCount(self._check, name, rows, self._rows, len(self._groups), examples)

@@ -7,7 +7,7 @@ import pytest
 from distill_build.builds.report import Report
 from distill_build.console.checks import SENTENCES
 from distill_build.console.outcome import details, ending, report_grid, troubles, up_to_date, verdicts
-from distill_build.dataset.layout import CheckCount
+from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.records import number_of
 from distill_build.stages import flags
 from distill_build.stages.checks import REPEATED, SAME_LABEL
@@ -135,9 +135,10 @@ def test_the_table_says_what_a_stage_that_asks_nobody_has_failed_at() -> None:
 
 
 def test_texts_that_stand_under_more_than_one_parent_are_told() -> None:
-    one = CheckCount("same_label", "tags", 2, 11, 1, ("Cycling (2)",))
+    one = CheckCount("same_label", "tags", 2, 11, 1, (CheckExample("Cycling", 2),))
     assert said(report(checks=(one,))).endswith("\n1 label stands under several parents: Cycling (2) (checks.jsonl)")
-    more = CheckCount("same_label", "tags", 9_000, 11_000, 1_200, ("Cycling (5)", "Road (3)", "History (2)"))
+    examples = (CheckExample("Cycling", 5), CheckExample("Road", 3), CheckExample("History", 2))
+    more = CheckCount("same_label", "tags", 9_000, 11_000, 1_200, examples)
     assert said(report(checks=(more,))).endswith(
         "\n1,200 labels stand under several parents: Cycling (5), Road (3), History (2), … (checks.jsonl)"
     )

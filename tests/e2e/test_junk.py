@@ -75,7 +75,7 @@ def test_the_file_is_the_same_whatever_came_first_and_whatever_was_taken_over(
     assert project.run(*LINE, "limits.concurrency=1").status == 0
     told = project.bytes()
     other = InProcess(tmp_path / "other", endpoint)
-    other.root.mkdir()
+    (other.root / ".git").mkdir(parents=True)
     assert other.run(*LINE, "limits.concurrency=32").status == 0
     assert other.bytes() == told
     endpoint.reset()
@@ -218,6 +218,9 @@ def test_labels_are_told_that_stand_twice_or_name_no_field_and_answers_that_say_
     assert "0 of 6 answers have reasoning" in told
     assert "6 of 6 answers repeat their question (flag repeats_question)" in told
     assert done.document["checks"]["tags"] == {"catch_all": 3, "same_label": 6}
+    counts = json.loads((project.folder() / "runs/state.json").read_text())["checks"]
+    same = next(count for count in counts if count["check"] == "same_label")
+    assert same["examples"] == [{"label": label, "rows": 2} for label in ("Road", "History", "Other races")]
     groups = project.rows("checks")
     assert [(group["check"], group["text"], group["rows"]) for group in groups] == [
         ("same_label", "Road", 2),
