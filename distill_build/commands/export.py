@@ -24,6 +24,7 @@ def run(settings: Settings, options: Options) -> int:
     note = notes(quiet=options.quiet)
     if options.names_dataset:
         refuse_two_names(options)
+        refuse_other_settings(options)
         dataset = find_dataset(options, *options.arguments)
         exported = export(dataset, settings, note, frozenset(typed_settings(options.overrides)))
     else:
@@ -46,6 +47,18 @@ OF_FORMAT = ("reasoning", "metadata", "csv_bom")
 """The settings `format.*`, by which a recipe calls them too."""
 OF_ROWS = ("stage", "stages", "recipe")
 """Settings that may say which rows are exported, and as what."""
+EXPORT = "export"
+"""The one of a stage's own settings that does."""
+ROWS = "rows"
+"""What a recipe calls all of them."""
+OWN = ("formats", "system_prompt", ROWS, *OF_FORMAT)
+"""The export settings by their names in a recipe."""
+TYPED = ("formats=[…]", "format.*", "system_prompt", "stages", "stage.NAME.export", "recipe")
+"""The same as they are typed."""
+
+
+OF_HYDRA = ("hydra.", "hydra/")
+"""How settings of Hydra itself begin, which are of no dataset."""
 
 
 def refuse_two_names(options: Options) -> None:
@@ -55,14 +68,24 @@ def refuse_two_names(options: Options) -> None:
         raise UsageError(f"the dataset is named twice, by {named} and by {twice[0]}: leave one out")
 
 
+def refuse_other_settings(options: Options) -> None:
+    """Raises UsageError where settings are typed that reach no export: those of the folder count in their place."""
+    words = [word for word in options.overrides if not key_of(word).startswith(OF_HYDRA)]
+    if others := [word for word in words if not set(typed_settings([word])) <= set(OWN)]:
+        raise UsageError(
+            f"{' and '.join(others)} would be ignored: what is named is exported with the settings of its folder, but "
+            f"for {', '.join(TYPED)}. Leave out all others"
+        )
+
+
 def typed_settings(words: Iterable[str]) -> Iterator[str]:
-    """The export settings that are typed, by their names in a recipe."""
+    """The export settings that are typed, by their names in a recipe; any other by its key."""
     for key in map(key_of, words):
         group, _, name = key.partition(".")
         if group == "format":
             yield from [name] if name else OF_FORMAT
-        elif group in OF_ROWS:
-            yield "rows"
+        elif group in OF_ROWS and (group != "stage" or EXPORT in name.split(".")[1:2]):
+            yield ROWS
         else:
             yield key
 
