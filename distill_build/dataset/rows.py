@@ -5,7 +5,8 @@ needs. Fields that are not named are skipped without being built, so a pass over
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,17 +141,18 @@ def line_digests(path: Path) -> set[bytes]:
 T = TypeVar("T")
 
 
-def read_rows(path: Path, kind: type[T]) -> Iterator[T]:
+def read_rows(path: Path, kind: type[T], chosen: Iterable[bool] | None = None) -> Iterator[T]:
     """The lines of the file at `path` as `kind`; none where there is no file.
 
-    Raises StorageError with the number of a line that cannot be read.
+    `chosen` says of each row whether it is wanted: what is not is not taken apart. Raises StorageError with the number
+    of a line that cannot be read.
     """
-    return (row for row, _ in read_rows_with_lines(path, kind))
+    return (row for row, _ in _read(path, msgspec.json.Decoder(kind).decode, chosen))
 
 
-def read_objects(path: Path, *columns: str) -> Iterator[JsonObject]:
+def read_objects(path: Path, *columns: str, chosen: Iterable[bool] | None = None) -> Iterator[JsonObject]:
     """As `read_rows`, whole lines that have at least these columns."""
-    return (row for row, _ in _read(path, _decoder_of(columns)))
+    return (row for row, _ in _read(path, _decoder_of(columns), chosen))
 
 
 def read_rows_with_lines(path: Path, kind: type[T]) -> Iterator[tuple[T, bytes]]:
@@ -171,13 +173,12 @@ def _decoder_of(columns: tuple[str, ...]) -> Callable[[bytes], JsonObject]:
     return decoded
 
 
-def _read(path: Path, decode: Callable[[bytes], T]) -> Iterator[tuple[T, bytes]]:
+def _read(path: Path, decode: Callable[[bytes], T], chosen: Iterable[bool] | None = None) -> Iterator[tuple[T, bytes]]:
     if not path.exists():
         return
-    with open_file(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.isspace():
-                continue
+    with open_file(path) as file:
+        lines = ((number, line) for number, line in enumerate(file, start=1) if not line.isspace())
+        for number, line in lines if chosen is None else compress(lines, chosen):
             try:
                 row = decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -6,8 +6,9 @@ what is held of 100,000 rows are a few MB, and the ids of those that repeat.
 """
 
 import hashlib
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,8 @@ SHOWN_CHARACTERS = 200
 """Of a text, in its line of checks.jsonl."""
 EXAMPLES = 3
 """Labels of the tree that a count names."""
+NO_TEXT = -1
+"""In the place of a text's hash, where a row is not compared with others: no hash is -1 in CPython."""
 
 
 class _Flagged(Identified, frozen=True, gc=False):
@@ -97,38 +100,38 @@ class _Repeats:
     def _check(self) -> str:
         return SAME_LABEL if self._is_tree else REPEATED
 
-    def _looked_at(self) -> Iterator[Looked]:
-        rows: Iterator[Looked]
+    def _read(self, chosen: Iterable[bool] | None = None) -> Iterator[Looked]:
         if self._shape.kind == "list":
-            objects = read_objects(self._path, "id")
-            rows = ((row["id"], tuple(row.get(FLAGS, ())), list_text(row)) for row in objects)
-        elif self._has_texts:
-            rows = ((row.id, row.flags, row.answer) for row in read_rows(self._path, _Answered))
-        else:
-            rows = ((row.id, row.flags, None) for row in read_rows(self._path, _Flagged))
-        return (row for row in rows if row[0] not in self._dropped)
+            objects = read_objects(self._path, "id", chosen=chosen)
+            return ((row["id"], tuple(row.get(FLAGS, ())), list_text(row)) for row in objects)
+        if self._has_texts:
+            return ((row.id, row.flags, row.answer) for row in read_rows(self._path, _Answered, chosen))
+        return ((row.id, row.flags, None) for row in read_rows(self._path, _Flagged, chosen))
 
-    def _likely_equal(self) -> set[int]:
-        """Counts rows and signs; the hashes of what texts begin with where several begin alike."""
-        seen, again = set[int](), set[int]()
-        for _, flags, text in self._looked_at():
+    def _likely_equal(self) -> list[bool]:
+        """Counts rows and signs; of each row, whether its text begins as another one does."""
+        hashes, seen, again = array("q"), set[int](), set[int]()
+        for key, flags, text in self._read():
+            hashes.append(NO_TEXT)
+            if key in self._dropped:
+                continue
             self._rows += 1
             for flag in flags:
                 self._flags[flag] += 1
                 if self._is_tree and text is not None and len(named := self._flagged.setdefault(flag, [])) < EXAMPLES:
                     named.append(CheckExample(text, 1))
             if text is not None:
-                key = hash(beginning(text))
-                (again if key in seen else seen).add(key)
-        return again
+                hashes[-1] = begins = hash(beginning(text))
+                (again if begins in seen else seen).add(begins)
+        return [begins in again for begins in hashes]
 
-    def _equal(self, likely: set[int]) -> list[_Text]:
+    def _equal(self, likely: Sequence[bool]) -> list[_Text]:
         """The texts that stand more than once, up to case, width and punctuation."""
         texts: dict[bytes, _Text] = {}
-        for key, _, text in self._looked_at() if likely else ():
-            if text is not None and hash(beginning(text)) in likely:
-                digest = hashlib.blake2b(normalise(text).encode(errors="replace"), digest_size=16).digest()
-                texts.setdefault(digest, _Text(text[:SHOWN_CHARACTERS])).ids.append(key)
+        for key, _, text in self._read(likely) if any(likely) else ():
+            assert text is not None, "what is likely has begun alike"  # noqa: S101
+            digest = hashlib.blake2b(normalise(text).encode(errors="replace"), digest_size=16).digest()
+            texts.setdefault(digest, _Text(text[:SHOWN_CHARACTERS])).ids.append(key)
         return [text for text in texts.values() if len(text.ids) > 1]
 
     def lines(self) -> Iterator[JsonObject]:
