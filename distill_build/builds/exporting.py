@@ -15,7 +15,7 @@ from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, Dataset, Stat
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, sound_lock
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
-from distill_build.engine.artefacts import FileState, file_state, replacing
+from distill_build.engine.artefacts import UNKNOWN, FileState, file_state, replacing
 from distill_build.errors import UsageError
 from distill_build.export import FORMATS, check_formats
 from distill_build.graph import END, Graph
@@ -185,12 +185,8 @@ def _last_written(dataset: Dataset) -> Mapping[str, FileState]:
     if (lock := sound_lock(dataset.artefact(LOCK))) is None:
         return {}
     named = lock.artefacts | {f"{EXPORTS}/{name}": sha256 for name, sha256 in lock.exports.items()}
-    files = {name: FileState(_NO_SIZE, _NO_SIZE, sha256) for name, sha256 in named.items()}
+    files = {name: FileState(UNKNOWN, UNKNOWN, sha256) for name, sha256 in named.items()}
     return files | {LOCK: file_state(dataset.artefact(LOCK))}
-
-
-_NO_SIZE = -1
-"""Of a file of which the digest alone is known: no file has it, so that contents are compared."""
 
 
 def _edited(dataset: Dataset, graph: Graph, written: Mapping[str, FileState]) -> list[str]:

@@ -201,6 +201,11 @@ class Dataset:
         """The state of the last build, None where there is none to go by."""
         return read_state(self.artefact(STATE))
 
+    def outputs(self) -> dict[str, FileState]:
+        """The files as the last build wrote them, by name; none where there is no state."""
+        state = self.state()
+        return {} if state is None else state.outputs
+
     def write_state(self, state: State) -> None:
         """Replaces the state alone."""
         temporary = self.artefact(f"{STATE}.new")

@@ -165,19 +165,17 @@ def keep_edited(
     new: Mapping[str, Path],
     old: Iterable[str],
     folder: Path,
-    written: Mapping[str, FileState] | None = None,
+    written: Mapping[str, FileState],
 ) -> tuple[Path, ...]:
-    """Copies what is about to be replaced or removed, and is not as it was last written here, into `folder`.
+    """Copies what is about to be replaced or removed, and is not as it was last `written` here, into `folder`.
 
     `new` maps names to the new files; `old` are names that go where there is no new file. What is to be replaced by
-    the same bytes needs no copy. `written` are the files as they were last written, where the state is not to say it.
+    the same bytes needs no copy.
     """
-    state = dataset.state()
-    known = written if written is not None else state.outputs if state is not None else {}
     names = dict.fromkeys(name for name in (*new, *old) if not name.startswith("runs/"))
     places = {name: dataset.artefact(name) for name in names}
     there = {name: place for name, place in places.items() if place.is_file()}
-    edited = [name for name, place in there.items() if name not in known or file_sha256(place) != known[name].sha256]
+    edited = [name for name, place in there.items() if name not in written or not written[name].holds(place)]
     lost = [name for name in edited if name not in new or not same_bytes(new[name], there[name])]
     return tuple(set_aside(there[name], folder) for name in lost)
 

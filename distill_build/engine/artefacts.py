@@ -26,11 +26,16 @@ from distill_build.errors import StorageError
 
 COPY_BYTES = 1 << 20
 JOURNAL = "replacing.json"
+UNKNOWN = -1
+"""In the place of a size or time; no file has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file as it was written: size in bytes, time of modification in nanoseconds, SHA-256 in hex."""
+    """A file as it was written: size in bytes, time of modification in nanoseconds, SHA-256 in hex.
+
+    Size and time are UNKNOWN of one of which only the content is known.
+    """
 
     size: int
     mtime_ns: int
@@ -46,7 +51,7 @@ class FileState:
 
     def holds(self, path: Path) -> bool:
         """Whether the content is what it was, whatever size and time say: before anything is copied from it."""
-        return path.is_file() and path.stat().st_size == self.size and file_sha256(path) == self.sha256
+        return path.is_file() and self.size in (UNKNOWN, path.stat().st_size) and file_sha256(path) == self.sha256
 
     def same_content(self, path: Path) -> bool:
         """Whether the content is what it was, whatever the time says."""

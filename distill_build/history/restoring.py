@@ -90,9 +90,9 @@ class _Restoring:
         new |= exports | {LOCK: self.transaction.write(LOCK, lock.encode().encode())}
         before = dataset.state()
         packs = before.packs if before is not None else {}  # what they hold is as good as before
-        there = before.outputs.keys() - packs.keys() if before is not None else ()
-        old = (*kept_files(graph_in(dataset)), CHECKS, UNITS, *there)
-        edited = keep_edited(dataset, new, old, self.transaction.aside)
+        written = before.outputs if before is not None else {}
+        old = (*kept_files(graph_in(dataset)), CHECKS, UNITS, *(written.keys() - packs.keys()))
+        edited = keep_edited(dataset, new, old, self.transaction.aside, written)
         outputs = {name: file_state(path) for name, path in new.items()}
         state = replace(
             self._state(until, recipe, outputs | packs, failures),

@@ -12,7 +12,9 @@ import pytest
 from distill_build.engine.artefacts import (
     COPY_BYTES,
     JOURNAL,
+    UNKNOWN,
     ArtefactWriter,
+    FileState,
     Spool,
     file_sha256,
     file_state,
@@ -237,6 +239,15 @@ def test_an_untouched_file_is_trusted_and_a_touched_one_is_read(tmp_path: Path) 
     assert not state.same_content(path)
     path.unlink()
     assert not state.same_content(path)
+
+
+def test_a_file_of_which_only_the_content_is_known_is_held_against_that(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("text")
+    known = FileState(UNKNOWN, UNKNOWN, file_sha256(path))
+    assert (known.holds(path), known.untouched(path)) == (True, False)
+    path.write_text("a longer text")
+    assert not known.holds(path)
 
 
 def test_a_file_set_aside_keeps_its_content_and_stays_where_it_was(tmp_path: Path) -> None:
