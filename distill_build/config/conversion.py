@@ -303,6 +303,8 @@ def describe(expected: msgspec.inspect.Type) -> str:
             number = "a whole number" if isinstance(expected, msgspec.inspect.IntType) else "a number"
             low = f" from {expected.ge}" if expected.ge is not None else ""
             return number + low + (f" to {expected.le}" if expected.le is not None else "")
+        case msgspec.inspect.StrType(pattern=str()):
+            return "text that is not blank"
         case msgspec.inspect.LiteralType():
             return "one of " + ", ".join(map(str, expected.values))
         case msgspec.inspect.ListType():

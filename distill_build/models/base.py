@@ -54,7 +54,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reasks: int | None = None
 
 
-MarkText = Annotated[str, msgspec.Meta(min_length=1)]
+MarkText = Annotated[str, msgspec.Meta(pattern=r"\S")]
+"""One that is not blank: a blank mark would stand anywhere in a text."""
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -93,11 +93,16 @@ def test_no_marks_leave_the_text_whole(workspace: Workspace, server: ScriptedSer
     assert server.count == CALLS
 
 
-@pytest.mark.parametrize("typed", ["<plan>", "[<plan>]", "[[<plan>]]", '[["<plan>",""]]', '[["<plan>",3]]'])
+@pytest.mark.parametrize(
+    "typed",
+    ["<plan>", "[<plan>]", "[[<plan>]]", '[["<plan>",""]]', '[["",""]]', '[[" ","\t"]]', '[["<plan>",3]]'],
+)
 def test_what_is_no_pair_of_marks_is_told(workspace: Workspace, server: ScriptedServer, typed: str) -> None:
     wrong = workspace.run(*SMALL, f"model.reasoning_marks={typed}")
     assert wrong.status == 2
     assert "model.reasoning_marks" in wrong.stderr
+    quoted = '"' in typed
+    assert ("expected a list of [text that is not blank, text that is not blank]" in wrong.stderr) == quoted
     assert "Traceback" not in wrong.stderr
     assert server.count == 0
 
