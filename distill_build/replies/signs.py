@@ -23,6 +23,11 @@ TOKENS = re.compile(
 )
 BEGINS, ENDS = "<s>", "</s>"
 """The tokens of a sentence, which strike text through in HTML: one that closes nothing, or encloses all, is a token."""
+FOLLOWED = re.compile(r"[.,;:!?)，。；：！？、）]|[ \t]*[|–—=→]|[ \t]+-\s")
+"""What stands behind one that a sentence, a list or a table speaks of; behind one that was left in stands nothing, or
+the text itself."""
+IN_LIST = re.compile(r"\s*(?:[-*+•]|\d+[.)])\s+")
+BOLD = "**"
 COMPARED_FIRST = 30
 CODE = re.compile(r"(?P<fence>```|~~~).*?(?P=fence)|(?P<ticks>`+)[^`\n]+(?P=ticks)", re.DOTALL)
 """What is shown, not said: a fence or a span that is closed."""
@@ -30,7 +35,7 @@ CODE = re.compile(r"(?P<fence>```|~~~).*?(?P=fence)|(?P<ticks>`+)[^`\n]+(?P=tick
 MISCELLANEOUS = frozenset({"miscellaneous", "misc", "miscellanea", "uncategorized", "uncategorised", "unclassified"})
 """Words that name all the rest, whatever follows."""
 OTHERS = frozenset({"other", "various", "assorted", "sundry"})
-"""Words that name it before a plural: "Other sports", not "Other minds problem"."""
+"""Words that name it before a plural: "Other sports", not "Other minds problem" or "Other Voices, Other Rooms"."""
 REST = MISCELLANEOUS | OTHERS | {"others", "miscellany", "etc"}
 """Words that name it where they are the whole label, or stand behind a mark at its end."""
 ANY = OTHERS | {"general", "additional", "further", "more", "related", "special", "remaining"}
@@ -55,7 +60,7 @@ REST_ZH = re.compile(
 def has_special_token(text: str) -> bool:
     """Whether a token of a chat template, or a mark of reasoning, was left in a text.
 
-    One in code, in quotes or between the words of a sentence is spoken of.
+    One in code, in quotes, in bold type, before a mark of punctuation or between the words of a sentence is spoken of.
     """
     if TOKENS.search(text) is None and ENDS not in text and BEGINS not in text:
         return False
@@ -63,11 +68,24 @@ def has_special_token(text: str) -> bool:
     if not all(_is_spoken_of(said, *token.span()) for token in TOKENS.finditer(said)):
         return True
     before, ends, after = said.partition(ENDS)
-    return (ends != "" and BEGINS not in before) or (before.lstrip().startswith(BEGINS) and not after.strip())
+    closes_nothing = ends != "" and BEGINS not in before and not _is_spoken_of(said, len(before), len(before + ends))
+    return closes_nothing or (before.lstrip().startswith(BEGINS) and not after.strip())
 
 
 def _is_spoken_of(text: str, start: int, end: int) -> bool:
-    return is_quoted(text, start, end) or is_inside_sentence(text, start, end)
+    return (
+        is_quoted(text, start, end)
+        or is_inside_sentence(text, start, end)
+        or (text.endswith(BOLD, 0, start) and text.startswith(BOLD, end))
+        or FOLLOWED.match(text, end) is not None
+        or _is_explained(text, start, end)
+    )
+
+
+def _is_explained(text: str, start: int, end: int) -> bool:
+    """Whether an item of a list begins with it, and goes on with what it does."""
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    return IN_LIST.fullmatch(line) is not None and text[end : end + 1] == " " and text[end + 1 : end + 2].islower()
 
 
 def says_back(text: str, question: str) -> bool:
@@ -97,9 +115,13 @@ def is_catch_all(label: str) -> bool:
         key in REST | PHRASES
         or first in MISCELLANEOUS
         or last == "etc"
-        or (len(words) > 1 and first in OTHERS and last.endswith("s") and not last.endswith("ss"))
+        or (len(words) > 1 and first in OTHERS and _is_plural(last) and "," not in bare)
         or (len(words) == 2 and first in ANY and _singular(last) in VAGUE)
     )
+
+
+def _is_plural(noun: str) -> bool:
+    return noun.endswith("s") and not noun.endswith("ss")
 
 
 def _singular(noun: str) -> str:

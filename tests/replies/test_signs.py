@@ -22,6 +22,9 @@ LEFT_IN = [
     '<tool_call>\n{"name": "search"}\n</tool_call>',
     "```python\nprint(1)\n<|endoftext|>",
     "It prints `1`. <|endoftext|>",
+    "**It is 4.<|im_end|>**",
+    "1. Serve\n2. Rally\n3. <|im_end|>",
+    "Sure <eos>",
 ]
 SPOKEN_OF = [
     "ChatML ends a turn with `<|im_end|>`.",
@@ -33,6 +36,15 @@ SPOKEN_OF = [
     "It was <s>39 €</s>",
     "xs |> List.map f <| 3, a < b and c[0] > 1",
     "<script>alert(1)</script> and <strong>bold</strong>, [INSTALL], [1], (3 < 5)",
+    "the tokens are <bos>, <eos>, and <pad>.",
+    "Its template has three marks (<start_of_turn>, <end_of_turn> and <bos>).",
+    "- <bos>: begins a sequence\n- <eos> – Ends it\n- <pad> fills it up",
+    "1. <|im_start|> opens a turn\n2. <|im_end|> closes it",
+    "* <|im_start|> opens a turn",
+    "| Token | Meaning |\n| --- | --- |\n| <bos> | begins |\n| ends | <eos> |",
+    "**<eos>** ends a text, and **[INST]**: an instruction.",
+    "A text of Llama 2 ends with </s>.",
+    "特殊标记有 <bos>、<eos>、<pad>。",
     "DeepSeek 用 `<｜end▁of▁sentence｜>` 结束一句话。",
 ]
 
@@ -100,6 +112,7 @@ FIELDS = [
     *("General relativity", "General Motors", "General topology", "General knowledge", "Special relativity"),
     *("Other minds problem", "Otherness", "Others' rights", "Significant other", "The Others (film)"),
     *("Variety shows", "Various artist", "Etching", "Rest and recovery", "Related rates", "Additional Protocol I"),
+    "Other Voices, Other Rooms",
     *("Mixed martial arts", "Attorney general", "Misconceptions", "Motherboards", "More, Thomas"),
     *(
         "综合格斗",
