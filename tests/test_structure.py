@@ -24,10 +24,10 @@ MAY_IMPORT = {
     "export": {"errors", "records", "settings"},
     "calls": {"engine", "errors", "models", "records", "replies", "settings"},
     "dataset": {"engine", "errors", "export", "graph", "records", "settings"},
-    "versions": {"dataset", "engine", "errors", "graph", "project", "records"},
+    "versions": {"dataset", "engine", "errors", "graph", "records"},
     "stages": {
         *("calls", "dataset", "engine", "errors", "export", "graph"),
-        *("models", "project", "prompting", "records", "replies", "settings"),
+        *("models", "prompting", "records", "replies", "settings"),
     },
     "history": {
         *("calls", "dataset", "engine", "errors", "graph", "records"),
@@ -37,7 +37,7 @@ MAY_IMPORT = {
         *("cache", "calls", "dataset", "engine", "errors", "export", "graph", "history", "models", "options"),
         *("prompting", "records", "settings", "stages", "versions"),
     },
-    "cache": {"dataset", "engine", "errors", "graph", "history", "project", "records", "replies", "stages", "versions"},
+    "cache": {"dataset", "engine", "errors", "graph", "history", "records", "replies", "stages", "versions"},
     "sweeps": {
         *("builds", "calls", "dataset", "engine", "errors", "export", "graph"),
         *("models", "options", "prompting", "records", "replies", "settings", "stages"),

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from distill_build.commands.locate import find_place
+from distill_build.commands.locate import as_reached, find_place
 from distill_build.console.notes import notes
 from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.dataset.layout import Dataset
@@ -13,7 +13,7 @@ from distill_build.history.restoring import Restored, RestoreTarget, bring_back
 from distill_build.options import Options
 from distill_build.records import JsonObject, rows_of, short
 from distill_build.versions.archive import Version
-from distill_build.versions.names import LATEST, as_reached, lock_named
+from distill_build.versions.names import LATEST, lock_named
 
 
 def run(options: Options) -> int:

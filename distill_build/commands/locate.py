@@ -27,7 +27,7 @@ from distill_build.options import Options
 from distill_build.project import entered, from_root, from_standing
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive
-from distill_build.versions.names import Names, digest_named
+from distill_build.versions.names import GIT, LATEST, Names, digest_named
 
 OUTPUTS = Path("outputs")
 """The default of output_dir, in the project's root. A dataset elsewhere is named by its folder."""
@@ -103,6 +103,12 @@ def folder_at(place: str) -> Path:
     """A folder as it was typed, where that ends in its name; . and .. do not, and a dataset is called by its folder."""
     folder = Path(from_standing(place))
     return folder.resolve() if folder.name in ("", os.pardir) else folder
+
+
+def as_reached(wanted: str) -> str:
+    """What the user calls a version; a path as it is reached in the project's root."""
+    is_path = os.sep in wanted or os.path.lexists(from_standing(wanted))
+    return from_standing(wanted) if is_path and not (LATEST.fullmatch(wanted) or wanted.startswith(GIT)) else wanted
 
 
 def find_cache(options: Options, dataset: Dataset | None = None) -> Path:

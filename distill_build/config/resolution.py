@@ -6,7 +6,7 @@ references are OmegaConf's, which parses a grammar for each and takes a hundred 
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from distill_build.config.errors import translate
 from distill_build.errors import ConfigurationError
@@ -133,13 +133,17 @@ class Composition:
 
 def with_folders(data: Mapping[str, Any]) -> dict[str, Any]:
     """`data` with the folders that are named to the user as they are reached from where they stand."""
-    output, cache = data.get("output_dir"), data.get("cache")
     named = dict(data)
-    if isinstance(output, str) and output.strip():
+    if _is_named(output := data.get("output_dir")):
         named["output_dir"] = from_root(output)
-    if isinstance(cache, dict) and isinstance(place := cache.get("dir"), str) and place.strip():
-        named["cache"] = cache | {"dir": from_root(place)}
+    for key in ("cache", "prompts"):
+        if isinstance(node := data.get(key), dict) and _is_named(place := node.get("dir")):
+            named[key] = node | {"dir": from_root(place)}
     return named
+
+
+def _is_named(folder: Any) -> TypeGuard[str]:
+    return isinstance(folder, str) and folder.strip() != ""
 
 
 def environment(variable: str, *default: Any, _node_: "Node") -> Any:

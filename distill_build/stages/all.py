@@ -11,7 +11,6 @@ import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
-from distill_build.project import from_root
 from distill_build.prompting.known import TEXTS, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading
@@ -177,8 +176,8 @@ def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":
     """
     from distill_build.prompting.prompts import Prompts, TemplateVariables
 
-    folder = Path(from_root(settings.prompts.dir))
-    if settings.prompts.dir != PromptSettings().dir and not folder.is_dir():
+    folder = Path(settings.prompts.dir)
+    if folder.absolute() != Path(PromptSettings().dir).absolute() and not folder.is_dir():
         raise ConfigurationError(
             f"prompts.dir={folder}: there is no such folder: put the templates that are to be others there, as in "
             f"{folder / settings.language / 'questions.jinja'}, or leave prompts.dir out"

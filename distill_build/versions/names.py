@@ -14,7 +14,6 @@ from pathlib import Path
 
 from distill_build.dataset.lockfile import LOCK, Lock, is_lock, parse_lock, read_lock
 from distill_build.errors import UsageError
-from distill_build.project import from_standing
 from distill_build.records import number_of, short
 from distill_build.versions.archive import Archive, Version
 
@@ -92,12 +91,6 @@ def digest_named(wanted: str) -> str | None:
     if len(wanted) < FEWEST_DIGITS:
         raise UsageError(f"'{wanted}' is too short for a version: write at least {FEWEST_DIGITS} digits of its digest")
     return wanted.lower()
-
-
-def as_reached(wanted: str) -> str:
-    """What the user calls a version; a path as it is reached in the project's root."""
-    is_path = os.sep in wanted or os.path.lexists(from_standing(wanted))
-    return from_standing(wanted) if is_path and not (LATEST.fullmatch(wanted) or wanted.startswith(GIT)) else wanted
 
 
 def names_nothing(wanted: str) -> UsageError:

@@ -120,6 +120,7 @@ def test_typed_paths_count_from_where_one_stands(workspace: Workspace, below: Wo
         assert done.status == 0, (words, done.stderr)
     assert here(below) == ["all.bundle", "one.bundle", "other", "remote"]
     assert below.raw("cache", "stats", "--cache-dir", "nowhere").status == 2
+    assert "'s3:bucket' is no address" in below.raw("cache", "push", "s3:bucket").stderr
     done = below.run(*SMALL, "output_dir=mine", "cache.dir=../../.distill-cache", "prompts.dir=terse")
     assert f"prompts.dir={below.root}/terse: there is no such folder" in done.stderr
     (below.root / "conf").mkdir()

@@ -21,7 +21,6 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from distill_build.errors import ConfigurationError, StorageError, UsageError
-from distill_build.project import from_standing
 
 NEW = ".{name}.{random}.new"
 ABANDONED_SECONDS = 3600
@@ -229,16 +228,21 @@ def _way_out(error: Exception) -> str:
     return "Check the address and the network and try again: what was done is kept, and only the rest is left to do"
 
 
+def is_path(address: str) -> bool:
+    """Whether an address is a path, and neither a URL nor what was to be one."""
+    return "://" not in address and not re.match(r"[\w+-]+:", address)
+
+
 def _checked(address: str) -> str:
-    """An address that means something. A path is one too, from where the user stands."""
+    """An address that means something. A path is one too."""
     head, separator, place = address.partition("://")
-    if not (place if separator else address).strip("/") or (not separator and re.match(r"[\w+-]+:", address)):
+    if not (place if separator else address).strip("/") or not (separator or is_path(address)):
         raise UsageError(
             f"'{address}' is no address: write it as s3://bucket/folder, file:///folder or a folder's path"
         )
     if head == "memory" and separator:
         raise UsageError("memory:// ends with this process: name a place that stays, as s3://bucket/folder")
-    return address if separator else from_standing(address)
+    return address
 
 
 def without_secrets(address: str) -> str:

@@ -2,7 +2,7 @@
 
 from distill_build.cache.transfer.exchange import Pull, Push, Sent
 from distill_build.cache.transfer.packs import read_indexes
-from distill_build.cache.transfer.remote import Remote
+from distill_build.cache.transfer.remote import Remote, is_path
 from distill_build.commands.cache.access import cache_to_carry, cache_to_fill, gains_text, incomplete_text
 from distill_build.commands.cache.columns import volume
 from distill_build.commands.locate import find_cache, place_for_cache
@@ -11,13 +11,14 @@ from distill_build.console.notes import say
 from distill_build.console.page import print_document, print_lines
 from distill_build.errors import StorageError
 from distill_build.options import Options
+from distill_build.project import from_standing
 from distill_build.records import number_of
 from distill_build.versions.archive import Archive
 
 
 def push(options: Options) -> int:
     """Sends. Returns 5 where something that was wanted is damaged or gone, here or there."""
-    cache, remote = find_cache(options), Remote(options.arguments[1])
+    cache, remote = find_cache(options), _remote(options)
     with cache_to_carry(options, cache) as holdings:
         with watched(lambda: f"looking at {remote.shown}", quiet=options.quiet):
             pushing = Push(holdings, remote, read_indexes(remote))
@@ -38,6 +39,11 @@ def push(options: Options) -> int:
     return StorageError.exit_code if troubles else 0
 
 
+def _remote(options: Options) -> Remote:
+    address = options.arguments[1]
+    return Remote(from_standing(address) if is_path(address) else address)
+
+
 def _text(sent: Sent) -> str:
     if not sent.packs:
         calls, versions = number_of(sent.seen_calls, "calls"), number_of(sent.seen_versions, "versions")
@@ -52,7 +58,7 @@ def _volume(sent: Sent) -> str:
 
 def pull(options: Options) -> int:
     """Fetches. Returns 5 where an object there is damaged; the rest is fetched all the same."""
-    cache, remote = place_for_cache(options), Remote(options.arguments[1])
+    cache, remote = place_for_cache(options), _remote(options)
     with watched(lambda: f"looking at {remote.shown}", quiet=options.quiet):
         indexes = read_indexes(remote)
     if indexes.is_empty():

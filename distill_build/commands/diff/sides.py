@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distill_build.commands.locate import find_kept, outputs, settled
+from distill_build.commands.locate import as_reached, find_kept, outputs, settled
 from distill_build.dataset.layout import Dataset, version_of
 from distill_build.dataset.lockfile import LOCK, Facts, Lock, facts_of, read_lock
 from distill_build.errors import DifferenceError, StorageError, UsageError
@@ -21,7 +21,7 @@ from distill_build.records import JsonObject, short
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import Content, FolderContent, KeptContent
-from distill_build.versions.names import GIT, LATEST, Names, as_reached, lock_named, names_nothing
+from distill_build.versions.names import GIT, LATEST, Names, lock_named, names_nothing
 
 BEFORE, NEWEST = "latest~1", "latest"
 NoNames = UsageError | StorageError
