@@ -1,9 +1,9 @@
-"""Where the project's root is, and where its user stands.
+"""The project's root, and the working directory of its user.
 
 A command works in the root: there, whoever reads a file of the project finds it by its relative path. What the user
-typed counts from where they stand, so each path that was typed goes through `from_standing`, and one that is printed to
-be used again through `from_root`. Both are facts of the process, as the working directory is. For a user who stands in
-the root all paths stay as they are.
+typed counts from their working directory, so each path that was typed goes through `from_cwd`, and one that is printed
+to be used again through `from_root`. Both are facts of the process. For a user whose working directory is the root all
+paths stay as they are.
 
 Every command begins with this, so nothing that takes time is imported.
 """
@@ -19,37 +19,40 @@ LOCKS = "outputs/*/distill.lock"
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """`root` is known by its file `sign`, None where no folder is known to be one: it is where the user stands then."""
+    """`root` is known by its file `sign`, None where no folder is known to be one: it is the working directory then.
+
+    `cwd` is that of the user: a command works in the root.
+    """
 
     root: Path
-    standing: Path
+    cwd: Path
     sign: Path | None = None
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether the user stands below the root."""
-        return self.root != self.standing
+        """Whether the user's working directory lies below the root."""
+        return self.root != self.cwd
 
 
 _entered: Project | None = None
-"""Where the user stands below the root; None where they stand in it."""
+"""Where the user's working directory lies below the root; None where it is the root."""
 
 
-def find_project(standing: Path, home: Path | None) -> Project:
-    """The project that `standing`, an absolute path without links, lies in: the next folder upwards that has a sign.
+def find_project(cwd: Path, home: Path | None) -> Project:
+    """The project that `cwd`, an absolute path without links, lies in: the next folder upwards that has a sign.
 
     The search ends at a `.git`, and below `home` and a folder that belongs to somebody else: whoever may write there
     could say what is built here.
     """
-    owner = standing.stat().st_uid
-    for folder in (standing, *standing.parents):
-        if folder != standing and (folder == home or not is_of(owner, folder)):
+    owner = cwd.stat().st_uid
+    for folder in (cwd, *cwd.parents):
+        if folder != cwd and (folder == home or not is_of(owner, folder)):
             break
         if (sign := sign_in(folder)) is not None:
-            return Project(folder, standing, sign)
+            return Project(folder, cwd, sign)
         if folder == home or os.path.lexists(folder / ".git"):
             break
-    return Project(standing, standing)
+    return Project(cwd, cwd)
 
 
 def is_of(owner: int, folder: Path) -> bool:
@@ -81,25 +84,25 @@ def entered() -> Project:
     return _entered or Project(Path.cwd(), Path.cwd())
 
 
-def from_standing(path: str) -> str:
-    """A path as the user typed it → as this process reaches it; where they stand in the root, as it is."""
+def from_cwd(path: str) -> str:
+    """A path as the user typed it → as this process reaches it; in the root, as it is."""
     project = entered()
-    return os.path.normpath(project.standing / path) if project.is_elsewhere and path else path
+    return os.path.normpath(project.cwd / path) if project.is_elsewhere and path else path
 
 
 def as_typed_in_root(path: str) -> str:
     """A path as the user typed it → as they would have in the root; one that leads out of the project is absolute."""
-    place, project = from_standing(path), entered()
+    place, project = from_cwd(path), entered()
     inside = project.is_elsewhere and Path(place).is_relative_to(project.root)
     return str(Path(place).relative_to(project.root)) if inside else place
 
 
 def from_root(path: str) -> str:
-    """A path from the root → as it is reached from there and from where the user stands."""
+    """A path from the root → as it is reached from there and from the user's working directory."""
     project = entered()
     return str(project.root / path) if project.is_elsewhere else path
 
 
 def seen(file: Path) -> str:
-    """A file as seen from where the user stands: one below is named from there."""
-    return str(file).removeprefix(f"{entered().standing}{os.sep}")
+    """A file as seen from the user's working directory: one below is named from there."""
+    return str(file).removeprefix(f"{entered().cwd}{os.sep}")

@@ -1,4 +1,4 @@
-"""Which folder is the root of the project that one stands in."""
+"""Which folder is the root of the project that the working directory lies in."""
 
 import os
 from pathlib import Path
@@ -28,19 +28,19 @@ def below(folder: Path) -> Path:
     return folder / "notes/today"
 
 
-def is_not_found(standing: Path, home: Path | None = None) -> bool:
-    return find_project(standing, home) == Project(standing, standing)
+def is_not_found(cwd: Path, home: Path | None = None) -> bool:
+    return find_project(cwd, home) == Project(cwd, cwd)
 
 
 def test_a_configuration_makes_a_folder_the_root_of_all_below(tmp_path: Path) -> None:
     root = configured(tmp_path)
-    for standing in (below(root), root / "conf", root):
-        assert find_project(standing, None) == Project(root, standing, Path("conf/distill.yaml"))
+    for cwd in (below(root), root / "conf", root):
+        assert find_project(cwd, None) == Project(root, cwd, Path("conf/distill.yaml"))
 
 
 def test_outputs_with_a_lock_do_too(tmp_path: Path) -> None:
-    root, standing = locked(tmp_path), below(tmp_path)
-    assert find_project(standing, None) == Project(root, standing, Path("outputs/sports/distill.lock"))
+    root, cwd = locked(tmp_path), below(tmp_path)
+    assert find_project(cwd, None) == Project(root, cwd, Path("outputs/sports/distill.lock"))
     assert find_project(root / "outputs/sports", None).root == root
 
 
@@ -60,12 +60,12 @@ def test_the_nearest_root_counts(tmp_path: Path) -> None:
 def test_the_search_ends_at_a_git_repository_which_may_be_the_root_itself(tmp_path: Path, make: object) -> None:
     assert callable(make)
     repository = tmp_path / "repository"
-    standing = below(repository)
+    cwd = below(repository)
     make(repository / ".git")
     configured(tmp_path)
-    assert is_not_found(standing)
+    assert is_not_found(cwd)
     configured(repository)
-    assert find_project(standing, None).root == repository
+    assert find_project(cwd, None).root == repository
 
 
 def test_home_is_a_root_only_for_who_stands_in_it(tmp_path: Path) -> None:
@@ -84,16 +84,16 @@ def test_nothing_above_home_counts(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
 def test_a_folder_of_somebody_else_is_no_root(tmp_path: Path) -> None:
     theirs = configured(tmp_path / "theirs")
-    standing = below(theirs)
+    cwd = below(theirs)
     os.chown(theirs, 12345, -1)
-    assert is_not_found(standing)
-    for mine in (standing, standing.parent):  # as in a container, where all of a project is somebody else's
+    assert is_not_found(cwd)
+    for mine in (cwd, cwd.parent):  # as in a container, where all of a project is somebody else's
         os.chown(mine, 12345, -1)
-    assert find_project(standing, None).root == theirs
+    assert find_project(cwd, None).root == theirs
 
 
 def test_a_folder_that_everybody_may_write_in_is_no_root(tmp_path: Path) -> None:
     shared = configured(tmp_path / "shared")
-    standing = below(shared)
+    cwd = below(shared)
     shared.chmod(0o1777)
-    assert is_not_found(standing)
+    assert is_not_found(cwd)

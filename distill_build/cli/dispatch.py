@@ -143,17 +143,17 @@ def dispatch(line: CommandLine) -> int:
 
 
 def enter_project(line: CommandLine) -> None:
-    """Works in the root of the project that the user stands in, and says so where that is elsewhere.
+    """Works in the root of the project around the working directory, and says so where that is elsewhere.
 
-    A command that has no use for what is there begins a project where they stand.
+    A command that has no use for what is there begins a project there.
     """
     try:
-        standing = Path.cwd()
+        cwd = Path.cwd()
     except FileNotFoundError as error:
-        raise UsageError("the folder that you stand in is gone: cd to one that is there") from error
+        raise UsageError("the working directory is gone: cd to one that is there") from error
     home = os.environ.get("HOME")
     known = COMMANDS[line.command].reads
-    enter(find_project(standing, Path(home).resolve() if home else None) if known else Project(standing, standing))
+    enter(find_project(cwd, Path(home).resolve() if home else None) if known else Project(cwd, cwd))
     project = entered()
     if project.is_elsewhere and not line.options.quiet and "--shell-completion" not in line.settings:
         from distill_build.console.notes import say

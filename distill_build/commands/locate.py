@@ -24,7 +24,7 @@ from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.errors import UsageError
 from distill_build.history.setting_wording import listed
 from distill_build.options import Options
-from distill_build.project import entered, from_root, from_standing
+from distill_build.project import entered, from_cwd, from_root
 from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive
 from distill_build.versions.names import GIT, LATEST, Names, digest_named
@@ -47,9 +47,9 @@ def outputs() -> Path:
 def find_dataset(options: Options, name: str | None = None) -> Dataset:
     """The dataset called `name`, or named by -o, or the only one there is.
 
-    Either may be a folder, a name under outputs/, or a topic as it was typed. Where none is named, the folder that the
-    user stands in comes first. What a killed run had begun to move is carried out. Raises UsageError where there is
-    none, or where there are several to choose from, StorageError where files are half moved and cannot be.
+    Either may be a folder, a name under outputs/, or a topic as it was typed. Where none is named, the one around
+    the working directory comes first. What a killed run had begun to move is carried out. Raises UsageError where there
+    is none, or where there are several to choose from, StorageError where files are half moved and cannot be.
     """
     if name is not None and options.dataset is not None:
         raise UsageError(f"the dataset is named twice, as '{name}' and by -o {options.dataset}: leave one out")
@@ -101,14 +101,14 @@ def _pasted(word: str) -> str:
 
 def folder_at(place: str) -> Path:
     """A folder as it was typed, where that ends in its name; . and .. do not, and a dataset is called by its folder."""
-    folder = Path(from_standing(place))
+    folder = Path(from_cwd(place))
     return folder.resolve() if folder.name in ("", os.pardir) else folder
 
 
 def as_reached(wanted: str) -> str:
     """What the user calls a version; a path as it is reached in the project's root."""
-    is_path = os.sep in wanted or os.path.lexists(from_standing(wanted))
-    return from_standing(wanted) if is_path and not (LATEST.fullmatch(wanted) or wanted.startswith(GIT)) else wanted
+    is_path = os.sep in wanted or os.path.lexists(from_cwd(wanted))
+    return from_cwd(wanted) if is_path and not (LATEST.fullmatch(wanted) or wanted.startswith(GIT)) else wanted
 
 
 def find_cache(options: Options, dataset: Dataset | None = None) -> Path:
@@ -231,7 +231,7 @@ def _called(wanted: str) -> Dataset:
 
 def _only() -> Dataset:
     folders = _folders()
-    if (around := _stood_in()) is not None:
+    if (around := _around_cwd()) is not None:
         return Dataset(around)
     if len(folders) == 1:
         return Dataset(folders[0])
@@ -264,10 +264,10 @@ def _folders() -> list[Path]:
     return sorted(folder for folder in outputs().glob("*") if _is_dataset(folder))
 
 
-def _stood_in() -> Path | None:
-    """The dataset's folder below the project's root that the user stands in."""
+def _around_cwd() -> Path | None:
+    """The dataset's folder below the project's root that the working directory lies in."""
     project = entered()
-    places = (project.standing, *project.standing.parents)
+    places = (project.cwd, *project.cwd.parents)
     return next(filter(_is_dataset, takewhile(lambda place: place != project.root, places)), None)
 
 
@@ -292,7 +292,7 @@ def _is_dataset(folder: Path) -> bool:
 def _cache_place(options: Options, dataset: Dataset | None) -> tuple[Path, str]:
     """The folder, and who said so."""
     if options.cache_dir is not None:
-        return Path(from_standing(options.cache_dir)), "--cache-dir"
+        return Path(from_cwd(options.cache_dir)), "--cache-dir"
     if from_environment := os.environ.get(CACHE_VARIABLE):
         return Path(from_root(from_environment)), CACHE_VARIABLE
     if dataset is None and options.dataset is not None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from distill_build.config.errors import translate
 from distill_build.config.free_text import quote_free_text
 from distill_build.errors import ConfigurationError, UsageError
-from distill_build.project import from_standing
+from distill_build.project import from_cwd
 
 if TYPE_CHECKING:
     from hydra.core.config_search_path import ConfigSearchPath
@@ -193,7 +193,7 @@ def hydra_main(arguments: Sequence[str], job: HydraTask) -> int:
 def with_path(flag: str) -> str:
     """A flag whose value is a path, with that path as it is reached in the project's root."""
     name, _, value = flag.partition("=")
-    return f"{name}={from_standing(value)}" if name in PATHS and "://" not in value else flag
+    return f"{name}={from_cwd(value)}" if name in PATHS and "://" not in value else flag
 
 
 def absolute(word: str) -> str:

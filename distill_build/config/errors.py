@@ -142,7 +142,7 @@ def _unreadable(error: BaseException) -> ConfigurationError:
 def being_read(error: BaseException) -> str:
     """The file that Hydra was at when it was raised: a variable of its `FileConfigSource.load_config`.
 
-    One below the folder that the user stands in is named as seen from there.
+    One below the working directory is named as seen from there.
     """
     frames = (frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__))
     file = next((names["full_path"] for names in frames if "full_path" in names), "a file of the configuration")

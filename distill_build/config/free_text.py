@@ -14,7 +14,7 @@ LITERAL = frozenset({"topic", "name", "system_prompt"})
 """Keys whose value is text as typed: not even `${…}` means anything."""
 
 PATHS = re.compile(r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|[\w-]+\.path")
-"""Keys whose value is a path, with Hydra's `null` and `${…}`: typed, it counts from where the user stands."""
+"""Keys whose value is a path, with Hydra's `null` and `${…}`: typed, it counts from the working directory."""
 
 OF_A_STAGE = re.compile(r"stage\.[\w-]+\.(system_prompt|where|columns\.\w+|export\.\w+)")
 """Keys of a stage whose value is text as typed: expressions, most often."""

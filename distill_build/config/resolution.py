@@ -132,7 +132,7 @@ class Composition:
 
 
 def with_folders(data: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` with the folders that are named to the user as they are reached from where they stand."""
+    """`data` with the folders that are named to the user as they are reached from the working directory."""
     named = dict(data)
     if _is_named(output := data.get("output_dir")):
         named["output_dir"] = from_root(output)

@@ -22,7 +22,7 @@ from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings, names_of
 from distill_build.stages.columns import known_fields, stages_in
 from distill_build.stages.declared import COUNTED_BY, counted_by
-from distill_build.stages.flags import FLAGS, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS, Sign, flags_of
+from distill_build.stages.flags import FLAGS, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS, RowFlag, flags_of
 from distill_build.stages.recipe import Recipe
 
 if TYPE_CHECKING:  # a build with nothing to do reads no reply, and who follows a row to its request renders no prompt
@@ -97,8 +97,8 @@ class ModelStage(Stage):
 
     variables_of: ClassVar[frozenset[str]]
     """What its template is rendered with."""
-    signs: ClassVar[tuple[Sign, ...]] = (SPECIAL_TOKENS,)
-    """What its rows may show of having gone wrong, in the order of their column `flags`."""
+    flags: ClassVar[tuple[RowFlag, ...]] = (SPECIAL_TOKENS,)
+    """Those that its rows may have, in the order of their column."""
 
     def __init__(
         self, shape: Shape, settings: StageSettings, build: Settings, prompts: "Prompts", weights: Weights
@@ -141,8 +141,8 @@ class ModelStage(Stage):
         raise NotImplementedError
 
     def flagged(self, line: JsonObject) -> JsonObject:
-        """A line of its artefact with its last column: the names of the signs that it shows."""
-        return {**line, FLAGS: flags_of(line, self.signs)}
+        """A line of its artefact with its last column: the names of its flags."""
+        return {**line, FLAGS: flags_of(line, self.flags)}
 
     def typical_call(self) -> "Call":
         """A request as those for places that are not known yet will be: its length serves estimates alone."""
@@ -251,7 +251,7 @@ class MapStage(ModelStage):
     """Results for each row of the stage above: `samples` of them from each role."""
 
     variables_of = OF_ROW
-    signs = (NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS)
+    flags = (NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS)
     place_columns: ClassVar[tuple[str, ...]] = ("parent",)
     """The columns that say what the row hangs on, besides its path."""
     takes_over: ClassVar[tuple[str, ...]] = ()

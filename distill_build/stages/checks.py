@@ -1,4 +1,4 @@
-"""What repeats across the rows of a dataset, and how many of them show which sign: read from its artefacts alone.
+"""What repeats across the rows of a dataset, and how many of them have which flag: read from its artefacts alone.
 
 So a build that took nearly all of its rows over says the same as one that made them all, and so does `checkout`. Rows
 that a transform has dropped are looked past. Each file of texts is read once, and a second time where two may be equal;
@@ -43,7 +43,7 @@ class _Answered(_Flagged, frozen=True, gc=False):
 
 
 Looked = tuple[str, tuple[str, ...], str | None]
-"""Of a row: its id, its signs, and its text, None where that is a value among few, which may well stand twice."""
+"""Of a row: its id, its flags, and its text, None where that is a value among few, which may well stand twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class _Repeats:
         return ((row.id, row.flags, None) for row in read_rows(self._path, _Flagged, chosen))
 
     def _likely_equal(self) -> list[bool]:
-        """Counts rows and signs; of each row, whether its text begins as another one does."""
+        """Counts rows and flags; of each row, whether its text begins as another one does."""
         hashes, seen, again = array("q"), set[int](), set[int]()
         for key, flags, text in self._read():
             hashes.append(NO_TEXT)
@@ -145,7 +145,7 @@ class _Repeats:
             }
 
     def counts(self) -> Iterator[CheckCount]:
-        """Signs by name, and what repeats; nothing of what no row shows."""
+        """Flags by name, and what repeats; nothing of what no row shows."""
         name = self._shape.name
         for flag in sorted(self._flags):
             number = self._flags[flag]

@@ -1,7 +1,7 @@
-"""Signs that a row shows by itself of not being what it was asked for: the words in its column `flags`. Pure.
+"""Flags of a row that shows by itself not to be what it was asked for: the words in its column `flags`. Pure.
 
-A sign goes by the columns that a row has, so it needs no stage's name; which signs rows may show is for their stage.
-What repeats across rows is no sign of one: see `checks`.
+A flag goes by the columns that a row has, so it needs no stage's name; which flags rows may have is for their stage.
+What repeats across rows is no flag of one: see `checks`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,16 +16,16 @@ FLAGS = "flags"
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
-    """`name` is the word in the column; `holds` says whether a row shows it."""
+class RowFlag:
+    """`name` is the word in the column; `holds` says whether a row has it."""
 
     name: str
     holds: Callable[[JsonObject], bool]
 
 
-def flags_of(row: JsonObject, signs: Sequence[Sign]) -> list[str]:
-    """The names of those of `signs` that `row` shows, in their order."""
-    return [sign.name for sign in signs if sign.holds(row)]
+def flags_of(row: JsonObject, flags: Sequence[RowFlag]) -> list[str]:
+    """The names of those of `flags` that `row` has, in their order."""
+    return [flag.name for flag in flags if flag.holds(row)]
 
 
 def _lacks_reasoning(row: JsonObject) -> bool:
@@ -33,7 +33,7 @@ def _lacks_reasoning(row: JsonObject) -> bool:
 
 
 def _repeats_question(row: JsonObject) -> bool:
-    from distill_build.replies.signs import says_back  # its patterns are for who makes rows
+    from distill_build.replies.flags import says_back  # its patterns are for who makes rows
 
     answer, question = row.get("answer"), row.get("question")
     return isinstance(answer, str) and isinstance(question, str) and says_back(answer, question)
@@ -41,7 +41,7 @@ def _repeats_question(row: JsonObject) -> bool:
 
 def _has_special_token(row: JsonObject) -> bool:
     """In what a model wrote for the row; the question of an answer is another row's."""
-    from distill_build.replies.signs import has_special_token  # as above
+    from distill_build.replies.flags import has_special_token  # as above
 
     return any(has_special_token(text) for text in _texts(content_of(row) or list_text(row)))
 
@@ -55,12 +55,12 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _is_catch_all(row: JsonObject) -> bool:
-    from distill_build.replies.signs import is_catch_all  # as above
+    from distill_build.replies.flags import is_catch_all  # as above
 
     return is_catch_all(list_text(row))
 
 
-NO_REASONING = Sign("no_reasoning", _lacks_reasoning)
-REPEATS_QUESTION = Sign("repeats_question", _repeats_question)
-SPECIAL_TOKENS = Sign("special_tokens", _has_special_token)
-CATCH_ALL = Sign("catch_all", _is_catch_all)
+NO_REASONING = RowFlag("no_reasoning", _lacks_reasoning)
+REPEATS_QUESTION = RowFlag("repeats_question", _repeats_question)
+SPECIAL_TOKENS = RowFlag("special_tokens", _has_special_token)
+CATCH_ALL = RowFlag("catch_all", _is_catch_all)

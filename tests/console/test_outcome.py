@@ -159,7 +159,7 @@ def test_what_rows_show_that_they_should_not_is_a_line_for_each_kind(check: str,
 
 
 def test_every_check_has_a_sentence() -> None:
-    named = {flag.name for flag in vars(flags).values() if isinstance(flag, flags.Sign)}
+    named = {flag.name for flag in vars(flags).values() if isinstance(flag, flags.RowFlag)}
     assert SENTENCES.keys() == named | {REPEATED, SAME_LABEL}
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with rows that are all there: signs in the rows, repeats in checks.jsonl, and a line for each kind in
+"""What is wrong with rows that are all there: flags in the rows, repeats in checks.jsonl, and a line for each kind in
 the end."""
 
 import json

@@ -29,7 +29,7 @@ def configure(root: Path, text: str = "") -> None:
 
 
 def here(workspace: Workspace) -> list[str]:
-    """The names of what lies where one stands."""
+    """The names of what lies in the working directory."""
     return sorted(path.name for path in workspace.root.iterdir())
 
 
@@ -97,13 +97,13 @@ def test_what_ends_the_search_is_what_git_and_home_end(workspace: Workspace, bel
     home = workspace.root / "home"
     shutil.copytree(below.root / "outputs", home / "outputs")
     (home / "work").mkdir()
-    standing = Workspace(home / "work", workspace.server)
-    refused = standing.raw("tree", environment={"HOME": str(home)})
+    inside = Workspace(home / "work", workspace.server)
+    refused = inside.raw("tree", environment={"HOME": str(home)})
     assert (refused.status, "there is no dataset under outputs/" in refused.stderr) == (2, True)
-    assert standing.raw("tree", environment={"HOME": "/nowhere"}).status == 0
+    assert inside.raw("tree", environment={"HOME": "/nowhere"}).status == 0
 
 
-def test_typed_paths_count_from_where_one_stands(workspace: Workspace, below: Workspace) -> None:
+def test_typed_paths_count_from_the_working_directory(workspace: Workspace, below: Workspace) -> None:
     assert workspace.run(*SMALL).status == 0
     for words in (
         ("verify", "-o", "../../outputs/sports"),
@@ -189,8 +189,8 @@ def test_files_are_named_as_they_are_seen_from_where_one_stands(workspace: Works
     (workspace.root / "conf/stage").mkdir()
     (workspace.root / "conf/stage/odd.yaml").write_text("defaults: [nix]")
     in_conf = Workspace(workspace.root / "conf", workspace.server)
-    for standing, name in ((below, f"{workspace.root}/conf/stage/odd.yaml"), (in_conf, "stage/odd.yaml")):
-        told = standing.run("plan", *SMALL).stderr
+    for inside, name in ((below, f"{workspace.root}/conf/stage/odd.yaml"), (in_conf, "stage/odd.yaml")):
+        told = inside.run("plan", *SMALL).stderr
         assert f"distill-build: {name} begins with 'nix', which is no stage" in told
     (workspace.root / "conf/stage/odd.yaml").unlink()
     (workspace.root / "prompts/en").mkdir(parents=True)
@@ -211,4 +211,4 @@ def test_a_folder_that_is_gone_is_a_sentence(workspace: Workspace) -> None:
         timeout=60,
         check=False,
     )
-    assert (done.returncode, "the folder that you stand in is gone" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, "the working directory is gone" in done.stderr) == (2, True), done.stderr

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # it knows what makes two items the same, which a build with 
 @dataclass(slots=True)
 class Node:
     """A tag, or the topic itself (`place` is empty). `place` holds the index among the siblings at each level, `flags`
-    the signs that the tag shows."""
+    the flags that the tag has."""
 
     path: Path
     place: tuple[int, ...]

@@ -129,7 +129,7 @@ class Walk:
         self._books.made(self._tree)
         leaf = node.level == self._stages.settings.depth
         above_id = above.id if above.level else None
-        node.flags = tuple(flags_of(node.line(above_id, leaf=leaf), self._stages.tree.signs))
+        node.flags = tuple(flags_of(node.line(above_id, leaf=leaf), self._stages.tree.flags))
         row = Row(self._tree, node.line(above_id, leaf=leaf), ())
         self._sink.made(self._tree, row.line)
         if self.course and (leaf or self._below_tags):

@@ -20,7 +20,7 @@ from distill_build.console.notes import say
 from distill_build.console.page import print_document, print_lines
 from distill_build.errors import CorruptEntryError, StorageError, UsageError
 from distill_build.options import Options
-from distill_build.project import from_standing
+from distill_build.project import from_cwd
 from distill_build.records import JsonObject, number_of
 
 
@@ -36,7 +36,7 @@ class Written:
 
 def write(options: Options) -> int:
     """Writes the bundle. Returns 5 where something that was wanted is damaged or gone."""
-    target, version = Path(from_standing(options.arguments[1])), next(map(as_reached, options.arguments[2:]), None)
+    target, version = Path(from_cwd(options.arguments[1])), next(map(as_reached, options.arguments[2:]), None)
     cache = find_cache(options)
     _require_free(target)
     written = Written()
@@ -118,7 +118,7 @@ def _written_text(target: Path, written: Written) -> str:
 
 def take_in(options: Options) -> int:
     """Takes what is new. Returns 5 where a version in the bundle lacks something, raises for a damaged bundle."""
-    source = Path(from_standing(options.arguments[1]))
+    source = Path(from_cwd(options.arguments[1]))
     cache = place_for_cache(options)
     with _opened(source) as file:
         records = read_bundle(file, str(source))  # first: no cache is made for what is no bundle

@@ -11,7 +11,7 @@ from distill_build.console.notes import say
 from distill_build.console.page import print_document, print_lines
 from distill_build.errors import StorageError
 from distill_build.options import Options
-from distill_build.project import from_standing
+from distill_build.project import from_cwd
 from distill_build.records import number_of
 from distill_build.versions.archive import Archive
 
@@ -41,7 +41,7 @@ def push(options: Options) -> int:
 
 def _remote(options: Options) -> Remote:
     address = options.arguments[1]
-    return Remote(from_standing(address) if is_path(address) else address)
+    return Remote(from_cwd(address) if is_path(address) else address)
 
 
 def _text(sent: Sent) -> str:

@@ -13,7 +13,7 @@ from distill_build.stages.flags import CATCH_ALL, SPECIAL_TOKENS
 class Builtin(ListStage):
     grows_tree = True
     variables_of = ListStage.variables_of | {"parent", "level"}
-    signs = (CATCH_ALL, SPECIAL_TOKENS)
+    flags = (CATCH_ALL, SPECIAL_TOKENS)
     reading = ListReading(
         name="tags",
         item="tag",

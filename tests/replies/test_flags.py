@@ -1,11 +1,11 @@
-"""Signs that a text shows by itself, on what models have written, and on what only looks like it."""
+"""Flags of a text by itself, on what models have written, and on what only looks like it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distill_build.replies.flags import has_special_token, is_catch_all, says_back
 from distill_build.replies.labels import beginning, normalise
-from distill_build.replies.signs import has_special_token, is_catch_all, says_back
 
 LEFT_IN = [
     "The net is 91 cm high.<|im_end|>",
