@@ -23,8 +23,8 @@ from distill_build.engine.artefacts import FileState, file_state, sync
 from distill_build.engine.entry import Entry, is_intact
 from distill_build.engine.reading import ReadOnlyStore, Responses
 from distill_build.engine.store import Store, decode_or_none
-from distill_build.engine.temporary import TemporaryStore, temporary_folder
-from distill_build.errors import CorruptEntryError
+from distill_build.engine.temporary import no_room, temporary_folder
+from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.records import Source, number_of
 
 MOST_SMALL_PACKS = 32
@@ -120,10 +120,24 @@ class StoreAndKept:
         return [each for each in (self._store, self._kept) if each is not None]
 
 
+class _TemporaryStore(Store):
+    """A store in a temporary folder, which is no cache of anybody's: what goes wrong with it is the folder's."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises StorageError as `temporary_folder`."""
+        try:
+            super().__init__(directory)
+        except StorageError as error:
+            raise no_room(error.__cause__ or error) from error
+
+    def _unusable(self, error: Exception) -> StorageError:
+        return no_room(error)
+
+
 def _temporary_store(stack: ExitStack) -> Store:
     """A store in a temporary folder, both of which end with `stack`."""
     folder = stack.enter_context(temporary_folder())
-    return stack.enter_context(closing(TemporaryStore(folder / "kept")))
+    return stack.enter_context(closing(_TemporaryStore(folder / "kept")))
 
 
 def _standing(session: Session, before: State | None) -> tuple[dict[str, FileState], int, set[bytes]]:

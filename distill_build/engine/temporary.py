@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from distill_build.engine.store import Store
 from distill_build.errors import StorageError
 
 
@@ -15,31 +14,18 @@ def temporary_folder() -> Iterator[Path]:
     try:
         made = TemporaryDirectory(prefix="distill-build-")
     except OSError as error:
-        raise _no_room(error) from error
+        raise no_room(error) from error
     with made as folder:
         try:
             yield Path(folder)
         except OSError as error:
             if error.filename is None or Path(error.filename).is_relative_to(folder):
-                raise _no_room(error) from error
+                raise no_room(error) from error
             raise
 
 
-class TemporaryStore(Store):
-    """A store in such a folder, which is no cache of anybody's: what goes wrong with it is the folder's."""
-
-    def __init__(self, directory: Path) -> None:
-        """Raises StorageError as `temporary_folder`."""
-        try:
-            super().__init__(directory)
-        except StorageError as error:
-            raise _no_room(error.__cause__ or error) from error
-
-    def _unusable(self, error: Exception) -> StorageError:
-        return _no_room(error)
-
-
-def _no_room(error: BaseException) -> StorageError:
+def no_room(error: BaseException) -> StorageError:
+    """What is told of a temporary file that cannot be written."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     return StorageError(
         f"temporary files are needed, and they cannot be written: {reason}. Free some space in the folder for them, or "
