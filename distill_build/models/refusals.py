@@ -29,6 +29,9 @@ QUOTA = re.compile(
     re.IGNORECASE,
 )
 PER_DAY = re.compile(r"per[-_ ]?day|daily[-_ ](limit|quota|requests?|free)", re.IGNORECASE)
+GEMINI_PER_DAY = re.compile(r'"quotaId"\s*:\s*"[^"]*PerDay')
+"""Gemini's field for it. Its RetryInfo names seconds beside it all the same; such a quota ends at midnight Pacific time
+(ai.google.dev/gemini-api/docs/rate-limits)."""
 FILTERED = re.compile(
     r"content[_ ]?filter|content[_ ]policy|content management policy|data_?inspection|content exists risk"
     r"|moderation|flagged|sensitive_words|responsibleai",
@@ -97,8 +100,9 @@ class Endpoint:
         everything = f"{complaint.codes} {complaint.message}"
         wait_s = retry_after_s(reply.headers, reply.text if reply.status == 429 else "", now)
         passing = reply.status in RETRYABLE or reply.status >= 500
-        if passing and ((wait_s or 0.0) > LONGEST_WAIT_S or (reply.status == 429 and PER_DAY.search(reply.text))):
-            return self._for_today(said, wait_s)
+        when = self._end_of_limit(reply, complaint, wait_s) if passing else None
+        if when is not None:
+            return self._for_today(said, when)
         if self._is_used_up(reply.status, complaint, wait_s):
             return self._fatal(f"the account is used up ({said}). Top it up, or use another key or model")
         if passing:
@@ -118,12 +122,23 @@ class Endpoint:
             return False
         return bool(QUOTA.search(complaint.codes) or (wait_s is None and QUOTA.search(complaint.message)))
 
-    def _for_today(self, said: str, wait_s: float | None) -> EndpointLimitError:
-        known = wait_s is not None and wait_s > LONGEST_WAIT_S
-        when = f" in {(wait_s or 0.0) / 3600:.1f} hours" if known else " when its day ends"
+    def _end_of_limit(self, reply: ErrorReply, complaint: Complaint, wait_s: float | None) -> str | None:
+        """When a limit ends that is not worth waiting for; None for any other refusal.
+
+        Fields decide, then a time to wait, and only then the sentence: Groq and OpenAI write "per day" of limits that
+        roll, and name some minutes.
+        """
+        if reply.status == 429 and GEMINI_PER_DAY.search(reply.text):
+            return "at midnight Pacific time"
+        if wait_s is not None:
+            return f"in {wait_s / 3600:.1f} hours" if wait_s > LONGEST_WAIT_S else None
+        said = reply.status == 429 and not QUOTA.search(complaint.codes) and PER_DAY.search(reply.text)
+        return "when its day ends: it does not say at what time" if said else None
+
+    def _for_today(self, said: str, when: str) -> EndpointLimitError:
         return EndpointLimitError(
-            f"{self.address}: what it allows for now is used up ({said}); it goes on{when}. Run the same command again "
-            "then: what has arrived is kept"
+            f"{self.address}: what it allows for now is used up ({said}); it goes on {when}. Run the same command "
+            "again then: what has arrived is kept"
         )
 
     def _client_error(
@@ -208,18 +223,25 @@ def complaint_of(text: str) -> Complaint:
     if isinstance(error, list) and error and isinstance(error[0], dict):
         return of_validation(error[0])
     if not isinstance(error, dict):
-        return Complaint(str(error), str(body.get("code") or ""), "")
+        return Complaint(words_in(error), str(body.get("code") or ""), "")
     return of_error(error, text)
 
 
 def of_error(error: Mapping[str, Any], text: str) -> Complaint:
     """OpenAI's error object; what OpenRouter puts into its metadata counts as said, too."""
-    message = str(error.get("message") or text)
+    message = words_in(error.get("message") or text)
     metadata = error.get("metadata")
     if isinstance(metadata, dict):
-        message = " ".join([message, *(str(value) for value in metadata.values())])
+        message = " ".join([message, *map(words_in, metadata.values())])
     codes = " ".join(str(error[key]) for key in ("code", "type", "status") if error.get(key))
     return Complaint(message, codes, root(str(error.get("param") or "")))
+
+
+def words_in(value: Any) -> str:
+    """A value of a body as text for a sentence."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {words_in(part)}" for key, part in value.items())
+    return ", ".join(map(words_in, value)) if isinstance(value, list) else str(value)
 
 
 def of_validation(detail: Mapping[str, Any]) -> Complaint:

@@ -1,8 +1,8 @@
-"""How long an endpoint asks to wait: from the headers of its reply, else from the text of its body.
+"""How long an endpoint asks to wait: from the headers of its reply, the fields of its body, else from its sentence.
 
 Knows nothing of retries. Headers: RFC 9110 section 10.2.3 (seconds or an HTTP date), `retry-after-ms`, which Azure and
 OpenAI send, and `x-ratelimit-reset`, a time in seconds or milliseconds since 1970, which OpenRouter has in bodies too.
-Body: what OpenAI, Gemini, SiliconFlow and Moonshot write into their messages.
+Fields: Gemini's `retryDelay` and `retry_after`. Sentences: what OpenAI, Groq, SiliconFlow and Moonshot write.
 """
 
 import math
@@ -22,7 +22,7 @@ ASKED = re.compile(
 RESET = re.compile(r'x-ratelimit-reset"?\s*:\s*"?(\d{9,})', re.IGNORECASE)
 MILLISECONDS = 1e11
 """From here on a time since 1970 is one in milliseconds."""
-PLAIN = re.compile(r'retry[_-]?after"?\s*[:=]\s*"?(\d+(?:\.\d+)?)\b', re.IGNORECASE)
+FIELD = re.compile(r'retry[_-]?(?:after|delay)"?\s*[:=]\s*"?(\d+(?:\.\d+)?)s?\b', re.IGNORECASE)
 
 
 def retry_after_s(headers: Mapping[str, str], body: str, now: float) -> float | None:
@@ -30,16 +30,11 @@ def retry_after_s(headers: Mapping[str, str], body: str, now: float) -> float | 
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    header = headers.get("retry-after")
-    if header:
-        seconds = _number(header)
-        return until_date(header, now) if seconds is None else seconds
-    asked = from_text(body)
-    reset = RESET.search(f"x-ratelimit-reset: {headers.get('x-ratelimit-reset', '')}\n{body}")
-    if asked is not None or reset is None:
-        return asked
-    at = float(reset[1])
-    return max(0.0, (at / 1000 if at > MILLISECONDS else at) - now)
+    header = headers.get("retry-after") or ""
+    for seconds in (_number(header), until_date(header, now), in_field(body), until_reset(headers, body, now)):
+        if seconds is not None:
+            return seconds
+    return in_sentence(body)
 
 
 def _number(text: str | None) -> float | None:
@@ -59,13 +54,25 @@ def until_date(text: str, now: float) -> float | None:
         return None
 
 
-def from_text(body: str) -> float | None:
+def in_field(body: str) -> float | None:
+    """Seconds that a field of the body names; None where there is none."""
+    field = FIELD.search(body)
+    return _number(field[1]) if field else None
+
+
+def until_reset(headers: Mapping[str, str], body: str, now: float) -> float | None:
+    """Seconds from `now` until the time that `x-ratelimit-reset` names; None where it names none."""
+    reset = RESET.search(f"x-ratelimit-reset: {headers.get('x-ratelimit-reset', '')}\n{body}")
+    if reset is None:
+        return None
+    at = float(reset[1])
+    return max(0.0, (at / 1000 if at > MILLISECONDS else at) - now)
+
+
+def in_sentence(body: str) -> float | None:
     """Seconds named in a sentence such as "Please try again in 1m2.5s"; None where there is none."""
     asked = ASKED.search(body)
-    if asked:
-        return sum(float(amount) * unit_s(unit) for amount, unit in PART.findall(asked.group(1)))
-    plain = PLAIN.search(body)
-    return _number(plain.group(1)) if plain else None
+    return sum(float(amount) * unit_s(unit) for amount, unit in PART.findall(asked[1])) if asked else None
 
 
 def unit_s(unit: str) -> float:

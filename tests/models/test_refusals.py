@@ -68,13 +68,33 @@ def test_a_limit_of_a_minute_is_waited_for_though_its_sentence_speaks_of_a_used_
     assert (error.cause, error.retry_after_s) == ("rate_limited", 2.5)
 
 
+GROQ = (
+    "Rate limit reached for model in organization on tokens per day (TPD): Limit 100000, Used 99000, Requested 2000. "
+    "Please try again in 7m12s."
+)
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [({}, 432.0), ({"retry_after": "1"}, 1.0)])
+def test_a_limit_that_rolls_over_a_day_is_waited_for_where_the_wait_is_short(
+    headers: dict[str, str], seconds: float
+) -> None:
+    error = refusal(429, openai(GROQ, code="rate_limit_exceeded"), **headers)
+    assert isinstance(error, RetryableError)
+    assert (error.cause, error.retry_after_s) == ("rate_limited", seconds)
+
+
+def test_a_code_of_a_used_up_account_counts_before_a_sentence_about_a_day() -> None:
+    assert isinstance(refusal(429, openai("Used up, 50 per day", code="insufficient_quota")), EndpointError)
+
+
 OPENROUTER = {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "7200000000000"}
 
 
 @pytest.mark.parametrize(
     ("body", "headers", "when"),
     [
-        (gemini("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "34s"), {}, "when its day ends"),
+        (gemini("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "34s"), {}, "at midnight Pacific time."),
+        (openai("Daily limit reached"), {}, "when its day ends: it does not say at what time."),
         (
             openai("Rate limit exceeded: free-models-per-day", metadata={"headers": OPENROUTER}),
             {},
@@ -88,6 +108,7 @@ def test_a_limit_of_a_day_says_when_it_ends(body: Any, headers: dict[str, str], 
     error = refusal(429, body, **headers)
     assert isinstance(error, EndpointLimitError)
     assert f"it goes on {when}" in str(error)
+    assert "{" not in str(error)
 
 
 FATAL = [

@@ -46,5 +46,18 @@ def test_sentences_are_read_where_no_header_says_it(body: str, seconds: float | 
     assert retry_after_s({}, body, NOW) == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"message": "Please try again in 20s", "retry_after": 5}',
+        '{"message": "Please retry in 20s", "details": [{"retryDelay": "5s"}]}',
+        '{"message": "try again in 20s", "metadata": {"headers": {"X-RateLimit-Reset": "1445412485000"}}}',
+    ],
+)
+def test_a_field_comes_before_the_sentence(body: str) -> None:
+    assert retry_after_s({}, body, NOW) == 5.0
+    assert retry_after_s({"retry-after": "soon"}, body, NOW) == 5.0
+
+
 def test_a_header_comes_before_the_sentence() -> None:
     assert retry_after_s({"retry-after": "3"}, "try again in 20s", NOW) == 3.0
