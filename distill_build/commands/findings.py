@@ -21,8 +21,8 @@ from distill_build.replies.parse import (
 from distill_build.replies.reasoning import USUAL_MARKS, opened_at
 from distill_build.replies.reply import verdict
 
-MARK = re.compile(r"\s*(<[\w|-]+>|\[[A-Z_]+\])")
-"""What may open a chain of thought in a text: <plan>, <|plan|>, [PLAN]."""
+MARK = re.compile(r"\s*(<[\w|:.-]+>|\[[A-Z_:]+\])")
+"""What may open a chain of thought in a text: <plan>, <own:plan>, <|plan|>, [PLAN]."""
 TINY = 48
 """The longest reply that is asked for, in tokens: a short list in JSON fits, and no chain of thought."""
 

@@ -4,6 +4,7 @@ Only a block at the start counts: an answer that talks about the `<think>` tag f
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 CHANNEL = "<|channel|>"
@@ -16,17 +17,29 @@ USUAL_MARKS: tuple[Marks, ...] = (
     ("<reasoning>", "</reasoning>"),
     ("[THINK]", "[/THINK]"),  # Magistral
     ("◁think▷", "◁/think▷"),  # Kimi
+    ("<seed:think>", "</seed:think>"),  # Seed-OSS
+    ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
+    ("<|channel>thought", "<channel|>"),  # Gemma 4
     ("<|begin_of_thought|>", "<|end_of_thought|>"),  # OpenThoughts, Sky-T1
     (f"{CHANNEL}analysis<|message|>", "<|end|>"),  # gpt-oss (harmony), where a server leaves its marks in the text
     (f"{CHANNEL}commentary<|message|>", "<|end|>"),
 )
-BARE: tuple[Marks, ...] = (("<think>", "</think>"), ("[THINK]", "[/THINK]"))
+BARE: tuple[Marks, ...] = (
+    ("<think>", "</think>"),
+    ("[THINK]", "[/THINK]"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+)
 """Those of them whose opening mark stands in some prompts, so that a reply has the closing one alone."""
-FINAL = re.compile(r"(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>|<\|begin_of_solution\|>")
-BETWEEN = re.compile(r"\s*(?:<\|start\|>assistant)?(?=<\|channel\|>)")
-ENDS = re.compile(r"\s*<\|(?:return|end|end_of_solution)\|>\s*$")
+TURN = "<|start|>assistant"
+FINAL = re.compile(
+    rf"(?:{re.escape(TURN)})?<\|channel\|>final(?: ?<\|constrain\|>\w+)?<\|message\|>"
+    r"|<\|begin_of_solution\|>|<\|START_(?:RESPONSE|TEXT)\|>"
+)
+BETWEEN = re.compile(rf"\s*(?:{re.escape(TURN)})?(?=<\|channel\|>)")
+ENDS = re.compile(r"\s*<\|(?:return|end|end_of_solution|END_RESPONSE|END_TEXT)\|>\s*$")
 UNMARKED = re.compile(r"\s*analysis(?P<reasoning>.*?)assistantfinal(?P<answer>.*)", re.DOTALL)
 """harmony from a server that takes the marks away and leaves the words."""
+NEXT_UNMARKED = "assistantcommentary"
 QUOTES = frozenset("`\"'“”‘’「」")
 
 
@@ -41,17 +54,25 @@ def split_reasoning(text: str, own: tuple[Marks, ...] | None = None) -> Split:
     """The leading reasoning of `text`, and the rest. `own` marks stand in the place of the usual ones."""
     known = USUAL_MARKS if own is None else own
     if own is None and (unmarked := UNMARKED.fullmatch(text)) is not None:
-        return Split(unmarked["reasoning"].strip() or None, unmarked["answer"].strip())
+        return Split(thought_in(unmarked["reasoning"].split(NEXT_UNMARKED)), unmarked["answer"].strip())
     if (opened := opened_at(text, 0, known)) is None:
-        return split_at_bare_close(answer_in(text), BARE if own is None else own)
-    start = end = opened[1]
+        return split_at_bare_close(text, BARE if own is None else own)
+    blocks: list[str] = []
+    end = 0
     while opened is not None:
-        marks, end = opened
-        close, end = closed_at(text, end, marks)
+        marks, start = opened
+        close, end = closed_at(text, start, marks)
+        blocks.append(without_doubled_opening(text[start:close], known))
         if close is None:
-            return Split(text[start:].strip() or None, None)
+            return Split(thought_in(blocks), None)
         opened = opened_at(text, end, known)
-    return Split(without_doubled_opening(text[start:close], known), answer_in(text[end:]).strip())
+    return Split(thought_in(blocks), answer_in(text[end:]).strip())
+
+
+def thought_in(blocks: Iterable[str]) -> str | None:
+    """The chain of thought that came in several blocks; None where all are empty."""
+    stripped = (block.strip().removesuffix(TURN).strip() for block in blocks)
+    return "\n\n".join(filter(None, stripped)) or None
 
 
 def opened_at(text: str, place: int, known: tuple[Marks, ...]) -> tuple[Marks, int] | None:
@@ -103,12 +124,12 @@ def closed_at(text: str, start: int, marks: Marks) -> tuple[int | None, int]:
     return close, start if close is None else close + len(marks[1])
 
 
-def without_doubled_opening(reasoning: str, known: tuple[Marks, ...]) -> str | None:
+def without_doubled_opening(reasoning: str, known: tuple[Marks, ...]) -> str:
     """Templates that open the block for a model that opens it too leave a second mark."""
     doubled = opened_at(reasoning, 0, known)
     if doubled is not None and doubled[0][1] not in reasoning:
-        reasoning = reasoning[doubled[1] :]
-    return reasoning.strip() or None
+        return reasoning[doubled[1] :]
+    return reasoning
 
 
 def split_at_bare_close(text: str, known: tuple[Marks, ...]) -> Split:
@@ -116,8 +137,8 @@ def split_at_bare_close(text: str, known: tuple[Marks, ...]) -> Split:
     if known and text.lstrip()[:1] not in ("{", "["):
         for close in re.finditer("|".join(re.escape(closing) for _, closing in known), text):
             if not is_mention(text, close.start(), close.end(), known):
-                return Split(text[: close.start()].strip() or None, text[close.end() :].strip())
-    return Split(None, text.strip())
+                return Split(text[: close.start()].strip() or None, answer_in(text[close.end() :]).strip())
+    return Split(None, answer_in(text).strip())
 
 
 def is_mention(text: str, start: int, end: int, known: tuple[Marks, ...]) -> bool:

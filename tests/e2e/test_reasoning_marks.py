@@ -107,6 +107,12 @@ def test_what_is_no_pair_of_marks_is_told(workspace: Workspace, server: Scripted
     assert server.count == 0
 
 
+@pytest.mark.parametrize("mark", ["<own:plan>", "[OWN:PLAN]"])
+def test_check_knows_a_mark_with_a_colon(workspace: Workspace, server: ScriptedServer, mark: str) -> None:
+    server.plan = lambda _, body: None if schema_of(body) else content(f"{mark}First this. The answer.")
+    assert f"The text begins with {mark}" in " ".join(workspace.run("check").stdout.split())
+
+
 def test_check_says_with_what_mark_a_text_begins(workspace: Workspace) -> None:
     looked = " ".join(workspace.run("check").stdout.split())
     assert "The text begins with <plan>" in looked
