@@ -15,7 +15,7 @@ from pathlib import Path
 
 from distill_build.config.naming import dataset_name
 from distill_build.console.notes import notes
-from distill_build.dataset.layout import STATE, Dataset
+from distill_build.dataset.layout import RESPONSES, STATE, Dataset
 from distill_build.dataset.lockfile import LOCK
 from distill_build.dataset.so_far import dataset_so_far, has_rows_so_far
 from distill_build.dataset.transaction import finish_moves
@@ -33,6 +33,7 @@ OUTPUTS = Path("outputs")
 """The default of output_dir, in the project's root. A dataset elsewhere is named by its folder."""
 DEFAULT_CACHE = ".distill-cache"
 CACHE_VARIABLE = "DISTILL_CACHE_DIR"
+TYPED = "--cache-dir"
 NAMED = 3
 """Datasets to choose from, named one by one."""
 PLAIN = re.compile(r"[\w@%+=:,./-][\w@%+=:,./~-]*")
@@ -126,7 +127,9 @@ def find_cache_to_check(options: Options, dataset: Dataset | None = None) -> Pat
     """As `find_cache`, for who makes a marker anew: it may be damaged, or gone."""
     place, source = _cache_place(options, dataset)
     if not CacheDirectory(place).is_there():
-        raise UsageError(f"there is no cache at {place} ({source}): name its folder with --cache-dir DIR")
+        keeps = dataset is not None and source != TYPED and any(dataset.artefact(RESPONSES).glob("*"))
+        anew = f"a build makes it anew from what {dataset.folder} keeps, or " if dataset is not None and keeps else ""
+        raise UsageError(f"there is no cache at {place} ({source}): {anew}name its folder with --cache-dir DIR")
     return place
 
 
@@ -292,7 +295,7 @@ def _is_dataset(folder: Path) -> bool:
 def _cache_place(options: Options, dataset: Dataset | None) -> tuple[Path, str]:
     """The folder, and who said so."""
     if options.cache_dir is not None:
-        return Path(from_cwd(options.cache_dir)), "--cache-dir"
+        return Path(from_cwd(options.cache_dir)), TYPED
     if from_environment := os.environ.get(CACHE_VARIABLE):
         return Path(from_root(from_environment)), CACHE_VARIABLE
     if dataset is None and options.dataset is not None:

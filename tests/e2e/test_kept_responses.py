@@ -13,6 +13,7 @@ from distill_build.cache.transfer import importer
 from distill_build.cache.transfer.bundle import read_bundle
 from tests.e2e.mounts import read_only
 from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.workspace import Workspace
 from tests.server import Body, Fault, ScriptedServer, classify, error
 
 WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
@@ -54,6 +55,25 @@ def test_a_lost_cache_costs_nothing_and_changes_no_byte(project: InProcess, serv
     assert "--rebuild asks anew" in built.stderr
     assert (server.kinds, project.bytes()) == ({}, files)
     assert "keeps" not in project.run(*WORDS).stderr, "now the cache has them"
+
+
+@pytest.mark.parametrize("words", [("history",), ("checkout", "latest"), ("verify",), ("log", "1")])
+def test_without_the_cache_commands_that_want_it_name_the_build_that_makes_it_anew(
+    workspace: Workspace, words: tuple[str, ...]
+) -> None:
+    assert workspace.run(*WORDS).status == 0
+    shutil.rmtree(workspace.root / ".distill-cache")
+    way_out = "a build makes it anew from what outputs/sports keeps"
+    assert way_out in said(workspace, *words)
+    assert way_out not in said(workspace, *words, "--cache-dir", "mistyped")
+    shutil.rmtree(workspace.root / "outputs/sports/runs/responses")
+    assert "there is no cache at" in said(workspace, *words)
+    assert way_out not in said(workspace, *words)
+
+
+def said(workspace: Workspace, *words: str) -> str:
+    looked = workspace.raw(*words)
+    return " ".join((looked.stdout + looked.stderr).split())
 
 
 @pytest.mark.parametrize("flag", ["--offline", "--locked", "--frozen"])
