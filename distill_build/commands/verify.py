@@ -8,6 +8,7 @@ from distill_build.commands.locate import find_cache, find_dataset, tell_unfinis
 from distill_build.console.notes import notes, say
 from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import EXPORTS, SOURCES, Dataset
+from distill_build.dataset.so_far import has_rows_so_far
 from distill_build.errors import DifferenceError, DistillError
 from distill_build.history.verifying import ResponseCounts, Verification, stored_responses, verify
 from distill_build.options import Options
@@ -76,6 +77,10 @@ def _good(dataset: Dataset, verdict: Verification) -> str:
 
 def _way_out(options: Options, dataset: Dataset, verdict: Verification) -> str:
     """What mends all but foreign files."""
+    if verdict.locked is None and has_rows_so_far(dataset):
+        return (
+            "a build of it is at work, or was killed, and has made no version yet; if none runs, build again to go on"
+        )
     if verdict.locked is None:
         return "build again: that writes the files and the lock from the cache, and keeps what was edited"
     checkout = f"`distill-build checkout {dataset.folder}`"

@@ -42,6 +42,19 @@ def test_tree_show_and_sample_tell_what_a_first_build_has_while_it_runs(
     assert "rows so far" not in ended.stderr
 
 
+def test_verify_says_that_a_first_build_is_at_work_or_was_killed(workspace: Workspace, server: ScriptedServer) -> None:
+    server.hold_from(LISTS + 3)
+    with start(workspace, *SMALL) as process:
+        server.wait_for(LISTS + 4)
+        running = workspace.raw("verify")
+        process.kill()
+        process.wait()
+    server.release()
+    for verdict in (running, workspace.raw("verify")):
+        assert verdict.status == 4
+        assert "a build of it is at work, or was killed, and has made no version yet" in verdict.stdout
+
+
 def test_an_item_of_a_stage_that_the_build_has_not_come_to_is_told_so(
     workspace: Workspace, server: ScriptedServer
 ) -> None:
