@@ -77,7 +77,8 @@ def keep_unknown(session: Session, state: State) -> None:
 def keep_version(session: Session, state: State, files: dict[str, Path], tally: Tally, seconds: float) -> None:
     """Keeps what a build made in the cache, unless it is what was there before.
 
-    `files` maps names to the new files; the folder still has the old ones. Nothing is kept in a cache that cannot be
+    `files` maps names to the new files; the folder still has the old ones. What it took to make the version that lies
+    there already, and of which the cache has lost its record, is not known. Nothing is kept in a cache that cannot be
     written: a build that found everything in there has made no version of its own.
     """
     archive, folder = Archive(session.cache_dir), session.dataset.folder
@@ -87,7 +88,7 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
     archive.inherit(folder, session.kept_as, state.version, before)
     if not archive.is_news(folder, state.version, before):
         return
-    prompt, completion = tally.tokens
+    spent = Spent(tally.asked, *tally.tokens, tally.usd, round(seconds, 3))
     version = Version(
         version=state.version,
         name=session.kept_as,
@@ -96,7 +97,7 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
         until=state.until,
         counts=state.counts,
         missing=_missing_of(state, session),
-        spent=Spent(tally.asked, prompt, completion, tally.usd, round(seconds, 3)),
+        spent=None if state.version == before else spent,
         recipe=archive.objects.put(canonical(state.recipe)),
         stages=state.stages,
         files={name: take_snapshot(archive.objects, files[name]) for name in kept_files(state.graph) if name in files},

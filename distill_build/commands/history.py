@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from distill_build.commands.locate import find_kept
 from distill_build.console.page import line_width, print_document, print_lines
-from distill_build.console.words import local_time, money
+from distill_build.console.words import UNKNOWN, local_time, money
 from distill_build.console.wrapping import cells
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK, sound_lock
@@ -14,7 +14,7 @@ from distill_build.history.setting_wording import cause_words, listed
 from distill_build.history.verifying import folder_version
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, rows_of, short
-from distill_build.versions.archive import Version
+from distill_build.versions.archive import Spent, Version
 
 HELD = "*"
 GAP = "  "
@@ -131,16 +131,21 @@ def summary(step: HistoryStep, older: str | None, further: list[str]) -> str:
 
 def _details(step: HistoryStep, further: list[str]) -> Iterator[str]:
     """All that there is to say of a version."""
-    version, spent = step.version, step.version.spent
+    version = step.version
     yield version.version
-    tokens = f"{spent.prompt_tokens:,} + {spent.completion_tokens:,} tokens"
-    yield f"of {version.name}, built up to {version.until} in {spent.seconds:,.1f} s with {tokens}"
+    yield f"of {version.name}, built up to {version.until}{_effort(version.spent)}"
     yield from _counts(version, further)
     yield from _missing(version)
     if version.predecessor is not None:
         yield f"from {short(version.predecessor.version)}:"
     yield from (cause_words(change) for change in step.changes)
     yield from filter(None, [step.reason])
+
+
+def _effort(spent: Spent | None) -> str:
+    if spent is None:
+        return "; what that took is not known"
+    return f" in {spent.seconds:,.1f} s with {spent.prompt_tokens:,} + {spent.completion_tokens:,} tokens"
 
 
 def _remarks(history: History) -> Iterator[str]:
@@ -178,8 +183,8 @@ def _rows(made: list[HistoryStep], stages: list[str]) -> list[tuple[Cells, list[
 
 def _cells(version: Version, stages: list[str]) -> Cells:
     counts = (f"{version.counts.get(stage, 0):,}" for stage in stages)
-    cost = money(version.spent.usd)
-    return (short(version.version), local_time(version.at), *counts, f"{version.spent.calls:,}", cost)
+    spent = (UNKNOWN, UNKNOWN) if version.spent is None else (f"{version.spent.calls:,}", money(version.spent.usd))
+    return (short(version.version), local_time(version.at), *counts, *spent)
 
 
 def _counts(version: Version, stages: list[str]) -> list[str]:

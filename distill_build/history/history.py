@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from distill_build.engine.manifest import ABSENT
 from distill_build.errors import CorruptEntryError
 from distill_build.history.causes import Cause, causes_between, until_cause
@@ -50,6 +52,8 @@ def _reason(before: Predecessor, version: Version) -> str:
         return f"{came}, which were missing before"
     if came:
         return came
+    if version.spent is None:
+        return "other responses"
     return "responses asked again" if version.spent.calls else "other responses from the cache"
 
 
@@ -65,13 +69,7 @@ def record_row(step: HistoryStep) -> JsonObject:
         "counts": version.counts,
         "missing": version.missing,
         "complete": version.complete,
-        "spent": {
-            "calls": version.spent.calls,
-            "prompt_tokens": version.spent.prompt_tokens,
-            "completion_tokens": version.spent.completion_tokens,
-            "usd": version.spent.usd,
-            "seconds": version.spent.seconds,
-        },
+        "spent": None if version.spent is None else msgspec.to_builtins(version.spent),
         "changes": [_change_row(change) for change in step.changes],
         "reason": step.reason or None,
         "replaced": version.predecessor.version if version.predecessor is not None else None,

@@ -49,7 +49,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     `recipe` is the digest of the object with all settings and prompts, by stage; `files` maps artefacts, failures and
     sources (see `builds.assembly`) to what they hold. `counts` and `missing` are items by stage. `origin` is the first
     version of the dataset: versions of another origin are those of another dataset, whatever its name.
-    `stages` describes the graph.
+    `stages` describes the graph. `spent` is None where the record was made anew, after the cache was lost, say.
     """
 
     version: str
@@ -59,7 +59,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     until: str
     counts: dict[str, int]
     missing: dict[str, int]
-    spent: Spent
+    spent: Spent | None
     recipe: str
     files: dict[str, FileSnapshot]
     predecessor: Predecessor | None = None

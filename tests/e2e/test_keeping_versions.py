@@ -1,7 +1,10 @@
 """A build keeps what it made: whole and once, wherever it is killed, and what versions share is stored once."""
 
+import shutil
 import signal
 from pathlib import Path
+
+import pytest
 
 from distill_build.dataset.layout import kept_files
 from distill_build.stages.default import DEFAULT
@@ -59,6 +62,7 @@ def test_wherever_a_build_is_killed_its_version_is_kept_whole_and_once(tmp_path:
     assert repeats(server) == 0, "all responses had come when it was killed"
     kept = history(project)
     assert [restored(project, version, tmp_path / version.version) for version in kept] == wanted
+    assert kept[0].spent is not None
     assert kept[0].spent.calls == 7
     assert archive_of(project).newest(project.folder(), kept[-1].version)
 
@@ -101,3 +105,18 @@ def test_going_back_is_a_version_of_its_own_that_takes_no_space(tmp_path: Path, 
     digests = [version.version for version in history(project)]
     assert digests[0] == digests[2] != digests[1]
     assert set(archive_of(project).objects) == objects
+
+
+@pytest.mark.parametrize("words", [(), ("questions_per_tag=1",)])
+def test_what_a_version_took_whose_record_was_lost_is_not_known(
+    tmp_path: Path, server: ScriptedServer, words: tuple[str, ...]
+) -> None:
+    """The record is made anew by a build that comes to the same rows, or is about to replace them."""
+    project = InProcess(tmp_path, server)
+    project.run(*SMALL)
+    shutil.rmtree(project.root / ".distill-cache")
+    assert project.run(*SMALL, *words).status == 0
+    assert project.raw("history", "--json").document["versions"][-1]["spent"] is None
+    *_, line = (line for line in project.raw("history", "-q").stdout.splitlines() if line.endswith("the first version"))
+    assert line.split()[-5:-3] == ["—", "—"]
+    assert "what that took is not known" in project.raw("history", "-v").stdout
