@@ -3,6 +3,7 @@
     DistillError
     ├── UsageError              2    a command or flag that does not exist, or does not fit
     ├── ConfigurationError      2    a setting, template or weights file that cannot be used
+    │   ├── MissingTopicError   2    nothing says what the dataset is about
     │   └── EndpointError       2    an endpoint that cannot be used as it is configured
     ├── StoppedError            3    something ended the asking; what is complete is written
     │   ├── BudgetExceededError      budget.usd, budget.tokens or budget.calls
@@ -42,6 +43,10 @@ class UsageError(DistillError):
 
 class ConfigurationError(DistillError):
     """A setting, template or weights file that cannot be used."""
+
+
+class MissingTopicError(ConfigurationError):
+    """Nothing says what the dataset is about."""
 
 
 class EndpointError(ConfigurationError):

@@ -14,11 +14,19 @@ import signal
 import stat
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 from distill_build.cli.grammar import COMMANDS, CommandLine, parse
-from distill_build.errors import DistillError, InterruptedBuildError, StorageError, UsageError, unusable
+from distill_build.errors import (
+    DistillError,
+    InterruptedBuildError,
+    MissingTopicError,
+    StorageError,
+    UsageError,
+    unusable,
+)
 from distill_build.project import Project, enter, entered, find_project
 
 if TYPE_CHECKING:
@@ -139,7 +147,30 @@ def dispatch(line: CommandLine) -> int:
         print_lines(command_help(line.command) if line.command else general_help())
         return 0
     enter_project(line)
-    return run_composing(line) if COMMANDS[line.command].composes else run_reading(line)
+    if not COMMANDS[line.command].composes:
+        return run_reading(line)
+    try:
+        return run_composing(line)
+    except MissingTopicError:
+        if not COMMANDS[line.command].finds or names_dataset(line):
+            raise
+    return run_composing(with_dataset(line))
+
+
+def names_dataset(line: CommandLine) -> bool:
+    """Whether a dataset is named, be it by a setting."""
+    from distill_build.commands.export import NAMING, key_of
+
+    return line.options.names_dataset or not {*NAMING}.isdisjoint(map(key_of, line.options.overrides))
+
+
+def with_dataset(line: CommandLine) -> CommandLine:
+    """A command line that names the working directory's dataset, or the only one. Raises UsageError where none is."""
+    from distill_build.commands.locate import find_dataset
+
+    folder = str(find_dataset(line.options).folder)
+    settings = (*COMMANDS[line.command].stand_in, *line.settings)
+    return replace(line, options=replace(line.options, dataset=folder), settings=settings)
 
 
 def enter_project(line: CommandLine) -> None:

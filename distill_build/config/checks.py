@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from distill_build.config.stage_checks import STAGE_NAME
-from distill_build.errors import ConfigurationError, UsageError
+from distill_build.errors import ConfigurationError, MissingTopicError, UsageError
 from distill_build.graph import END, Graph
 from distill_build.models.address import split_address
 from distill_build.models.base import Limits
@@ -43,7 +43,7 @@ TAKEN = frozenset({*OURS, "temperature", "top_p", "response_format", "stream_opt
 def check_topic(topic: Any) -> str:
     """`topic`, where it can be one."""
     if topic is None:
-        raise ConfigurationError(f"the topic is missing: say what the dataset is about, as in {EXAMPLE}")
+        raise MissingTopicError(f"the topic is missing: say what the dataset is about, as in {EXAMPLE}")
     if not isinstance(topic, str):
         raise not_text("topic", topic)
     if not topic.strip():

@@ -116,3 +116,20 @@ def test_a_build_and_a_checkout_say_which_files_go(workspace: Workspace) -> None
     assert swept.status == 0
     swept = workspace.run("-m", *SMALL[:-1], "questions_per_tag=1,2", "formats=[messages]")
     assert swept.stderr.count("dataset/train.csv is removed") == 1
+
+
+def test_where_neither_a_name_nor_a_topic_is_typed_it_is_the_dataset_that_viewers_find(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    assert "the topic is missing" not in workspace.raw("export").stderr
+    assert workspace.raw("export").status == 2
+    assert workspace.run(*SMALL).status == 0
+    sent = server.count
+    only = workspace.raw("export", "formats=[csv]")
+    assert (only.status, "outputs/sports/dataset/train.csv" in only.stdout) == (0, True), only.stderr
+    assert workspace.run(*SMALL, "name=games").status == 0
+    assert "which dataset? outputs/ holds games, sports" in workspace.raw("export").stderr
+    inside = Workspace(workspace.folder("games") / "dataset", server).raw("export", "formats=[alpaca]")
+    assert (inside.status, "outputs/games/dataset/train.alpaca.json" in inside.stdout) == (0, True), inside.stderr
+    assert "the topic is missing" in workspace.raw("export", "name=games").stderr
+    assert server.count == sent
