@@ -72,7 +72,7 @@ class Conversation:
 
     def report(self, report: Report) -> None:
         if report.up_to_date and report.complete:
-            self._say([outcome.up_to_date(report)])
+            self._say(outcome.up_to_date(report))
             return
         self._screen = self._rich_screen()
         self._screen.table(outcome.report_grid(report))

@@ -84,11 +84,12 @@ def _dropped(report: Report, stage: str) -> str:
     return f"{stage} dropped {tally.dropped:,} of {rows_of(tally.judged, judged)}"
 
 
-def up_to_date(report: Report) -> Sentence:
-    """The one line of a build that had nothing to do."""
+def up_to_date(report: Report) -> Iterator[Sentence]:
+    """What is said of a build that had nothing to do: that, and again what its rows show that they should not."""
     items = ", ".join(rows_of(report.count(stage), stage) for stage in report.stages if stage not in report.transforms)
     version = short(report.version)
-    return Sentence(f"{report.name} is up to date: {items} (version {version}); nothing was asked", "good")
+    yield Sentence(f"{report.name} is up to date: {items} (version {version}); nothing was asked", "good")
+    yield from (Sentence(text, "quiet") for text in check_sentences(report.checks))
 
 
 def ending(report: Report) -> Iterator[Sentence]:

@@ -76,7 +76,7 @@ def test_a_lock_that_was_not_written_here_is_no_edit_by_hand() -> None:
 
 
 def test_an_up_to_date_build_says_so_in_one_line() -> None:
-    told = up_to_date(report(up_to_date=True, counts={"tags": 11, "questions": 60, "answers": 1}))
+    (told,) = up_to_date(report(up_to_date=True, counts={"tags": 11, "questions": 60, "answers": 1}))
     assert told.text == (
         "sports is up to date: 11 tags, 60 questions, 1 answer (version 3f2a91c0ffee); nothing was asked"
     )

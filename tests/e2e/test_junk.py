@@ -66,6 +66,8 @@ def test_answers_that_are_one_text_are_counted_in_the_end_and_named_in_a_file(
     again = project.run(*LINE, "--json")
     assert (again.status, endpoint.count) == (0, asked)
     assert "up to date" in again.stderr
+    assert "22 of 64 answers repeat another" in again.stderr
+    assert "22 of 64" not in project.run(*LINE, "-q").stderr
     assert again.document["checks"] == done.document["checks"]
 
 
