@@ -1,11 +1,11 @@
 """Server-sent events of a streamed chat completion → one chat.completion object. Knows nothing of HTTP.
 
 Framing: https://html.spec.whatwg.org/multipage/server-sent-events.html; lines end at CR, LF or both and at
-nothing else, so a text splitter that also cuts at U+2028 would tear JSON apart: lines are cut as bytes.
+nothing else, so a text splitter that also cuts at U+2028 would tear JSON apart: lines are cut as bytes. Events that
+nothing parts, one JSON object a line, are read too.
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -40,6 +40,7 @@ class Assembly:
     def __init__(self) -> None:
         self._rest = b""
         self._kind = b""
+        self._event: list[bytes] = []
         self._is_object: bool | None = None
         self._whole: JsonObject = {}
         self._choices: dict[int, JsonObject] = {}
@@ -55,14 +56,14 @@ class Assembly:
             return
         *lines, self._rest = self._rest.split(b"\n")
         for line in lines:
-            for kind, event in self._events(line):
-                self._take(kind, event)
+            for part in line.splitlines() or [b""]:
+                self._take_line(part)
 
     def completion(self) -> JsonObject:
         """The chat.completion object. Raises RetryableError for a stream that was cut."""
         if self._is_object:
             return decoded_object(self._rest)
-        self.feed(b"\n")
+        self.feed(b"\n\n")
         if "error" in self._whole:
             return self._whole
         if not self._choices:
@@ -72,29 +73,37 @@ class Assembly:
         choices = [self._choices[index] for index in sorted(self._choices)]
         return {**self._whole, "object": "chat.completion", "choices": choices}
 
-    def _events(self, line: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Kind and data of events; comments and other fields are left out. No endpoint splits one over two lines."""
-        for part in line.splitlines() or [b""]:
-            name, _, value = part.partition(b":")
-            if not part:
-                self._kind = b""
-            elif name == b"event":
-                self._kind = value.strip()
-            elif name == b"data":
-                yield self._kind, value.strip()
+    def _take_line(self, line: bytes) -> None:
+        """A line of an event, which an empty one ends; comments and other fields are left out."""
+        name, _, value = line.partition(b":")
+        if not line:
+            self._end_event()
+        elif name == b"event":
+            self._kind = value.strip()
+        elif name == b"data":
+            self._take(value.strip())
 
     @property
     def _without_reason(self) -> str:
         """Of an endpoint that says that it is done, and not how the reply ended: it may have been cut."""
         return ": it gave no finish_reason; try stream=false" if self.done else ""
 
-    def _take(self, kind: bytes, event: bytes) -> None:
-        if event == DONE:
+    def _take(self, data: bytes) -> None:
+        """What an event holds, or a line of it. An empty one is a sign of life."""
+        if data == DONE:
             self.done = True
-        elif kind == b"error":
-            self._whole["error"] = error_of(event)
-        elif event:  # an empty one is a sign of life
-            self._merge(decoded_object(event))
+        elif self._event or self._kind == b"error" or (chunk := chunk_in(data)) is None:
+            self._event.append(data)
+        else:
+            self._merge(chunk)
+
+    def _end_event(self) -> None:
+        data, kind = b"\n".join(self._event), self._kind
+        self._event, self._kind = [], b""
+        if kind == b"error" and data:
+            self._whole["error"] = error_of(data)
+        elif data:
+            self._merge(decoded_object(data))
 
     def _merge(self, chunk: JsonObject) -> None:
         if chunk.get("object") == "error":
@@ -126,6 +135,15 @@ class Assembly:
                 logprobs = whole.setdefault("logprobs", {})
                 logprobs[key] = joined(logprobs.get(key), value, key)
         whole["finish_reason"] = choice.get("finish_reason") or whole["finish_reason"]
+
+
+def chunk_in(data: bytes) -> JsonObject | None:
+    """A JSON object, without anything in it where `data` says nothing; None for what is none, or not all of it yet."""
+    try:
+        value = _decoded(data or b"null")
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None if value else {}
 
 
 def decoded_object(data: bytes) -> JsonObject:

@@ -145,3 +145,34 @@ def test_a_message_beside_a_delta_and_an_empty_one_at_the_end_add_nothing() -> N
     for choice in (both, {"index": 0, "message": {"content": ""}, "finish_reason": "stop"}):
         assembly.feed(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
     assert assembly.completion()["choices"][0]["message"]["content"] == "Yes."
+
+
+@pytest.mark.parametrize("parted", [b"\n\n", b"\r\n\r\n", b"\n"])
+def test_an_event_may_be_split_over_lines_and_events_may_follow_each_other_line_by_line(parted: bytes) -> None:
+    assembly = Assembly()
+    first = json.dumps(delta(None, content="Ele"), indent=1).encode().replace(b"\n", b"\ndata: ")
+    assembly.feed(b"data: " + first + b"\n\n")
+    for piece in (delta(None, content="v"), delta("stop", content="en.")):
+        assembly.feed(b"data: " + json.dumps(piece).encode() + parted)
+    assembly.feed(b"data: [DONE]")
+    assert assembly.completion()["choices"][0]["message"]["content"] == "Eleven."
+
+
+def test_an_error_may_be_split_over_lines() -> None:
+    assembly = Assembly()
+    assembly.feed(b'event: error\ndata: {"error":\ndata: {"message": "busy"}}')
+    assert assembly.completion()["error"] == {"message": "busy"}
+
+
+@pytest.mark.parametrize("nothing", [b"[]", b"null", b"{}", b""])
+def test_an_event_that_says_nothing_is_a_sign_of_life(nothing: bytes) -> None:
+    assembly = Assembly()
+    assembly.feed(b"data: " + nothing + b"\n\ndata: " + json.dumps(delta("stop", content="Eleven.")).encode())
+    assert assembly.completion()["choices"][0]["message"]["content"] == "Eleven."
+
+
+@pytest.mark.parametrize("cut", [b'{"choices": [', b"[1]", b"{nonsense}\ndata: {}"])
+def test_an_event_that_never_becomes_an_object_is_a_bad_response(cut: bytes) -> None:
+    assembly = Assembly()
+    with pytest.raises(RetryableError, match="not"):
+        assembly.feed(b"data: " + cut + b"\n\n")
