@@ -29,6 +29,7 @@ from distill_build.models.base import ModelSettings
 from distill_build.models.probe import Probe, ProbeResult
 from distill_build.records import JsonObject
 from distill_build.replies.parse import read_usage, response_format
+from distill_build.replies.reply import first_choice
 from distill_build.settings import Settings
 from distill_build.stages.all import tree_reading
 from distill_build.stages.declared import replies_in_json, roles_in_use
@@ -127,7 +128,7 @@ class Examination:
         outcome = await self._ask({**self._body(WORD), "logprobs": True})
         if outcome.raw is None:
             self._find("logprobs", "no", f"not taken: {outcome.refusal}")
-        elif outcome.raw["choices"][0].get("logprobs"):
+        elif first_choice(outcome.raw["choices"]).get("logprobs"):
             self._find("logprobs", "ok", "returned where they are asked for")
         else:
             self._find("logprobs", "no", "taken, but none came back")

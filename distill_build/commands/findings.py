@@ -19,7 +19,7 @@ from distill_build.replies.parse import (
     split_thought,
 )
 from distill_build.replies.reasoning import USUAL_MARKS, opened_at
-from distill_build.replies.reply import verdict
+from distill_build.replies.reply import first_choice, verdict
 
 MARK = re.compile(r"\s*(<[\w|:.-]+>|\[[A-Z_:]+\])")
 """What may open a chain of thought in a text: <plan>, <own:plan>, <|plan|>, [PLAN]."""
@@ -97,7 +97,7 @@ def streaming(first: ProbeResult, model: ModelSettings) -> Finding:
 
 def reasoning(raw: JsonObject, model: ModelSettings) -> Finding:
     """Where the chain of thought of a completion stands."""
-    message: Mapping[str, Any] = raw["choices"][0]["message"]
+    message: Mapping[str, Any] = first_choice(raw["choices"])["message"]
     reply = read_reply(raw)
     fields = [name for name in ("reasoning_content", "reasoning", "reasoning_details") if message.get(name)]
     if fields:
@@ -158,7 +158,7 @@ def judged_list(raw: JsonObject, reading: ListReading) -> str:
 
 def same_seed_sentence(first: JsonObject, second: JsonObject, model: ModelSettings) -> str:
     """What two replies with one seed say. They are short: the same text twice may be chance."""
-    if first["choices"][0]["message"] != second["choices"][0]["message"]:
+    if first_choice(first["choices"])["message"] != first_choice(second["choices"])["message"]:
         return "taken; the same seed gave two texts, so it does not decide the reply"
     without_chance = " (at temperature 0 that says little)" if model.temperature == 0 else ", which may be chance"
     return f"taken; the same seed gave the same short text twice{without_chance}"

@@ -4,9 +4,11 @@ Knows the shapes in which OpenAI-compatible endpoints send these, and nothing of
 data: whatever JSON came, the result is a `Reply` or a `Rejection`, never an exception.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from distill_build.records import Usage
@@ -56,7 +58,7 @@ def read_reply(raw: Any) -> Reply | Rejection:
         return Rejection("invalid", "The reply is not a chat completion object.")
     usage = read_usage(raw)
     choices = raw.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
+    choice = first_choice(choices) if isinstance(choices, list) else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
         return Rejection("invalid", without_message(raw), usage)
@@ -73,6 +75,12 @@ def read_reply(raw: Any) -> Reply | Rejection:
         refusal=filled(message.get("refusal")) or refusal,
         usage=usage,
     )
+
+
+def first_choice(choices: list[Any]) -> Any:
+    """The choice whose index is 0, wherever it stands; the first where none says so."""
+    named = (choice for choice in choices if isinstance(choice, dict) and choice.get("index") == 0)
+    return next(chain(named, choices), None)
 
 
 def verdict(reply: Reply) -> Rejection | None:
@@ -113,8 +121,9 @@ def read_usage(raw: Any) -> Usage:
 
 
 def count(value: Any) -> int:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    """A number of tokens; a fraction, as of an average or an estimate, is rounded."""
+    if isinstance(value, float) and math.isfinite(value):
+        value = round(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
