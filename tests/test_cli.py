@@ -206,6 +206,7 @@ USAGE = [
     (["plan", "topic=C", "basics"], "plan does not take the word 'basics': a value with spaces"),
     (["diff", "a", "b", "c", "d"], "diff does not take the word 'd': distill-build diff [A] [B] [ID]; what has spaces"),
     (["--ofline"], "unknown flag '--ofline': did you mean '--offline'?"),
+    (["-d", "3"], "unknown flag '-d': see --help"),
     (["--wat"], "unknown flag '--wat': see --help"),
     (["--depth", "3"], "unknown flag '--depth': did you mean the setting 'depth=3'?"),
     (["--questions_per_tag=3"], "unknown flag '--questions_per_tag': did you mean the setting 'questions_per_tag=3'?"),

@@ -274,7 +274,9 @@ def unknown_flag(typed: str, value: str) -> UsageError:
     if near := difflib.get_close_matches(typed.replace("_", "-"), settings, n=1, cutoff=NEAR):
         return UsageError(f"unknown flag '{typed}': did you mean the setting '{settings[near[0]]}'?")
     known = [spelling for flag in (*FLAGS, *HYDRA_FLAGS) for spelling in spellings(flag)]
-    near = difflib.get_close_matches(typed, known, n=1)
+    near = (
+        difflib.get_close_matches(typed, known, n=1) if len(typed) > len("-x") else []
+    )  # of one letter nothing is near
     hint = f"did you mean '{near[0]}'?" if near else "see --help"
     return UsageError(f"unknown flag '{typed}': {hint}")
 

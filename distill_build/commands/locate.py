@@ -77,7 +77,7 @@ def find_rows(options: Options, name: str | None = None) -> Iterator[Dataset]:
         else:
             notes(quiet=options.quiet)(
                 f"{dataset.folder}: the rows so far of run {so_far.run_id}, which has not come to its end; if it runs "
-                "no more, build again to go on"
+                "no more, run it again to go on"
             )
         yield so_far or dataset
 

@@ -79,7 +79,7 @@ def _way_out(options: Options, dataset: Dataset, verdict: Verification) -> str:
     """What mends all but foreign files."""
     if verdict.locked is None and has_rows_so_far(dataset):
         return (
-            "a build of it is at work, or was killed, and has made no version yet; if none runs, build again to go on"
+            "a build of it is at work, or was killed, and has made no version yet; if none runs, run it again to go on"
         )
     if verdict.locked is None:
         return "build again: that writes the files and the lock from the cache, and keeps what was edited"

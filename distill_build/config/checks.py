@@ -57,6 +57,8 @@ def check_topic(topic: Any) -> str:
 
 def not_text(key: str, value: Any) -> ConfigurationError:
     """The sentence for what a file has in place of text. What it was there is not known: YAML keeps 3.1 of 3.10."""
+    if isinstance(value, list):
+        return ConfigurationError(f"{key}={json.dumps(value, default=str)}: expected text, not a list")
     return ConfigurationError(
         f"{key}={json.dumps(value, default=str)}: expected text; in a YAML file what reads as a number, a time or a "
         'truth value stands in quotes, as "3.10", "12:30" and "no" do'

@@ -184,6 +184,12 @@ def test_a_number_as_the_topic_of_a_file_asks_for_quotes(tmp_path: Path) -> None
     assert sentence().startswith("topic=2024: expected text; in a YAML file what reads as a number, a time or a truth")
 
 
+def test_a_list_as_the_topic_of_a_file_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/distill.yaml").write_text("defaults: [base, _self_]\ntopic: [a]\n", encoding="utf-8")
+    assert sentence() == 'topic=["a"]: expected text, not a list'
+
+
 @pytest.mark.parametrize("line", ["topic: no", "topic: 3.10", "name: 12:30:45", "model: {revision: 3.10}"])
 def test_what_yaml_reads_its_own_way_is_not_shown_as_what_to_write(line: str, tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
