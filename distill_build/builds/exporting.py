@@ -1,7 +1,8 @@
 """A dataset's exports, written again from its rows, and what tells of them: failures.jsonl, the lock and the state.
 
-Formats are added to those that lie there, and all are written alike: which there are to be is for a build to say. A
-clone has no state. All but that comes out the same there: what was written last is told by the lock.
+Formats are added to those that lie there, and all are written alike: which there are to be is for a build to say, as is
+which stage they are made of. A clone has no state. All but that comes out the same there: what was written last is told
+by the lock.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,6 +28,8 @@ from distill_build.stages.training_rows import artefacts_read, exported_stage, t
 
 EXPORT_FACTS = "export"
 """The part of a recipe, and of a lock, that tells of exports."""
+ROW_FACTS = "rows"
+"""The part of that which tells of what stage they are made, and of which of its columns."""
 BUILD_FIRST = "build the dataset first, with the same settings and `build` for `export`"
 
 
@@ -39,24 +42,26 @@ class Exported:
 
 
 def export(
-    dataset: Dataset, settings: Settings, note: Callable[[str], None], typed: Collection[str] | None = None
+    dataset: Dataset, settings: Settings, note: Callable[[str], None], typed: Collection[str], *, named: bool
 ) -> Exported:
     """Writes the formats of `settings` and those that lie there, and brings failures.jsonl in line with them.
 
-    `typed` are the export settings that count, by their names in a recipe, where all others are those of the folder;
-    None for all. Waits for a build of the same dataset. Raises UsageError where there is nothing to export,
-    StorageError where the disk cannot be written, with the old files as they were.
+    `typed` are the export settings that were typed, by their names in a recipe; of a dataset that was `named` they
+    alone count, and all others are those of its folder. Which stage is exported is the folder's own in either case.
+    Waits for a build of the same dataset. Raises UsageError where there is nothing to export, or where another stage is
+    typed than that of the folder, StorageError where the disk cannot be written, with the old files as they were.
     """
     if not replacing(dataset.runs):
-        _require_rows(dataset, settings, _wanted(dataset, settings, typed))
+        _require_rows(dataset, settings, _wanted(dataset, settings, typed, named=named))
     with begin_transaction(dataset, "export again", note) as transaction:
-        return _export(transaction, settings, _wanted(dataset, settings, typed), note)
+        return _export(transaction, settings, _wanted(dataset, settings, typed, named=named), note)
 
 
-def _wanted(dataset: Dataset, settings: Settings, typed: Collection[str] | None) -> JsonObject:
+def _wanted(dataset: Dataset, settings: Settings, typed: Collection[str], *, named: bool) -> JsonObject:
     """The export settings: see `export`. Raises UsageError and ConfigurationError for what cannot be written."""
     own = export_identity(settings)
-    chosen = own if typed is None else _of_folder(dataset, own, typed)
+    told = _told(dataset, own)
+    chosen = own if told is None else _of_folder(dataset, own, told, typed, typed if named else own)
     written = _last_written(dataset)
     there = [name for name in _formats_before(dataset, own) if _lies_there(dataset, written, name)]
     wanted = chosen | {"formats": list(dict.fromkeys([*there, *chosen["formats"]]))}
@@ -64,22 +69,39 @@ def _wanted(dataset: Dataset, settings: Settings, typed: Collection[str] | None)
     return wanted if wanted.get("csv_bom") else {name: value for name, value in wanted.items() if name != "csv_bom"}
 
 
-def _of_folder(dataset: Dataset, own: JsonObject, typed: Collection[str]) -> JsonObject:
-    """The export settings that the folder was last written with, but for the `typed` ones, which are our `own`."""
-    if (state := dataset.state()) is not None:
-        told = state.recipe[EXPORT_FACTS]
-    elif (lock := sound_lock(dataset.artefact(LOCK))) is not None:
-        told = told_exports(lock, own)
-    else:
-        return own
+def _of_folder(
+    dataset: Dataset, own: JsonObject, told: JsonObject, typed: Collection[str], counting: Collection[str]
+) -> JsonObject:
+    """The export settings `told` by the folder, but for those `counting`, which are our `own`."""
+    built, wanted = _stage_of(told), _stage_of(own)
+    if built != wanted and ROW_FACTS in typed:
+        raise UsageError(
+            f"the exports of {dataset.folder} are made of {built}, as it was built, and these settings say {wanted}: "
+            "leave out what says so, or build with them, which asks for nothing that is in the cache"
+        )
     told = told | {"formats": _known_formats(told)}
-    chosen = {name: own.get(name) if name in typed else told.get(name) for name in own | told}
+    ours = {name for name in counting if name != ROW_FACTS or built == wanted}
+    chosen = {name: own.get(name) if name in ours else told.get(name) for name in own | told}
     if unknown := by_digest(chosen):
         raise UsageError(
             f"{' and '.join(unknown)} of {dataset.folder} is known by its digest alone, since there is no {STATE}: "
-            "leave out its name, and type the settings that it was built with"
+            "type the settings that it was built with, without its name"
         )
     return chosen
+
+
+def _told(dataset: Dataset, own: JsonObject) -> JsonObject | None:
+    """The export settings of the folder: its state's, else those of its lock, which may mean our `own`."""
+    if (state := dataset.state()) is not None:
+        return state.recipe.get(EXPORT_FACTS)
+    lock = sound_lock(dataset.artefact(LOCK))
+    return told_exports(lock, own) if lock is not None else None
+
+
+def _stage_of(export: JsonObject) -> str:
+    """The stage whose rows are exported."""
+    stage: str = export[ROW_FACTS].get("stage", "no stage")
+    return stage
 
 
 def _formats_before(dataset: Dataset, own: JsonObject) -> Sequence[str]:
@@ -101,6 +123,8 @@ def _lies_there(dataset: Dataset, written: Mapping[str, FileState], form: str) -
 def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, note: Callable[[str], None]) -> Exported:
     dataset = transaction.dataset
     graph, recipe = _require_rows(dataset, settings, wanted)
+    if (other := _stage_of(export_identity(settings))) != (stage := _stage_of(wanted)):
+        note(f"exported is {stage}, as it was built; these settings say {other}, which a build with them exports")
     written = _last_written(dataset)
     edited = _edited(dataset, graph, written)
     if edited:

@@ -19,17 +19,17 @@ from distill_build.settings import Settings
 def run(settings: Settings, options: Options) -> int:
     """Writes the formats that are asked for, and anew those that lie there; 1 where rows could not be exported.
 
-    Of a dataset that is named all settings are those of its folder, but for what is typed.
+    Of a dataset that is named all settings are those of its folder, but for what is typed. Which stage is exported
+    is the folder's own in either case.
     """
-    note = notes(quiet=options.quiet)
+    note, typed = notes(quiet=options.quiet), frozenset(typed_settings(options.overrides))
     if options.names_dataset:
         refuse_two_names(options)
         refuse_other_settings(options)
         dataset = find_dataset(options, *options.arguments)
-        exported = export(dataset, settings, note, frozenset(typed_settings(options.overrides)))
     else:
         dataset = dataset_of(settings)
-        exported = export(dataset, settings, note)
+    exported = export(dataset, settings, note, typed, named=options.names_dataset)
     files = list(exported.files)
     if options.json:
         print_document(_document(dataset, files))

@@ -54,6 +54,20 @@ def test_an_artefact_that_is_gone_is_named_and_nothing_is_replaced(
     assert (endpoint.kinds, project.bytes()) == ({}, whole)
 
 
+@pytest.mark.parametrize("clone", [False, True])
+def test_the_rows_that_were_built_are_exported_whatever_the_stages_of_now(project: InProcess, clone: bool) -> None:
+    whole = project.bytes()
+    if clone:
+        shutil.rmtree(project.folder() / "runs")
+    done = project.run("export", *LINE[:-1], "formats=[csv]")
+    assert (done.status, project.bytes()[TRAINING]) == (0, whole[TRAINING])
+    assert "exported is translate, as it was built; these settings say answers, " in done.stderr
+    before = project.bytes()
+    refused = project.run("export", *LINE[:-1], "stages=[tags,questions,answers]")
+    assert (refused.status, project.bytes()) == (2, before)
+    assert "sports are made of translate, as it was built, and these settings say answers" in refused.stderr
+
+
 def test_an_artefact_that_says_nothing_of_the_exports_may_be_gone(project: InProcess) -> None:
     whole = project.bytes()
     (project.folder() / "best.jsonl").unlink()
