@@ -28,8 +28,19 @@ PROMPT_NAME = re.compile(r"[\w-]+")
 OTHER_FILES = frozenset({END, "failures", "runs", "checks", "renamed_tags", "causes"})
 PARTS_OF_A_RECIPE = frozenset({"tree", "counts", "graph", "export"})
 NODES = frozenset({"model", "local", "objective", "hydra", "recipe"})
-TAKEN = OTHER_FILES | PARTS_OF_A_RECIPE | NODES | set(Settings.__struct_fields__)
-"""Names that make no stage, since something else that stands beside stages has them."""
+KEYS_OF_DOCUMENTS = frozenset(
+    {"a", "above", "b", "below", "chain", "counts", "different", "dropped", "failures", "from_version", "groups"}
+    | {"items_compared", "kind", "missing", "notes", "stage", "verdicts", "versions"}
+)
+"""The keys of documents beside which one is called as a stage, or in the singular as one of its rows."""
+TAKEN: Mapping[str, str] = {
+    **{name: "a key of what --json prints" for key in KEYS_OF_DOCUMENTS for name in (key, f"{key}s")},
+    **dict.fromkeys(OTHER_FILES, "a file of a dataset, or a key of what --json prints,"),
+    **dict.fromkeys(PARTS_OF_A_RECIPE, "what is recorded beside stages"),
+    **dict.fromkeys(NODES, "a part of the configuration"),
+    **dict.fromkeys(Settings.__struct_fields__, "a setting"),
+}
+"""Names that make no stage → what else that stands beside stages is called so."""
 ASKS = frozenset({"role", "prompt", "system_prompt"})
 LISTS = frozenset({"wanted", "per_request"})
 MAPS = frozenset({"samples", "schema"})
@@ -109,7 +120,8 @@ def fault_of_name(name: str, prefixes: Collection[str] = ()) -> str | None:
         return "a stage's name has small letters, digits and _, and begins with a letter"
     if name in prefixes:
         return "the name is taken (ids of our own stages begin so): give the stage another one"
-    return "the name is taken (something else is called so): give the stage another one" if name in TAKEN else None
+    other = TAKEN.get(name)
+    return f"the name is taken ({other} is called so): give the stage another one" if other is not None else None
 
 
 # ---- One stage ----

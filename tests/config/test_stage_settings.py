@@ -535,6 +535,7 @@ def test_a_mistake_in_a_stages_file_gets_a_sentence(text: str, said: str) -> Non
 TAKEN = [
     "dataset", "failures", "runs", "checks", "renamed_tags", "causes", "tree", "counts", "graph", "export", "t", "q",
     "a", "topic", "depth", "stages", "models", "model", "limits", "hydra", "recipe", "local",
+    "above", "kind", "kinds", "versions", "notes",
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from distill_build.config.stage_checks import fault_of_name
 from tests.e2e.caches import CACHE, calls, copied
 from tests.e2e.own_project import LINE, OWN, PROMPTS, STAGES, WHERE, reply, write_project, write_prompt
 from tests.e2e.test_only_what_is_affected import InProcess
@@ -175,6 +176,17 @@ def test_show_tells_verdicts_and_what_hangs_below(project: InProcess) -> None:
 def test_the_tree_counts_each(project: InProcess) -> None:
     first = project.raw("tree").stdout.splitlines()[0]
     assert first.endswith("6 scores, 2 dropped by good, 4 rows of translate, 4 rows of best")
+
+
+def test_no_key_that_stands_beside_a_stage_or_one_of_its_rows_could_be_that_stages_own_name(project: InProcess) -> None:
+    project.run(*LINE, "stage.good.where=row.score >= 4")
+    rows = [project.rows(name)[0]["id"] for name in ("tags", "questions", "answers", *OWN)]
+    called = {"tags", "questions", "dedup", "answers", *OWN}
+    beside = set(project.raw("diff", "--json").document) - called
+    below = {key for row in rows for command in ("show", "log") for key in project.raw(command, row, "--json").document}
+    singular = {name for key in below - {name.removesuffix("s") for name in called} for name in (key, f"{key}s")}
+    assert ({"versions", "different"} <= beside, {"from_version", "verdicts", "kinds"} <= singular) == (True, True)
+    assert {name for name in beside | singular if fault_of_name(name) is None} == set()
 
 
 # Files and responses.

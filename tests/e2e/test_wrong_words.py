@@ -150,7 +150,7 @@ MISTYPED = [
     ("stage.good.builtin=answers", "builtin=answers makes no transform"),
     ("stage.dedup.where='row.kept'", "stage.dedup.where: dedup goes by a rule of its own: leave it out"),
     ("stages=[tags,dataset]", "unknown stage 'dataset': Known are answers,"),
-    ("stages=[tags,failures]", "the name is taken (something else is called so)"),
+    ("stages=[tags,failures]", "the name is taken (a file of a dataset, or a key of what --json prints, is called so)"),
     ("stages=[tags,my-stage]", "a stage's name has small letters, digits and _"),
     ("stages={tags: 1}", "stages: a list, as in [a,b], and settings with names"),
     ("stage=null", "stage=null: one file of a group is chosen by its name"),
