@@ -40,10 +40,7 @@ def plan_lines(plan: "Plan", settings: Settings) -> Iterator[Sentence]:
     """The plan in one line, and a second one where it would take hours or much money."""
     cached = sum(stage.cached for stage in plan.stages.values())
     kept = f"; {number_of(cached, 'requests')} answered by the cache" if cached else ""
-    if plan.newly_dropped:
-        yield Sentence(
-            f"{number_of(plan.newly_dropped, 'rows')} that the last build kept would be dropped now", "warning"
-        )
+    yield from newly_dropped(plan)
     if not plan.calls:
         yield Sentence(f"plan: nothing to ask{kept}", "plain")
         return
@@ -58,6 +55,15 @@ def plan_lines(plan: "Plan", settings: Settings) -> Iterator[Sentence]:
     yield from cap(plan, settings.budget)
     if advice := advise(plan, settings):
         yield Sentence(advice, "warning")
+
+
+def newly_dropped(plan: "Plan") -> Iterator[Sentence]:
+    """How many rows go that the last build kept, and by which transforms: growth outranks some, a rule moves."""
+    if plan.newly_dropped:
+        rows = number_of(sum(plan.newly_dropped.values()), "rows")
+        yield Sentence(
+            f"{rows} that the last build kept would be dropped, by {' and '.join(plan.newly_dropped)}", "warning"
+        )
 
 
 def cap(plan: "Plan", budget: Budget) -> Iterator[Sentence]:
@@ -207,7 +213,7 @@ def _figures(planned: "Iterable[StagePlan]", cost: "Cost") -> tuple[str, ...]:
 def footnotes(plan: "Plan", settings: Settings) -> list[Sentence]:
     """How sure the figures are, and what the words in the table mean."""
     if not plan.calls:
-        return [Sentence("nothing to ask: every request is answered by the cache", "good")]
+        return [Sentence("nothing to ask: every request is answered by the cache", "good"), *newly_dropped(plan)]
     requests = number_of(plan.calls, "requests")
     notes = [Sentence(f"{requests} exactly; tokens, cost and time are estimated", "quiet")]
     if not plan.exact:
@@ -224,7 +230,7 @@ def footnotes(plan: "Plan", settings: Settings) -> list[Sentence]:
         notes.append(Sentence(f"completion tokens of one result, assumed until some have come: {each}", "quiet"))
     if plan.cost.usd is None:
         notes.append(Sentence(f"{UNKNOWN}: the model has no prices, see model.prices in its configuration", "quiet"))
-    notes.extend(cap(plan, settings.budget))
+    notes += [*newly_dropped(plan), *cap(plan, settings.budget)]
     if advice := advise(plan, settings):
         notes.append(Sentence(advice, "warning"))
     return notes

@@ -1,11 +1,12 @@
 """What is said before the first request."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from distill_build.builds.plan.plan import Cost, Plan, StagePlan
-from distill_build.console.forecast import advise, plan_grid, plan_lines, shape, smaller_settings
+from distill_build.console.forecast import advise, footnotes, plan_grid, plan_lines, shape, smaller_settings
 from distill_build.settings import Budget, Settings
 from distill_build.stages.declared import Declared, declared
 from tests.console.examples import SIFTED, plan, settings
@@ -49,6 +50,15 @@ def test_a_budget_that_would_stop_the_build_is_named() -> None:
 def test_a_plan_of_nothing_says_so() -> None:
     (line,) = plan_lines(plan(ask=0, cached=12), settings())
     assert line.text == "plan: nothing to ask; 12 requests answered by the cache"
+
+
+@pytest.mark.parametrize("ask", [0, 40])
+def test_rows_that_go_which_the_last_build_kept_are_told_with_what_drops_them(ask: int) -> None:
+    going = replace(plan(ask=ask), newly_dropped={"dedup": 2, "good": 1})
+    told = "3 rows that the last build kept would be dropped, by dedup and good"
+    assert told in [line.text for line in plan_lines(going, settings())]
+    assert told in [line.text for line in footnotes(going, settings())]
+    assert going.row()["newly_dropped"] == 3
 
 
 def test_requests_follow_from_the_shape_of_the_tree() -> None:

@@ -317,6 +317,13 @@ def test_a_threshold_asks_for_rows_that_it_newly_lets_through(project: InProcess
     assert len(project.bytes()["dataset/train.messages.jsonl"].splitlines()) == len(after)
 
 
+def test_a_plan_tells_of_rows_that_would_be_dropped_and_were_kept(project: InProcess) -> None:
+    words = (*LINE, "stage.good.where=row.score >= 4")
+    planned = project.run("plan", *words)
+    assert "2 rows that the last build kept would be dropped, by good" in planned.stdout
+    assert project.run("plan", *words, "--json").document["newly_dropped"] == 2
+
+
 # Same bytes.
 
 

@@ -76,7 +76,7 @@ class Plan:
     stages: dict[str, StagePlan]
     costs: dict[str, Cost]
     dropped: dict[str, int] = field(default_factory=dict)
-    newly_dropped: int = 0
+    newly_dropped: dict[str, int] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
     assumed: dict[str, int] = field(default_factory=dict)
     seen: frozenset[str] = frozenset()
@@ -118,7 +118,7 @@ class Plan:
             "usd": cost.usd,
             "seconds": round(cost.seconds, 1),
             "dropped": self.dropped,
-            "newly_dropped": self.newly_dropped,
+            "newly_dropped": sum(self.newly_dropped.values()),
             "replaced": self.replaced,
         }
 

@@ -1,5 +1,6 @@
 """A plan: the stages walked with nobody to ask."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -77,7 +78,8 @@ async def make_plan(
     plan = price(
         session.stages, plans, RequestStatistics(session.cache_dir), lambda stage: typical(session, stage), dropped
     )
-    return replace(plan, newly_dropped=len(walk.newly_dropped), replaced=rows.replaced(walk.root))
+    newly_dropped = Counter(name for name, _ in walk.newly_dropped)
+    return replace(plan, newly_dropped=dict(newly_dropped), replaced=rows.replaced(walk.root))
 
 
 class PlanRows(UnitRows):
