@@ -25,8 +25,9 @@ NO_RELATIVE_PATH = ("$", "~", "/")
 """How a path begins that counts from nowhere, or from what another setting says."""
 
 WORD = re.compile(r"(?P<key>\+{0,2}[\w.-]+)=(?P<value>.*)", re.DOTALL)
-EXTRA_BODY = re.compile(r"[\w-]+\.extra_body[.=]")
-"""Settings whose names are the endpoint's own: Hydra takes a new key with `++` only."""
+OWN_KEYS = re.compile(r"[\w-]+\.extra_body[.=]|stage\.[\w-]+\.(columns|export|schema)=\{")
+"""Settings that hold keys of the endpoint's or the user's own: Hydra takes a new one with `++` only. A column that is
+typed by itself gets none, since it may be a misspelt one."""
 # Hydra's QUOTED_VALUE: a backslash counts only in a run before a quote of the same kind.
 QUOTED = re.compile(
     r"""'(?:[^'\\]|\\+[^'\\]|(?:\\\\)*\\')*(?:\\\\)*'"""
@@ -39,15 +40,15 @@ def quote_free_text(words: Iterable[str], *, multirun: bool) -> list[str]:
     """The words of a command line with the values of keys that take free text in Hydra's quotes.
 
     Without `multirun` a value is one text, unless it stands in quotes of its own: they are taken off. With
-    `multirun` commas outside quotes separate values, and `choice(…)` goes through. A key of an extra_body
-    gets Hydra's `++`. Raises UsageError where the topic, or one of several values, is empty.
+    `multirun` commas outside quotes separate values, and `choice(…)` goes through. What holds keys of
+    one's own gets Hydra's `++`. Raises UsageError where the topic, or one of several values, is empty.
     """
     return [quote_word(word, multirun=multirun) for word in words]
 
 
 def quote_word(word: str, *, multirun: bool) -> str:
     """One word of `quote_free_text`."""
-    if EXTRA_BODY.match(word):
+    if OWN_KEYS.match(word):
         return f"++{word}"
     match = WORD.fullmatch(word)
     key = match["key"].lstrip("+") if match else ""

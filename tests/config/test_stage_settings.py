@@ -180,6 +180,19 @@ def test_an_expression_is_typed_as_it_is() -> None:
     assert settings.stage["good"].expressions == {"where": typed, "columns.long": "row.answer | length"}
 
 
+@pytest.mark.usefixtures("project")
+def test_columns_and_exports_of_a_stage_are_typed_as_settings_too() -> None:
+    settings = settings_of(
+        all_of("good", "votes", "translate"),
+        "stage.good.columns={z: row.answer, long: 'row.answer | length'}",
+        "stage.votes.columns={n: rows.answers | length}",
+        "stage.translate.export={question: rows.questions.question, answer: row.translation}",
+    )
+    assert settings.stage["good"].columns == {"z": "row.answer", "long": "row.answer | length"}
+    assert (settings.stage["votes"].columns or {})["n"] == "rows.answers | length"
+    assert "unknown setting 'stage.god'" in sentence("topic=sports", "stage.god.columns={z: row.answer}")
+
+
 def test_another_programs_files_disturb_nothing() -> None:
     usual = settings_of()
     write("stage/prod", "replicas: 3\ndefaults: [/base, override /model: x]\n")
