@@ -12,7 +12,8 @@ from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.dataset.layout import CheckCount
 from distill_build.dataset.lockfile import LOCK
 from distill_build.errors import StoppedError
-from distill_build.graph import Graph
+from distill_build.export import first_if_empty
+from distill_build.graph import END, Graph
 from distill_build.models.traffic import Traffic
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
@@ -104,6 +105,11 @@ class Report:
     def other_lock(self) -> Path | None:
         """The copy of a lock that was not written here."""
         return next((copy for copy in self.edited if copy.name == LOCK), None)
+
+    @property
+    def empty_export(self) -> Path | None:
+        """An export of a build that lacks nothing, and in which there is no row: all were dropped, or no stage has an `export`."""
+        return first_if_empty(self.files) if self.until == END and self.complete else None
 
     @property
     def complete(self) -> bool:

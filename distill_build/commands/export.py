@@ -11,6 +11,7 @@ from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.engine.artefacts import file_state
 from distill_build.errors import MISSING_ITEMS, UsageError
+from distill_build.export import first_if_empty
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
@@ -35,6 +36,8 @@ def run(settings: Settings, options: Options) -> int:
         print_document(_document(dataset, files))
     elif not options.quiet:
         print_lines(f"{path}  {path.stat().st_size:,} bytes" for path in files)
+    if (empty := first_if_empty(files)) is not None:
+        say(f"no row is exported: {empty} is empty")
     if not exported.refused:
         return 0
     number, failures = number_of(len(exported.refused), "rows"), dataset.artefact(FAILURES)

@@ -122,6 +122,8 @@ def troubles(report: Report) -> Iterator[Sentence]:
         yield Sentence(report.replaced.sentence("replaced"), "warning")
     if report.newly_dropped:
         yield Sentence(_newly_dropped(report), "warning")
+    if (empty := report.empty_export) is not None:
+        yield Sentence(f"no row is exported: {empty} is empty", "warning")
     if report.stopped is not None:
         yield Sentence(str(report.stopped), "bad")
     if report.kept_rows:

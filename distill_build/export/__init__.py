@@ -5,11 +5,11 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
-from distill_build.export.formats import FORMATS, check_formats
+from distill_build.export.formats import FORMATS, check_formats, first_if_empty
 from distill_build.export.layout import Layout, TrainingRow
 from distill_build.settings import FormatSettings
 
-__all__ = ["FORMATS", "TrainingRow", "check_formats", "write_exports"]
+__all__ = ["FORMATS", "TrainingRow", "check_formats", "first_if_empty", "write_exports"]
 
 BATCH_ROWS = 1000
 """Rows that are in memory at once, and in one row group of a Parquet file."""

@@ -1,22 +1,25 @@
 """The dataset formats, in one table: name → file name and how it is opened."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from distill_build.errors import ConfigurationError
-from distill_build.export.json_lines import alpaca, json_lines, messages, sharegpt
+from distill_build.export.json_lines import alpaca, json_lines, messages, no_line_in, sharegpt
 from distill_build.export.layout import Open
-from distill_build.export.parquet import open_parquet
-from distill_build.export.tabular import open_csv
+from distill_build.export.parquet import no_row_in_parquet, open_parquet
+from distill_build.export.tabular import no_row_in_csv, open_csv
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`needs` is the package without which it cannot be written, and `extra` the extra that brings it."""
+    """`is_empty` says of a file whether it holds no row. `needs` is the package without which it cannot be written, and
+    `extra` the extra that brings it."""
 
     file_name: str
     open: Open
+    is_empty: Callable[[Path], bool] = no_line_in
     needs: str = ""
     extra: str = ""
 
@@ -25,9 +28,16 @@ FORMATS: Mapping[str, Format] = {
     "messages": Format("train.messages.jsonl", json_lines(messages)),
     "alpaca": Format("train.alpaca.jsonl", json_lines(alpaca)),
     "sharegpt": Format("train.sharegpt.jsonl", json_lines(sharegpt)),
-    "csv": Format("train.csv", open_csv),
-    "parquet": Format("train.parquet", open_parquet, needs="pyarrow", extra="parquet"),
+    "csv": Format("train.csv", open_csv, no_row_in_csv),
+    "parquet": Format("train.parquet", open_parquet, no_row_in_parquet, needs="pyarrow", extra="parquet"),
 }
+
+
+def first_if_empty(files: Iterable[Path]) -> Path | None:
+    """The first export among `files`, where it holds no row: then none of them does."""
+    by_name = {form.file_name: form for form in FORMATS.values()}
+    first = next((path for path in files if path.name in by_name and path.is_file()), None)
+    return first if first is not None and by_name[first.name].is_empty(first) else None
 
 
 def check_formats(formats: Iterable[str]) -> None:

@@ -34,6 +34,11 @@ def _opened(path: Path, layout: Layout, record: Callable[[TrainingRow, Layout], 
         yield write
 
 
+def no_line_in(path: Path) -> bool:
+    """Whether a file has no row."""
+    return path.stat().st_size == 0
+
+
 def messages(row: TrainingRow, layout: Layout) -> JsonObject:
     """The chat format of OpenAI: {"messages": [{"role": …, "content": …}, …]}.
 

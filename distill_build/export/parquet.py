@@ -35,6 +35,14 @@ def open_parquet(path: Path, layout: Layout) -> Iterator[Write]:
         yield write
 
 
+def no_row_in_parquet(path: Path) -> bool:
+    """Whether a file has no row."""
+    from pyarrow.parquet import read_metadata
+
+    rows: int = read_metadata(path).num_rows
+    return not rows
+
+
 def _schema(layout: Layout) -> Any:
     import pyarrow
 

@@ -42,5 +42,12 @@ def open_csv(path: Path, layout: Layout) -> Iterator[Write]:
         yield write
 
 
+def no_row_in_csv(path: Path) -> bool:
+    """Whether a file has its header alone."""
+    with path.open("rb") as file:
+        file.readline()
+        return not file.read(1)
+
+
 def _flat(value: object) -> object:
     return PATH_SEPARATOR.join(value) if isinstance(value, tuple) else value

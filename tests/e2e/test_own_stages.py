@@ -324,6 +324,15 @@ def test_a_plan_tells_of_rows_that_would_be_dropped_and_were_kept(project: InPro
     assert project.run("plan", *words, "--json").document["newly_dropped"] == 2
 
 
+def test_that_nothing_is_exported_is_told_however_quiet(project: InProcess) -> None:
+    words = (*LINE, "stage.good.where=row.score > 9", "-q")
+    built = project.run(*words)
+    told = "no row is exported: outputs/sports/dataset/train.messages.jsonl is empty"
+    assert (built.status, told in built.stderr) == (0, True)
+    assert told in project.run(*words).stderr
+    assert told in project.run("export", *words).stderr
+
+
 # Same bytes.
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from distill_build.builds.assembly import encode_rows
 from distill_build.errors import ConfigurationError, StorageError
-from distill_build.export import FORMATS, TrainingRow, check_formats, write_exports
+from distill_build.export import FORMATS, TrainingRow, check_formats, first_if_empty, write_exports
 from distill_build.records import Usage
 from distill_build.settings import FormatSettings
 from distill_build.stages.default import DEFAULT
@@ -48,6 +48,14 @@ def export(
     options = FormatSettings(reasoning=reasoning, metadata=metadata)  # type: ignore[arg-type]  # one of the three
     (path,) = write_exports(rows_of_answers(), Path("out"), [name], options, system_prompt)
     return path.read_bytes().decode()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_without_a_row_is_known(name: str) -> None:
+    for answers, empty in (([], True), ([answer()], False)):
+        Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
+        (path,) = write_exports(rows_of_answers(), Path("out"), [name], FormatSettings(csv_bom=True), "Be\nbrief.")
+        assert first_if_empty([Path("tags.jsonl"), path]) == (path if empty else None)
 
 
 def test_messages_hold_the_reasoning_in_a_think_block_before_the_answer() -> None:
