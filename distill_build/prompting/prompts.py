@@ -191,7 +191,8 @@ class Prompts:
         for path in unknown:
             if f"{self._language}/{path.name}" not in used:
                 raise ConfigurationError(
-                    f"{path} is not used: {nearest(path.stem, stems, 'no template includes it; there could be')}"
+                    f"{path} is not used: delete it, or write conf/stage/{path.stem}.yaml, a stage that asks with it; "
+                    f"{nearest(path.stem, stems, 'no template includes it, and there could be')}"
                 )
 
     def _check(self, template: str) -> None:

@@ -664,7 +664,9 @@ def test_a_prompt_that_is_missing_in_the_language_is_told_with_the_file_to_write
 
 def test_a_prompt_is_known_by_the_stage_that_uses_it(tmp_path: Path) -> None:
     folder = own(tmp_path, "en/translate.jinja", user("{{ row.answer }}"))
-    with pytest.raises(ConfigurationError, match=r"translate\.jinja is not used"):
+    with pytest.raises(
+        ConfigurationError, match=r"translate\.jinja is not used: delete it, or write conf/stage/translate\.yaml"
+    ):
         Prompts("en", folder)
     AnyPrompts("en", folder, TEMPLATES, others=["translate"])
     own(tmp_path, "en/translat.jinja", user("x"))
