@@ -108,7 +108,7 @@ class Report:
 
     @property
     def empty_export(self) -> Path | None:
-        """An export in which there is no row though nothing is missing: all were dropped, or no stage has an `export`."""
+        """An export without a row though nothing is missing: all were dropped, or no stage has an `export`."""
         return first_if_empty(self.files) if self.until == END and self.complete else None
 
     @property

@@ -47,7 +47,8 @@ MULTIRUN = frozenset({"-m", "--multirun"})
 PLACES = ("--config-dir", "--config-name", "--config-path")
 """Flags that say where the configuration is, and nothing of what is done with it."""
 PATHS = ("--config-dir", "--config-path", "--experimental-rerun")
-RECIPE = re.compile(r"\+{0,2}recipe=")
+RECIPE = re.compile(r"\+{0,2}recipe=(?!basic$)")
+"""A recipe that is typed, other than the one that sets nothing."""
 
 
 def run(

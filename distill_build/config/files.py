@@ -46,7 +46,7 @@ class YamlSource(FileConfigSource):
 
     The primary file gets recipe=basic at its end, where it names no recipe: what a recipe says counts more than what
     the file does. A stage's file gets all keys of a stage, so that each can be set, and lies where a stage belongs
-    whatever its header says.
+    whatever its header says; a recipe's settings are those of the build.
     """
 
     primary = PRIMARY
@@ -69,6 +69,8 @@ class YamlSource(FileConfigSource):
         elif name.startswith(f"{GROUP}/"):
             data = on_ours(data, name.removeprefix(f"{GROUP}/"), self.packed)
             header, data = {"package": None}, with_all_keys(data)
+        elif name.startswith(f"{RECIPE}/"):
+            header = {"package": "_global_"}
         try:
             config = OmegaConf.create() if data is None else OmegaConf.create(data)
         except GrammarParseError as error:

@@ -355,13 +355,16 @@ def test_models_of_a_role_of_ones_own_can_be_swept() -> None:
 
 # ---- Recipes ----
 
-RECIPE = "# @package _global_\nstages: [tags, questions]\nquestions_per_tag: 3\n"
+RECIPE = "stages: [tags, questions]\nstage: {questions: {per_request: 4}}\nquestions_per_tag: 3\n"
 
 
 def test_a_recipe_counts_more_than_the_projects_file_and_less_than_what_is_typed() -> None:
     write("distill", "defaults: [base, {override model@teacher: deepseek}, _self_]\nquestions_per_tag: 5\nseed: 2\n")
     write("recipe/short", RECIPE)
     settings = settings_of("recipe=short")
+    assert settings.stage["questions"].per_request == 4
+    write("recipe/short", f"# @package _global_\n{RECIPE}")
+    assert settings_of("recipe=short") == settings
     assert (settings.stages, settings.questions_per_tag, settings.seed) == (["tags", "questions"], 3, 2)
     assert settings_of("recipe=short", "questions_per_tag=4").questions_per_tag == 4
     assert settings_of().questions_per_tag == settings_of("recipe=basic").questions_per_tag == 5
@@ -386,11 +389,12 @@ def test_recipes_can_be_swept() -> None:
 def test_a_recipe_beside_a_file_that_sets_stages_is_refused() -> None:
     write("recipe/short", RECIPE)
     write("distill", "defaults: [base, _self_]\nstages: [tags]\n")
-    for words in (["recipe=short"], ["recipe=basic"], ["-m", "recipe=basic,short"], ["--cfg=job", "recipe=short"]):
+    for words in (["recipe=short"], ["-m", "recipe=basic,short"], ["--cfg=job", "recipe=short"]):
         assert sentence("topic=sports", *words).endswith(
             "says which stages there are, and so does conf/distill.yaml: leave out the recipe, or take 'stages' out of "
             "that file"
         )
+    assert settings_of("recipe=basic").stages == ["tags"], "it says nothing of them"
     write("mine", "defaults: [distill, _self_]\nseed: 3\n")
     assert "and so does conf/distill.yaml" in sentence("topic=sports", "recipe=short", "--config-name=mine")
     assert settings_of("--config-name=mine").stages == ["tags"]
