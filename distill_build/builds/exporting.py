@@ -61,7 +61,7 @@ def _wanted(dataset: Dataset, settings: Settings, typed: Collection[str], *, nam
     """The export settings: see `export`. Raises UsageError and ConfigurationError for what cannot be written."""
     own = export_identity(settings)
     told = _told(dataset, own)
-    chosen = own if told is None else _of_folder(dataset, own, told, typed, typed if named else own)
+    chosen = own if told is None else _of_folder(dataset, own, told, typed, typed if named else own | told)
     written = _last_written(dataset)
     there = [name for name in _formats_before(dataset, own) if _lies_there(dataset, written, name)]
     wanted = chosen | {"formats": list(dict.fromkeys([*there, *chosen["formats"]]))}

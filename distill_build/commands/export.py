@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from distill_build.builds.exporting import export
+from distill_build.builds.exporting import ROW_FACTS, export
 from distill_build.builds.session import dataset_of
 from distill_build.commands.locate import find_dataset
 from distill_build.console.notes import notes, say
@@ -51,10 +51,8 @@ OF_FORMAT = ("reasoning", "metadata", "csv_bom")
 OF_ROWS = ("stage", "stages", "recipe")
 """Settings that may say which rows are exported, and as what."""
 EXPORT = "export"
-"""The one of a stage's own settings that does."""
-ROWS = "rows"
-"""What a recipe calls all of them."""
-OWN = ("formats", "system_prompt", ROWS, *OF_FORMAT)
+"""The one of a stage's own settings that does; a recipe calls all of them ROW_FACTS."""
+OWN = ("formats", "system_prompt", ROW_FACTS, *OF_FORMAT)
 """The export settings by their names in a recipe."""
 TYPED = ("formats=[…]", "format.*", "system_prompt", "stages", "stage.NAME.export", "recipe")
 """The same as they are typed."""
@@ -88,7 +86,7 @@ def typed_settings(words: Iterable[str]) -> Iterator[str]:
         if group == "format":
             yield from [name] if name else OF_FORMAT
         elif group in OF_ROWS and (group != "stage" or EXPORT in name.split(".")[1:2]):
-            yield ROWS
+            yield ROW_FACTS
         else:
             yield key
 

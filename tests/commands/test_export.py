@@ -140,6 +140,13 @@ def test_a_dataset_without_a_state_is_exported_and_gets_none(dataset: Dataset) -
     assert dataset.state() is None
 
 
+@pytest.mark.usefixtures("dataset")
+def test_a_mark_that_is_no_longer_set_goes() -> None:
+    for marked in (True, False):
+        run(settings(formats=["csv"], format=FormatSettings(csv_bom=marked)), Options(quiet=True))
+        assert (FOLDER / "dataset/train.csv").read_bytes().startswith(b"\xef\xbb\xbf") == marked
+
+
 def test_an_export_goes_by_the_columns_that_the_settings_name_now(dataset: Dataset) -> None:
     stage = own_stages(settings())["answers"]
     shout = msgspec.structs.replace(stage, export={"question": "row.question", "answer": "row.answer | upper"})
