@@ -195,7 +195,10 @@ def _failed_item(row: JsonObject) -> JsonObject:
 
 def not_stored(flag: str, stage: str, path: tuple[str, ...]) -> MissingCallError:
     """What to raise where `flag` lets nothing be asked, and the call for the place at `path` is not in the cache."""
-    return MissingCallError(f"{flag}: {stage} for {' / '.join(path)} would need a request that is not in the cache")
+    return MissingCallError(
+        f"{flag}: {stage} for {' / '.join(path)} would need a request that is not in the cache: build without {flag}, "
+        "or bring the cache that has it (cache import, cache pull)"
+    )
 
 
 def _requests(plan: Plan) -> str:

@@ -59,7 +59,7 @@ def unmatched_so_far(session: Session, plan: Plan) -> str | None:
     globs, example = " and ".join(sorted(session.rebuild.unmatched)), f"{session.settings.topic}/*"
     return (
         f"--rebuild {globs} matches no path that is known so far, and what comes later is not counted here; paths look "
-        f"like '{example}'. A build tells when it knows all"
+        f"like '{example}'{_whole_stage(session)}. A build tells when it knows all"
     )
 
 
@@ -75,8 +75,14 @@ def unmatched(session: Session) -> str:
     globs, example = " and ".join(sorted(session.rebuild.unmatched)), f"{session.settings.topic}/*"
     return (
         f"--rebuild {globs} matches no path at which something is asked, so nothing is asked again for it; paths look "
-        f"like '{example}'"
+        f"like '{example}'{_whole_stage(session)}"
     )
+
+
+def _whole_stage(session: Session) -> str:
+    """How all of a stage is asked for again, where a glob is the name of one."""
+    stage = next((glob for glob in sorted(session.rebuild.unmatched) if glob in session.stages.graph), None)
+    return f", and all of a stage is '{stage}:*'" if stage is not None else ""
 
 
 def _others_stand(session: Session, number: int) -> str:

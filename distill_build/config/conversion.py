@@ -173,6 +173,8 @@ def unknown_key(key: str, there: Collection[str] = ()) -> ConfigurationError:
     if key in known_keys() or (there and "model" not in there):
         return gone_key(key)
     known = sorted({*known_keys(), *there})
+    if key.startswith("model@"):
+        return unknown_role(key, [each.removeprefix("model@") for each in known if each.startswith("model@")])
     node, _, own = key.rpartition(".")
     if beside := [each.removeprefix(f"{node}.") for each in known if each.rpartition(".")[0] == node != ""]:
         near, otherwise = nearest_key(own, beside), f"{node} has {', '.join(beside)}"
@@ -180,6 +182,13 @@ def unknown_key(key: str, there: Collection[str] = ()) -> ConfigurationError:
     else:
         near, otherwise = nearest_key(key, known), "distill-build --cfg job lists them all"
     return ConfigurationError(f"unknown setting '{key}': " + (f"did you mean '{near}'?" if near else otherwise))
+
+
+def unknown_role(key: str, known: Collection[str]) -> ConfigurationError:
+    """The sentence for a model that is chosen for a role which no stage asks."""
+    near = nearest_key(key.removeprefix("model@"), known)
+    hint = f"did you mean 'model@{near}'? " if near else ""
+    return ConfigurationError(f"unknown setting '{key}': {hint}No stage has this role; there are {', '.join(known)}")
 
 
 def nearest_key(typed: str, known: Collection[str]) -> str | None:

@@ -458,6 +458,7 @@ NAMES = [
     (["++stage.translat.samples=3"], "unknown setting 'stage.translat': did you mean 'stage.translate'?"),
     (["translator.temprature=0"], "unknown setting 'translator.temprature': did you mean 'translator.temperature'?"),
     (["model@translater=same"], "unknown setting 'model@translater': did you mean 'model@translator'?"),
+    (["model@nobody=same"], "unknown setting 'model@nobody': No stage has this role; there are "),
     (["stage=translate"], "stage holds the settings of each stage, as stage.<name>.<key>; stages=[…] chooses them"),
     (["translator=deepseek"], "translator=deepseek: a role's model is chosen with model@translator=deepseek"),
     ([all_of("translate"), "translator.temperature=hot"], "translator.temperature=hot: expected a number or null"),

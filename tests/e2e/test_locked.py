@@ -347,6 +347,7 @@ def test_offline_names_the_item_whose_call_is_not_there(built: InProcess) -> Non
     row = built.rows("answers")[0]
     said = refused(built, flag="--offline")
     assert f"--offline: answers for {' / '.join(row['path'])} would need a request" in said
+    assert "not in the cache: build without --offline, or bring the cache that has it" in said
     assert built.run(*SMALL, "--offline", "--until", "questions").status == 0
 
 

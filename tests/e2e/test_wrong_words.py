@@ -77,7 +77,9 @@ def test_a_glob_that_names_no_request_is_told_beside_one_that_does(project: InPr
         done = project.run(*LINE, "--rebuild=scores:*", f"--rebuild={glob}")
         assert done.status == 0
         assert f"--rebuild {glob} matches no path" in done.stderr
-        assert "paths look like 'sports/*'" in done.stderr
+        assert done.stderr.count("paths look like 'sports/*'\n") == 1
+    told = project.run(*LINE, "--rebuild=scores:*", "--rebuild=scores").stderr
+    assert "paths look like 'sports/*', and all of a stage is 'scores:*'\n" in told
 
 
 def test_a_plan_that_does_not_know_all_paths_warns_of_a_glob_that_names_none_so_far(project: InProcess) -> None:
