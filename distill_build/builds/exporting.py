@@ -174,7 +174,7 @@ def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> t
     recipe = dataset.recipe() | {EXPORT_FACTS: wanted}
     stage = exported_stage(graph, recipe)
     if stage is None or not dataset.artefact(stage.file).exists():
-        rows = f"{stage.singular}s" if stage is not None else "rows"
+        rows = "rows" if stage is None else stage.name if stage.name.endswith("s") else f"rows of {stage.name}"
         raise UsageError(f"there are no {rows} to export in {dataset.folder}: {BUILD_FIRST}")
     read = artefacts_read(dataset.artefact, graph, stage, recipe)
     if absent := [name for name in read if not dataset.artefact(name).exists()]:

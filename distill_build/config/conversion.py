@@ -174,7 +174,7 @@ def unknown_key(key: str, there: Collection[str] = ()) -> ConfigurationError:
         return gone_key(key)
     known = sorted({*known_keys(), *there})
     if key.startswith("model@"):
-        return unknown_role(key, [each.removeprefix("model@") for each in known if each.startswith("model@")])
+        return role_of_no_stage(key, [each.removeprefix("model@") for each in known if each.startswith("model@")])
     node, _, own = key.rpartition(".")
     if beside := [each.removeprefix(f"{node}.") for each in known if each.rpartition(".")[0] == node != ""]:
         near, otherwise = nearest_key(own, beside), f"{node} has {', '.join(beside)}"
@@ -184,7 +184,7 @@ def unknown_key(key: str, there: Collection[str] = ()) -> ConfigurationError:
     return ConfigurationError(f"unknown setting '{key}': " + (f"did you mean '{near}'?" if near else otherwise))
 
 
-def unknown_role(key: str, known: Collection[str]) -> ConfigurationError:
+def role_of_no_stage(key: str, known: Collection[str]) -> ConfigurationError:
     """The sentence for a model that is chosen for a role which no stage asks."""
     near = nearest_key(key.removeprefix("model@"), known)
     hint = f"did you mean 'model@{near}'? " if near else ""

@@ -242,7 +242,7 @@ def check_columns(key: str, columns: Collection[str], more: frozenset[str]) -> N
     """Whether columns have names that a row does not have already, and that an expression can say."""
     for column in columns:
         if column in BOOKKEEPING | more:
-            raise ConfigurationError(f"{key}.{column}: each row has a {column} of ours: give the column another name")
+            raise ConfigurationError(f"{key}.{column}: each row has a column {column} of ours: give yours another name")
         if not column.isidentifier() or column.startswith("_"):
             raise ConfigurationError(
                 f"{key}.{column}: a column's name has letters, digits and _, and begins with a letter, so that "

@@ -500,8 +500,8 @@ FILES = [
     (without("where", GOOD) + "where: ' '\n", "stage.own.where is empty: expected an expression"),
     (VOTES + "where: x\n", "stage.own.where: a group takes no where"),
     (without("columns", VOTES), "stage.own.columns is not set, and a group needs it"),
-    (VOTES.replace("answers: rows", "path: rows"), "stage.own.columns.path: each row has a path of ours"),
-    (GOOD + "columns: {why: row.id}\n", "stage.own.columns.why: each row has a why of ours"),
+    (VOTES.replace("answers: rows", "path: rows"), "stage.own.columns.path: each row has a column path of ours"),
+    (GOOD + "columns: {why: row.id}\n", "stage.own.columns.why: each row has a column why of ours"),
     (GOOD + "columns: {_x: row.id}\n", "stage.own.columns._x: a column's name has letters"),
     (GOOD + "columns: {x: 3}\n", 'stage.own.columns={"x":3}: expected keys and texts as in {key: text}'),
     (with_schema("{type: object}"), "stage.own.schema: it names no fields, as in {type: object"),
@@ -513,7 +513,7 @@ FILES = [
     ),
     (
         with_schema("{type: object, properties: {model: {}}}"),
-        "stage.own.schema.properties.model: each row has a model of ours",
+        "stage.own.schema.properties.model: each row has a column model of ours",
     ),
     (with_schema("{type: object, properties: {a-b: {}}}"), "stage.own.schema.properties.a-b: a column's name has"),
     (

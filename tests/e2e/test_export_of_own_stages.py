@@ -46,7 +46,7 @@ def test_an_artefact_that_is_gone_is_named_and_nothing_is_replaced(
     refused = project.run("export", *LINE)
     assert refused.status == 2, refused.stderr
     (sentence,) = refused.stderr.splitlines()
-    assert f"{stage}.jsonl" in sentence or sentence.startswith(f"distill-build: there are no {stage}s to export")
+    assert f"{stage}.jsonl" in sentence or sentence.startswith(f"distill-build: there are no rows of {stage} to export")
     assert "build the dataset first" in sentence
     assert project.bytes() == before
     endpoint.reset()
