@@ -137,7 +137,7 @@ class StandingRows:
 
     def made_again(self, stage: str, rows: Iterable[JsonObject]) -> None:
         """Rows came out of the walk: those that stand there alike are counted."""
-        if stage in self._other:  # there is nothing to compare with
+        if stage in self._other and stage in self._again:  # there is nothing to compare with
             self._again[stage] += sum(1 for _ in rows)
         elif self._counts.get(stage):
             lines = self._lines.get(stage)
