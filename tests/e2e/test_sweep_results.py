@@ -53,14 +53,15 @@ def test_a_run_that_replaces_nothing_leaves_the_results_too(workspace: Workspace
 def test_an_interrupted_sweep_says_of_finished_jobs_what_they_hold_now(
     workspace: Workspace, server: ScriptedServer
 ) -> None:
-    assert workspace.run(*SWEEP).status == 0
+    words = ("-m", *SMALL, "breadth=1,3")
+    assert workspace.run(*words).status == 0
     folder = sweep_folder(workspace)
     before = rows(folder)
     edit_prompt(workspace)
     assert workspace.run(*SMALL, "breadth=1").status == 0  # so that one job has nothing to ask
     sent = server.count
     server.hold()
-    with workspace.start(*SWEEP, *workspace.settings()) as process:
+    with workspace.start(*words, "limits.concurrency=1", *workspace.settings()) as process:
         server.wait_for(sent + 1)
         interrupt_and_release(process, server)
     assert process.returncode == 130
