@@ -86,9 +86,9 @@ def build_words(address: str, leaves: int, questions: int, *more: str) -> list[s
 
 
 def fresh(name: str) -> Path:
-    """An empty folder."""
+    """A folder with nothing in it, where no project is found further up."""
     shutil.rmtree(WORK / name, ignore_errors=True)
-    (WORK / name).mkdir(parents=True)
+    (WORK / name / ".git").mkdir(parents=True)
     return WORK / name
 
 
