@@ -17,8 +17,7 @@ from distill_build.config.naming import dataset_name
 from distill_build.console.notes import notes
 from distill_build.dataset.layout import RESPONSES, STATE, Dataset
 from distill_build.dataset.lockfile import LOCK
-from distill_build.dataset.so_far import dataset_so_far, has_rows_so_far
-from distill_build.dataset.transaction import finish_moves
+from distill_build.dataset.transaction import finish_moves, has_rows_so_far
 from distill_build.engine.artefacts import replacing
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.errors import UsageError
@@ -71,6 +70,12 @@ def find_rows(options: Options, name: str | None = None) -> Iterator[Dataset]:
     Says so, and where a build was stopped.
     """
     dataset = find_dataset(options, name)
+    if not has_rows_so_far(dataset):
+        tell_unfinished(dataset, options)
+        yield dataset
+        return
+    from distill_build.dataset.so_far import dataset_so_far  # seldom wanted, and it takes time to load
+
     with dataset_so_far(dataset) as so_far:
         if so_far is None:
             tell_unfinished(dataset, options)

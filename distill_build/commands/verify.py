@@ -8,7 +8,7 @@ from distill_build.commands.locate import find_cache, find_dataset, tell_unfinis
 from distill_build.console.notes import notes, say
 from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import EXPORTS, SOURCES, Dataset
-from distill_build.dataset.so_far import has_rows_so_far
+from distill_build.dataset.transaction import has_rows_so_far
 from distill_build.errors import DifferenceError, DistillError
 from distill_build.history.verifying import ResponseCounts, Verification, stored_responses, verify
 from distill_build.options import Options

@@ -15,13 +15,12 @@ from typing import BinaryIO
 import msgspec
 
 from distill_build.dataset.layout import FAILURES, Dataset, is_artefact
-from distill_build.dataset.transaction import NEW
+from distill_build.dataset.transaction import NEW, SO_FAR
 from distill_build.engine.artefacts import open_file
 from distill_build.engine.temporary import temporary_folder
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 
-SO_FAR = "so-far.jsonl"
 _Position = tuple[int, ...]
 
 
@@ -103,11 +102,6 @@ def dataset_so_far(dataset: Dataset) -> Iterator[DatasetSoFar | None]:
     """`dataset` with the rows of the build that has not come to its end; None where there is none to look at."""
     with ExitStack() as stack:
         yield _opened(dataset, stack)
-
-
-def has_rows_so_far(dataset: Dataset) -> bool:
-    """Whether a build is at a dataset, or was killed, that has noted rows."""
-    return any(dataset.runs.glob(f"*/{NEW}/{SO_FAR}"))
 
 
 def _opened(dataset: Dataset, stack: ExitStack) -> DatasetSoFar | None:

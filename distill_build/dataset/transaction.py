@@ -32,6 +32,8 @@ from distill_build.settings import FormatSettings
 
 NEW = "new"
 """Folder of files that are not yet in their place, within the run's own."""
+SO_FAR = "so-far.jsonl"
+"""Among them, the rows that a build has so far: see `so_far`."""
 
 
 @contextmanager
@@ -55,6 +57,11 @@ def _clear_up(dataset: Dataset) -> None:
     finish_replacing(dataset.runs)
     for left_behind in dataset.runs.glob(f"*/{NEW}"):
         _remove(left_behind)
+
+
+def has_rows_so_far(dataset: Dataset) -> bool:
+    """Whether a build is at a dataset, or was killed, that has noted rows."""
+    return any(dataset.runs.glob(f"*/{NEW}/{SO_FAR}"))
 
 
 def finish_moves(dataset: Dataset, note: Callable[[str], None]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from distill_build.dataset.layout import Dataset
-from distill_build.dataset.so_far import SO_FAR, RowsSoFar, dataset_so_far
-from distill_build.dataset.transaction import NEW
+from distill_build.dataset.so_far import RowsSoFar, dataset_so_far
+from distill_build.dataset.transaction import NEW, SO_FAR
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 
