@@ -12,14 +12,23 @@ from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings, SettingOf, setting_of_model
 
 
+def _has_port(parts: SplitResult) -> bool:
+    """Whether the port of an address is one, where it names any."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
 def split_address(address: str) -> SplitResult:
     """The parts of an address that a request can be sent to. Raises ValueError with what was expected of another."""
     try:
         parts = urlsplit(address)
-        port = parts.port
     except ValueError:
-        raise ValueError("expected an IPv6 address in brackets, and a port from 1 to 65535") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("expected an IPv6 address in brackets, as in http://[::1]:8000/v1") from None
+    if not _has_port(parts):
+        raise ValueError("expected a port from 1 to 65535")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("expected an address with http:// or https://, for example http://127.0.0.1:8000/v1")
     try:
         parts.hostname.encode("idna")  # as a look-up of the name does it

@@ -112,7 +112,9 @@ def test_an_address_without_a_scheme_gets_an_example() -> None:
     said = sentence("topic=a", "model=openai", "model.base_url=api.example.com/v1")
     assert "model.base_url=api.example.com/v1: expected an address with http:// or https://" in said
     said = sentence("topic=a", "model=openai", "model.base_url=http://x:99999/v1")
-    assert "model.base_url=http://x:99999/v1: expected an IPv6 address in brackets, and a port from 1 to" in said
+    assert "model.base_url=http://x:99999/v1: expected a port from 1 to 65535" in said
+    said = sentence("topic=a", "model=openai", "model.base_url=http://[::1")
+    assert "model.base_url=http://[::1: expected an IPv6 address in brackets, as in http://[::1]:8000/v1" in said
 
 
 FILES = [
