@@ -7,9 +7,10 @@ that compose no configuration know it too.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
+
+import msgspec
 
 from distill_build.errors import StorageError
 
@@ -22,8 +23,7 @@ END = "dataset"
 DESCRIPTION = re.compile(r"(?P<prefix>[\w-]+): (?P<kind>\w+)(?: of (?P<after>[\w-]+))?(?: by (?P<by>[\w-]+))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """One stage. `after` is the stage above, None for the topic; `by` the ancestor that a group has its rows for.
 
     `prefix` begins the ids of its rows; rows of a transform have the ids of those that it judges.

@@ -1,10 +1,9 @@
 """The flags and words of one command, as typed. Knows nothing of settings: see `distill_build.settings`."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """What a command was told beside its settings.
 
     `locked`: nothing but the locked version may come out; `frozen`: that, and there must be a lock. `until`: last stage

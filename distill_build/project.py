@@ -10,15 +10,14 @@ Every command begins with this, so nothing that takes time is imported.
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 CONFIGURATION = "conf/distill.yaml"
 LOCKS = "outputs/*/distill.lock"
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """`root` is known by its file `sign`, None where no folder is known to be one: it is the working directory then.
 
     `cwd` is that of the user: a command works in the root.

@@ -7,8 +7,9 @@ of SHA-256: among a million items a collision has a chance of about one in 10^7.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 Path = tuple[str, ...]
 JsonObject = dict[str, Any]
@@ -60,8 +61,7 @@ def short(digest: str) -> str:
     return digest[:SHOWN_DIGITS]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens of one response, as the endpoint counts them; reasoning tokens are part of the completion's."""
 
     prompt_tokens: int = 0
@@ -77,8 +77,7 @@ class Usage:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Items that could not be made: `missing` of them, for the cause named, after `attempts` in the last build.
 
     A retry after a fault of the network is no attempt of its own.
@@ -93,7 +92,7 @@ class Failure:
     cause: str
     attempts: int
     detail: str
-    row_without: Mapping[str, str] = field(default_factory=dict)
+    row_without: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def row(self) -> JsonObject:
         """The line of failures.jsonl."""

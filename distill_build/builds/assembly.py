@@ -6,11 +6,11 @@ At the end the tree is walked once and the rows are copied together.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.builds.walk.nodes import Node, Unit, walk
 from distill_build.dataset.layout import SOURCES, Dataset

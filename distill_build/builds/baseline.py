@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from distill_build.builds.assembly import PreviousBuild
 from distill_build.builds.locked import Locked, locked_of
@@ -21,8 +22,7 @@ from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import KeptContent, rows_in
 
 
-@dataclass(slots=True)
-class Baseline:
+class Baseline(msgspec.Struct):
     """`locked` is None for a build that is held to nothing; `generation` is the cache's before any row is read.
 
     `state` is that of the last build as it was found, `present` the version that lies there by that, or by the lock.

@@ -12,11 +12,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from distill_build.builds.assembly import UnitRows
 from distill_build.builds.baseline import Baseline, baseline_of
@@ -52,8 +54,7 @@ from distill_build.records import number_of, short
 from distill_build.settings import Budget
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
+class Build(msgspec.Struct, frozen=True):
     """One dataset to bring up to date. `name` tells its models from others'; `words` begin what is said of it."""
 
     session: Session
@@ -65,8 +66,7 @@ class Build:
         return f"{self.words}: {text}" if self.words else text
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedBuild:
+class PlannedBuild(msgspec.Struct, frozen=True):
     """`may_ask` says whether anything may be sent for it; `baseline` is None where the lock was not held since.
 
     `replacement` is what it would take from the version that lies there.

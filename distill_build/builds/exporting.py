@@ -6,10 +6,10 @@ by the lock.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
 from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, Dataset, State, is_artefact
@@ -33,8 +33,7 @@ ROW_FACTS = "rows"
 BUILD_FIRST = "build the dataset first, with the same settings and `build` for `export`"
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(msgspec.Struct, frozen=True):
     """The files of exports, and the rows that make no training row."""
 
     files: tuple[Path, ...]

@@ -4,8 +4,10 @@ The dataset's files change in `replace_together` alone, when everything else is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from distill_build.builds.assembly import UnitRows, encode_rows, failure_rows, write_artefacts
 from distill_build.builds.execution import Execution
@@ -43,8 +45,7 @@ from distill_build.stages.checks import check_rows
 from distill_build.stages.training_rows import training_rows
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltFiles:
+class BuiltFiles(msgspec.Struct, frozen=True):
     """The files of a build as they lie beside their places, by name; `failures` counts the rows of failures.jsonl."""
 
     state: State
@@ -53,8 +54,7 @@ class BuiltFiles:
     failures: int
 
 
-@dataclass(slots=True)
-class Finish:
+class Finish(msgspec.Struct):
     """From a walked tree to files in their places; `folder` takes them until then.
 
     `stopped` is what had cut the asking short when the walk came to its end: an interruption since then came too late.
@@ -146,7 +146,12 @@ class Finish:
             self._locked.refuse_others(state, new, self.session)
             return BuiltFiles(self._beside_lock(self._locked, state), new, outcomes, len(failures))
         new[LOCK] = self._write_lock(state)
-        return BuiltFiles(replace(state, outputs=outputs | {LOCK: file_state(new[LOCK])}), new, outcomes, len(failures))
+        return BuiltFiles(
+            replace(state, outputs=outputs | {LOCK: file_state(new[LOCK])}),
+            new,
+            outcomes,
+            len(failures),
+        )
 
     @property
     def _graph(self) -> Graph:

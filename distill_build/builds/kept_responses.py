@@ -9,9 +9,10 @@ are shown more than rows hold, and what was read of a reply may be read otherwis
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+
+import msgspec
 
 from distill_build.builds.session import Session
 from distill_build.cache.transfer.bundle import RECORD_BYTES, BundleWriter, Record, read_bundle
@@ -34,8 +35,7 @@ MOST_USELESS = 2
 """Packs that would hold so many times the calls in use are written anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptPacks:
+class KeptPacks(msgspec.Struct, frozen=True):
     """What a folder is to keep: the states of all packs, of which the `new` ones lie beside, and what they suffice for.
 
     Names are those of the dataset's files.

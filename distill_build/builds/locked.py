@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -81,8 +80,7 @@ def locked_weights(dataset: Dataset) -> dict[str, str]:
     return {place[2]: fact for place, fact in recipe.items() if place[1:2] == ("models",) and place[3:] == ("weights",)}
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
+class Locked(msgspec.Struct, frozen=True):
     """The lock that a build up to `until` is held to."""
 
     lock: Lock

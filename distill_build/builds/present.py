@@ -1,9 +1,10 @@
 """The version that a build finds in its folder: as the last build noted it, else as the lock of a clone names it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import msgspec
 
 from distill_build.dataset.layout import CheckCount, Dataset, State
 from distill_build.dataset.lockfile import LOCK, Facts, Lock, facts_of, sound_lock
@@ -11,8 +12,7 @@ from distill_build.engine.artefacts import file_sha256
 from distill_build.graph import Graph
 
 
-@dataclass(frozen=True, slots=True)
-class PresentVersion:
+class PresentVersion(msgspec.Struct, frozen=True):
     """`counts` are its rows by stage, `facts` its recipe, `other` the stages whose files are not as it has them.
 
     `stands` says that nothing is missing, so that a build that is stopped drops and replaces none of its rows; `checks`

@@ -1,8 +1,9 @@
 """What a build takes from the version that lies in its folder: rows that go, and rows that are made anew."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.present import PresentVersion
@@ -22,8 +23,7 @@ if TYPE_CHECKING:  # a report holds what was replaced, and a baseline knows lock
 CAUSES_SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(msgspec.Struct, frozen=True):
     """`fewer` counts by stage the rows of `version` that the settings want no more, `others` those beside them that a
     plan does not come to as they stand: what is asked for again may be the same then, or not come at all.
 

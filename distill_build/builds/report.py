@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.replacement import Replacement
@@ -38,8 +39,7 @@ def missing_items(graph: Graph, wanted: Mapping[str, int], counts: Mapping[str, 
     return {stage: number for stage, number in missing.items() if number > 0}
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """What a build did.
 
     `expected` are the rows of a full tree, `counts` those of each artefact, `failures` the lines of failures.jsonl,

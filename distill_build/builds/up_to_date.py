@@ -5,8 +5,9 @@ there again.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import is_kept, keep_again

@@ -62,7 +62,7 @@ def keep_again(session: Session, state: State) -> None:
     register(session)
     if not is_kept(session, state):
         files = {name: session.dataset.artefact(name) for name in state.outputs}
-        keep_version(session, state, files, Tally(), 0.0)
+        keep_version(session, state, files, Tally({}), 0.0)
 
 
 def keep_unknown(session: Session, state: State) -> None:
@@ -71,7 +71,7 @@ def keep_unknown(session: Session, state: State) -> None:
     files = {name: session.dataset.artefact(name) for name in kept_files(state.graph) if name in state.outputs}
     unknown = writable(session.cache_dir) and Archive(session.cache_dir).find(state.version) is None
     if unknown and all(state.outputs[name].holds(path) for name, path in files.items()):
-        keep_version(session, state, files, Tally(), 0.0)
+        keep_version(session, state, files, Tally({}), 0.0)
 
 
 def keep_version(session: Session, state: State, files: dict[str, Path], tally: Tally, seconds: float) -> None:

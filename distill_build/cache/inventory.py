@@ -1,8 +1,9 @@
 """What a cache holds: its folder in bytes, its calls and what they cost, what needs them, datasets and versions."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from distill_build.cache.gc.roots import Reached, is_there, reach, read_records
 from distill_build.engine.entry import Entry
@@ -20,8 +21,7 @@ SHARED_MEMORY = f"{DATABASE}-shm"
 """SQLite's, for as long as the database is open: it holds nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class DiskUsage:
+class DiskUsage(msgspec.Struct, frozen=True):
     """Bytes by what they are for; `other` are value files, the marker, and notes."""
 
     database: int
@@ -64,8 +64,7 @@ StageAndModel = tuple[str, str]
 """Stage and model's name."""
 
 
-@dataclass(slots=True)
-class CallTotals:
+class CallTotals(msgspec.Struct):
     """Some calls of one stage to one model.
 
     `attempts` are the responses stored for them; `accepted` calls have one that stands, `open` ones none. Tokens are
@@ -130,11 +129,10 @@ class CallTotals:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class TotalsByModel:
+class TotalsByModel(msgspec.Struct, frozen=True):
     """Calls by stage and model."""
 
-    groups: dict[StageAndModel, CallTotals] = field(default_factory=dict)
+    groups: dict[StageAndModel, CallTotals] = msgspec.field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         """Counts one call."""
@@ -167,8 +165,7 @@ def stage_and_model(entry: Entry) -> StageAndModel:
     return str(entry.manifest["stage"]), str(entry.manifest["body"]["model"])
 
 
-@dataclass(slots=True)
-class Inventory:
+class Inventory(msgspec.Struct):
     """`damaged` entries cannot be read back and are in no figures.
 
     `reached` are the calls that a version or an unfinished build needs, `unreached` all others; where damage hides
@@ -179,10 +176,10 @@ class Inventory:
     entries: int
     disk_usage: DiskUsage
     damaged: int = 0
-    all: TotalsByModel = field(default_factory=TotalsByModel)
-    reached: TotalsByModel = field(default_factory=TotalsByModel)
-    unreached: TotalsByModel = field(default_factory=TotalsByModel)
-    roots: list[Root] = field(default_factory=list)
+    all: TotalsByModel = msgspec.field(default_factory=TotalsByModel)
+    reached: TotalsByModel = msgspec.field(default_factory=TotalsByModel)
+    unreached: TotalsByModel = msgspec.field(default_factory=TotalsByModel)
+    roots: list[Root] = msgspec.field(default_factory=list)
     versions: int = 0
     imported: int = 0
     objects: int = 0

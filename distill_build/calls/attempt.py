@@ -4,9 +4,10 @@ A response is stored before anything else is done with it, whatever reading it b
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+import msgspec
 
 from distill_build.calls.budget import Spending
 from distill_build.calls.call import Call, derived_seed, standing
@@ -21,8 +22,7 @@ from distill_build.records import JsonObject, Usage
 from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """Where the calls of a role go, and on what terms.
 
     `name` is the model's; `reasks` is per call and build; `reask` makes the messages that tell a model what was wrong
@@ -37,8 +37,7 @@ class Route:
     timeout_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """An attempt of a call, ready to be sent.
 
     `index` is the number of attempts before it, of all builds; `added` are messages behind the call's own. With
@@ -65,8 +64,7 @@ class Request:
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """The entry as it stands when a response is stored, with the verdict on the attempt.
 
     `overtaken` says that another process had an answer before this was sent.
@@ -215,8 +213,7 @@ def usage_of(body: JsonObject, raw: Any, reply: Reply | Rejection) -> Usage:
     return Usage(round(estimated_tokens(body["messages"])), round(estimated_tokens([{"content": text}])))
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseCost:
+class ResponseCost(msgspec.Struct, frozen=True):
     """Of a response, and of those before it in vain: tokens, and US dollars where prices were known."""
 
     prompt_tokens: int

@@ -6,8 +6,9 @@ since the reader of replies may have learned something.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.entry import Accepted, Entry
@@ -17,8 +18,7 @@ from distill_build.records import JsonObject, Path
 from distill_build.replies.reply import Rejection
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request to a model, ready to be looked up or sent.
 
     `path` is the place it works for, topic first; `role` names the model that is asked. `read` turns a raw response, or
@@ -40,8 +40,7 @@ class Call:
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(msgspec.Struct, frozen=True):
     """The call has an accepted reply. `response` is its digest; `asked` says whether this build asked for it."""
 
     value: Any
@@ -49,8 +48,7 @@ class Made:
     asked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """No reply could be accepted in this build."""
 
     cause: str
@@ -58,8 +56,7 @@ class Failed:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unasked:
+class Unasked(msgspec.Struct, frozen=True):
     """Nothing is stored, and a plan asks nobody."""
 
 

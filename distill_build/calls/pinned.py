@@ -6,9 +6,10 @@ does a build that is held to a lock: what the lock says can be made as long as t
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
+
+import msgspec
 
 from distill_build.engine.entry import Entry
 from distill_build.engine.reading import Responses
@@ -29,8 +30,7 @@ class Sourced(Protocol):
     def calls(self) -> Mapping[str, Iterable[Source]]: ...
 
 
-@dataclass(slots=True)
-class PinnedResponses:
+class PinnedResponses(msgspec.Struct):
     """`responses` maps keys of calls to digests of responses; `others` are calls for which one was used in place of
     another one that stands.
 
@@ -38,9 +38,9 @@ class PinnedResponses:
     8601) is paid for, and wanted.
     """
 
-    responses: dict[str, str] = field(default_factory=dict)
-    others: set[str] = field(default_factory=set)
-    renewed: set[str] = field(default_factory=set)
+    responses: dict[str, str] = msgspec.field(default_factory=dict)
+    others: set[str] = msgspec.field(default_factory=set)
+    renewed: set[str] = msgspec.field(default_factory=set)
     since: str = ""
 
     def add(self, rows: Iterable[Sourced], renewed: Renewed = MappingProxyType({})) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from distill_build.calls.attempt import Judged, Request, ResponseCost, Route, StageCounts, cost_of, next_request
 from distill_build.calls.budget import AbandonedError, Halt
@@ -32,8 +33,7 @@ class Executor(Protocol):
         """
 
 
-@dataclass(slots=True)
-class CallStates:
+class CallStates(msgspec.Struct):
     """What is known of calls by their keys, in all builds that run side by side.
 
     `in_flight` are being asked for (single flight), and `failed` are not tried again. `displaced` are those whose
@@ -41,10 +41,10 @@ class CallStates:
     `costs` notes what every response has cost that is used; None where nobody wants to know.
     """
 
-    in_flight: "dict[str, asyncio.Future[Result]]" = field(default_factory=dict)
-    failed: dict[str, Failed] = field(default_factory=dict)
-    displaced: set[str] = field(default_factory=set)
-    asked_in_vain: set[str] = field(default_factory=set)
+    in_flight: "dict[str, asyncio.Future[Result]]" = msgspec.field(default_factory=dict)
+    failed: dict[str, Failed] = msgspec.field(default_factory=dict)
+    displaced: set[str] = msgspec.field(default_factory=set)
+    asked_in_vain: set[str] = msgspec.field(default_factory=set)
     costs: dict[Source, ResponseCost] | None = None
 
 

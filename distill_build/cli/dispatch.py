@@ -14,7 +14,6 @@ import signal
 import stat
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
@@ -170,7 +169,7 @@ def with_dataset(line: CommandLine) -> CommandLine:
 
     folder = str(find_dataset(line.options).folder)
     settings = (*COMMANDS[line.command].stand_in, *line.settings)
-    return replace(line, options=replace(line.options, dataset=folder), settings=settings)
+    return line._replace(options=line.options._replace(dataset=folder), settings=settings)
 
 
 def enter_project(line: CommandLine) -> None:

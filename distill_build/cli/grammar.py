@@ -7,15 +7,13 @@ import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from distill_build.errors import UsageError
 from distill_build.options import Options
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One verb: its module, its line of help, the words it takes, and whether it composes a configuration.
 
     `sweep` is the module that takes all jobs of a sweep together, `launched` the one for jobs that others launch.
@@ -37,16 +35,14 @@ class Command:
     stand_in: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(NamedTuple):
     """What `cache` can do: its line of help, and the words that stand behind it."""
 
     help: str
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag. `value` names what it takes, "" for none.
 
     `whose` is a kind of commands, or the one that knows it, or a verb of that one.
@@ -60,8 +56,7 @@ class Flag:
     whose: str = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """A command line, taken apart. `settings` are Hydra's flags and overrides, in the order Hydra wants."""
 
     command: str
@@ -192,13 +187,13 @@ ASSIGNMENT = re.compile(r"(\+{0,2}|~)[\w./@:$-]*=|~[\w.@/]+$")
 """How a word that is a setting begins."""
 
 
-@dataclass(slots=True)
 class Parts:
     """What has been read of a command line so far."""
 
-    plain: list[str] = field(default_factory=list)
-    settings: list[str] = field(default_factory=list)
-    flags: list[tuple[Flag, str]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.plain: list[str] = []
+        self.settings: list[str] = []
+        self.flags: list[tuple[Flag, str]] = []
 
 
 def parse(words: Sequence[str]) -> CommandLine:

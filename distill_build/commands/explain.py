@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from distill_build.builds.changes import item_changes
 from distill_build.builds.plan.plan import Plan, StagePlan
@@ -21,8 +22,7 @@ LONGEST_VALUE = 200
 """Characters of a value that are shown: more than elsewhere, since explain is asked for one thing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """What changed since the last build of `dataset`, None where there was none, and what a build would ask for."""
 
     dataset: Dataset

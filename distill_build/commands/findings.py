@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from distill_build.models.base import ModelSettings
 from distill_build.models.probe import ProbeResult
@@ -30,8 +31,7 @@ FindingState = Literal["ok", "no", "fails"]
 """It works; it is not there, and the configuration does not need it; a build with this configuration fails."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One answer to "can it …?". `detail` holds the setting to change where `state` is fails."""
 
     name: str

@@ -1,7 +1,8 @@
 """`history`: lists the versions of a dataset, newest first, with what changed from one to the next."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from distill_build.commands.locate import find_kept
 from distill_build.console.page import line_width, print_document, print_lines
@@ -37,8 +38,7 @@ def run(options: Options) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """`held` is the version of the folder's files; `made` are the dataset's versions, newest first.
 
     `strangers` have the dataset's name, and are of another one.

@@ -9,7 +9,6 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import chain, takewhile
 from pathlib import Path
 
@@ -194,7 +193,7 @@ def _is_free(folder: Path) -> bool:
 def _names_of(options: Options, dataset: Dataset) -> Names:
     """The names of a dataset's versions. Where it was not built yet, the other datasets say which cache there is."""
     built = dataset.state() is not None
-    cache = find_cache(options, dataset) if built else find_cache(replace(options, dataset=None))
+    cache = find_cache(options, dataset) if built else find_cache(options._replace(dataset=None))
     return Names(Archive(cache), dataset.folder, dataset.folder.name)
 
 
@@ -212,7 +211,7 @@ def _in_cache(options: Options, otherwise: UsageError, fits: Callable[[str, str]
 def _known(options: Options) -> Iterator[tuple[str, str]]:
     """(dataset's name, version) of all that the cache holds; nothing where there is no cache."""
     try:
-        cache = find_cache(replace(options, dataset=None))
+        cache = find_cache(options._replace(dataset=None))
     except UsageError:
         return
     for version in Archive(cache).all():

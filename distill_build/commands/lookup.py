@@ -7,10 +7,12 @@ version that has it.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import msgspec
+from msgspec.structs import replace
 
 from distill_build.commands.locate import find_cache, typed
 from distill_build.dataset.layout import Dataset, kept_files
@@ -31,8 +33,7 @@ NEAR_CHARACTERS = 5
 HOW_TO_FIND = "`distill-build tree -v` prints the ids of tags, and `distill-build show ID` those of what is below one"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """`row` is a line of `stage` with everything on it; `files` are those that it stands in, with stages `graph`.
 
     They are those of the folder, or for a while those of `version`.
@@ -54,7 +55,7 @@ class Found:
         if self.version is None:
             return []
         digest = short(self.version.version)
-        command = typed(replace(options, dataset=str(dataset.folder)), "checkout", digest)
+        command = typed(options._replace(dataset=str(dataset.folder)), "checkout", digest)
         return [
             f"! not in {dataset.folder} now: told from version {digest}, the newest that has it; `{command}` brings it "
             "back"

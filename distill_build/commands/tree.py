@@ -5,7 +5,6 @@ The dataset's files are read in one pass each.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -21,8 +20,7 @@ from distill_build.records import Path as TagPath
 from distill_build.stages.default import graph_in
 
 
-@dataclass(slots=True)
-class TagNode:
+class TagNode(msgspec.Struct):
     """A tag, or the topic (`tag` is None). `counts` are by stage, of all that is here and below it; a tag is not below
     itself. Of a transform these are the rows that it judged, and `dropped` those of them that it dropped.
 
@@ -31,10 +29,10 @@ class TagNode:
 
     path: TagPath
     tag: TagRow | None
-    counts: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    failures: list[FailureRow] = field(default_factory=list)
-    children: "list[TagNode]" = field(default_factory=list)
+    counts: Counter[str] = msgspec.field(default_factory=Counter)
+    dropped: Counter[str] = msgspec.field(default_factory=Counter)
+    failures: list[FailureRow] = msgspec.field(default_factory=list)
+    children: "list[TagNode]" = msgspec.field(default_factory=list)
 
     @property
     def missing(self) -> int:
@@ -42,8 +40,7 @@ class TagNode:
         return sum(row.missing for row in self.failures) + sum(child.missing for child in self.children)
 
 
-@dataclass(frozen=True, slots=True)
-class CountedTree:
+class CountedTree(msgspec.Struct, frozen=True):
     """`root` is the topic; `nodes` are the tags by id, in tree order. `reached` are the stages that have a file."""
 
     root: TagNode

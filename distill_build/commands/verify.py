@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+
+import msgspec
 
 from distill_build.commands.locate import find_cache, find_dataset, tell_unfinished
 from distill_build.console.notes import notes, say
@@ -48,8 +49,8 @@ def _document(dataset: Dataset, verdict: Verification, responses: ResponseCounts
         "locked": verdict.locked,
         "files": verdict.checked,
         "rows": verdict.rows,
-        "findings": [asdict(finding) for finding in verdict.findings],
-        "responses": None if isinstance(responses, str) else asdict(responses),
+        "findings": [msgspec.to_builtins(finding) for finding in verdict.findings],
+        "responses": None if isinstance(responses, str) else msgspec.to_builtins(responses),
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.config.checks import check_address, check_settings, check_topic, not_text, objective_names
 from distill_build.config.naming import check_name, dataset_name
@@ -56,7 +57,7 @@ def to_settings(data: Data) -> Settings:
     check_graph(names, stages)
     idle = prompts_of_others(data["stage"], names)
     own = {role: fields_of_its_own(model, followed) for role, model in models.items()}
-    settings = msgspec.structs.replace(plain, stage=stages, models=models, idle_prompts=idle, own_fields=own)
+    settings = replace(plain, stage=stages, models=models, idle_prompts=idle, own_fields=own)
     check_settings(settings)
     return settings
 

@@ -15,9 +15,10 @@ Knows Hydra and OmegaConf.
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from distill_build.builds.report import Report
 from distill_build.config.checks import check_until, objective_names
@@ -76,8 +77,7 @@ class Batches(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchedJob:
+class LaunchedJob(msgspec.Struct, frozen=True):
     """A job as another launcher calls it: pickled, and in a process that knows nothing else.
 
     `module` has a function `run_job`; `project` says from where paths count.
@@ -114,8 +114,7 @@ class LaunchedJob:
         return report
 
 
-@dataclass(frozen=True, slots=True)
-class SweepScope:
+class SweepScope(msgspec.Struct, frozen=True):
     """`fixed` are the words that all jobs have in common, `objectives` the numbers that the sweeper wants of each."""
 
     folder: Path
@@ -123,8 +122,7 @@ class SweepScope:
     objectives: tuple[Objective, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Handout:
+class Handout(msgspec.Struct, frozen=True):
     """What Hydra takes for the task: it hands the jobs out.
 
     A sweeper that wants no numbers is not told of jobs that failed: it would leave out those that come after.

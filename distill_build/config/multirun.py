@@ -12,9 +12,10 @@ one) makes a base of its own, and so does every job where a setting refers to Hy
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from distill_build.config.conversion import check_model_nodes
 from distill_build.config.errors import translate
@@ -42,8 +43,7 @@ OF_HYDRA = re.compile(r"\bhydra\b")
 NUMBER = re.compile(r"(?<!\\)\$\{\s*hydra[:.]job\.(?:num|id)\s*\}")
 
 
-@dataclass(frozen=True, slots=True)
-class ComposedSweep:
+class ComposedSweep(msgspec.Struct, frozen=True):
     """`master` is what Hydra composes for a sweep itself, `words` its settings as typed, with what is escaped."""
 
     loader: Any

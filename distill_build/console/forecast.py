@@ -5,8 +5,10 @@ that the cache answers, each as long and as dear as the plan says of that stage.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from distill_build.console.grid import Grid
 from distill_build.console.outcome import Sentence
@@ -27,8 +29,7 @@ FEW = (100, 75, 50, 40, 30, 25, 20, 15, 12, 10, 8, 6, 5, 4, 3, 2)
 SUGGESTIONS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Smaller:
+class Smaller(msgspec.Struct, frozen=True):
     """Settings that ask for less, as typed, and what a build with them takes."""
 
     words: str
@@ -148,7 +149,10 @@ def _depths(whole: Declared) -> Candidates:
             yield replace(whole, depth=depth), f"depth={depth}"
         else:
             breadth = whole.breadth[:depth]
-            yield replace(whole, depth=depth, breadth=breadth), f"depth={depth} breadth={_typed(breadth)}"
+            yield (
+                replace(whole, depth=depth, breadth=breadth),
+                f"depth={depth} breadth={_typed(breadth)}",
+            )
 
 
 def _everything(whole: Declared) -> Candidates:

@@ -1,7 +1,9 @@
 """A table as data, as wide as there is room for, and as plain text. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from distill_build.console.wrapping import cells, shortened
 
@@ -12,8 +14,7 @@ NAMES_PART = 4
 """Names that take no more than this part of the width are not cut, as long as another column can go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(msgspec.Struct, frozen=True):
     """A table. The first column stands left, figures stand right, the last row is the total.
 
     `spare` names columns that go first where the terminal is too narrow. `loud` names the columns whose figures

@@ -1,9 +1,10 @@
 """What a build did: the table, and the sentences that say it. Pure: where they go is the screens' business."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from distill_build.builds.report import Report
 from distill_build.builds.walk.tally import StageTally
@@ -20,8 +21,7 @@ REASONS_SHOWN = 3
 Tone = Literal["plain", "quiet", "good", "warning", "bad"]
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(msgspec.Struct, frozen=True):
     """One sentence, and how it is meant."""
 
     text: str

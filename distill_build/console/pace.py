@@ -8,8 +8,9 @@ replies enough have come: those that come first are the short ones, and a plan t
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.console.throttling import reasons
@@ -29,8 +30,7 @@ FEW = 8
 differ by their own length, and they must be as many as are in flight, or those that come first would count alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageView:
+class StageView(msgspec.Struct, frozen=True):
     """One bar: items made and given up of those that are to be. A transform makes verdicts, some to drop a row."""
 
     stage: str
@@ -44,8 +44,7 @@ class StageView:
         return max(0, self.declared - self.made - self.missing)
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressView:
+class ProgressView(msgspec.Struct, frozen=True):
     """A build at one moment. `rate` is requests per second; `elapsed` and `left` are seconds; None is unknown.
 
     `reasons` are sentences on why requests are held back.
@@ -81,8 +80,7 @@ class ProgressView:
         return facts
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(msgspec.Struct, frozen=True):
     """What was planned: requests of each stage and how many items one of them asks for."""
 
     plan: "Plan"
@@ -104,8 +102,7 @@ class Forecast:
         return bool(planned.calls or planned.cached)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """What there was at a time: replies, those of each stage, and requests to each model that brought none."""
 
     at: float

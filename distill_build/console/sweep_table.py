@@ -5,8 +5,9 @@ job's folder, where that has one: so it can be found.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from distill_build.console.grid import Grid
 from distill_build.console.outcome import Sentence
@@ -30,8 +31,7 @@ LONGEST_IN_SENTENCE = 60
 Texts = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """One figure of every job, and of all together. A `loud` one is bad news unless it is 0."""
 
     head: str
@@ -45,8 +45,7 @@ class Column:
         return not set(self.cells) <= SAYS_NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class SweepTable:
+class SweepTable(msgspec.Struct, frozen=True):
     """`spare` names columns that go first where the terminal is too narrow, after those that say nothing.
 
     `best` are the numbers of jobs to be marked; `elsewhere` says where columns are that had to go.
@@ -95,8 +94,7 @@ class SweepTable:
             yield Sentence(f"no room for {', '.join(gone)}: {self.elsewhere}", "quiet")
 
 
-@dataclass(frozen=True, slots=True)
-class NameColumn:
+class NameColumn(msgspec.Struct, frozen=True):
     """The first column of a table. `keys` is what stands above the table where `head` does not say it."""
 
     head: str

@@ -14,7 +14,6 @@ walks the cache once more and comes to the same bytes.
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -53,8 +52,7 @@ class _UnitNote(msgspec.Struct, array_like=True, frozen=True):
     dropped: dict[str, dict[str, int]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class KeptCalls:
+class KeptCalls(msgspec.Struct, frozen=True):
     """What the packs in a folder suffice for: all that the file of sources with the SHA-256 `sources` names.
 
     It is empty where something was not to be had. They hold so many `calls`, in use or not.
@@ -64,16 +62,14 @@ class KeptCalls:
     calls: int
 
 
-@dataclass(frozen=True, slots=True)
-class CheckExample:
+class CheckExample(msgspec.Struct, frozen=True):
     """A label of the tree that so many `rows` of a check have."""
 
     label: str
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class CheckCount:
+class CheckCount(msgspec.Struct, frozen=True):
     """How many `rows` of a stage, `of` those that were looked at, show what `check` names.
 
     `texts` counts what they say, each once; `examples` are some of it, where it is labels of the tree. See
@@ -88,8 +84,7 @@ class CheckCount:
     examples: tuple[CheckExample, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(msgspec.Struct, frozen=True, kw_only=True):
     """What the last build left. `build` is the digest of all that went in; `recipe` is what it was, by stage.
 
     `complete` says that nothing was missing; `requests` counts those behind the rows, by stage; `spared` the rows that
@@ -149,11 +144,10 @@ class State:
         return tuple(dataset.artefact(name) for name in self.outputs if not name.startswith("runs/"))
 
     def encode(self) -> bytes:
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1).encode()
+        return json.dumps(msgspec.to_builtins(self), ensure_ascii=False, indent=1).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(msgspec.Struct, frozen=True):
     """`folder` is `output_dir/name`."""
 
     folder: Path

@@ -11,10 +11,11 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from distill_build.engine.artefacts import open_file
 from distill_build.errors import DifferenceError
@@ -35,8 +36,7 @@ Facts = dict[KeyPath, Any]
 """Place in a tree of settings → a number, text, truth value, or a list; nothing where it is null."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(msgspec.Struct, frozen=True):
     """What a lock says. `missing` counts items by stage; `artefacts` and `exports` map file names to SHA-256 in hex.
 
     `recipe` are the facts of all settings and prompts, by stage: see `facts_of`. `stages` describes the graph.

@@ -1,12 +1,11 @@
 """What became of a tag's rows in one segment of a build, and where its lines lie."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from distill_build.records import JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True):
     """Lines of one file that belong to one unit: where they lie, and how many.
 
     `kept` says that they lie in the file of the last build, else in this run's spool. `start` and `length` are in
@@ -19,8 +18,7 @@ class Rows:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of one segment of a unit.
 
     `memo` is the digest of all that went in, None where something is missing. `rows` are by stage; `sources` is the
@@ -32,6 +30,6 @@ class Outcome:
     rows: dict[str, Rows]
     sources: Rows
     requests: dict[str, int]
-    spared: dict[str, int] = field(default_factory=dict)
-    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
+    spared: dict[str, int] = msgspec.field(default_factory=dict)
+    dropped: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     failures: tuple[JsonObject, ...] = ()

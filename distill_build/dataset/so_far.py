@@ -8,7 +8,6 @@ file goes with the run's other new files; that of a killed run stays until the n
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -75,8 +74,7 @@ class RowsSoFar:
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetSoFar(Dataset):
+class DatasetSoFar(Dataset, frozen=True):
     """A dataset as a build has come with it that has not ended: `rows` has the files of its `stages`.
 
     `run_id` and `settings` are that build's.

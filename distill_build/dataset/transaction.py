@@ -9,8 +9,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from distill_build.dataset.layout import EXPORTS, NO_ARTEFACTS, Dataset
 from distill_build.engine.artefacts import (
@@ -103,8 +104,7 @@ def _remove(folder: Path) -> None:
         folder.parent.rmdir()
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True):
     """The files of `dataset` as they are about to be replaced; `folder` takes the new ones."""
 
     dataset: Dataset

@@ -6,8 +6,9 @@ hangs on was, or where all judged rows below it were; and as long as a verdict i
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from distill_build.errors import StorageError
 from distill_build.graph import Graph
@@ -25,21 +26,19 @@ class Sight(Enum):
     UNDECIDED = "undecided"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a row lies: the tag's path, topic first, and its id."""
 
     path: Path
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What a transform says of a row; `why` it is not kept, and columns of its own."""
 
     kept: bool
     why: tuple[str, ...] = ()
-    columns: JsonObject = field(default_factory=dict)
+    columns: JsonObject = msgspec.field(default_factory=dict)
 
     def line(self, judged: str) -> JsonObject:
         """The line of the transform's artefact; `judged` is the row's id."""
@@ -50,8 +49,7 @@ DROPPED_BEFORE = Verdict(kept=False)
 """Of a row that a transform did not judge, since one before it had dropped the row."""
 
 
-@dataclass(slots=True, eq=False)
-class Row:
+class Row(msgspec.Struct, eq=False):
     """A row at work. `line` is that of its artefact, `place` orders the rows of a stage within their unit.
 
     `above` is the row that it hangs on, `below` are the rows that hang on it, by stage, in order. `verdicts` are by
@@ -62,9 +60,9 @@ class Row:
     line: JsonObject
     place: tuple[int, ...]
     above: "Row | None" = None
-    below: "dict[str, list[Row]]" = field(default_factory=dict)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    lacking: set[str] = field(default_factory=set)
+    below: "dict[str, list[Row]]" = msgspec.field(default_factory=dict)
+    verdicts: dict[str, Verdict] = msgspec.field(default_factory=dict)
+    lacking: set[str] = msgspec.field(default_factory=set)
 
     @property
     def id(self) -> str:
@@ -87,8 +85,7 @@ class Row:
         return row
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
+class _Check(msgspec.Struct, frozen=True):
     """A transform that a row's sight depends on: its verdict on the row at `common`, or on those `below` that one."""
 
     transform: str

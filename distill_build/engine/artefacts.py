@@ -15,7 +15,6 @@ import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -30,8 +29,7 @@ UNKNOWN = -1
 """In the place of a size or time; no file has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(msgspec.Struct, frozen=True):
     """A file as it was written: size in bytes, time of modification in nanoseconds, SHA-256 in hex.
 
     Size and time are UNKNOWN of one of which only the content is known.

@@ -5,17 +5,16 @@ An entry is written as a line with the SHA-256 of what follows, then JSON. Nothi
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.engine.manifest import SCHEME
 from distill_build.errors import CorruptEntryError, StorageError
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One response as it came. `index` counts from 0; `seconds` is the request's time; `at` is UTC, ISO 8601.
 
     `added` are the messages that a re-ask put behind the request's own; `usd` is what it cost by the prices of then,
@@ -34,11 +33,10 @@ class Attempt:
 
     def __post_init__(self) -> None:
         if not self.digest:
-            object.__setattr__(self, "digest", response_digest(self.response))
+            msgspec.structs.force_setattr(self, "digest", response_digest(self.response))
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """The attempt that stands, by its place in `Entry.attempts`, and what was read from it.
 
     `reading` is the digest of the settings that it was read by, empty for the usual ones.
@@ -49,8 +47,7 @@ class Accepted:
     reading: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """All that is known of one call. `accepted` is None while every attempt was found wanting."""
 
     key: str

@@ -7,8 +7,9 @@ have the same digest just where `changes_between` finds nothing (a test holds th
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 SCHEME = 1
 """Version of the rules that make a key. A change here re-asks everything, so it is stored with every entry."""
@@ -48,8 +49,7 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class ValueChange:
+class ValueChange(msgspec.Struct, frozen=True):
     """One place where two values differ; `path` is dotted, and a side that lacks the place is ABSENT."""
 
     path: str

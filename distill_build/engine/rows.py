@@ -7,8 +7,10 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 DATABASE = "cache.db"
 INLINE, IN_FILE = 1, 2
@@ -17,8 +19,7 @@ COLUMNS = "rowid, key, raw, tag, mode, filename, value"
 VALUE_FILE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow:
+class StoredRow(msgspec.Struct, frozen=True):
     """One row. `key`, `tag` (the stage) and `value` are whatever lies there; `filename` is below the cache's folder."""
 
     rowid: int

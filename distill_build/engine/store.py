@@ -9,11 +9,11 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import diskcache
+import msgspec
 
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.claims import Claims
@@ -59,8 +59,7 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache ships no ty
             return b""  # recorded, but its file is gone: corrupt, not a miss
 
 
-@dataclass(slots=True)
-class _Write:
+class _Write(msgspec.Struct):
     entry: Entry
     displace: bool
     done: "asyncio.Future[Entry]"

@@ -1,9 +1,10 @@
 """The dataset formats, in one table: name → file name and how it is opened."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.export.json_lines import alpaca, json_lines, messages, no_line_in, sharegpt
@@ -12,8 +13,7 @@ from distill_build.export.parquet import no_row_in_parquet, open_parquet
 from distill_build.export.tabular import no_row_in_csv, open_csv
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(msgspec.Struct, frozen=True):
     """`is_empty` says of a file whether it holds no row. `needs` is the package without which it cannot be written, and
     `extra` the extra that brings it."""
 

@@ -16,7 +16,6 @@ itself is never changed, nor is anything where reasoning has a field of its own.
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -27,8 +26,7 @@ from distill_build.records import JsonObject
 TAG = re.compile(r"<(/?)think>")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """How rows are laid out; `system_prompt` stands before each question, None for none. `csv_bom` is of CSV alone."""
 
     reasoning: Literal["think", "field", "drop"]

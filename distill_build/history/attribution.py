@@ -7,8 +7,9 @@ A stage that asks nothing has its own settings, and what it was made from.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from distill_build.engine.entry import Entry
 from distill_build.graph import END, Graph
@@ -29,8 +30,7 @@ SAMPLES = 64
 """Rows of a group whose calls are looked at where several settings differ."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """`settings` are among `causes`; `above`: it follows from what became of rows of the stage `above`; `asked again`:
     the same request has another response; `missing`: one version could not make it; `until`: one stopped before that.
     """
@@ -40,8 +40,7 @@ class Reason:
     above: str = ""
 
 
-@dataclass(slots=True)
-class Group:
+class Group(msgspec.Struct):
     """Rows of one stage with which the same happened for the same reason, in tree order.
 
     `calls` are the keys of the old and the new call behind each of them, where they are known. `changed` are the rows
@@ -51,9 +50,9 @@ class Group:
     stage: str
     change: Change
     reason: Reason
-    calls: list[Calls] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)
-    changed: list[Changed] = field(default_factory=list)
+    calls: list[Calls] = msgspec.field(default_factory=list)
+    items: list[Item] = msgspec.field(default_factory=list)
+    changed: list[Changed] = msgspec.field(default_factory=list)
 
 
 Why = tuple[Reason, Calls]
@@ -104,8 +103,7 @@ def _reasons(difference: Difference, why: "Attribution") -> Iterator[tuple[str, 
             yield stage, "removed", item, why.removed(stage, item)
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(msgspec.Struct, frozen=True):
     """What one version has to say: its tree, its stages and the one that its build stopped after, what it recorded."""
 
     tree: TagTree
@@ -125,8 +123,7 @@ class Side:
         return tag != TOPIC and self.tree.by_id[tag].leaf
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(msgspec.Struct, frozen=True):
     """The two versions as seen from a row that only one of them has: `across` maps its ids to the other's.
 
     `gone` are the rows of each stage that the other side lacks.

@@ -5,8 +5,9 @@ requests behind a row are still in the cache, they say what really differs: see 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from distill_build.dataset.lockfile import Facts
 from distill_build.engine.entry import Entry
@@ -44,8 +45,7 @@ REACH: Mapping[str, tuple[str, ...]] = {
 """Where in a manifest a part of a stage's identity shows. Own settings of a stage are rendered, or asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """A setting or prompt that differs, by the name that a user knows; a side without it is ABSENT.
 
     `parts` are the stages that it belongs to, or tree, counts, graph or export; `fields` the places in a request's

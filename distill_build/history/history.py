@@ -1,7 +1,5 @@
 """What changed with a version, against the one that it replaced."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from distill_build.engine.manifest import ABSENT
@@ -11,8 +9,7 @@ from distill_build.records import JsonObject, rows_of
 from distill_build.versions.archive import Archive, Predecessor, Version
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryStep:
+class HistoryStep(msgspec.Struct, frozen=True):
     """A version and what it replaced. `changes` are the settings and prompts that differ, one for each name.
 
     `reason` is why it is another version where no setting differs; or why nothing can be said of settings.

@@ -6,7 +6,6 @@ others are as good as before.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -25,8 +24,7 @@ ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"
 """Verdicts beside a rejection's cause: the item was read from it; it stands in the cache since; another one stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(msgspec.Struct, frozen=True):
     """One response to a request, with what became of it; `detail` says what was wrong with a rejected one."""
 
     attempt: Attempt
@@ -38,8 +36,7 @@ class Tried:
         return read_usage(self.attempt.response)
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """One item of a chain with the request behind it.
 
     `item` is a label or a question, empty for a row of a map: what that was asked about is in the link before. `above`
@@ -77,8 +74,7 @@ class Link:
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True):
     """A row that no model was asked for: a verdict of a transform, or a row of a group.
 
     `of` are the ids of the rows that it was made of; `settings` those of its stage.
@@ -90,8 +86,7 @@ class Decided:
     settings: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class Origins:
+class Origins(msgspec.Struct, frozen=True):
     """Looks up where rows of `dataset` came from. `recipe` is that of the build, by stage; empty where unknown."""
 
     dataset: Dataset
@@ -237,8 +232,7 @@ def sources_behind(dataset: Dataset, ids: list[str]) -> dict[str, SourcesRow]:
     return rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
+class _Stored(msgspec.Struct, frozen=True):
     """What is stored behind a source: `place` is that of its response among the attempts, `lack` what is not there.
 
     `reader` is the item's own: what another dataset has accepted may have been read otherwise.

@@ -5,10 +5,10 @@ may tell of other exports, or of other settings that made the same items.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
 from distill_build.dataset.layout import CHECKS, FAILURES, STATE, UNITS, CheckCount, Dataset, State, kept_files
@@ -29,16 +29,14 @@ from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreTarget:
+class RestoreTarget(msgspec.Struct, frozen=True):
     """The version to bring back, and the lock that named it, None where another name did."""
 
     version: Version
     lock: Lock | None
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(msgspec.Struct, frozen=True):
     """What was brought back. `edited` are copies of files that were not as last written, `removed` those that the
     version does not have; `lock` is the new one.
 
@@ -69,8 +67,7 @@ def bring_back(dataset: Dataset, archive: Archive, target: RestoreTarget, note: 
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Restoring:
+class _Restoring(msgspec.Struct, frozen=True):
     archive: Archive
     target: RestoreTarget
     transaction: Transaction

@@ -1,7 +1,6 @@
 """The responses that kept versions were read from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -13,15 +12,14 @@ from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import chunks_of
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """The responses behind several versions.
 
     What they share is read once: a history of hundreds costs little more than the largest of them, and what changed.
     """
 
     archive: Archive
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[str] = msgspec.field(default_factory=set)
 
     def of(self, version: Version) -> Iterator[SourcesRow]:
         """The rows of a version that no version before it had. Raises CorruptEntryError where it is damaged or gone."""

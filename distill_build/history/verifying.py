@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from distill_build.dataset.layout import (
     CHECKS,
@@ -29,8 +30,7 @@ from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
 
 
-@dataclass(frozen=True, slots=True)
-class FileProblem:
+class FileProblem(msgspec.Struct, frozen=True):
     """A file, by its name within the dataset's folder, and what is wrong with it. A `foreign` one is none of ours."""
 
     file: str
@@ -38,8 +38,7 @@ class FileProblem:
     foreign: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(msgspec.Struct, frozen=True):
     """`version` is that of the artefacts as they are; `locked` that of the lock, None where none can be gone by.
 
     `checked` maps every file that was looked at to its SHA-256, `rows` every artefact to its number of rows.
@@ -52,8 +51,7 @@ class Verification:
     findings: tuple[FileProblem, ...]
 
 
-@dataclass(slots=True)
-class ResponseCounts:
+class ResponseCounts(msgspec.Struct):
     """The responses that the rows were read from: how many are named, and of these not in the cache, or damaged."""
 
     named: int = 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.errors import ConfigurationError, EndpointError
 from distill_build.models.base import Limits, ModelSettings, Slot
@@ -160,6 +161,6 @@ class Embedded:
     def _connect(self, address: str) -> Any:
         from distill_build.models.openai_compatible import OpenAICompatible
 
-        model = msgspec.structs.replace(self._model, base_url=address, api_key_env=None, api_key_required=False)
+        model = replace(self._model, base_url=address, api_key_env=None, api_key_required=False)
         self._endpoint = OpenAICompatible(model, self._limits, self._gate)
         return self._endpoint

@@ -4,10 +4,10 @@ Knows nothing of what is asked, or of how a reply is judged.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.errors import ConfigurationError, EndpointError, EndpointLimitError
 from distill_build.models.address import api_key, checked_address
@@ -31,16 +31,14 @@ SIGNS: dict[str, Part] = {
 """Words of `distill_build.models.refusals` that say what is at fault; any other sentence is about the request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """What stood above a reply: its HTTP status, and its headers with names in lower case."""
 
     status: int
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
+class ProbeResult(msgspec.Struct, frozen=True):
     """What one request brought: `raw`, or the sentence `refusal` and the `part` at fault.
 
     `passing` says that another moment may bring another outcome. `heard` is None where nothing came back.
@@ -61,7 +59,7 @@ class Probe:
         longest_s = min(limits.timeout_s or LONGEST_S, LONGEST_S)
         self._model = model
         self._setting = setting
-        self._limits = msgspec.structs.replace(limits, retries=0, timeout_s=longest_s)
+        self._limits = replace(limits, retries=0, timeout_s=longest_s)
         self._gate = gate_for(gate_key(model), [limits])
         self._engine = Engine(model, None)
         self.requests = 0
@@ -98,7 +96,7 @@ class Probe:
         if self._model.engine != "embedded":
             return self._model
         address = await self._engine.address()
-        return msgspec.structs.replace(self._model, base_url=address, api_key_env=None, api_key_required=False)
+        return replace(self._model, base_url=address, api_key_env=None, api_key_required=False)
 
     async def _outcome(self, endpoint: "Listener", body: Mapping[str, Any]) -> ProbeResult:
         try:

@@ -13,8 +13,9 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from distill_build.errors import EndpointError, EndpointLimitError
 from distill_build.models.base import ModelFailure, ModelSettings, SettingOf, setting_of_model
@@ -60,8 +61,7 @@ STATUS_OF_CODE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorReply:
+class ErrorReply(msgspec.Struct, frozen=True):
     """A reply that is not a completion. Header names are looked up in lower case."""
 
     status: int
@@ -69,8 +69,7 @@ class ErrorReply:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(msgspec.Struct, frozen=True):
     """What the body of a reply says: its sentence, codes and the parameter that it blames."""
 
     message: str
@@ -81,8 +80,7 @@ class Complaint:
 Refusal = RetryableError | ModelFailure | EndpointError | EndpointLimitError
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """The endpoint that replies are judged for; `key` is known so that it can be kept out of sentences.
 
     `setting` names the settings of the model in them.

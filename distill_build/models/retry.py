@@ -1,6 +1,6 @@
 """When a failed request is sent again: pure arithmetic. Knows nothing of HTTP, clocks or sleeping."""
 
-from dataclasses import dataclass
+import msgspec
 
 BASE_S = 0.5
 CAP_S = 60.0
@@ -26,8 +26,7 @@ class RetryableError(Exception):
         self.unreachable = unreachable
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True):
     """How often and how soon: `retries` after the first attempt; times in seconds.
 
     Exponential back-off with full jitter: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. What the

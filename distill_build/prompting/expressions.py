@@ -10,10 +10,10 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 from jinja2 import nodes
 from jinja2.exceptions import TemplateSyntaxError
 from jinja2.parser import Parser
@@ -58,14 +58,13 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(msgspec.Struct, frozen=True):
     """A checked expression. `name` is the setting that it stands in, `rows` the stages that it reads as `rows.X`."""
 
     source: str
     name: str
     rows: frozenset[str]
-    _code: Code = field(repr=False, compare=False)
+    _code: Code
 
     def evaluate(self, row: Mapping[str, Any], rows: Mapping[str, Any], topic: str, path: Collection[str]) -> Any:
         """The value as plain JSON data. `row` and `rows` hold such data too, `rows` by the names of stages.

@@ -5,19 +5,18 @@ of which nothing is said.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Value:
+
+class Value(msgspec.Struct, frozen=True):
     """A value without fields: a text, a number, a truth value; `words` say what it is."""
 
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(msgspec.Struct, frozen=True):
     """An object. Where it is `closed` it has no field but these; `is_row` says that it is the row of a stage."""
 
     fields: Mapping[str, "Known"]
@@ -25,8 +24,7 @@ class Fields:
     is_row: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(msgspec.Struct, frozen=True):
     """A list; `why` says how it comes that there are several."""
 
     item: "Known"

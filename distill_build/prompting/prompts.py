@@ -8,11 +8,11 @@ there are, and what each may use, is for the stages to say: this module names no
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
+import msgspec
 from jinja2 import ChoiceLoader, FileSystemLoader, Template
 from jinja2.exceptions import (
     TemplateNotFound,
@@ -49,8 +49,7 @@ TAKEN_OUT = {
 """Filters of jinja2 that are none here → what to write."""
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateVariables:
+class TemplateVariables(msgspec.Struct, frozen=True):
     """What a template may use: its variables, and where `rows` is one of them the stages whose rows it may read.
 
     `known` is what is known of variables before there are any. `usual` says that it is used by the stage of ours that
@@ -59,7 +58,7 @@ class TemplateVariables:
 
     names: frozenset[str]
     rows: frozenset[str] = frozenset()
-    known: Mapping[str, Known] = field(default_factory=dict)
+    known: Mapping[str, Known] = msgspec.field(default_factory=dict)
     usual: bool = True
 
     def shared_with(self, other: "TemplateVariables") -> "TemplateVariables":

@@ -6,15 +6,15 @@ Knows nothing of how they were sent.
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from distill_build.replies.numbering import without_counting, without_marker
 
 
-@dataclass(frozen=True, slots=True)
-class ListReading:
+class ListReading(msgspec.Struct, frozen=True):
     """How a list is read. `name` is its own in the JSON object, `item` what one of it is called to the model.
 
     `other_names` are those that models give to the list, `text_names` those of the text in an item that is an object.

@@ -10,8 +10,9 @@ neither an answer nor a list, even if it parses.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from distill_build.records import Usage
 from distill_build.replies.labels import ListReading, clean, normalise
@@ -41,8 +42,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedAnswer:
+class ParsedAnswer(msgspec.Struct, frozen=True):
     """An answer and the chain of thought before it, both as they came but for outer white space."""
 
     reasoning: str | None
@@ -51,8 +51,7 @@ class ParsedAnswer:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedItems:
+class ParsedItems(msgspec.Struct, frozen=True):
     """The items of a list: cleaned, each once, in their order."""
 
     items: tuple[str, ...]
@@ -60,8 +59,7 @@ class ParsedItems:
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedObject:
+class ParsedObject(msgspec.Struct, frozen=True):
     """An object that fits its schema: the fields that the schema names, in its order."""
 
     fields: dict[str, Any]

@@ -7,9 +7,10 @@ data: whatever JSON came, the result is a `Reply` or a `Rejection`, never an exc
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
+
+import msgspec
 
 from distill_build.records import Usage
 
@@ -17,8 +18,7 @@ RejectionCause = Literal["length", "content_filter", "refusal", "empty", "invali
 NO_USAGE = Usage(0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(msgspec.Struct, frozen=True):
     """A reply that holds no result. `detail` is a sentence that can be shown to the model in a re-ask; `usage` is what
     it has cost all the same."""
 
@@ -27,8 +27,7 @@ class Rejection:
     usage: Usage = NO_USAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """The message of a chat completion. `content` still holds a `<think>` block where the model sent one;
     `reasoning` is what came in a field of its own."""
 

@@ -5,9 +5,10 @@ The only module that knows jsonschema, which is loaded when the first reply is v
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from distill_build.errors import ConfigurationError
 
@@ -23,8 +24,7 @@ DEEPEST = 32
 LONGEST_FAULT = 300
 
 
-@dataclass(frozen=True)
-class ObjectSchema:
+class ObjectSchema(msgspec.Struct, frozen=True, dict=True):
     """The schema of an object. `document` is the schema as JSON data, not looked at before it is needed."""
 
     document: Mapping[str, Any]

@@ -1,7 +1,6 @@
 """The stages of one build, from its settings: ours and the user's own, by name, in order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -139,8 +138,7 @@ def tree_reading(settings: Settings) -> ListReading:
     return kind.reading
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyReader:
+class ReplyReader(msgspec.Struct, frozen=True):
     """How replies to the requests of a stage are read: `read` makes of a raw response what a build would keep of it, or
     a Rejection; `reading` stands for the settings that it goes by, as `Accepted` has it."""
 

@@ -4,7 +4,7 @@ What a request asks for never depends on how many items are wanted in the end, s
 the list stopped, and lowering it takes a shorter beginning of the same list.
 """
 
-from dataclasses import dataclass, field
+import msgspec
 
 from distill_build.records import Source
 from distill_build.replies.parse import normalise
@@ -13,15 +13,14 @@ FRUITLESS_REQUESTS = 3
 """So many requests of one build in a row without a new item, and the parent is given up until the next build."""
 
 
-@dataclass(slots=True)
-class Chain:
+class Chain(msgspec.Struct):
     """`items` are distinct under `normalise`; `sources` are the replies that were taken."""
 
     wanted: int
-    items: list[str] = field(default_factory=list)
+    items: list[str] = msgspec.field(default_factory=list)
     fruitless: int = 0
-    sources: list[Source] = field(default_factory=list)
-    _seen: set[str] = field(default_factory=set)
+    sources: list[Source] = msgspec.field(default_factory=list)
+    _seen: set[str] = msgspec.field(default_factory=set)
 
     def exclude(self, item: str) -> None:
         """Makes `item` one that brings nothing new, as a label of the path is below it."""

@@ -9,7 +9,6 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -46,8 +45,7 @@ Looked = tuple[str, tuple[str, ...], str | None]
 """Of a row: its id, its flags, and its text, None where that is a value among few, which may well stand twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedRows:
+class CheckedRows(msgspec.Struct, frozen=True):
     """The lines of checks.jsonl, by stage and in the order of the first row that each names; and the counts of all."""
 
     lines: list[JsonObject]
@@ -73,12 +71,11 @@ def check_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -
     return CheckedRows(lines, tuple(counts))
 
 
-@dataclass(slots=True)
-class _Text:
+class _Text(msgspec.Struct):
     """A text that stands several times: as it stands first, and the rows."""
 
     first: str
-    ids: list[str] = field(default_factory=list)
+    ids: list[str] = msgspec.field(default_factory=list)
 
 
 class _Repeats:

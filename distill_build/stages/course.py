@@ -9,15 +9,15 @@ nothing.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from distill_build.graph import Graph
 from distill_build.stages.all import Stages
 from distill_build.stages.base import ListStage, ModelStage, Stage, TransformStage
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(msgspec.Struct, frozen=True):
     """Names of stages, each in order."""
 
     asking: tuple[str, ...] = ()
@@ -29,8 +29,7 @@ class Phase:
         return (*self.asking, *self.immediate, *self.closing)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """`judged` is the transform that ends it, None for the last.
 
     `loaded` are the stages of segments before whose rows it needs, `measured` those that the transform needs to look at

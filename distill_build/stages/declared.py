@@ -5,8 +5,9 @@ The one place that knows how settings hold this: everybody else goes by names of
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
@@ -16,8 +17,7 @@ COUNTED_BY = "counted_by"
 """The part of a stage's identity that names the setting of its count."""
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(msgspec.Struct, frozen=True):
     """The shape of a build. `breadth` is as typed: one number, or one a level.
 
     `each` says how many rows of a list, or samples of a map, hang on one row above, and `keys` names the setting that

@@ -5,8 +5,9 @@ What repeats across rows is no flag of one: see `checks`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from distill_build.dataset.rows import content_of, list_text
 from distill_build.records import JsonObject
@@ -15,8 +16,7 @@ FLAGS = "flags"
 """The column, in every row that a model was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowFlag:
+class RowFlag(msgspec.Struct, frozen=True):
     """`name` is the word in the column; `holds` says whether a row has it."""
 
     name: str

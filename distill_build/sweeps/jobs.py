@@ -4,10 +4,10 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError, DistillError
@@ -33,8 +33,7 @@ NOT_CONTENT = frozenset(
 """Settings that say how a dataset is made or written, and not which one it is; models are looked at role by role."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """One swept setting: its key as typed, and its value in words: 5, [10,5], null, 网球."""
 
     key: str
@@ -44,16 +43,14 @@ class Choice:
         return f"{self.key}={self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(msgspec.Struct, frozen=True):
     """`choices` are the settings that differ among the jobs."""
 
     choices: tuple[Choice, ...]
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """One build of a sweep. `folder` lies in the sweep's; `same` are the jobs that come to the same settings."""
 
     choices: tuple[Choice, ...]
@@ -76,8 +73,7 @@ class Job:
         return in_words(self.choices)
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(msgspec.Struct, frozen=True):
     """Distinct jobs, in the order in which they were asked for."""
 
     id: str
@@ -118,7 +114,7 @@ def alike(variants: Sequence[Variant]) -> list[list[Variant]]:
 
 def settings_key(settings: Settings) -> bytes:
     """What is the same for jobs that come to the same settings."""
-    return msgspec.json.encode(msgspec.structs.replace(settings, own_fields={}))
+    return msgspec.json.encode(replace(settings, own_fields={}))
 
 
 def refuse_several(all_settings: Sequence[Settings]) -> None:
@@ -130,7 +126,7 @@ def refuse_several(all_settings: Sequence[Settings]) -> None:
     for role in in_order(roles):
         limits: dict[bytes, Limits] = {}
         for model in (settings.models[role] for settings, own in zip(all_settings, roles, strict=True) if role in own):
-            same = msgspec.json.encode(msgspec.structs.replace(model, limits=Limits()))
+            same = msgspec.json.encode(replace(model, limits=Limits()))
             if limits.setdefault(same, model.limits) != model.limits:
                 raise several(f"{role}.limits")
 

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
 from operator import le
 from typing import Literal
+
+import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph
@@ -83,8 +84,7 @@ def values_of(row: JobRow, names: Sequence[Objective]) -> float | list[float]:
 Direction = Literal["minimize", "maximize"]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A number that a sweeper looks at, and whether small or large is good; None where nobody says."""
 
     objective: Objective

@@ -9,8 +9,10 @@ import errno
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from distill_build.builds.report import Report
 from distill_build.builds.walk.tally import StageTally, Tally, sums_in, unanswered_in
@@ -69,17 +71,16 @@ def sum_of(parts: list[StageTally]) -> StageTally:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class JobOutcomes:
+class JobOutcomes(msgspec.Struct, frozen=True):
     """`reports` and `errors` are by the jobs' names; `paid` is what responses cost that were used.
 
     `tally` is what was asked for, also for jobs that an error ended.
     """
 
-    reports: dict[str, Report] = field(default_factory=dict)
-    errors: dict[str, DistillError] = field(default_factory=dict)
-    paid: dict[Source, ResponseCost] = field(default_factory=dict)
-    tally: SumOfTallies = field(default_factory=SumOfTallies)
+    reports: dict[str, Report] = msgspec.field(default_factory=dict)
+    errors: dict[str, DistillError] = msgspec.field(default_factory=dict)
+    paid: dict[Source, ResponseCost] = msgspec.field(default_factory=dict)
+    tally: SumOfTallies = msgspec.field(default_factory=SumOfTallies)
 
     @property
     def interruption(self) -> InterruptedBuildError | None:
@@ -135,8 +136,7 @@ def only_sweep_run(folder: Path, run_id: str, note: Callable[[str], None]) -> It
         raise StorageError(unusable(error, folder)) from error
 
 
-@dataclass(frozen=True, slots=True)
-class SweepReport:
+class SweepReport(msgspec.Struct, frozen=True):
     """A sweep that was built, in so many seconds; `outcomes` is what was done to the jobs that were not up to date."""
 
     sweep: Sweep

@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from distill_build.builds.baseline import baseline_of
 from distill_build.builds.notices import notices
@@ -66,8 +67,7 @@ class JobNeeds:
             add_keys(self._found, self._dataset, None if all_of_them else self._recalled)
 
 
-@dataclass(frozen=True, slots=True)
-class SweepPlan:
+class SweepPlan(msgspec.Struct, frozen=True):
     """`jobs` are the plans of the jobs by themselves, in order; `union` asks once for what several of them need.
 
     `shares` are each job's part of the union's US dollars, None without prices.
@@ -88,13 +88,12 @@ class SweepPlan:
         return total(plan.cost.usd for plan in self.jobs)
 
 
-@dataclass(slots=True)
-class UnionPlan:
+class UnionPlan(msgspec.Struct):
     """Adds up the plans of jobs, and in the end says what all together ask for."""
 
-    plans: list[Plan] = field(default_factory=list)
-    _needs: list[JobNeeds] = field(default_factory=list)
-    _found: dict[str, set[bytes]] = field(default_factory=dict)
+    plans: list[Plan] = msgspec.field(default_factory=list)
+    _needs: list[JobNeeds] = msgspec.field(default_factory=list)
+    _found: dict[str, set[bytes]] = msgspec.field(default_factory=dict)
 
     def needs_of(self, session: Session) -> JobNeeds:
         """Who is told what the plan of one more job is made of."""
@@ -190,8 +189,7 @@ def shares_of(plans: Sequence[Plan], known: Sharing, unknown: Sharing) -> list[f
     return [total(parts) for parts in shares]
 
 
-@dataclass(frozen=True, slots=True)
-class Mean:
+class Mean(msgspec.Struct, frozen=True):
     """Of one request."""
 
     prompt_tokens: float

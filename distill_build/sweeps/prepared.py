@@ -1,7 +1,8 @@
 """The jobs of a sweep prepared to be planned or built: prompts read, folders named, what is up to date found out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from distill_build.builds.session import Session
 from distill_build.builds.up_to_date import current_state, settle
@@ -16,8 +17,7 @@ from distill_build.stages.all import prompts_of
 from distill_build.sweeps.jobs import Job, Sweep, is_of_all, told_with
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedJob:
+class PreparedJob(msgspec.Struct, frozen=True):
     """A job with its number in the sweep, from 0. `state` is that of the last build where nothing is to be done."""
 
     number: int

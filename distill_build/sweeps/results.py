@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.builds.versioning import missing_in
 from distill_build.calls.attempt import ResponseCost, cost_of
@@ -138,7 +139,7 @@ def results_of(
         else:
             row = row_of(job, state, known.get(job.name))
             error = str(errors[job.name]) if job.name in errors else None
-            rows.append(msgspec.structs.replace(row, error=error, **costs_of(sources, users, costs)))
+            rows.append(replace(row, error=error, **costs_of(sources, users, costs)))
     usd = total(costs[source].usd for source in users)
     return Results(rows, SweepCost(len(users), tokens_of(users, costs), in_full(usd)))
 
@@ -235,7 +236,7 @@ def row_of(job: Job, state: State, before: JobRow | None) -> JobRow:
         "failures": sum(1 for _ in read_rows(dataset.artefact(FAILURES), FailureRow)),
     }
     if before is not None and (before.version, before.until) == (state.version, state.until):
-        return msgspec.structs.replace(before, **_names(job), **facts)
+        return replace(before, **_names(job), **facts)
     return JobRow(
         **_names(job),
         **facts,

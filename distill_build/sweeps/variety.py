@@ -1,8 +1,9 @@
 """How varied the texts of a dataset's list are: how many are distinct, and how many nearly say another one again."""
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from distill_build.dataset.rows import list_text, read_objects
 from distill_build.graph import Graph, Shape
@@ -15,8 +16,7 @@ PERMUTATIONS = 128
 SEED = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Variety:
+class Variety(msgspec.Struct, frozen=True):
     """Shares of all texts, 0 to 1: those that stand only once or for the first time, and near duplicates."""
 
     texts: int

@@ -7,7 +7,6 @@ and of texts only hashes are kept.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -27,16 +26,15 @@ class Changed(msgspec.Struct, frozen=True, gc=False):
     columns: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class StageDifference:
+class StageDifference(msgspec.Struct):
     """The rows of one stage. `removed` are those of the old version, all others are of the new one.
 
     `other_request` counts those among the same that came from another request.
     """
 
-    added: list[Item] = field(default_factory=list)
-    removed: list[Item] = field(default_factory=list)
-    changed: list[Changed] = field(default_factory=list)
+    added: list[Item] = msgspec.field(default_factory=list)
+    removed: list[Item] = msgspec.field(default_factory=list)
+    changed: list[Changed] = msgspec.field(default_factory=list)
     same: int = 0
     other_request: int = 0
 
@@ -73,8 +71,7 @@ class Moves:
         return row_id(shape.prefix, parent, text if shape.kind == "list" else item.sample)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """All that differs, by stage: those that either version has, in order. A renamed tag is neither added nor removed;
     what is below it is the same.
     """

@@ -5,7 +5,6 @@ before the rows are; of their content only hashes are kept.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from struct import Struct
 from typing import Any
@@ -71,8 +70,7 @@ class Mark(Item, frozen=True, gc=False):
         return tuple(name for name in mine | its if mine.get(name, ABSENT) != its.get(name, ABSENT))
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What people know a row by: its path, and its own question or label or that of a row above."""
 
     path: Path

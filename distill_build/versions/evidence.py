@@ -1,8 +1,9 @@
 """What two versions recorded of how their rows came to be: which responses a list was read from, what failed."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from distill_build.dataset.rows import FailureRow, SourcesRow
 from distill_build.graph import Graph
@@ -22,8 +23,7 @@ class Fork(Enum):
     UNKNOWN = "one of the versions does not say what it asked"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """`requests` maps (stage, tag) to the chain of a list, as far as the two versions do not share it; the topic stands
     in the place of a tag by its text.
 

@@ -7,7 +7,6 @@ rows of every stage stand in the order of their tags, so that the chunks with th
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 
 import msgspec
@@ -21,8 +20,7 @@ from distill_build.versions.archive import Version
 from distill_build.versions.snapshot import FileSnapshot, chunks_of
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True):
     """A version with the content that it holds of the item (see `content_of`), None where it has none.
 
     `damage` says why that cannot be told. `before` counts the versions that are newer.
@@ -39,8 +37,7 @@ class Holding:
         return f"latest~{self.before}" if self.before else "latest"
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
+class Sought(msgspec.Struct, frozen=True):
     """What is looked for: an id, the stage that it is of, and its tag: its own id for a tag, None below the topic."""
 
     stage: Shape

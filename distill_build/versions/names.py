@@ -9,8 +9,9 @@ PATH               an output folder or a lock file: what that lock says
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from distill_build.dataset.lockfile import LOCK, Lock, is_lock, parse_lock, read_lock
 from distill_build.errors import UsageError
@@ -24,8 +25,7 @@ GIT = "git:"
 GIT_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """The names of versions of the dataset called `name`, in `folder`."""
 
     archive: Archive

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Set
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from distill_build.versions.record import Version, built_at
 from distill_build.versions.registry import Root
@@ -12,8 +13,7 @@ ByDigest = dict[str, Version]
 """Versions by the digests of their records."""
 
 
-@dataclass(frozen=True, slots=True)
-class Relatives:
+class Relatives(msgspec.Struct, frozen=True):
     """All versions that can be read, and the lists of all folders that can be."""
 
     records: ByDigest

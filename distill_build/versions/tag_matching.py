@@ -9,7 +9,6 @@ tree. A tag with nothing below it is never taken for another one, and neither is
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -21,8 +20,7 @@ SubtreeDigest = bytes
 """Digest of all below a tag: labels and questions, without ids."""
 
 
-@dataclass(frozen=True, slots=True)
-class TagTree:
+class TagTree(msgspec.Struct, frozen=True):
     """The tags of one version, in tree order; `children` maps a tag's id, or TOPIC, to its tags by label."""
 
     by_id: Mapping[str, TagRow]
@@ -49,12 +47,11 @@ def tree_of(rows: Iterable[TagRow]) -> TagTree:
     return TagTree(tags, dict(children))
 
 
-@dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(msgspec.Struct, frozen=True):
     """`pairs` maps ids of old tags to those of new ones; `renamed` are the tops of subtrees under another label."""
 
-    pairs: dict[str, str] = field(default_factory=dict)
-    renamed: list[tuple[TagRow, TagRow]] = field(default_factory=list)
+    pairs: dict[str, str] = msgspec.field(default_factory=dict)
+    renamed: list[tuple[TagRow, TagRow]] = msgspec.field(default_factory=list)
 
 
 class Matcher:

@@ -1,9 +1,9 @@
 """What is said before the first request."""
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from distill_build.builds.plan.plan import Cost, Plan, StagePlan
 from distill_build.console.forecast import advise, footnotes, plan_grid, plan_lines, shape, smaller_settings

@@ -3,8 +3,9 @@
 import heapq
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
+
+from msgspec.structs import replace
 
 from distill_build.builds.plan.plan import Cost, Plan, StagePlan
 from distill_build.builds.walk.tally import Tally

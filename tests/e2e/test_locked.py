@@ -3,10 +3,10 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from distill_build.engine.store import Store
 from tests.e2e.test_only_what_is_affected import InProcess, edit_prompt, own_prompt

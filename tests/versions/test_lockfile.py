@@ -2,13 +2,13 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from distill_build.dataset.lockfile import HEADING, Lock, facts_of, parse_lock, read_lock
 from distill_build.errors import DifferenceError

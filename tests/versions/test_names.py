@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from distill_build.dataset.lockfile import LOCK
 from distill_build.errors import CorruptEntryError, DifferenceError, UsageError

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.dataset.layout import State
@@ -13,16 +14,14 @@ from distill_build.stages.all import Stages
 from distill_build.stages.base import ListStage, ModelStage
 
 
-@dataclass(slots=True)
-class Asked:
+class Asked(msgspec.Struct):
     """Requests to be asked, and their prompt tokens as estimated from their text."""
 
     requests: int = 0
     prompt_tokens: float = 0.0
 
 
-@dataclass(slots=True)
-class StagePlan:
+class StagePlan(msgspec.Struct):
     """Requests of one stage: answered by the cache, to be asked, and unknown until what is above them is there.
 
     `open_chains` counts lists that end with a request to be asked: a reply that brings less than was asked for
@@ -33,7 +32,7 @@ class StagePlan:
     ask: int = 0
     unknown: int = 0
     open_chains: int = 0
-    by_role: dict[str, Asked] = field(default_factory=dict)
+    by_role: dict[str, Asked] = msgspec.field(default_factory=dict)
     first: Path | None = None
 
     @property
@@ -53,8 +52,7 @@ class StagePlan:
         return sum(asked.prompt_tokens for asked in self.by_role.values()) / self.ask if self.ask else None
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """Tokens, US dollars (None without prices) and seconds."""
 
     prompt_tokens: int
@@ -63,8 +61,7 @@ class Cost:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What a build would do, by stage. `exact` says that no number of requests is estimated.
 
     `dropped` counts by transform the rows that it would drop, of those that are known, and `newly_dropped` those among
@@ -75,10 +72,10 @@ class Plan:
 
     stages: dict[str, StagePlan]
     costs: dict[str, Cost]
-    dropped: dict[str, int] = field(default_factory=dict)
-    newly_dropped: dict[str, int] = field(default_factory=dict)
-    replaced: dict[str, int] = field(default_factory=dict)
-    assumed: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = msgspec.field(default_factory=dict)
+    newly_dropped: dict[str, int] = msgspec.field(default_factory=dict)
+    replaced: dict[str, int] = msgspec.field(default_factory=dict)
+    assumed: dict[str, int] = msgspec.field(default_factory=dict)
     seen: frozenset[str] = frozenset()
 
     @property

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from distill_build.builds.assembly import UnitRows, encode_rows, tag_lines
 from distill_build.builds.baseline import Baseline

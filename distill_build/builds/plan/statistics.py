@@ -4,7 +4,6 @@ They serve estimates alone. Before there is any experience, text length and roun
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -22,8 +21,7 @@ TOKENS_PER_SECOND = 40.0
 LATENCY_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(msgspec.Struct, frozen=True):
     """Of one request: completion tokens and seconds; `known` by experience, or assumed."""
 
     completion_tokens: float

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.unit import Place, Row, Verdict
@@ -13,15 +14,14 @@ if TYPE_CHECKING:  # it knows what makes two items the same, which a build with 
     from distill_build.stages.chain import Chain
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct):
     """A tag, or the topic itself (`place` is empty). `place` holds the index among the siblings at each level, `flags`
     the flags that the tag has."""
 
     path: Path
     place: tuple[int, ...]
     id: str
-    children: "list[Node]" = field(default_factory=list)
+    children: "list[Node]" = msgspec.field(default_factory=list)
     chain: "Chain | None" = None
     failure: Failure | None = None
     unit: "Unit | None" = None
@@ -63,8 +63,7 @@ def walk(node: Node) -> Iterator[tuple[Node, Node]]:
         yield from walk(child)
 
 
-@dataclass(slots=True)
-class Unit:
+class Unit(msgspec.Struct):
     """A tag at work in one segment: the rows that hang on it, and what is still out.
 
     `tag` is the tag's own row. `rows` are those in memory by stage.
@@ -80,19 +79,19 @@ class Unit:
     segment: int = 0
     phase: int = 0
     pending: int = 0
-    rows: dict[str, list[Row]] = field(default_factory=dict)
-    chains: "dict[str, Chain]" = field(default_factory=dict)
-    sources: dict[str, dict[tuple[int, ...], Source]] = field(default_factory=dict)
-    failures: dict[tuple[int, ...], Failure] = field(default_factory=dict)
-    requests: Counter[str] = field(default_factory=Counter)
-    spared: Counter[str] = field(default_factory=Counter)
-    dropped: dict[str, Counter[str]] = field(default_factory=dict)
+    rows: dict[str, list[Row]] = msgspec.field(default_factory=dict)
+    chains: "dict[str, Chain]" = msgspec.field(default_factory=dict)
+    sources: dict[str, dict[tuple[int, ...], Source]] = msgspec.field(default_factory=dict)
+    failures: dict[tuple[int, ...], Failure] = msgspec.field(default_factory=dict)
+    requests: Counter[str] = msgspec.field(default_factory=Counter)
+    spared: Counter[str] = msgspec.field(default_factory=Counter)
+    dropped: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
     incomplete: bool = False
-    measures: list[tuple[tuple[int, ...], str, Any]] = field(default_factory=list)
+    measures: list[tuple[tuple[int, ...], str, Any]] = msgspec.field(default_factory=list)
     measured: bool = False
-    verdicts: dict[str, dict[str, Verdict]] = field(default_factory=dict)
-    judged: dict[str, Rows] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
+    verdicts: dict[str, dict[str, Verdict]] = msgspec.field(default_factory=dict)
+    judged: dict[str, Rows] = msgspec.field(default_factory=dict)
+    outcomes: list[Outcome] = msgspec.field(default_factory=list)
 
     @property
     def place(self) -> Place:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Self
 
 import msgspec
@@ -24,8 +23,7 @@ class Sums(msgspec.Struct):
         self.seconds += other.seconds
 
 
-@dataclass(slots=True)
-class Unanswered:
+class Unanswered(msgspec.Struct):
     """Requests to one model that brought no response, for one cause, and the seconds that their retries waited, added
     up though they waited side by side."""
 
@@ -41,8 +39,7 @@ UnansweredRequests = dict[tuple[str, str], Unanswered]
 """By the model's name and the cause."""
 
 
-@dataclass(slots=True)
-class StageTally:
+class StageTally(msgspec.Struct):
     """Requests, items, tokens, US dollars and seconds of one stage.
 
     `found` counts calls that the cache answered, `answered` those that a model did, and `asked` its responses, re-asks
@@ -66,12 +63,12 @@ class StageTally:
     completion_tokens: int = 0
     usd: float | None = 0.0
     seconds: float = 0.0
-    by_model: dict[str, Sums] = field(default_factory=dict)
-    unanswered: UnansweredRequests = field(default_factory=dict)
+    by_model: dict[str, Sums] = msgspec.field(default_factory=dict)
+    unanswered: UnansweredRequests = msgspec.field(default_factory=dict)
     judged: int = 0
     dropped: int = 0
     spared: int = 0
-    why: Counter[str] = field(default_factory=Counter)
+    why: Counter[str] = msgspec.field(default_factory=Counter)
 
     @property
     def cached(self) -> int:
@@ -109,11 +106,11 @@ class StageTally:
         self.unanswered.setdefault((model, cause), Unanswered()).add(0, seconds)
 
 
-@dataclass(slots=True)
 class Tally:
     """All stages together, by name in graph order."""
 
-    stages: dict[str, StageTally] = field(default_factory=dict)
+    def __init__(self, stages: dict[str, StageTally]) -> None:
+        self.stages = stages
 
     @classmethod
     def of(cls, stages: Iterable[str]) -> Self:

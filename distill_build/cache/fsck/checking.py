@@ -7,11 +7,11 @@ name it.
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.cache.fsck.database import Costs, DatabaseCheck, end_interrupted
 from distill_build.cache.fsck.findings import Damage, Findings, Impact, Lacking, Quarantine

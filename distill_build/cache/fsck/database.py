@@ -11,9 +11,10 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+
+import msgspec
 
 from distill_build.cache.fsck.findings import Damage, Findings, Quarantine
 from distill_build.cache.inventory import DATABASE_FILES, QUARANTINE
@@ -104,8 +105,7 @@ def _batches(entries: Iterable[Entry | StoredRow]) -> Iterator[list[Entry | Stor
         yield batch
 
 
-@dataclass(slots=True)
-class Costs:
+class Costs(msgspec.Struct):
     """What calls of one stage cost on average: US dollars of those that had prices."""
 
     calls: int = 0
@@ -116,8 +116,7 @@ class Costs:
         return self.dollars / self.calls if self.calls else None
 
 
-@dataclass(slots=True)
-class DatabaseCheck:
+class DatabaseCheck(msgspec.Struct):
     """Looks at the database in `directory`. Without a `quarantine` everything stays where it is.
 
     `responses` are those of the entries that are as they were written; `foreign` the keys of entries that are too but
@@ -127,9 +126,9 @@ class DatabaseCheck:
     directory: Path
     quarantine: Quarantine | None
     findings: Findings
-    responses: set[Source] = field(default_factory=set)
-    foreign: set[str] = field(default_factory=set)
-    costs: dict[str, Costs] = field(default_factory=dict)
+    responses: set[Source] = msgspec.field(default_factory=set)
+    foreign: set[str] = msgspec.field(default_factory=set)
+    costs: dict[str, Costs] = msgspec.field(default_factory=dict)
 
     def run(self) -> None:
         """Fills in the findings. Raises StorageError where the database cannot be read for a reason but damage."""

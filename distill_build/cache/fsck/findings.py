@@ -6,10 +6,11 @@ Every byte is kept, and what was put there is on disk before it is taken from it
 import json
 import os
 import shutil
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from distill_build.cache.inventory import QUARANTINE
 from distill_build.engine.artefacts import ArtefactWriter, sync
@@ -19,8 +20,7 @@ DamageKind = Literal["marker", "database", "call", "object", "version", "dataset
 KINDS: tuple[DamageKind, ...] = ("marker", "database", "call", "object", "version", "dataset")
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(msgspec.Struct, frozen=True):
     """Something that is not what was written. `name` is a call's key, a digest or a file; `stage` that of a call.
 
     `gone` says that there is nothing left of it.
@@ -33,8 +33,7 @@ class Damage:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Impact:
+class Impact(msgspec.Struct, frozen=True):
     """An item that something damaged belongs to: of the newest version of a dataset that names it.
 
     `item` is the id of a tag or answer, or the name of a file; `stage` is that of a call; `versions` counts all that
@@ -50,8 +49,7 @@ class Impact:
     versions: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lacking:
+class Lacking(msgspec.Struct, frozen=True):
     """A version whose responses are not all here: `missing` of `of`. Its files may be whole all the same."""
 
     dataset: str
@@ -60,8 +58,7 @@ class Lacking:
     of: int
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(msgspec.Struct):
     """`checked` counts what was looked at, by kind. `saved` and `expected` calls are those of a damaged database.
 
     `lists_lost` says that lists of files' pieces were lost, so more objects may be gone than were found to be.
@@ -70,15 +67,15 @@ class Findings:
     version of this program, and left alone. `usd` is about what asking again would cost, None where no price is known.
     """
 
-    checked: dict[DamageKind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    damage: list[Damage] = field(default_factory=list)
-    hits: list[Impact] = field(default_factory=list)
-    lacking: list[Lacking] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    checked: dict[DamageKind, int] = msgspec.field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    damage: list[Damage] = msgspec.field(default_factory=list)
+    hits: list[Impact] = msgspec.field(default_factory=list)
+    lacking: list[Lacking] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
     saved: int | None = None
     expected: int | None = None
     lists_lost: bool = False
-    restored: set[str] = field(default_factory=set)
+    restored: set[str] = msgspec.field(default_factory=set)
     other_scheme: int = 0
     usd: float | None = None
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,8 +18,7 @@ from distill_build.versions.archive import Archive, Root, Version, decode_record
 from distill_build.versions.snapshot import FileSnapshot, chunks_of, take_snapshot
 
 
-@dataclass(slots=True)
-class VersionsCheck:
+class VersionsCheck(msgspec.Struct):
     """Looks at the versions of `archive`. Without a `quarantine` everything stays where it is.
 
     `records` are the sound ones afterwards, oldest first.
@@ -29,8 +27,8 @@ class VersionsCheck:
     archive: Archive
     quarantine: Quarantine | None
     findings: Findings
-    records: Records = field(default_factory=dict)
-    _bad: set[str] = field(default_factory=set)
+    records: Records = msgspec.field(default_factory=dict)
+    _bad: set[str] = msgspec.field(default_factory=set)
 
     def run(self) -> None:
         """Fills in the findings."""

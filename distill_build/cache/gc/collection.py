@@ -7,10 +7,11 @@ rest. Who removes holds the cache for itself.
 """
 
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate, takewhile
 from pathlib import Path
+
+import msgspec
 
 from distill_build.cache.gc.policy import Policy
 from distill_build.cache.gc.roots import Reached, Records, is_there, kept_versions, reach, read_records
@@ -29,8 +30,7 @@ STALE_SECONDS = 3600
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A call that nothing needs. `bytes` are its own, a row takes more; `at` is when its newest response came."""
 
     key: str
@@ -40,8 +40,7 @@ class Candidate:
     group: CallTotals
 
 
-@dataclass(slots=True)
-class Collection:
+class Collection(msgspec.Struct):
     """What goes: version records by digest, calls oldest first, objects by digest, files that nobody needs, and roots
     of folders that are gone and have no version.
 
@@ -53,13 +52,13 @@ class Collection:
     size: int
     overhead: float
     max_bytes: int | None
-    versions: Records = field(default_factory=dict)
-    calls: list[Candidate] = field(default_factory=list)
+    versions: Records = msgspec.field(default_factory=dict)
+    calls: list[Candidate] = msgspec.field(default_factory=list)
     enough: int = 0
-    objects: list[str] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
-    roots: list[Path] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    objects: list[str] = msgspec.field(default_factory=list)
+    files: list[Path] = msgspec.field(default_factory=list)
+    roots: list[Path] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
     damaged: int = 0
     freed: int = 0
 

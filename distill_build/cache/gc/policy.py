@@ -5,8 +5,9 @@ all of them stay, and what they reach.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
+
+import msgspec
 
 from distill_build.errors import UsageError
 
@@ -21,8 +22,7 @@ HOURS = {"h": 1, "d": 24, "w": 7 * 24, "y": 365 * 24}
 LONGEST_HOURS = 1000 * HOURS["y"]
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """None for what was not given. `max_bytes` is what the cache may take on disk; `older_than` an age."""
 
     keep_last: int | None = None

@@ -7,7 +7,6 @@ killed, interrupted, or stopped with items missing says so by its events.
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISDIR
@@ -28,8 +27,7 @@ LATE = timedelta(seconds=60)
 """A response is stored before its event is written: so long may a killed run have been between the two."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """`target` is the digest of what it was to make, empty where that was not written down; `calls` are keys."""
 
     target: str
@@ -91,25 +89,23 @@ Records = dict[str, Version]
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
-@dataclass(slots=True)
-class Reached:
+class Reached(msgspec.Struct):
     """What something needs: keys of calls, digests of objects, and times at which responses came that it may need.
 
     `notes` are sentences about folders whose needs are not known, or not all of them.
     """
 
-    calls: set[str] = field(default_factory=set)
-    objects: set[str] = field(default_factory=set)
-    spans: list[tuple[datetime, datetime]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    calls: set[str] = msgspec.field(default_factory=set)
+    objects: set[str] = msgspec.field(default_factory=set)
+    spans: list[tuple[datetime, datetime]] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
 
     def came_in_time(self, at: datetime) -> bool:
         """Whether a response that came `at` may be one that a killed build had no time to write down."""
         return any(start <= at <= end for start, end in self.spans)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptVersions:
+class KeptVersions(msgspec.Struct, frozen=True):
     """Digests of the version records that stay, and sentences about what could not be decided by the rule."""
 
     digests: set[str]

@@ -9,7 +9,6 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import BinaryIO, Literal, get_args
 
@@ -33,8 +32,7 @@ KINDS: tuple[RecordKind, ...] = get_args(RecordKind)
 END = "end"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One thing in a bundle. `name` is a call's key, or a digest; `data` is what lies under it in a cache."""
 
     kind: RecordKind

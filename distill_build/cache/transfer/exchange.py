@@ -12,8 +12,9 @@ was to bring is looked for elsewhere. Versions are taken last.
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from hashlib import sha256
+
+import msgspec
 
 from distill_build.cache.transfer.bundle import Record, read_bundle
 from distill_build.cache.transfer.importer import Importer
@@ -31,8 +32,7 @@ UPLOADS = 4
 """Uploads at once, each with a pack in memory."""
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(msgspec.Struct):
     """What a push sent. `size` is in bytes; `seen_calls` and `seen_versions` count what was to be there in the end."""
 
     calls: int = 0
@@ -51,14 +51,13 @@ class Sent:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(msgspec.Struct, frozen=True):
     """One push of `holdings` to `remote`, whose `indexes` were read."""
 
     holdings: Holdings
     remote: Remote
     indexes: Indexes
-    sent: Sent = field(default_factory=Sent)
+    sent: Sent = msgspec.field(default_factory=Sent)
 
     def run(self) -> Sent:
         """Sends what is lacking. Raises StorageError where the remote cannot be written."""
@@ -109,8 +108,7 @@ Wanted = dict[str, set[str]]
 """Pack → keys and digests to take from it."""
 
 
-@dataclass(slots=True)
-class Pull:
+class Pull(msgspec.Struct):
     """One pull from `remote`, whose `indexes` were read.
 
     `packs` counts those fetched, `size` their bytes; `ahead` those that are still known to be needed. `damaged` are
@@ -125,7 +123,7 @@ class Pull:
     packs: int = 0
     size: int = 0
     ahead: int = 0
-    damaged: list[str] = field(default_factory=list)
+    damaged: list[str] = msgspec.field(default_factory=list)
 
     def run(self) -> None:
         """Takes what is lacking. Raises StorageError where the remote cannot be read or the cache not written."""

@@ -4,10 +4,11 @@ What stands in the cache is kept (see `Entry.united`). A kill at any moment leav
 whole or not there; taking the same records again adds what is missing.
 """
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from distill_build.cache.transfer.bundle import Record
 from distill_build.cache.validation import Wholeness, intact, validated_call, validated_object, validated_version
@@ -24,8 +25,7 @@ BATCH_BYTES = 4 << 20
 """A transaction's bounds: other processes that write to this cache wait for it."""
 
 
-@dataclass(slots=True)
-class Gains:
+class Gains(msgspec.Struct):
     """What a cache got. `usd` is what the new responses had cost, but for the `unpriced` ones; `tokens` is of all.
 
     `seen_calls` and `seen_versions` count what was offered, new or not; `incomplete` versions could not be taken.
@@ -40,7 +40,7 @@ class Gains:
     tokens: int = 0
     seen_calls: int = 0
     seen_versions: int = 0
-    incomplete: list[str] = field(default_factory=list)
+    incomplete: list[str] = msgspec.field(default_factory=list)
 
     def add(self, attempt: Attempt) -> None:
         """Counts a new response."""

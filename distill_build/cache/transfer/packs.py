@@ -12,7 +12,6 @@ import io
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Annotated, Final, Literal, NamedTuple
 
@@ -52,8 +51,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     scheme: int = INDEX_SCHEME
 
 
-@dataclass(frozen=True, slots=True)
-class Pack:
+class Pack(msgspec.Struct, frozen=True):
     """A pack and its index, as files."""
 
     name: str
@@ -192,19 +190,18 @@ class PackedCall(NamedTuple):
         return len(self.responses), bool(self.accepted), self.accepted, self.pack
 
 
-@dataclass(slots=True)
-class Indexes:
+class Indexes(msgspec.Struct):
     """`calls` has the variants of each key, `objects` and `versions` the packs that hold each digest.
 
     `damaged` maps indexes that cannot be used to the reason; `gone` has those whose packs are not there, or cut off.
     What these speak of does not count as being there.
     """
 
-    calls: dict[str, list[PackedCall]] = field(default_factory=lambda: defaultdict(list))
-    objects: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    versions: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    damaged: dict[str, str] = field(default_factory=dict)
-    gone: dict[str, Index] = field(default_factory=dict)
+    calls: dict[str, list[PackedCall]] = msgspec.field(default_factory=lambda: defaultdict(list))
+    objects: dict[str, list[str]] = msgspec.field(default_factory=lambda: defaultdict(list))
+    versions: dict[str, list[str]] = msgspec.field(default_factory=lambda: defaultdict(list))
+    damaged: dict[str, str] = msgspec.field(default_factory=dict)
+    gone: dict[str, Index] = msgspec.field(default_factory=dict)
 
     def responses(self, key: str) -> set[str]:
         """The digests of all responses of a call that are there."""

@@ -1,7 +1,9 @@
 """Which part of a cache is carried elsewhere: all of it, or some versions with the calls they were read from."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from distill_build.cache.transfer.bundle import Record
 from distill_build.cache.validation import objects_of, validated_call, validated_object
@@ -12,8 +14,7 @@ from distill_build.history.used_responses import Sources
 from distill_build.versions.archive import Archive, Version
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """`versions` are digests of records. `responses` maps the calls wanted to the responses used, None wants all.
 
     `exact`: one version is wanted, with just the responses that it was read from.
@@ -24,12 +25,11 @@ class Selection:
     exact: bool = False
 
 
-@dataclass(slots=True)
-class Losses:
+class Losses(msgspec.Struct):
     """What was wanted and could not be carried: calls by key, objects and versions by digest."""
 
-    missing: list[str] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    missing: list[str] = msgspec.field(default_factory=list)
+    damaged: list[str] = msgspec.field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.damaged)
@@ -67,15 +67,14 @@ def of_versions(archive: Archive, wanted: Iterable[Version], *, exact: bool) -> 
     return Selection(records, responses, exact)
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
+class Holdings(msgspec.Struct, frozen=True):
     """What a selection comes to in one cache. What is damaged or gone is left out and named in `losses`."""
 
     selection: Selection
     store: ReadOnlyStore
     archive: Archive
-    losses: Losses = field(default_factory=Losses)
-    _intact: set[str] = field(default_factory=set)
+    losses: Losses = msgspec.field(default_factory=Losses)
+    _intact: set[str] = msgspec.field(default_factory=set)
 
     def calls(self) -> Iterator[tuple[Entry, Record]]:
         """The calls: of a whole cache oldest first, of versions in the order of their trees."""

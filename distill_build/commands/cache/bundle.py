@@ -3,10 +3,11 @@
 import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from distill_build.cache.transfer.bundle import BundleWriter, is_bundle, read_bundle
 from distill_build.cache.transfer.importer import Importer
@@ -24,8 +25,7 @@ from distill_build.project import from_cwd
 from distill_build.records import JsonObject, number_of
 
 
-@dataclass(slots=True)
-class Written:
+class Written(msgspec.Struct):
     """What a bundle holds so far; `size` is in bytes."""
 
     calls: int = 0

@@ -4,9 +4,10 @@ Exit 0 where all is well, 5 where something is damaged or gone.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from distill_build.cache.fsck.checking import check_cache
 from distill_build.cache.fsck.findings import KINDS, REPORT, Damage, Findings, Impact, Quarantine
@@ -56,9 +57,9 @@ def _document(directory: Path, findings: Findings, folder: Path | None) -> JsonO
         "directory": str(directory),
         "sound": findings.sound,
         "checked": findings.checked,
-        "damage": [asdict(damage) for damage in findings.damage],
-        "hits": [asdict(hit) for hit in findings.hits],
-        "lacking": [asdict(lacking) for lacking in findings.lacking],
+        "damage": [msgspec.to_builtins(damage) for damage in findings.damage],
+        "hits": [msgspec.to_builtins(hit) for hit in findings.hits],
+        "lacking": [msgspec.to_builtins(lacking) for lacking in findings.lacking],
         "restored": sorted(findings.restored),
         "salvaged": None if findings.saved is None else {"calls": findings.saved, "of": findings.expected},
         "other_scheme": findings.other_scheme,

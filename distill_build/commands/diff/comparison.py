@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+import msgspec
 
 from distill_build.commands.diff.sides import Compared
 from distill_build.engine.entry import Entry
@@ -18,8 +19,7 @@ from distill_build.versions.difference_rows import Told, VersionRows, content_co
 from distill_build.versions.evidence import evidence_of
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """Of one stage. A tag that `changed` was renamed or moved; any other row has other content."""
 
     added: int
@@ -28,8 +28,7 @@ class Counts:
     same: int
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
+class Both(msgspec.Struct, frozen=True):
     """The rows of two versions, and what differs between them."""
 
     old: VersionRows
@@ -47,8 +46,7 @@ class Both:
         return list(found | changed)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """`both` is None where rows cannot be compared; then there are no `groups`.
 
     `counts` are by stage, None where they would need the rows. `causes` are all settings and prompts that differ.

@@ -5,9 +5,10 @@ Of each group the first LISTED rows are in it, under -v all.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from distill_build.commands.diff.comparison import Comparison
 from distill_build.commands.diff.sides import Compared
@@ -42,9 +43,12 @@ def difference_document(comparison: Comparison, *, whole: bool) -> JsonObject:
 def stage_row(comparison: Comparison, stage: str) -> JsonObject | None:
     """The counts of a stage, with each column's that may change without another id."""
     counts, both = comparison.counts[stage], comparison.both
-    if counts is None or both is None or stage == both.difference.tree:
-        return None if counts is None else asdict(counts)
-    found, row = both.difference.stages[stage], asdict(counts)
+    if counts is None:
+        return None
+    row: JsonObject = msgspec.to_builtins(counts)
+    if both is None or stage == both.difference.tree:
+        return row
+    found = both.difference.stages[stage]
     if comparison.shape(stage).kind != "list":
         numbers = Counter(name for changed in found.changed for name in changed.columns)
         row |= {f"{name}_changed": numbers[name] for name in both.columns(stage)}

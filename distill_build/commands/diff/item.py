@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from distill_build.commands.diff.comparison import Both, Comparison
 from distill_build.commands.diff.text import EMPTY, heading, reason_text, side_notes
@@ -20,8 +21,7 @@ SHOWN_MATCHES = 5
 Words = dict[str, list[Piece]]
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True):
     """A row of a stage in the old and the new version, None where it is not there.
 
     `stand_in` says that the two are not one row: one came into the place of the other. `verdicts` are the rows of

@@ -6,8 +6,10 @@ alone has counts, digests and such settings.
 """
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from distill_build.commands.locate import as_reached, find_kept, outputs, settled
 from distill_build.dataset.layout import Dataset, version_of
@@ -28,8 +30,7 @@ NoNames = UsageError | StorageError
 """Why there are no names of versions: no dataset or cache, or a cache that cannot be used."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(msgspec.Struct, frozen=True):
     """One version. `wanted` is what the user called it; `dataset` the name of its dataset.
 
     `recipe` are its settings with whole prompts, None where only `facts` are known, which are None too where nothing
@@ -93,7 +94,7 @@ def _names(options: Options, wanted: tuple[str, ...]) -> Names | NoNames:
         own = next(filter(_is_datasets, map(_folder, wanted)), None)
         if options.dataset is not None or own is None:
             return error
-        return _names(replace(options, dataset=own), wanted)
+        return _names(options._replace(dataset=own), wanted)
 
 
 def _folder(wanted: str) -> str:

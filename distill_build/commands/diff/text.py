@@ -3,8 +3,9 @@
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from distill_build.commands.diff.comparison import Comparison, Counts
 from distill_build.commands.diff.sides import Compared

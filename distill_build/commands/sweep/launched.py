@@ -5,8 +5,9 @@ What lies on the disk in the end, and what is said of it, is as in `sweep.build`
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from distill_build.builds.report import Report
 from distill_build.commands import build
