@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,7 +20,7 @@ from distill_build.config.stage_checks import check_graph, check_stage, kind_of,
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.settings import Settings, StageSettings
-from distill_build.stages.all import settings_type_of
+from distill_build.stages.all import followers_of_ours, settings_type_of
 
 Data = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -43,7 +44,8 @@ def to_settings(data: Data) -> Settings:
     names = stages_in_force(data.get("stages"), data["stage"])
     roles = roles_of(data, names)
     check_keys(data, names, roles)
-    build = {key: value for key, value in data.items() if key not in NOT_OF_A_BUILD and key not in roles}
+    of_others = {*NOT_OF_A_BUILD, *roles, *nodes_of_stages()}
+    build = {key: value for key, value in data.items() if key not in of_others}
     build["topic"] = check_topic(data["topic"])
     if not isinstance(data["name"], str | None):
         raise not_text("name", data["name"])
@@ -55,6 +57,7 @@ def to_settings(data: Data) -> Settings:
     models = {role: to_model(role, data) for role in roles}
     objective_names(data["objective"])
     check_graph(names, stages)
+    check_followed(data, stages)
     idle = prompts_of_others(data["stage"], names)
     own = {role: fields_of_its_own(model, followed) for role, model in models.items()}
     settings = replace(plain, stage=stages, models=models, idle_prompts=idle, own_fields=own)
@@ -93,9 +96,35 @@ def fields_of_its_own(model: ModelSettings, followed: ModelSettings) -> tuple[st
 def to_stage(name: str, data: Data) -> StageSettings:
     """One stage's settings, which are checked for themselves."""
     kind_of(name, data)
-    stage = convert(data, settings_type_of(data.get("builtin")), f"stage.{name}.")
+    names = data.get("names") if data.get("builtin") == name else None
+    stage = convert(data, settings_type_of(data.get("builtin")), f"stage.{name}.", names or {})
     check_stage(name, stage)
     return stage
+
+
+def nodes_of_stages() -> frozenset[str]:
+    """The top-level keys under which settings of stages of ours stand by themselves, as in dedup.near."""
+    return frozenset(key.partition(".")[0] for key in followers_of_ours())
+
+
+def check_followed(data: Data, stages: Mapping[str, StageSettings]) -> None:
+    """Raises ConfigurationError for a setting of a stage that does nothing, since no stage in force follows it."""
+    for key, (name, follower) in followers_of_ours().items():
+        node, _, field = key.partition(".")
+        value = data[node][field]
+        usual = msgspec.to_builtins(settings_type_of(name)(kind="transform"))[follower]
+        if value == usual:
+            continue
+        if name not in stages:
+            raise ConfigurationError(
+                f"{key}={_shown(value)} does nothing: {name} is not among stages=[{','.join(stages)}]: put it there, "
+                f"or leave {key} out"
+            )
+        if msgspec.to_builtins(stages[name]).get(follower) != value:
+            raise ConfigurationError(
+                f"{key}={_shown(value)}: this project's own conf/stage/{name}.yaml does not follow it: say "
+                f"{follower}: ${{{key}}} there, or leave {key} out"
+            )
 
 
 def prompts_of_others(stages: Mapping[str, Data], in_force: Collection[str]) -> tuple[str, ...]:
@@ -121,7 +150,7 @@ def check_role(stage: str, role: Any, data: Data) -> None:
     key = f"stage.{stage}.role={_shown(role)}"
     if not isinstance(role, str) or not ROLE_NAME.fullmatch(role):
         raise ConfigurationError(f"{key}: a role's name has small letters, digits, - and _, and begins with a letter")
-    if role in NOT_OF_A_BUILD | TAKEN_BY_SETTINGS:
+    if role in NOT_OF_A_BUILD | TAKEN_BY_SETTINGS | nodes_of_stages():
         raise ConfigurationError(f"{key}: the name is taken, by a setting: give the role another one, as in judge")
     if role not in data:
         raise ConfigurationError(
@@ -148,6 +177,7 @@ def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Ite
             yield from known_keys(field.type, f"{prefix}{field.name}.")
     if struct is Settings:
         yield from ("model", *known_keys(ModelSettings, "model."), "local", "local.path", "objective", "recipe")
+        yield from (*sorted(nodes_of_stages()), *followers_of_ours())
 
 
 def keys_of_nodes(stages: Mapping[str, Data], roles: Collection[str]) -> Iterator[str]:
@@ -276,15 +306,21 @@ def check_model_nodes(data: Mapping[Any, Any], choices: Mapping[str, str]) -> No
             )
 
 
-def convert(data: Data, struct: type[Struct], prefix: str = "") -> Struct:
-    """`data` as `struct`. Raises ConfigurationError naming the key, its value and what it takes."""
+def convert(
+    data: Data, struct: type[Struct], prefix: str = "", names: Mapping[str, str] = MappingProxyType({})
+) -> Struct:
+    """`data` as `struct`. Raises ConfigurationError naming the key, its value and what it takes.
+
+    `names` are what keys are called elsewhere; the others begin with `prefix`.
+    """
     try:
         return msgspec.convert(data, struct)
     except msgspec.ValidationError as error:
         key, value, wanted = find_mistake(str(error), data, struct)
+        typed = names.get(key, f"{prefix}{key}")
         if isinstance(value, bool | int | float) and "text" in wanted.split(" or "):
-            raise not_text(f"{prefix}{key}", value) from None
-        raise ConfigurationError(f"{prefix}{key}={_shown(value)}: expected {wanted}") from None
+            raise not_text(typed, value) from None
+        raise ConfigurationError(f"{typed}={_shown(value)}: expected {wanted}") from None
 
 
 def find_mistake(message: str, data: Data, struct: type[msgspec.Struct]) -> tuple[str, Any, str]:

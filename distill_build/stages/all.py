@@ -130,6 +130,18 @@ def settings_type_of(builtin: object) -> type[StageSettings]:
     return StageSettings
 
 
+@cache
+def followers_of_ours() -> dict[str, tuple[str, str]]:
+    """Settings with a dot that stand by themselves (`dedup.near`) → the stage of ours that follows them, and the key of
+    its own that does."""
+    return {
+        key: (name, follower)
+        for name in _ours()
+        for key, follower in _ours_called(name).followers.items()
+        if "." in key
+    }
+
+
 def tree_reading(settings: Settings) -> ListReading:
     """How the lists that the tree grows by are read."""
     own = settings.stage[graph_of(settings).tree.name]
@@ -219,6 +231,8 @@ def require_followers(name: str, settings: Settings) -> None:
         return
     usual = {field.name: field.default for field in msgspec.structs.fields(Settings)}
     for key, follower in _ours_called(name).followers.items():
+        if "." in key:
+            continue  # these are no settings of a build: whoever has the configuration looks
         value = getattr(settings, key)
         if value not in (usual[key], getattr(own, follower)):
             raise ConfigurationError(

@@ -4,7 +4,7 @@ Four kinds, for ours and for a user's own alike. Ours are modules in `builtin/`,
 it; a user's own is the class of its kind with the settings of one YAML file. Nothing here knows who is asked when.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -390,6 +390,8 @@ class TransformStage(Stage):
     """
 
     scope: ClassVar[JudgeScope] = "row"
+    usual: ClassVar[Verdict] = Verdict(kept=True)
+    """What one of scope `dataset` says of most rows."""
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         """`known` is what is known of what expressions may name: see `columns.known_to`."""
@@ -428,26 +430,16 @@ class TransformStage(Stage):
         unmet = (part.source for part in self._conditions if not part.evaluate(row, others, topic, path))
         return next(unmet, self.settings.where or "")
 
-    def measure(self, row: JsonObject) -> Any:
-        """What the row is judged by, where all are judged together."""
+    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:
+        """What a row is judged by, where all are judged together; `others` are the rows that it `refers_to`."""
         raise NotImplementedError
 
-    def judge(self) -> "Judge":
-        """A new judge of all rows."""
+    def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
+        """What is said of each row, given the ids and measures of all in rank order; `usual` where that is all."""
         raise NotImplementedError
 
     def identity(self) -> JsonObject:
         return super().identity() | {"after": self.shape.after} | self.own("where", "columns")
-
-
-class Judge:
-    """Judges the rows of a dataset one after the other, in rank order. `usual` is what it says of most of them."""
-
-    usual: ClassVar[Verdict]
-
-    def verdict(self, key: str, measure: Any) -> Verdict:
-        """What is said of the row with the id `key`, given all before it."""
-        raise NotImplementedError
 
 
 class GroupStage(Stage):

@@ -243,19 +243,19 @@ class Walk:
                 self._load(unit, segment.measured)
                 self._measure(unit, name)
                 self.rows_held -= unit.leave()
-        judge = transform.judge()
         found: list[dict[str, Verdict]] = [{} for _ in units]
-        ranked = (
+        measures = (
             (place, number, key, measure) for number, unit in enumerate(units) for place, key, measure in unit.measures
         )
-        for _, number, key, measure in sorted(ranked, key=lambda each: each[:2]):
-            verdict = judge.verdict(key, measure)
+        ranked = sorted(measures, key=lambda each: each[:2])
+        said = transform.verdicts([(key, measure) for _, _, key, measure in ranked])
+        for (_, number, key, _), verdict in zip(ranked, said, strict=True):
             self._books.judged(name, key, verdict)
-            if verdict is not judge.usual:
+            if verdict is not transform.usual:
                 found[number][key] = verdict
         for unit, verdicts in zip(units, found, strict=True):
             self._books.made(name, len(unit.measures))
-            lines = [verdicts.get(key, judge.usual).line(key) for _, key, _ in unit.measures]
+            lines = [verdicts.get(key, transform.usual).line(key) for _, key, _ in unit.measures]
             unit.verdicts[name] = verdicts
             unit.judged[name] = self._sink.take_verdicts(name, lines)
             unit.measures, unit.measured = [], False
@@ -265,11 +265,13 @@ class Walk:
         transform = self._transform(name)
         unit.measured = True
         for row in self._rows(unit, self._after(name)):
-            match self._view.sight(row, name):
-                case Sight.SEEN:
-                    unit.measures.append((row.place, row.id, transform.measure(row.line)))
-                case Sight.DROPPED:
-                    self._books.tally.stages[name].spared += 1
+            sight = self._view.sight(row, name)
+            if sight is Sight.DROPPED:
+                self._books.tally.stages[name].spared += 1
+                continue
+            others = self._others(row, transform) if sight is Sight.SEEN else None
+            if others is not None:  # else it has no verdict and is not exported: failures.jsonl says what is missing
+                unit.measures.append((row.place, row.id, transform.measure(unit.place, row.line, others)))
 
     def _verdicts_digest(self, unit: Unit) -> str:
         """What transforms over all units have said of a unit's rows so far."""

@@ -4,46 +4,37 @@ Rank order (see `TransformStage`) is what makes growth gentle: what a leaf gaine
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from distill_build.dataset.unit import Verdict
+from distill_build.dataset.unit import Place, Verdict
 from distill_build.prompting.known import ANYTHING, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import StageSettings
-from distill_build.stages.base import Judge, JudgeScope, TransformStage
+from distill_build.stages.base import JudgeScope, TransformStage
 
 DIGEST_BYTES = 16
 SAME_AS = "same_as"
 """The column with the id of the row that a dropped one repeats; null where a row is kept."""
+EQUAL = "the same question as an earlier one"
 
 
 class Builtin(TransformStage):
     scope: ClassVar[JudgeScope] = "dataset"
     reads = frozenset({"question"})
+    usual = Verdict(kept=True, columns={SAME_AS: None})
 
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         return super().columns(own, above) | {SAME_AS: ANYTHING}
 
-    def measure(self, row: JsonObject) -> Any:
+    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:  # noqa: ARG002 - the text alone
         return hashlib.blake2b(normalise(row["question"]).encode(), digest_size=DIGEST_BYTES).digest()
 
-    def judge(self) -> Judge:
-        return FirstOfEqual()
-
-
-class FirstOfEqual(Judge):
-    """Remembers of each text the row that had it first. 100,000 of them take 25 MB."""
-
-    usual = Verdict(kept=True, columns={SAME_AS: None})
-
-    def __init__(self) -> None:
-        self._first: dict[bytes, str] = {}
-
-    def verdict(self, key: str, measure: Any) -> Verdict:
-        first = self._first.setdefault(measure, key)
-        if first == key:
-            return self.usual
-        return Verdict(kept=False, why=("the same question as an earlier one",), columns={SAME_AS: first})
+    def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
+        """Remembers of each text the row that had it first. 100,000 of them take 25 MB."""
+        first: dict[bytes, str] = {}
+        for key, text in measured:
+            same = first.setdefault(text, key)
+            yield self.usual if same == key else Verdict(kept=False, why=(EQUAL,), columns={SAME_AS: same})
