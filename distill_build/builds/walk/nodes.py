@@ -116,6 +116,9 @@ class Unit(msgspec.Struct):
     def leave(self) -> int:
         """Lets go of what a segment had in memory; returns how many rows that were."""
         held = sum(map(len, self.rows.values()))
+        for rows in self.rows.values():
+            for row in rows:  # a row and those below it name each other, and the garbage collector comes late
+                row.below.clear()
         self.rows, self.chains, self.sources, self.failures = {}, {}, {}, {}
         self.requests, self.spared, self.dropped = Counter(), Counter(), {}
         self.tag.below.clear()
