@@ -389,9 +389,13 @@ class TransformStage(Stage):
     these values together. Rows come in rank order: by their number within their tag first, then by place in the tree.
     """
 
-    scope: ClassVar[JudgeScope] = "row"
     usual: ClassVar[Verdict] = Verdict(kept=True)
     """What one of scope `dataset` says of most rows."""
+
+    @property
+    def scope(self) -> JudgeScope:
+        """What it looks at: each row by itself, or all rows together."""
+        return "row"
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         """`known` is what is known of what expressions may name: see `columns.known_to`."""

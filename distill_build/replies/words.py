@@ -1,0 +1,37 @@
+"""How many words a text has, and in which script it is written.
+
+A word is what stands between spaces and has a letter or digit. Where words are not set apart, in Chinese and Japanese,
+each character is one: "用 Python 写" has three. Korean is written with spaces.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+SINGLE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Kana and Han, for a class of characters."""
+TOKEN = re.compile(rf"[{SINGLE}]|[^\s{SINGLE}]+")
+HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+LATIN = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
+NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$|\\\[.*?\\\]|\\\(.*?\\\)", re.DOTALL)
+"""Code and formulas of Markdown, which are in no language."""
+SCRIPTS = {"en": LATIN, "zh": HAN}
+
+
+def words_in(text: str) -> Iterator[str]:
+    """The words of `text`, with the punctuation at them."""
+    return (token for token in TOKEN.findall(text) if any(map(str.isalnum, token)))
+
+
+def word_count(text: str) -> int:
+    """How many words `text` has."""
+    return sum(1 for _ in words_in(text))
+
+
+def is_mostly_in(language: Literal["en", "zh"], text: str) -> bool:
+    """Whether at least half of the words with letters are in the script of `language`; code and formulas aside.
+
+    So is a text without such words, as "42" is.
+    """
+    words = [word for word in words_in(NOT_PROSE.sub(" ", text)) if any(map(str.isalpha, word))]
+    return 2 * sum(1 for word in words if SCRIPTS[language].search(word)) >= len(words)

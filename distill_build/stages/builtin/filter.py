@@ -1,0 +1,138 @@
+"""Filter: of answers those stay that meet each rule which is set. One that does not has a reason for each it misses.
+
+Rules go by the answer and by what judges said of it. `repeated` alone looks at all answers together, and only then do
+all of them have to be there before one is judged.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from distill_build.dataset.unit import Place, Verdict
+from distill_build.errors import ConfigurationError
+from distill_build.graph import Shape
+from distill_build.prompting.known import ANYTHING, NUMBER, Known
+from distill_build.records import JsonObject
+from distill_build.replies.labels import normalise
+from distill_build.replies.words import is_mostly_in, word_count
+from distill_build.settings import Settings, StageSettings, names_of
+from distill_build.stages.base import JudgeScope, TransformStage
+from distill_build.stages.ratings import AGREES, SCORE, exact, require_rating, shown
+
+DIGEST_BYTES = 16
+RULES = (
+    "min_score", "max_pass_rate", "reasoning", "min_words", "max_words", "language", "repeated",
+)  # fmt: skip
+SCRIPTS = {"en": "not mostly in Latin letters", "zh": "not mostly in Chinese characters"}
+REPEATED = "the same answer as an earlier one"
+
+
+class FilterSettings(StageSettings, frozen=True, kw_only=True):
+    """The rules; None is none. `min_score`: of the judges' mean; `max_pass_rate`: share of attempts that agree with the
+    teacher; words are those of `replies.words`, of the answer without its reasoning."""
+
+    min_score: Annotated[float, msgspec.Meta(ge=1, le=5)] | None = None
+    max_pass_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    reasoning: Literal["required"] | None = None
+    min_words: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    max_words: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    language: Literal["en", "zh"] | None = None
+    repeated: Literal["drop"] | None = None
+
+
+class Builtin(TransformStage):
+    settings_type = FilterSettings
+    settings: FilterSettings
+    reads = frozenset({"answer"})
+    followers: ClassVar[Mapping[str, str]] = {f"filter.{rule}": rule for rule in RULES}
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
+        assert isinstance(own, FilterSettings), "its settings are its own"  # noqa: S101
+        return super().columns(own, above) | dict.fromkeys(columns_of(own), NUMBER) | same_as(own, ANYTHING)
+
+    def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
+        super().__init__(shape, settings, build, known)
+        for rule, rating in (("min_score", SCORE), ("max_pass_rate", AGREES)):
+            if getattr(self.settings, rule) is not None:
+                require_rating(rating, self._called(rule), shape.name, build)
+        least, most = self.settings.min_words, self.settings.max_words
+        if least is not None and most is not None and least > most:
+            raise ConfigurationError(
+                f"{self._called('min_words')}={least} is above {self._called('max_words')}={most}: no answer has so "
+                "many words and so few: lower the one, or raise the other"
+            )
+
+    @property
+    def scope(self) -> JudgeScope:
+        """What repeats is seen where all answers are there."""
+        return "row" if self.settings.repeated is None else "dataset"
+
+    @property
+    def refers_to(self) -> frozenset[str]:
+        own = {"min_score": SCORE, "max_pass_rate": AGREES}
+        return frozenset(rating.stage for rule, rating in own.items() if getattr(self.settings, rule) is not None)
+
+    def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:  # noqa: ARG002 - see `measure`
+        mean, rate = self._mean(others), self._pass_rate(others)
+        words = word_count(row["answer"]) if "words" in columns_of(self.settings) else None
+        values = {"score": shown(mean), "pass_rate": shown(rate), "words": words}
+        why = (*self._by_judges(mean, rate), *self._by_text(row, words or 0))
+        return Verdict(not why, why, {name: values[name] for name in columns_of(self.settings)})
+
+    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:
+        text = hashlib.blake2b(normalise(row["answer"]).encode(), digest_size=DIGEST_BYTES).digest()
+        return self.verdict(place, row, others), text
+
+    def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
+        """The first answer with a text is the first among those that the other rules let stay."""
+        first: dict[bytes, str] = {}
+        for key, (alone, text) in measured:
+            same = first.setdefault(text, key) if alone.kept else key
+            why = alone.why if same == key else (REPEATED,)
+            yield Verdict(not why, why, alone.columns | same_as(self.settings, None if same == key else same))
+
+    def _by_judges(self, mean: Fraction | None, rate: Fraction | None) -> Iterator[str]:
+        least, most = self.settings.min_score, self.settings.max_pass_rate
+        if least is not None and (mean is None or mean < exact(least)):
+            yield f"score below {least:g}"
+        if most is not None and (rate is None or rate > exact(most)):
+            yield f"pass rate above {most:g}"
+
+    def _by_text(self, row: JsonObject, words: int) -> Iterator[str]:
+        own = self.settings
+        if own.reasoning == "required" and not (row.get("reasoning") or "").strip():
+            yield "no reasoning"
+        if own.min_words is not None and words < own.min_words:
+            yield f"fewer than {own.min_words} words"
+        if own.max_words is not None and words > own.max_words:
+            yield f"more than {own.max_words} words"
+        if own.language is not None and not is_mostly_in(own.language, row["answer"]):
+            yield SCRIPTS[own.language]
+
+    def _mean(self, others: JsonObject) -> Fraction | None:
+        return None if self.settings.min_score is None else SCORE.mean(others)
+
+    def _pass_rate(self, others: JsonObject) -> Fraction | None:
+        return None if self.settings.max_pass_rate is None else AGREES.mean(others)
+
+    def _called(self, rule: str) -> str:
+        return names_of(self.name, self.settings).get(rule, f"stage.{self.name}.{rule}")
+
+
+def columns_of(own: FilterSettings) -> list[str]:
+    """The columns with the values that the rules which are set go by."""
+    shown = {
+        "score": own.min_score is not None,
+        "pass_rate": own.max_pass_rate is not None,
+        "words": own.min_words is not None or own.max_words is not None,
+    }
+    return [name for name, wanted in shown.items() if wanted]
+
+
+def same_as(own: FilterSettings, value: Any) -> dict[str, Any]:
+    """The column with the id of the row that a dropped one repeats, where that is looked for."""
+    return {} if own.repeated is None else {"same_as": value}

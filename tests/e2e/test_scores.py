@@ -1,0 +1,165 @@
+"""A judge rates each answer; what it did not say is a failure and never a number of ours."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.judged import JUDGED, LINE, asked, judgement, kept, reply
+from tests.e2e.test_only_what_is_affected import InProcess, own_prompt
+from tests.server import Body, Fault, ScriptedServer, classify, content
+
+SCORED = "stages=[tags,questions,dedup,answers,scores]"
+ALL = {"tags": 1, "questions": 2, "answers": 6, "scores": 6}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[ScriptedServer]:
+    with ScriptedServer(plan=reply) as running:
+        yield running
+
+
+@pytest.fixture
+def project(tmp_path: Path, endpoint: ScriptedServer) -> InProcess:
+    endpoint.plan = reply
+    endpoint.reset()
+    return InProcess(tmp_path, endpoint)
+
+
+def test_each_answer_is_judged_once(project: InProcess) -> None:
+    assert asked(project, SCORED) == ALL
+    scores = project.rows("scores")
+    assert [row["score"] for row in scores] == [2, 3, 4] * 2
+    assert [row["parent"] for row in scores] == [row["id"] for row in project.rows("answers")]
+    columns = ["id", "parent", "path", "sample", "reason", "by", "score"]
+    assert list(scores[0])[: len(columns)] == columns
+    assert asked(project, SCORED) == {}
+
+
+def test_the_judge_sees_question_reasoning_and_answer(project: InProcess) -> None:
+    asked(project, SCORED)
+    assert project.server is not None
+    sent = [each.body["messages"][-1]["content"] for each in project.server.requests if each.kind == "scores"]
+    for row in project.rows("answers"):
+        (text,) = [each for each in sent if row["answer"] in each]
+        assert row["question"] in text
+        assert row["reasoning"] in text
+
+
+@pytest.mark.parametrize("said", ["6", "null"])
+def test_no_score_or_one_outside_of_its_range_is_a_failure(
+    project: InProcess, endpoint: ScriptedServer, said: str
+) -> None:
+    def broken(number: int, body: Body) -> Fault | None:
+        if classify(body) != "scores" or "at level 2" not in str(body["messages"]):
+            return reply(number, body)
+        return content(
+            '{"reason": "x", "by": {"correct": 1, "complete": 1, "clear": 1, "sound": 1}, "score": %s}' % said
+        )
+
+    endpoint.plan = broken
+    line = (JUDGED, "filter.min_score=1", "limits.reasks=0")
+    assert asked(project, *line, status=1) == ALL
+    assert [(row["stage"], row["missing"]) for row in project.rows("failures")] == [("scores", 1)] * 2
+    assert len(project.rows("scores")) == 4
+    assert kept(project, "filter") == [True] * 4, "nothing is said of what has no score"
+    assert len(project.bytes()["dataset/train.messages.jsonl"].splitlines()) == 4
+    endpoint.plan = reply
+    assert asked(project, *line) == {"scores": 2}
+    assert kept(project, "filter") == [True] * 6
+
+
+@pytest.mark.parametrize("structured", ["json_object", "none"])
+def test_it_works_with_any_kind_of_structured_output(
+    project: InProcess, endpoint: ScriptedServer, structured: str
+) -> None:
+    def told(number: int, body: Body) -> Fault | None:
+        return judgement(4) if '"score"' in str(body["messages"][0]["content"]) else reply(number, body)
+
+    endpoint.plan = told
+    done = project.run(*LINE, SCORED, f"judge.structured={structured}")
+    assert done.status == 0, done.stderr
+    assert [row["score"] for row in project.rows("scores")] == [4] * 6
+
+
+def test_a_number_in_words_of_prose_and_fences_is_read(project: InProcess, endpoint: ScriptedServer) -> None:
+    def fenced(number: int, body: Body) -> Fault | None:
+        if classify(body) != "scores":
+            return reply(number, body)
+        by = '{"correct": 4, "complete": 4, "clear": 5, "sound": 4}'
+        return content(f'Let me see.\n```json\n{{"reason": "Good.", "by": {by}, "score": "4"}}\n```')
+
+    endpoint.plan = fenced
+    assert project.run(*LINE, SCORED).status == 0
+    assert {row["score"] for row in project.rows("scores")} == {4}
+
+
+def test_more_samples_ask_for_the_new_ones_and_filters_go_by_the_mean(
+    project: InProcess, endpoint: ScriptedServer
+) -> None:
+    seen: dict[str, int] = {}
+
+    def second_is_better(number: int, body: Body) -> Fault | None:
+        if classify(body) != "scores":
+            return reply(number, body)
+        text = body["messages"][-1]["content"]
+        first = seen.setdefault(text, body["seed"]) == body["seed"]
+        return judgement(2 if first else 5)
+
+    endpoint.plan = second_is_better
+    assert asked(project, JUDGED, "filter.min_score=3.5") == ALL
+    assert kept(project, "filter") == [False] * 6
+    assert asked(project, JUDGED, "filter.min_score=3.5", "scores.samples=2") == {"scores": 6}
+    assert kept(project, "filter") == [True] * 6
+    assert {row["score"] for row in project.rows("filter")} == {3.5}
+    assert len(project.rows("scores")) == 12
+    assert asked(project, JUDGED, "filter.min_score=3.5") == {}
+
+
+def test_several_judges_have_a_row_each_and_count_by_their_mean(project: InProcess, endpoint: ScriptedServer) -> None:
+    def two(number: int, body: Body) -> Fault | None:
+        if classify(body) != "scores":
+            return reply(number, body)
+        return judgement(5 if body["model"] == "another" else 2)
+
+    endpoint.plan = two
+    line = (JUDGED, "filter.min_score=3", "stage.scores.role=[judge,second]", "second.name=another")
+    assert asked(project, *line)["scores"] == 12
+    assert [row["role"] for row in project.rows("scores")] == ["judge", "second"] * 6
+    assert {(row["score"], row["kept"]) for row in project.rows("filter")} == {(3.5, True)}
+
+
+def test_an_answer_that_comes_out_the_same_is_not_judged_again(project: InProcess) -> None:
+    asked(project, SCORED)
+    whole = project.data()
+    own_prompt(project, "en/scores.jinja", lambda text: text.replace("strict and fair", "fair"))
+    assert asked(project, SCORED) == {"scores": 6}
+    assert asked(project, SCORED, "judge.temperature=0.1") == {"scores": 6}
+    assert asked(project, SCORED, "teacher.limits.retries=1") == {}, "no part of a request"
+    assert {name for name, data in project.data().items() if data != whole[name]} == {"scores.jsonl"}
+
+
+def test_growth_judges_what_is_new(project: InProcess) -> None:
+    asked(project, SCORED)
+    before = {row["id"]: row for row in project.rows("scores")}
+    assert asked(project, SCORED, "questions_per_tag=4") == {"answers": 2, "scores": 2}
+    after = {row["id"]: row for row in project.rows("scores")}
+    assert before == {key: after[key] for key in before}
+    assert asked(project, SCORED, "answers_per_question=2") == {"answers": 6, "scores": 6}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("scores.samples=3", "stages=[tags,questions,answers]"), "scores.samples=3 does nothing: scores is not among"),
+        (("scores.samples=0", SCORED), "scores.samples=0: expected a whole number from 1 to 1000"),
+        ((SCORED, "stage.scores.schema.required=[reason]"), "stage.scores.schema: a judge says score, a number, in"),
+        ((SCORED, "stage.scores.schema.properties.score={type:string}"), "stage.scores.schema: a judge says score"),
+        ((SCORED, "scores.sample=3"), "unknown setting 'scores.sample': did you mean 'scores.samples'?"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_asked(project: InProcess, words: tuple[str, ...], said: str) -> None:
+    done = project.run(*LINE, *words)
+    assert (done.status, said in done.stderr) == (2, True), done.stderr
+    assert project.server is not None
+    assert project.server.count == 0
