@@ -34,6 +34,8 @@ def notices(
                 f"what an interrupted --rebuild {globs} brought is taken, and the rest is not asked for: the same "
                 "--rebuild would go on with it"
             )
+    for stage in session.stages:
+        yield from stage.notices
     if (note := unlocked_note(session.dataset, options)) is not None:
         yield note
     if baseline.locked is None and (warning := foreign_lock(session, plan)) is not None:

@@ -73,6 +73,11 @@ class Stage:
         """The stages whose rows its prompt or expressions name."""
         return frozenset()
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences on what it leaves undone by its settings, for whoever is about to build."""
+        return ()
+
     def number(self, line: JsonObject) -> int:  # noqa: ARG002 - for stages with several rows below one
         """Which one a row is among those below the same row."""
         return 0

@@ -5,15 +5,20 @@ Pure. Means are exact fractions, so that a threshold falls the same way on every
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from distill_build.errors import ConfigurationError
+from distill_build.graph import Shape
 from distill_build.prompting.known import NUMBER, TRUTH, Known
 from distill_build.records import JsonObject
-from distill_build.settings import Settings
+from distill_build.settings import Settings, StageSettings
+from distill_build.stages.base import MapStage, Weights
 from distill_build.stages.columns import known_fields
+
+if TYPE_CHECKING:  # as in `base`
+    from distill_build.prompting.prompts import Prompts
 
 PLACES = 4
 """Decimals of a mean in a column."""
@@ -40,6 +45,19 @@ class Rating(msgspec.Struct, frozen=True):
 
 SCORE = Rating("score", ("scores",), NUMBER, "a number")
 AGREES = Rating("agrees", ("attempts", "grades"), TRUTH, "true or false")
+
+
+class RatingStage(MapStage):
+    """A judge's rows. Raises ConfigurationError for a schema by which a reply need not hold the rating."""
+
+    rating: ClassVar[Rating]
+    reads = frozenset({"answer"})
+
+    def __init__(
+        self, shape: Shape, settings: StageSettings, build: Settings, prompts: "Prompts", weights: Weights
+    ) -> None:
+        super().__init__(shape, settings, build, prompts, weights)
+        require_column(self.rating, shape.name, settings.schema)
 
 
 def require_rating(rating: Rating, setting: str, stage: str, build: Settings) -> None:

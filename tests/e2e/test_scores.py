@@ -1,5 +1,6 @@
 """A judge rates each answer; what it did not say is a failure and never a number of ours."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,9 +54,7 @@ def test_no_score_or_one_outside_of_its_range_is_a_failure(
     def broken(number: int, body: Body) -> Fault | None:
         if classify(body) != "scores" or "at level 2" not in str(body["messages"]):
             return reply(number, body)
-        return content(
-            '{"reason": "x", "by": {"correct": 1, "complete": 1, "clear": 1, "sound": 1}, "score": %s}' % said
-        )
+        return judgement(json.loads(said))
 
     endpoint.plan = broken
     line = (JUDGED, "filter.min_score=1", "limits.reasks=0")

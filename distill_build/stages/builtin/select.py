@@ -1,0 +1,144 @@
+"""Select: of the answers that are left so many are kept, in one of several orders. Each row has its `rank`.
+
+Ties go by id, which is made of place and content, so that the order is the same on every machine.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from distill_build.dataset.unit import Place, Verdict
+from distill_build.graph import Shape
+from distill_build.prompting.known import ANYTHING, NUMBER, Known
+from distill_build.records import JsonObject
+from distill_build.settings import Positive, Settings, StageSettings, names_of
+from distill_build.stages.base import JudgeScope, TransformStage
+from distill_build.stages.draw import drawn
+from distill_build.stages.ratings import AGREES, SCORE, require_rating, shown
+
+Order = Literal["random", "score", "longest", "s1"]
+LEFT_OUT: Mapping[Order, str] = {
+    "random": "not drawn",
+    "score": "not among the best by score",
+    "longest": "not among the longest",
+    "s1": "not drawn",
+}
+KNOWN = "the student gets it right"
+
+
+class SelectSettings(StageSettings, frozen=True, kw_only=True):
+    """`count`: how many are kept, None for all; `order`: which come first."""
+
+    count: Positive | None = None
+    order: Order = "random"
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """What an answer is chosen by. Lengths are in characters; `solved`: the student has got it right."""
+
+    tag: str
+    reasoning: int
+    length: int
+    score: Any = None
+    solved: bool = False
+
+
+class Builtin(TransformStage):
+    settings_type = SelectSettings
+    settings: SelectSettings
+    scope: ClassVar[JudgeScope] = "dataset"
+    reads = frozenset({"answer"})
+    followers: ClassVar[Mapping[str, str]] = {"select.count": "count", "select.by": "order"}
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
+        assert isinstance(own, SelectSettings), "its settings are its own"  # noqa: S101
+        return super().columns(own, above) | {"rank": ANYTHING} | dict.fromkeys(VALUES[own.order], NUMBER)
+
+    def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
+        super().__init__(shape, settings, build, known)
+        for rating in (SCORE, AGREES):
+            if rating.stage in self.refers_to:
+                require_rating(rating, self._order, shape.name, build)
+
+    @property
+    def refers_to(self) -> frozenset[str]:
+        if self.settings.order == "score":
+            return frozenset({SCORE.stage})
+        return frozenset({AGREES.stage}) if self._knows_the_student else frozenset()
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        if self.settings.order != "s1" or self._knows_the_student:
+            return ()
+        return (
+            f"{self._order} leaves in what the student gets right, since {AGREES.stage} does not stand before "
+            f"{self.name} in stages: with {' and '.join(AGREES.stages)} there it is dropped",
+        )
+
+    def identity(self) -> JsonObject:
+        return super().identity() | ({"seed": self.build.seed} if self.settings.order in ("random", "s1") else {})
+
+    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Candidate:
+        reasoning = len(row.get("reasoning") or "")
+        return Candidate(
+            tag=place.tag,
+            reasoning=reasoning,
+            length=reasoning + len(row["answer"]),
+            score=SCORE.mean(others) if SCORE.stage in others else None,
+            solved=AGREES.stage in others and bool(AGREES.mean(others)),
+        )
+
+    def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
+        count, order = self.settings.count, self.settings.order
+        rows: dict[str, Candidate] = dict(measured)
+        ranked = islice(self._in_order(rows), count if order == "s1" else None)
+        ranks = {key: rank for rank, key in enumerate(ranked, start=1)}
+        for key, candidate in measured:
+            rank = ranks.get(key)
+            kept = rank is not None and (count is None or rank <= count)
+            why = () if kept else (KNOWN if order == "s1" and candidate.solved else LEFT_OUT[order],)
+            yield Verdict(kept, why, {"rank": rank, **{name: told(candidate) for name, told in VALUES[order].items()}})
+
+    def _in_order(self, rows: Mapping[str, Candidate]) -> Iterator[str]:
+        """The ids of rows that may be kept, the first first."""
+        match self.settings.order:
+            case "score":
+                yield from sorted(rows, key=lambda key: (-(rows[key].score or 0), key))
+            case "longest":
+                yield from sorted(rows, key=lambda key: (-rows[key].length, key))
+            case "random":
+                yield from sorted(rows, key=lambda key: hashlib.sha256(f"{self.build.seed}:{key}".encode()).digest())
+            case "s1":
+                yield from drawn(by_domain(rows), self.build.seed)
+
+    @property
+    def _knows_the_student(self) -> bool:
+        before = self.build.stages[: self.build.stages.index(self.name)]
+        return self.settings.order == "s1" and AGREES.stage in before
+
+    @property
+    def _order(self) -> str:
+        """The setting of its order, as it is typed."""
+        return f"{names_of(self.name, self.settings).get('order', f'stage.{self.name}.order')}={self.settings.order}"
+
+
+VALUES: Mapping[Order, Mapping[str, Callable[[Candidate], Any]]] = {
+    "random": {},
+    "score": {"score": lambda candidate: shown(candidate.score)},
+    "longest": {"length": lambda candidate: candidate.length},
+    "s1": {"reasoning_length": lambda candidate: candidate.reasoning},
+}
+"""The columns beside `rank`: what each order goes by."""
+
+
+def by_domain(rows: Mapping[str, Candidate]) -> dict[str, list[str]]:
+    """The ids of what the student does not get right, by leaf tag, the longest trace first."""
+    domains: dict[str, list[str]] = {}
+    for key in sorted(rows, key=lambda key: (-rows[key].reasoning, -rows[key].length, key)):
+        if not rows[key].solved:
+            domains.setdefault(rows[key].tag, []).append(key)
+    return domains

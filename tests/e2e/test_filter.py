@@ -1,0 +1,169 @@
+"""Rules say which answers stay; moving a threshold asks nothing, and each drop has its reason."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.judged import JUDGED, LINE, asked, kept, reply
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.server import Body, Fault, ScriptedServer, classify, content
+
+PLAIN = "stages=[tags,questions,dedup,answers,filter]"
+TRANSLATE = {
+    "kind": "map",
+    "after": "answers",
+    "role": "translator",
+    "schema": {"type": "object", "properties": {"translation": {"type": "string"}}, "required": ["translation"]},
+}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[ScriptedServer]:
+    with ScriptedServer(plan=reply) as running:
+        yield running
+
+
+@pytest.fixture
+def project(tmp_path: Path, endpoint: ScriptedServer) -> InProcess:
+    endpoint.plan = reply
+    endpoint.reset()
+    return InProcess(tmp_path, endpoint)
+
+
+def reasons(project: InProcess) -> list[list[str]]:
+    return [row["why"] for row in project.rows("filter")]
+
+
+def test_a_threshold_that_moves_asks_nothing(project: InProcess) -> None:
+    assert asked(project, JUDGED, "filter.min_score=4")["scores"] == 6
+    assert kept(project, "filter") == [False, False, True] * 2
+    assert project.rows("filter")[0] == {
+        "id": project.rows("answers")[0]["id"],
+        "kept": False,
+        "why": ["score below 4"],
+        "score": 2.0,
+    }
+    assert len(project.bytes()["dataset/train.messages.jsonl"].splitlines()) == 2
+    explained = project.run("explain", *LINE, JUDGED, "filter.min_score=3").stdout
+    assert "filter.min_score: 4.0 → 3" in explained
+    assert asked(project, JUDGED, "filter.min_score=2.5") == {}
+    assert kept(project, "filter") == [False, True, True] * 2
+    whole = project.bytes()
+    assert asked(project, JUDGED, "filter.min_score=5") == {}
+    assert (project.bytes()["dataset/train.messages.jsonl"], project.rows("failures")) == (b"", [])
+    assert asked(project, JUDGED, "filter.min_score=2.5") == {}
+    assert project.bytes() == whole
+
+
+def test_what_is_let_through_anew_is_asked_for_behind_it(project: InProcess) -> None:
+    (project.root / "conf/stage").mkdir(parents=True)
+    (project.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n")
+    (project.root / "conf/stage/translate.yaml").write_text(json.dumps(TRANSLATE))
+    (project.root / "prompts/en").mkdir(parents=True)
+    prompt = '{% call message("user") %}Translate: {{ row.answer }}{% endcall %}'
+    (project.root / "prompts/en/translate.jinja").write_text(prompt)
+    line = (JUDGED.replace("]", ",translate]"), "filter.min_score=4")
+    assert asked(project, *line)["translate"] == 2
+    assert asked(project, *line, "filter.min_score=3") == {"translate": 2}
+    assert asked(project, *line) == {}
+
+
+def test_the_end_says_what_was_dropped_and_why(project: InProcess) -> None:
+    done = project.run(*LINE, JUDGED, "filter.min_score=4", "filter.min_words=100")
+    assert done.status == 0
+    assert "filter dropped 6 rows: fewer than 100 words, score below 4 (4)" in done.stderr, done.stderr
+
+
+def test_rules_go_by_the_text_of_an_answer(project: InProcess, endpoint: ScriptedServer) -> None:
+    texts = {
+        2: ("因为面团里的酵母放出气体，面团因此膨胀。", "想一想。"),
+        3: ("Yeast gives off gas and the dough rises.", None),
+        4: ("Yeast gives off gas, and the dough RISES!", "Think."),
+    }
+
+    def told(number: int, body: Body) -> Fault | None:
+        if classify(body) != "answers":
+            return reply(number, body)
+        level = next(each for each in texts if f"level {each}" in body["messages"][-1]["content"])
+        text, thought = texts[level]
+        return content(text, reasoning_content=thought)
+
+    endpoint.plan = told
+    line = (PLAIN, "questions_per_tag=3")
+    assert asked(project, *line, "filter.reasoning=required")["answers"] == 6
+    assert reasons(project) == [[], ["no reasoning"], []] * 2
+    assert asked(project, *line, "filter.min_words=9", "filter.max_words=18") == {}
+    assert reasons(project) == [[], ["fewer than 9 words"], ["fewer than 9 words"]] * 2
+    assert [row["words"] for row in project.rows("filter")] == [18, 8, 8] * 2
+    assert asked(project, *line, "filter.max_words=17") == {}
+    assert reasons(project) == [["more than 17 words"], [], []] * 2
+    assert asked(project, *line, "filter.language=en") == {}
+    assert reasons(project) == [["not mostly in Latin letters"], [], []] * 2
+    assert asked(project, *line, "filter.language=zh") == {}
+    assert reasons(project) == [[], *[["not mostly in Chinese characters"]] * 2] * 2
+    assert asked(project, *line, "filter.repeated=drop") == {}
+    same = "the same answer as an earlier one"
+    assert reasons(project) == [[], [], [same], [same], [same], [same]]
+    ids = [row["id"] for row in project.rows("answers")]
+    assert [row["same_as"] for row in project.rows("filter")] == [None, None, ids[1], ids[0], ids[1], ids[1]]
+    assert asked(project, *line, "filter.repeated=drop", "filter.reasoning=required") == {}
+    assert reasons(project) == [[], ["no reasoning"], [], [same], ["no reasoning"], [same]], "the first that may stay"
+
+
+def test_growth_and_order_of_arrival_change_no_byte(
+    project: InProcess, endpoint: ScriptedServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    line = (JUDGED, "filter.min_score=3", "filter.repeated=drop")
+    asked(project, *line)
+    before = {row["id"]: row for row in project.rows("filter")}
+    assert asked(project, *line, "questions_per_tag=4") == {"answers": 2, "scores": 2}
+    after = {row["id"]: row for row in project.rows("filter")}
+    assert before == {key: after[key] for key in before}
+    whole = project.data()
+    other = InProcess(tmp_path_factory.mktemp("other"), endpoint)
+    done = other.run(*LINE, *line, "questions_per_tag=4", "limits.concurrency=1")
+    assert done.status == 0
+    assert other.data() == whole
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("filter.min_score=6",), "filter.min_score=6: expected a number from 1 to 5"),
+        (("filter.min_score=high",), "filter.min_score=high: expected a number from 1 to 5 or null"),
+        (("filter.max_pass_rate=1.5",), "filter.max_pass_rate=1.5: expected a number from 0 to 1"),
+        (("filter.reasoning=yes",), "filter.reasoning=yes: expected one of required or null"),
+        (
+            ("filter.min_words=9", "filter.max_words=8"),
+            "filter.min_words=9 is above filter.max_words=8: no answer has so many words and so few",
+        ),
+        (
+            ("filter.min_score=3", PLAIN),
+            "filter.min_score needs the stage scores before filter: say "
+            "stages=[tags,questions,dedup,answers,scores,filter], or leave filter.min_score out",
+        ),
+        (
+            ("filter.max_pass_rate=0.5",),
+            "filter.max_pass_rate needs the stage grades before filter: say "
+            "stages=[tags,questions,dedup,answers,scores,attempts,grades,filter], or leave",
+        ),
+        (
+            ("filter.min_score=3", "stages=[tags,questions,answers,filter,scores]"),
+            "filter.min_score needs the stage scores before filter: say stages=[tags,questions,answers,scores,filter]",
+        ),
+        (
+            ("filter.min_score=3", "stages=[tags,questions,answers,scores]"),
+            "filter.min_score=3 does nothing: filter is not among",
+        ),
+        (("filter.min_scroe=3",), "unknown setting 'filter.min_scroe': did you mean 'filter.min_score'?"),
+        (("stage.filter.after=questions",), "stage.filter.after=questions: filter goes by the column answer"),
+        (("+stage.filter.where=row.answer",), "stage.filter.where"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_asked(project: InProcess, words: tuple[str, ...], said: str) -> None:
+    done = project.run(*LINE, *([] if any(word.startswith("stages") for word in words) else [JUDGED]), *words)
+    assert (done.status, said in done.stderr) == (2, True), done.stderr
+    assert project.server is not None
+    assert project.server.count == 0

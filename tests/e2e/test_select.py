@@ -1,0 +1,183 @@
+"""So many answers are kept, and the same ones everywhere; moving the count or the order asks nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.judged import JUDGED, LINE, asked, kept, reply
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.server import Body, Fault, ScriptedServer, classify, content
+
+PLAIN = "stages=[tags,questions,dedup,answers,select]"
+SCORED = "stages=[tags,questions,dedup,answers,scores,filter,select]"
+GRADED = "stages=[tags,questions,dedup,answers,attempts,grades,filter,select]"
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[ScriptedServer]:
+    with ScriptedServer(plan=reply) as running:
+        yield running
+
+
+@pytest.fixture
+def project(tmp_path: Path, endpoint: ScriptedServer) -> InProcess:
+    endpoint.plan = reply
+    endpoint.reset()
+    return InProcess(tmp_path, endpoint)
+
+
+def chosen(project: InProcess) -> list[str]:
+    """The ids of what is kept, the first first."""
+    rows = [row for row in project.rows("select") if row["kept"]]
+    return [row["id"] for row in sorted(rows, key=lambda row: int(row["rank"]))]
+
+
+def exported(project: InProcess) -> int:
+    return len(project.bytes()["dataset/train.messages.jsonl"].splitlines())
+
+
+def test_the_best_by_score_are_kept(project: InProcess) -> None:
+    line = (SCORED, "select.by=score")
+    assert asked(project, *line)["scores"] == 6
+    assert kept(project, "select") == [True] * 6, "no count keeps all"
+    scores = {row["parent"]: row["score"] for row in project.rows("scores")}
+    assert [scores[key] for key in chosen(project)] == [4, 4, 3, 3, 2, 2]
+    assert asked(project, *line, "select.count=3") == {}
+    best = chosen(project)
+    assert sorted(scores[key] for key in best) == [3, 4, 4]
+    assert best[:2] == sorted(best[:2]), "of equal scores the smaller id comes first"
+    row = next(row for row in project.rows("select") if not row["kept"])
+    assert (row["why"], list(row)) == (["not among the best by score"], ["id", "kept", "why", "rank", "score"])
+    assert exported(project) == 3
+    assert asked(project, *line, "select.count=4") == {}
+    assert chosen(project)[:3] == best, "a larger count keeps what a smaller one kept"
+    assert asked(project, *line, "select.count=100") == {}
+    assert exported(project) == 6
+
+
+def test_what_a_filter_dropped_is_not_chosen_from(project: InProcess) -> None:
+    asked(project, SCORED, "select.by=score", "select.count=1", "filter.min_score=4")
+    assert len(project.rows("select")) == 2
+    assert asked(project, SCORED, "select.by=score", "select.count=1") == {}
+    assert len(project.rows("select")) == 6
+
+
+def test_chance_is_the_seed_s_and_the_longest_are_the_longest(
+    project: InProcess, endpoint: ScriptedServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    line = (PLAIN, "select.count=3")
+    asked(project, *line)
+    assert exported(project) == 3
+    whole, first = project.data(), chosen(project)
+    other = InProcess(tmp_path_factory.mktemp("other"), endpoint)
+    assert other.run(*LINE, *line, "limits.concurrency=1").status == 0
+    assert other.data() == whole
+    assert asked(project, *line, "select.count=2") == {}
+    assert chosen(project) == first[:2]
+    assert asked(project, *line, "select.by=longest") == {}
+    lengths = {row["id"]: len(row["reasoning"]) + len(row["answer"]) for row in project.rows("answers")}
+    longest = sorted(lengths, key=lambda key: (-lengths[key], key))
+    assert chosen(project) == longest[:3]
+    assert {row["id"]: row["length"] for row in project.rows("select")} == lengths
+    assert [row["why"] for row in project.rows("select") if not row["kept"]] == [["not among the longest"]] * 3
+
+
+def test_s1_draws_from_what_the_student_gets_wrong(project: InProcess) -> None:
+    line = (GRADED, "select.by=s1", "select.count=1")
+    assert asked(project, *line) == {"tags": 1, "questions": 2, "answers": 12, "grades": 6}
+    why = [row["why"] for row in project.rows("select")]
+    right, drawn = ["the student gets it right"], [["not drawn"], []]
+    assert [each for place, each in enumerate(why) if place % 3] == [right] * 4
+    assert sorted(why[::3]) == sorted(drawn)
+    assert asked(project, *line, "select.count=2") == {}
+    assert [row["rank"] is not None for row in project.rows("select")] == [True, False, False] * 2
+    assert exported(project) == 2
+    assert asked(project, *line, "filter.max_pass_rate=0.5") == {}
+    assert {row["pass_rate"] for row in project.rows("filter")} == {0.0, 1.0}
+    assert [row["why"] for row in project.rows("filter")][:3] == [[], *[["pass rate above 0.5"]] * 2]
+
+
+def test_without_grades_s1_says_what_it_leaves_in(project: InProcess) -> None:
+    line = (PLAIN, "select.by=s1", "select.count=2")
+    said = "select.by=s1 leaves in what the student gets right, since grades does not stand before select in stages"
+    assert said in project.run("plan", *LINE, *line).stderr
+    done = project.run(*LINE, *line)
+    assert (done.status, said in done.stderr) == (0, True)
+    assert exported(project) == 2
+    assert "reasoning_length" in project.rows("select")[0]
+
+
+def test_attempts_are_the_student_s_own_and_a_pass_rate_is_their_share(
+    project: InProcess, endpoint: ScriptedServer
+) -> None:
+    seen: dict[str, int] = {}
+
+    def every_second(number: int, body: Body) -> Fault | None:
+        if classify(body) == "grades":
+            text = body["messages"][-1]["content"].partition("Student's answer:")[0]
+            seen[text] = seen.get(text, 0) + 1
+            return content('{"reason": "x", "agrees": %s}' % ("true" if seen[text] % 2 else "false"))
+        if classify(body) == "answers" and body["model"] == "little":
+            return content(f"My attempt with {body['seed']}.")
+        return reply(number, body)
+
+    endpoint.plan = every_second
+    stages = GRADED.replace(",select", "")
+    line = (stages, "attempts.samples=2", "student.name=little", "filter.max_pass_rate=0.4")
+    sent = asked(project, *line)
+    assert sent == {"tags": 1, "questions": 2, "answers": 6 + 12, "grades": 12}
+    attempts, answers = project.rows("attempts"), project.rows("answers")
+    assert {row["model"] for row in attempts} == {"little"}
+    assert [row["parent"] for row in attempts[::2]] == [row["question_id"] for row in answers]
+    shown = [str(each.body["messages"]) for each in endpoint.requests if each.kind == "grades"]
+    assert all(sum(row["answer"] in text for text in shown) == 2 for row in answers), "beside the teacher's answer"
+    assert {row["pass_rate"] for row in project.rows("filter")} == {0.5}
+    assert kept(project, "filter") == [False] * 6
+    assert asked(project, *line, "filter.max_pass_rate=0.5") == {}
+    assert kept(project, "filter") == [True] * 6
+    assert asked(project, *line, "attempts.samples=3") == {"answers": 6, "grades": 6}
+    assert asked(project, *line, "answers_per_question=2") == {"answers": 6}, "the first answer is the reference"
+
+
+def test_a_grade_that_cannot_be_read_is_missing_and_no_answer_is_exported_for_it(
+    project: InProcess, endpoint: ScriptedServer
+) -> None:
+    def broken(number: int, body: Body) -> Fault | None:
+        if classify(body) == "grades" and "at level 2" in str(body["messages"]):
+            return content('{"reason": "I cannot tell.", "agrees": "maybe"}')
+        return reply(number, body)
+
+    endpoint.plan = broken
+    line = (GRADED, "select.by=s1", "select.count=5", "limits.reasks=0")
+    asked(project, *line, status=1)
+    assert {row["stage"] for row in project.rows("failures")} == {"grades"}
+    assert exported(project) == 0
+    assert len(project.rows("select")) == 4
+    endpoint.plan = reply
+    assert asked(project, *line) == {"grades": 2}
+    assert exported(project) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            (PLAIN, "select.by=score"),
+            "select.by=score needs the stage scores before select: say "
+            "stages=[tags,questions,dedup,answers,scores,select], or leave select.by=score out",
+        ),
+        ((PLAIN, "select.by=best"), "select.by=best: expected one of longest, random, s1, score"),
+        ((PLAIN, "select.count=0"), "select.count=0: expected a whole number from 1 to 1000000"),
+        ((JUDGED, "select.count=3"), "select.count=3 does nothing: select is not among"),
+        ((JUDGED, "attempts.samples=3"), "attempts.samples=3 does nothing: attempts is not among"),
+        (("stages=[tags,questions,attempts,grades]",), "there is no stage answers in rows"),
+        ((GRADED, "stage.grades.schema.required=[reason]"), "stage.grades.schema: a judge says agrees, true or false"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_asked(project: InProcess, words: tuple[Any, ...], said: str) -> None:
+    done = project.run(*LINE, *words)
+    assert (done.status, said in done.stderr) == (2, True), done.stderr
+    assert project.server is not None
+    assert project.server.count == 0
