@@ -130,6 +130,20 @@ def test_a_library_is_known_in_one_place(library: str) -> None:
 OURS = "|".join(sorted(path.stem for path in (PACKAGE.parent / "conf/stage").glob("*.yaml")))
 STAGE_NAMED = re.compile(rf"""["']({OURS})["']|\.({OURS})\b""")
 """A stage of ours as a text of its own, or as an attribute."""
+ORDINARY = {
+    "attempts": "a column of failures.jsonl, and what a cache's entry holds: how often something was asked for",
+    "filter": "a kind of name in a template of jinja2",
+    "select": "the beginning of names of filters of jinja2",
+}
+"""Stages of ours whose names are words for other things too: of these it is looked whether one is told from others, or
+looked up."""
+LOOKED_UP = re.compile(rf"""(?:[=!]=|(?<!failure)(?<!document)\[) ?["']({"|".join(ORDINARY)})["']""")
+
+
+def names_a_stage(line: str) -> bool:
+    """Whether a line of source knows a stage of ours."""
+    found = {name for names in STAGE_NAMED.findall(line) for name in names if name}
+    return bool(found - ORDINARY.keys()) or LOOKED_UP.search(line) is not None
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -138,7 +152,7 @@ def test_no_module_outside_the_room_of_stages_names_one(path: Path) -> None:
     if path.relative_to(PACKAGE).parts[0] == "stages":
         return
     lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-    assert [f"{number}: {line.strip()}" for number, line in lines if STAGE_NAMED.search(line)] == []
+    assert [f"{number}: {line.strip()}" for number, line in lines if names_a_stage(line)] == []
 
 
 DEFINED_TWICE = {

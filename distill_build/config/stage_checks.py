@@ -180,8 +180,8 @@ EXAMPLES: Mapping[str, str] = {
     "by": "a stage above, one row for each of its rows, as in by: questions",
     "role": "who is asked, as in role: translator",
     "prompt": "what is asked, as in prompt: translate for prompts/<language>/translate.jinja",
-    "where": 'which rows are kept, as in where: "rows.scores.score >= 4"',
-    "columns": "what its rows hold, as in columns: {mean: \"rows.scores | map(attribute='score') | sum\"}",
+    "where": 'which rows are kept, as in where: "row.score >= 4"',
+    "columns": "what its rows hold, as in columns: {longest: \"rows.notes | map(attribute='text') | max\"}",
 }
 """What stands in a stage's file where a key is needed."""
 

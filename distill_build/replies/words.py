@@ -18,14 +18,14 @@ NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$|\\\[
 SCRIPTS = {"en": LATIN, "zh": HAN}
 
 
-def words_in(text: str) -> Iterator[str]:
+def split_words(text: str) -> Iterator[str]:
     """The words of `text`, with the punctuation at them."""
     return (token for token in TOKEN.findall(text) if any(map(str.isalnum, token)))
 
 
 def word_count(text: str) -> int:
     """How many words `text` has."""
-    return sum(1 for _ in words_in(text))
+    return sum(1 for _ in split_words(text))
 
 
 def is_mostly_in(language: Literal["en", "zh"], text: str) -> bool:
@@ -33,5 +33,5 @@ def is_mostly_in(language: Literal["en", "zh"], text: str) -> bool:
 
     So is a text without such words, as "42" is.
     """
-    words = [word for word in words_in(NOT_PROSE.sub(" ", text)) if any(map(str.isalpha, word))]
+    words = [word for word in split_words(NOT_PROSE.sub(" ", text)) if any(map(str.isalpha, word))]
     return 2 * sum(1 for word in words if SCRIPTS[language].search(word)) >= len(words)

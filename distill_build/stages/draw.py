@@ -36,7 +36,7 @@ class Chance:
         return int.from_bytes(digest, "big")
 
 
-def drawn(domains: Mapping[str, Sequence[T]], seed: int) -> Iterator[T]:
+def draw_domains(domains: Mapping[str, Sequence[T]], seed: int) -> Iterator[T]:
     """All items of `domains` in the order of a draw. Each domain's come with the longest first.
 
     A domain is drawn, each that has any left as likely as any other; then one of its items that are left, the first of

@@ -83,7 +83,7 @@ def require_column(rating: Rating, stage: str, schema: Mapping[str, Any] | None)
         )
 
 
-def shown(mean: Fraction | None) -> float | None:
+def rounded(mean: Fraction | None) -> float | None:
     """A mean as a column has it."""
     return None if mean is None else round(float(mean), PLACES)
 

@@ -47,7 +47,7 @@ def test_a_threshold_that_moves_asks_nothing(project: InProcess) -> None:
     }
     assert len(project.bytes()["dataset/train.messages.jsonl"].splitlines()) == 2
     explained = project.run("explain", *LINE, JUDGED, "filter.min_score=3").stdout
-    assert "filter.min_score: 4.0 → 3" in explained
+    assert "filter.min_score: 4 → 3\n" in explained
     assert asked(project, JUDGED, "filter.min_score=2.5") == {}
     assert kept(project, "filter") == [False, True, True] * 2
     whole = project.bytes()

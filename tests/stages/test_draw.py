@@ -7,7 +7,7 @@ from math import sqrt
 
 import pytest
 
-from distill_build.stages.draw import Chance, drawn
+from distill_build.stages.draw import Chance, draw_domains
 
 SEEDS = 6000
 SIGMAS = 4.5
@@ -43,7 +43,7 @@ def test_over_many_seeds_the_draws_are_as_often_as_the_formula_says(
 ) -> None:
     wanted = expected(domains, count)
     assert sum(wanted.values()) == 1
-    seen = Counter(tuple(islice(drawn(domains, seed), count)) for seed in range(SEEDS))
+    seen = Counter(tuple(islice(draw_domains(domains, seed), count)) for seed in range(SEEDS))
     assert set(seen) <= set(wanted)
     for sequence, share in wanted.items():
         mean = SEEDS * float(share)
@@ -52,16 +52,18 @@ def test_over_many_seeds_the_draws_are_as_often_as_the_formula_says(
 
 def test_more_draws_begin_with_the_same() -> None:
     domains = {name: [f"{name}{place}" for place in range(20)] for name in "abcde"}
-    whole = list(drawn(domains, 7))
+    whole = list(draw_domains(domains, 7))
     assert sorted(whole) == sorted(item for items in domains.values() for item in items), "each once"
-    assert list(islice(drawn(domains, 7), 30)) == whole[:30]
+    assert list(islice(draw_domains(domains, 7), 30)) == whole[:30]
 
 
 def test_a_draw_is_the_same_on_every_machine() -> None:
     domains = {"b": ["b1", "b2", "b3"], "a": ["a1", "a2", "a3"], "c": []}
-    assert list(drawn(domains, 0)) == list(drawn(dict(reversed(domains.items())), 0)), "in whatever order domains come"
-    assert list(drawn(domains, 0)) == PINNED
-    assert list(drawn(domains, 1)) != PINNED
+    assert list(draw_domains(domains, 0)) == list(draw_domains(dict(reversed(domains.items())), 0)), (
+        "in whatever order domains come"
+    )
+    assert list(draw_domains(domains, 0)) == PINNED
+    assert list(draw_domains(domains, 1)) != PINNED
 
 
 def test_a_rank_has_no_end_of_its_own() -> None:

@@ -20,12 +20,13 @@ from distill_build.replies.labels import normalise
 from distill_build.replies.words import is_mostly_in, word_count
 from distill_build.settings import Settings, StageSettings, names_of
 from distill_build.stages.base import JudgeScope, TransformStage
-from distill_build.stages.ratings import AGREES, SCORE, exact, require_rating, shown
+from distill_build.stages.ratings import AGREES, SCORE, exact, require_rating, rounded
 
 DIGEST_BYTES = 16
 RULES = (
     "min_score", "max_pass_rate", "reasoning", "min_words", "max_words", "language", "repeated",
 )  # fmt: skip
+NUMBERS = ("min_score", "max_pass_rate")
 SCRIPTS = {"en": "not mostly in Latin letters", "zh": "not mostly in Chinese characters"}
 REPEATED = "the same answer as an earlier one"
 
@@ -52,7 +53,7 @@ class Builtin(TransformStage):
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         assert isinstance(own, FilterSettings), "its settings are its own"  # noqa: S101
-        return super().columns(own, above) | dict.fromkeys(columns_of(own), NUMBER) | same_as(own, ANYTHING)
+        return super().columns(own, above) | dict.fromkeys(measured_values(own), NUMBER) | same_as(own, ANYTHING)
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         super().__init__(shape, settings, build, known)
@@ -76,12 +77,17 @@ class Builtin(TransformStage):
         own = {"min_score": SCORE, "max_pass_rate": AGREES}
         return frozenset(rating.stage for rule, rating in own.items() if getattr(self.settings, rule) is not None)
 
+    def identity(self) -> JsonObject:
+        """A threshold without decimals is told as one: 4, not 4.0."""
+        own = super().identity()
+        return own | {rule: int(own[rule]) for rule in NUMBERS if rule in own and own[rule] == int(own[rule])}
+
     def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:  # noqa: ARG002 - see `measure`
         mean, rate = self._mean(others), self._pass_rate(others)
-        words = word_count(row["answer"]) if "words" in columns_of(self.settings) else None
-        values = {"score": shown(mean), "pass_rate": shown(rate), "words": words}
+        words = word_count(row["answer"]) if "words" in measured_values(self.settings) else None
+        values = {"score": rounded(mean), "pass_rate": rounded(rate), "words": words}
         why = (*self._by_judges(mean, rate), *self._by_text(row, words or 0))
-        return Verdict(not why, why, {name: values[name] for name in columns_of(self.settings)})
+        return Verdict(not why, why, {name: values[name] for name in measured_values(self.settings)})
 
     def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:
         text = hashlib.blake2b(normalise(row["answer"]).encode(), digest_size=DIGEST_BYTES).digest()
@@ -123,14 +129,14 @@ class Builtin(TransformStage):
         return names_of(self.name, self.settings).get(rule, f"stage.{self.name}.{rule}")
 
 
-def columns_of(own: FilterSettings) -> list[str]:
+def measured_values(own: FilterSettings) -> list[str]:
     """The columns with the values that the rules which are set go by."""
-    shown = {
+    rounded = {
         "score": own.min_score is not None,
         "pass_rate": own.max_pass_rate is not None,
         "words": own.min_words is not None or own.max_words is not None,
     }
-    return [name for name, wanted in shown.items() if wanted]
+    return [name for name, wanted in rounded.items() if wanted]
 
 
 def same_as(own: FilterSettings, value: Any) -> dict[str, Any]:

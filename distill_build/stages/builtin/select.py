@@ -5,6 +5,7 @@ Ties go by id, which is made of place and content, so that the order is the same
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
@@ -12,12 +13,12 @@ import msgspec
 
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.graph import Shape
-from distill_build.prompting.known import ANYTHING, NUMBER, Known
+from distill_build.prompting.known import ANYTHING, Known
 from distill_build.records import JsonObject
 from distill_build.settings import Positive, Settings, StageSettings, names_of
 from distill_build.stages.base import JudgeScope, TransformStage
-from distill_build.stages.draw import drawn
-from distill_build.stages.ratings import AGREES, SCORE, require_rating, shown
+from distill_build.stages.draw import draw_domains
+from distill_build.stages.ratings import AGREES, SCORE, require_rating, rounded
 
 Order = Literal["random", "score", "longest", "s1"]
 LEFT_OUT: Mapping[Order, str] = {
@@ -36,14 +37,19 @@ class SelectSettings(StageSettings, frozen=True, kw_only=True):
     order: Order = "random"
 
 
-class Candidate(msgspec.Struct, frozen=True):
-    """What an answer is chosen by. Lengths are in characters; `solved`: the student has got it right."""
+class Measured(msgspec.Struct, frozen=True):
+    """What an answer is chosen by. Lengths are in characters; `score` and `pass_rate` are means of what judges said."""
 
     tag: str
     reasoning: int
     length: int
-    score: Any = None
-    solved: bool = False
+    score: Fraction | None = None
+    pass_rate: Fraction | None = None
+
+    @property
+    def solved(self) -> bool:
+        """Whether the student has got it right in any attempt."""
+        return bool(self.pass_rate)
 
 
 class Builtin(TransformStage):
@@ -56,7 +62,7 @@ class Builtin(TransformStage):
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         assert isinstance(own, SelectSettings), "its settings are its own"  # noqa: S101
-        return super().columns(own, above) | {"rank": ANYTHING} | dict.fromkeys(VALUES[own.order], NUMBER)
+        return super().columns(own, above) | dict.fromkeys(("rank", *VALUES[own.order]), ANYTHING)
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         super().__init__(shape, settings, build, known)
@@ -82,28 +88,28 @@ class Builtin(TransformStage):
     def identity(self) -> JsonObject:
         return super().identity() | ({"seed": self.build.seed} if self.settings.order in ("random", "s1") else {})
 
-    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Candidate:
+    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Measured:
         reasoning = len(row.get("reasoning") or "")
-        return Candidate(
+        return Measured(
             tag=place.tag,
             reasoning=reasoning,
             length=reasoning + len(row["answer"]),
             score=SCORE.mean(others) if SCORE.stage in others else None,
-            solved=AGREES.stage in others and bool(AGREES.mean(others)),
+            pass_rate=AGREES.mean(others) if AGREES.stage in others else None,
         )
 
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
         count, order = self.settings.count, self.settings.order
-        rows: dict[str, Candidate] = dict(measured)
+        rows: dict[str, Measured] = dict(measured)
         ranked = islice(self._in_order(rows), count if order == "s1" else None)
         ranks = {key: rank for rank, key in enumerate(ranked, start=1)}
-        for key, candidate in measured:
+        for key, measure in measured:
             rank = ranks.get(key)
             kept = rank is not None and (count is None or rank <= count)
-            why = () if kept else (KNOWN if order == "s1" and candidate.solved else LEFT_OUT[order],)
-            yield Verdict(kept, why, {"rank": rank, **{name: told(candidate) for name, told in VALUES[order].items()}})
+            why = () if kept else (KNOWN if order == "s1" and measure.solved else LEFT_OUT[order],)
+            yield Verdict(kept, why, {"rank": rank, **{name: told(measure) for name, told in VALUES[order].items()}})
 
-    def _in_order(self, rows: Mapping[str, Candidate]) -> Iterator[str]:
+    def _in_order(self, rows: Mapping[str, Measured]) -> Iterator[str]:
         """The ids of rows that may be kept, the first first."""
         match self.settings.order:
             case "score":
@@ -113,7 +119,7 @@ class Builtin(TransformStage):
             case "random":
                 yield from sorted(rows, key=lambda key: hashlib.sha256(f"{self.build.seed}:{key}".encode()).digest())
             case "s1":
-                yield from drawn(by_domain(rows), self.build.seed)
+                yield from draw_domains(by_domain(rows), self.build.seed)
 
     @property
     def _knows_the_student(self) -> bool:
@@ -126,16 +132,19 @@ class Builtin(TransformStage):
         return f"{names_of(self.name, self.settings).get('order', f'stage.{self.name}.order')}={self.settings.order}"
 
 
-VALUES: Mapping[Order, Mapping[str, Callable[[Candidate], Any]]] = {
+VALUES: Mapping[Order, Mapping[str, Callable[[Measured], Any]]] = {
     "random": {},
-    "score": {"score": lambda candidate: shown(candidate.score)},
-    "longest": {"length": lambda candidate: candidate.length},
-    "s1": {"reasoning_length": lambda candidate: candidate.reasoning},
+    "score": {"score": lambda measure: rounded(measure.score)},
+    "longest": {"length": lambda measure: measure.length},
+    "s1": {
+        "reasoning_length": lambda measure: measure.reasoning,
+        "pass_rate": lambda measure: rounded(measure.pass_rate),
+    },
 }
 """The columns beside `rank`: what each order goes by."""
 
 
-def by_domain(rows: Mapping[str, Candidate]) -> dict[str, list[str]]:
+def by_domain(rows: Mapping[str, Measured]) -> dict[str, list[str]]:
     """The ids of what the student does not get right, by leaf tag, the longest trace first."""
     domains: dict[str, list[str]] = {}
     for key in sorted(rows, key=lambda key: (-rows[key].reasoning, -rows[key].length, key)):
