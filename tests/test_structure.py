@@ -137,7 +137,7 @@ ORDINARY = {
 }
 """Stages of ours whose names are words for other things too: of these it is looked whether one is told from others, or
 looked up."""
-LOOKED_UP = re.compile(rf"""(?:[=!]=|(?<!failure)(?<!document)\[) ?["']({"|".join(ORDINARY)})["']""")
+LOOKED_UP = re.compile(rf"""(?:[=!]=|(?:graph|stages?|shapes?|counts|kinds)\[) ?["']({"|".join(ORDINARY)})["']""")
 
 
 def names_a_stage(line: str) -> bool:
