@@ -5,7 +5,6 @@ each character is one: "用 Python 写" has three. Korean is written with spaces
 """
 
 import re
-from collections.abc import Iterator
 from typing import Literal
 
 SINGLE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -18,14 +17,15 @@ NOT_PROSE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]+\$|\\\[
 SCRIPTS = {"en": LATIN, "zh": HAN}
 
 
-def split_words(text: str) -> Iterator[str]:
+def split_words(text: str) -> list[str]:
     """The words of `text`, with the punctuation at them."""
-    return (token for token in TOKEN.findall(text) if any(map(str.isalnum, token)))
+    tokens = text.split() if text.isascii() else TOKEN.findall(text)
+    return [token for token in tokens if token[0].isalnum() or any(map(str.isalnum, token))]
 
 
 def word_count(text: str) -> int:
     """How many words `text` has."""
-    return sum(1 for _ in split_words(text))
+    return len(split_words(text))
 
 
 def is_mostly_in(language: Literal["en", "zh"], text: str) -> bool:
@@ -33,5 +33,5 @@ def is_mostly_in(language: Literal["en", "zh"], text: str) -> bool:
 
     So is a text without such words, as "42" is.
     """
-    words = [word for word in split_words(NOT_PROSE.sub(" ", text)) if any(map(str.isalpha, word))]
+    words = [word for word in split_words(NOT_PROSE.sub(" ", text)) if word[0].isalpha() or any(map(str.isalpha, word))]
     return 2 * sum(1 for word in words if SCRIPTS[language].search(word)) >= len(words)

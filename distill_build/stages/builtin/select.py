@@ -113,7 +113,7 @@ class Builtin(TransformStage):
         """The ids of rows that may be kept, the first first."""
         match self.settings.order:
             case "score":
-                yield from sorted(rows, key=lambda key: (-(rows[key].score or 0), key))
+                yield from sorted(rows, key=lambda key: (-float(rows[key].score or 0), key))
             case "longest":
                 yield from sorted(rows, key=lambda key: (-rows[key].length, key))
             case "random":
