@@ -12,6 +12,7 @@ SCRIPTS = (
     "makespan",
     "startup",
     "diff",
+    "dedup",
     "sweep",
     "cache",
     "carrying",

@@ -4,6 +4,7 @@ from typing import Any
 
 from distill_build.models.base import Limits, ModelSettings
 from distill_build.settings import PerRequest, Settings, StageSettings
+from distill_build.stages.builtin.dedup import DedupSettings
 
 
 def made_settings(model: ModelSettings, **changes: Any) -> Settings:
@@ -32,7 +33,10 @@ def own_stages(settings: Settings) -> dict[str, StageSettings]:
             wanted=settings.questions_per_tag, per_request=per_request.questions,
             names={"wanted": "questions_per_tag", "per_request": "per_request.questions"},
         ),
-        "dedup": StageSettings(kind="transform", builtin="dedup", after="questions"),
+        "dedup": DedupSettings(
+            kind="transform", builtin="dedup", after="questions",
+            names={"near": "dedup.near", "likeness": "dedup.by"},
+        ),
         "answers": StageSettings(
             kind="map", builtin="answers", ids="a", after="questions", role="teacher", prompt="answers",
             samples=settings.answers_per_question, system_prompt=settings.system_prompt,

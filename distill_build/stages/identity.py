@@ -4,7 +4,7 @@ from distill_build.engine.manifest import digest
 from distill_build.records import JsonObject
 from distill_build.settings import FormatSettings, Settings
 
-ROWS_VERSION = 4
+ROWS_VERSION = 5
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
 
 

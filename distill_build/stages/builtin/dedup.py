@@ -1,11 +1,14 @@
-"""Dedup: of questions that are equal up to case, width and punctuation, wherever in the tree, the first in rank stays.
+"""Dedup: of questions that are equal, or much alike, wherever in the tree, the first in rank stays.
 
-Rank order (see `TransformStage`) is what makes growth gentle: what a leaf gained last gives way first.
+Rank order (see `TransformStage`) is what makes growth gentle: what a leaf gained last gives way first. A question is
+compared with those that stay alone, so that a chain of small steps drops no more than it has to. Equal is up to case,
+width and punctuation.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
 
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.prompting.known import ANYTHING, Known
@@ -13,28 +16,68 @@ from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import StageSettings
 from distill_build.stages.base import JudgeScope, TransformStage
+from distill_build.stages.likeness.repeats import Repeat
 
-DIGEST_BYTES = 16
 SAME_AS = "same_as"
 """The column with the id of the row that a dropped one repeats; null where a row is kept."""
+LIKENESS = "likeness"
+"""The column that says how much alike the two are: 1 of equal ones."""
 EQUAL = "the same question as an earlier one"
+ALIKE = "much like an earlier one"
+NEAR = {"words": 0.7}
+"""What `auto` stands for."""
+
+
+class DedupSettings(StageSettings, frozen=True, kw_only=True):
+    """`near` is the likeness from which two questions count as the same, null: only equal ones do."""
+
+    near: Literal["auto"] | Annotated[float, msgspec.Meta(gt=0, le=1)] | None = "auto"
+    likeness: Literal["words"] = "words"
 
 
 class Builtin(TransformStage):
+    settings_type = DedupSettings
+    settings: DedupSettings
     scope: ClassVar[JudgeScope] = "dataset"
     reads = frozenset({"question"})
-    usual = Verdict(kept=True, columns={SAME_AS: None})
+    usual = Verdict(kept=True, columns={SAME_AS: None, LIKENESS: None})
+    followers: ClassVar[Mapping[str, str]] = {"dedup.near": "near", "dedup.by": "likeness"}
 
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
-        return super().columns(own, above) | {SAME_AS: ANYTHING}
+        return super().columns(own, above) | {SAME_AS: ANYTHING, LIKENESS: ANYTHING}
 
     def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:  # noqa: ARG002 - the text alone
-        return hashlib.blake2b(normalise(row["question"]).encode(), digest_size=DIGEST_BYTES).digest()
+        return normalise(row["question"])
 
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
-        """Remembers of each text the row that had it first. 100,000 of them take 25 MB."""
-        first: dict[bytes, str] = {}
+        """Holds each text once."""
+        first: dict[str, str] = {}
         for key, text in measured:
-            same = first.setdefault(text, key)
-            yield self.usual if same == key else Verdict(kept=False, why=(EQUAL,), columns={SAME_AS: same})
+            first.setdefault(text, key)
+        keys = list(first.values())
+        repeats = {keys[place]: repeat for place, repeat in self._repeats(list(first)).items()}
+        for key, text in measured:
+            if (repeat := repeats.get(first[text])) is not None:
+                yield _dropped(ALIKE, keys[repeat.of], repeat.likeness)
+            elif first[text] != key:
+                yield _dropped(EQUAL, first[text], 1.0)
+            else:
+                yield self.usual
+
+    def _repeats(self, texts: Sequence[str]) -> dict[int, Repeat]:
+        """The places of texts that nearly repeat an earlier one."""
+        if self.settings.near is None:
+            return {}
+        from distill_build.stages.likeness.words import repeats_by_words
+
+        return repeats_by_words(texts, self._near)
+
+    @property
+    def _near(self) -> float:
+        near = self.settings.near
+        return NEAR[self.settings.likeness] if near is None or near == "auto" else near
+
+
+def _dropped(why: str, same_as: str, likeness: float) -> Verdict:
+    return Verdict(kept=False, why=(why,), columns={SAME_AS: same_as, LIKENESS: likeness})

@@ -1,0 +1,117 @@
+"""Which questions are the same: on pairs as models write them, and against a rule that looks at every pair."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from distill_build.dataset.unit import Verdict
+from distill_build.graph import Shape
+from distill_build.models.base import ModelSettings
+from distill_build.replies.labels import normalise
+from distill_build.stages.builtin.dedup import ALIKE, EQUAL, Builtin, DedupSettings
+from distill_build.stages.likeness.repeats import exactly
+from distill_build.stages.likeness.words import repeats_by_words, shingles_of
+from tests.made_settings import made_settings
+
+MODEL = ModelSettings(engine="openai_compatible", name="m", base_url="http://localhost/v1")
+PAIRS: dict[str, dict[str, list[list[str]]]] = yaml.safe_load(
+    (Path(__file__).parent / "alike.yaml").read_text(encoding="utf-8")
+)
+
+
+def judged(*questions: str, **own: Any) -> list[Verdict]:
+    """What is said of questions in rank order; the id of each is its place."""
+    settings = DedupSettings(kind="transform", builtin="dedup", after="questions", **own)
+    stage = Builtin(Shape("dedup", "transform", "questions", "dedup"), settings, made_settings(MODEL), {})
+    place: Any = None
+    return list(stage.verdicts([(str(n), stage.measure(place, {"question": q}, {})) for n, q in enumerate(questions)]))
+
+
+def kept(*questions: str, **own: Any) -> list[bool]:
+    return [verdict.kept for verdict in judged(*questions, **own)]
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "dropped"), [("en", "same", 22), ("en", "other", 1), ("zh", "same", 19), ("zh", "other", 1)]
+)
+def test_auto_drops_what_docs_say_of_the_measured_pairs(language: str, kind: str, dropped: int) -> None:
+    assert [kept(*pair)[1] for pair in PAIRS[language][kind]].count(False) == dropped
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("What is a yellow card?", "What is a red card?"),
+        ("什么是黄牌？", "什么是红牌？"),
+        ("Who invented the telephone?", "When was the telephone invented?"),
+        ("What should I eat before a run?", "What should I eat after a run?"),
+        ("How do you convert Celsius to Fahrenheit?", "How do you convert Fahrenheit to Celsius?"),
+        ("疫苗如何起作用？", "疫苗为什么起作用？"),
+        ("What is C?", "What is C++?"),
+        ("What is it for?", "How is it so?"),
+    ],
+)
+def test_neighbours_stay(pair: tuple[str, str]) -> None:
+    assert kept(*pair) == [True, True]
+
+
+def test_a_dropped_one_names_the_one_that_stays_and_how_much_alike_they_are() -> None:
+    asked = ["How do central banks control inflation?", "How do central banks control inflation rates?"]
+    said = judged(*asked, "HOW do central banks control inflation", "What is money?")
+    alike, equal = {"same_as": "0", "likeness": 0.778}, {"same_as": "0", "likeness": 1.0}
+    assert [verdict.line("x") for verdict in said[1:3]] == [
+        {"id": "x", "kept": False, "why": [ALIKE], **alike},
+        {"id": "x", "kept": False, "why": [EQUAL], **equal},
+    ]
+    assert said[3].line("x") == {"id": "x", "kept": True, "why": [], "same_as": None, "likeness": None}
+
+
+def test_what_equals_a_dropped_one_repeats_the_one_that_stays() -> None:
+    asked = ["How do central banks control inflation?", *["How do central banks control inflation rates?"] * 2]
+    assert [verdict.columns["same_as"] for verdict in judged(*asked)] == [None, "0", "0"]
+
+
+def test_only_those_that_stay_are_compared_with() -> None:
+    chain = [" ".join("abcdefghijklmnop"[start : start + 12]) for start in (0, 1, 2, 3)]
+    assert kept(*chain) == [True, False, False, True]  # the last one is like the second alone
+
+
+@pytest.mark.parametrize("near", [None, 1.0])
+def test_a_threshold_may_be_so_high_that_only_the_same_words_go(near: float | None) -> None:
+    asked = ["How do banks work?", "How do central banks work?", "How do banks work"]
+    assert kept(*asked, near=near) == [True, True, False]
+
+
+def test_null_drops_equal_ones_alone() -> None:
+    assert kept("What is recursion?", "What's a recursion?", near=None) == [True, True]
+    assert kept("What is recursion?", "What's a recursion?", near=1.0) == [True, False]
+
+
+@pytest.mark.parametrize("near", [0.2, 0.5, 0.6, 0.7, 0.9, 1.0])
+def test_no_pair_is_overlooked(near: float) -> None:
+    chance = random.Random(round(near * 10))
+    texts = [" ".join(chance.choices("abcdefgh", k=chance.randint(1, 7))) for _ in range(150)]
+    texts += ["".join(chance.choices("足球比赛规则", k=chance.randint(1, 9))) for _ in range(150)]
+    texts = list(dict.fromkeys(map(normalise, texts)))
+    repeats, least, stay = repeats_by_words(texts, near), exactly(near), list[int]()
+    for place, text in enumerate(texts):
+        own = shingles_of(text)
+        likenesses = [(len(own & other), len(own | other)) for other in (shingles_of(texts[each]) for each in stay)]
+        most = max(likenesses, key=lambda pair: pair[0] / pair[1], default=(0, 1))
+        if most[0] * least.denominator >= least.numerator * most[1]:
+            assert repeats[place].of == stay[likenesses.index(most)]
+            assert repeats[place].likeness == round(most[0] / most[1], 3)
+        else:
+            assert place not in repeats
+            stay.append(place)
+
+
+def test_what_ranks_behind_changes_nothing_of_what_ranks_before() -> None:
+    chance = random.Random(1)
+    asked = [f"How does {' '.join(chance.choices('abcdefgh', k=4))} work?" for _ in range(120)]
+    few, all_of_them = judged(*asked[:60]), judged(*asked)
+    assert all_of_them[:60] == few
+    assert not all(verdict.kept for verdict in all_of_them[60:])
