@@ -83,6 +83,9 @@ ONLY_KNOWN_IN = {
     "xllamacpp": {"models/embedded_server.py"},
     "pyarrow": {"export/parquet.py"},
     "rensa": {"sweeps/variety.py"},
+    "numpy": {"stages/likeness/meaning.py"},
+    "safetensors": {"stages/likeness/meaning.py"},
+    "tokenizers": {"stages/likeness/meaning.py"},
 }
 
 

@@ -1,5 +1,6 @@
 """Questions that are much alike: which go, what moving the threshold asks for, what growth keeps."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -91,3 +92,31 @@ def test_a_threshold_of_no_use_is_refused(project: InProcess) -> None:
 def test_a_threshold_without_its_stage_does_nothing_and_is_told_so(project: InProcess) -> None:
     done = project.run(*LINE, "stages=[tags,questions,answers]", "dedup.near=0.9")
     assert (done.status, "dedup.near=0.9 does nothing" in done.stderr) == (2, True), done.stderr
+
+
+MODEL_IS_THERE = importlib.util.find_spec("wordllama") is not None
+
+
+@pytest.mark.skipif(MODEL_IS_THERE, reason="the extra `meaning` is installed")
+@pytest.mark.parametrize("command", ["build", "plan"])
+def test_by_meaning_without_its_extra_is_refused_before_anything_is_sent(
+    project: InProcess, server: ScriptedServer, command: str
+) -> None:
+    line = (*LINE, "questions_per_tag=3", "dedup.by=meaning")
+    done = project.run(command, *line)
+    assert (done.status, server.count) == (2, 0)
+    assert "pip install 'distill-build[meaning]'" in done.stderr
+    assert project.run(command, *line, "dedup.near=null").status == 0, "equal ones need no model"
+
+
+@pytest.mark.skipif(not MODEL_IS_THERE, reason="needs the extra `meaning`")
+def test_by_meaning_the_same_is_said_again_and_nothing_is_asked(project: InProcess, server: ScriptedServer) -> None:
+    line = (*LINE, "questions_per_tag=3", "dedup.by=meaning")
+    assert project.run(*line).status == 0
+    football, referees = ASKED.values()
+    assert dropped(project) == {referees[1]: football[1], referees[2]: football[2]}
+    at_first = project.data()
+    server.reset()
+    assert project.run(*line).status == 0
+    assert "dedup.by: meaning → words" in project.run("explain", *line[:-1]).stdout
+    assert (server.count, project.data()) == (0, at_first)

@@ -1,5 +1,6 @@
 """Which questions are the same: on pairs as models write them, and against a rule that looks at every pair."""
 
+import importlib.util
 import random
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ import pytest
 import yaml
 
 from distill_build.dataset.unit import Verdict
+from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
 from distill_build.replies.labels import normalise
 from distill_build.stages.builtin.dedup import ALIKE, EQUAL, Builtin, DedupSettings
+from distill_build.stages.likeness.meaning import model_files, repeats_by_meaning
 from distill_build.stages.likeness.repeats import exactly
 from distill_build.stages.likeness.words import repeats_by_words, shingles_of
 from tests.made_settings import made_settings
@@ -107,6 +110,43 @@ def test_no_pair_is_overlooked(near: float) -> None:
         else:
             assert place not in repeats
             stay.append(place)
+
+
+needs_model = pytest.mark.skipif(importlib.util.find_spec("wordllama") is None, reason="needs the extra `meaning`")
+
+
+@needs_model
+@pytest.mark.parametrize(
+    ("language", "near", "dropped"),
+    [("en", "auto", (39, 16)), ("en", 0.95, (28, 5)), ("zh", "auto", (40, 36)), ("zh", 0.95, (27, 9))],
+)
+def test_by_meaning_it_drops_what_docs_say_of_the_measured_pairs(
+    language: str, near: Any, dropped: tuple[int, int]
+) -> None:
+    kinds = [PAIRS[language][kind] for kind in ("same", "other")]
+    found = [[kept(*pair, near=near, likeness="meaning")[1] for pair in pairs].count(False) for pairs in kinds]
+    assert tuple(found) == dropped
+
+
+@needs_model
+def test_by_meaning_other_words_are_the_same_question() -> None:
+    asked = ("What causes rain?", "Why does it rain?", "What is a yellow card?", "What is a red card?")
+    assert kept(*asked, likeness="meaning") == [True, False, True, True]
+
+
+@needs_model
+def test_by_meaning_what_is_found_does_not_depend_on_how_it_is_looked_for() -> None:
+    chance = random.Random(1)
+    words = ["football", "tennis", "rule", "serve", "court", "goal", "player", "match", "learn", "improve"]
+    texts = list(dict.fromkeys(" ".join(chance.choices(words, k=chance.randint(1, 6))) for _ in range(300)))
+    at_once = repeats_by_meaning(texts, 0.8)
+    assert repeats_by_meaning(texts, 0.8, block=16) == at_once
+    assert 0 < len(at_once) < len(texts)
+
+
+def test_by_meaning_without_its_model_it_says_what_to_install() -> None:
+    with pytest.raises(ConfigurationError, match=r"pip install 'distill-build\[meaning\]'"):
+        model_files("no_such_package")
 
 
 def test_what_ranks_behind_changes_nothing_of_what_ranks_before() -> None:

@@ -24,15 +24,16 @@ LIKENESS = "likeness"
 """The column that says how much alike the two are: 1 of equal ones."""
 EQUAL = "the same question as an earlier one"
 ALIKE = "much like an earlier one"
-NEAR = {"words": 0.7}
+NEAR = {"words": 0.7, "meaning": 0.8}
 """What `auto` stands for."""
 
 
 class DedupSettings(StageSettings, frozen=True, kw_only=True):
-    """`near` is the likeness from which two questions count as the same, null: only equal ones do."""
+    """`near` is the likeness from which two questions count as the same, null: only equal ones do. `likeness` says of
+    what it is."""
 
     near: Literal["auto"] | Annotated[float, msgspec.Meta(gt=0, le=1)] | None = "auto"
-    likeness: Literal["words"] = "words"
+    likeness: Literal["words", "meaning"] = "words"
 
 
 class Builtin(TransformStage):
@@ -46,6 +47,15 @@ class Builtin(TransformStage):
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         return super().columns(own, above) | {SAME_AS: ANYTHING, LIKENESS: ANYTHING}
+
+    def identity(self) -> JsonObject:
+        """Another model judges anew. Raises ConfigurationError where there is none."""
+        own = super().identity()
+        if self.settings.near is None or self.settings.likeness != "meaning":
+            return own
+        from distill_build.stages.likeness.meaning import model_digest
+
+        return own | {"embedder": model_digest()}
 
     def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:  # noqa: ARG002 - the text alone
         return normalise(row["question"])
@@ -69,6 +79,10 @@ class Builtin(TransformStage):
         """The places of texts that nearly repeat an earlier one."""
         if self.settings.near is None:
             return {}
+        if self.settings.likeness == "meaning":
+            from distill_build.stages.likeness.meaning import repeats_by_meaning
+
+            return repeats_by_meaning(texts, self._near)
         from distill_build.stages.likeness.words import repeats_by_words
 
         return repeats_by_words(texts, self._near)
