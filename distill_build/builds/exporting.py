@@ -18,12 +18,12 @@ from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.artefacts import UNKNOWN, FileState, file_state, replacing
 from distill_build.errors import UsageError
-from distill_build.export import FORMATS, check_formats
+from distill_build.export import FORMATS, TRAIN, check_formats, file_name
 from distill_build.graph import END, Graph
 from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, graph_of
-from distill_build.stages.identity import build_digest, export_identity, export_layout
+from distill_build.stages.identity import build_digest, export_identity, export_layout, export_sides
 from distill_build.stages.training_rows import artefacts_read, exported_stage, training_rows, uncounted
 
 EXPORT_FACTS = "export"
@@ -115,7 +115,7 @@ def _known_formats(told: JsonObject) -> list[str]:
 
 def _lies_there(dataset: Dataset, written: Mapping[str, FileState], form: str) -> bool:
     """Whether a format was written here, and has not been taken away since."""
-    name = f"{EXPORTS}/{FORMATS[form].file_name}"
+    name = f"{EXPORTS}/{file_name(form, TRAIN)}"
     return name in written and dataset.artefact(name).is_file()
 
 
@@ -131,7 +131,7 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
     refused: list[Failure] = []
     rows = training_rows(dataset.artefact, graph, recipe, refused.append)
-    new = transaction.write_exports(rows, wanted["formats"], export_layout(wanted), wanted["system_prompt"])
+    new = transaction.write_exports(rows, wanted["formats"], export_layout(wanted), export_sides(wanted))
     files_of_exports = tuple(dataset.artefact(name) for name in new)
     failures = failures_after_export(read_objects(dataset.artefact(FAILURES), "stage", "missing"), refused)
     if failures:

@@ -42,6 +42,7 @@ from distill_build.graph import END, Graph
 from distill_build.options import Options
 from distill_build.records import Failure, JsonObject
 from distill_build.stages.checks import check_rows
+from distill_build.stages.identity import export_layout, export_sides
 from distill_build.stages.training_rows import training_rows
 
 
@@ -212,9 +213,9 @@ class Finish(msgspec.Struct):
         refused: list[Failure] = []
         if self.options.until != END:
             return {}, refused
-        settings, files = self.session.settings, Dataset(self.folder)
-        rows = training_rows(files.artefact, self._graph, self.session.identity, refused.append)
-        written = self._transaction.write_exports(rows, settings.formats, settings.format, settings.system_prompt)
+        identity, export = self.session.identity, self.session.identity["export"]
+        rows = training_rows(Dataset(self.folder).artefact, self._graph, identity, refused.append)
+        written = self._transaction.write_exports(rows, export["formats"], export_layout(export), export_sides(export))
         return written, refused
 
     def _state(

@@ -28,8 +28,7 @@ from distill_build.engine.ledger import new_run_id
 from distill_build.engine.lock import exclusive, exclusive_at_once
 from distill_build.engine.signals import undisturbed
 from distill_build.errors import StorageError, unusable
-from distill_build.export import TrainingRow, write_exports
-from distill_build.settings import FormatSettings
+from distill_build.export import Layout, TrainingRow, write_exports
 
 NEW = "new"
 """Folder of files that are not yet in their place, within the run's own."""
@@ -122,10 +121,10 @@ class Transaction(msgspec.Struct, frozen=True):
         return writer.path
 
     def write_exports(
-        self, rows: Iterable[TrainingRow], formats: Sequence[str], layout: FormatSettings, system_prompt: str | None
+        self, rows: Iterable[TrainingRow], formats: Sequence[str], layout: Layout, sides: Sequence[str]
     ) -> dict[str, Path]:
         """The exports of `rows` by name, synced; errors are those of `export.write_exports`."""
-        paths = write_exports(rows, self.folder / EXPORTS, formats, layout, system_prompt)
+        paths = write_exports(rows, self.folder / EXPORTS, formats, layout, sides)
         for path in paths:
             sync(path)
         return {f"{EXPORTS}/{path.name}": path for path in paths}

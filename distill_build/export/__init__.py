@@ -5,38 +5,33 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
-from distill_build.export.formats import FORMATS, check_formats, first_if_empty
-from distill_build.export.layout import Layout, TrainingRow
-from distill_build.settings import FormatSettings
+from distill_build.export.formats import FORMATS, check_formats, file_name, first_if_empty
+from distill_build.export.layout import TRAIN, Layout, TrainingRow
 
-__all__ = ["FORMATS", "TrainingRow", "check_formats", "first_if_empty", "write_exports"]
+__all__ = ["FORMATS", "TRAIN", "Layout", "TrainingRow", "check_formats", "file_name", "first_if_empty", "write_exports"]
 
 BATCH_ROWS = 1000
 """Rows that are in memory at once, and in one row group of a Parquet file."""
 
 
 def write_exports(
-    rows: Iterable[TrainingRow],
-    folder: Path,
-    formats: Sequence[str],
-    options: FormatSettings,
-    system_prompt: str | None,
+    rows: Iterable[TrainingRow], folder: Path, formats: Sequence[str], layout: Layout, sides: Sequence[str] = (TRAIN,)
 ) -> list[Path]:
-    """Writes `rows` into `folder` in each of `formats`, in one pass, and returns the files.
+    """Writes `rows` into `folder` in each of `formats`, in one pass, and returns the files: one for each side.
 
     The bytes depend on the arguments alone. All files are closed, none is synced. Raises ConfigurationError for
     a format that cannot be written (see `check_formats`), and whatever `rows` do.
     """
     check_formats(formats)
-    layout = Layout(options.reasoning, options.metadata, system_prompt, options.csv_bom)
     folder.mkdir(parents=True, exist_ok=True)
-    places = {folder / FORMATS[name].file_name: FORMATS[name] for name in formats}
+    places = {(name, side): folder / file_name(name, side) for name in formats for side in sides}
     with ExitStack() as stack:
-        writers = [stack.enter_context(form.open(path, layout)) for path, form in places.items()]
+        writers = [(side, stack.enter_context(FORMATS[name].open(at, layout))) for (name, side), at in places.items()]
         for batch in _batches(iter(rows)):
-            for write in writers:
-                write(batch)
-    return list(places)
+            for side, write in writers:
+                if own := batch if len(sides) == 1 else [row for row in batch if row.side == side]:
+                    write(own)
+    return list(places.values())
 
 
 def _batches(rows: Iterator[TrainingRow]) -> Iterator[list[TrainingRow]]:

@@ -8,16 +8,16 @@ import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.export.json_lines import alpaca, json_lines, messages, no_line_in, sharegpt
-from distill_build.export.layout import Open
+from distill_build.export.layout import TRAIN, Open
 from distill_build.export.parquet import no_row_in_parquet, open_parquet
 from distill_build.export.tabular import no_row_in_csv, open_csv
 
 
 class Format(msgspec.Struct, frozen=True):
-    """`is_empty` says of a file whether it holds no row. `needs` is the package without which it cannot be written, and
-    `extra` the extra that brings it."""
+    """`suffix` ends the name of a file, which begins with its side (see `SIDES`). `is_empty` says of a file whether it
+    holds no row. `needs` is the package without which it cannot be written, and `extra` the extra that brings it."""
 
-    file_name: str
+    suffix: str
     open: Open
     is_empty: Callable[[Path], bool] = no_line_in
     needs: str = ""
@@ -25,17 +25,22 @@ class Format(msgspec.Struct, frozen=True):
 
 
 FORMATS: Mapping[str, Format] = {
-    "messages": Format("train.messages.jsonl", json_lines(messages)),
-    "alpaca": Format("train.alpaca.jsonl", json_lines(alpaca)),
-    "sharegpt": Format("train.sharegpt.jsonl", json_lines(sharegpt)),
-    "csv": Format("train.csv", open_csv, no_row_in_csv),
-    "parquet": Format("train.parquet", open_parquet, no_row_in_parquet, needs="pyarrow", extra="parquet"),
+    "messages": Format("messages.jsonl", json_lines(messages)),
+    "alpaca": Format("alpaca.jsonl", json_lines(alpaca)),
+    "sharegpt": Format("sharegpt.jsonl", json_lines(sharegpt)),
+    "csv": Format("csv", open_csv, no_row_in_csv),
+    "parquet": Format("parquet", open_parquet, no_row_in_parquet, needs="pyarrow", extra="parquet"),
 }
 
 
+def file_name(form: str, side: str) -> str:
+    """The file of one side in a format."""
+    return f"{side}.{FORMATS[form].suffix}"
+
+
 def first_if_empty(files: Iterable[Path]) -> Path | None:
-    """The first export among `files`, where it holds no row: then none of them does."""
-    by_name = {form.file_name: form for form in FORMATS.values()}
+    """The first export of the training side among `files`, where it holds no row: then no other format has one."""
+    by_name = {file_name(name, TRAIN): form for name, form in FORMATS.items()}
     first = next((path for path in files if path.name in by_name and path.is_file()), None)
     return first if first is not None and by_name[first.name].is_empty(first) else None
 

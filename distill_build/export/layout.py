@@ -14,7 +14,7 @@ itself is never changed, nor is anything where reasoning has a field of its own.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
@@ -24,21 +24,29 @@ import msgspec
 from distill_build.records import JsonObject
 
 TAG = re.compile(r"<(/?)think>")
+TRAIN: Literal["train"] = "train"
+"""The side of all rows where nothing splits them."""
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """How rows are laid out; `system_prompt` stands before each question, None for none. `csv_bom` is of CSV alone."""
+    """How rows are laid out; `system_prompt` stands before each question, None for none. `csv_bom` is of CSV alone.
+
+    `columns` are what rows tell of themselves beside their ids and their place, by name: whether that is a text or a
+    number.
+    """
 
     reasoning: Literal["think", "field", "drop"]
     metadata: bool
     system_prompt: str | None
     csv_bom: bool = False
+    columns: Mapping[str, Literal["text", "number"]] = {}
 
 
 class TrainingRow(msgspec.Struct, frozen=True, gc=False):
     """What a model is to learn from one row of a dataset, whichever stage that is of.
 
-    `question_id` is the question's where there is a row for it; `tag` and `path` are the place in the tree.
+    `question_id` is the question's where there is a row for it; `tag` and `path` are the place in the tree; `side` is
+    the one that it was split to. `more` holds what stands in `Layout.columns`.
     """
 
     id: str
@@ -50,6 +58,8 @@ class TrainingRow(msgspec.Struct, frozen=True, gc=False):
     reasoning: str | None
     answer: str
     model: str
+    side: str = TRAIN
+    more: Mapping[str, str | float | None] = {}
 
 
 Write = Callable[[Sequence[TrainingRow]], None]
@@ -75,7 +85,7 @@ def additions(row: TrainingRow, layout: Layout) -> JsonObject:
     if not layout.metadata:
         return {}
     return {
-        "metadata": {"id": row.id, "question_id": row.question_id, "tag": row.tag, "path": row.path},
+        "metadata": {"id": row.id, "question_id": row.question_id, "tag": row.tag, "path": row.path, **row.more},
     }
 
 

@@ -46,5 +46,6 @@ def no_row_in_parquet(path: Path) -> bool:
 def _schema(layout: Layout) -> Any:
     import pyarrow
 
-    special = {"path": pyarrow.list_(pyarrow.string()), "sample": pyarrow.int32()}
+    special = {name: pyarrow.float64() for name, kind in layout.columns.items() if kind == "number"}
+    special |= {"path": pyarrow.list_(pyarrow.string()), "sample": pyarrow.int32()}
     return pyarrow.schema([(name, special.get(name, pyarrow.string())) for name in column_names(layout)])

@@ -20,11 +20,13 @@ def column_names(layout: Layout) -> tuple[str, ...]:
     """The columns in their order; all but `system` are fields of a row."""
     system = () if layout.system_prompt is None else ("system",)
     reasoning = () if layout.reasoning == "drop" else ("reasoning",)
-    return (*system, "question", *reasoning, "answer", *(METADATA if layout.metadata else ()))
+    return (*system, "question", *reasoning, "answer", *((*METADATA, *layout.columns) if layout.metadata else ()))
 
 
 def cell(row: TrainingRow, name: str, layout: Layout) -> object:
-    """What stands in column `name`: text, a whole number, a path, or None."""
+    """What stands in column `name`: text, a number, a path, or None."""
+    if name in layout.columns:
+        return row.more[name]
     return layout.system_prompt if name == "system" else getattr(row, name)
 
 

@@ -23,7 +23,7 @@ from distill_build.graph import END
 from distill_build.records import Failure, JsonObject, short
 from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
-from distill_build.stages.identity import export_layout
+from distill_build.stages.identity import export_layout, export_sides
 from distill_build.stages.training_rows import training_rows
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore
@@ -112,9 +112,7 @@ class _Restoring(msgspec.Struct, frozen=True):
     def _exports(self, recipe: JsonObject, new: dict[str, Path], refused: Callable[[Failure], None]) -> dict[str, Path]:
         options = recipe["export"]
         rows = training_rows(new.__getitem__, self.target.version.graph, recipe, refused)
-        return self.transaction.write_exports(
-            rows, options["formats"], export_layout(options), options["system_prompt"]
-        )
+        return self.transaction.write_exports(rows, options["formats"], export_layout(options), export_sides(options))
 
     def _checks(self, recipe: JsonObject, new: dict[str, Path]) -> tuple[CheckCount, ...]:
         """Looks at the rows as a build does, with which checks.jsonl comes among the `new` files: a version is kept

@@ -51,6 +51,9 @@ class Stage:
     reads: ClassVar[frozenset[str]] = frozenset()
     """Columns that the rows above have to have."""
 
+    side_column: ClassVar[str] = "split"
+    """The column of a verdict that says to which side a row goes, where it has `sides`."""
+
     followers: ClassVar[Mapping[str, str]] = {}
     """Settings that stand by themselves → those of one of ours which follow them: of one in its place they should."""
 
@@ -58,6 +61,16 @@ class Stage:
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         """The columns of its rows, as far as its settings and those of the rows above tell."""
         raise NotImplementedError
+
+    @classmethod
+    def sides(cls, own: StageSettings) -> tuple[str, ...]:  # noqa: ARG003
+        """Those that training rows are split to, each into files of its own; none where it splits nothing."""
+        return ()
+
+    @classmethod
+    def metadata(cls, own: StageSettings) -> "Mapping[str, Literal['text', 'number']]":  # noqa: ARG003
+        """Columns of its rows that training rows made of these, or below them, tell too, and what they hold."""
+        return {}
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings) -> None:
         self.shape = shape

@@ -1,8 +1,11 @@
 """What decides what a build leaves on disk, beside the responses: the parts that need no prompts and no weights."""
 
+from distill_build.dataset.unit import View
 from distill_build.engine.manifest import digest
+from distill_build.export import TRAIN, Layout
+from distill_build.graph import Graph
 from distill_build.records import JsonObject
-from distill_build.settings import FormatSettings, Settings
+from distill_build.settings import Settings, graph_of
 
 ROWS_VERSION = 5
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
@@ -33,16 +36,48 @@ def export_identity(settings: Settings) -> JsonObject:
     }
 
 
-def export_layout(identity: JsonObject) -> FormatSettings:
+def export_layout(identity: JsonObject) -> Layout:
     """How `export_identity` says that rows are laid out."""
-    return FormatSettings(
-        reasoning=identity["reasoning"], metadata=identity["metadata"], csv_bom=identity.get("csv_bom", False)
+    return Layout(
+        reasoning=identity["reasoning"],
+        metadata=identity["metadata"],
+        system_prompt=identity["system_prompt"],
+        csv_bom=identity.get("csv_bom", False),
+        columns={name: told["kind"] for name, told in identity["rows"].get("metadata", {}).items()},
     )
 
 
+def export_sides(identity: JsonObject) -> tuple[str, ...]:
+    """The sides that `export_identity` splits rows to, in order: each has a file of every format."""
+    return tuple(identity["rows"].get("sides", (TRAIN,)))
+
+
 def export_rows(settings: Settings) -> JsonObject:
-    """Which stage feeds the exports, and how its rows become training rows: the last one in force that says so."""
+    """Which stage feeds the exports, and how its rows become training rows: the last one in force that says so.
+
+    With it what other stages tell of these rows: `metadata`, and the side that each goes to, of those there are.
+    """
+    graph = graph_of(settings)
     for name in reversed(settings.stages):
         if (export := settings.stage[name].export) is not None:
-            return {"stage": name, **export}
+            return {"stage": name, **export, **_told_by_others(graph, name, settings)}
     return {}
+
+
+def _told_by_others(graph: Graph, exported: str, settings: Settings) -> JsonObject:
+    from distill_build.stages.all import class_of  # stages know their identities by this module
+
+    metadata: JsonObject = {}
+    sides: JsonObject = {}
+    for shape in graph:
+        own = settings.stage[shape.name]
+        kind = class_of(own.kind, own.builtin)
+        of = shape.after if shape.kind == "transform" and shape.after is not None else shape.name
+        if View(graph).way(exported, of)[1]:
+            continue  # it has no row, or none alone, for each that is exported
+        metadata |= {
+            name: {"from": f"rows.{shape.name}.{name}", "kind": told} for name, told in kind.metadata(own).items()
+        }
+        if found := kind.sides(own):
+            sides = {"side": f"rows.{shape.name}.{kind.side_column}", "sides": list(found)}
+    return ({"metadata": metadata} if metadata else {}) | sides

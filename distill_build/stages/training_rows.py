@@ -14,7 +14,7 @@ from distill_build.dataset.rows import read_objects
 from distill_build.dataset.unit import Row, Sight, View, restored
 from distill_build.dataset.unit_lines import units_in
 from distill_build.errors import ConfigurationError
-from distill_build.export import TrainingRow
+from distill_build.export import TRAIN, TrainingRow
 from distill_build.graph import END, Graph, Shape
 from distill_build.prompting.known import Fields, Known
 from distill_build.records import EXPORTED, Failure, JsonObject
@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # most exports are columns as they stand, which checkout read
 
 REQUIRED = ("question", "answer")
 """What every training row has; its reasoning may be null."""
+SIDE, MORE = "side", "metadata."
+"""The column that says to which side a row goes, and what the names of those begin with that its metadata has."""
 COLUMN = re.compile(r"row\.(\w+)")
 """An expression that is a column of the row itself: most are, and 100,000 of them are read without being evaluated."""
 
@@ -113,8 +115,10 @@ def artefacts_read(place: Callable[[str], Path], graph: Graph, shape: Shape, rec
 
 
 def _sources(recipe: JsonObject) -> dict[str, str]:
-    """Column of a training row → its expression."""
-    return {column: source for column in EXPORTED if (source := _export_of(recipe).get(column)) is not None}
+    """Column of a training row → its expression; those of `metadata` and the side among them."""
+    export = _export_of(recipe)
+    own = {column: source for column in (*EXPORTED, SIDE) if (source := export.get(column)) is not None}
+    return own | {f"{MORE}{name}": told["from"] for name, told in export.get("metadata", {}).items()}
 
 
 def _stands_alone(place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str]) -> bool:
@@ -143,8 +147,8 @@ def _stages_read(graph: Graph, shape: Shape, expressions: "Mapping[str, Expressi
     return frozenset(needed | {above for name in needed for above in graph.lineage(name)})
 
 
-def _export_of(recipe: JsonObject) -> Mapping[str, str]:
-    rows: Mapping[str, str] = recipe.get("export", {}).get("rows", {})
+def _export_of(recipe: JsonObject) -> JsonObject:
+    rows: JsonObject = recipe.get("export", {}).get("rows", {})
     return rows
 
 
@@ -171,6 +175,8 @@ def _row(
         reasoning=None if (reasoning := values.get("reasoning")) is None else _text(reasoning),
         answer=_text(values["answer"]),
         model=line.get("model") or "",
+        side=values.get(SIDE, TRAIN),
+        more={name.removeprefix(MORE): value for name, value in values.items() if name.startswith(MORE)},
     )
 
 

@@ -10,9 +10,8 @@ import pytest
 
 from distill_build.builds.assembly import encode_rows
 from distill_build.errors import ConfigurationError, StorageError
-from distill_build.export import FORMATS, TrainingRow, check_formats, first_if_empty, write_exports
+from distill_build.export import FORMATS, Layout, TrainingRow, check_formats, first_if_empty, write_exports
 from distill_build.records import Usage
-from distill_build.settings import FormatSettings
 from distill_build.stages.default import DEFAULT
 from distill_build.stages.training_rows import training_rows
 from tests.made_rows import Answer, Question
@@ -45,8 +44,8 @@ def export(
 ) -> str:
     """The text of one format's file."""
     Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
-    options = FormatSettings(reasoning=reasoning, metadata=metadata)  # type: ignore[arg-type]  # one of the three
-    (path,) = write_exports(rows_of_answers(), Path("out"), [name], options, system_prompt)
+    layout = Layout(reasoning, metadata, system_prompt)  # type: ignore[arg-type]  # one of the three
+    (path,) = write_exports(rows_of_answers(), Path("out"), [name], layout)
     return path.read_bytes().decode()
 
 
@@ -54,7 +53,9 @@ def export(
 def test_a_file_without_a_row_is_known(name: str) -> None:
     for answers, empty in (([], True), ([answer()], False)):
         Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
-        (path,) = write_exports(rows_of_answers(), Path("out"), [name], FormatSettings(csv_bom=True), "Be\nbrief.")
+        (path,) = write_exports(
+            rows_of_answers(), Path("out"), [name], Layout("think", True, "Be\nbrief.", csv_bom=True)
+        )
         assert first_if_empty([Path("tags.jsonl"), path]) == (path if empty else None)
 
 
@@ -116,9 +117,9 @@ def test_csv_quotes_what_needs_it_and_ends_lines_with_crlf() -> None:
 
 
 def test_csv_begins_with_a_byte_order_mark_where_it_is_asked_for() -> None:
-    (path,) = write_exports(rows_of_answers(), Path("out"), ["csv"], FormatSettings(csv_bom=True), None)
+    (path,) = write_exports(rows_of_answers(), Path("out"), ["csv"], Layout("think", True, None, csv_bom=True))
     marked = path.read_bytes()
-    write_exports(rows_of_answers(), Path("out"), ["csv"], FormatSettings(), None)
+    write_exports(rows_of_answers(), Path("out"), ["csv"], Layout("think", True, None))
     assert marked == b"\xef\xbb\xbf" + path.read_bytes()
 
 
@@ -163,7 +164,7 @@ def test_parquet_has_typed_columns_and_the_path_as_a_list() -> None:
 def export_bytes(name: str, *answers: Answer) -> bytes:
     """The bytes of one format's file, with the default options."""
     Path("answers.jsonl").write_bytes(encode_rows(row.row() for row in answers))
-    (path,) = write_exports(rows_of_answers(), Path("out"), [name], FormatSettings(), None)
+    (path,) = write_exports(rows_of_answers(), Path("out"), [name], Layout("think", True, None))
     return path.read_bytes()
 
 
@@ -194,15 +195,41 @@ def test_a_dataset_without_answers_gives_a_file_without_rows(name: str) -> None:
 
 def test_one_pass_writes_all_formats_under_their_names() -> None:
     Path("answers.jsonl").write_bytes(encode_rows([answer().row()]))
-    files = write_exports(rows_of_answers(), Path("out"), list(FORMATS), FormatSettings(), None)
+    files = write_exports(rows_of_answers(), Path("out"), list(FORMATS), Layout("think", True, None))
     names = ["train.messages.jsonl", "train.alpaca.jsonl", "train.sharegpt.jsonl", "train.csv", "train.parquet"]
     assert [path.name for path in files] == names
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(names)
 
 
+def test_each_side_has_a_file_of_every_format_and_rows_tell_what_others_say_of_them() -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    layout = Layout("drop", metadata=True, system_prompt=None, columns={"score": "number", "difficulty": "text"})
+    more = {"score": 4.5, "difficulty": "易"}
+    rows = [
+        TrainingRow(f"x_{side}", None, None, ("sports",), 0, "Why?", None, "So.", "m", side=side, more=more)
+        for side in ("train", "test")
+    ]
+    files = write_exports(rows, Path("out"), ["messages", "csv", "parquet"], layout, ("train", "validation", "test"))
+    assert [path.name for path in files][:3] == [
+        "train.messages.jsonl",
+        "validation.messages.jsonl",
+        "test.messages.jsonl",
+    ]
+    assert (
+        '"id":"x_test","question_id":null,"tag":null,"path":["sports"],"score":4.5,"difficulty":"易"'
+        in files[2].read_text()
+    )
+    assert files[1].read_text() == ""
+    assert files[5].read_text().splitlines()[1].endswith("x_test,,,sports,0,m,4.5,易")
+    table = parquet.read_table(files[8])
+    assert table.schema.field("score").type == pyarrow.float64()
+    assert table.num_rows == 1
+    assert parquet.read_table(files[7]).num_rows == 0
+
+
 def test_a_row_of_no_question_and_no_tag_is_written_too() -> None:
     row = TrainingRow("x_1", None, None, ("sports",), 0, "Why?", None, "So.", "m")
-    files = write_exports([row], Path("out"), list(FORMATS), FormatSettings(), None)
+    files = write_exports([row], Path("out"), list(FORMATS), Layout("think", True, None))
     assert '"question_id":null,"tag":null' in files[0].read_text()
     assert files[3].read_text().splitlines()[1] == "Why?,,So.,x_1,,,sports,0,m"
 
@@ -210,7 +237,7 @@ def test_a_row_of_no_question_and_no_tag_is_written_too() -> None:
 def test_a_damaged_line_is_told_with_its_number() -> None:
     Path("answers.jsonl").write_bytes(encode_rows([answer().row()]) + b'{"id": 3}\n')
     with pytest.raises(StorageError, match=r"answers\.jsonl, line 2, cannot be read"):
-        write_exports(rows_of_answers(), Path("out"), ["messages"], FormatSettings(), None)
+        write_exports(rows_of_answers(), Path("out"), ["messages"], Layout("think", True, None))
 
 
 def test_a_format_that_is_not_known_is_told_with_those_that_are() -> None:

@@ -1,0 +1,142 @@
+"""The questions of benchmarks, from files, and whether a text has a run of words in common with them.
+
+A run is `ngram` words, lower-cased and without punctuation, one behind the other; where words are not set apart, as in
+Chinese, each character is one. A text of fewer words is one run by itself. (s1, https://arxiv.org/abs/2501.19393, and
+open-r1 drop what has any run of 8 in common.)
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from distill_build.errors import ConfigurationError
+from distill_build.replies.labels import CJK, normalise
+
+COLUMNS = ("question", "problem", "prompt", "instruction", "query", "text", "input")
+"""Where a row of a benchmark has its question, by the first of these names that it has."""
+WORD = re.compile(rf"{CJK.pattern}|(?:(?!{CJK.pattern})\w)+")
+RUN_BYTES = 8
+MARK = "#"
+"""Behind a file, before the name of the column that holds its questions."""
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, and the characters where none are set apart."""
+    return WORD.findall(normalise(text))
+
+
+def runs_of(text: str, ngram: int) -> list[tuple[str, ...]]:
+    """Every run of a text; one alone where it has no more words than that, and none where it has no word."""
+    words = words_of(text)
+    return [tuple(words[start : start + ngram]) for start in range(max(1, len(words) - ngram + 1))] if words else []
+
+
+class Benchmarks:
+    """The runs of the questions in `files`, each with the first file that has it. 1,000,000 of them take 100 MB."""
+
+    def __init__(self, files: Sequence[str], ngram: int) -> None:
+        """Raises ConfigurationError for a file that is not there, cannot be read or holds no question."""
+        self._ngram = ngram
+        self._runs: dict[bytes, str] = {}
+        for file in files:
+            for question in questions_in(file):
+                for run in runs_of(question, ngram):
+                    self._runs.setdefault(_digest(run), file)
+
+    def hits(self, text: str) -> tuple[list[tuple[str, str]], int]:
+        """The runs of `text` that a benchmark has, each with that one's file; and how many it has at all."""
+        runs = runs_of(text, self._ngram)
+        found = ((" ".join(run), self._runs.get(_digest(run))) for run in runs)
+        return [(run, file) for run, file in found if file is not None], len(runs)
+
+
+def digests_of(files: Sequence[str]) -> dict[str, str]:
+    """Each file, once it was read to its end, with the SHA-256 of its content. Raises ConfigurationError as
+    `Benchmarks`."""
+    for file in files:
+        for _ in questions_in(file):
+            pass
+    return {file: hashlib.sha256(_content(file)).hexdigest() for file in files}
+
+
+def questions_in(file: str) -> Iterator[str]:
+    """The questions of a benchmark. Raises ConfigurationError as `Benchmarks`."""
+    path, _, column = file.partition(MARK)
+    any_there = False
+    rows = _parquet_rows(file, path) if path.endswith(".parquet") else _rows(file, path)
+    for number, row in enumerate(rows, 1):
+        text = row if isinstance(row, str) else _question(row, column, f"{path}, row {number}")
+        if text.strip():
+            any_there = True
+            yield text
+    if not any_there:
+        raise ConfigurationError(f"{_setting(file)}: there is no question in it: leave it out, or fetch it again")
+
+
+def _rows(file: str, path: str) -> Iterator[Any]:
+    try:
+        lines = _content(file).decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{_setting(file)} is no UTF-8 text: {error.reason} at byte {error.start}") from error
+    if not path.endswith((".jsonl", ".json", ".ndjson")):
+        yield from lines
+        return
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield msgspec.json.decode(line)
+            except msgspec.DecodeError as error:
+                raise ConfigurationError(
+                    f"{_setting(file)}, line {number} is no JSON ({error}): a benchmark has one object a line; a text "
+                    "with one question a line is named .txt"
+                ) from error
+
+
+def _parquet_rows(file: str, path: str) -> Iterator[Any]:
+    try:
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise ConfigurationError(
+            f"{_setting(file)} needs pyarrow, which is not installed: pip install 'distill-build[parquet]'"
+        ) from None
+    _content(file)  # says what is wrong with a file that is not there
+    from pyarrow import ArrowException
+
+    try:
+        for batch in ParquetFile(path).iter_batches():
+            yield from batch.to_pylist()
+    except ArrowException as error:
+        raise ConfigurationError(f"{_setting(file)} cannot be read as Parquet: {error}") from error
+
+
+def _question(row: Any, column: str, where: str) -> str:
+    names = (column,) if column else COLUMNS
+    if isinstance(row, Mapping):
+        name = next((name for name in names if isinstance(row.get(name), str)), None)
+        if name is not None:
+            text: str = row[name]
+            return text
+    has = ", ".join(map(str, row)) if isinstance(row, Mapping) else "no columns"
+    raise ConfigurationError(
+        f"decontaminate.against: {where} has no text under {' or '.join(names)}; it has {has}: name the column, as in "
+        f"benchmark.jsonl{MARK}problem"
+    )
+
+
+def _content(file: str) -> bytes:
+    try:
+        return Path(file.partition(MARK)[0]).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{_setting(file)} cannot be read: {error.strerror}") from error
+
+
+def _setting(file: str) -> str:
+    return f"decontaminate.against={file}"
+
+
+def _digest(run: tuple[str, ...]) -> bytes:
+    return hashlib.blake2b(" ".join(run).encode(errors="replace"), digest_size=RUN_BYTES).digest()
