@@ -130,7 +130,9 @@ def test_a_library_is_known_in_one_place(library: str) -> None:
     assert users == ONLY_KNOWN_IN[library]
 
 
-OURS = "|".join(sorted(path.stem for path in (PACKAGE.parent / "conf/stage").glob("*.yaml")))
+WORDS = {"split", "filter", "select"}
+"""Stages of ours whose names are also those of methods, filters and modules that have nothing to do with them."""
+OURS = "|".join(sorted({path.stem for path in (PACKAGE.parent / "conf/stage").glob("*.yaml")} - WORDS))
 STAGE_NAMED = re.compile(rf"""["']({OURS})["']|\.({OURS})\b""")
 """A stage of ours as a text of its own, or as an attribute."""
 ORDINARY = {

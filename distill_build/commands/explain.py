@@ -1,7 +1,7 @@
 """`explain`: which input changed since the last build, old value → new value, for each stage or for one item."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -23,11 +23,15 @@ LONGEST_VALUE = 200
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """What changed since the last build of `dataset`, None where there was none, and what a build would ask for."""
+    """What changed since the last build of `dataset`, None where there was none, and what a build would ask for.
+
+    `dropped` are the rows that each transform dropped then.
+    """
 
     dataset: Dataset
     causes: list[Cause] | None
     plan: Plan
+    dropped: Mapping[str, int]
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -35,7 +39,7 @@ class Explanation(msgspec.Struct, frozen=True):
             requests = number_of(self.plan.calls, "requests")
             yield f"{self.dataset.folder} was not built yet: every stage is new, {requests}"
         else:
-            yield from _lines(self.causes, self.plan)
+            yield from _lines(self.causes, self.plan, self.dropped)
 
     def row(self) -> JsonObject:
         """The document of `explain --json`."""
@@ -59,7 +63,8 @@ def explain(session: Session, options: Options) -> Explanation:
     """What changed since the last build of the session's dataset. Sends nothing."""
     state = session.dataset.state()
     causes = causes_between(state.recipe, session.identity) if state is not None else None
-    return Explanation(session.dataset, causes, plan_of(session, options, notes(quiet=True)))
+    dropped = {name: sum(why.values()) for name, why in state.dropped.items()} if state is not None else {}
+    return Explanation(session.dataset, causes, plan_of(session, options, notes(quiet=True)), dropped)
 
 
 def _explain_item(session: Session, options: Options) -> int:
@@ -75,13 +80,18 @@ def _explain_item(session: Session, options: Options) -> int:
     return 0
 
 
-def _lines(causes: list[Cause], plan: Plan) -> Iterator[str]:
+def _lines(causes: list[Cause], plan: Plan, dropped: Mapping[str, int]) -> Iterator[str]:
     plans: dict[str, StagePlan] = dict(plan.stages.items())
     others = dict.fromkeys(part for cause in causes for part in cause.parts if part in OTHER_PARTS)
     for stage in (*plans, *others):
         own = [cause for cause in causes if stage in cause.parts]
         counts = plans.get(stage)
-        yield stage if counts is None else f"{stage}: {_requests(counts)}"
+        if counts is None:
+            yield stage
+        elif stage in plan.dropped:
+            yield f"{stage}: {_drops(plan.dropped[stage], dropped.get(stage, 0))}"
+        else:
+            yield f"{stage}: {_requests(counts)}"
         yield from _indented(line for cause in own for line in _difference_lines(cause.name, cause.old, cause.new))
         if counts is not None and not own:
             yield "  no input of its own changed"
@@ -94,6 +104,14 @@ def _requests(counts: StagePlan) -> str:
         return "nothing to ask"
     unknown = [f"about {counts.unknown} more behind them"] if counts.unknown else []
     return ", ".join([f"{counts.ask} to ask", f"{counts.cached} cached", *unknown])
+
+
+def _drops(now: int, before: int) -> str:
+    """What a transform does: it asks nothing."""
+    if not now + before:
+        return "drops nothing"
+    than = "as before" if now == before else f"{abs(now - before):,} {'more' if now > before else 'fewer'} than before"
+    return f"asks nothing, drops {number_of(now, 'rows')}, {than}"
 
 
 def _difference_lines(name: str, old: object, new: object) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from distill_build.export.layout import Layout, TrainingRow, Write
 from distill_build.export.tabular import cell, column_names
+from distill_build.records import JsonObject
 
 REPEATED = ("system", "tag", "path.list.element", "model")
 """Columns whose few values come again and again, so that a dictionary of them makes the file smaller."""
@@ -41,6 +42,18 @@ def no_row_in_parquet(path: Path) -> bool:
 
     rows: int = read_metadata(path).num_rows
     return not rows
+
+
+def read_parquet(path: Path) -> Iterator[JsonObject]:
+    """The rows of a file of anybody's. Raises ImportError without pyarrow, ValueError for what is no such file."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        for batch in ParquetFile(path).iter_batches():
+            yield from batch.to_pylist()
+    except ArrowException as error:
+        raise ValueError(str(error)) from error
 
 
 def _schema(layout: Layout) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from distill_build.errors import ConfigurationError
+from distill_build.export.parquet import read_parquet
 from distill_build.replies.labels import CJK, normalise
 
 COLUMNS = ("question", "problem", "prompt", "instruction", "query", "text", "input")
@@ -24,14 +25,14 @@ MARK = "#"
 """Behind a file, before the name of the column that holds its questions."""
 
 
-def words_of(text: str) -> list[str]:
+def set_apart(text: str) -> list[str]:
     """The words of a text, and the characters where none are set apart."""
     return WORD.findall(normalise(text))
 
 
 def runs_of(text: str, ngram: int) -> list[tuple[str, ...]]:
     """Every run of a text; one alone where it has no more words than that, and none where it has no word."""
-    words = words_of(text)
+    words = set_apart(text)
     return [tuple(words[start : start + ngram]) for start in range(max(1, len(words) - ngram + 1))] if words else []
 
 
@@ -97,19 +98,14 @@ def _rows(file: str, path: str) -> Iterator[Any]:
 
 
 def _parquet_rows(file: str, path: str) -> Iterator[Any]:
+    _content(file)  # says what is wrong with a file that is not there
     try:
-        from pyarrow.parquet import ParquetFile
+        yield from read_parquet(Path(path))
     except ImportError:
         raise ConfigurationError(
             f"{_setting(file)} needs pyarrow, which is not installed: pip install 'distill-build[parquet]'"
         ) from None
-    _content(file)  # says what is wrong with a file that is not there
-    from pyarrow import ArrowException
-
-    try:
-        for batch in ParquetFile(path).iter_batches():
-            yield from batch.to_pylist()
-    except ArrowException as error:
+    except ValueError as error:
         raise ConfigurationError(f"{_setting(file)} cannot be read as Parquet: {error}") from error
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill_build.errors import ConfigurationError
-from distill_build.stages.benchmarks import Benchmarks, questions_in, runs_of, words_of
+from distill_build.stages.benchmarks import Benchmarks, questions_in, runs_of, set_apart
 
 NATALIA = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May."
 
@@ -42,7 +42,7 @@ def test_a_shorter_question_is_one_run_by_itself(bench: Path) -> None:
     assert not found.hits("What is 2+2 in binary?")[0]
     assert runs_of("…", 8) == []
     assert found.hits("…") == ([], 0)
-    assert words_of("GDP增长3.5%") == ["gdp", "增", "长", "3", "5"]
+    assert set_apart("GDP增长3.5%") == ["gdp", "增", "长", "3", "5"]
 
 
 def test_a_column_can_be_named(bench: Path) -> None:

@@ -24,7 +24,7 @@ DIGEST_BYTES = 16
 LEAKS = "the same question as one to train on"
 
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
-Side = Literal["train", "validation", "test"]
+_Side = Literal["train", "validation", "test"]
 
 
 class SplitSettings(StageSettings, frozen=True, kw_only=True):
@@ -81,7 +81,7 @@ class Builtin(TransformStage):
             else:
                 yield Verdict(kept=True, columns=columns)
 
-    def _side(self, content: str) -> Side:
+    def _side(self, content: str) -> _Side:
         """Test is cut off at one end and validation at the other: a share of one moves nothing of the other."""
         place = int.from_bytes(_digest(f"{self.build.seed}:{content}")[:8], "big") / 2**64
         if place < self.settings.test:
