@@ -130,15 +130,14 @@ def test_a_library_is_known_in_one_place(library: str) -> None:
     assert users == ONLY_KNOWN_IN[library]
 
 
-WORDS = {"split", "filter", "select"}
-"""Stages of ours whose names are also those of methods, filters and modules that have nothing to do with them."""
-OURS = "|".join(sorted({path.stem for path in (PACKAGE.parent / "conf/stage").glob("*.yaml")} - WORDS))
+OURS = "|".join(sorted(path.stem for path in (PACKAGE.parent / "conf/stage").glob("*.yaml")))
 STAGE_NAMED = re.compile(rf"""["']({OURS})["']|\.({OURS})\b""")
 """A stage of ours as a text of its own, or as an attribute."""
 ORDINARY = {
     "attempts": "a column of failures.jsonl, and what a cache's entry holds: how often something was asked for",
     "filter": "a kind of name in a template of jinja2",
     "select": "the beginning of names of filters of jinja2",
+    "split": "a method of texts",
 }
 """Stages of ours whose names are words for other things too: of these it is looked whether one is told from others, or
 looked up."""
