@@ -68,7 +68,7 @@ class Stage:
         return ()
 
     @classmethod
-    def metadata(cls, own: StageSettings) -> "Mapping[str, Literal['text', 'number']]":  # noqa: ARG003
+    def metadata(cls, own: StageSettings) -> Mapping[str, Literal["text", "number"]]:  # noqa: ARG003
         """Columns of its rows that training rows made of these, or below them, tell too, and what they hold."""
         return {}
 

@@ -55,6 +55,11 @@ class Builtin(TransformStage):
         assert isinstance(own, FilterSettings), "its settings are its own"  # noqa: S101
         return super().columns(own, above) | dict.fromkeys(measured_values(own), NUMBER) | same_as(own, ANYTHING)
 
+    @classmethod
+    def metadata(cls, own: StageSettings) -> Mapping[str, Literal["text", "number"]]:
+        assert isinstance(own, FilterSettings), "its settings are its own"  # noqa: S101
+        return {name: "number" for name in measured_values(own) if name != "words"}
+
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         super().__init__(shape, settings, build, known)
         for rule, rating in (("min_score", SCORE), ("max_pass_rate", AGREES)):
