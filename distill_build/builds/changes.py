@@ -65,8 +65,22 @@ def _then_and_now(session: Session, graph: Graph, row: Row, tag: Row) -> tuple[s
     if isinstance(stage, ListStage):
         in_tree = stage is session.stages.tree
         above = (tag.line["parent"] or path[0]) if in_tree else tag.id
-        return _first_call(session, above, stage.name), stage.request(path[:-1] if in_tree else path, [], 0)
+        earlier = _earlier(session, graph, tag.id)
+        now = stage.request(path[:-1], [], 0, earlier[:-1]) if in_tree else stage.request(path, [], 0, earlier)
+        return _first_call(session, above, stage.name), now
     raise UsageError(f"no model was asked for {row.id}: {row.stage} makes its rows from those above")
+
+
+def _earlier(session: Session, graph: Graph, tag: str) -> list[list[str]]:
+    """The labels before a tag in the list of its parent, and so on for each tag above it, level 1 first."""
+    lists, found = dict[str | None, list[str]](), dict[str | None, list[list[str]]]()
+    for row, _ in units_in(session.dataset.artefact, graph, frozenset({graph.tree.name})):
+        parent, labels = row.line["parent"], lists.setdefault(row.line["parent"], [])
+        found[row.id] = [*found.get(parent, []), list(labels)]
+        if row.id == tag:
+            break
+        labels.append(row.line["label"])
+    return found[tag]
 
 
 def _first_call(session: Session, tag: str, stage: str) -> str:

@@ -15,6 +15,7 @@ from distill_build.prompting.prompts import Prompts
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.all import Stages, prompts_of
+from distill_build.stages.base import ListStage
 from distill_build.stages.course import course_of
 from distill_build.stages.identity import ROWS_VERSION, build_digest, export_identity, tree_identity
 
@@ -110,15 +111,22 @@ class Session:
     def unit_memo(self, until: str) -> "Callable[[Unit, int, str], str]":
         """A function from a unit, the number of a segment and a digest of verdicts to the digest of all that goes into
         the segment's rows, responses aside."""
-        bases, before = list[str](), dict[str, Any]()
+        bases, before, lists = list[str](), dict[str, Any](), list[list[ListStage]]()
         for segment in course_of(self.stages, until):
             for name in segment.stages:
                 before[name] = [self.identity[name], self.stages[name].count()]
             order = [name for name in self.stages.graph.names if name in before]  # decides which rows a stage sees
             bases.append(digest([ROWS_VERSION, order, before]))
+            lists.append([stage for name in order if isinstance(stage := self.stages[name], ListStage)])
             if segment.judged is not None:
                 before[segment.judged] = [self.identity[segment.judged]]
-        return lambda unit, number, verdicts: digest([bases[number], unit.tag.line, verdicts])
+
+        def memo(unit: Unit, number: int, verdicts: str) -> str:
+            earlier = unit.node.earlier()
+            shown = [stage.elsewhere(earlier) for stage in lists[number]]
+            return digest([bases[number], unit.tag.line, shown, verdicts])
+
+        return memo
 
     def _weights(self, role: str, model: ModelSettings) -> str | None:
         if model.engine != "embedded":

@@ -121,6 +121,10 @@ class Prompts:
         """The stages whose rows `template`, or what it includes, reads as `rows.X`."""
         return self._rows[template]
 
+    def uses(self, template: str, variable: str) -> bool:
+        """Whether `template`, or what it includes, reads a variable."""
+        return any(variable in find_undeclared_variables(tree) for _, tree in self._files(template).values())
+
     def sources(self, template: str) -> dict[str, str]:
         """File name (as `en/reask.jinja`) → text, of `template` and of all that it includes by name."""
         return {name: text for name, (text, _) in self._files(template).items()}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # a build with nothing to do reads no reply, and who follows 
     from distill_build.prompting.prompts import Prompts
     from distill_build.replies.parse import Rejection
 
-OF_LIST = frozenset({"topic", "path", "existing", "count", "structured", "examples"})
+OF_LIST = frozenset({"topic", "path", "elsewhere", "existing", "count", "structured", "examples"})
 """What the template of a list is rendered with; a list may add the name that it has for its place."""
 OF_ROW = frozenset({"topic", "path", "row", "rows", "system_prompt", "examples", "structured", "schema"})
 """What the template of a map is rendered with: `row` is the row above, `rows` the others by their stages."""
@@ -218,11 +218,28 @@ class ListStage(ModelStage):
         raise NotImplementedError
 
     def variables(self, path: Path) -> JsonObject:
-        """What a template has besides `topic`, `path`, `existing`, `count`, `structured` and `examples`."""
+        """What a template has besides the variables of every list."""
         raise NotImplementedError
 
-    def request(self, path: Path, existing: Sequence[str], ordinal: int) -> "Call":
-        """Asks for `per_request` more items below `path`, given those so far; `ordinal` requests came before."""
+    def elsewhere(self, earlier: Sequence[Sequence[str]]) -> list[str]:
+        """The labels that a request below a tag shows as covered elsewhere: of `earlier`, the labels that stand before
+        the tag in the list of its parent, and so on for each tag above it, level 1 first.
+
+        None where the prompt does not show them: then a change of theirs is no change of a request.
+        """
+        return [label for labels in earlier for label in labels] if self._shows_elsewhere else []
+
+    @cached_property
+    def _shows_elsewhere(self) -> bool:
+        return self.prompts.uses(self.template, "elsewhere")
+
+    def request(
+        self, path: Path, existing: Sequence[str], ordinal: int, earlier: Sequence[Sequence[str]] = ()
+    ) -> "Call":
+        """Asks for `per_request` more items below `path`, given those so far; `ordinal` requests came before.
+
+        `earlier` is as `elsewhere` takes it.
+        """
         from distill_build.replies.parse import response_format
 
         count, model = self.results, self.recipe.model
@@ -230,6 +247,7 @@ class ListStage(ModelStage):
             self.template,
             topic=path[0],
             path=list(path),
+            elsewhere=self.elsewhere(earlier),
             existing=existing,
             count=count,
             structured=model.structured,

@@ -61,6 +61,7 @@ def known_of_list(names: Iterable[str]) -> dict[str, Known]:
     """What is known of the variables of a list's prompt."""
     special: dict[str, Known] = {
         "path": TEXTS,
+        "elsewhere": TEXTS,
         "existing": TEXTS,
         "count": NUMBER,
         "level": NUMBER,

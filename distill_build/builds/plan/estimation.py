@@ -20,7 +20,7 @@ from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStag
 from distill_build.stages.chain import Chain
 
 Corner = tuple[str, ...]
-"""Where something unknown begins: a place in the tree, and the items of its list that are there."""
+"""Where something unknown begins: a place in the tree, and what the next request there is shown."""
 
 
 class Needs(Protocol):
@@ -113,7 +113,7 @@ class Estimate:
     def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
         """The list's own further requests, and all below the items that it is short of."""
         self._plans[stage.name].open_chains += 1
-        corner = (stage.name, *node.path, str(chain.requests), *chain.items)
+        corner = (stage.name, *node.path, str(chain.requests), *stage.elsewhere(node.earlier()), *chain.items)
         self._add(stage.name, (*corner, "more"), max(0, math.ceil(chain.missing / stage.results) - 1))
         if stage is self._stages.tree:
             self._below_level(corner, node.level + 1, chain.missing)

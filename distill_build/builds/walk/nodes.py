@@ -14,9 +14,9 @@ if TYPE_CHECKING:  # it knows what makes two items the same, which a build with 
     from distill_build.stages.chain import Chain
 
 
-class Node(msgspec.Struct):
-    """A tag, or the topic itself (`place` is empty). `place` holds the index among the siblings at each level, `flags`
-    the flags that the tag has."""
+class Node(msgspec.Struct, eq=False):
+    """A tag, or the topic itself (`place` is empty). `place` holds the index among the siblings at each level, `above`
+    is what it is a child of, `flags` the flags that the tag has."""
 
     path: Path
     place: tuple[int, ...]
@@ -26,6 +26,7 @@ class Node(msgspec.Struct):
     failure: Failure | None = None
     unit: "Unit | None" = None
     flags: tuple[str, ...] = ()
+    above: "Node | None" = None
 
     @property
     def level(self) -> int:
@@ -33,9 +34,18 @@ class Node(msgspec.Struct):
 
     def child(self, label: str, index: int, prefix: str) -> "Node":
         """A new tag below this one; `prefix` begins its id."""
-        child = Node((*self.path, label), (*self.place, index), row_id(prefix, self.id, label))
+        child = Node((*self.path, label), (*self.place, index), row_id(prefix, self.id, label), above=self)
         self.children.append(child)
         return child
+
+    def earlier(self) -> list[list[str]]:
+        """The labels that stand before it in the list of its parent, and so on for each tag above it, level 1 first.
+
+        They stay what they are however the lists grow: what is there keeps its place, and more comes behind.
+        """
+        if self.above is None or self.above.chain is None:
+            return []
+        return [*self.above.earlier(), self.above.chain.items[: self.place[-1]]]
 
     def line(self, parent: str | None, *, leaf: bool) -> JsonObject:
         """The line of the tree's artefact; `parent` is the id of the tag above, None on level 1."""

@@ -92,8 +92,9 @@ class Walk:
     # The tree
 
     def _grow(self, node: Node) -> None:
-        node.chain = Chain(self._stages.tree.wanted(node.level))
-        for label in node.path:
+        tree = self._stages.tree
+        node.chain = Chain(tree.wanted(node.level))
+        for label in (*node.path, *tree.elsewhere(node.earlier())):
             node.chain.exclude(label)
         self._growing += 1
         self._submit_growing(node, node.chain)
@@ -105,7 +106,7 @@ class Walk:
     async def _ask_children(self, node: Node, chain: Chain) -> None:
         """One request for more tags below `node`."""
         tree = self._stages.tree
-        key, result = await self._result(partial(tree.request, node.path, chain.items, chain.requests))
+        key, result = await self._result(partial(tree.request, node.path, chain.items, chain.requests, node.earlier()))
         match result:
             case Made(value, response, asked):
                 new = chain.take(value, source=(key, response), asked=asked)
@@ -325,7 +326,8 @@ class Walk:
     async def _ask_items(self, unit: Unit, stage: ListStage, chain: Chain) -> None:
         """One request for more items of a list."""
         node = unit.node
-        key, result = await self._result(partial(stage.request, node.path, chain.items, chain.requests))
+        request = partial(stage.request, node.path, chain.items, chain.requests, node.earlier())
+        key, result = await self._result(request)
         match result:
             case Made(value, response, asked):
                 new = chain.take(value, source=(key, response), asked=asked)

@@ -1,6 +1,6 @@
 """Questions: a list below each leaf of the tree, which the student asks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from distill_build.dataset.unit import Place
 from distill_build.prompting.known import NUMBER, TEXT, TEXTS, Known
@@ -28,6 +28,10 @@ class Builtin(ListStage):
     def line(self, place: Place, index: int, item: str) -> JsonObject:
         key = row_id(self.shape.prefix, place.tag, item)
         return {"id": key, "tag": place.tag, "path": list(place.path), "index": index, "question": item}
+
+    def elsewhere(self, earlier: Sequence[Sequence[str]]) -> list[str]:
+        """Of the leaf alone: a changed label further up would ask for the questions of whole branches again."""
+        return super().elsewhere(earlier[-1:])
 
     def variables(self, path: Path) -> JsonObject:
         return {"tag": path[-1]}
