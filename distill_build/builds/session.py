@@ -121,7 +121,7 @@ class Session:
             if segment.judged is not None:
                 before[segment.judged] = [self.identity[segment.judged]]
 
-        def memo(unit: Unit, number: int, verdicts: str) -> str:
+        def memo(unit: "Unit", number: int, verdicts: str) -> str:
             earlier = unit.node.earlier()
             shown = [stage.elsewhere(earlier) for stage in lists[number]]
             return digest([bases[number], unit.tag.line, shown, verdicts])

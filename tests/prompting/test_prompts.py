@@ -19,6 +19,7 @@ SAMPLE = {
     "parent": "Tennis",
     "tag": "Tennis",
     "level": 2,
+    "elsewhere": ["Football", "Chess"],
     "existing": ["Serve", "Volley"],
     "count": 5,
     "structured": "json_schema",

@@ -116,7 +116,7 @@ class Declared:
         """The project's only files."""
         shutil.rmtree(root / "prompts", ignore_errors=True)
         (root / "prompts/en").mkdir(parents=True)
-        shown = '|{{ path | join(">") }}|{{ existing | join(";") }}'
+        shown = '|{{ path | join(">") }}|{{ elsewhere | join(";") }}|{{ existing | join(";") }}'
         prompts = {TAGS: TAGS + shown, QUESTIONS: QUESTIONS + shown}
         prompts |= {stage.name: self._prompt(stage) for stage in self.order if stage.kind == "map"}
         for name, text in prompts.items():

@@ -23,7 +23,8 @@ FRUITLESS = 3
 
 @dataclass(eq=False)
 class Row:
-    """`shown` is its label, question or value; `lacking` are the stages that could not make all they had to of it."""
+    """`shown` is its label, question or value; `lacking` are the stages that could not make all they had to of it;
+    `earlier` the labels before that of a tag in its list."""
 
     stage: str
     place: Place
@@ -34,6 +35,7 @@ class Row:
     below: dict[str, list["Row"]] = field(default_factory=dict)
     verdicts: dict[str, bool] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
+    earlier: tuple[str, ...] = ()
 
     @property
     def number(self) -> int:
@@ -74,7 +76,7 @@ class Build:
         self._illness = illness
         self._transforms: list[Stage] = []
         self._sights: dict[tuple[Row, str], bool | None] = {}
-        self._tree(("top",), declared.depth)
+        self._tree(("top",), declared.depth, ())
         for stage in declared.reached:
             if not stage.judges:
                 self.rows[stage.name] = []
@@ -129,11 +131,13 @@ class Build:
                 break
         return known.answered.get(call)
 
-    def _list(self, role: str, stage: str, path: Place, wanted: int, taken: set[str]) -> list[str]:
+    def _list(
+        self, role: str, stage: str, path: Place, elsewhere: tuple[str, ...], wanted: int, taken: set[str]
+    ) -> list[str]:
         items: list[str] = []
         ordinal = fruitless = 0
         while len(items) < wanted and fruitless < FRUITLESS:
-            text = f"{stage}|{'>'.join(path)}|{';'.join(items)}"
+            text = f"{stage}|{'>'.join(path)}|{';'.join(elsewhere)}|{';'.join(items)}"
             before = len(self.calls)
             found = self._ask(role, text, ordinal)
             if not isinstance(found, list):
@@ -148,16 +152,17 @@ class Build:
 
     # Rows
 
-    def _tree(self, path: Place, depth: int) -> None:
+    def _tree(self, path: Place, depth: int, elsewhere: tuple[str, ...]) -> None:
         if depth:
             wanted = self.declared.breadth[self.declared.depth - depth]
-            for label in self._list("tagger", TAGS, path, wanted, set(path)):
-                self.rows[TAGS].append(Row(TAGS, (*path, label), label, leaf=depth == 1))
-                self._tree((*path, label), depth - 1)
+            labels = tuple(self._list("tagger", TAGS, path, elsewhere, wanted, {*path, *elsewhere}))
+            for index, label in enumerate(labels):
+                self.rows[TAGS].append(Row(TAGS, (*path, label), label, leaf=depth == 1, earlier=labels[:index]))
+                self._tree((*path, label), depth - 1, (*elsewhere, *labels[:index]))
 
     def _questions(self, tag: Row) -> None:
         wanted = self.declared.questions
-        found = self._list("student", QUESTIONS, tag.place, wanted, set())
+        found = self._list("student", QUESTIONS, tag.place, tag.earlier, wanted, set())
         for index, text in enumerate(found):
             self._hang(Row(QUESTIONS, (*tag.place, text), text, tag, index))
         if len(found) < wanted:
