@@ -97,9 +97,10 @@ class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything one build is told. `breadth` is one number or one a level, root first.
 
-    `stages` are those in force, in order; `stage` holds each, `models` the model of each role that they ask.
-    `idle_prompts` are names of templates that other stages would use, which are found and not in force. `own_fields`
-    are by role those of its model that do not follow `model`: they name settings in sentences, and change nothing.
+    `axes` are shares by axis and value. `stages` are those in force, in order; `stage` holds each, `models` the model
+    of each role that they ask. `idle_prompts` are names of templates that other stages would use, which are found and not
+    in force. `own_fields` are by role those of its model that do not follow `model`: they name settings in sentences,
+    and change nothing.
     No field is a set: settings are digested as they are written, and a set is written in the order of chance.
     """
 
@@ -113,6 +114,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     language: Literal["en", "zh"] = "en"
     seed: int = 0
     system_prompt: str | None = None
+    description: str | None = None
+    audience: str | None = None
+    axes: dict[str, dict[str, float]] = {}
     per_request: PerRequest = PerRequest()
     stages: list[str]
     stage: dict[str, StageSettings]

@@ -156,7 +156,7 @@ def classify(body: Body) -> Kind:
 def list_property(body: Body) -> str | None:
     """The name of the schema's one property that is a list of strings."""
     for name, schema in schema_of(body).get("properties", {}).items():
-        if schema.get("type") == "array" and schema.get("items", {}).get("type") == "string":
+        if schema.get("type") == "array" and schema.get("items", {}).get("type") in ("string", "object"):
             return str(name)
     return None
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from distill_build.config.axes import check_axes
 from distill_build.config.checks import check_address, check_settings, check_topic, not_text, objective_names
 from distill_build.config.naming import check_name, dataset_name
 from distill_build.config.stage_checks import check_graph, check_stage, kind_of, stages_in_force, unknown_stage
@@ -34,7 +35,7 @@ MOST_NAMED = 3
 """Settings that a model file lacks, named one by one."""
 ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 TAKEN_BY_SETTINGS = frozenset(Settings.__struct_fields__) | {"hydra", "recipe"}
-ANY_KEYS = re.compile(r"[\w-]+\.extra_body\.|stage\.[\w-]+\.(schema|columns|export|names)\.")
+ANY_KEYS = re.compile(r"[\w-]+\.extra_body\.|stage\.[\w-]+\.(schema|columns|export|names|axes)\.|axes\.")
 """Keys below settings whose keys are the user's own."""
 
 
@@ -47,6 +48,7 @@ def to_settings(data: Data) -> Settings:
     of_others = {*NOT_OF_A_BUILD, *roles, *nodes_of_stages()}
     build = {key: value for key, value in data.items() if key not in of_others}
     build["topic"] = check_topic(data["topic"])
+    check_axes("axes", data["axes"])
     if not isinstance(data["name"], str | None):
         raise not_text("name", data["name"])
     build["name"] = dataset_name(data["topic"]) if data["name"] is None else check_name(data["name"])
@@ -58,6 +60,11 @@ def to_settings(data: Data) -> Settings:
     objective_names(data["objective"])
     check_graph(names, stages)
     check_followed(data, stages)
+    if data["axes"] and not any(getattr(stage, "axes", None) for stage in stages.values()):
+        raise ConfigurationError(
+            f"axes={_shown(data['axes'])} does nothing: no stage among stages=[{','.join(names)}] follows it: put "
+            "questions there, or leave axes out"
+        )
     idle = prompts_of_others(data["stage"], names)
     own = {role: fields_of_its_own(model, followed) for role, model in models.items()}
     settings = replace(plain, stage=stages, models=models, idle_prompts=idle, own_fields=own)
@@ -97,6 +104,8 @@ def to_stage(name: str, data: Data) -> StageSettings:
     """One stage's settings, which are checked for themselves."""
     kind_of(name, data)
     names = data.get("names") if data.get("builtin") == name else None
+    if "axes" in data:
+        check_axes(f"stage.{name}.axes", data["axes"])
     stage = convert(data, settings_type_of(data.get("builtin")), f"stage.{name}.", names or {})
     check_stage(name, stage)
     return stage

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from distill_build.errors import UsageError
 from distill_build.project import as_typed_in_root
 
-LITERAL = frozenset({"topic", "name", "system_prompt"})
+LITERAL = frozenset({"topic", "name", "description", "audience", "system_prompt"})
 """Keys whose value is text as typed: not even `${…}` means anything."""
 
 PATHS = re.compile(r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|[\w-]+\.path")
@@ -25,7 +25,9 @@ NO_RELATIVE_PATH = ("$", "~", "/")
 """How a path begins that counts from nowhere, or from what another setting says."""
 
 WORD = re.compile(r"(?P<key>\+{0,2}[\w.-]+)=(?P<value>.*)", re.DOTALL)
-OWN_KEYS = re.compile(r"[\w-]+\.extra_body[.=]|stage\.[\w-]+\.(columns|export|schema)=\{")
+OWN_KEYS = re.compile(
+    r"[\w-]+\.extra_body[.=]|stage\.[\w-]+\.(columns|export|schema)=\{|(stage\.[\w-]+\.)?axes(\.\w+)?=\{"
+)
 """Settings that hold keys of the endpoint's or the user's own: Hydra takes a new one with `++` only. A column that is
 typed by itself gets none, since it may be a misspelt one."""
 # Hydra's QUOTED_VALUE: a backslash counts only in a run before a quote of the same kind.

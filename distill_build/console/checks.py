@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from distill_build.dataset.layout import CHECKS, CheckCount
 from distill_build.records import number_of, rows_of
-from distill_build.stages.checks import REPEATED, SAME_LABEL
+from distill_build.stages.checks import QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
 
 
@@ -54,6 +54,7 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     CATCH_ALL.name: _catch_alls,
     REPEATED: lambda found: f"{_of_all(found)} repeat another ({CHECKS})",
     SAME_LABEL: _parents,
+    QUOTA: lambda found: f"{_number(found, 'has', 'have')} another value than the quota says ({CHECKS})",
 }
 
 

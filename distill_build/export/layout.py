@@ -81,11 +81,16 @@ def with_reasoning(reasoning: str | None, answer: str) -> str:
 
 
 def additions(row: TrainingRow, layout: Layout) -> JsonObject:
-    """The `metadata` of a row of a JSON format, as an object to be merged into it; empty where it is switched off."""
+    """The `metadata` of a row of a JSON format, as an object to be merged into it; empty where it is switched off.
+
+    A text is "" where a row has none, as reasoning is.
+    """
     if not layout.metadata:
         return {}
+    texts = {name for name, kind in layout.columns.items() if kind == "text"}
+    more = {name: "" if value is None and name in texts else value for name, value in row.more.items()}
     return {
-        "metadata": {"id": row.id, "question_id": row.question_id, "tag": row.tag, "path": row.path, **row.more},
+        "metadata": {"id": row.id, "question_id": row.question_id, "tag": row.tag, "path": row.path, **more},
     }
 
 

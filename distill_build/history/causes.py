@@ -41,6 +41,8 @@ REACH: Mapping[str, tuple[str, ...]] = {
     "seed": ("seed", "body.seed"),
     "language": MESSAGES,
     "prompt": MESSAGES,
+    "description": MESSAGES,
+    "audience": MESSAGES,
 }
 """Where in a manifest a part of a stage's identity shows. Own settings of a stage are rendered, or asked for."""
 
@@ -119,7 +121,7 @@ def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
             return _model_setting(*rest.partition(".")[::2])
         case "prompt":
             return rest
-        case "seed" | "language" | "scheme":
+        case "seed" | "language" | "scheme" | "description" | "audience":
             return place
     return names[head] + place.removeprefix(head) if head in names else f"stage.{part}.{place}"
 

@@ -19,6 +19,7 @@ class ListReading(msgspec.Struct, frozen=True):
 
     `other_names` are those that models give to the list, `text_names` those of the text in an item that is an object.
     Lengths are in characters; `longest` None is no limit. `one_line` items are names, others texts with line breaks.
+    `axes` are names and values of what each item is asked to say of itself, beside its text.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ListReading(msgspec.Struct, frozen=True):
     shortest_cjk: int = 1
     longest: int | None = None
     one_line: bool = False
+    axes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")

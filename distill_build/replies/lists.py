@@ -44,6 +44,17 @@ def find_items(text: str, reading: ListReading) -> list[Any] | NoList:
     return list(named) or plain_list(text) or NoList(missing(values, reading))
 
 
+def said_of_items(text: str, reading: ListReading) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The text of each object in `text` that has one, as it stands there, and the object's other fields."""
+    waiting = [loaded(span) for span in reversed(list(spans(text))) if span.closed]
+    while waiting:
+        value = waiting.pop()
+        if (item := text_of(value, reading)) is not None:
+            yield item, {str(key).strip().lower(): held for key, held in value.items()}
+        if isinstance(value, dict | list):
+            waiting += reversed(list(value.values()) if isinstance(value, dict) else value)
+
+
 def loaded(span: Span) -> Any:
     """The JSON value written in `span`, repaired if need be; None where that fails."""
     for written in dict.fromkeys((span.text, span.requoted)):

@@ -9,14 +9,14 @@ A refusal is what the endpoint calls one, never guessed from the text; what was 
 neither an answer nor a list, even if it parses.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from distill_build.records import Usage
 from distill_build.replies.labels import ListReading, clean, normalise
-from distill_build.replies.lists import NoList, find_items
+from distill_build.replies.lists import NoList, find_items, said_of_items
 from distill_build.replies.objects import NoObject, find_object, is_unicode
 from distill_build.replies.reasoning import USUAL_MARKS, Marks, answer_in, opened_at, split_reasoning
 from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage, verdict
@@ -52,11 +52,13 @@ class ParsedAnswer(msgspec.Struct, frozen=True):
 
 
 class ParsedItems(msgspec.Struct, frozen=True):
-    """The items of a list: cleaned, each once, in their order."""
+    """The items of a list: cleaned, each once, in their order. `values` are theirs by axis, where the reading has axes;
+    None is one that an item does not say, or that none of the axis is."""
 
     items: tuple[str, ...]
     finish_reason: str | None
     usage: Usage
+    values: tuple[dict[str, str | None], ...] = ()
 
 
 class ParsedObject(msgspec.Struct, frozen=True):
@@ -104,7 +106,8 @@ def parse_items(raw: Any, reading: ListReading, own: tuple[Marks, ...] | None = 
     fault = list_schema(reading.name).fault({reading.name: list(items)})
     if fault is not None:
         return Rejection("invalid", f"The list does not fit its schema: {fault}.", reply.usage)
-    return ParsedItems(items, reply.finish_reason, reply.usage)
+    values = _values(items, text, reading) if reading.axes else ()
+    return ParsedItems(items, reply.finish_reason, reply.usage, values)
 
 
 def parse_object(raw: Any, schema: ObjectSchema, own: tuple[Marks, ...] | None = None) -> ParsedObject | Rejection:
@@ -145,6 +148,24 @@ def split_thought(reply: Reply, own: tuple[Marks, ...] | None = None) -> tuple[s
         if text.startswith(closing):
             return None, text.removeprefix(closing).strip()
     return split_reasoning(text, own) if opened_at(text, 0, known) is not None else (None, answer_in(text).strip())
+
+
+def _values(items: Iterable[str], text: str, reading: ListReading) -> tuple[dict[str, str | None], ...]:
+    """What each item says of itself, by axis."""
+    said: dict[str, dict[str, Any]] = {}
+    for found, fields in said_of_items(text, reading):
+        kept, _ = clean([found], reading)
+        for item in kept:
+            said.setdefault(normalise(item), fields)
+    known = {axis: {normalise(value): value for value in values} for axis, values in reading.axes}
+    return tuple(
+        {axis: _value(said.get(normalise(item), {}).get(axis.lower()), values) for axis, values in known.items()}
+        for item in items
+    )
+
+
+def _value(said: Any, values: Mapping[str, str]) -> str | None:
+    return values.get(normalise(said)) if isinstance(said, str) else None
 
 
 def _distinct(items: Iterable[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ The only module that knows jsonschema, which is loaded when the first reply is v
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -197,20 +197,31 @@ def list_schema(name: str) -> ObjectSchema:
     return ObjectSchema(item_schema(name, None))
 
 
-def item_schema(name: str, count: int | None) -> dict[str, Any]:
-    """The JSON schema of an object with one list of `count` texts; None: of any number."""
+def item_schema(name: str, count: int | None, item: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON schema of an object with one list of `count` texts, or of what the schema `item` says; None: of any
+    number."""
     exactly = {} if count is None else {"minItems": count, "maxItems": count}
     return {
         "type": "object",
-        "properties": {name: {"type": "array", "items": {"type": "string"}, **exactly}},
+        "properties": {name: {"type": "array", "items": item or {"type": "string"}, **exactly}},
         "required": [name],
         "additionalProperties": False,
     }
 
 
-def response_format(name: str, count: int | None, structured: Structured) -> dict[str, Any] | None:
-    """OpenAI's `response_format` for a list; None where the endpoint takes none."""
-    return object_format(name, ObjectSchema(item_schema(name, count)), structured)
+def valued_item(name: str, axes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The JSON schema of an item whose text is called `name`, and that says one of the values of each of `axes`."""
+    values = {axis: {"type": "string", "enum": list(values)} for axis, values in axes.items()}
+    properties = {name: {"type": "string"}, **values}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def response_format(
+    name: str, count: int | None, structured: Structured, item: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """OpenAI's `response_format` for a list of texts, or of what the schema `item` says; None where the endpoint takes
+    none."""
+    return object_format(name, ObjectSchema(item_schema(name, count, item)), structured)
 
 
 def object_format(name: str, schema: ObjectSchema, structured: Structured) -> dict[str, Any] | None:

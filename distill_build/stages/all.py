@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import fields
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
@@ -166,7 +167,8 @@ def reader_of(shape: Shape, identity: JsonObject, role: str | None = None) -> Re
     kind = class_of(shape.kind, identity.get("builtin"))
     marks = _marks_in(identity, role or next(iter(identity.get("role", ())), ""))
     if issubclass(kind, ListStage):
-        return ReplyReader(lambda raw: read_list(raw, kind.reading, marks), reading_of(marks))
+        reading = kind.reading_by(identity)
+        return ReplyReader(lambda raw: read_list(raw, reading, marks), reading_of(marks))
     schema = None if identity.get("schema") is None else ObjectSchema(identity["schema"])
     return ReplyReader(lambda raw: read_result(raw, schema, marks), reading_of(marks))
 
@@ -229,12 +231,12 @@ def require_followers(name: str, settings: Settings) -> None:
     own = settings.stage[name]
     if own.builtin == name or name not in _ours():
         return
-    usual = {field.name: field.default for field in msgspec.structs.fields(Settings)}
+    usual = {field.name: {} if field.default is msgspec.NODEFAULT else field.default for field in fields(Settings)}
     for key, follower in _ours_called(name).followers.items():
         if "." in key:
             continue  # these are no settings of a build: whoever has the configuration looks
         value = getattr(settings, key)
-        if value not in (usual[key], getattr(own, follower)):
+        if value not in (usual[key], getattr(own, follower, None)):
             raise ConfigurationError(
                 f"{key}={value}: this project's own conf/stage/{name}.yaml does not follow it: say "
                 f"{follower}: ${{{key}}} there, or leave {key} out"

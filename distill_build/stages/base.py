@@ -9,6 +9,8 @@ from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import msgspec
+
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.engine.manifest import SCHEME
 from distill_build.errors import ConfigurationError
@@ -31,10 +33,14 @@ if TYPE_CHECKING:  # a build with nothing to do reads no reply, and who follows 
     from distill_build.prompting.prompts import Prompts
     from distill_build.replies.parse import Rejection
 
-OF_LIST = frozenset({"topic", "path", "elsewhere", "existing", "count", "structured", "examples"})
+OF_ALL = frozenset({"topic", "description", "audience", "path", "structured", "examples"})
+"""What the template of any stage is rendered with."""
+OF_LIST = OF_ALL | {"elsewhere", "existing", "count"}
 """What the template of a list is rendered with; a list may add the name that it has for its place."""
-OF_ROW = frozenset({"topic", "path", "row", "rows", "system_prompt", "examples", "structured", "schema"})
+OF_ROW = OF_ALL | {"row", "rows", "system_prompt", "schema"}
 """What the template of a map is rendered with: `row` is the row above, `rows` the others by their stages."""
+TOLD = ("description", "audience")
+"""Settings of a build that a prompt may show."""
 Weights = Callable[[str, ModelSettings], str | None]
 """A role and its model → the digest of its weights file, None for a model behind an address."""
 
@@ -138,6 +144,11 @@ class ModelStage(Stage):
     def refers_to(self) -> frozenset[str]:
         return self.prompts.referenced_rows(self.template)
 
+    @cached_property
+    def of_build(self) -> JsonObject:
+        """What each rendering has of the settings of the build."""
+        return {"topic": self.build.topic, "description": self.build.description, "audience": self.build.audience}
+
     @property
     def counted_by(self) -> str:
         """The setting that says how many rows there are below one row above."""
@@ -158,9 +169,14 @@ class ModelStage(Stage):
         """How many results one row above has (map), or how many items one request asks for (list)."""
         raise NotImplementedError
 
+    @cached_property
+    def row_flags(self) -> tuple[RowFlag, ...]:
+        """`flags`, and those that its settings add."""
+        return self.flags
+
     def flagged(self, line: JsonObject) -> JsonObject:
         """A line of its artefact with its last column: the names of its flags."""
-        return {**line, FLAGS: flags_of(line, self.flags)}
+        return {**line, FLAGS: flags_of(line, self.row_flags)}
 
     def typical_call(self) -> "Call":
         """A request as those for places that are not known yet will be: its length serves estimates alone."""
@@ -176,7 +192,11 @@ class ModelStage(Stage):
             "language": self.build.language,
             "prompt": self.prompts.sources(self.template),
             COUNTED_BY: self.counted_by,
+            **{key: told for key in TOLD if (told := self.of_build[key]) is not None and self._reads(key)},
         }
+
+    def _reads(self, variable: str) -> bool:
+        return self.prompts.uses(self.template, variable)
 
 
 class ListStage(ModelStage):
@@ -217,9 +237,26 @@ class ListStage(ModelStage):
         """The line of item number `index` below the tag at `place`; for a stage that does not grow the tree."""
         raise NotImplementedError
 
+    @classmethod
+    def reading_by(cls, own: Mapping[str, Any]) -> ListReading:  # noqa: ARG003 - for those of ours that go by some
+        """How replies are read, by settings of the stage's own, as its identity holds them."""
+        return cls.reading
+
+    @cached_property
+    def _reading(self) -> ListReading:
+        return self.reading_by(msgspec.to_builtins(self.settings))
+
     def variables(self, path: Path) -> JsonObject:
         """What a template has besides the variables of every list."""
         raise NotImplementedError
+
+    def quotas(self, ordinal: int) -> JsonObject:  # noqa: ARG002 - for those of ours that have some
+        """What a template has that depends on the number of requests before."""
+        return {}
+
+    def taken(self, value: Any, ordinal: int) -> tuple[Sequence[str], Sequence[JsonObject]]:  # noqa: ARG002 - as above
+        """The items of what was kept of a reply, in their order, and what columns each has besides, if any."""
+        return value, ()
 
     def elsewhere(self, earlier: Sequence[Sequence[str]]) -> list[str]:
         """The labels that a request below a tag shows as covered elsewhere: of `earlier`, the labels that stand before
@@ -240,12 +277,12 @@ class ListStage(ModelStage):
 
         `earlier` is as `elsewhere` takes it.
         """
-        from distill_build.replies.parse import response_format
+        from distill_build.replies.schemas import response_format, valued_item
 
         count, model = self.results, self.recipe.model
         messages = self.prompts.render(
             self.template,
-            topic=path[0],
+            **self.of_build,
             path=list(path),
             elsewhere=self.elsewhere(earlier),
             existing=existing,
@@ -253,13 +290,16 @@ class ListStage(ModelStage):
             structured=model.structured,
             examples=model.examples,
             **self.variables(path),
+            **self.quotas(ordinal),
         )
-        schema = response_format(self.reading.name, count, model.structured)
+        reading = self._reading
+        item = valued_item(reading.item, dict(reading.axes)) if reading.axes else None
+        schema = response_format(reading.name, count, model.structured, item)
         return self.recipe.call(path, messages, ordinal, self.read, schema)
 
     def read(self, raw: Any) -> "Rejection | Any":
         """The items in a reply, or why it cannot stand."""
-        return read_list(raw, self.reading, self.recipe.model.reasoning_marks)
+        return read_list(raw, self._reading, self.recipe.model.reasoning_marks)
 
     def typical_call(self) -> "Call":
         topic = self.build.topic
@@ -343,7 +383,7 @@ class MapStage(ModelStage):
         model = self.recipes[role].model
         return self.prompts.render(
             self.template,
-            topic=path[0],
+            **self.of_build,
             path=list(path),
             row=row,
             rows=others,
@@ -513,12 +553,17 @@ def template_of(settings: StageSettings, stage: str) -> str:
     return settings.prompt or stage
 
 
-def read_list(raw: Any, reading: ListReading, marks: tuple[Marks, ...] | None) -> "Rejection | tuple[str, ...]":
-    """The items in a reply to a request of a list, or why it cannot stand. `marks` are the model's own of reasoning."""
+def read_list(
+    raw: Any, reading: ListReading, marks: tuple[Marks, ...] | None
+) -> "Rejection | tuple[str, ...] | tuple[JsonObject, ...]":
+    """The items in a reply to a request of a list, or why it cannot stand; with the text of each under its name where
+    it has values besides. `marks` are the model's own of reasoning."""
     from distill_build.replies.parse import Rejection, parse_items
 
     found = parse_items(raw, reading, marks)
-    return found if isinstance(found, Rejection) else found.items
+    if isinstance(found, Rejection) or not reading.axes:
+        return found if isinstance(found, Rejection) else found.items
+    return tuple({reading.item: item, **own} for item, own in zip(found.items, found.values, strict=True))
 
 
 def read_result(raw: Any, schema: ObjectSchema | None, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":

@@ -4,9 +4,11 @@ What a request asks for never depends on how many items are wanted in the end, s
 the list stopped, and lowering it takes a shorter beginning of the same list.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
-from distill_build.records import Source
+from distill_build.records import JsonObject, Source
 from distill_build.replies.parse import normalise
 
 FRUITLESS_REQUESTS = 3
@@ -14,28 +16,33 @@ FRUITLESS_REQUESTS = 3
 
 
 class Chain(msgspec.Struct):
-    """`items` are distinct under `normalise`; `sources` are the replies that were taken."""
+    """`items` are distinct under `normalise`; `columns` are what some of them have besides, by index; `sources` are the
+    replies that were taken."""
 
     wanted: int
     items: list[str] = msgspec.field(default_factory=list)
     fruitless: int = 0
     sources: list[Source] = msgspec.field(default_factory=list)
+    columns: dict[int, JsonObject] = msgspec.field(default_factory=dict)
     _seen: set[str] = msgspec.field(default_factory=set)
 
     def exclude(self, item: str) -> None:
         """Makes `item` one that brings nothing new, as a label of the path is below it."""
         self._seen.add(normalise(item))
 
-    def take(self, reply: tuple[str, ...] | list[str], *, source: Source, asked: bool) -> range:
+    def take(self, reply: Sequence[str], columns: Sequence[JsonObject] = (), *, source: Source, asked: bool) -> range:
         """Adds what is new, and returns the indexes of the new items that are wanted.
 
-        `source` names the reply; `asked` says that the reply was asked for in this build: a stored one that
-        brought nothing new does not count against the parent, so that each build tries again.
+        `columns` are those of each item, if any. `source` names the reply; `asked` says that the reply was asked for in
+        this build: a stored one that brought nothing new does not count against the parent, so that each build tries
+        again.
         """
         before = len(self.items)
-        for item in reply:
+        for place, item in enumerate(reply):
             if (key := normalise(item)) not in self._seen:
                 self._seen.add(key)
+                if columns:
+                    self.columns[len(self.items)] = columns[place]
                 self.items.append(item)
         self.sources.append(source)
         if len(self.items) > before:

@@ -8,7 +8,8 @@ what is held of 100,000 rows are a few MB, and the ids of those that repeat.
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -19,8 +20,9 @@ from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.replies.labels import beginning, normalise
 from distill_build.stages.flags import FLAGS
+from distill_build.stages.quotas import Shares, quota
 
-REPEATED, SAME_LABEL = "repeated", "same_label"
+REPEATED, SAME_LABEL, QUOTA = "repeated", "same_label", "quota"
 SHOWN_CHARACTERS = 200
 """Of a text, in its line of checks.jsonl."""
 EXAMPLES = 3
@@ -66,8 +68,9 @@ def check_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -
     for shape in graph:
         if shape.asks and place(shape.file).exists():
             found = _Repeats(place, graph, shape, recipe)
-            lines += found.lines()
-            counts += found.counts()
+            unmet = _Unmet(place(shape.file), shape, recipe.get(shape.name, {}).get("axes") or {})
+            lines += [*found.lines(), *unmet.lines]
+            counts += [*found.counts(), *unmet.counts()]
     return CheckedRows(lines, tuple(counts))
 
 
@@ -152,3 +155,32 @@ class _Repeats:
             examples = tuple(CheckExample(text.first, len(text.ids)) for text in most)
             rows = sum(len(text.ids) for text in self._groups)
             yield CheckCount(self._check, name, rows, self._rows, len(self._groups), examples)
+
+
+class _Unmet:
+    """Where the values that the items of one list have by an axis are others than its quota says: a line for each."""
+
+    def __init__(self, path: Path, shape: Shape, axes: Mapping[str, Shares]) -> None:
+        self.lines: list[JsonObject] = []
+        self._shape = shape
+        self._rows = self._other = 0
+        for tag, rows in groupby(read_objects(path, "id", "tag"), key=lambda row: row["tag"]) if axes else ():
+            self._look(tag, list(rows), axes)
+
+    def _look(self, tag: str, rows: Sequence[JsonObject], axes: Mapping[str, Shares]) -> None:
+        others = [0]
+        for axis in sorted(axes):
+            came, wanted = Counter(row.get(axis) for row in rows), quota(axes[axis], 0, len(rows))
+            lacking = sum(max(0, count - came[value]) for value, count in wanted.items())
+            others.append(lacking)
+            if lacking:
+                text = ", ".join(f"{came[value]} of {wanted.get(value, 0)} {value}" for value in sorted(axes[axis]))
+                told = {"rows": lacking, "text": f"{axis}: {text}", "ids": [tag]}
+                self.lines.append({"check": QUOTA, "stage": self._shape.name, **told})
+        self._rows += len(rows)
+        self._other += max(others)
+
+    def counts(self) -> Iterator[CheckCount]:
+        """How many items would have to have another value, at the least."""
+        if self._other:
+            yield CheckCount(QUOTA, self._shape.name, self._other, self._rows, len(self.lines), ())

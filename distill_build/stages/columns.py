@@ -63,9 +63,12 @@ def known_of_list(names: Iterable[str]) -> dict[str, Known]:
         "path": TEXTS,
         "elsewhere": TEXTS,
         "existing": TEXTS,
+        "quota": Items(Fields({"axis": TEXT, "counts": Items(Fields({"value": TEXT, "count": NUMBER}))})),
         "count": NUMBER,
         "level": NUMBER,
         "examples": ANYTHING,
+        "description": ANYTHING,
+        "audience": ANYTHING,
     }
     return {name: special.get(name, TEXT) for name in names if name != "examples"}
 

@@ -60,6 +60,11 @@ def _is_catch_all(row: JsonObject) -> bool:
     return is_catch_all(list_text(row))
 
 
+def without_value(column: str) -> RowFlag:
+    """Of a row that was to say a value of a column and did not."""
+    return RowFlag(f"no_{column}", lambda row: row.get(column) is None)
+
+
 NO_REASONING = RowFlag("no_reasoning", _lacks_reasoning)
 REPEATS_QUESTION = RowFlag("repeats_question", _repeats_question)
 SPECIAL_TOKENS = RowFlag("special_tokens", _has_special_token)

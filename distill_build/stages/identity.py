@@ -80,4 +80,4 @@ def _told_by_others(graph: Graph, exported: str, settings: Settings) -> JsonObje
         }
         if found := kind.sides(own):
             sides = {"side": f"rows.{shape.name}.{kind.side_column}", "sides": list(found)}
-    return ({"metadata": metadata} if metadata else {}) | sides
+    return ({"metadata": dict(sorted(metadata.items()))} if metadata else {}) | sides

@@ -125,6 +125,9 @@ AFFECTED = {(f"{role}.{word}",): [stage] for role, stage in ROLES.items() for wo
     ("per_request.tags=3",): ["tags"],
     ("per_request.questions=4",): ["questions"],
     ("system_prompt=Answer briefly",): ["answers"],
+    ("description=played with a ball, outdoors",): ["tags", "questions"],
+    ("audience=children of ten years",): ["tags", "questions", "answers"],
+    ("axes={difficulty: {easy: 0.5, hard: 0.5}}",): ["questions"],
 }
 """Words → the stages whose requests they change, each asked in full. The answer prompt is the same in zh."""
 

@@ -330,12 +330,14 @@ class Walk:
         key, result = await self._result(request)
         match result:
             case Made(value, response, asked):
-                new = chain.take(value, source=(key, response), asked=asked)
+                items, columns = stage.taken(value, chain.requests)
+                new = chain.take(items, columns, source=(key, response), asked=asked)
                 going_on = not chain.complete and not chain.given_up
                 if going_on:  # before what is shorter
                     self._submit_list(unit, stage, chain)
                 for index in new:
-                    line = stage.flagged(stage.line(unit.place, index, chain.items[index]))
+                    line = stage.line(unit.place, index, chain.items[index]) | chain.columns.get(index, {})
+                    line = stage.flagged(line)
                     self._row_made(unit, Row(stage.name, line, (index,), unit.tag))
                 self._books.succeeded(stage.name)
                 if going_on:
