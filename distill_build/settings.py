@@ -98,9 +98,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Everything one build is told. `breadth` is one number or one a level, root first.
 
     `axes` are shares by axis and value. `stages` are those in force, in order; `stage` holds each, `models` the model
-    of each role that they ask. `idle_prompts` are names of templates that other stages would use, which are found and not
-    in force. `own_fields` are by role those of its model that do not follow `model`: they name settings in sentences,
-    and change nothing.
+    of each role that they ask. `idle_prompts` are names of templates that other stages would use, which are found and
+    not in force. `own_fields` are by role those of its model that do not follow `model`: they name settings in
+    sentences, and change nothing.
     No field is a set: settings are digested as they are written, and a set is written in the order of chance.
     """
 
