@@ -5,6 +5,7 @@ from typing import Any
 from distill_build.models.base import Limits, ModelSettings
 from distill_build.settings import PerRequest, Settings, StageSettings
 from distill_build.stages.builtin.dedup import DedupSettings
+from distill_build.stages.builtin.questions import QuestionsSettings
 
 
 def made_settings(model: ModelSettings, **changes: Any) -> Settings:
@@ -28,10 +29,11 @@ def own_stages(settings: Settings) -> dict[str, StageSettings]:
             wanted=settings.breadth, per_request=per_request.tags,
             names={"wanted": "breadth", "per_request": "per_request.tags"},
         ),
-        "questions": StageSettings(
+        "questions": QuestionsSettings(
             kind="list", builtin="questions", ids="q", after="tags", role="student", prompt="questions",
             wanted=settings.questions_per_tag, per_request=per_request.questions,
-            names={"wanted": "questions_per_tag", "per_request": "per_request.questions"},
+            axes=settings.axes,
+            names={"wanted": "questions_per_tag", "per_request": "per_request.questions", "axes": "axes"},
         ),
         "dedup": DedupSettings(
             kind="transform", builtin="dedup", after="questions",

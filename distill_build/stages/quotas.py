@@ -17,11 +17,11 @@ Shares = Mapping[str, float]
 
 def quota(shares: Shares, start: int, size: int) -> dict[str, int]:
     """How many of each value there are among `size` items behind the first `start`; nothing of those without any."""
-    counts = Counter(values_of(shares, start + size)[start:])
+    counts = Counter(given_values(shares, start + size)[start:])
     return {value: counts[value] for value in sorted(shares) if counts[value]}
 
 
-def values_of(shares: Shares, size: int) -> Sequence[str]:
+def given_values(shares: Shares, size: int) -> Sequence[str]:
     """The values of the first `size` items."""
     given = _given(tuple(sorted(shares.items())))
     given.reach(size)

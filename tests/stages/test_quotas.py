@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_build.stages.quotas import arranged, quota, values_of
+from distill_build.stages.quotas import arranged, quota, given_values
 
 DIFFICULTY = {"easy": 0.3, "medium": 0.5, "hard": 0.2}
 weights = st.lists(st.integers(1, 20), min_size=1, max_size=4)
@@ -51,7 +51,7 @@ def test_what_was_given_out_stays_however_it_is_asked_for(weights: list[int], si
 
 
 def test_the_order_in_which_a_file_has_values_does_not_count() -> None:
-    assert values_of(DIFFICULTY, 20) == values_of(dict(reversed(DIFFICULTY.items())), 20)
+    assert given_values(DIFFICULTY, 20) == given_values(dict(reversed(DIFFICULTY.items())), 20)
 
 
 def test_thirds_with_three_digits_are_thirds_and_a_share_of_zero_is_none() -> None:

@@ -20,7 +20,7 @@ from distill_build.replies.labels import ListReading
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.base import ListStage, Weights
 from distill_build.stages.flags import RowFlag, without_value
-from distill_build.stages.quotas import arranged, quota, values_of
+from distill_build.stages.quotas import arranged, quota, given_values
 
 if TYPE_CHECKING:
     from distill_build.prompting.prompts import Prompts
@@ -107,6 +107,6 @@ class Builtin(ListStage):
             return super().taken(value, ordinal)
         start, end = ordinal * self.results, ordinal * self.results + len(value)
         columns = [{axis: each.get(axis) for axis in self._axes} for each in value]
-        wanted = {axis: values_of(shares, end)[start:] for axis, shares in self._axes.items()}
+        wanted = {axis: given_values(shares, end)[start:] for axis, shares in self._axes.items()}
         order = arranged(columns, wanted)
         return [value[place][self.reading.item] for place in order], [columns[place] for place in order]
