@@ -20,7 +20,7 @@ from distill_build.replies.labels import ListReading
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.base import ListStage, Weights
 from distill_build.stages.flags import RowFlag, without_value
-from distill_build.stages.quotas import arranged, quota, given_values
+from distill_build.stages.quotas import arranged, given_values, quota
 
 if TYPE_CHECKING:
     from distill_build.prompting.prompts import Prompts
