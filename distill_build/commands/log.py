@@ -186,6 +186,10 @@ def _heading(link: Link | Decided) -> str:
     return f"{noun} “{_line(link.item)}”" + among * (link.number is not None)
 
 
+WITHOUT_A_WORD = ("builtin", "names")
+"""Of a stage's settings those that say which one of ours it is, and what its others are called."""
+
+
 def _decided(link: Decided, *, whole: bool) -> Iterator[Line]:
     """What a row was made of that no model was asked for, and by which settings."""
     shown = link.of if whole else link.of[:SHOWN_ROWS]
@@ -193,7 +197,11 @@ def _decided(link: Decided, *, whole: bool) -> Iterator[Line]:
     yield _fact("of", ", ".join(shown) + more)
     if link.stage.kind == "group":
         yield from (_fact(name, _line(_said(value))) for name, value in content_of(link.row).items())
-    settings = (f"{name} {_said(value)}" for name, value in link.settings.items() if value not in (None, [], {}))
+    own = {name: value for name, value in link.settings.items() if name not in WITHOUT_A_WORD}
+    called = link.settings.get("names", {})
+    settings = (
+        f"{called.get(name, name)} {_said(value)}" for name, value in own.items() if value not in (None, [], {})
+    )
     yield _fact("settings", ", ".join(settings) or "none")
 
 

@@ -1,7 +1,7 @@
 """`plan`: says what `build` would do, and sends nothing."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from distill_build.builds.plan.plan import Plan, plan_of_state
 from distill_build.builds.session import Session
@@ -9,9 +9,11 @@ from distill_build.builds.up_to_date import current_state
 from distill_build.commands.build import check_flags, session_of
 from distill_build.console import open_console, plan_table
 from distill_build.console.page import print_document
+from distill_build.dataset.rows import read_objects
 from distill_build.engine.reading import Responses
 from distill_build.options import Options
 from distill_build.settings import Settings
+from distill_build.stages.base import TransformStage
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -22,11 +24,22 @@ def run(settings: Settings, options: Options) -> int:
     check_flags(options)
     session = session_of(settings, options)
     plan = plan_of(session, options, open_console(quiet=options.quiet, verbose=False, json=options.json).note)
+    yields = yields_of(session, options.until)
     if options.json:
-        print_document(plan.row())
+        print_document(plan.row() | {"yields": yields})
     else:
-        plan_table(plan, settings)
+        plan_table(plan, settings, yields)
     return 0
+
+
+def yields_of(session: Session, until: str) -> dict[str, Mapping[str, int]]:
+    """What other thresholds would keep of the rows that the last build judged: setting → value → rows."""
+    found: dict[str, Mapping[str, int]] = {}
+    for stage in session.stages:
+        place = session.dataset.artefact(stage.shape.file)
+        if isinstance(stage, TransformStage) and session.stages.graph.reaches(until, stage.name) and place.exists():
+            found |= stage.yields(read_objects(place, "id", "kept", "why"))
+    return found
 
 
 def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> Plan:

@@ -101,14 +101,14 @@ def _nobody_to_ask(_: str) -> bool:
     return True
 
 
-def plan_table(plan: "Plan", settings: "Settings") -> None:
-    """Prints what a build would do on standard output, for the `plan` command."""
+def plan_table(plan: "Plan", settings: "Settings", yields: Mapping[str, Mapping[str, int]]) -> None:
+    """Prints what a build would do on standard output, for the `plan` command; `yields` are rows by threshold."""
     from distill_build.console.conversation import show_plan
     from distill_build.console.plain import PlainScreen
 
     stream = Stream(sys.stdout, tolerant=False)
     screen = _richest(stream, PlainScreen(stream))
-    show_plan(screen, plan, settings)
+    show_plan(screen, plan, settings, yields)
 
 
 def sweep_plan_table(sweep: "Sweep", plan: "SweepPlan", *, verbose: bool = False) -> None:

@@ -151,11 +151,11 @@ class QuietConversation:
             self._screen.line(printable(line))
 
 
-def show_plan(screen: Screen, plan: "Plan", settings: Settings) -> None:
-    """Shows `plan` of `settings` on `screen`."""
+def show_plan(screen: Screen, plan: "Plan", settings: Settings, yields: Mapping[str, Mapping[str, int]]) -> None:
+    """Shows `plan` of `settings` on `screen`; `yields` are rows by threshold and value."""
     screen.line(printable(Sentence(f"{settings.name}: {forecast.shape(settings)}")))
     screen.table(forecast.plan_grid(plan, list(declared(settings).requests())))
-    for line in forecast.footnotes(plan, settings):
+    for line in (*forecast.footnotes(plan, settings), *forecast.yields(yields)):
         screen.line(line)
 
 

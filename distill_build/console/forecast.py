@@ -4,7 +4,7 @@ The smaller settings come from the shape of the tree and the plan's own figures:
 that the cache answers, each as long and as dear as the plan says of that stage.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -56,6 +56,19 @@ def plan_lines(plan: "Plan", settings: Settings) -> Iterator[Sentence]:
     yield from cap(plan, settings.budget)
     if advice := advise(plan, settings):
         yield Sentence(advice, "warning")
+
+
+def drops(plan: "Plan") -> Iterator[Sentence]:
+    """What transforms would drop of the rows that are known."""
+    if told := [f"{name} {number_of(number, 'rows')}" for name, number in plan.dropped.items() if number]:
+        yield Sentence(f"would drop, of what is known: {', '.join(told)}", "quiet")
+
+
+def yields(found: Mapping[str, Mapping[str, int]]) -> Iterator[Sentence]:
+    """How many of the rows judged last each value of a threshold would keep."""
+    for setting, kept in found.items():
+        values = ", ".join(f"{value} → {rows:,}" for value, rows in kept.items())
+        yield Sentence(f"{setting} would keep, of the rows judged last: {values}", "quiet")
 
 
 def newly_dropped(plan: "Plan") -> Iterator[Sentence]:
@@ -217,7 +230,8 @@ def _figures(planned: "Iterable[StagePlan]", cost: "Cost") -> tuple[str, ...]:
 def footnotes(plan: "Plan", settings: Settings) -> list[Sentence]:
     """How sure the figures are, and what the words in the table mean."""
     if not plan.calls:
-        return [Sentence("nothing to ask: every request is answered by the cache", "good"), *newly_dropped(plan)]
+        nothing = Sentence("nothing to ask: every request is answered by the cache", "good")
+        return [nothing, *drops(plan), *newly_dropped(plan)]
     requests = number_of(plan.calls, "requests")
     notes = [Sentence(f"{requests} exactly; tokens, cost and time are estimated", "quiet")]
     if not plan.exact:
@@ -234,7 +248,7 @@ def footnotes(plan: "Plan", settings: Settings) -> list[Sentence]:
         notes.append(Sentence(f"completion tokens of one result, assumed until some have come: {each}", "quiet"))
     if plan.cost.usd is None:
         notes.append(Sentence(f"{UNKNOWN}: the model has no prices, see model.prices in its configuration", "quiet"))
-    notes += [*newly_dropped(plan), *cap(plan, settings.budget)]
+    notes += [*drops(plan), *newly_dropped(plan), *cap(plan, settings.budget)]
     if advice := advise(plan, settings):
         notes.append(Sentence(advice, "warning"))
     return notes

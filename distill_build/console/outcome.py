@@ -72,7 +72,8 @@ def verdicts(report: Report) -> Iterator[Sentence]:
     for stage, tally in report.transforms.items():
         if tally.dropped:
             shown = tally.why.most_common(REASONS_SHOWN)
-            reasons = [reason if number == tally.dropped else f"{reason} ({number:,})" for reason, number in shown]
+            alone = len(tally.why) == 1
+            reasons = [reason if alone else f"{reason} ({number:,})" for reason, number in shown]
             reasons += ["…"] if len(tally.why) > REASONS_SHOWN else []
             why = f": {', '.join(reasons)}" if reasons else ""
             yield Sentence(f"{stage} dropped {number_of(tally.dropped, 'rows')}{why}", "quiet")

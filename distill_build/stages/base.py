@@ -4,7 +4,7 @@ Four kinds, for ours and for a user's own alike. Ours are modules in `builtin/`,
 it; a user's own is the class of its kind with the settings of one YAML file. Nothing here knows who is asked when.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -517,6 +517,10 @@ class TransformStage(Stage):
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
         """What is said of each row, given the ids and measures of all in rank order; `usual` where that is all."""
         raise NotImplementedError
+
+    def yields(self, rows: Iterable[JsonObject]) -> Mapping[str, Mapping[str, int]]:  # noqa: ARG002 - as `variables`
+        """Of `rows`, lines of its artefact, how many other thresholds would keep, by setting and value."""
+        return {}
 
     def identity(self) -> JsonObject:
         return super().identity() | {"after": self.shape.after} | self.own("where", "columns")

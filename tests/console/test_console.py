@@ -110,13 +110,13 @@ def test_a_broken_pipe_on_standard_error_ends_no_build() -> None:
 def test_rich_is_not_imported_where_nothing_is_drawn() -> None:
     code = (
         "import sys; from tests.console.test_console import *; whole_build(plain_console()); "
-        "plan_table(plan(), settings()); sys.exit('rich' in sys.modules)"
+        "plan_table(plan(), settings(), {}); sys.exit('rich' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
 def test_the_plan_is_a_table_on_standard_output(capsys: Captured) -> None:
-    plan_table(plan(ask=1, unknown=39, cached=3), settings())
+    plan_table(plan(ask=1, unknown=39, cached=3), settings(), {})
     told = capsys.readouterr()
     assert told.err == ""
     assert "sports: depth=2 breadth=10 questions_per_tag=10 answers_per_question=1\n" in told.out
@@ -126,19 +126,19 @@ def test_the_plan_is_a_table_on_standard_output(capsys: Captured) -> None:
 
 
 def test_an_exact_plan_says_so_and_explains_no_unknown(capsys: Captured) -> None:
-    plan_table(plan(), settings())
+    plan_table(plan(), settings(), {})
     out = capsys.readouterr().out
     assert "40 requests exactly" in out
     assert "unknown:" not in out
 
 
 def test_a_plan_without_prices_says_where_they_go(capsys: Captured) -> None:
-    plan_table(plan(usd=None), settings())
+    plan_table(plan(usd=None), settings(), {})
     assert "—: the model has no prices, see model.prices" in capsys.readouterr().out
 
 
 def test_a_plan_can_be_written_in_an_encoding_that_lacks_letters() -> None:
-    code = "from tests.console.test_console import *; plan_table(plan(usd=None), settings(name='体育'))"
+    code = "from tests.console.test_console import *; plan_table(plan(usd=None), settings(name='体育'), {})"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, env={"PYTHONIOENCODING": "ascii"}, check=True)
     assert done.stdout.startswith(b"??: depth=2")

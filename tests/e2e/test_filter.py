@@ -45,9 +45,17 @@ def test_a_threshold_that_moves_asks_nothing(project: InProcess) -> None:
         "why": ["score below 4"],
         "score": 2.0,
     }
-    assert len(project.bytes()["dataset/train.messages.jsonl"].splitlines()) == 2
+    lines = project.bytes()["dataset/train.messages.jsonl"].splitlines()
+    assert [json.loads(line)["metadata"]["score"] for line in lines] == [4.0, 4.0]
     explained = project.run("explain", *LINE, JUDGED, "filter.min_score=3").stdout
     assert "filter.min_score: 4 → 3\n" in explained
+    assert "filter: asks nothing, drops 2 rows, 2 fewer than before\n" in explained
+    planned = project.run("plan", *LINE, JUDGED, "filter.min_score=3", "--json").document
+    assert planned["dropped"]["filter"] == 2
+    assert planned["yields"] == {"filter.min_score": {"2": 6, "2.5": 4, "3": 4, "3.5": 2, "4": 2, "4.5": 0, "5": 0}}
+    told = project.run("plan", *LINE, JUDGED, "filter.min_score=3").stdout
+    assert "would drop, of what is known: filter 2 rows\n" in told
+    assert "filter.min_score would keep, of the rows judged last: 2 → 6, 2.5 → 4, 3 → 4, 3.5 → 2, 4 → 2" in told
     assert asked(project, JUDGED, "filter.min_score=2.5") == {}
     assert kept(project, "filter") == [False, True, True] * 2
     whole = project.bytes()
@@ -73,7 +81,7 @@ def test_what_is_let_through_anew_is_asked_for_behind_it(project: InProcess) -> 
 def test_the_end_says_what_was_dropped_and_why(project: InProcess) -> None:
     done = project.run(*LINE, JUDGED, "filter.min_score=4", "filter.min_words=100")
     assert done.status == 0
-    assert "filter dropped 6 rows: fewer than 100 words, score below 4 (4)" in done.stderr, done.stderr
+    assert "filter dropped 6 rows: fewer than 100 words (6), score below 4 (4)" in done.stderr, done.stderr
 
 
 def test_rules_go_by_the_text_of_an_answer(project: InProcess, endpoint: ScriptedServer) -> None:

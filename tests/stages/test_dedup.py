@@ -16,7 +16,7 @@ from distill_build.replies.labels import normalise
 from distill_build.stages.builtin.dedup import ALIKE, EQUAL, Builtin, DedupSettings
 from distill_build.stages.likeness.meaning import model_files, repeats_by_meaning
 from distill_build.stages.likeness.repeats import exactly
-from distill_build.stages.likeness.words import repeats_by_words, shingles_of
+from distill_build.stages.likeness.words import repeats_by_words, repeats_of, shingles_of
 from tests.made_settings import made_settings
 
 MODEL = ModelSettings(engine="openai_compatible", name="m", base_url="http://localhost/v1")
@@ -155,3 +155,10 @@ def test_what_ranks_behind_changes_nothing_of_what_ranks_before() -> None:
     few, all_of_them = judged(*asked[:60]), judged(*asked)
     assert all_of_them[:60] == few
     assert not all(verdict.kept for verdict in all_of_them[60:])
+
+
+def test_what_is_held_out_is_compared_with_what_is_trained_on_alone() -> None:
+    trained = ["why do leaves turn red in autumn", "what makes leaves turn red in autumn", "how is cheese made"]
+    held_out = ["why do leaves turn red in the autumn", "how is a cheese made", "how are cheeses made", "who was first"]
+    found = repeats_of(trained, held_out, 0.7)
+    assert {place: repeat.of for place, repeat in found.items()} == {0: 0, 1: 2, 2: 2}

@@ -2,7 +2,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from msgspec.structs import replace
@@ -233,13 +233,22 @@ def _described(row: Told, item: Item, changed: Changed | None, before: TagPath, 
     paths = [path for path in (before, row.path) if path]
     text = f": {cut(' '.join(row.text.split()), LONGEST_TEXT)}" if row.text else ""
     sample = f" [sample {item.sample}]" if item.sample else ""
-    tail = sample + (f" ({' and '.join(changed.columns)})" if changed is not None else "")
+    tail = sample + (f" ({_what_changed(changed.columns)})" if changed is not None else "")
     words = text
     for labels in range(max(map(len, paths), default=0), 0, -1):
         words = " → ".join(_end_of(path, labels) for path in paths) + text
         if fits_width(words + tail, room):
             break
     return cut(words, room - cells(tail)) + tail
+
+
+KEPT = "kept"
+"""The column of a verdict that says what comes of the row."""
+
+
+def _what_changed(columns: Sequence[str]) -> str:
+    """The columns; of a verdict that is another one whether it is, for what it goes by follows from that."""
+    return "another verdict" if KEPT in columns else " and ".join(columns)
 
 
 def _end_of(path: TagPath, labels: int) -> str:

@@ -6,9 +6,7 @@ width and punctuation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
-
-import msgspec
+from typing import Any, ClassVar
 
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.prompting.known import ANYTHING, Known
@@ -16,7 +14,7 @@ from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import StageSettings
 from distill_build.stages.base import JudgeScope, TransformStage
-from distill_build.stages.likeness.repeats import Repeat
+from distill_build.stages.likeness.repeats import Likeness, Near, Repeat, least_likeness
 
 SAME_AS = "same_as"
 """The column with the id of the row that a dropped one repeats; null where a row is kept."""
@@ -24,16 +22,14 @@ LIKENESS = "likeness"
 """The column that says how much alike the two are: 1 of equal ones."""
 EQUAL = "the same question as an earlier one"
 ALIKE = "much like an earlier one"
-NEAR = {"words": 0.7, "meaning": 0.8}
-"""What `auto` stands for."""
 
 
 class DedupSettings(StageSettings, frozen=True, kw_only=True):
     """`near` is the likeness from which two questions count as the same, null: only equal ones do. `likeness` says of
     what it is."""
 
-    near: Literal["auto"] | Annotated[float, msgspec.Meta(gt=0, le=1)] | None = "auto"
-    likeness: Literal["words", "meaning"] = "words"
+    near: Near = "auto"
+    likeness: Likeness = "words"
 
 
 class Builtin(TransformStage):
@@ -79,18 +75,14 @@ class Builtin(TransformStage):
         """The places of texts that nearly repeat an earlier one."""
         if self.settings.near is None:
             return {}
+        least = least_likeness(self.settings.near, self.settings.likeness)
         if self.settings.likeness == "meaning":
             from distill_build.stages.likeness.meaning import repeats_by_meaning
 
-            return repeats_by_meaning(texts, self._near)
+            return repeats_by_meaning(texts, least)
         from distill_build.stages.likeness.words import repeats_by_words
 
-        return repeats_by_words(texts, self._near)
-
-    @property
-    def _near(self) -> float:
-        near = self.settings.near
-        return NEAR[self.settings.likeness] if near is None or near == "auto" else near
+        return repeats_by_words(texts, least)
 
 
 def _dropped(why: str, same_as: str, likeness: float) -> Verdict:

@@ -5,8 +5,9 @@ all of them have to be there before one is judged.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from operator import ge, le
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -29,6 +30,14 @@ RULES = (
 NUMBERS = ("min_score", "max_pass_rate")
 SCRIPTS = {"en": "not mostly in Latin letters", "zh": "not mostly in Chinese characters"}
 REPEATED = "the same answer as an earlier one"
+TOO_LOW, TOO_HIGH = "score below", "pass rate above"
+TRIED = {"min_score": (2, 2.5, 3, 3.5, 4, 4.5, 5), "max_pass_rate": (0, 0.25, 0.5, 0.75, 1)}
+"""Values of thresholds of which a plan says what they would keep…"""
+GOES_BY: Mapping[str, tuple[str, str, Callable[[float, float], bool]]] = {
+    "min_score": ("score", TOO_LOW, ge),
+    "max_pass_rate": ("pass_rate", TOO_HIGH, le),
+}
+"""…with the column that each goes by, how its reason begins, and when a row meets it."""
 
 
 class FilterSettings(StageSettings, frozen=True, kw_only=True):
@@ -106,12 +115,25 @@ class Builtin(TransformStage):
             why = alone.why if same == key else (REPEATED,)
             yield Verdict(not why, why, alone.columns | same_as(self.settings, None if same == key else same))
 
+    def yields(self, rows: Iterable[JsonObject]) -> Mapping[str, Mapping[str, int]]:
+        """A row that misses another rule too is kept by no value of this one."""
+        told = {
+            rule: dict.fromkeys(values, 0) for rule, values in TRIED.items() if getattr(self.settings, rule) is not None
+        }
+        for row in rows if told else ():
+            for rule, kept in told.items():
+                column, begins, meets = GOES_BY[rule]
+                if row.get(column) is not None and all(why.startswith(begins) for why in row["why"]):
+                    for value in kept:
+                        kept[value] += meets(row[column], value)
+        return {self._called(rule): {f"{value:g}": kept for value, kept in each.items()} for rule, each in told.items()}
+
     def _by_judges(self, mean: Fraction | None, rate: Fraction | None) -> Iterator[str]:
         least, most = self.settings.min_score, self.settings.max_pass_rate
         if least is not None and (mean is None or mean < exact(least)):
-            yield f"score below {least:g}"
+            yield f"{TOO_LOW} {least:g}"
         if most is not None and (rate is None or rate > exact(most)):
-            yield f"pass rate above {most:g}"
+            yield f"{TOO_HIGH} {most:g}"
 
     def _by_text(self, row: JsonObject, words: int) -> Iterator[str]:
         own = self.settings

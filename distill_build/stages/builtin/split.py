@@ -12,27 +12,33 @@ from distill_build.dataset.unit import Place, Verdict
 from distill_build.errors import ConfigurationError
 from distill_build.export import TRAIN
 from distill_build.graph import Shape
-from distill_build.prompting.known import TEXT, Known
+from distill_build.prompting.known import ANYTHING, TEXT, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.base import JudgeScope, TransformStage
+from distill_build.stages.likeness.repeats import Near, least_likeness
 
 VALIDATION: Literal["validation"] = "validation"
 TEST: Literal["test"] = "test"
-DIGEST_BYTES = 16
-LEAKS = "the same question as one to train on"
+DIGEST_BYTES = 8
+LEAKS = "much like a question to train on"
+SAME_AS = "same_as"
+"""The column with the id of the row to train on that one which is left out repeats."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 _Side = Literal["train", "validation", "test"]
 
 
 class SplitSettings(StageSettings, frozen=True, kw_only=True):
-    """`test` and `validation` are shares of what `unit` counts: questions, or leaves of the tree with all below."""
+    """`test` and `validation` are shares of what `unit` counts: questions, or leaves of the tree with all below. From the
+    likeness `near` on a question is left out that is held out and trained on too; None: only equal ones are.
+    """
 
     test: Share = 0
     validation: Share = 0
     unit: Literal["question", "leaf"] = "question"
+    near: Near = "auto"
 
 
 class Builtin(TransformStage):
@@ -44,8 +50,9 @@ class Builtin(TransformStage):
         "split.test": "test",
         "split.validation": "validation",
         "split.by": "unit",
+        "split.near": "near",
     }
-    usual = Verdict(kept=True, columns={TransformStage.side_column: TRAIN})
+    usual = Verdict(kept=True, columns={TransformStage.side_column: TRAIN, SAME_AS: None})
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         super().__init__(shape, settings, build, known)
@@ -57,7 +64,7 @@ class Builtin(TransformStage):
 
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
-        return super().columns(own, above) | {cls.side_column: TEXT}
+        return super().columns(own, above) | {cls.side_column: TEXT, SAME_AS: ANYTHING}
 
     @classmethod
     def sides(cls, own: StageSettings) -> tuple[str, ...]:
@@ -67,27 +74,38 @@ class Builtin(TransformStage):
 
     def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:  # noqa: ARG002 - itself is enough
         text = normalise(row["question"])
-        return self._side(place.tag if self.settings.unit == "leaf" else text), _digest(text)
+        return self._side(place.tag if self.settings.unit == "leaf" else text), text
 
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
         """A question to train on is none to be tested by, wherever it stands."""
-        trained_on = {text for _, (side, text) in measured if side == TRAIN}
+        trained_on: dict[str, str] = {}
+        for key, (side, text) in measured:
+            if side == TRAIN:
+                trained_on.setdefault(text, key)
+        held_out = dict.fromkeys(text for _, (side, text) in measured if side != TRAIN)
+        leaking = self._leaking(list(trained_on), list(held_out))
         for _, (side, text) in measured:
-            columns = {self.side_column: side}
             if side == TRAIN:
                 yield self.usual
-            elif text in trained_on:
-                yield Verdict(kept=False, why=(LEAKS,), columns=columns)
-            else:
-                yield Verdict(kept=True, columns=columns)
+                continue
+            same = trained_on.get(leaking.get(text, ""))
+            columns = {self.side_column: side, SAME_AS: same}
+            yield Verdict(same is None, () if same is None else (LEAKS,), columns)
+
+    def _leaking(self, trained_on: Sequence[str], held_out: Sequence[str]) -> Mapping[str, str]:
+        """Texts that are held out → the one to train on that each repeats."""
+        if self.settings.near is None:
+            known = set(trained_on)
+            return {text: text for text in held_out if text in known}
+        from distill_build.stages.likeness.words import repeats_of
+
+        found = repeats_of(trained_on, held_out, least_likeness(self.settings.near, "words"))
+        return {held_out[place]: trained_on[repeat.of] for place, repeat in found.items()}
 
     def _side(self, content: str) -> _Side:
         """Test is cut off at one end and validation at the other: a share of one moves nothing of the other."""
-        place = int.from_bytes(_digest(f"{self.build.seed}:{content}")[:8], "big") / 2**64
+        digest = hashlib.blake2b(f"{self.build.seed}:{content}".encode(errors="replace"), digest_size=DIGEST_BYTES)
+        place = int.from_bytes(digest.digest(), "big") / 2 ** (8 * DIGEST_BYTES)
         if place < self.settings.test:
             return TEST
         return VALIDATION if place >= 1 - self.settings.validation else TRAIN
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(errors="replace"), digest_size=DIGEST_BYTES).digest()

@@ -38,16 +38,25 @@ def repeats_by_words(texts: Sequence[str], near: float) -> dict[int, Repeat]:
     `texts` are as `normalise` leaves them; `near` is the least likeness, over 0.
     """
     sets, rarest = _numbered(texts)
-    least = exactly(near)
-    stay = _Stay(least)
+    stay = _Stay(exactly(near))
     repeats: dict[int, Repeat] = {}
     for place, shingles in enumerate(sets):
-        best = _most_alike(shingles, stay.candidates(shingles), sets)
-        if best is not None and best[0] * least.denominator >= least.numerator * best[1]:
-            repeats[place] = Repeat(best[2], round(best[0] / best[1], ROUNDED))
+        if (repeat := stay.repeated_by(shingles, sets)) is not None:
+            repeats[place] = repeat
         else:
             stay.add(place, shingles, rarest)
     return repeats
+
+
+def repeats_of(others: Sequence[str], texts: Sequence[str], near: float) -> dict[int, Repeat]:
+    """The places of those `texts` that nearly repeat one of the `others`, whose places `Repeat.of` gives; among
+    themselves they may."""
+    sets, rarest = _numbered([*others, *texts])
+    stay = _Stay(exactly(near))
+    for place in range(len(others)):
+        stay.add(place, sets[place], rarest)
+    found = {place: stay.repeated_by(shingles, sets) for place, shingles in enumerate(sets[len(others) :])}
+    return {place: repeat for place, repeat in found.items() if repeat is not None}
 
 
 class _Stay:
@@ -63,7 +72,14 @@ class _Stay:
             if each >= rarest:
                 self._places[each][len(shingles)].append(place)
 
-    def candidates(self, shingles: Shingles) -> set[int]:
+    def repeated_by(self, shingles: Shingles, sets: Sequence[Shingles]) -> Repeat | None:
+        """The text that one with these shingles is much like, if there is any. `sets` are those of all texts."""
+        best = _most_alike(shingles, self._candidates(shingles), sets)
+        if best is None or best[0] * self._least.denominator < self._least.numerator * best[1]:
+            return None
+        return Repeat(best[2], round(best[0] / best[1], ROUNDED))
+
+    def _candidates(self, shingles: Shingles) -> set[int]:
         """All that can be alike enough, and others. What is shared from the n-th shingle on is no more than the rest,
         which is too little for one with many others."""
         size, found = len(shingles), set[int]()
