@@ -31,8 +31,8 @@ _Side = Literal["train", "validation", "test"]
 
 
 class SplitSettings(StageSettings, frozen=True, kw_only=True):
-    """`test` and `validation` are shares of what `unit` counts: questions, or leaves of the tree with all below. From the
-    likeness `near` on a question is left out that is held out and trained on too; None: only equal ones are.
+    """`test` and `validation` are shares of what `unit` counts: questions, or leaves of the tree with all below. A
+    question is left out that is held out and as like as `near` to one that is trained on; None: only equal ones are.
     """
 
     test: Share = 0
