@@ -75,9 +75,10 @@ def unknown_role(role: object) -> str:
 def rendered(compiled: Template, environment: Sandbox, variables: Mapping[str, object]) -> tuple[list[Message], str]:
     """The messages that a template makes, and the text outside of them. Raises RenderingError where it fails."""
     messages: list[Message] = []
-    environment.begin()
+    message = collector(messages)
+    environment.begin(message)
     try:
-        return messages, compiled.render(variables, message=collector(messages))
+        return messages, compiled.render(variables, message=message)
     except FAULTS as error:
         raise unrendered(error, compiled.filename or str(compiled.name)) from error
 

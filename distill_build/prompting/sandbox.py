@@ -48,6 +48,8 @@ OF_KINDS = frozenset(
     }
 )  # fmt: skip
 """Tests that look at no more than what kind of value there is."""
+OF_JINJA = ("_block_vars", "_loop_vars")
+"""What jinja2 hands to a call besides what stands in the template."""
 WIDTH = re.compile(r"%[^a-zA-Z%]*")
 
 
@@ -71,6 +73,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             optimized=False,  # nothing is worked out while a template is compiled, where nobody pays
         )
         self.left = MOST_WORK
+        self._message: Callable[..., str] | None = None
         self.finalize = self._output
         self.concat = self._concat  # type: ignore[method-assign]
         del self.filters["random"], self.globals["lipsum"]  # the same variables have to give the same messages
@@ -81,9 +84,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         tests: dict[str, Any] = self.tests
         tests.update({name: self._paid(name, tests[name]) for name in tests if name not in OF_KINDS})
 
-    def begin(self) -> None:
-        """A rendering begins."""
+    def begin(self, message: Callable[..., str] | None = None) -> None:
+        """A rendering begins; `message` is the function of ours that it makes messages by, which is safe to call."""
         self.left = MOST_WORK
+        self._message = message
 
     def pay(self, work: int) -> None:
         """Takes `work` off what is left."""
@@ -136,6 +140,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **named: Any) -> Any:  # noqa: N805 - as jinja2's
         __self.pay(CALL)
+        message = __self._message
+        if message is not None and __obj is message:  # jinja2 would look at it from all sides, each time
+            return message(*args, **{name: value for name, value in named.items() if name not in OF_JINJA})
         if isinstance(__obj, BuiltinMethodType):
             args = tuple(map(__self._listed, args))
             __self._pay_whole((__obj.__self__, *args, *named.values()))

@@ -29,6 +29,8 @@ the text itself."""
 IN_LIST = re.compile(r"\s*(?:[-*+•]|\d+[.)])\s+")
 BOLD = "**"
 COMPARED_FIRST = 30
+WORD = re.compile(r"\s*([A-PR-Za-pr-z])[A-Za-z]")
+"""The first letter of a text that surely begins with a word; one with Q may begin with "Question 1:"."""
 CODE = re.compile(r"(?P<fence>```|~~~).*?(?P=fence)|(?P<ticks>`+)[^`\n]+(?P=ticks)", re.DOTALL)
 """What is shown, not said: a fence or a span that is closed."""
 
@@ -90,9 +92,12 @@ def _is_explained(text: str, start: int, end: int) -> bool:
 
 def says_back(text: str, question: str) -> bool:
     """Whether a text is the question again, once or several times, and no more: up to case, width and punctuation."""
+    begins, begins_asked = WORD.match(text), WORD.match(question)
+    if begins and begins_asked and begins[1].lower() != begins_asked[1].lower():  # as nearly always
+        return False
     first, asked = letters(text[:COMPARED_FIRST]), letters(question[:COMPARED_FIRST])
     alike = max(0, min(len(first), len(asked)) - 1)  # what was read last may be half of something
-    if not first or not asked or first[:alike] != asked[:alike]:  # as nearly always
+    if not first or not asked or first[:alike] != asked[:alike]:
         return False
     said, asked = letters(text), letters(question)
     return said == asked * (len(said) // len(asked))
