@@ -30,6 +30,8 @@ EXPORT_FACTS = "export"
 """The part of a recipe, and of a lock, that tells of exports."""
 ROW_FACTS = "rows"
 """The part of that which tells of what stage they are made, and of which of its columns."""
+OF_VERDICTS = ("side", "sides", "metadata")
+"""Of these facts those that follow from what was built, whatever is typed now."""
 BUILD_FIRST = "build the dataset first, with the same settings and `build` for `export`"
 
 
@@ -81,6 +83,12 @@ def _of_folder(
     told = told | {"formats": _known_formats(told)}
     ours = {name for name in counting if name != ROW_FACTS or built == wanted}
     chosen = {name: own.get(name) if name in ours else told.get(name) for name in own | told}
+    rows: JsonObject = chosen[ROW_FACTS] or {}
+    as_built: JsonObject = told.get(ROW_FACTS) or {}
+    chosen[ROW_FACTS] = {
+        **{name: value for name, value in rows.items() if name not in OF_VERDICTS},
+        **{name: as_built[name] for name in OF_VERDICTS if name in as_built},
+    }
     if unknown := by_digest(chosen):
         raise UsageError(
             f"{' and '.join(unknown)} of {dataset.folder} is known by its digest alone, since there is no {STATE}: "

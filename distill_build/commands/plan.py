@@ -35,10 +35,12 @@ def run(settings: Settings, options: Options) -> int:
 def yields_of(session: Session, until: str) -> dict[str, Mapping[str, int]]:
     """What other thresholds would keep of the rows that the last build judged: setting → value → rows."""
     found: dict[str, Mapping[str, int]] = {}
+    if (state := session.dataset.state()) is None:
+        return found
     for stage in session.stages:
         place = session.dataset.artefact(stage.shape.file)
         if isinstance(stage, TransformStage) and session.stages.graph.reaches(until, stage.name) and place.exists():
-            found |= stage.yields(read_objects(place, "id", "kept", "why"))
+            found |= stage.yields(read_objects(place, "id", "kept", "why"), state.recipe.get(stage.name, {}))
     return found
 
 

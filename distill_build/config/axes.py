@@ -23,8 +23,11 @@ def check_axes(key: str, axes: Any) -> None:
     """Whether what stands under `key` are axes that questions can have."""
     if not isinstance(axes, Mapping):
         raise ConfigurationError(f"{key}={_shown(axes)}: expected axes with their values and shares, {EXAMPLE}")
+    seen: dict[str, str] = {}
     for axis, shares in axes.items():
         own = f"{key}.{axis}"
+        if (other := seen.setdefault(str(axis).lower(), axis)) != axis:
+            raise ConfigurationError(f"{key}: {other} and {axis} are read as one axis: name it once")
         if not isinstance(axis, str) or not axis.isidentifier() or axis.startswith("_"):
             raise ConfigurationError(
                 f"{own}: an axis is a column of questions: its name has letters, digits and _, and begins with a letter"

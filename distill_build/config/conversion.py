@@ -120,6 +120,11 @@ def check_followed(data: Data, stages: Mapping[str, StageSettings]) -> None:
     """Raises ConfigurationError for a setting of a stage that does nothing, since no stage in force follows it."""
     for key, (name, follower) in followers_of_ours().items():
         node, _, field = key.partition(".")
+        if not isinstance(data[node], dict):
+            raise ConfigurationError(
+                f"{node}={_shown(data[node])}: these are settings of a stage, each by itself, as in {key}; whether it "
+                "works at all is for stages=[…] to say"
+            )
         value = data[node][field]
         usual = msgspec.to_builtins(settings_type_of(name)(kind="transform"))[follower]
         if value == usual:

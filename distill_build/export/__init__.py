@@ -28,6 +28,8 @@ def write_exports(
     with ExitStack() as stack:
         writers = [(side, stack.enter_context(FORMATS[name].open(at, layout))) for (name, side), at in places.items()]
         for batch in _batches(iter(rows)):
+            lost = {row.side for row in batch} - set(sides)
+            assert not lost, f"rows of {lost} go into no file"  # noqa: S101 - a side is one of those a recipe names
             for side, write in writers:
                 if own := batch if len(sides) == 1 else [row for row in batch if row.side == side]:
                     write(own)

@@ -52,7 +52,7 @@ def read_parquet(path: Path) -> Iterator[JsonObject]:
     try:
         for batch in ParquetFile(path).iter_batches():
             yield from batch.to_pylist()
-    except ArrowException as error:
+    except (ArrowException, OSError) as error:  # of pages that are torn, or packed badly
         raise ValueError(str(error)) from error
 
 

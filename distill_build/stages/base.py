@@ -518,8 +518,13 @@ class TransformStage(Stage):
         """What is said of each row, given the ids and measures of all in rank order; `usual` where that is all."""
         raise NotImplementedError
 
-    def yields(self, rows: Iterable[JsonObject]) -> Mapping[str, Mapping[str, int]]:  # noqa: ARG002 - as `variables`
-        """Of `rows`, lines of its artefact, how many other thresholds would keep, by setting and value."""
+    def yields(
+        self,
+        rows: Iterable[JsonObject],  # noqa: ARG002 - for those with thresholds
+        then: JsonObject,  # noqa: ARG002 - as above
+    ) -> Mapping[str, Mapping[str, int]]:
+        """How many rows other thresholds would keep, by setting and value, as far as `rows` tell it: lines of its
+        artefact, which were judged by the identity of `then`."""
         return {}
 
     def identity(self) -> JsonObject:

@@ -80,9 +80,10 @@ def questions_in(file: str) -> Iterator[str]:
 
 def _rows(file: str, path: str) -> Iterator[Any]:
     try:
-        lines = _content(file).decode().splitlines()
+        text = _content(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{_setting(file)} is no UTF-8 text: {error.reason} at byte {error.start}") from error
+    lines = [line.removesuffix("\r") for line in text.split("\n")]  # other breaks may stand within a text
     if not path.endswith((".jsonl", ".json", ".ndjson")):
         yield from lines
         return

@@ -2,6 +2,7 @@
 
 from distill_build.dataset.unit import View
 from distill_build.engine.manifest import digest
+from distill_build.errors import ConfigurationError
 from distill_build.export import TRAIN, Layout
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
@@ -75,9 +76,13 @@ def _told_by_others(graph: Graph, exported: str, settings: Settings) -> JsonObje
         of = shape.after if shape.kind == "transform" and shape.after is not None else shape.name
         if View(graph).way(exported, of)[1]:
             continue  # it has no row, or none alone, for each that is exported
-        metadata |= {
-            name: {"from": f"rows.{shape.name}.{name}", "kind": told} for name, told in kind.metadata(own).items()
-        }
+        for name, told in kind.metadata(own).items():
+            if name in metadata:
+                raise ConfigurationError(
+                    f"{metadata[name]['from']} and rows.{shape.name}.{name} would both be {name} in the metadata of "
+                    "the exports: give the one that is yours another name, as in axes.level for axes.score"
+                )
+            metadata[name] = {"from": f"rows.{shape.name}.{name}", "kind": told}
         if found := kind.sides(own):
             sides = {"side": f"rows.{shape.name}.{kind.side_column}", "sides": list(found)}
     return ({"metadata": dict(sorted(metadata.items()))} if metadata else {}) | sides

@@ -40,7 +40,7 @@ class Rating(msgspec.Struct, frozen=True):
         """The mean of what all judges said, given the rows of other stages; None where none said anything."""
         found = others[self.stage]
         values = [line[self.column] for line in (found if isinstance(found, list) else [found])]
-        return Fraction(sum(values), len(values)) if values else None
+        return sum(map(exact, values), Fraction(0)) / len(values) if values else None
 
 
 SCORE = Rating("score", ("scores",), NUMBER, "a number")
@@ -88,6 +88,6 @@ def rounded(mean: Fraction | None) -> float | None:
     return None if mean is None else round(float(mean), PLACES)
 
 
-def exact(threshold: float) -> Fraction:
-    """A threshold as it was typed: 0.1 is a tenth."""
-    return Fraction(str(threshold))
+def exact(number: float) -> Fraction:
+    """A number as it was written: 0.1 is a tenth. True is 1."""
+    return Fraction(number) if isinstance(number, int) else Fraction(str(number))

@@ -194,3 +194,21 @@ def test_axes_that_cannot_be_get_a_sentence(project: InProcess, word: str, said:
 def test_axes_without_questions_do_nothing_and_are_refused(project: InProcess) -> None:
     done = project.run(*LINE, AXES, "stages=[tags]")
     assert (done.status, "does nothing" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("+axes.Tone={a:1}", "+axes.tone={a:1}"), "Tone and tone are read as one axis"),
+        (
+            ("stages=[tags,questions,answers,scores,filter]", "filter.min_score=1", "+axes.score={a:1}"),
+            "rows.questions.score and rows.filter.score would both be score in the metadata",
+        ),
+    ],
+)
+def test_two_things_of_one_name_are_told(
+    tmp_path: Path, server: ScriptedServer, words: tuple[str, ...], sentence: str
+) -> None:
+    done = InProcess(tmp_path, server).run("topic=sports", "depth=1", *words)
+    assert (done.status, server.count) == (2, 0), done.stderr
+    assert sentence in done.stderr

@@ -56,6 +56,8 @@ def test_a_threshold_that_moves_asks_nothing(project: InProcess) -> None:
     told = project.run("plan", *LINE, JUDGED, "filter.min_score=3").stdout
     assert "would drop, of what is known: filter 2 rows\n" in told
     assert "filter.min_score would keep, of the rows judged last: 2 → 6, 2.5 → 4, 3 → 4, 3.5 → 2, 4 → 2" in told
+    for unknown in ("filter.min_words=1", "filter.repeated=drop"):
+        assert project.run("plan", *LINE, JUDGED, "filter.min_score=3", unknown, "--json").document["yields"] == {}
     assert asked(project, JUDGED, "filter.min_score=2.5") == {}
     assert kept(project, "filter") == [False, True, True] * 2
     whole = project.bytes()
@@ -112,12 +114,18 @@ def test_rules_go_by_the_text_of_an_answer(project: InProcess, endpoint: Scripte
     assert asked(project, *line, "filter.language=zh") == {}
     assert reasons(project) == [[], *[["not mostly in Chinese characters"]] * 2] * 2
     assert asked(project, *line, "filter.repeated=drop") == {}
-    same = "the same answer as an earlier one"
-    assert reasons(project) == [[], [], [same], [same], [same], [same]]
+    same = "the same reasoning and answer as an earlier one"
+    assert reasons(project) == [[], [], [], [same], [same], [same]], "its reasoning is part of what repeats"
     ids = [row["id"] for row in project.rows("answers")]
-    assert [row["same_as"] for row in project.rows("filter")] == [None, None, ids[1], ids[0], ids[1], ids[1]]
+    assert [row["same_as"] for row in project.rows("filter")] == [None, None, None, *ids[:3]]
     assert asked(project, *line, "filter.repeated=drop", "filter.reasoning=required") == {}
     assert reasons(project) == [[], ["no reasoning"], [], [same], ["no reasoning"], [same]], "the first that may stay"
+
+
+def test_a_short_answer_repeats_one_to_its_own_question_alone(project: InProcess, endpoint: ScriptedServer) -> None:
+    endpoint.plan = lambda number, body: content("42.") if classify(body) == "answers" else reply(number, body)
+    asked(project, PLAIN, "filter.repeated=drop", "answers_per_question=2")
+    assert kept(project, "filter") == [True, False] * 6
 
 
 def test_growth_and_order_of_arrival_change_no_byte(

@@ -177,3 +177,20 @@ def test_a_share_that_cannot_be_is_told(project: InProcess, words: tuple[str, ..
     done = project.run(*LINE, *words)
     assert (done.status, project.server.count) == (2, 0), done.stderr
     assert sentence in done.stderr
+
+
+def test_an_export_with_other_shares_typed_splits_as_it_was_built(project: InProcess) -> None:
+    asked(project, *LINE, *HALVES)
+    before = {name: content for name, content in project.bytes().items() if name.startswith("dataset/")}
+    for words in ((), ("split.test=0.25",), ("split.validation=0.9",)):
+        done = project.run("export", *LINE, *words)
+        assert done.status == 0, done.stderr
+        now = {name: content for name, content in project.bytes().items() if name.startswith("dataset/")}
+        assert now == before
+
+
+@pytest.mark.parametrize("node", ["split", "decontaminate", "filter", "select"])
+def test_a_stage_typed_as_a_setting_is_told_how_it_is_chosen(project: InProcess, node: str) -> None:
+    done = project.run("topic=sports", f"{node}=0.1")
+    assert done.status == 2, done.stderr
+    assert f"{node}=0.1: these are settings of a stage" in done.stderr

@@ -61,3 +61,21 @@ def test_parquet_is_read_as_json_is(bench: Path) -> None:
     (bench / "broken.parquet").write_bytes(b"PAR1")
     with pytest.raises(ConfigurationError, match="cannot be read as Parquet"):
         list(questions_in("broken.parquet"))
+
+
+def test_what_breaks_lines_elsewhere_may_stand_within_a_question(bench: Path) -> None:
+    text = '\ufeff{"question": "One\u2028two?"}\r\n{"question": "Three\x85four?"}\n'
+    (bench / "breaks.jsonl").write_bytes(text.encode())
+    assert list(questions_in("breaks.jsonl")) == ["One\u2028two?", "Three\x85four?"]
+
+
+def test_a_parquet_file_with_a_torn_page_is_told(bench: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"problem": [f"Why is {n} odd?" for n in range(500)]}), bench / "torn.parquet")
+    content = bytearray((bench / "torn.parquet").read_bytes())
+    content[8:200] = b"\xff" * 192
+    (bench / "torn.parquet").write_bytes(content)
+    with pytest.raises(ConfigurationError, match="cannot be read as Parquet"):
+        list(questions_in("torn.parquet"))

@@ -29,7 +29,9 @@ RULES = (
 )  # fmt: skip
 NUMBERS = ("min_score", "max_pass_rate")
 SCRIPTS = {"en": "not mostly in Latin letters", "zh": "not mostly in Chinese characters"}
-REPEATED = "the same answer as an earlier one"
+REPEATED = "the same reasoning and answer as an earlier one"
+FEW_WORDS = 5
+"""Fewer may be right for many questions, as 42 is: two such rows are the same where their questions are, too."""
 TOO_LOW, TOO_HIGH = "score below", "pass rate above"
 TRIED = {"min_score": (2, 2.5, 3, 3.5, 4, 4.5, 5), "max_pass_rate": (0, 0.25, 0.5, 0.75, 1)}
 """Values of thresholds of which a plan says what they would keep…"""
@@ -104,8 +106,11 @@ class Builtin(TransformStage):
         return Verdict(not why, why, {name: values[name] for name in measured_values(self.settings)})
 
     def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:
-        text = hashlib.blake2b(normalise(row["answer"]).encode(), digest_size=DIGEST_BYTES).digest()
-        return self.verdict(place, row, others), text
+        text = f"{row.get('reasoning') or ''}\n{row['answer']}"
+        if word_count(text) < FEW_WORDS:
+            text = f"{row.get('question')}\n{text}"
+        digest = hashlib.blake2b(normalise(text).encode(errors="replace"), digest_size=DIGEST_BYTES)
+        return self.verdict(place, row, others), digest.digest()
 
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
         """The first answer with a text is the first among those that the other rules let stay."""
@@ -115,11 +120,14 @@ class Builtin(TransformStage):
             why = alone.why if same == key else (REPEATED,)
             yield Verdict(not why, why, alone.columns | same_as(self.settings, None if same == key else same))
 
-    def yields(self, rows: Iterable[JsonObject]) -> Mapping[str, Mapping[str, int]]:
-        """A row that misses another rule too is kept by no value of this one."""
-        told = {
-            rule: dict.fromkeys(values, 0) for rule, values in TRIED.items() if getattr(self.settings, rule) is not None
-        }
+    def yields(self, rows: Iterable[JsonObject], then: JsonObject) -> Mapping[str, Mapping[str, int]]:
+        """A row that misses another rule too is kept by no value of this one. Rows that were judged by other rules, or
+        with an eye on what repeats (which depends on what is kept), do not tell."""
+        now, others = self.identity(), [rule for rule in RULES if rule not in TRIED]
+        if self.settings.repeated is not None or any(then.get(rule) != now.get(rule) for rule in others):
+            return {}
+        rules = [rule for rule in TRIED if rule in now and rule in then]
+        told = {rule: dict.fromkeys(TRIED[rule], 0) for rule in rules}
         for row in rows if told else ():
             for rule, kept in told.items():
                 column, begins, meets = GOES_BY[rule]

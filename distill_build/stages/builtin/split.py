@@ -22,9 +22,14 @@ from distill_build.stages.likeness.repeats import Near, least_likeness
 VALIDATION: Literal["validation"] = "validation"
 TEST: Literal["test"] = "test"
 DIGEST_BYTES = 8
-LEAKS = "much like a question to train on"
+LEAKS: Mapping[str, str] = {
+    TRAIN: "much like a question to train on",
+    TEST: "much like a question to test by",
+    VALIDATION: "much like a question to validate by",
+}
+"""Why a question is left out, by the side that has one like it."""
 SAME_AS = "same_as"
-"""The column with the id of the row to train on that one which is left out repeats."""
+"""The column with the id of the row on another side that one which is left out repeats."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 _Side = Literal["train", "validation", "test"]
@@ -72,35 +77,39 @@ class Builtin(TransformStage):
         held_out = [side for side, share in ((VALIDATION, own.validation), (TEST, own.test)) if share]
         return (TRAIN, *held_out)
 
+    def identity(self) -> JsonObject:
+        shares = self.settings.test or self.settings.validation
+        return super().identity() | ({"seed": self.build.seed} if shares else {})
+
     def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:  # noqa: ARG002 - itself is enough
         text = normalise(row["question"])
         return self._side(place.tag if self.settings.unit == "leaf" else text), text
 
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
-        """A question to train on is none to be tested by, wherever it stands."""
-        trained_on: dict[str, str] = {}
+        """A question stands on one side alone, wherever in the tree: what is trained on is none to be tested by."""
+        texts: dict[str, dict[str, str]] = {side: {} for side in LEAKS}
         for key, (side, text) in measured:
-            if side == TRAIN:
-                trained_on.setdefault(text, key)
-        held_out = dict.fromkeys(text for _, (side, text) in measured if side != TRAIN)
-        leaking = self._leaking(list(trained_on), list(held_out))
+            texts[side].setdefault(text, key)
+        pairs: list[tuple[str, str]] = [(TEST, TRAIN), (VALIDATION, TRAIN), (VALIDATION, TEST)]
+        leaking = {(side, other): self._leaking(texts[other], texts[side]) for side, other in pairs}
         for _, (side, text) in measured:
             if side == TRAIN:
                 yield self.usual
                 continue
-            same = trained_on.get(leaking.get(text, ""))
+            found = ((LEAKS[other], leaking[side, other].get(text)) for each, other in pairs if each == side)
+            why, same = next(((why, key) for why, key in found if key is not None), (None, None))
             columns = {self.side_column: side, SAME_AS: same}
-            yield Verdict(same is None, () if same is None else (LEAKS,), columns)
+            yield Verdict(why is None, () if why is None else (why,), columns)
 
-    def _leaking(self, trained_on: Sequence[str], held_out: Sequence[str]) -> Mapping[str, str]:
-        """Texts that are held out → the one to train on that each repeats."""
+    def _leaking(self, there: Mapping[str, str], held_out: Mapping[str, str]) -> Mapping[str, str]:
+        """Texts that are held out → the row of another side that each repeats. Both are texts with their rows."""
         if self.settings.near is None:
-            known = set(trained_on)
-            return {text: text for text in held_out if text in known}
+            return {text: there[text] for text in held_out if text in there}
         from distill_build.stages.likeness.words import repeats_of
 
-        found = repeats_of(trained_on, held_out, least_likeness(self.settings.near, "words"))
-        return {held_out[place]: trained_on[repeat.of] for place, repeat in found.items()}
+        texts, others = list(held_out), list(there)
+        found = repeats_of(others, texts, least_likeness(self.settings.near, "words"))
+        return {texts[place]: there[others[repeat.of]] for place, repeat in found.items()}
 
     def _side(self, content: str) -> _Side:
         """Test is cut off at one end and validation at the other: a share of one moves nothing of the other."""
@@ -108,4 +117,4 @@ class Builtin(TransformStage):
         place = int.from_bytes(digest.digest(), "big") / 2 ** (8 * DIGEST_BYTES)
         if place < self.settings.test:
             return TEST
-        return VALIDATION if place >= 1 - self.settings.validation else TRAIN
+        return VALIDATION if self.settings.validation and place >= 1 - self.settings.validation else TRAIN
