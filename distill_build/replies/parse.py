@@ -156,7 +156,7 @@ def _values(items: Iterable[str], text: str, reading: ListReading) -> tuple[dict
     for found, fields in said_of_items(text, reading):
         kept, _ = clean([found], reading)
         for item in kept:
-            said.setdefault(normalise(item), fields)
+            said[normalise(item)] = fields  # of a draft and what comes of it the last counts, as of the list
     known = {axis: {normalise(value): value for value in values} for axis, values in reading.axes}
     return tuple(
         {axis: _value(said.get(normalise(item), {}).get(axis.lower()), values) for axis, values in known.items()}

@@ -21,6 +21,7 @@ COLUMNS = ("question", "problem", "prompt", "instruction", "query", "text", "inp
 """Where a row of a benchmark has its question, by the first of these names that it has."""
 WORD = re.compile(rf"{CJK.pattern}|(?:(?!{CJK.pattern})\w)+")
 RUN_BYTES = 8
+PARQUET, OBJECTS, TEXTS = ".parquet", (".jsonl", ".ndjson", ".json"), (".txt", ".md")
 MARK = "#"
 """Behind a file, before the name of the column that holds its questions."""
 
@@ -66,12 +67,17 @@ def digests_of(files: Sequence[str]) -> dict[str, str]:
 
 def questions_in(file: str) -> Iterator[str]:
     """The questions of a benchmark. Raises ConfigurationError as `Benchmarks`."""
-    path, _, column = file.partition(MARK)
+    path, column = _parted(file)
     any_there = False
-    rows = _parquet_rows(file, path) if path.endswith(".parquet") else _rows(file, path)
+    if not path.endswith((PARQUET, *OBJECTS, *TEXTS)):
+        raise ConfigurationError(
+            f"{_setting(file)}: a benchmark is a file {PARQUET}, {OBJECTS[0]} with one object a line, or {TEXTS[0]} "
+            "with one question a line"
+        )
+    rows = _parquet_rows(file, path) if path.endswith(PARQUET) else _rows(file, path)
     for number, row in enumerate(rows, 1):
         text = row if isinstance(row, str) else _question(row, column, f"{path}, row {number}")
-        if text.strip():
+        if set_apart(text):
             any_there = True
             yield text
     if not any_there:
@@ -84,7 +90,7 @@ def _rows(file: str, path: str) -> Iterator[Any]:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{_setting(file)} is no UTF-8 text: {error.reason} at byte {error.start}") from error
     lines = [line.removesuffix("\r") for line in text.split("\n")]  # other breaks may stand within a text
-    if not path.endswith((".jsonl", ".json", ".ndjson")):
+    if not path.endswith(OBJECTS):
         yield from lines
         return
     for number, line in enumerate(lines, 1):
@@ -126,9 +132,17 @@ def _question(row: Any, column: str, where: str) -> str:
 
 def _content(file: str) -> bytes:
     try:
-        return Path(file.partition(MARK)[0]).read_bytes()
+        return Path(_parted(file)[0]).read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{_setting(file)} cannot be read: {error.strerror}") from error
+
+
+def _parted(file: str) -> tuple[str, str]:
+    """The path, and the column that is named behind it; "" for none. A path may have the mark in it."""
+    if Path(file).exists():
+        return file, ""
+    path, mark, column = file.rpartition(MARK)
+    return (path, column) if mark else (file, "")
 
 
 def _setting(file: str) -> str:

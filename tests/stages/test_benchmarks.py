@@ -79,3 +79,11 @@ def test_a_parquet_file_with_a_torn_page_is_told(bench: Path) -> None:
     (bench / "torn.parquet").write_bytes(content)
     with pytest.raises(ConfigurationError, match="cannot be read as Parquet"):
         list(questions_in("torn.parquet"))
+
+
+def test_a_file_of_another_kind_is_told_and_a_mark_in_a_name_is_none(bench: Path) -> None:
+    (bench / "rows.csv").write_text("question\nWhy?\n")
+    with pytest.raises(ConfigurationError, match=r"rows\.csv: a benchmark is a file \.parquet, \.jsonl"):
+        list(questions_in("rows.csv"))
+    (bench / "C#.txt").write_text("What is a delegate?\n???\n")
+    assert list(questions_in("C#.txt")) == ["What is a delegate?"]

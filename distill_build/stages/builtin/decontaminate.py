@@ -1,6 +1,7 @@
 """Decontaminate: questions that a benchmark asks too are dropped, before anybody is paid to answer them."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, ClassVar
 
@@ -59,9 +60,9 @@ class Builtin(TransformStage):
     def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:  # noqa: ARG002 - the text alone
         hits, runs = self._benchmarks.hits(row["question"])
         run, file = hits[0] if hits else (None, None)
-        share = round(len(hits) / runs, DIGITS) if runs else 0.0
-        columns = {AGAINST: file, RUN: run, SHARE: share}
-        if not hits or share < self.settings.share or self.settings.report_only:
+        share = Fraction(len(hits), runs or 1)
+        columns = {AGAINST: file, RUN: run, SHARE: round(float(share), DIGITS)}
+        if not hits or share < Fraction(str(self.settings.share)) or self.settings.report_only:
             return Verdict(kept=True, columns=columns)
         return Verdict(kept=False, why=(f"asked in {file}",), columns=columns)
 
