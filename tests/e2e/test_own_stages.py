@@ -497,7 +497,7 @@ STAND_IN = {"kind": "map", "after": "questions", "role": "teacher"}
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "answers.jinja, line 11: there is no variable question: it is a prompt of ours for another stage"),
+        ((), "answers.jinja, line 15: there is no variable question: it is a prompt of ours for another stage"),
         (("stage.answers.prompt=scores", "answers_per_question=3"), "say samples: ${answers_per_question} there"),
         (("stage.answers.prompt=scores", "system_prompt=Hi"), "say system_prompt: ${system_prompt} there"),
     ],
@@ -518,7 +518,7 @@ def test_a_stand_in_has_a_prompt_of_its_own_and_follows_what_it_says(fresh: InPr
 
 
 def test_a_prompt_of_ours_for_another_stage_of_ours_is_told(fresh: InProcess) -> None:
-    refused(fresh, "tags.jinja, line 23: there is no variable parent", *LINE[:-1], "stage.questions.prompt=tags")
+    refused(fresh, "tags.jinja, line 34: there is no variable parent", *LINE[:-1], "stage.questions.prompt=tags")
 
 
 def test_a_stage_stands_once_in_stages(fresh: InProcess) -> None:
