@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.test_embedded import run_with, without
 from tests.e2e.test_only_what_is_affected import InProcess, kind_of, place_of
 from tests.server import Body, Fault, ScriptedServer, content
 
@@ -97,16 +98,17 @@ def test_a_threshold_without_its_stage_does_nothing_and_is_told_so(project: InPr
 MODEL_IS_THERE = importlib.util.find_spec("wordllama") is not None
 
 
-@pytest.mark.skipif(MODEL_IS_THERE, reason="the extra `meaning` is installed")
 @pytest.mark.parametrize("command", ["build", "plan"])
 def test_by_meaning_without_its_extra_is_refused_before_anything_is_sent(
-    project: InProcess, server: ScriptedServer, command: str
+    project: InProcess, server: ScriptedServer, tmp_path_factory: pytest.TempPathFactory, command: str
 ) -> None:
-    line = (*LINE, "questions_per_tag=3", "dedup.by=meaning")
-    done = project.run(command, *line)
-    assert (done.status, server.count) == (2, 0)
+    python = without(tmp_path_factory.mktemp("environment"), "wordllama")
+    line = (*LINE, "questions_per_tag=3", "dedup.by=meaning", *project.settings())
+    done = run_with(python, command, *line, cwd=project.root)
+    assert (done.status, server.count) == (2, 0), done.stderr
     assert "pip install 'distill-build[meaning]'" in done.stderr
-    assert project.run(command, *line, "dedup.near=null").status == 0, "equal ones need no model"
+    equal = run_with(python, command, *line, "dedup.near=null", cwd=project.root)
+    assert equal.status == 0, "equal ones need no model"
 
 
 @pytest.mark.skipif(not MODEL_IS_THERE, reason="needs the extra `meaning`")

@@ -14,10 +14,8 @@ from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import StageSettings
 from distill_build.stages.base import JudgeScope, TransformStage
-from distill_build.stages.likeness.repeats import Likeness, Near, Repeat, least_likeness
+from distill_build.stages.likeness.repeats import SAME_AS, Likeness, Near, Repeat, least_likeness
 
-SAME_AS = "same_as"
-"""The column with the id of the row that a dropped one repeats; null where a row is kept."""
 LIKENESS = "likeness"
 """The column that says how much alike the two are: 1 of equal ones."""
 EQUAL = "the same question as an earlier one"

@@ -21,6 +21,7 @@ from distill_build.replies.labels import normalise
 from distill_build.replies.words import is_mostly_in, word_count
 from distill_build.settings import Settings, StageSettings, names_of
 from distill_build.stages.base import JudgeScope, TransformStage
+from distill_build.stages.likeness.repeats import SAME_AS
 from distill_build.stages.ratings import AGREES, SCORE, exact, require_rating, rounded
 
 DIGEST_BYTES = 16
@@ -176,4 +177,4 @@ def measured_values(own: FilterSettings) -> list[str]:
 
 def same_as(own: FilterSettings, value: Any) -> dict[str, Any]:
     """The column with the id of the row that a dropped one repeats, where that is looked for."""
-    return {} if own.repeated is None else {"same_as": value}
+    return {} if own.repeated is None else {SAME_AS: value}

@@ -17,7 +17,7 @@ from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.base import JudgeScope, TransformStage
-from distill_build.stages.likeness.repeats import Near, least_likeness
+from distill_build.stages.likeness.repeats import SAME_AS, Near, least_likeness
 
 VALIDATION: Literal["validation"] = "validation"
 TEST: Literal["test"] = "test"
@@ -28,8 +28,6 @@ LEAKS: Mapping[str, str] = {
     VALIDATION: "much like a question to validate by",
 }
 """Why a question is left out, by the side that has one like it."""
-SAME_AS = "same_as"
-"""The column with the id of the row on another side that one which is left out repeats."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 _Side = Literal["train", "validation", "test"]
@@ -37,7 +35,7 @@ _Side = Literal["train", "validation", "test"]
 
 class SplitSettings(StageSettings, frozen=True, kw_only=True):
     """`test` and `validation` are shares of what `unit` counts: questions, or leaves of the tree with all below. A
-    question is left out that is held out and as like as `near` to one that is trained on; None: only equal ones are.
+    question that is held out is left out where one as like it as `near` is on a side before; None: an equal one.
     """
 
     test: Share = 0

@@ -11,6 +11,8 @@ Near = Literal["auto"] | Annotated[float, msgspec.Meta(gt=0, le=1)] | None
 Likeness = Literal["words", "meaning"]
 AUTO: Mapping[Likeness, float] = {"words": 0.7, "meaning": 0.8}
 """What `auto` stands for."""
+SAME_AS = "same_as"
+"""The column of a verdict with the id of the row that a dropped one repeats; null where a row is kept."""
 ROUNDED = 3
 """Decimals of a likeness as rows show it."""
 

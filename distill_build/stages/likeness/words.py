@@ -1,7 +1,7 @@
 """Which texts nearly repeat an earlier one, by Jaccard similarity of their shingles. Exact: no pair is overlooked.
 
 Two sets that are alike enough share one of their rarest shingles (prefix filtering: Chaudhuri et al. 2006, Bayardo et
-al. 2007), so a text is compared with those alone that share such a one. Against MinHash, which is as fast, no likeness
+al. 2007), so a text is compared with those alone that share such a one. Against MinHash, in twice its time, no likeness
 is guessed, so nothing depends on seeds or on a library's hash.
 """
 
