@@ -12,7 +12,8 @@ from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
 from distill_build.prompting.rendering import RenderingError
-from distill_build.stages.base import ListStage, MapStage
+from distill_build.stages.list_stage import ListStage
+from distill_build.stages.map_stage import MapStage
 
 
 def item_changes(session: Session, item: str) -> Iterator[ValueChange]:

@@ -29,8 +29,11 @@ from distill_build.prompting.prompts import REASK, Prompts
 from distill_build.prompting.rendering import Message, RenderingError
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-from distill_build.stages import base
+from distill_build.stages.base import ModelStage
 from distill_build.stages.chain import Chain
+from distill_build.stages.group_stage import GroupStage
+from distill_build.stages.list_stage import ListStage
+from distill_build.stages.map_stage import MapStage
 
 WAITING_SHARE, FEWEST_WAITING = 8, 8
 """Of a gate's slots one in so many more steps are under way, so that a slot is taken as soon as it is free; some wait
@@ -183,11 +186,11 @@ def _offline(call: Call) -> Failed:
 class _NoEstimator:
     """In a build every call has a result. What is not decided is missing, and its cause stands in failures.jsonl."""
 
-    def list_unknown(self, stage: base.ListStage, node: Node, chain: Chain) -> None:
+    def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
         raise AssertionError(f"a build left {stage.name} of {node.path} unasked with {chain.missing} missing")
 
-    def undecided(self, stage: base.ModelStage | base.GroupStage, row: str) -> None:
+    def undecided(self, stage: ModelStage | GroupStage, row: str) -> None:
         """Nothing."""
 
-    def below_unknown(self, stage: base.MapStage, row: str, number: int) -> None:
+    def below_unknown(self, stage: MapStage, row: str, number: int) -> None:
         raise AssertionError(f"a build left {stage.name} {number} of {row} unasked")

@@ -13,7 +13,7 @@ from distill_build.dataset.rows import read_objects
 from distill_build.engine.reading import Responses
 from distill_build.options import Options
 from distill_build.settings import Settings
-from distill_build.stages.base import TransformStage
+from distill_build.stages.transform_stage import TransformStage
 
 
 def run(settings: Settings, options: Options) -> int:

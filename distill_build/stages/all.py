@@ -17,18 +17,7 @@ from distill_build.replies.labels import ListReading
 from distill_build.replies.reasoning import Marks
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
-from distill_build.stages.base import (
-    GroupStage,
-    ListStage,
-    MapStage,
-    ModelStage,
-    Stage,
-    TransformStage,
-    Weights,
-    read_list,
-    read_result,
-    template_of,
-)
+from distill_build.stages.base import ModelStage, Stage, Weights, template_of
 from distill_build.stages.columns import (
     Columns,
     ColumnsOf,
@@ -39,7 +28,11 @@ from distill_build.stages.columns import (
     stages_in,
 )
 from distill_build.stages.flags import FLAGS
+from distill_build.stages.group_stage import GroupStage
+from distill_build.stages.list_stage import ListStage, read_list
+from distill_build.stages.map_stage import MapStage, read_result
 from distill_build.stages.recipe import reading_of
+from distill_build.stages.transform_stage import TransformStage
 
 if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
     from distill_build.prompting.prompts import Prompts

@@ -14,7 +14,9 @@ import msgspec
 
 from distill_build.graph import Graph
 from distill_build.stages.all import Stages
-from distill_build.stages.base import ListStage, ModelStage, Stage, TransformStage
+from distill_build.stages.base import ModelStage, Stage
+from distill_build.stages.list_stage import ListStage
+from distill_build.stages.transform_stage import TransformStage
 
 
 class Phase(msgspec.Struct, frozen=True):

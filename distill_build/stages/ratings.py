@@ -14,8 +14,9 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import NUMBER, TRUTH, Known
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, StageSettings
-from distill_build.stages.base import MapStage, Weights
+from distill_build.stages.base import Weights
 from distill_build.stages.columns import known_fields
+from distill_build.stages.map_stage import MapStage
 
 if TYPE_CHECKING:  # as in `base`
     from distill_build.prompting.prompts import Prompts

@@ -7,13 +7,15 @@ import msgspec
 import pytest
 
 from distill_build.calls.call import Call, derived_seed
+from distill_build.dataset.unit import Place
 from distill_build.models.base import Limits, ModelSettings, Prices
 from distill_build.prompting.prompts import packed_folder
 from distill_build.records import JsonObject
 from distill_build.replies.parse import Rejection
 from distill_build.settings import PerRequest, Settings
 from distill_build.stages.all import Stages, prompts_of
-from distill_build.stages.base import ListStage, MapStage, Place
+from distill_build.stages.list_stage import ListStage
+from distill_build.stages.map_stage import MapStage
 from distill_build.stages.recipe import IDENTITY, NOT_IDENTITY, Recipe
 from tests.made_settings import made_settings
 

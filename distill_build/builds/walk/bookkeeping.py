@@ -11,8 +11,8 @@ from distill_build.dataset.unit import Row, Verdict
 from distill_build.graph import Graph, Shape
 from distill_build.records import Failure, JsonObject
 from distill_build.stages.all import Stages
-from distill_build.stages.base import MapStage
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
+from distill_build.stages.map_stage import MapStage
 
 NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")
 

@@ -28,11 +28,15 @@ from distill_build.prompting.expressions import EvaluationError
 from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject
 from distill_build.stages.all import Stages
-from distill_build.stages.base import GroupStage, ListStage, MapStage, ModelStage, Stage, TransformStage
+from distill_build.stages.base import ModelStage, Stage
 from distill_build.stages.chain import Chain
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
 from distill_build.stages.declared import declared
 from distill_build.stages.flags import flags_of
+from distill_build.stages.group_stage import GroupStage
+from distill_build.stages.list_stage import ListStage
+from distill_build.stages.map_stage import MapStage
+from distill_build.stages.transform_stage import TransformStage
 
 MOST_ROWS_HELD = 20_000
 """Rows in memory from which on units are ended one after the other. One row takes 1 to 5 kB with its texts.

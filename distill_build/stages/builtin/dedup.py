@@ -13,8 +13,8 @@ from distill_build.prompting.known import ANYTHING, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import StageSettings
-from distill_build.stages.base import JudgeScope, TransformStage
 from distill_build.stages.likeness.repeats import SAME_AS, Likeness, Near, Repeat, least_likeness
+from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
 LIKENESS = "likeness"
 """The column that says how much alike the two are: 1 of equal ones."""

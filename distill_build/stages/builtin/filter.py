@@ -20,9 +20,9 @@ from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.replies.words import is_mostly_in, word_count
 from distill_build.settings import Settings, StageSettings, names_of
-from distill_build.stages.base import JudgeScope, TransformStage
 from distill_build.stages.likeness.repeats import SAME_AS
 from distill_build.stages.ratings import AGREES, SCORE, exact, require_rating, rounded
+from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
 DIGEST_BYTES = 16
 RULES = (

@@ -16,9 +16,9 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import ANYTHING, Known
 from distill_build.records import JsonObject
 from distill_build.settings import Positive, Settings, StageSettings, names_of
-from distill_build.stages.base import JudgeScope, TransformStage
 from distill_build.stages.draw import draw_domains
 from distill_build.stages.ratings import AGREES, SCORE, require_rating, rounded
+from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
 Order = Literal["random", "score", "longest", "s1"]
 LEFT_OUT: Mapping[Order, str] = {

@@ -6,8 +6,8 @@ from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, TRUTH, 
 from distill_build.records import JsonObject, Path
 from distill_build.replies.labels import ListReading
 from distill_build.settings import StageSettings
-from distill_build.stages.base import ListStage
 from distill_build.stages.flags import CATCH_ALL, SPECIAL_TOKENS
+from distill_build.stages.list_stage import ListStage
 
 
 class Builtin(ListStage):

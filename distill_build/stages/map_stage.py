@@ -1,0 +1,173 @@
+"""A map: results are asked for each row of the stage above."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from distill_build.dataset.unit import Place
+from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Fields, Known
+from distill_build.records import JsonObject, Path, Usage, row_id
+from distill_build.replies.reasoning import Marks
+from distill_build.replies.schemas import ObjectSchema
+from distill_build.settings import StageSettings
+from distill_build.stages.base import OF_ROW, ModelStage
+from distill_build.stages.columns import known_fields
+from distill_build.stages.flags import NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
+
+if TYPE_CHECKING:  # as in `base`
+    from distill_build.calls.call import Call
+    from distill_build.replies.parse import Rejection
+
+
+class MapStage(ModelStage):
+    """Results for each row of the stage above: `samples` of them from each role."""
+
+    variables_of = OF_ROW
+    flags = (NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS)
+    place_columns: ClassVar[tuple[str, ...]] = ("parent",)
+    """The columns that say what the row hangs on, besides its path."""
+    takes_over: ClassVar[tuple[str, ...]] = ()
+    """Columns of the row above that it has too."""
+
+    @property
+    def asked_roles(self) -> tuple[str, ...]:
+        return tuple(self.recipes)
+
+    @property
+    def results(self) -> int:
+        return self.settings.samples * len(self.recipes)
+
+    @classmethod
+    def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
+        role: dict[str, Known] = {"role": TEXT} if isinstance(own.role, list) else {}
+        fields = {"reasoning": ANYTHING, "answer": TEXT} if own.schema is None else known_fields(own.schema)
+        carried = {name: above.get(name) for name in cls.takes_over}
+        counted = Fields(dict.fromkeys(Usage().row(), NUMBER))
+        return {
+            "id": TEXT,
+            **dict.fromkeys(cls.place_columns, TEXT),
+            "path": TEXTS,
+            "sample": NUMBER,
+            **role,
+            **carried,
+            **fields,
+            "model": TEXT,
+            "finish_reason": TEXT,
+            "usage": counted,
+            "call": TEXT,
+        }
+
+    def variables(self, row: JsonObject) -> JsonObject:  # noqa: ARG002 - for those of ours that have more
+        """What a template has besides `topic`, `path`, `row`, `rows`, `system_prompt`, `schema` and the model's."""
+        return {}
+
+    def request(self, place: Place, row: JsonObject, others: JsonObject, number: int) -> "Call":
+        """Asks for result `number` of `row`, a line of the stage above; `others` are the rows that the prompt names."""
+        role, sample = self.role_of(number), number % self.settings.samples
+        return self._call(place.path, self._messages(place.path, row, others, role), sample, role)
+
+    def role_of(self, number: int) -> str:
+        """Who is asked for result `number` of a row."""
+        return list(self.recipes)[number // self.settings.samples]
+
+    def number(self, line: JsonObject) -> int:
+        role = list(self.recipes).index(line["role"]) if "role" in line else 0
+        sample: int = line["sample"]
+        return role * self.settings.samples + sample
+
+    def _messages(self, path: Path, row: JsonObject, others: JsonObject, role: str) -> list[dict[str, str]]:
+        model = self.recipes[role].model
+        return self.prompts.render(
+            self.template,
+            **self.of_build,
+            path=list(path),
+            row=row,
+            rows=others,
+            system_prompt=self.settings.system_prompt,
+            schema=self.settings.schema,
+            structured=model.structured,
+            examples=model.examples,
+            **self.variables(row),
+        )
+
+    def _call(self, path: Path, messages: list[dict[str, str]], sample: int, role: str) -> "Call":
+        recipe = self.recipes[role]
+        if self.schema is None:
+            return recipe.call(path, messages, sample, self.readers[role])
+        from distill_build.replies.parse import object_format
+
+        response_format = object_format(self.name, self.schema, recipe.model.structured)
+        return recipe.call(path, messages, sample, self.readers[role], response_format)
+
+    @cached_property
+    def schema(self) -> ObjectSchema | None:
+        """What a reply has to fit; None for a text."""
+        return None if self.settings.schema is None else ObjectSchema(self.settings.schema)
+
+    @cached_property
+    def readers(self) -> "dict[str, Callable[[Any], Rejection | JsonObject]]":
+        """What reads a reply of each role: what is kept are its fields, and how it ended."""
+        marks = {role: recipe.model.reasoning_marks for role, recipe in self.recipes.items()}
+        return {role: partial(read_result, schema=self.schema, marks=own) for role, own in marks.items()}
+
+    def row_id(self, parent: str, number: int) -> str:
+        """The id of a result."""
+        samples = self.settings.samples
+        if isinstance(self.settings.role, list):
+            return row_id(self.shape.prefix, parent, self.settings.role[number // samples], number % samples)
+        return row_id(self.shape.prefix, parent, number)
+
+    def line(self, place: Place, above: JsonObject, number: int, call: str, kept: JsonObject) -> JsonObject:
+        """The line of the artefact. `above` is the row that it is for, `call` the key of the call it was read from."""
+        fields, role, sample = dict(kept), self.role_of(number), number % self.settings.samples
+        finish_reason, usage = fields.pop("finish_reason"), fields.pop("usage")
+        return {
+            "id": self.row_id(above["id"], number),
+            **self.head(place, above),
+            "sample": sample,
+            **({"role": role} if isinstance(self.settings.role, list) else {}),
+            **{name: above[name] for name in self.takes_over},
+            **fields,
+            "model": self.recipes[role].model.name,
+            "finish_reason": finish_reason,
+            "usage": usage,
+            "call": call,
+        }
+
+    def head(self, place: Place, above: JsonObject) -> JsonObject:
+        """The columns that say where the row hangs."""
+        return {self.above_column: above["id"], "path": list(place.path)}
+
+    def typical_call(self) -> "Call":
+        path = (self.build.topic,) * (self.build.depth + 1)
+        return self._call(
+            path, [{"role": "user", "content": "What is " + " ".join(["word"] * 15) + "?"}], 0, self.first
+        )
+
+    def identity(self) -> JsonObject:
+        return super().identity() | self.own("schema", "system_prompt") | {"after": self.shape.after}
+
+    def count(self) -> int:
+        return self.settings.samples
+
+
+def read_result(raw: Any, schema: ObjectSchema | None, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":
+    """The fields in a reply to a request of a map, and how it ended; or why it cannot stand. Without a schema the
+    fields are reasoning and answer. `marks` are the model's own of reasoning."""
+    from distill_build.replies.parse import Rejection, parse_answer, parse_object
+
+    if schema is not None:
+        found = parse_object(raw, schema, marks)
+        if isinstance(found, Rejection):
+            return found
+        fields = {name: found.fields.get(name) for name in schema.fields}  # every row has every column
+        return {**fields, "finish_reason": found.finish_reason, "usage": found.usage.row()}
+    parsed = parse_answer(raw, marks)
+    if isinstance(parsed, Rejection):
+        return parsed
+    return {
+        "reasoning": parsed.reasoning,
+        "answer": parsed.answer,
+        "finish_reason": parsed.finish_reason,
+        "usage": parsed.usage.row(),
+    }
