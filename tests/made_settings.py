@@ -37,7 +37,7 @@ def own_stages(settings: Settings) -> dict[str, StageSettings]:
         ),
         "dedup": DedupSettings(
             kind="transform", builtin="dedup", after="questions",
-            names={"near": "dedup.near", "likeness": "dedup.by"},
+            names={"near": "dedup.near", "likeness": "dedup.by", "refill": "dedup.refill"},
         ),
         "answers": StageSettings(
             kind="map", builtin="answers", ids="a", after="questions", role="teacher", prompt="answers",

@@ -120,8 +120,12 @@ class UnitRows:
             requests=dict(unit.requests),
             spared=dict(unit.spared),
             dropped={name: dict(reasons) for name, reasons in unit.dropped.items()},
+            rows_dropped=dict(unit.rows_dropped),
             failures=tuple(unit.failures[place].row() for place in sorted(unit.failures)),
         )
+
+    def take_back(self, unit: Unit) -> None:
+        """Nothing: what is spooled and named by no outcome is not copied."""
 
     def take_verdicts(self, transform: str, lines: Sequence[JsonObject]) -> Rows:
         return self._spool(transform, lines)

@@ -189,6 +189,9 @@ class _NoEstimator:
     def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
         raise AssertionError(f"a build left {stage.name} of {node.path} unasked with {chain.missing} missing")
 
+    def refill_unknown(self, stage: ListStage, node: Node, missing: int) -> None:
+        """Nothing."""
+
     def undecided(self, stage: ModelStage | GroupStage, row: str) -> None:
         """Nothing."""
 

@@ -11,6 +11,8 @@ from distill_build.builds.up_to_date import edited_files
 from distill_build.dataset.layout import State, is_artefact
 from distill_build.options import Options
 from distill_build.records import number_of
+from distill_build.stages.course import course_of
+from distill_build.stages.transform_stage import TransformStage
 
 
 def notices(
@@ -36,6 +38,13 @@ def notices(
             )
     for stage in session.stages:
         yield from stage.notices
+    for segment in course_of(session.stages, options.until):
+        judge = session.stages[segment.judged] if segment.judged is not None else None
+        if isinstance(judge, TransformStage) and judge.refill and segment.refilled is None:
+            yield (
+                f"{judge.name} asks for no others in the place of the {judge.shape.after} that it drops: they are no "
+                "list that grows behind the last stage before it that looks at all rows"
+            )
     if (note := unlocked_note(session.dataset, options)) is not None:
         yield note
     if baseline.locked is None and (warning := foreign_lock(session, plan)) is not None:

@@ -131,6 +131,7 @@ def _document(report: Report) -> JsonObject:
         "missing": {stage: report.missing(stage) for stage in report.stages},
         "newly_dropped": [{"stage": name, **line} for name, line in report.newly_dropped],
         "dropped": {stage: tally.dropped for stage, tally in report.transforms.items()},
+        "refilled": {stage: tally.refilled for stage, tally in report.transforms.items() if tally.refilled},
         "checks": rows_by_check(report.checks),
         "removed": [str(path) for path in report.removed],
         "folder": str(report.folder),

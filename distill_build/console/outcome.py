@@ -76,7 +76,12 @@ def verdicts(report: Report) -> Iterator[Sentence]:
             reasons = [reason if alone else f"{reason} ({number:,})" for reason, number in shown]
             reasons += ["…"] if len(tally.why) > REASONS_SHOWN else []
             why = f": {', '.join(reasons)}" if reasons else ""
-            yield Sentence(f"{stage} dropped {number_of(tally.dropped, 'rows')}{why}", "quiet")
+            yield Sentence(f"{stage} dropped {number_of(tally.dropped, 'rows')}{why}{_refilled(tally)}", "quiet")
+
+
+def _refilled(tally: StageTally) -> str:
+    """What came in the place of rows that a transform dropped."""
+    return f"; {tally.refilled:,} more came in their place" if tally.refilled else ""
 
 
 def _dropped(report: Report, stage: str) -> str:

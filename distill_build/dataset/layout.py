@@ -50,6 +50,7 @@ class _UnitNote(msgspec.Struct, array_like=True, frozen=True):
     requests: dict[str, int]
     spared: dict[str, int] = {}
     dropped: dict[str, dict[str, int]] = {}
+    rows_dropped: dict[str, int] = {}
 
 
 class KeptCalls(msgspec.Struct, frozen=True):
@@ -259,6 +260,7 @@ def encode_outcomes(outcomes: list[Outcome]) -> bytes:
             each.requests,
             each.spared,
             each.dropped,
+            each.rows_dropped,
         )
         for each in outcomes
         if each.memo is not None
@@ -278,6 +280,7 @@ def _outcome(note: _UnitNote) -> Outcome:
         note.requests,
         note.spared,
         note.dropped,
+        note.rows_dropped,
     )
 
 

@@ -23,7 +23,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `memo` is the digest of all that went in, None where something is missing. `rows` are by stage; `sources` is the
     line that names the responses behind them. `requests` and `spared` are numbers by stage: calls, and rows that were
-    not to be made since what they would hang on was dropped. `dropped` counts by transform and reason.
+    not to be made since what they would hang on was dropped. `dropped` counts by transform and reason, of which a row
+    may have several, and `rows_dropped` the rows by transform.
     """
 
     memo: str | None
@@ -32,4 +33,5 @@ class Outcome(msgspec.Struct, frozen=True):
     requests: dict[str, int]
     spared: dict[str, int] = msgspec.field(default_factory=dict)
     dropped: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    rows_dropped: dict[str, int] = msgspec.field(default_factory=dict)
     failures: tuple[JsonObject, ...] = ()

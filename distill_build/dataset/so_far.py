@@ -118,15 +118,16 @@ def _opened(dataset: Dataset, stack: ExitStack) -> DatasetSoFar | None:
 
 def _write_in_order(notes: BinaryIO, graph: Graph, folder: Path) -> None:
     """The rows in tree order, in a file for each stage that has any. What is in memory of each is where it lies."""
-    noted: dict[str, list[tuple[_Row, int]]] = {shape.name: [] for shape in graph}
+    noted: dict[str, dict[str, tuple[_Row, int]]] = {shape.name: {} for shape in graph}
     for line, start in _lines(notes):
         note = _NOTED.decode(line)
-        noted[note.stage].append((_ROW.decode(note.row), start))
+        row = _ROW.decode(note.row)
+        noted[note.stage][row.id] = (row, start)  # one that is made once more counts as it came last
     places: dict[str, tuple[int, ...]] = {}
     for shape in graph:
-        placed = sorted((_place(row, places), start) for row, start in noted[shape.name])
+        placed = sorted((_place(row, places), start) for row, start in noted[shape.name].values())
         if shape.kind != "transform":
-            places |= {row.id: _place(row, places) for row, _ in noted[shape.name]}
+            places |= {row.id: _place(row, places) for row, _ in noted[shape.name].values()}
         if placed:
             with (folder / shape.file).open("wb") as file:
                 for _, start in placed:

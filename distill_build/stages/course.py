@@ -1,6 +1,7 @@
 """In which order the stages of a unit can work: what streams, and what has to wait for what. Pure.
 
-    segment    ends where a transform looks at the rows of all units (dedup); the units then go on with its verdicts
+    segment    ends where a transform looks at the rows of all units (dedup); the units then go on with its verdicts,
+               or come to it once more with a longer list, where that is to make up for what the transform dropped
       phase    all that asks in it streams: a result is asked for as soon as the row that it is for is there
                its `closing` transforms and groups are worked out when all of that has come, unit by unit
 
@@ -35,13 +36,14 @@ class Segment(msgspec.Struct, frozen=True):
     """`judged` is the transform that ends it, None for the last.
 
     `loaded` are the stages of segments before whose rows it needs, `measured` those that the transform needs to look at
-    a unit.
+    a unit. `refilled` is the list of this segment that goes on for what the transform drops of it, if there is one.
     """
 
     phases: tuple[Phase, ...]
     judged: str | None
     loaded: tuple[str, ...]
     measured: tuple[str, ...]
+    refilled: str | None = None
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -79,8 +81,15 @@ def _segments(pieces: list[tuple[list[Phase], str | None]], stages: Stages) -> I
         loaded = tuple(name for name in before if name in needed and name != graph.tree.name)
         looked_at = _needs(graph, stages[judged]) if judged is not None else set[str]()
         measured = tuple(name for name in (*before, *own) if name in looked_at and name != graph.tree.name)
-        yield Segment(tuple(phases), judged, loaded, measured)
+        yield Segment(tuple(phases), judged, loaded, measured, _refilled(stages, judged, own))
         before += [*own, *([judged] if judged is not None else [])]
+
+
+def _refilled(stages: Stages, judged: str | None, made: list[str]) -> str | None:
+    """The list among the stages `made` in a segment that goes on for what its transform drops."""
+    transform = stages[judged] if judged is not None else None
+    after = transform.shape.after if isinstance(transform, TransformStage) and transform.refill else None
+    return after if after in made and isinstance(stages[after], ListStage) else None
 
 
 def _needs(graph: Graph, stage: Stage) -> set[str]:

@@ -33,6 +33,12 @@ class TransformStage(Stage):
         """What it looks at: each row by itself, or all rows together."""
         return "row"
 
+    @property
+    def refill(self) -> int:
+        """Rounds in which a list goes on for what it dropped, where it looks at all rows: each round's rows are judged
+        behind those before, whose verdicts have to stay as they are. 0: what it drops leaves a list shorter."""
+        return 0
+
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         """`known` is what is known of what expressions may name: see `columns.known_to`."""
         super().__init__(shape, settings, build)

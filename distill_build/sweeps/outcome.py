@@ -67,6 +67,7 @@ def sum_of(parts: list[StageTally]) -> StageTally:
         judged=sum(part.judged for part in parts),
         dropped=sum(part.dropped for part in parts),
         spared=sum(part.spared for part in parts),
+        refilled=sum(part.refilled for part in parts),
         why=sum((part.why for part in parts), Counter()),
     )
 

@@ -83,6 +83,9 @@ class NothingUnknown:
     def list_unknown(self, *_: object) -> None:
         raise AssertionError("every list is answered")
 
+    def refill_unknown(self, *_: object) -> None:
+        raise AssertionError("no list goes on")
+
     def undecided(self, *_: object) -> None:
         raise AssertionError("every row is decided on")
 

@@ -14,6 +14,7 @@ from tests.server import Body, Fault, ScriptedServer, completion, content, items
 SMALL = ("topic=sports", "depth=2", "breadth=3", "questions_per_tag=2")
 CALLS = 31
 CONCURRENCY = 4
+NO_REFILL = "dedup.refill=0"
 NARROW = f"limits.concurrency={CONCURRENCY}"
 PRICES = ("model.prices.prompt=1000", "model.prices.completion=2000")
 
@@ -83,18 +84,18 @@ def test_where_questions_repeat_stop_after_stop_comes_to_the_same_bytes_for_no_m
     server.plan = repeating
     (tmp_path / "at once").mkdir()
     at_once, stopped = InProcess(tmp_path / "at once", server), InProcess(tmp_path, server)
-    assert at_once.run(*SMALL).status == 0
+    assert at_once.run(*SMALL, NO_REFILL).status == 0
     calls, builds = server.count, 1
     questions, verdicts = at_once.rows("questions"), at_once.rows("dedup")
     assert len({row["question"] for row in questions}) == sum(row["kept"] for row in verdicts) < len(verdicts)
     server.reset()
-    while (finished := stopped.run(*SMALL, NARROW, "budget.calls=5")).status != 0:
+    while (finished := stopped.run(*SMALL, NO_REFILL, NARROW, "budget.calls=5")).status != 0:
         assert_stopped(finished, "budget.calls")
         assert stopped.raw("verify").status == 0
         builds += 1
     assert (server.count, builds) == (calls, -(-calls // 5))
     assert stopped.data() == at_once.data()
-    assert "up to date" in stopped.run(*SMALL).stderr
+    assert "up to date" in stopped.run(*SMALL, NO_REFILL).stderr
 
 
 def test_retries_count_as_calls(workspace: Workspace, server: ScriptedServer) -> None:

@@ -14,7 +14,7 @@ ASKED = {
     "Football": ["What is a yellow card?", "How does the offside rule work?", "How long is a football match?"],
     "Referees": ["What is a red card?", "How does the offside rule work exactly?", "How long is the football match?"],
 }
-LINE = ("topic=sports", "depth=1", "breadth=2", "per_request.questions=1", "per_request.tags=2")
+LINE = ("topic=sports", "depth=1", "breadth=2", "per_request.questions=1", "per_request.tags=2", "dedup.refill=0")
 
 
 def one_by_one(_: int, body: Body) -> Fault | None:

@@ -12,6 +12,7 @@ from tests.e2e.workspace import Workspace
 from tests.server import Body, Fault, Kind, ScriptedServer, content
 
 PAIRS = ("topic=sports", "per_request.tags=2", "per_request.questions=2")
+NO_REFILL = "dedup.refill=0"
 BASE = {"depth": "2", "breadth": "2", "questions_per_tag": "2", "answers_per_question": "1"}
 """3 requests for 6 tags, 4 for 8 questions, 8 for 8 answers."""
 
@@ -269,7 +270,7 @@ def test_of_duplicates_across_parents_the_first_in_rank_stays_and_the_others_are
     project: InProcess, server: ScriptedServer
 ) -> None:
     server.plan = lists_of(["Tennis", "Squash"], ["How high is the net?", "Why is it so high?"])
-    finished = project.run(*words(depth="1"))
+    finished = project.run(*words(depth="1"), NO_REFILL)
     assert finished.status == 0
     assert "dedup dropped 2 of 4 questions" in finished.stderr
     questions, verdicts = project.rows("questions"), project.rows("dedup")
@@ -282,7 +283,7 @@ def test_of_duplicates_across_parents_the_first_in_rank_stays_and_the_others_are
     assert [row["question_id"] for row in project.rows("answers")] == [row["id"] for row in questions[:2]]
     assert server.kinds == {"tags": 1, "questions": 2, "answers": 2}
     server.reset()
-    assert project.run(*words(depth="1", answers_per_question="2")).status == 0
+    assert project.run(*words(depth="1", answers_per_question="2"), NO_REFILL).status == 0
     assert server.kinds == {"answers": 2}
 
 
@@ -299,17 +300,17 @@ def test_a_new_tag_may_outrank_a_question_of_an_old_one_whose_answer_goes_with_i
         return None if kind == "answers" else content(json.dumps({kind: items}))
 
     server.plan = plan
-    assert project.run(*words(depth="1", breadth="1")).status == 0
+    assert project.run(*words(depth="1", breadth="1"), NO_REFILL).status == 0
     before = project.rows("answers")
     assert [row["question"] for row in before] == asked["Tennis"]
     server.reset()
-    finished = project.run(*words(depth="1", breadth="2"))
+    finished = project.run(*words(depth="1", breadth="2"), NO_REFILL)
     assert (finished.status, server.kinds) == (0, {"questions": 1, "answers": 1})
     assert len(project.rows("questions")) == 4, "what is dropped stays in the artefact above"
     answers = project.rows("answers")
     assert [row["question"] for row in answers] == [asked["Tennis"][0], *asked["Squash"]]
     assert (answers[0], answers[1]["call"]) == (before[0], before[1]["call"]), "the same text is the same call"
-    assert project.run(*words(depth="1", breadth="1")).status == 0
+    assert project.run(*words(depth="1", breadth="1"), NO_REFILL).status == 0
     assert (project.rows("answers"), server.count) == (before, 2)
 
 

@@ -145,7 +145,7 @@ def test_that_nothing_repeats_any_more_removes_nothing_of_the_users(
     alike = ("topic=alike", "depth=1", "breadth=4", "questions_per_tag=1")
     assert project.run(*alike, "--until", "questions").status == 0
     assert (project.folder("alike") / "checks.jsonl").exists()
-    done = project.run(*alike, "--json")
+    done = project.run(*alike, "dedup.refill=0", "--json")
     assert (done.status, done.document["removed"], " removed" in done.stderr) == (0, [], False), done.stderr
     assert not (project.folder("alike") / "checks.jsonl").exists()
     assert project.raw("verify", "alike").status == 0

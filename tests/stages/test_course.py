@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from distill_build.models.base import ModelSettings
 from distill_build.settings import StageSettings
 from distill_build.stages.all import Stages, prompts_of
@@ -45,8 +47,17 @@ def course(names: list[str], until: str = "dataset", **own: StageSettings) -> tu
 
 def test_the_default_stages_wait_for_dedup_alone() -> None:
     before, after = course(["tags", "questions", "dedup", "answers"])
-    assert before == Segment((Phase(("questions",)),), "dedup", loaded=(), measured=("questions",))
+    assert before == Segment((Phase(("questions",)),), "dedup", (), measured=("questions",), refilled="questions")
     assert after == Segment((Phase(("answers",)),), None, loaded=("questions", "dedup"), measured=())
+
+
+def test_only_a_list_that_grows_right_before_its_judge_goes_on_for_what_that_drops() -> None:
+    names = ["tags", "questions", "dedup", "again", "answers"]
+    own = made_settings(MODEL).stage["dedup"]
+    first, second, last = course(names, again=own)
+    assert (first.refilled, second.refilled, last.refilled) == ("questions", None, None)
+    without = course(["tags", "questions", "dedup"], dedup=replace(own, refill=0))
+    assert [segment.refilled for segment in without] == [None, None]
 
 
 def test_maps_of_maps_stream() -> None:

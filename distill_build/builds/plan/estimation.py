@@ -123,6 +123,13 @@ class Estimate:
         else:
             self._below(stage.name, corner, chain.missing)
 
+    def refill_unknown(self, stage: ListStage, node: Node, missing: int) -> None:
+        """The requests for the items that are known to be missing, and all below them."""
+        self._plans[stage.name].open_chains += 1
+        corner = (stage.name, *node.path, "refill")
+        self._add(stage.name, (*corner, "more"), math.ceil(missing / stage.results))
+        self._below(stage.name, corner, missing)
+
     def undecided(self, stage: ModelStage | GroupStage, row: str) -> None:
         """All requests of `stage` for one row, and all below what they bring."""
         corner: Corner = (stage.name, row)

@@ -74,7 +74,7 @@ async def make_plan(
     walk.start()
     await walk.scheduler.run()
     for name, each in plans.items():  # the requests behind what was recalled
-        each.cached += tally.stages[name].cached
+        each.cached += tally.stages[name].found
     dropped = {shape.name: tally.stages[shape.name].dropped for shape in graph if shape.kind == "transform"}
     plan = price(
         session.stages, plans, RequestStatistics(session.cache_dir), lambda stage: typical(session, stage), dropped
@@ -95,6 +95,8 @@ class PlanRows(UnitRows):
         course = course_of(session.stages, until)
         later = frozenset(name for each in course for name in (*each.loaded, *each.measured))
         super().__init__(session.stages.graph, baseline.previous, None, later)
+        self._refilled = {number for number, each in enumerate(course) if each.refilled is not None}
+        self._again: dict[str, dict[str, int]] = {}
         self._needs = needs
         self._standing = standing
 
@@ -102,18 +104,29 @@ class PlanRows(UnitRows):
         outcome = super().recall(unit, segment, verdicts)
         if outcome is not None:
             self._needs.recalled(unit.node.id)
-            for name, rows in outcome.rows.items():
-                self._standing.stay(name, rows.count)
+            self._stand(unit, segment, {name: rows.count for name, rows in outcome.rows.items()})
         return outcome
 
     def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
-        for name in segment.stages:
-            self._standing.made_again(name, (row.line for row in unit.sorted(name)))
+        lines = {name: (row.line for row in unit.sorted(name)) for name in segment.stages}
+        self._stand(unit, number, {name: self._standing.again(name, own) for name, own in lines.items()})
         return super().take(unit, number, segment, verdicts)
+
+    def take_back(self, unit: Unit) -> None:
+        for name, rows in self._again.pop(unit.node.id).items():
+            self._standing.stay(name, -rows)
+
+    def _stand(self, unit: Unit, segment: int, again: dict[str, int]) -> None:
+        """So many rows of a segment stay; of one that may be worked through once more that is noted."""
+        if segment in self._refilled:
+            self._again[unit.node.id] = again
+        for name, rows in again.items():
+            self._standing.stay(name, rows)
 
     def replaced(self, root: Node) -> dict[str, int]:
         """By stage the rows of the version in the folder that the walk from `root` did not come to again."""
-        self._standing.made_again(self._graph.tree.name, tag_lines(root))
+        tree = self._graph.tree.name
+        self._standing.stay(tree, self._standing.again(tree, tag_lines(root)))
         return self._standing.replaced()
 
 
@@ -136,15 +149,16 @@ class StandingRows:
         if stage in self._again:
             self._again[stage] += rows
 
-    def made_again(self, stage: str, rows: Iterable[JsonObject]) -> None:
-        """Rows came out of the walk: those that stand there alike are counted."""
+    def again(self, stage: str, rows: Iterable[JsonObject]) -> int:
+        """How many of the rows that came out of the walk stand there alike."""
         if stage in self._other and stage in self._again:  # there is nothing to compare with
-            self._again[stage] += sum(1 for _ in rows)
-        elif self._counts.get(stage):
-            lines = self._lines.get(stage)
-            if lines is None:
-                lines = self._lines[stage] = line_digests(self._files[stage])
-            self._again[stage] += sum(line_digest(encode_rows([row])) in lines for row in rows)
+            return sum(1 for _ in rows)
+        if not self._counts.get(stage):
+            return 0
+        lines = self._lines.get(stage)
+        if lines is None:
+            lines = self._lines[stage] = line_digests(self._files[stage])
+        return sum(line_digest(encode_rows([row])) in lines for row in rows)
 
     def replaced(self) -> dict[str, int]:
         """Rows by stage that the walk did not come to."""

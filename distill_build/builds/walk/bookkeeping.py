@@ -1,6 +1,8 @@
 """What a walk counts and notes: rows that are missing, spared or dropped, and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
 
 from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.builds.walk.tally import Tally
@@ -9,12 +11,14 @@ from distill_build.calls.call import HALTED, Failed
 from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import Row, Verdict
 from distill_build.graph import Graph, Shape
-from distill_build.records import Failure, JsonObject
+from distill_build.records import Failure, JsonObject, number_of
 from distill_build.stages.all import Stages
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
 from distill_build.stages.map_stage import MapStage
 
 NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")
+
+NOT_YET = "; others are asked for when nothing else of the leaf is missing"
 
 
 class Bookkeeping:
@@ -27,6 +31,7 @@ class Bookkeeping:
         """`was_kept` says of a transform and a row's id whether the last build's transform kept that row."""
         self.tally = tally
         self.newly_dropped: list[tuple[str, JsonObject]] = []
+        self._noted: set[tuple[str, str]] = set()
         self._stages = stages
         self._graph = graph
         self._cap = cap
@@ -43,36 +48,65 @@ class Bookkeeping:
 
     def spare(self, unit: Unit, shape: Shape, rows: int, *, deeper: bool = True) -> None:
         """Counts rows that are not made since what they would hang on was dropped, and all that would follow."""
-        unit.spared[shape.name] += rows
-        self.tally.stages[shape.name].spared += rows
-        for below in self._graph if deeper else ():
+        for name, number in self._with_all_below(shape, rows) if deeper else ((shape.name, rows),):
+            unit.spared[name] += number
+            self.tally.stages[name].spared += number
+
+    def _with_all_below(self, shape: Shape, rows: int) -> Iterator[tuple[str, int]]:
+        """So many rows of a stage, and those that would be made of them."""
+        yield shape.name, rows
+        for below in self._graph:
             if below.parent == shape.name:
                 stage = self._stages[below.name]
                 each = stage.results if isinstance(stage, MapStage) else 1
-                self.spare(unit, below, rows * each)
+                yield from self._with_all_below(below, rows * each)
+
+    def passed_over(self, transform: str, rows: int) -> None:
+        """Counts rows that a transform need not judge, since one before it dropped them."""
+        self.tally.stages[transform].spared += rows
+
+    def replaced(self, transform: str, shape: Shape, dropped: int, refilled: int) -> None:
+        """Counts rows of a list that were dropped, for each of which there is to be another one, and those that are
+        there in their place."""
+        self.tally.stages[transform].refilled += refilled
+        for name, number in self._with_all_below(shape, dropped):
+            self.tally.stages[name].spared -= number
 
     def judged(self, name: str, key: str, verdict: Verdict) -> None:
         """Counts a verdict on a row, and notes one that drops what the last build had kept."""
         self.tally.stages[name].judge(verdict.why, kept=verdict.kept)
-        if not verdict.kept and self._was_kept(name, key):
+        is_noted = (name, key) in self._noted  # of a segment that is worked through once more
+        if not verdict.kept and not is_noted and self._was_kept(name, key):
+            self._noted.add((name, key))
             self.newly_dropped.append((name, verdict.line(key)))
 
     def recalled(self, outcome: Outcome) -> None:
         """Counts what the last build made of a segment."""
+        self._count(outcome, 1)
         for name, rows in outcome.rows.items():
-            tally = self.tally.stages[name]
-            tally.made += rows.count
-            if self._graph[name].kind == "transform":
-                tally.judged += rows.count
-            elif rows.count:
+            if self._graph[name].kind != "transform" and rows.count:
                 self._cap.succeeded(name)
+
+    def taken_back(self, outcome: Outcome) -> None:
+        """Counts no more what came of a segment, with its requests, which are found again."""
+        self._count(outcome, -1)
+
+    def _count(self, outcome: Outcome, times: int) -> None:
+        stages = self.tally.stages
+        for name, rows in outcome.rows.items():
+            stages[name].made += times * rows.count
+            if self._graph[name].kind == "transform":
+                stages[name].judged += times * rows.count
         for name, requests in outcome.requests.items():
-            self.tally.stages[name].found += requests
+            stages[name].found += times * requests
         for name, rows_spared in outcome.spared.items():
-            self.tally.stages[name].spared += rows_spared
+            stages[name].spared += times * rows_spared
+        for name, rows_dropped in outcome.rows_dropped.items():
+            stages[name].dropped += times * rows_dropped
         for name, reasons in outcome.dropped.items():
-            self.tally.stages[name].dropped += sum(reasons.values())
-            self.tally.stages[name].why.update(reasons)
+            for reason, number in reasons.items():
+                stages[name].why[reason] += times * number
+            stages[name].why = +stages[name].why  # without those that are none any more
 
     def short_of(self, stage: str, node: Node, chain: Chain, failed: Failed = NOTHING_NEW) -> Failure | None:
         """What is to be said of a list that has come to its end; None where it has all that it wanted."""
@@ -81,10 +115,38 @@ class Bookkeeping:
         self._failed(stage, chain.missing, failed)
         return Failure(stage, node.path, chain.missing, failed.cause, failed.attempts, failed.detail)
 
-    def list_failed(self, unit: Unit, stage: str, failure: Failure) -> None:
-        """Notes that a unit's list is short."""
-        self.leave_out(unit, unit.tag, stage)
-        unit.failures[self._order[stage],] = failure
+    def stays_short(self, unit: Unit, segment: int, stage: str, missing: int, dropped: str) -> None:
+        """Notes that a unit's list has too few in the place of items that were `dropped`: on the line of what its
+        requests failed for, where they did."""
+        outcome, rounds = unit.outcomes[segment], len(unit.goals.get(stage, [0])) - 1
+        own = next((row for row in outcome.failures if row["stage"] == stage), None)
+        if own is None:
+            why = f", and {number_of(rounds, 'rounds')} brought too few others" if rounds else NOT_YET
+            failed = Failed("duplicate", rounds, dropped + why)
+            told = Failure(stage, unit.node.path, missing, failed.cause, failed.attempts, failed.detail).row()
+        else:
+            failed = HALTED if own["cause"] == HALTED.cause else Failed(own["cause"], own["attempts"], own["detail"])
+            told = own | {"missing": own["missing"] + missing}
+        self._failed(stage, missing, failed)
+        failures = (told, *(row for row in outcome.failures if row is not own))
+        in_order = sorted(failures, key=lambda row: self._order[row["stage"]])
+        unit.outcomes[segment] = replace(outcome, failures=tuple(in_order))  # said again wherever it is recalled
+
+    def list_ended(self, unit: Unit, stage: str, chain: Chain, failed: Failed = NOTHING_NEW) -> None:
+        """Notes what a unit's list is short of at its end, if anything.
+
+        One that went on for what was dropped has as many items as were declared: what looks at them need not wait. And
+        where it repeats itself, that is told with what it stays short of.
+        """
+        if stage not in unit.goals:
+            failure = self.short_of(stage, unit.node, chain, failed)
+            if failure is not None:
+                self.leave_out(unit, unit.tag, stage)
+        else:
+            failure = None if failed is NOTHING_NEW else self.short_of(stage, unit.node, chain, failed)
+            unit.incomplete |= not chain.complete
+        if failure is not None:
+            unit.failures[self._order[stage],] = failure
 
     def failed_for(self, unit: Unit, stage: str, row: Row, place: tuple[int, ...], failed: Failed) -> None:
         """Notes that a row lacks a result."""

@@ -1,7 +1,8 @@
 """The tree while it grows, and what hangs on each tag of it while stages are at work."""
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -80,7 +81,9 @@ class Unit(msgspec.Struct):
     `chains` are lists that grow, by stage; `sources` the calls behind results, by stage and place; `failures` are by
     place in the order of stages. `measures` is what the transform behind the segment goes by: id and measure of every
     row that it judges, by place, once they are `measured`; `verdicts` what such transforms have said, by transform
-    and row, where it is not just that the row is kept. `outcomes` are those of the segments that have ended.
+    and row, where it is not just that the row is kept; `passed_over` counts the rows that it need not judge, and
+    `undecided` says that it cannot judge one. `outcomes` are those of the segments that have ended.
+    `goals` are by list how many items there were to be in each round, where it goes on for items that were dropped.
     """
 
     node: Node
@@ -96,12 +99,16 @@ class Unit(msgspec.Struct):
     requests: Counter[str] = msgspec.field(default_factory=Counter)
     spared: Counter[str] = msgspec.field(default_factory=Counter)
     dropped: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
+    rows_dropped: Counter[str] = msgspec.field(default_factory=Counter)
     incomplete: bool = False
     measures: list[tuple[tuple[int, ...], str, Any]] = msgspec.field(default_factory=list)
     measured: bool = False
+    passed_over: int = 0
+    undecided: bool = False
     verdicts: dict[str, dict[str, Verdict]] = msgspec.field(default_factory=dict)
     judged: dict[str, Rows] = msgspec.field(default_factory=dict)
     outcomes: list[Outcome] = msgspec.field(default_factory=list)
+    goals: dict[str, list[int]] = msgspec.field(default_factory=dict)
 
     @property
     def place(self) -> Place:
@@ -123,6 +130,24 @@ class Unit(msgspec.Struct):
         own = self.sources.get(stage, {})
         return [own[place] for place in sorted(own)]
 
+    def goal(self, stage: str, wanted: int) -> int:
+        """How many items a list is to have, `wanted` of which are not dropped in the end."""
+        return self.goals.get(stage, (wanted,))[-1]
+
+    def lost(self, stage: str, wanted: int, verdicts: Mapping[str, Verdict]) -> int:
+        """How many items of a list were dropped that it has not gone on for."""
+        dropped = sum(not verdict.kept for verdict in verdicts.values())
+        return max(0, dropped - self.goal(stage, wanted) + wanted)
+
+    def rank(self, refilled: str | None, place: tuple[int, ...]) -> tuple[int, ...]:
+        """What the rows of all units are judged in the order of: of the list `refilled` those of each round stand
+        behind all before, so that what was kept stays, and a list that has all is never short again."""
+        return (bisect_right(self.goals.get(refilled or "", ()), place[0]) if place else 0, *place)
+
+    def forget_measures(self) -> None:
+        """Its rows are judged, or made once more."""
+        self.measures, self.measured, self.passed_over, self.undecided = [], False, 0, False
+
     def leave(self) -> int:
         """Lets go of what a segment had in memory; returns how many rows that were."""
         held = sum(map(len, self.rows.values()))
@@ -130,7 +155,7 @@ class Unit(msgspec.Struct):
             for row in rows:  # a row and those below it name each other, and the garbage collector comes late
                 row.below.clear()
         self.rows, self.chains, self.sources, self.failures = {}, {}, {}, {}
-        self.requests, self.spared, self.dropped = Counter(), Counter(), {}
+        self.requests, self.spared, self.dropped, self.rows_dropped = Counter(), Counter(), {}, Counter()
         self.tag.below.clear()
         self.tag.lacking.clear()
         self.incomplete = False

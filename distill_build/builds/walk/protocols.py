@@ -23,6 +23,9 @@ class Estimator(Protocol):
     def undecided(self, stage: ModelStage | GroupStage, row: str) -> None:
         """Nothing of `stage` can be made of a row yet, since what decides on the row is not there."""
 
+    def refill_unknown(self, stage: ListStage, node: Node, missing: int) -> None:
+        """A list may go on for so many items that were dropped, or for more, when what is not there is."""
+
     def below_unknown(self, stage: MapStage, row: str, number: int) -> None:
         """A result is to be asked for, the one of that `number`; what is made from it cannot be yet."""
 
@@ -41,6 +44,9 @@ class Sink(Protocol):
 
     def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
         """Writes the rows of a segment away."""
+
+    def take_back(self, unit: Unit) -> None:
+        """Forgets what came of the last segment of a unit, which works through it once more."""
 
     def take_verdicts(self, transform: str, lines: Sequence[JsonObject]) -> Rows:
         """Writes away what a transform over all units has said of the rows of one."""

@@ -50,7 +50,8 @@ class StageTally(msgspec.Struct):
 
     Of a transform, `judged` counts the rows that it looked at, `dropped` those that it did not keep, and `why` the
     reasons, of which a row may have several. `spared` counts rows that are not made since what they would hang on was
-    dropped: they are not missing.
+    dropped: they are not missing; it is less than nothing where more are to be made in the place of others. `refilled`
+    counts the rows of its list that are there for what was dropped.
     """
 
     found: int = 0
@@ -68,6 +69,7 @@ class StageTally(msgspec.Struct):
     judged: int = 0
     dropped: int = 0
     spared: int = 0
+    refilled: int = 0
     why: Counter[str] = msgspec.field(default_factory=Counter)
 
     @property
@@ -78,7 +80,7 @@ class StageTally(msgspec.Struct):
     def count_anew(self) -> None:
         """Forgets what was found, and keeps what was asked: the tree is walked once more."""
         self.answered_before = self.answered
-        self.found = self.made = self.missing = self.judged = self.dropped = self.spared = 0
+        self.found = self.made = self.missing = self.judged = self.dropped = self.spared = self.refilled = 0
         self.why.clear()
 
     def judge(self, reasons: Iterable[str], *, kept: bool) -> None:

@@ -5,6 +5,8 @@
                 a list grows request by request, a map asks for results of a row as soon as that is there,
                 transforms and groups are worked out when all that they look at has come
     barrier   where a transform looks at all units, it judges when the last of them has come, and they go on
+    refill    a list that lost items there goes on for others: its unit works through that segment once more, and all
+                are judged again, for so many rounds as the transform has
 
 Each step makes one call and submits the steps which its result makes ready. `plan` and `build` run this same code;
 they differ in who is asked.
@@ -26,7 +28,7 @@ from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
 from distill_build.prompting.expressions import EvaluationError
 from distill_build.prompting.rendering import RenderingError
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, rows_of
 from distill_build.stages.all import Stages
 from distill_build.stages.base import ModelStage, Stage
 from distill_build.stages.chain import Chain
@@ -79,6 +81,7 @@ class Walk:
         self._below_tags = any(shape.parent == self._tree and not shape.at_leaves for shape in self._graph)
         self._growing = 0
         self._at = 0
+        self._round = 0
         self._open = [0] * len(self.course)
         self.rows_held = 0
         self.newly_dropped = self._books.newly_dropped
@@ -232,38 +235,54 @@ class Walk:
         """Judges where all units have come to a barrier, and has them go on."""
         while not self._growing and self._at + 1 < len(self.course) and not self._open[self._at]:
             segment = self.course[self._at]
-            self._at += 1
             units = [node.unit for node, _ in walk(self.root) if node.unit is not None]
+            found = self._verdicts(units, segment)
+            if short := self._to_refill(units, segment, found):
+                self._refill(short, segment)
+                continue
+            self._settle(units, segment, found)
+            self._round = 0
+            self._at += 1
             self._open[self._at] = len(units)
-            self._judge_all(units, segment)
             for unit in units:
                 self._start_segment(unit)
 
-    def _judge_all(self, units: Sequence[Unit], segment: Segment) -> None:
-        name = segment.judged
-        assert name is not None, "only the last segment ends without a judge"  # noqa: S101
-        transform = self._transform(name)
+    def _verdicts(self, units: Sequence[Unit], segment: Segment) -> list[dict[str, Verdict]]:
+        """What the transform behind a segment says of the rows of each unit, where it is not the usual."""
+        transform = self._judge_of(segment)
         for unit in units:
             if not unit.measured:  # recalled
                 self._load(unit, segment.measured)
-                self._measure(unit, name)
+                self._measure(unit, transform.name)
                 self.rows_held -= unit.leave()
         found: list[dict[str, Verdict]] = [{} for _ in units]
         measures = (
-            (place, number, key, measure) for number, unit in enumerate(units) for place, key, measure in unit.measures
+            (unit.rank(segment.refilled, place), number, key, measure)
+            for number, unit in enumerate(units)
+            for place, key, measure in unit.measures
         )
         ranked = sorted(measures, key=lambda each: each[:2])
         said = transform.verdicts([(key, measure) for _, _, key, measure in ranked])
         for (_, number, key, _), verdict in zip(ranked, said, strict=True):
-            self._books.judged(name, key, verdict)
             if verdict is not transform.usual:
                 found[number][key] = verdict
+        return found
+
+    def _settle(self, units: Sequence[Unit], segment: Segment, found: Sequence[dict[str, Verdict]]) -> None:
+        """Takes verdicts as the last word."""
+        transform = self._judge_of(segment)
+        name = transform.name
         for unit, verdicts in zip(units, found, strict=True):
+            if segment.refilled is not None:
+                self._settle_list(unit, self._list(segment.refilled), transform, verdicts)
+            for _, key, _ in unit.measures:
+                self._books.judged(name, key, verdicts.get(key, transform.usual))
             self._books.made(name, len(unit.measures))
+            self._books.passed_over(name, unit.passed_over)
             lines = [verdicts.get(key, transform.usual).line(key) for _, key, _ in unit.measures]
             unit.verdicts[name] = verdicts
             unit.judged[name] = self._sink.take_verdicts(name, lines)
-            unit.measures, unit.measured = [], False
+            unit.forget_measures()
 
     def _measure(self, unit: Unit, name: str) -> None:
         """Notes what the rows go by that the transform is to judge, in their order."""
@@ -272,16 +291,73 @@ class Walk:
         for row in self._rows(unit, self._after(name)):
             sight = self._view.sight(row, name)
             if sight is Sight.DROPPED:
-                self._books.tally.stages[name].spared += 1
+                unit.passed_over += 1
                 continue
             others = self._others(row, transform) if sight is Sight.SEEN else None
-            if others is not None:  # else it has no verdict and is not exported: failures.jsonl says what is missing
+            if others is None:  # it has no verdict and is not exported: failures.jsonl says what is missing
+                unit.undecided = True
+            else:
                 unit.measures.append((row.place, row.id, transform.measure(unit.place, row.line, others)))
 
     def _verdicts_digest(self, unit: Unit) -> str:
-        """What transforms over all units have said of a unit's rows so far."""
+        """What transforms over all units have said of a unit's rows so far, and how far its lists went for that."""
         told = {name: [each.line(key) for key, each in found.items()] for name, found in unit.verdicts.items() if found}
+        if unit.goals:
+            return digest([told, unit.goals])
         return digest(told) if told else ""
+
+    # Refill
+
+    def _to_refill(
+        self, units: Sequence[Unit], segment: Segment, found: Sequence[dict[str, Verdict]]
+    ) -> list[tuple[Unit, int]]:
+        """The units whose list goes on, each with the number of items that it is to have then.
+
+        One that lacks anything is left to the next build, which tries that again first.
+        """
+        if segment.refilled is None or self._round == self._judge_of(segment).refill:
+            return []
+        stage = self._list(segment.refilled)
+        short = list[tuple[Unit, int]]()
+        for unit, verdicts in zip(units, found, strict=True):
+            wanted = stage.wanted(unit.node.level)
+            lost = unit.lost(stage.name, wanted, verdicts)
+            if lost and unit.outcomes[-1].memo is not None:
+                short.append((unit, unit.goal(stage.name, wanted) + lost))
+        return short
+
+    def _refill(self, short: Sequence[tuple[Unit, int]], segment: Segment) -> None:
+        """Has units work through a segment once more, with a list that is longer."""
+        assert segment.refilled is not None, "it has a list that goes on"  # noqa: S101
+        stage = self._list(segment.refilled)
+        self._round += 1
+        self._open[self._at] = len(short)
+        for unit, goal in short:
+            unit.goals.setdefault(stage.name, [stage.wanted(unit.node.level)]).append(goal)
+            self._books.taken_back(unit.outcomes.pop())
+            self._sink.take_back(unit)
+            unit.segment -= 1
+            unit.forget_measures()
+        for unit, _ in short:
+            self._start_segment(unit)
+
+    def _settle_list(
+        self, unit: Unit, stage: ListStage, transform: TransformStage, verdicts: dict[str, Verdict]
+    ) -> None:
+        """Says what a list stays short of, after all rounds."""
+        wanted, outcome = stage.wanted(unit.node.level), unit.outcomes[self._at]
+        lost = unit.lost(stage.name, wanted, verdicts)
+        if (lost or unit.undecided) and outcome.memo is None and self._round < transform.refill:
+            self._estimator.refill_unknown(stage, unit.node, lost)
+        dropped = sum(not verdict.kept for verdict in verdicts.values())
+        if not dropped:
+            return
+        made = outcome.rows[stage.name].count
+        self._books.replaced(transform.name, stage.shape, dropped, max(0, made - wanted))
+        told = sum(row["missing"] for row in outcome.failures if row["stage"] == stage.name)
+        if missing := wanted + dropped - made - told:
+            told_of = f"{transform.name} dropped {dropped:,} of {rows_of(made, stage.name)}"
+            self._books.stays_short(unit, self._at, stage.name, missing, told_of)
 
     # Rows that were written away
 
@@ -311,7 +387,7 @@ class Walk:
     # Lists
 
     def _start_list(self, unit: Unit, stage: ListStage) -> None:
-        wanted = stage.wanted(unit.node.level)
+        wanted = unit.goal(stage.name, stage.wanted(unit.node.level))
         match self._view.sight(unit.tag, stage.name):
             case Sight.DROPPED:
                 self._books.spare(unit, stage.shape, wanted)
@@ -346,15 +422,12 @@ class Walk:
                 self._books.succeeded(stage.name)
                 if going_on:
                     return
-                failure = self._books.short_of(stage.name, node, chain)
+                self._books.list_ended(unit, stage.name, chain)
             case Failed() as failed:
-                failure = self._books.short_of(stage.name, node, chain, failed)
+                self._books.list_ended(unit, stage.name, chain, failed)
             case Unasked():
-                failure = None
                 self._estimator.list_unknown(stage, node, chain)
                 self._books.leave_out(unit, unit.tag, stage.name)
-        if failure is not None:
-            self._books.list_failed(unit, stage.name, failure)
         unit.requests[stage.name] = chain.requests
         self._step_done(unit)
 
@@ -434,6 +507,7 @@ class Walk:
         self._books.made(name)
         self._books.judged(name, row.id, verdict)
         if not verdict.kept:
+            unit.rows_dropped[name] += 1
             unit.dropped.setdefault(name, Counter()).update(verdict.why)
 
     def _make_group(self, unit: Unit, stage: GroupStage, row: Row) -> None:
@@ -474,6 +548,15 @@ class Walk:
         after = self._graph[name].after
         assert after is not None, "only the tree has no stage above it"  # noqa: S101
         return after
+
+    def _judge_of(self, segment: Segment) -> TransformStage:
+        assert segment.judged is not None, "only the last segment ends without a judge"  # noqa: S101
+        return self._transform(segment.judged)
+
+    def _list(self, name: str) -> ListStage:
+        stage = self._stages[name]
+        assert isinstance(stage, ListStage), f"{name} grows"  # noqa: S101
+        return stage
 
     def _transform(self, name: str) -> TransformStage:
         stage = self._stages[name]

@@ -1,12 +1,15 @@
-"""Dedup: of questions that are equal, or much alike, wherever in the tree, the first in rank stays.
+"""Dedup: of questions that are equal, or much alike, wherever in the tree, the first in rank stays; a leaf that lost
+some goes on with its list.
 
 Rank order (see `TransformStage`) is what makes growth gentle: what a leaf gained last gives way first. A question is
-compared with those that stay alone, so that a chain of small steps drops no more than it has to. Equal is up to case,
-width and punctuation.
+compared with those that stay alone, so that a chain of small steps drops no more than it has to: and so questions that
+come behind change no verdict. Equal is up to case, width and punctuation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+import msgspec
 
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.prompting.known import ANYTHING, Known
@@ -22,12 +25,16 @@ EQUAL = "the same question as an earlier one"
 ALIKE = "much like an earlier one"
 
 
+Rounds = Annotated[int, msgspec.Meta(ge=0, le=100)]
+
+
 class DedupSettings(StageSettings, frozen=True, kw_only=True):
     """`near` is the likeness from which two questions count as the same, null: only equal ones do. `likeness` says of
-    what it is."""
+    what it is. `refill` are the rounds in which a leaf that lost questions goes on with its list."""
 
     near: Near = "auto"
     likeness: Likeness = "words"
+    refill: Rounds = 2
 
 
 class Builtin(TransformStage):
@@ -36,7 +43,15 @@ class Builtin(TransformStage):
     scope: ClassVar[JudgeScope] = "dataset"
     reads = frozenset({"question"})
     usual = Verdict(kept=True, columns={SAME_AS: None, LIKENESS: None})
-    followers: ClassVar[Mapping[str, str]] = {"dedup.near": "near", "dedup.by": "likeness"}
+    followers: ClassVar[Mapping[str, str]] = {
+        "dedup.near": "near",
+        "dedup.by": "likeness",
+        "dedup.refill": "refill",
+    }
+
+    @property
+    def refill(self) -> int:
+        return self.settings.refill
 
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:

@@ -67,6 +67,7 @@ class Declared:
     warmth: tuple[tuple[str, float], ...] = ()
     until: str = END
     reasks: int = 0
+    refill: int = 2
 
     @property
     def reached(self) -> tuple[Stage, ...]:
@@ -132,7 +133,7 @@ class Declared:
             case "list":
                 return ours[stage.name]
             case "barrier":
-                return ours["dedup"]
+                return replace_fields(ours["dedup"], refill=self.refill)
             case "transform":
                 where = f"{number_in('row', stage.after)} + {self._reading(stage, stage.after)} >= {stage.least}"
                 return StageSettings(kind="transform", after=stage.after, where=where)
@@ -241,10 +242,11 @@ declarations = st.builds(
     questions=st.integers(1, 3),
     order=orders(),
     reasks=st.integers(0, 1),
+    refill=st.sampled_from((2, 1, 0)),
 )
 CHANGES = (
     "breadth", "questions", "depth", "orders", "add", "remove", "reorder", "samples", "roles", "least", "warm", "until",
-    "exports",
+    "exports", "refill",
 )  # fmt: skip
 
 
@@ -262,6 +264,8 @@ def changed(draw: st.DrawFn, now: Declared) -> Declared:
             return replace(now, depth=3 - now.depth)
         case "until":
             return replace(now, until=draw(st.sampled_from([TAGS, *(stage.name for stage in order), END, END])))
+        case "refill":
+            return replace(now, refill=(now.refill + 1) % 3)
         case "warm":
             return replace(now, warmth=((draw(st.sampled_from(now.roles)), draw(st.sampled_from((0.0, 1.0)))),))
         case "orders":

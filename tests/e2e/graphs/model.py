@@ -76,27 +76,98 @@ class Build:
         self._illness = illness
         self._transforms: list[Stage] = []
         self._sights: dict[tuple[Row, str], bool | None] = {}
+        self._goals: dict[Row, list[int]] = {}
+        self._unfinished: set[Row] = set()
         self._tree(("top",), declared.depth, ())
         for stage in declared.reached:
-            if not stage.judges:
-                self.rows[stage.name] = []
-            for row in self._in_turn(stage):
-                self._make(stage, row, self.sees(row, stage))
-            if stage.judges:
-                self._transforms.append(stage)
+            self.rows.setdefault(stage.name, [])
+            self._work(stage, self._in_turn(stage))
+            if stage.kind == "barrier":
+                self._refill(stage)
+
+    def _work(self, stage: Stage, rows: list[Row]) -> None:
+        for row in rows:
+            self._make(stage, row, self.sees(row, stage))
+        if stage.judges and stage not in self._transforms:
+            self._transforms.append(stage)
+
+    def _refill(self, barrier: Stage) -> None:
+        """Has leaves that lost questions go on, where the questions come from no further than the barrier before."""
+        names = [stage.name for stage in self.declared.order]
+        again = list(self.declared.order[names.index(QUESTIONS) : names.index(barrier.name)])
+        if any(stage.kind == "barrier" for stage in again):
+            return
+        tags = [row for row in self.rows[TAGS] if row.leaf]
+        for _ in range(self.declared.refill):
+            short = {tag: lost for tag in tags if tag not in self._unfinished and (lost := self._lost(tag, barrier))}
+            for tag, lost in short.items():
+                self._goals.setdefault(tag, [self.declared.questions]).append(self._goal(tag) + lost)
+                self._take_back(tag, again)
+            if short:
+                self._sights.clear()
+                self._transforms = [each for each in self._transforms if each not in (*again, barrier)]
+            for stage in again if short else ():
+                self._work(stage, [row for row in self._in_turn(stage) if row.at(TAGS) in short])
+                self._transforms += [stage] if stage.judges and stage not in self._transforms else []
+            if short:
+                self._in_tree_order(again)
+                self._work(barrier, self._in_turn(barrier))
+        for tag in tags if self.declared.refill else ():
+            self._note_short(tag, barrier)
+
+    def _goal(self, tag: Row) -> int:
+        return self._goals.get(tag, [self.declared.questions])[-1]
+
+    def _dropped(self, tag: Row, barrier: Stage) -> int:
+        return sum(row.verdicts.get(barrier.name) is False for row in tag.below.get(QUESTIONS, ()))
+
+    def _lost(self, tag: Row, barrier: Stage) -> int:
+        """Questions that were dropped and that the leaf has not gone on for."""
+        return self._dropped(tag, barrier) - (self._goal(tag) - self.declared.questions)
+
+    def _take_back(self, tag: Row, stages: list[Stage]) -> None:
+        """Forgets what stages made of a leaf, and what they said of it."""
+        names = {stage.name for stage in stages}
+        for name in names & set(self.rows):
+            self.rows[name] = [row for row in self.rows[name] if row.at(TAGS) is not tag]
+        for row in [tag, *self._below_all(tag)]:
+            row.below = {name: below for name, below in row.below.items() if name not in names}
+            row.verdicts = {name: said for name, said in row.verdicts.items() if name not in names}
+
+    def _below_all(self, tag: Row) -> list[Row]:
+        return [row for rows in self.rows.values() for row in rows if row is not tag and row.at(TAGS) is tag]
+
+    def _in_tree_order(self, stages: list[Stage]) -> None:
+        places = {tag: place for place, tag in enumerate(self.rows[TAGS])}
+        for stage in stages:
+            self.rows[stage.name].sort(key=lambda row: places[row.at(TAGS)])
+
+    def _note_short(self, tag: Row, barrier: Stage) -> None:
+        """A leaf that lost questions has one line for all that it is short of."""
+        dropped, made = self._dropped(tag, barrier), len(tag.below.get(QUESTIONS, ()))
+        if dropped and (missing := self.declared.questions + dropped - made):
+            self.failures = [each for each in self.failures if each[:2] != (QUESTIONS, tag.place)]
+            self.failures.append((QUESTIONS, tag.place, missing))
 
     def _in_turn(self, stage: Stage) -> list[Row]:
         """The rows that a stage makes something of. One like dedup takes the first rows of all tags first."""
         rows = self.rows[stage.parent]
         if stage.kind in ("list", "group"):
             return [row for row in rows if row.leaf or row.stage != TAGS]
-        return sorted(rows, key=lambda row: row.rank) if stage.kind == "barrier" else rows
+        return sorted(rows, key=self._rank) if stage.kind == "barrier" else rows
+
+    def _rank(self, row: Row) -> tuple[int, int]:
+        """By round, then by the number in the leaf."""
+        goals = self._goals.get(row.at(TAGS), [self.declared.questions])
+        return sum(goal <= row.rank for goal in goals), row.rank
 
     def _make(self, stage: Stage, row: Row, seen: bool | None) -> None:
         if seen is False:
             return
         read = self._read(stage, row, stage) if seen else None
         if read is None:
+            if stage.kind != "barrier":
+                self._unfinished.add(row.at(TAGS))
             if not stage.judges:
                 row.lacking.add(stage.name)
             return
@@ -110,6 +181,7 @@ class Build:
             case "transform":
                 row.verdicts[stage.name] = row.number + read >= stage.least
             case "barrier":
+                row.verdicts.pop(stage.name, None)
                 equal = (each for each in self.rows[stage.after] if each.shown == row.shown)
                 row.verdicts[stage.name] = not any(each.verdicts.get(stage.name) for each in equal)
 
@@ -161,11 +233,13 @@ class Build:
                 self._tree((*path, label), depth - 1, (*elsewhere, *labels[:index]))
 
     def _questions(self, tag: Row) -> None:
-        wanted = self.declared.questions
+        wanted = self._goal(tag)
         found = self._list("student", QUESTIONS, tag.place, tag.earlier, wanted, set())
         for index, text in enumerate(found):
             self._hang(Row(QUESTIONS, (*tag.place, text), text, tag, index))
         if len(found) < wanted:
+            self._unfinished.add(tag)
+        if len(found) < self.declared.questions:
             tag.lacking.add(QUESTIONS)
 
     def _results(self, stage: Stage, row: Row, read: int) -> None:
@@ -174,6 +248,7 @@ class Build:
                 value = self._ask(role, self._prompt(stage, row, read), sample)
                 judge = f"{role}:" if len(stage.roles) > 1 else ""
                 if value is None:
+                    self._unfinished.add(row.at(TAGS))
                     row.lacking.add(stage.name)
                     self.failures.append((stage.name, row.place, 1))
                 else:
