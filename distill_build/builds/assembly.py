@@ -7,7 +7,7 @@ At the end the tree is walked once and the rows are copied together.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 from msgspec.structs import replace
@@ -126,6 +126,9 @@ class UnitRows:
 
     def take_back(self, unit: Unit) -> None:
         """Nothing: what is spooled and named by no outcome is not copied."""
+
+    def judging(self, transform: str, measured: Sequence[tuple[str, Any]]) -> None:
+        """Nobody here wants to know."""
 
     def take_verdicts(self, transform: str, lines: Sequence[JsonObject]) -> Rows:
         return self._spool(transform, lines)

@@ -1,19 +1,18 @@
 """`plan`: says what `build` would do, and sends nothing."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from distill_build.builds.plan.plan import Plan, plan_of_state
+from distill_build.builds.plan.yields import Yields
 from distill_build.builds.session import Session
 from distill_build.builds.up_to_date import current_state
 from distill_build.commands.build import check_flags, session_of
 from distill_build.console import open_console, plan_table
 from distill_build.console.page import print_document
-from distill_build.dataset.rows import read_objects
 from distill_build.engine.reading import Responses
 from distill_build.options import Options
 from distill_build.settings import Settings
-from distill_build.stages.transform_stage import TransformStage
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -23,53 +22,48 @@ def run(settings: Settings, options: Options) -> int:
     """
     check_flags(options)
     session = session_of(settings, options)
-    plan = plan_of(session, options, open_console(quiet=options.quiet, verbose=False, json=options.json).note)
-    yields = yields_of(session, options.until)
+    yields = Yields(session.stages, options.until)
+    plan = plan_of(session, options, open_console(quiet=options.quiet, verbose=False, json=options.json).note, yields)
     if options.json:
-        print_document(plan.row() | {"yields": yields})
+        print_document(plan.row() | {"yields": yields.row()})
     else:
-        plan_table(plan, settings, yields)
+        plan_table(plan, settings, yields.row())
     return 0
 
 
-def yields_of(session: Session, until: str) -> dict[str, Mapping[str, int]]:
-    """What other thresholds would keep of the rows that the last build judged: setting → value → rows."""
-    found: dict[str, Mapping[str, int]] = {}
-    if (state := session.dataset.state()) is None:
-        return found
-    for stage in session.stages:
-        place = session.dataset.artefact(stage.shape.file)
-        if isinstance(stage, TransformStage) and session.stages.graph.reaches(until, stage.name) and place.exists():
-            found |= stage.yields(read_objects(place, "id", "kept", "why"), state.recipe.get(stage.name, {}))
-    return found
-
-
-def plan_of(session: Session, options: Options, note: Callable[[str], None]) -> Plan:
+def plan_of(session: Session, options: Options, note: Callable[[str], None], yields: Yields | None = None) -> Plan:
     """The plan of a build with these options: the last build's own where nothing has changed since.
 
-    `note` is told what such a build would say before it began. Raises DifferenceError as `run`.
+    `note` is told what such a build would say before it began, and `yields` of what it would judge, for which it has to
+    walk. Raises DifferenceError as `run`.
     """
     from distill_build.builds.plan.statistics import RequestStatistics
 
     state = current_state(session, options.until)
-    if state is not None:
+    if state is not None and not yields:
         return plan_of_state(session.stages, state, RequestStatistics(session.cache_dir))
 
     from distill_build.builds.plan.planning import existing_store
 
     with existing_store([session], note) as store:
-        plan = asyncio.run(_walk(session, options, store, note))
+        plan = asyncio.run(_walk(session, options, store, note, yields))
         return _tried_out(session, options, store, plan) if options.asks_nothing else plan
 
 
-async def _walk(session: Session, options: Options, store: Responses | None, note: Callable[[str], None]) -> Plan:
+async def _walk(
+    session: Session,
+    options: Options,
+    store: Responses | None,
+    note: Callable[[str], None],
+    yields: Yields | None,
+) -> Plan:
     from distill_build.builds.baseline import baseline_of
     from distill_build.builds.notices import notices, unmatched_so_far
     from distill_build.builds.plan.planning import make_plan
     from distill_build.builds.replacement import replacement_of
 
     baseline = baseline_of(session, options)
-    plan = await make_plan(session, store, baseline, options.until)
+    plan = await make_plan(session, store, baseline, options.until, yields=yields)
     for notice in notices(session, options, baseline, plan, replacement_of(session, options, baseline, plan)):
         note(notice)
     if (notice_of_globs := unmatched_so_far(session, plan)) is not None:

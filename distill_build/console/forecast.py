@@ -65,10 +65,10 @@ def drops(plan: "Plan") -> Iterator[Sentence]:
 
 
 def yields(found: Mapping[str, Mapping[str, int]]) -> Iterator[Sentence]:
-    """How many of the rows judged last each value of a threshold would keep."""
+    """How many of the rows that are known each value of a threshold would keep."""
     for setting, kept in found.items():
         values = ", ".join(f"{value} → {rows:,}" for value, rows in kept.items())
-        yield Sentence(f"{setting} would keep, of the rows judged last: {values}", "quiet")
+        yield Sentence(f"{setting} would keep, of the rows that are known: {values}", "quiet")
 
 
 def newly_dropped(plan: "Plan") -> Iterator[Sentence]:

@@ -103,6 +103,10 @@ class Stage:
         """How many rows there are below one above, as its settings say; None where no setting of its own does."""
         return None
 
+    def called(self, key: str) -> str:
+        """A setting of its file as it is typed."""
+        return names_of(self.name, self.settings).get(key, f"stage.{self.name}.{key}")
+
     def own(self, *keys: str) -> JsonObject:
         """Settings of its file that are identity, as far as they are set."""
         return {key: value for key in keys if (value := getattr(self.settings, key)) not in (None, {}, ())}

@@ -77,9 +77,9 @@ def _segments(pieces: list[tuple[list[Phase], str | None]], stages: Stages) -> I
     for place, (phases, judged) in enumerate(pieces):
         own = [name for phase in phases for name in phase.stages]
         later = [name for rest, end in pieces[place:] for name in (*(n for p in rest for n in p.stages), end) if name]
-        needed = {each for name in later for each in _needs(graph, stages[name])}
+        needed = {each for name in later for each in needed_for(graph, stages[name])}
         loaded = tuple(name for name in before if name in needed and name != graph.tree.name)
-        looked_at = _needs(graph, stages[judged]) if judged is not None else set[str]()
+        looked_at = needed_for(graph, stages[judged]) if judged is not None else set[str]()
         measured = tuple(name for name in (*before, *own) if name in looked_at and name != graph.tree.name)
         yield Segment(tuple(phases), judged, loaded, measured, _refilled(stages, judged, own))
         before += [*own, *([judged] if judged is not None else [])]
@@ -92,7 +92,7 @@ def _refilled(stages: Stages, judged: str | None, made: list[str]) -> str | None
     return after if after in made and isinstance(stages[after], ListStage) else None
 
 
-def _needs(graph: Graph, stage: Stage) -> set[str]:
+def needed_for(graph: Graph, stage: Stage) -> set[str]:
     """The stages whose rows have to be there for `stage`: above it, named by it, and between."""
     shape = stage.shape
     named = {*stage.refers_to, *([shape.after] if shape.after is not None else [])}

@@ -1,6 +1,6 @@
 """A transform: rows of the stage above are judged, and each is kept or dropped with a reason."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -84,13 +84,14 @@ class TransformStage(Stage):
         """What is said of each row, given the ids and measures of all in rank order; `usual` where that is all."""
         raise NotImplementedError
 
-    def yields(
-        self,
-        rows: Iterable[JsonObject],  # noqa: ARG002 - for those with thresholds
-        then: JsonObject,  # noqa: ARG002 - as above
-    ) -> Mapping[str, Mapping[str, int]]:
-        """How many rows other thresholds would keep, by setting and value, as far as `rows` tell it: lines of its
-        artefact, which were judged by the identity of `then`."""
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether `yields` may tell anything."""
+        return False
+
+    def yields(self, measured: Sequence[tuple[str, Any]]) -> Mapping[str, Mapping[float, int]]:  # noqa: ARG002
+        """How many rows other thresholds would keep, by the setting's name and value: of rows with these ids and
+        measures, all that there are in rank order, or for one that goes by single rows any number of them."""
         return {}
 
     def identity(self) -> JsonObject:

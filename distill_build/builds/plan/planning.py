@@ -3,6 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
+from itertools import chain
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,6 +15,7 @@ from distill_build.builds.kept_responses import StoreAndKept
 from distill_build.builds.plan.estimation import Estimate, Needs, NoNeeds, PlanAsk
 from distill_build.builds.plan.plan import Plan, StagePlan, price
 from distill_build.builds.plan.statistics import RequestStatistics
+from distill_build.builds.plan.yields import Yields
 from distill_build.builds.present import PresentVersion
 from distill_build.builds.session import Session
 from distill_build.builds.walk.nodes import Node, Unit
@@ -46,9 +50,15 @@ def existing_store(sessions: Sequence[Session], note: Callable[[str], None]) -> 
 
 
 async def make_plan(
-    session: Session, store: Responses | None, baseline: Baseline, until: str, needs: Needs | None = None
+    session: Session,
+    store: Responses | None,
+    baseline: Baseline,
+    until: str,
+    needs: Needs | None = None,
+    yields: Yields | None = None,
 ) -> Plan:
-    """What a build of these settings would ask for; `needs` is told of every request. Sends nothing, writes nothing.
+    """What a build of these settings would ask for; `needs` is told of every request, `yields` of every row that is
+    judged, where there is anybody. Sends nothing, writes nothing.
 
     Raises ConfigurationError where the first of all requests cannot be rendered: there would be nothing at all.
     """
@@ -59,7 +69,7 @@ async def make_plan(
     needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
     tally = Tally.of(session.stages.graph.names)
     plans = {name: StagePlan() for name in session.stages.graph.names}
-    rows = PlanRows(session, baseline, until, needs, StandingRows(session.dataset, baseline.present))
+    rows = PlanRows(session, baseline, until, needs, StandingRows(session.dataset, baseline.present), yields)
     walk = Walk(
         session.stages,
         until,
@@ -90,31 +100,48 @@ class PlanRows(UnitRows):
     """
 
     def __init__(
-        self, session: Session, baseline: Baseline, until: str, needs: Needs, standing: "StandingRows"
+        self,
+        session: Session,
+        baseline: Baseline,
+        until: str,
+        needs: Needs,
+        standing: "StandingRows",
+        yields: Yields | None = None,
     ) -> None:
-        course = course_of(session.stages, until)
-        later = frozenset(name for each in course for name in (*each.loaded, *each.measured))
+        self._course = course_of(session.stages, until)
+        later = frozenset(name for each in self._course for name in (*each.loaded, *each.measured))
         super().__init__(session.stages.graph, baseline.previous, None, later)
-        self._refilled = {number for number, each in enumerate(course) if each.refilled is not None}
+        self._refilled = {number for number, each in enumerate(self._course) if each.refilled is not None}
         self._again: dict[str, dict[str, int]] = {}
         self._needs = needs
         self._standing = standing
+        self._yields = yields
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
         outcome = super().recall(unit, segment, verdicts)
         if outcome is not None:
             self._needs.recalled(unit.node.id)
             self._stand(unit, segment, {name: rows.count for name, rows in outcome.rows.items()})
+            if self._yields is not None:
+                self._yields.recalled(unit, self._course[segment], partial(self._lines_of, unit, outcome))
         return outcome
 
     def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
         lines = {name: (row.line for row in unit.sorted(name)) for name in segment.stages}
         self._stand(unit, number, {name: self._standing.again(name, own) for name, own in lines.items()})
+        if self._yields is not None:
+            self._yields.made(unit, segment)
         return super().take(unit, number, segment, verdicts)
 
     def take_back(self, unit: Unit) -> None:
         for name, rows in self._again.pop(unit.node.id).items():
             self._standing.stay(name, -rows)
+        if self._yields is not None:
+            self._yields.take_back(unit)
+
+    def judging(self, transform: str, measured: Sequence[tuple[str, Any]]) -> None:
+        if self._yields is not None:
+            self._yields.judged_together(transform, measured)
 
     def _stand(self, unit: Unit, segment: int, again: dict[str, int]) -> None:
         """So many rows of a segment stay; of one that may be worked through once more that is noted."""
@@ -122,6 +149,12 @@ class PlanRows(UnitRows):
             self._again[unit.node.id] = again
         for name, rows in again.items():
             self._standing.stay(name, rows)
+
+    def _lines_of(self, unit: Unit, last: Outcome, stage: str) -> Iterator[JsonObject]:
+        """The rows of a unit that a stage made in any segment up to that of its `last` outcome."""
+        judged = [unit.judged[stage]] if stage in unit.judged else []
+        made = [outcome.rows[stage] for outcome in (*unit.outcomes, last) if stage in outcome.rows]
+        return chain.from_iterable(self.lines(stage, rows) for rows in (*judged, *made))
 
     def replaced(self, root: Node) -> dict[str, int]:
         """By stage the rows of the version in the folder that the walk from `root` did not come to again."""

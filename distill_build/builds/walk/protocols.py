@@ -1,7 +1,7 @@
 """What a walk is given: who estimates what cannot be known yet, and who takes the rows that units come to."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.dataset.outcome import Outcome, Rows
@@ -47,6 +47,9 @@ class Sink(Protocol):
 
     def take_back(self, unit: Unit) -> None:
         """Forgets what came of the last segment of a unit, which works through it once more."""
+
+    def judging(self, transform: str, measured: Sequence[tuple[str, Any]]) -> None:
+        """A transform over all units judges now: ids and measures of its rows, in rank order."""
 
     def take_verdicts(self, transform: str, lines: Sequence[JsonObject]) -> Rows:
         """Writes away what a transform over all units has said of the rows of one."""

@@ -262,7 +262,9 @@ class Walk:
             for place, key, measure in unit.measures
         )
         ranked = sorted(measures, key=lambda each: each[:2])
-        said = transform.verdicts([(key, measure) for _, _, key, measure in ranked])
+        measured = [(key, measure) for _, _, key, measure in ranked]
+        self._sink.judging(transform.name, measured)
+        said = transform.verdicts(measured)
         for (_, number, key, _), verdict in zip(ranked, said, strict=True):
             if verdict is not transform.usual:
                 found[number][key] = verdict

@@ -5,12 +5,12 @@ all of them have to be there before one is judged.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from operator import ge, le
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.errors import ConfigurationError
@@ -19,7 +19,7 @@ from distill_build.prompting.known import ANYTHING, NUMBER, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.replies.words import is_mostly_in, word_count
-from distill_build.settings import Settings, StageSettings, names_of
+from distill_build.settings import Settings, StageSettings
 from distill_build.stages.likeness.repeats import SAME_AS
 from distill_build.stages.ratings import AGREES, SCORE, exact, require_rating, rounded
 from distill_build.stages.transform_stage import JudgeScope, TransformStage
@@ -33,14 +33,13 @@ SCRIPTS = {"en": "not mostly in Latin letters", "zh": "not mostly in Chinese cha
 REPEATED = "the same reasoning and answer as an earlier one"
 FEW_WORDS = 5
 """Fewer may be right for many questions, as 42 is: two such rows are the same where their questions are, too."""
-TOO_LOW, TOO_HIGH = "score below", "pass rate above"
-TRIED = {"min_score": (2, 2.5, 3, 3.5, 4, 4.5, 5), "max_pass_rate": (0, 0.25, 0.5, 0.75, 1)}
-"""Values of thresholds of which a plan says what they would keep…"""
-GOES_BY: Mapping[str, tuple[str, str, Callable[[float, float], bool]]] = {
-    "min_score": ("score", TOO_LOW, ge),
-    "max_pass_rate": ("pass_rate", TOO_HIGH, le),
+TRIED: Mapping[str, Sequence[float]] = {
+    "min_score": (2, 2.5, 3, 3.5, 4, 4.5, 5),
+    "max_pass_rate": (0, 0.25, 0.5, 0.75, 1),
+    "min_words": (5, 10, 20, 50, 100, 200, 500),
+    "max_words": (50, 100, 200, 500, 1000, 2000, 5000),
 }
-"""…with the column that each goes by, how its reason begins, and when a row meets it."""
+"""Values of thresholds of which a plan says what they would keep, beside the one that is set."""
 
 
 class FilterSettings(StageSettings, frozen=True, kw_only=True):
@@ -54,6 +53,18 @@ class FilterSettings(StageSettings, frozen=True, kw_only=True):
     max_words: Annotated[int, msgspec.Meta(ge=1)] | None = None
     language: Literal["en", "zh"] | None = None
     repeated: Literal["drop"] | None = None
+
+
+class AnswerMeasure(msgspec.Struct, frozen=True):
+    """What an answer is judged by: means of what judges said, its words, and a digest of its text. Each is None, or
+    true, where no rule goes by it."""
+
+    score: Fraction | None
+    pass_rate: Fraction | None
+    has_reasoning: bool
+    words: int | None
+    in_language: bool
+    text: bytes | None
 
 
 class Builtin(TransformStage):
@@ -76,11 +87,11 @@ class Builtin(TransformStage):
         super().__init__(shape, settings, build, known)
         for rule, rating in (("min_score", SCORE), ("max_pass_rate", AGREES)):
             if getattr(self.settings, rule) is not None:
-                require_rating(rating, self._called(rule), shape.name, build)
+                require_rating(rating, self.called(rule), shape.name, build)
         least, most = self.settings.min_words, self.settings.max_words
         if least is not None and most is not None and least > most:
             raise ConfigurationError(
-                f"{self._called('min_words')}={least} is above {self._called('max_words')}={most}: no answer has so "
+                f"{self.called('min_words')}={least} is above {self.called('max_words')}={most}: no answer has so "
                 "many words and so few: lower the one, or raise the other"
             )
 
@@ -99,70 +110,92 @@ class Builtin(TransformStage):
         own = super().identity()
         return own | {rule: int(own[rule]) for rule in NUMBERS if rule in own and own[rule] == int(own[rule])}
 
-    def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:  # noqa: ARG002 - see `measure`
-        mean, rate = self._mean(others), self._pass_rate(others)
-        words = word_count(row["answer"]) if "words" in measured_values(self.settings) else None
-        values = {"score": rounded(mean), "pass_rate": rounded(rate), "words": words}
-        why = (*self._by_judges(mean, rate), *self._by_text(row, words or 0))
-        return Verdict(not why, why, {name: values[name] for name in measured_values(self.settings)})
+    def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:
+        return judged(self.settings, self.measure(place, row, others))
 
-    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:
-        text = f"{row.get('reasoning') or ''}\n{row['answer']}"
-        if word_count(text) < FEW_WORDS:
-            text = f"{row.get('question')}\n{text}"
-        digest = hashlib.blake2b(normalise(text).encode(errors="replace"), digest_size=DIGEST_BYTES)
-        return self.verdict(place, row, others), digest.digest()
+    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> AnswerMeasure:  # noqa: ARG002 - itself is enough
+        own = self.settings
+        return AnswerMeasure(
+            None if own.min_score is None else SCORE.mean(others),
+            None if own.max_pass_rate is None else AGREES.mean(others),
+            own.reasoning is None or bool((row.get("reasoning") or "").strip()),
+            word_count(row["answer"]) if "words" in measured_values(own) else None,
+            own.language is None or is_mostly_in(own.language, row["answer"]),
+            None if own.repeated is None else _digest(row),
+        )
 
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
-        """The first answer with a text is the first among those that the other rules let stay."""
-        first: dict[bytes, str] = {}
-        for key, (alone, text) in measured:
-            same = first.setdefault(text, key) if alone.kept else key
-            why = alone.why if same == key else (REPEATED,)
-            yield Verdict(not why, why, alone.columns | same_as(self.settings, None if same == key else same))
+        return judged_together(self.settings, measured)
 
-    def yields(self, rows: Iterable[JsonObject], then: JsonObject) -> Mapping[str, Mapping[str, int]]:
-        """A row that misses another rule too is kept by no value of this one. Rows that were judged by other rules, or
-        with an eye on what repeats (which depends on what is kept), do not tell."""
-        now, others = self.identity(), [rule for rule in RULES if rule not in TRIED]
-        if self.settings.repeated is not None or any(then.get(rule) != now.get(rule) for rule in others):
-            return {}
-        rules = [rule for rule in TRIED if rule in now and rule in then]
-        told = {rule: dict.fromkeys(TRIED[rule], 0) for rule in rules}
-        for row in rows if told else ():
-            for rule, kept in told.items():
-                column, begins, meets = GOES_BY[rule]
-                if row.get(column) is not None and all(why.startswith(begins) for why in row["why"]):
-                    for value in kept:
-                        kept[value] += meets(row[column], value)
-        return {self._called(rule): {f"{value:g}": kept for value, kept in each.items()} for rule, each in told.items()}
+    @property
+    def has_thresholds(self) -> bool:
+        return any(getattr(self.settings, rule) is not None for rule in TRIED)
 
-    def _by_judges(self, mean: Fraction | None, rate: Fraction | None) -> Iterator[str]:
-        least, most = self.settings.min_score, self.settings.max_pass_rate
-        if least is not None and (mean is None or mean < exact(least)):
-            yield f"{TOO_LOW} {least:g}"
-        if most is not None and (rate is None or rate > exact(most)):
-            yield f"{TOO_HIGH} {most:g}"
+    def yields(self, measured: Sequence[tuple[str, Any]]) -> Mapping[str, Mapping[float, int]]:
+        """Of each rule that is set, the others being as they are."""
+        found: dict[str, dict[float, int]] = {}
+        for rule, tried in TRIED.items():
+            if (own := getattr(self.settings, rule)) is not None:
+                found[self.called(rule)] = {
+                    value: sum(each.kept for each in judged_together(replace(self.settings, **{rule: value}), measured))
+                    for value in sorted({*tried, own})
+                }
+        return found
 
-    def _by_text(self, row: JsonObject, words: int) -> Iterator[str]:
-        own = self.settings
-        if own.reasoning == "required" and not (row.get("reasoning") or "").strip():
-            yield "no reasoning"
-        if own.min_words is not None and words < own.min_words:
-            yield f"fewer than {own.min_words} words"
-        if own.max_words is not None and words > own.max_words:
-            yield f"more than {own.max_words} words"
-        if own.language is not None and not is_mostly_in(own.language, row["answer"]):
-            yield SCRIPTS[own.language]
 
-    def _mean(self, others: JsonObject) -> Fraction | None:
-        return None if self.settings.min_score is None else SCORE.mean(others)
+def judged_together(own: FilterSettings, measured: Sequence[tuple[str, AnswerMeasure]]) -> Iterator[Verdict]:
+    """What the rules say of rows in rank order, given their ids and measures.
 
-    def _pass_rate(self, others: JsonObject) -> Fraction | None:
-        return None if self.settings.max_pass_rate is None else AGREES.mean(others)
+    The first answer with a text is the first among those that the other rules let stay.
+    """
+    first: dict[bytes, str] = {}
+    for key, each in measured:
+        alone = judged(own, each)
+        if own.repeated is None or each.text is None:
+            yield alone
+            continue
+        same = first.setdefault(each.text, key) if alone.kept else key
+        why = alone.why if same == key else (REPEATED,)
+        yield Verdict(not why, why, alone.columns | same_as(own, None if same == key else same))
 
-    def _called(self, rule: str) -> str:
-        return names_of(self.name, self.settings).get(rule, f"stage.{self.name}.{rule}")
+
+def judged(own: FilterSettings, each: AnswerMeasure) -> Verdict:
+    """What the rules say of a row by itself."""
+    why = (*_by_judges(own, each), *_by_text(own, each, each.words or 0))
+    values = {"score": rounded(each.score), "pass_rate": rounded(each.pass_rate), "words": each.words}
+    return Verdict(not why, why, {name: values[name] for name in measured_values(own)})
+
+
+def _by_judges(own: FilterSettings, each: AnswerMeasure) -> Iterator[str]:
+    if own.min_score is not None:
+        if each.score is None:
+            yield "no score"
+        elif each.score < exact(own.min_score):
+            yield f"score below {own.min_score:g}"
+    if own.max_pass_rate is not None:
+        if each.pass_rate is None:
+            yield "no pass rate"
+        elif each.pass_rate > exact(own.max_pass_rate):
+            yield f"pass rate above {own.max_pass_rate:g}"
+
+
+def _by_text(own: FilterSettings, each: AnswerMeasure, words: int) -> Iterator[str]:
+    if not each.has_reasoning:
+        yield "no reasoning"
+    if own.min_words is not None and words < own.min_words:
+        yield f"fewer than {own.min_words} words"
+    if own.max_words is not None and words > own.max_words:
+        yield f"more than {own.max_words} words"
+    if own.language is not None and not each.in_language:
+        yield SCRIPTS[own.language]
+
+
+def _digest(row: JsonObject) -> bytes:
+    """Equal for answers that repeat one another."""
+    text = f"{row.get('reasoning') or ''}\n{row['answer']}"
+    if word_count(text) < FEW_WORDS:
+        text = f"{row.get('question')}\n{text}"
+    return hashlib.blake2b(normalise(text).encode(errors="replace"), digest_size=DIGEST_BYTES).digest()
 
 
 def measured_values(own: FilterSettings) -> list[str]:

@@ -15,7 +15,7 @@ from distill_build.dataset.unit import Place, Verdict
 from distill_build.graph import Shape
 from distill_build.prompting.known import ANYTHING, Known
 from distill_build.records import JsonObject
-from distill_build.settings import Positive, Settings, StageSettings, names_of
+from distill_build.settings import Positive, Settings, StageSettings
 from distill_build.stages.draw import draw_domains
 from distill_build.stages.ratings import AGREES, SCORE, require_rating, rounded
 from distill_build.stages.transform_stage import JudgeScope, TransformStage
@@ -28,6 +28,8 @@ LEFT_OUT: Mapping[Order, str] = {
     "s1": "not drawn",
 }
 KNOWN = "the student gets it right"
+TRIED = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+"""Counts of which a plan says what they would keep, up to the first that keeps all."""
 
 
 class SelectSettings(StageSettings, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class Builtin(TransformStage):
     settings_type = SelectSettings
     settings: SelectSettings
     scope: ClassVar[JudgeScope] = "dataset"
+    has_thresholds: ClassVar[bool] = True
     reads = frozenset({"answer"})
     followers: ClassVar[Mapping[str, str]] = {"select.count": "count", "select.by": "order"}
 
@@ -109,6 +112,14 @@ class Builtin(TransformStage):
             why = () if kept else (KNOWN if order == "s1" and measure.solved else LEFT_OUT[order],)
             yield Verdict(kept, why, {"rank": rank, **{name: told(measure) for name, told in VALUES[order].items()}})
 
+    def yields(self, measured: Sequence[tuple[str, Any]]) -> Mapping[str, Mapping[float, int]]:
+        """Any order keeps all that there are to keep, so it is enough to count them."""
+        left = sum(not each.solved for _, each in measured) if self.settings.order == "s1" else len(measured)
+        enough = next((count for count in TRIED if count >= left), left)
+        tried = [count for count in TRIED if count <= enough]
+        own = [] if self.settings.count is None else [self.settings.count]
+        return {self.called("count"): {count: min(count, left) for count in sorted({*tried, *own})}}
+
     def _in_order(self, rows: Mapping[str, Measured]) -> Iterator[str]:
         """The ids of rows that may be kept, the first first."""
         match self.settings.order:
@@ -129,7 +140,7 @@ class Builtin(TransformStage):
     @property
     def _order(self) -> str:
         """The setting of its order, as it is typed."""
-        return f"{names_of(self.name, self.settings).get('order', f'stage.{self.name}.order')}={self.settings.order}"
+        return f"{self.called('order')}={self.settings.order}"
 
 
 VALUES: Mapping[Order, Mapping[str, Callable[[Measured], Any]]] = {

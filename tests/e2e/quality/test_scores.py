@@ -1,8 +1,6 @@
 """A judge rates each answer; what it did not say is a failure and never a number of ours."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,19 +10,6 @@ from tests.server import Body, Fault, ScriptedServer, classify, content
 
 SCORED = "stages=[tags,questions,dedup,answers,scores]"
 ALL = {"tags": 1, "questions": 2, "answers": 6, "scores": 6}
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[ScriptedServer]:
-    with ScriptedServer(plan=reply) as running:
-        yield running
-
-
-@pytest.fixture
-def project(tmp_path: Path, endpoint: ScriptedServer) -> InProcess:
-    endpoint.plan = reply
-    endpoint.reset()
-    return InProcess(tmp_path, endpoint)
 
 
 def test_each_answer_is_judged_once(project: InProcess) -> None:

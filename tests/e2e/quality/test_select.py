@@ -1,7 +1,5 @@
 """So many answers are kept, and the same ones everywhere; moving the count or the order asks nothing."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,19 +11,6 @@ from tests.server import Body, Fault, ScriptedServer, classify, content
 PLAIN = "stages=[tags,questions,dedup,answers,select]"
 SCORED = "stages=[tags,questions,dedup,answers,scores,filter,select]"
 GRADED = "stages=[tags,questions,dedup,answers,attempts,grades,filter,select]"
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[ScriptedServer]:
-    with ScriptedServer(plan=reply) as running:
-        yield running
-
-
-@pytest.fixture
-def project(tmp_path: Path, endpoint: ScriptedServer) -> InProcess:
-    endpoint.plan = reply
-    endpoint.reset()
-    return InProcess(tmp_path, endpoint)
 
 
 def chosen(project: InProcess) -> list[str]:
