@@ -78,7 +78,7 @@ class _Restoring(msgspec.Struct, frozen=True):
         recipe = with_exports_of(named, self.archive.recipe(version))
         new = self._artefacts()
         refused: list[Failure] = []
-        exports = self._exports(recipe, new, refused.append) if until == END else {}
+        exports = self._exports(recipe, refused.append) if until == END else {}
         failures = self._failures(new, refused)
         checks = self._checks(recipe, new)
         lock = lock_of_version(version, until, recipe, new, exports, missing_after_export(version.missing, refused))
@@ -109,9 +109,10 @@ class _Restoring(msgspec.Struct, frozen=True):
             restore(self.archive.objects, kept[name], path)
         return new
 
-    def _exports(self, recipe: JsonObject, new: dict[str, Path], refused: Callable[[Failure], None]) -> dict[str, Path]:
+    def _exports(self, recipe: JsonObject, refused: Callable[[Failure], None]) -> dict[str, Path]:
         options = recipe["export"]
-        rows = training_rows(new.__getitem__, self.target.version.graph, recipe, refused)
+        place = Dataset(self.transaction.folder).artefact
+        rows = training_rows(place, self.target.version.graph, recipe, refused)
         return self.transaction.write_exports(rows, options["formats"], export_layout(options), export_sides(options))
 
     def _checks(self, recipe: JsonObject, new: dict[str, Path]) -> tuple[CheckCount, ...]:

@@ -67,6 +67,7 @@ def export_rows(settings: Settings) -> JsonObject:
 
 def _told_by_others(graph: Graph, exported: str, settings: Settings) -> JsonObject:
     from distill_build.stages.all import class_of  # stages know their identities by this module
+    from distill_build.stages.ratings import told_ratings
 
     metadata: JsonObject = {}
     sides: JsonObject = {}
@@ -77,12 +78,19 @@ def _told_by_others(graph: Graph, exported: str, settings: Settings) -> JsonObje
         if View(graph).way(exported, of)[1]:
             continue  # it has no row, or none alone, for each that is exported
         for name, told in kind.metadata(own).items():
-            if name in metadata:
-                raise ConfigurationError(
-                    f"{metadata[name]['from']} and rows.{shape.name}.{name} would both be {name} in the metadata of "
-                    "the exports: give the one that is yours another name, as in axes.level for axes.score"
-                )
-            metadata[name] = {"from": f"rows.{shape.name}.{name}", "kind": told}
+            _add(metadata, name, {"from": f"rows.{shape.name}.{name}", "kind": told})
         if found := kind.sides(own):
             sides = {"side": f"rows.{shape.name}.{kind.side_column}", "sides": list(found)}
+    for rating in told_ratings(graph, exported, settings):
+        _add(metadata, rating.mean_name, {"mean": f"{rating.stage}.{rating.column}", "kind": "number"})
     return ({"metadata": dict(sorted(metadata.items()))} if metadata else {}) | sides
+
+
+def _add(metadata: JsonObject, name: str, told: JsonObject) -> None:
+    if name in metadata:
+        one, other = (each.get("from") or f"rows.{each['mean']}" for each in (metadata[name], told))
+        raise ConfigurationError(
+            f"{one} and {other} would both be {name} in the metadata of the exports: give the one that is yours "
+            "another name, as in axes.level for axes.score"
+        )
+    metadata[name] = told

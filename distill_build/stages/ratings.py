@@ -1,34 +1,33 @@
-"""What judges said of an answer, in the rows of other stages: its mean score, the share of attempts that agree with it.
+"""What judges said of an answer, in the rows of other stages: scores, and whether attempts agree with it; and the means
+of both."""
 
-Pure. Means are exact fractions, so that a threshold falls the same way on every machine.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from distill_build.dataset.unit import View
 from distill_build.errors import ConfigurationError
-from distill_build.graph import Shape
+from distill_build.graph import Graph, Shape
 from distill_build.prompting.known import NUMBER, TRUTH, Known
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.base import Weights
 from distill_build.stages.columns import known_fields
 from distill_build.stages.map_stage import MapStage
+from distill_build.stages.means import mean_of
 
 if TYPE_CHECKING:  # as in `base`
     from distill_build.prompting.prompts import Prompts
 
-PLACES = 4
-"""Decimals of a mean in a column."""
-
 
 class Rating(msgspec.Struct, frozen=True):
-    """A column that holds what a judge said. `stages` make it, the last of them has it; `kind` is what stands in it."""
+    """A column that holds what a judge said, and what its mean is called. `stages` make it, the last of them has it;
+    `kind` is what stands in it."""
 
     column: str
+    mean_name: str
     stages: tuple[str, ...]
     kind: Known
     words: str
@@ -39,13 +38,11 @@ class Rating(msgspec.Struct, frozen=True):
 
     def mean(self, others: JsonObject) -> Fraction | None:
         """The mean of what all judges said, given the rows of other stages; None where none said anything."""
-        found = others[self.stage]
-        values = [line[self.column] for line in (found if isinstance(found, list) else [found])]
-        return sum(map(exact, values), Fraction(0)) / len(values) if values else None
+        return mean_of(others[self.stage], self.column)
 
 
-SCORE = Rating("score", ("scores",), NUMBER, "a number")
-AGREES = Rating("agrees", ("attempts", "grades"), TRUTH, "true or false")
+SCORE = Rating("score", "score", ("scores",), NUMBER, "a number")
+AGREES = Rating("agrees", "pass_rate", ("attempts", "grades"), TRUTH, "true or false")
 
 
 class RatingStage(MapStage):
@@ -76,19 +73,23 @@ def require_rating(rating: Rating, setting: str, stage: str, build: Settings) ->
 
 def require_column(rating: Rating, stage: str, schema: Mapping[str, Any] | None) -> None:
     """Raises ConfigurationError where the replies to the judge of a stage need not hold what it is asked for."""
-    found = schema or {}
-    if known_fields(found).get(rating.column) != rating.kind or rating.column not in found.get("required", ()):
+    if not has_rating(rating, schema):
         raise ConfigurationError(
             f"stage.{stage}.schema: a judge says {rating.column}, {rating.words}, in each reply: have it among "
             f"'properties' and 'required', as our own conf/stage/{rating.stage}.yaml has"
         )
 
 
-def rounded(mean: Fraction | None) -> float | None:
-    """A mean as a column has it."""
-    return None if mean is None else round(float(mean), PLACES)
+def has_rating(rating: Rating, schema: Mapping[str, Any] | None) -> bool:
+    """Whether each reply that fits holds the rating."""
+    found = schema or {}
+    return known_fields(found).get(rating.column) == rating.kind and rating.column in found.get("required", ())
 
 
-def exact(number: float) -> Fraction:
-    """A number as it was written: 0.1 is a tenth. True is 1."""
-    return Fraction(number) if isinstance(number, int) else Fraction(str(number))
+def told_ratings(graph: Graph, exported: str, settings: Settings) -> Iterator[Rating]:
+    """Those of which the rows of the stage that is exported have a mean: what is judged lies above them, or is them."""
+    for rating in (SCORE, AGREES):
+        if all(name in graph for name in rating.stages) and has_rating(rating, settings.stage[rating.stage].schema):
+            judged = graph[rating.stages[0]].after
+            if judged is not None and not View(graph).way(exported, judged)[1]:
+                yield rating

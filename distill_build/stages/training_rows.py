@@ -21,6 +21,7 @@ from distill_build.records import EXPORTED, Failure, JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.columns import stages_in
 from distill_build.stages.declared import results_in
+from distill_build.stages.means import mean_of, rounded
 
 if TYPE_CHECKING:  # most exports are columns as they stand, which checkout reads without what evaluates the others
     from distill_build.prompting.expressions import Expression
@@ -73,6 +74,13 @@ def check_export(shape: Shape, settings: Settings, known: Mapping[str, Known]) -
             raise ConfigurationError(f"{key}={source}: {shape.name} has no column {match[1]}; it has {has}")
 
 
+class _Mean(msgspec.Struct, frozen=True):
+    """A column of the rows of a stage, whose mean is told."""
+
+    stage: str
+    column: str
+
+
 Refused = Callable[[Failure], None]
 """Told of a row that is not exported though no transform dropped it, with the cause."""
 
@@ -98,19 +106,20 @@ def training_rows(
 def _made(
     place: Callable[[str], Path], graph: Graph, shape: Shape, recipe: JsonObject
 ) -> Iterator[TrainingRow | Failure]:
-    sources = _sources(recipe)
-    if _stands_alone(place, graph, shape, sources):
+    sources, means = _sources(recipe), _means_there(place, graph, recipe)
+    if not means and _stands_alone(place, graph, shape, sources):
         own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
-        return (_of_columns(line, own, sources) for line in read_objects(place(shape.file), "id", "path"))
-    return _joined(place, graph, shape, sources, results_in(graph, recipe))
+        unknown = dict.fromkeys(_means(recipe))
+        return (_of_columns(line, own, sources, unknown) for line in read_objects(place(shape.file), "id", "path"))
+    return _joined(place, graph, shape, sources, dict.fromkeys(_means(recipe)) | means, results_in(graph, recipe))
 
 
 def artefacts_read(place: Callable[[str], Path], graph: Graph, shape: Shape, recipe: JsonObject) -> list[str]:
     """The artefacts that the training rows of `shape`, which is exported, are read from: names of files, in order."""
-    sources = _sources(recipe)
-    if _stands_alone(place, graph, shape, sources):
+    sources, means = _sources(recipe), _means_there(place, graph, recipe)
+    if not means and _stands_alone(place, graph, shape, sources):
         return [shape.file]
-    wanted = _stages_read(graph, shape, _compiled(graph, shape, sources))
+    wanted = _stages_read(graph, shape, _compiled(graph, shape, sources), means)
     return [each.file for each in graph if each.name in wanted]
 
 
@@ -118,7 +127,24 @@ def _sources(recipe: JsonObject) -> dict[str, str]:
     """Column of a training row → its expression; those of `metadata` and the side among them."""
     export = _export_of(recipe)
     own = {column: source for column in (*EXPORTED, SIDE) if (source := export.get(column)) is not None}
-    return own | {f"{MORE}{name}": told["from"] for name, told in export.get("metadata", {}).items()}
+    return own | {f"{MORE}{name}": told["from"] for name, told in _metadata(recipe).items() if "from" in told}
+
+
+def _means(recipe: JsonObject) -> dict[str, _Mean]:
+    """Column of a training row → what it is the mean of."""
+    told = {name: told["mean"].split(".") for name, told in _metadata(recipe).items() if "mean" in told}
+    return {f"{MORE}{name}": _Mean(*parts) for name, parts in told.items()}
+
+
+def _means_there(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -> dict[str, _Mean]:
+    """Those of stages that were built: a build may have ended before one, which decides on nothing."""
+    built = {shape.name for shape in graph if place(shape.file).exists()}
+    return {name: each for name, each in _means(recipe).items() if each.stage in built}
+
+
+def _metadata(recipe: JsonObject) -> JsonObject:
+    metadata: JsonObject = _export_of(recipe).get("metadata", {})
+    return metadata
 
 
 def _stands_alone(place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str]) -> bool:
@@ -140,10 +166,13 @@ def _compiled(graph: Graph, shape: Shape, sources: Mapping[str, str]) -> "dict[s
     }
 
 
-def _stages_read(graph: Graph, shape: Shape, expressions: "Mapping[str, Expression]") -> frozenset[str]:
+def _stages_read(
+    graph: Graph, shape: Shape, expressions: "Mapping[str, Expression]", means: Mapping[str, _Mean | None]
+) -> frozenset[str]:
     """The stages whose rows tell what is exported of those of `shape`: with all that these lie below."""
-    named = frozenset[str]().union(*(each.rows for each in expressions.values()))
-    needed = {shape.name, *named, *(each.name for each in graph if each.kind == "transform")}
+    named = {name for each in expressions.values() for name in each.rows}
+    averaged = {each.stage for each in means.values() if each is not None}
+    needed = {shape.name, *named, *averaged, *(each.name for each in graph if each.kind == "transform")}
     return frozenset(needed | {above for name in needed for above in graph.lineage(name)})
 
 
@@ -152,8 +181,10 @@ def _export_of(recipe: JsonObject) -> JsonObject:
     return rows
 
 
-def _of_columns(line: JsonObject, columns: Mapping[str, str], sources: Mapping[str, str]) -> TrainingRow | Failure:
-    values = {name: line.get(key) for name, key in columns.items()}
+def _of_columns(
+    line: JsonObject, columns: Mapping[str, str], sources: Mapping[str, str], more: JsonObject
+) -> TrainingRow | Failure:
+    values = {name: line.get(key) for name, key in columns.items()} | more
     return _row(line, line.get("question_id"), line.get("tag"), values, sources)
 
 
@@ -190,22 +221,41 @@ def _text(value: Any) -> str:
 
 
 def _joined(
-    place: Callable[[str], Path], graph: Graph, shape: Shape, sources: Mapping[str, str], results: Mapping[str, int]
+    place: Callable[[str], Path],
+    graph: Graph,
+    shape: Shape,
+    sources: Mapping[str, str],
+    means: Mapping[str, _Mean | None],
+    results: Mapping[str, int],
 ) -> Iterator[TrainingRow | Failure]:
     expressions = _compiled(graph, shape, sources)
     named = frozenset[str]().union(*(each.rows for each in expressions.values()))
     view = View(graph)
-    for tag, lines in units_in(place, graph, _stages_read(graph, shape, expressions)):
+    for tag, lines in units_in(place, graph, _stages_read(graph, shape, expressions, means)):
         rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before, results)]
         for row in rows:
             if row.stage == shape.name and view.sight(row, END) is Sight.SEEN:
                 others = view.others(row, named, END)
                 if others is not None:
-                    yield _evaluated(row, tag, others, expressions, graph)
+                    told: JsonObject = {name: _mean(view, row, each) for name, each in means.items()}
+                    yield _evaluated(row, tag, others, expressions, told, graph)
+
+
+def _mean(view: View, row: Row, of: _Mean | None) -> float | None:
+    """None where one of the rows is missing: that holds up no row, which has been paid for."""
+    if of is None:
+        return None
+    others = view.others(row, (of.stage,), END)
+    return None if others is None else rounded(mean_of(others[of.stage], of.column))
 
 
 def _evaluated(
-    row: Row, tag: Row, others: JsonObject, expressions: "Mapping[str, Expression]", graph: Graph
+    row: Row,
+    tag: Row,
+    others: JsonObject,
+    expressions: "Mapping[str, Expression]",
+    means: JsonObject,
+    graph: Graph,
 ) -> TrainingRow | Failure:
     from distill_build.prompting.expressions import EvaluationError
 
@@ -216,4 +266,4 @@ def _evaluated(
         return _failure(row.line, "expression", str(error))
     lists = [name for name in graph.lineage(row.stage) if graph[name].kind == "list" and name != graph.tree.name]
     sources = {name: each.source for name, each in expressions.items()}
-    return _row(row.line, row.at(lists[-1]).id if lists else None, tag.id, values, sources)
+    return _row(row.line, row.at(lists[-1]).id if lists else None, tag.id, values | means, sources)

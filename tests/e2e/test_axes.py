@@ -201,8 +201,8 @@ def test_axes_without_questions_do_nothing_and_are_refused(project: InProcess) -
     [
         (("+axes.Tone={a:1}", "+axes.tone={a:1}"), "Tone and tone are read as one axis"),
         (
-            ("stages=[tags,questions,answers,scores,filter]", "filter.min_score=1", "+axes.score={a:1}"),
-            "rows.questions.score and rows.filter.score would both be score in the metadata",
+            ("stages=[tags,questions,answers,scores]", "+axes.score={a:1}"),
+            "rows.questions.score and rows.scores.score would both be score in the metadata",
         ),
     ],
 )

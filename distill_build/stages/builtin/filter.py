@@ -21,7 +21,8 @@ from distill_build.replies.labels import normalise
 from distill_build.replies.words import is_mostly_in, word_count
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.likeness.repeats import SAME_AS
-from distill_build.stages.ratings import AGREES, SCORE, exact, require_rating, rounded
+from distill_build.stages.means import exact, rounded
+from distill_build.stages.ratings import AGREES, SCORE, require_rating
 from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
 DIGEST_BYTES = 16
@@ -77,11 +78,6 @@ class Builtin(TransformStage):
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         assert isinstance(own, FilterSettings), "its settings are its own"  # noqa: S101
         return super().columns(own, above) | dict.fromkeys(measured_values(own), NUMBER) | same_as(own, ANYTHING)
-
-    @classmethod
-    def metadata(cls, own: StageSettings) -> Mapping[str, Literal["text", "number"]]:
-        assert isinstance(own, FilterSettings), "its settings are its own"  # noqa: S101
-        return {name: "number" for name in measured_values(own) if name != "words"}
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         super().__init__(shape, settings, build, known)

@@ -1,6 +1,8 @@
 """A judge rates each answer; what it did not say is a failure and never a number of ours."""
 
 import json
+import shutil
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,39 @@ def test_each_answer_is_judged_once(project: InProcess) -> None:
     columns = ["id", "parent", "path", "sample", "reason", "by", "score"]
     assert list(scores[0])[: len(columns)] == columns
     assert asked(project, SCORED) == {}
+
+
+def metadata(project: InProcess) -> list[dict[str, Any]]:
+    lines = project.bytes()["dataset/train.messages.jsonl"].splitlines()
+    return [json.loads(line)["metadata"] for line in lines]
+
+
+def test_an_exported_row_has_its_mean_score_and_its_pass_rate(project: InProcess) -> None:
+    asked(project, SCORED)
+    assert [row["score"] for row in metadata(project)] == [2.0, 3.0, 4.0] * 2
+    assert "pass_rate" not in metadata(project)[0]
+    graded = SCORED.replace("]", ",attempts,grades]")
+    assert asked(project, graded, "attempts.samples=2", "formats=[messages,csv]") == {"answers": 12, "grades": 12}
+    assert [(row["pass_rate"], row["score"]) for row in metadata(project)] == [(0.0, 2.0), (1.0, 3.0), (1.0, 4.0)] * 2
+    whole = project.bytes()
+    shutil.rmtree(project.folder() / "dataset")
+    assert project.run("export", *LINE, graded, "attempts.samples=2", "formats=[messages,csv]").status == 0
+    assert project.bytes() == whole
+    assert asked(project, SCORED, "--until", "answers") == {}
+    assert project.run("export", *LINE, SCORED).status == 0
+    assert [row["score"] for row in metadata(project)] == [None] * 6, "they are not there"
+
+
+def test_an_answer_that_lacks_a_score_is_exported_without_one_where_no_rule_goes_by_it(
+    project: InProcess, endpoint: ScriptedServer
+) -> None:
+    def broken(number: int, body: Body) -> Fault | None:
+        lacks = classify(body) == "scores" and "at level 2" in str(body["messages"])
+        return judgement(6) if lacks else reply(number, body)
+
+    endpoint.plan = broken
+    asked(project, SCORED, "limits.reasks=0", status=1)
+    assert [row["score"] for row in metadata(project)] == [None, 3.0, 4.0] * 2
 
 
 def test_the_judge_sees_question_reasoning_and_answer(project: InProcess) -> None:
