@@ -15,7 +15,7 @@ from distill_build.prompting.prompts import Prompts
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.all import Stages, prompts_of
-from distill_build.stages.course import course_of
+from distill_build.stages.course import course_of, read_transforms
 from distill_build.stages.identity import ROWS_VERSION, build_digest, export_identity, tree_identity
 from distill_build.stages.list_stage import ListStage
 
@@ -112,14 +112,15 @@ class Session:
         """A function from a unit, the number of a segment and a digest of verdicts to the digest of all that goes into
         the segment's rows, responses aside."""
         bases, before, lists = list[str](), dict[str, Any](), list[list[ListStage]]()
+        read = read_transforms(self.stages, until)
         for segment in course_of(self.stages, until):
             for name in segment.stages:
                 before[name] = [self.identity[name], self.stages[name].count()]
             order = [name for name in self.stages.graph.names if name in before]  # decides which rows a stage sees
             bases.append(digest([ROWS_VERSION, order, before]))
             lists.append([stage for name in order if isinstance(stage := self.stages[name], ListStage)])
-            if segment.judged is not None:
-                before[segment.judged] = [self.identity[segment.judged]]
+            if segment.judged is not None:  # what it says is in `verdicts`, but for columns of rows that are as most
+                before[segment.judged] = [self.identity[segment.judged]] if segment.judged in read else []
 
         def memo(unit: "Unit", number: int, verdicts: str) -> str:
             earlier = unit.node.earlier()

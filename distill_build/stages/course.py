@@ -92,6 +92,13 @@ def _refilled(stages: Stages, judged: str | None, made: list[str]) -> str | None
     return after if after in made and isinstance(stages[after], ListStage) else None
 
 
+def read_transforms(stages: Stages, until: str) -> frozenset[str]:
+    """The transforms of a build up to `until` whose columns others read; of any other what it drops is all that
+    matters."""
+    named = {name for each in stages.graph.reached(until) for name in stages[each].refers_to}
+    return frozenset(name for name in named if stages.graph[name].kind == "transform")
+
+
 def needed_for(graph: Graph, stage: Stage) -> set[str]:
     """The stages whose rows have to be there for `stage`: above it, named by it, and between."""
     shape = stage.shape

@@ -15,6 +15,12 @@ from tests.server import Body, Fault, classify, content
 LEVELS = (2, 3, 4, 5, 1)
 JUDGED = "stages=[tags,questions,dedup,answers,scores,filter]"
 LINE = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=3")
+TRANSLATE = {
+    "kind": "map",
+    "after": "answers",
+    "role": "translator",
+    "schema": {"type": "object", "properties": {"translation": {"type": "string"}}, "required": ["translation"]},
+}
 Plan = Callable[[int, Body], Fault | None]
 
 
@@ -61,3 +67,15 @@ def asked(project: InProcess, *words: str, status: int = 0) -> dict[str, int]:
 def kept(project: InProcess, stage: str) -> list[bool]:
     """What a transform says of each row."""
     return [row["kept"] for row in project.rows(stage)]
+
+
+def own_stage(
+    project: InProcess, name: str, settings: dict[str, Any], text: str = "Translate: {{ row.answer }}"
+) -> None:
+    """Gives a project a stage of its own, and its prompt."""
+    for folder in ("conf/stage", "prompts/en"):
+        (project.root / folder).mkdir(parents=True)
+    (project.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n")
+    (project.root / f"conf/stage/{name}.yaml").write_text(json.dumps(settings))
+    prompt = f'{{% call message("user") %}}{text}{{% endcall %}}'
+    (project.root / f"prompts/en/{name}.jinja").write_text(prompt)

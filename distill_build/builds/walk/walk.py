@@ -15,6 +15,7 @@ they differ in who is asked.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from distill_build.builds.walk.bookkeeping import Bookkeeping
 from distill_build.builds.walk.nodes import Node, Unit, topic_node, walk
@@ -32,7 +33,7 @@ from distill_build.records import JsonObject, rows_of
 from distill_build.stages.all import Stages
 from distill_build.stages.base import ModelStage, Stage
 from distill_build.stages.chain import Chain
-from distill_build.stages.course import ChainLengths, Phase, Segment, course_of
+from distill_build.stages.course import ChainLengths, Phase, Segment, course_of, read_transforms
 from distill_build.stages.declared import declared
 from distill_build.stages.flags import flags_of
 from distill_build.stages.group_stage import GroupStage
@@ -75,6 +76,7 @@ class Walk:
         self._estimator = estimator
         self._books = Bookkeeping(stages, self._graph, tally, cap, sink.was_kept)
         self.course = course_of(stages, until)
+        self._read = read_transforms(stages, until)
         self._view = View(self._graph)
         self._results = declared(stages.settings).results()
         self._lengths = ChainLengths(stages, self.course)
@@ -302,11 +304,17 @@ class Walk:
                 unit.measures.append((row.place, row.id, transform.measure(unit.place, row.line, others)))
 
     def _verdicts_digest(self, unit: Unit) -> str:
-        """What transforms over all units have said of a unit's rows so far, and how far its lists went for that."""
-        told = {name: [each.line(key) for key, each in found.items()] for name, found in unit.verdicts.items() if found}
+        """What transforms over all units have said of a unit's rows so far, as far as it matters to what comes behind,
+        and how far its lists went for that. A rank shifts with every new row."""
+        told = {name: said for name, found in unit.verdicts.items() if (said := self._said(name, found))}
         if unit.goals:
             return digest([told, unit.goals])
         return digest(told) if told else ""
+
+    def _said(self, transform: str, found: Mapping[str, Verdict]) -> list[Any]:
+        if transform in self._read:
+            return [each.line(key) for key, each in found.items()]
+        return [key for key, each in found.items() if not each.kept]
 
     # Refill
 

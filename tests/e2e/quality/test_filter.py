@@ -4,17 +4,11 @@ import json
 
 import pytest
 
-from tests.e2e.judged import JUDGED, LINE, asked, kept, reply
+from tests.e2e.judged import JUDGED, LINE, TRANSLATE, asked, kept, own_stage, reply
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.server import Body, Fault, ScriptedServer, classify, content
 
 PLAIN = "stages=[tags,questions,dedup,answers,filter]"
-TRANSLATE = {
-    "kind": "map",
-    "after": "answers",
-    "role": "translator",
-    "schema": {"type": "object", "properties": {"translation": {"type": "string"}}, "required": ["translation"]},
-}
 
 
 def reasons(project: InProcess) -> list[list[str]]:
@@ -51,12 +45,7 @@ def test_a_threshold_that_moves_asks_nothing(project: InProcess) -> None:
 
 
 def test_what_is_let_through_anew_is_asked_for_behind_it(project: InProcess) -> None:
-    (project.root / "conf/stage").mkdir(parents=True)
-    (project.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n")
-    (project.root / "conf/stage/translate.yaml").write_text(json.dumps(TRANSLATE))
-    (project.root / "prompts/en").mkdir(parents=True)
-    prompt = '{% call message("user") %}Translate: {{ row.answer }}{% endcall %}'
-    (project.root / "prompts/en/translate.jinja").write_text(prompt)
+    own_stage(project, "translate", TRANSLATE)
     line = (JUDGED.replace("]", ",translate]"), "filter.min_score=4")
     assert asked(project, *line)["translate"] == 2
     assert asked(project, *line, "filter.min_score=3") == {"translate": 2}

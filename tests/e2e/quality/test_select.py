@@ -1,10 +1,11 @@
 """So many answers are kept, and the same ones everywhere; moving the count or the order asks nothing."""
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.e2e.judged import JUDGED, LINE, asked, kept, reply
+from tests.e2e.judged import JUDGED, LINE, TRANSLATE, asked, kept, own_stage, reply
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.server import Body, Fault, ScriptedServer, classify, content
 
@@ -67,6 +68,38 @@ def test_chance_is_the_seed_s_and_the_longest_are_the_longest(
     assert chosen(project) == longest[:3]
     assert {row["id"]: row["length"] for row in project.rows("select")} == lengths
     assert [row["why"] for row in project.rows("select") if not row["kept"]] == [["not among the longest"]] * 3
+
+
+def remembered(project: InProcess) -> set[str]:
+    """The digests of what went into the segments of leaves, as the last build noted them."""
+    notes = json.loads((project.folder() / "runs/units.json").read_text())
+    return {memo for memo, *_ in notes}
+
+
+def test_a_leaf_of_which_the_same_rows_are_left_is_not_gone_through_again(project: InProcess) -> None:
+    own_stage(project, "translate", TRANSLATE)
+    line = (PLAIN.replace("]", ",translate]"), "select.by=longest")
+    assert asked(project, *line, "select.count=3")["translate"] == 3
+    before = remembered(project)
+    assert asked(project, *line, "select.count=4") == {"translate": 1}
+    assert len(remembered(project) - before) == 1, "one leaf has a row more"
+    assert asked(project, *line)["translate"] == 2
+    before = remembered(project)
+    assert asked(project, *line, "breadth=3")["translate"] == 3
+    assert before < remembered(project), "ranks have shifted, which nobody reads"
+
+
+def test_a_stage_that_reads_the_rank_is_asked_by_it(project: InProcess) -> None:
+    own_stage(project, "translate", TRANSLATE, "{{ rows.select.rank }}: {{ row.answer }}")
+    line = (PLAIN.replace("]", ",translate]"), "select.by=longest")
+    asked(project, *line)
+    before = {row["parent"]: row["call"] for row in project.rows("translate")}
+    ranks = {row["id"]: row["rank"] for row in project.rows("select")}
+    assert asked(project, *line, "breadth=3")["translate"] > 3
+    moved = {row["id"] for row in project.rows("select") if row["rank"] != ranks.get(row["id"], row["rank"])}
+    assert moved
+    after = {row["parent"]: row["call"] for row in project.rows("translate")}
+    assert {key for key in before if after[key] != before[key]} == moved
 
 
 def test_s1_draws_from_what_the_student_gets_wrong(project: InProcess) -> None:
