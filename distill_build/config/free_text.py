@@ -16,6 +16,9 @@ LITERAL = frozenset({"topic", "name", "description", "audience", "system_prompt"
 PATHS = re.compile(r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|[\w-]+\.path")
 """Keys whose value is a path, with Hydra's `null` and `${…}`: typed, it counts from the working directory."""
 
+FILES = re.compile(r"(stage\.)?[\w-]+\.against")
+"""Keys whose value is a path as those of `PATHS` are, or a list of some."""
+
 OF_A_STAGE = re.compile(r"stage\.[\w-]+\.(system_prompt|where|columns\.\w+|export\.\w+)")
 """Keys of a stage whose value is text as typed: expressions, most often."""
 
@@ -35,6 +38,8 @@ QUOTED = re.compile(
     r"""'(?:[^'\\]|\\+[^'\\]|(?:\\\\)*\\')*(?:\\\\)*'"""
     r"""|"(?:[^"\\]|\\+[^"\\]|(?:\\\\)*\\")*(?:\\\\)*\""""
 )
+IN_LIST = re.compile(rf"{QUOTED.pattern}|[^\[\],\s][^\[\],]*")
+"""One value of a list, or of several lists."""
 SWEEP_FUNCTION = re.compile(r"(choice|shuffle|sort)\(.*\)", re.DOTALL)
 
 
@@ -54,7 +59,11 @@ def quote_word(word: str, *, multirun: bool) -> str:
         return f"++{word}"
     match = WORD.fullmatch(word)
     key = match["key"].lstrip("+") if match else ""
-    if match is None or not is_free(key) or (multirun and SWEEP_FUNCTION.fullmatch(match["value"])):
+    if match is None or (multirun and SWEEP_FUNCTION.fullmatch(match["value"])):
+        return word
+    if FILES.fullmatch(key):
+        return f"{match['key']}={IN_LIST.sub(lambda each: quote_path(each[0].strip()), match['value'])}"
+    if not is_free(key):
         return word
     values = split_sweep(match["value"]) if multirun else [match["value"]]
     if (len(values) > 1 or key == "topic") and not all(value.strip() for value in values):
@@ -89,10 +98,19 @@ def quote_value(key: str, value: str) -> str:
     """One value of `key` in Hydra's quotes; `null` stays null where the key knows it."""
     if value == "null" and key != "topic":
         return value
+    if PATHS.fullmatch(key):
+        return quote_path(value)
     text = unquote(value) if QUOTED.fullmatch(value) else value
-    if PATHS.fullmatch(key) and text.strip() and not text.startswith(NO_RELATIVE_PATH):
-        text = as_typed_in_root(text)
     return quote(escape_interpolations(text) if is_literal(key) else text)
+
+
+def quote_path(value: str) -> str:
+    """A path as it is typed, from the root and in Hydra's quotes."""
+    if value == "null":
+        return value
+    text = unquote(value) if QUOTED.fullmatch(value) else value
+    relative = text.strip() and not text.startswith(NO_RELATIVE_PATH)
+    return quote(as_typed_in_root(text) if relative else text)
 
 
 def unquote(value: str) -> str:

@@ -44,13 +44,14 @@ def no_row_in_parquet(path: Path) -> bool:
     return not rows
 
 
-def read_parquet(path: Path) -> Iterator[JsonObject]:
-    """The rows of a file of anybody's. Raises ImportError without pyarrow, ValueError for what is no such file."""
-    from pyarrow import ArrowException
+def read_parquet(content: bytes) -> Iterator[JsonObject]:
+    """The rows of a file of anybody's, given what is in it. Raises ImportError without pyarrow, ValueError for what is
+    no such file."""
+    from pyarrow import ArrowException, BufferReader
     from pyarrow.parquet import ParquetFile
 
     try:
-        for batch in ParquetFile(path).iter_batches():
+        for batch in ParquetFile(BufferReader(content)).iter_batches():
             yield from batch.to_pylist()
     except (ArrowException, OSError) as error:  # of pages that are torn, or packed badly
         raise ValueError(str(error)) from error

@@ -37,17 +37,25 @@ def runs_of(text: str, ngram: int) -> list[tuple[str, ...]]:
     return [tuple(words[start : start + ngram]) for start in range(max(1, len(words) - ngram + 1))] if words else []
 
 
-class Benchmarks:
-    """The runs of the questions in `files`, each with the first file that has it. 1,000,000 of them take 100 MB."""
+class Benchmark(msgspec.Struct, frozen=True):
+    """A file as it was read: its questions, and the SHA-256 of the same bytes. `file` is what it is named by, with the
+    column of its questions."""
 
-    def __init__(self, files: Sequence[str], ngram: int) -> None:
-        """Raises ConfigurationError for a file that is not there, cannot be read or holds no question."""
+    file: str
+    sha256: str
+    questions: tuple[str, ...]
+
+
+class Benchmarks:
+    """The runs of the questions in some, each with the first file that has it. 1,000,000 of them take 100 MB."""
+
+    def __init__(self, benchmarks: Sequence[Benchmark], ngram: int) -> None:
         self._ngram = ngram
         self._runs: dict[bytes, str] = {}
-        for file in files:
-            for question in questions_in(file):
+        for benchmark in benchmarks:
+            for question in benchmark.questions:
                 for run in runs_of(question, ngram):
-                    self._runs.setdefault(_digest(run), file)
+                    self._runs.setdefault(_digest(run), benchmark.file)
 
     def hits(self, text: str) -> tuple[list[tuple[str, str]], int]:
         """The runs of `text` that a benchmark has, each with that one's file; and how many it has at all."""
@@ -56,37 +64,32 @@ class Benchmarks:
         return [(run, file) for run, file in found if file is not None], len(runs)
 
 
-def digests_of(files: Sequence[str]) -> dict[str, str]:
-    """Each file, once it was read to its end, with the SHA-256 of its content. Raises ConfigurationError as
-    `Benchmarks`."""
-    for file in files:
-        for _ in questions_in(file):
-            pass
-    return {file: hashlib.sha256(_content(file)).hexdigest() for file in files}
-
-
-def questions_in(file: str) -> Iterator[str]:
-    """The questions of a benchmark. Raises ConfigurationError as `Benchmarks`."""
+def read_benchmark(file: str) -> Benchmark:
+    """Reads a file once. Raises ConfigurationError for one that is not there, cannot be read or holds no question."""
     path, column = _parted(file)
-    any_there = False
     if not path.endswith((PARQUET, *OBJECTS, *TEXTS)):
         raise ConfigurationError(
             f"{_setting(file)}: a benchmark is a file {PARQUET}, {OBJECTS[0]} with one object a line, or {TEXTS[0]} "
             "with one question a line"
         )
-    rows = _parquet_rows(file, path) if path.endswith(PARQUET) else _rows(file, path)
-    for number, row in enumerate(rows, 1):
-        text = row if isinstance(row, str) else _question(row, column, f"{path}, row {number}")
-        if set_apart(text):
-            any_there = True
-            yield text
-    if not any_there:
-        raise ConfigurationError(f"{_setting(file)}: there is no question in it: leave it out, or fetch it again")
-
-
-def _rows(file: str, path: str) -> Iterator[Any]:
     try:
-        text = _content(file).decode("utf-8-sig")
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{_setting(file)} cannot be read: {error.strerror}") from error
+    rows = _parquet_rows(file, content) if path.endswith(PARQUET) else _rows(file, path, content)
+    texts = [
+        row if isinstance(row, str) else _question(row, column, f"{path}, row {number}")
+        for number, row in enumerate(rows, 1)
+    ]
+    questions = tuple(text for text in texts if set_apart(text))
+    if not questions:
+        raise ConfigurationError(f"{_setting(file)}: there is no question in it: leave it out, or fetch it again")
+    return Benchmark(file, hashlib.sha256(content).hexdigest(), questions)
+
+
+def _rows(file: str, path: str, content: bytes) -> Iterator[Any]:
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{_setting(file)} is no UTF-8 text: {error.reason} at byte {error.start}") from error
     lines = [line.removesuffix("\r") for line in text.split("\n")]  # other breaks may stand within a text
@@ -104,10 +107,9 @@ def _rows(file: str, path: str) -> Iterator[Any]:
                 ) from error
 
 
-def _parquet_rows(file: str, path: str) -> Iterator[Any]:
-    _content(file)  # says what is wrong with a file that is not there
+def _parquet_rows(file: str, content: bytes) -> Iterator[Any]:
     try:
-        yield from read_parquet(Path(path))
+        yield from read_parquet(content)
     except ImportError:
         raise ConfigurationError(
             f"{_setting(file)} needs pyarrow, which is not installed: pip install 'distill-build[parquet]'"
@@ -128,13 +130,6 @@ def _question(row: Any, column: str, where: str) -> str:
         f"decontaminate.against: {where} has no text under {' or '.join(names)}; it has {has}: name the column, as in "
         f"benchmark.jsonl{MARK}problem"
     )
-
-
-def _content(file: str) -> bytes:
-    try:
-        return Path(_parted(file)[0]).read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{_setting(file)} cannot be read: {error.strerror}") from error
 
 
 def _parted(file: str) -> tuple[str, str]:

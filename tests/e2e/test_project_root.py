@@ -212,3 +212,23 @@ def test_a_folder_that_is_gone_is_a_sentence(workspace: Workspace) -> None:
         check=False,
     )
     assert (done.returncode, "the working directory is gone" in done.stderr) == (2, True), done.stderr
+
+
+def test_typed_files_of_benchmarks_count_from_where_one_stands(workspace: Workspace, below: Workspace) -> None:
+    configure(workspace.root)
+    (below.root / "bench.jsonl").write_text('{"question": "What is the offside rule?"}\n')
+    (below.root / "我的 题.txt").write_text("What is a goal?\n")
+    (workspace.root / "ours.txt").write_text("What is a throw-in?\n")
+    stages = "stages=[tags,questions,decontaminate,answers]"
+    listed = 'decontaminate.against=[bench.jsonl#question, "我的 题.txt",../../ours.txt]'
+    for typed in (listed, "stage.decontaminate.against=bench.jsonl"):
+        done = below.run(*SMALL, stages, typed)
+        assert done.status == 0, done.stderr
+        assert '"notes/today/bench.jsonl' in workspace.lock()
+    again = '["notes/today/bench.jsonl#question","notes/today/我的 题.txt",ours.txt]'
+    assert workspace.run(*SMALL, stages, f"decontaminate.against={again}").status == 0
+    assert "up to date" in below.run(*SMALL, stages, listed).stderr
+    configure(workspace.root, "decontaminate: {against: ours.txt}\n")
+    assert below.run(*SMALL, stages).status == 0, "paths in files are from the root"
+    swept = below.run(*SMALL, stages, "-m", "decontaminate.against=[bench.jsonl],[../../ours.txt]")
+    assert swept.status == 0, swept.stderr

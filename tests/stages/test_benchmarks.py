@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill_build.errors import ConfigurationError
-from distill_build.stages.benchmarks import Benchmarks, questions_in, runs_of, set_apart
+from distill_build.stages.benchmarks import Benchmarks, read_benchmark, runs_of, set_apart
 
 NATALIA = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May."
 
@@ -20,7 +20,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("bench")
 def test_a_run_of_eight_words_is_a_hit_up_to_case_and_punctuation() -> None:
-    found = Benchmarks(["gsm.jsonl"], 8)
+    found = Benchmarks([read_benchmark("gsm.jsonl")], 8)
     hits, runs = found.hits("Suppose NATALIA sold clips to 48 of her friends - how many?")
     assert [run for run, _ in hits] == ["natalia sold clips to 48 of her friends"]
     assert runs == 4
@@ -29,7 +29,7 @@ def test_a_run_of_eight_words_is_a_hit_up_to_case_and_punctuation() -> None:
 
 @pytest.mark.usefixtures("bench")
 def test_characters_count_where_words_are_not_set_apart() -> None:
-    found = Benchmarks(["zh.txt"], 8)
+    found = Benchmarks([read_benchmark("zh.txt")], 8)
     hits, _ = found.hits("今有鸡兔同笼,共有头三十五个,脚一百只。")
     assert hits[0] == ("鸡 兔 同 笼 共 有 头 三", "zh.txt")
     assert found.hits("鸡兔同笼问题怎么解？")[0] == []
@@ -37,7 +37,7 @@ def test_characters_count_where_words_are_not_set_apart() -> None:
 
 def test_a_shorter_question_is_one_run_by_itself(bench: Path) -> None:
     (bench / "short.txt").write_text("What is 2+2?\n")
-    found = Benchmarks(["short.txt"], 8)
+    found = Benchmarks([read_benchmark("short.txt")], 8)
     assert found.hits("what is 2+2")[0]
     assert not found.hits("What is 2+2 in binary?")[0]
     assert runs_of("…", 8) == []
@@ -47,9 +47,9 @@ def test_a_shorter_question_is_one_run_by_itself(bench: Path) -> None:
 
 def test_a_column_can_be_named(bench: Path) -> None:
     (bench / "odd.jsonl").write_text('{"title": "Which team won?", "question": "No."}\n')
-    assert list(questions_in("odd.jsonl#title")) == ["Which team won?"]
+    assert read_benchmark("odd.jsonl#title").questions == ("Which team won?",)
     with pytest.raises(ConfigurationError, match=r"row 1 has no text under name; it has title, question"):
-        list(questions_in("odd.jsonl#name"))
+        read_benchmark("odd.jsonl#name")
 
 
 def test_parquet_is_read_as_json_is(bench: Path) -> None:
@@ -57,16 +57,22 @@ def test_parquet_is_read_as_json_is(bench: Path) -> None:
     from pyarrow import parquet
 
     parquet.write_table(pyarrow.table({"problem": ["Why is the sky blue?", "And why not?"]}), bench / "b.parquet")
-    assert list(questions_in("b.parquet")) == ["Why is the sky blue?", "And why not?"]
+    assert read_benchmark("b.parquet").questions == (
+        "Why is the sky blue?",
+        "And why not?",
+    )
     (bench / "broken.parquet").write_bytes(b"PAR1")
     with pytest.raises(ConfigurationError, match="cannot be read as Parquet"):
-        list(questions_in("broken.parquet"))
+        read_benchmark("broken.parquet")
 
 
 def test_what_breaks_lines_elsewhere_may_stand_within_a_question(bench: Path) -> None:
     text = '\ufeff{"question": "One\u2028two?"}\r\n{"question": "Three\x85four?"}\n'
     (bench / "breaks.jsonl").write_bytes(text.encode())
-    assert list(questions_in("breaks.jsonl")) == ["One\u2028two?", "Three\x85four?"]
+    assert read_benchmark("breaks.jsonl").questions == (
+        "One\u2028two?",
+        "Three\x85four?",
+    )
 
 
 def test_a_parquet_file_with_a_torn_page_is_told(bench: Path) -> None:
@@ -78,12 +84,19 @@ def test_a_parquet_file_with_a_torn_page_is_told(bench: Path) -> None:
     content[8:200] = b"\xff" * 192
     (bench / "torn.parquet").write_bytes(content)
     with pytest.raises(ConfigurationError, match="cannot be read as Parquet"):
-        list(questions_in("torn.parquet"))
+        read_benchmark("torn.parquet")
 
 
 def test_a_file_of_another_kind_is_told_and_a_mark_in_a_name_is_none(bench: Path) -> None:
     (bench / "rows.csv").write_text("question\nWhy?\n")
     with pytest.raises(ConfigurationError, match=r"rows\.csv: a benchmark is a file \.parquet, \.jsonl"):
-        list(questions_in("rows.csv"))
+        read_benchmark("rows.csv")
     (bench / "C#.txt").write_text("What is a delegate?\n???\n")
-    assert list(questions_in("C#.txt")) == ["What is a delegate?"]
+    assert read_benchmark("C#.txt").questions == ("What is a delegate?",)
+
+
+def test_a_file_that_is_replaced_later_is_judged_by_and_known_as_what_was_read(bench: Path) -> None:
+    before = read_benchmark("gsm.jsonl")
+    (bench / "gsm.jsonl").write_text('{"question": "Who was the first to sell clips to all of her friends?"}\n')
+    assert Benchmarks([before], 8).hits(NATALIA)[0]
+    assert read_benchmark("gsm.jsonl").sha256 != before.sha256

@@ -12,7 +12,7 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import ANYTHING, NUMBER, Known
 from distill_build.records import JsonObject
 from distill_build.settings import Positive, Settings, StageSettings
-from distill_build.stages.benchmarks import Benchmarks, digests_of
+from distill_build.stages.benchmarks import Benchmarks, read_benchmark
 from distill_build.stages.transform_stage import TransformStage
 
 AGAINST, RUN, SHARE = "against", "run", "share"
@@ -47,7 +47,7 @@ class Builtin(TransformStage):
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         super().__init__(shape, settings, build, known)
-        self._digests = digests_of(self.settings.files)
+        self._read = [read_benchmark(file) for file in self.settings.files]
 
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
@@ -55,7 +55,7 @@ class Builtin(TransformStage):
 
     @cached_property
     def _benchmarks(self) -> Benchmarks:
-        return Benchmarks(self.settings.files, self.settings.ngram)
+        return Benchmarks(self._read, self.settings.ngram)
 
     def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:  # noqa: ARG002 - the text alone
         hits, runs = self._benchmarks.hits(row["question"])
@@ -68,4 +68,5 @@ class Builtin(TransformStage):
 
     def identity(self) -> JsonObject:
         """Files are known by what is in them: a benchmark that was fetched anew judges anew."""
-        return super().identity() | ({"against": self._digests} if self._digests else {})
+        digests = {each.file: each.sha256 for each in self._read}
+        return super().identity() | ({"against": digests} if digests else {})
