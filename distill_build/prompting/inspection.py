@@ -1,6 +1,6 @@
 """What stands in a template as it is written: its filters, texts outside of messages, its roles, the rows it reads."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from jinja2.nodes import (
     Call,
@@ -20,7 +20,7 @@ from jinja2.nodes import Template as Tree
 
 from distill_build.errors import ConfigurationError
 from distill_build.prompting.known import ANYTHING, Fields, Known
-from distill_build.prompting.references import described, named_in_quotes, nearest
+from distill_build.prompting.references import described, named_in_quotes
 
 
 def filters_and_tests(tree: Tree) -> Iterator[tuple[str, str, int]]:
@@ -70,20 +70,18 @@ def message_roles(tree: Tree) -> Iterator[str | None]:
         yield None
 
 
-def rows_read(tree: Tree, file: str, known: Collection[str]) -> set[str]:
-    """The stages that a template reads as `rows.X`. Each has to be written out: what a request needs is known by it."""
-    found: set[str] = set()
+def rows_read(tree: Tree, file: str) -> dict[str, int]:
+    """The stages that a template reads as `rows.X`, with the first line that does. Each has to be written out: what a
+    request needs is known by it."""
+    found: dict[str, int] = {}
     read: set[int] = set()
     nodes: list[Getattr | Getitem] = [*tree.find_all(Getattr), *tree.find_all(Getitem)]
     for node in nodes:
         stage = node.attr if isinstance(node, Getattr) else node.arg.value if isinstance(node.arg, Const) else None
         if not isinstance(node.node, Name) or node.node.name != "rows" or not isinstance(stage, str):
             continue
-        if stage not in known:
-            way = nearest(stage, sorted(known), "rows has") if known else "there is none that it could read"
-            raise ConfigurationError(f"{file}, line {node.lineno}: there is no stage {stage} in rows: {way}")
         read.add(id(node.node))
-        found.add(stage)
+        found[stage] = min(node.lineno, found.get(stage, node.lineno))
     for name in tree.find_all(Name):
         if name.name == "rows" and id(name) not in read:
             raise ConfigurationError(

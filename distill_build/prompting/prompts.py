@@ -212,12 +212,30 @@ class Prompts:
         if is_own or not variables.usual:
             self._refuse_unknown_variables(template, trees)
         if "rows" in variables.names:
-            read = [rows_read(tree, self._place(file), variables.rows) for file, tree in trees.items()]
-            self._rows[template] = frozenset().union(*read)
+            read = {file: rows_read(tree, self._place(file)) for file, tree in trees.items()}
+            for file, lines in read.items():
+                self._refuse_unknown_rows(template, file, lines, is_own=is_own)
+            self._rows[template] = frozenset().union(*read.values())
         if is_own:
             self._refuse_unknown_fields(template, trees)
             self._refuse_unsendable(template, trees)
             self._refuse_unrenderable(template, trees.values())
+
+    def _refuse_unknown_rows(self, template: str, file: str, lines: Mapping[str, int], *, is_own: bool) -> None:
+        known = self._templates[template].rows
+        for stage, line in lines.items():
+            if stage in known:
+                continue
+            if not is_own and self._templates[template].usual:  # it is called as its stage is
+                raise ConfigurationError(
+                    f"{template} needs the stage {stage}, whose rows its prompt shows: put {stage} before {template} "
+                    f"in stages=[…], or leave {template} out"
+                )
+            way = nearest(stage, sorted(known), "rows has") if known else "there is none that it could read"
+            raise ConfigurationError(
+                f"{self._place(file)}, line {line}: there is no stage {stage} in rows: {way}; one that is read stands "
+                "before the one that asks in stages=[…]"
+            )
 
     def _refuse_unknown_fields(self, template: str, trees: Mapping[str, Tree]) -> None:
         known = self._templates[template].known

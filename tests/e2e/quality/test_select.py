@@ -190,7 +190,7 @@ def test_a_grade_that_cannot_be_read_is_missing_and_no_answer_is_exported_for_it
         ((PLAIN, "select.count=0"), "select.count=0: expected a whole number from 1 to 1000000"),
         ((JUDGED, "select.count=3"), "select.count=3 does nothing: select is not among"),
         ((JUDGED, "attempts.samples=3"), "attempts.samples=3 does nothing: attempts is not among"),
-        (("stages=[tags,questions,attempts,grades]",), "there is no stage answers in rows"),
+        (("stages=[tags,questions,attempts,grades]",), "put answers before grades in stages=[…], or leave"),
         ((GRADED, "stage.grades.schema.required=[reason]"), "stage.grades.schema: a judge says agrees, true or false"),
     ],
 )
