@@ -113,31 +113,39 @@ def to_stage(name: str, data: Data) -> StageSettings:
 
 def nodes_of_stages() -> frozenset[str]:
     """The top-level keys under which settings of stages of ours stand by themselves, as in dedup.near."""
-    return frozenset(key.partition(".")[0] for key in followers_of_ours())
+    return frozenset(key.partition(".")[0] for key in settings_of_nodes())
+
+
+def settings_of_nodes() -> list[str]:
+    """The settings that stand under these keys."""
+    return [key for key in followers_of_ours() if "." in key]
 
 
 def check_followed(data: Data, stages: Mapping[str, StageSettings]) -> None:
-    """Raises ConfigurationError for a setting of a stage that does nothing, since no stage in force follows it."""
-    for key, (name, follower) in followers_of_ours().items():
-        node, _, field = key.partition(".")
+    """Raises ConfigurationError for a setting that no stage in force follows: one of a stage does nothing without it;
+    any does nothing where a stage in the place of ours does not take it over."""
+    for key in settings_of_nodes():
+        node = key.partition(".")[0]
         if not isinstance(data[node], dict):
             raise ConfigurationError(
                 f"{node}={_shown(data[node])}: these are settings of a stage, each by itself, as in {key}; whether it "
                 "works at all is for stages=[…] to say"
             )
-        value = data[node][field]
-        usual = msgspec.to_builtins(settings_type_of(name)(kind="transform"))[follower]
-        if value == usual:
+    for key, follower in followers_of_ours().items():
+        node, _, field = key.rpartition(".")
+        value, own = data[node][field] if node else data[key], stages.get(follower.stage)
+        if value == follower.usual or (own is None and not node):
             continue
-        if name not in stages:
+        if own is None:
             raise ConfigurationError(
-                f"{key}={_shown(value)} does nothing: {name} is not among stages=[{','.join(stages)}]: put it there, "
-                f"or leave {key} out"
+                f"{key}={_shown(value)} does nothing: {follower.stage} is not among stages=[{','.join(stages)}]: put "
+                f"it there, or leave {key} out"
             )
-        if msgspec.to_builtins(stages[name]).get(follower) != value:
+        follows = msgspec.to_builtins(own).get(follower.key) == value
+        if not follows and (node or own.builtin != follower.stage):  # others reach more than the stage, say the exports
             raise ConfigurationError(
-                f"{key}={_shown(value)}: this project's own conf/stage/{name}.yaml does not follow it: say "
-                f"{follower}: ${{{key}}} there, or leave {key} out"
+                f"{key}={_shown(value)}: this project's own conf/stage/{follower.stage}.yaml does not follow it: say "
+                f"{follower.key}: ${{{key}}} there, or leave {key} out"
             )
 
 
@@ -191,7 +199,7 @@ def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Ite
             yield from known_keys(field.type, f"{prefix}{field.name}.")
     if struct is Settings:
         yield from ("model", *known_keys(ModelSettings, "model."), "local", "local.path", "objective", "recipe")
-        yield from (*sorted(nodes_of_stages()), *followers_of_ours())
+        yield from (*sorted(nodes_of_stages()), *settings_of_nodes())
 
 
 def keys_of_nodes(stages: Mapping[str, Data], roles: Collection[str]) -> Iterator[str]:

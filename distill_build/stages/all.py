@@ -124,16 +124,32 @@ def settings_type_of(builtin: object) -> type[StageSettings]:
     return StageSettings
 
 
+class Follower(msgspec.Struct, frozen=True):
+    """A stage of ours, the key of its own by which it follows a setting that stands by itself, and that one's value
+    where nobody has set it."""
+
+    stage: str
+    key: str
+    usual: Any
+
+
 @cache
-def followers_of_ours() -> dict[str, tuple[str, str]]:
-    """Settings with a dot that stand by themselves (`dedup.near`) → the stage of ours that follows them, and the key of
-    its own that does."""
+def followers_of_ours() -> dict[str, Follower]:
+    """By the name of the setting: `answers_per_question`, or `dedup.near` under the node of a stage."""
     return {
-        key: (name, follower)
+        setting: Follower(
+            name, key, _usual(settings_type_of(name), key) if "." in setting else _usual(Settings, setting)
+        )
         for name in _ours()
-        for key, follower in _ours_called(name).followers.items()
-        if "." in key
+        for setting, key in _ours_called(name).followers.items()
     }
+
+
+def _usual(kind: type[msgspec.Struct], key: str) -> Any:
+    """The default of a field, as a configuration holds it."""
+    default = next(field for field in fields(kind) if field.name == key)
+    made = default.default_factory() if default.default is msgspec.NODEFAULT else default.default
+    return msgspec.to_builtins(made)
 
 
 def tree_reading(settings: Settings) -> ListReading:
@@ -219,28 +235,10 @@ def require_tree(name: str, own: StageSettings) -> None:
     )
 
 
-def require_followers(name: str, settings: Settings) -> None:
-    """Raises ConfigurationError where a stage in the place of one of ours ignores a setting that ours follows."""
-    own = settings.stage[name]
-    if own.builtin == name or name not in _ours():
-        return
-    usual = {field.name: {} if field.default is msgspec.NODEFAULT else field.default for field in fields(Settings)}
-    for key, follower in _ours_called(name).followers.items():
-        if "." in key:
-            continue  # these are no settings of a build: whoever has the configuration looks
-        value = getattr(settings, key)
-        if value not in (usual[key], getattr(own, follower, None)):
-            raise ConfigurationError(
-                f"{key}={value}: this project's own conf/stage/{name}.yaml does not follow it: say "
-                f"{follower}: ${{{key}}} there, or leave {key} out"
-            )
-
-
 def columns_of(settings: Settings) -> dict[str, Columns]:
     """The columns of every stage in force. Raises ConfigurationError where one lacks what the next goes by."""
     for name in settings.stages:
         require_tree(name, settings.stage[name])
-        require_followers(name, settings)
     columns = all_columns(settings, _columns_of)
     for name in settings.stages:
         own = settings.stage[name]
