@@ -82,7 +82,6 @@ ONLY_KNOWN_IN = {
     "jsonschema": {"replies/schemas.py"},
     "xllamacpp": {"models/embedded_server.py"},
     "pyarrow": {"export/parquet.py"},
-    "rensa": {"sweeps/variety.py"},
     "numpy": {"stages/likeness/meaning.py"},
     "safetensors": {"stages/likeness/meaning.py"},
     "tokenizers": {"stages/likeness/meaning.py"},

@@ -257,7 +257,7 @@ def _names(job: Job) -> dict[str, Any]:
 
 def variety(dataset: Dataset, graph: Graph) -> dict[str, Any]:
     """How varied the texts are that `graph` lists; nothing where there are none."""
-    from distill_build.sweeps.variety import compared_list, variety_of  # the library is for results that are new
+    from distill_build.sweeps.variety import compared_list, variety_of  # for results that are new
 
     stage = compared_list(graph)
     found = None if stage is None else variety_of(dataset.artefact(stage.file))

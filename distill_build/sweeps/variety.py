@@ -7,13 +7,9 @@ import msgspec
 
 from distill_build.dataset.rows import list_text, read_objects
 from distill_build.graph import Graph, Shape
-
-SHINGLE = 3
-"""Characters of a shingle: short enough for a text of ten Chinese characters."""
-THRESHOLD = 0.7
-"""Two texts are near duplicates from this Jaccard similarity of their shingles on."""
-PERMUTATIONS = 128
-SEED = 1
+from distill_build.replies.labels import normalise
+from distill_build.stages.likeness.repeats import least_likeness
+from distill_build.stages.likeness.words import repeats_by_words
 
 
 class Variety(msgspec.Struct, frozen=True):
@@ -32,22 +28,11 @@ def compared_list(graph: Graph) -> Shape | None:
 def variety_of(path: Path) -> Variety | None:
     """The variety of a list's file; None where there is no row.
 
-    A text that is not word for word another one, but close to one before it by MinHash (Broder 1997), is a near
-    duplicate. Word for word is by `normalise`, as where a build counts duplicates.
+    A text that is not word for word another one, but much like one before it, is a near duplicate: both are as `dedup`
+    takes them, which is not in force in every sweep.
     """
-    from rensa import RMinHashDeduplicator
-
-    from distill_build.replies.parse import normalise
-
     texts = Counter(normalise(list_text(row)) for row in read_objects(path))
     if not texts:
         return None
-    total = texts.total()
-    sieve = RMinHashDeduplicator(threshold=THRESHOLD, num_perm=PERMUTATIONS, use_lsh=True, seed=SEED)
-    fresh = sieve.add_pairs((str(number), shingles(text)) for number, text in enumerate(texts))
-    return Variety(total, len(texts) / total, (len(texts) - sum(fresh)) / total)
-
-
-def shingles(text: str) -> list[str]:
-    """All runs of `SHINGLE` characters; a shorter text is its own."""
-    return [text[start : start + SHINGLE] for start in range(max(1, len(text) - SHINGLE + 1))]
+    total, repeats = texts.total(), repeats_by_words(list(texts), least_likeness("auto", "words"))
+    return Variety(total, len(texts) / total, len(repeats) / total)
