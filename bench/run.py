@@ -13,6 +13,7 @@ SCRIPTS = (
     "startup",
     "diff",
     "dedup",
+    "quality",
     "sweep",
     "cache",
     "carrying",

@@ -5,6 +5,7 @@ each character is one: "用 Python 写" has three. Korean is written with spaces
 """
 
 import re
+from itertools import islice
 from typing import Literal
 
 SINGLE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -28,10 +29,19 @@ def word_count(text: str) -> int:
     return len(split_words(text))
 
 
+def has_words(text: str, least: int) -> bool:
+    """Whether `text` has so many words: no more of it is looked at than has them."""
+    words = (token for token in TOKEN.finditer(text) if any(map(str.isalnum, token[0])))
+    return next(islice(words, least - 1, None), None) is not None
+
+
 def is_mostly_in(language: Literal["en", "zh"], text: str) -> bool:
     """Whether at least half of the words with letters are in the script of `language`; code and formulas aside.
 
     So is a text without such words, as "42" is.
     """
-    words = [word for word in split_words(NOT_PROSE.sub(" ", text)) if word[0].isalpha() or any(map(str.isalpha, word))]
+    prose = NOT_PROSE.sub(" ", text)
+    if prose.isascii():
+        return language == "en" or not any(map(str.isalpha, prose))
+    words = [word for word in split_words(prose) if word[0].isalpha() or any(map(str.isalpha, word))]
     return 2 * sum(1 for word in words if SCRIPTS[language].search(word)) >= len(words)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill_build.replies.words import is_mostly_in, word_count
+from distill_build.replies.words import has_words, is_mostly_in, word_count
 
 ENGLISH = "Yeast eats the sugar, well-known since 1857, and gives off CO2: the dough rises."
 CHINESE = "酵母分解面团中的糖，放出二氧化碳（CO2）。面筋包住气体，面团因此膨胀。"
@@ -27,6 +27,7 @@ FENCED = "先看代码：\n```python\nfor row in rows:\n    print(row)\n```\n这
     ],
 )
 def test_what_counts_as_a_word(text: str, count: int) -> None:
+    assert (has_words(text, count + 1), count == 0 or has_words(text, count)) == (False, True)
     assert word_count(text) == count
 
 

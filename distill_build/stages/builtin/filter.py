@@ -18,7 +18,7 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import ANYTHING, NUMBER, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
-from distill_build.replies.words import is_mostly_in, word_count
+from distill_build.replies.words import has_words, is_mostly_in, word_count
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.likeness.repeats import SAME_AS
 from distill_build.stages.means import exact, rounded
@@ -189,7 +189,7 @@ def _by_text(own: FilterSettings, each: AnswerMeasure, words: int) -> Iterator[s
 def _digest(row: JsonObject) -> bytes:
     """Equal for answers that repeat one another."""
     text = f"{row.get('reasoning') or ''}\n{row['answer']}"
-    if word_count(text) < FEW_WORDS:
+    if not has_words(text, FEW_WORDS):
         text = f"{row.get('question')}\n{text}"
     return hashlib.blake2b(normalise(text).encode(errors="replace"), digest_size=DIGEST_BYTES).digest()
 
