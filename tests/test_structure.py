@@ -82,7 +82,8 @@ ONLY_KNOWN_IN = {
     "jsonschema": {"replies/schemas.py"},
     "xllamacpp": {"models/embedded_server.py"},
     "pyarrow": {"export/parquet.py"},
-    "numpy": {"stages/likeness/meaning.py"},
+    "numpy": {"stages/likeness/meaning.py", "stages/likeness/cosine.py"},
+    "threadpoolctl": {"stages/likeness/cosine.py"},
     "safetensors": {"stages/likeness/meaning.py"},
     "tokenizers": {"stages/likeness/meaning.py"},
 }

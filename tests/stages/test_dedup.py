@@ -2,6 +2,7 @@
 
 import importlib.util
 import random
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from distill_build.graph import Shape
 from distill_build.models.base import ModelSettings
 from distill_build.replies.labels import normalise
 from distill_build.stages.builtin.dedup import ALIKE, EQUAL, Builtin, DedupSettings
+from distill_build.stages.likeness.cosine import BLOCK, repeats_by_cosine
 from distill_build.stages.likeness.meaning import model_files, repeats_by_meaning
-from distill_build.stages.likeness.repeats import exactly
+from distill_build.stages.likeness.repeats import Repeat, exactly
 from distill_build.stages.likeness.words import repeats_by_words, repeats_of, shingles_of
 from tests.made_settings import made_settings
 
@@ -135,13 +137,33 @@ def test_by_meaning_other_words_are_the_same_question() -> None:
 
 
 @needs_model
-def test_by_meaning_what_is_found_does_not_depend_on_how_it_is_looked_for() -> None:
-    chance = random.Random(1)
-    words = ["football", "tennis", "rule", "serve", "court", "goal", "player", "match", "learn", "improve"]
-    texts = list(dict.fromkeys(" ".join(chance.choices(words, k=chance.randint(1, 6))) for _ in range(300)))
-    at_once = repeats_by_meaning(texts, 0.8)
-    assert repeats_by_meaning(texts, 0.8, block=16) == at_once
-    assert 0 < len(at_once) < len(texts)
+@pytest.mark.parametrize("near", [0.1, 0.5, 0.8, 1.0])
+def test_by_meaning_no_pair_is_overlooked_and_each_is_judged_in_whole_numbers(near: float) -> None:
+    import numpy
+
+    chance = numpy.random.default_rng(round(near * 10))
+    themes = chance.integers(-50, 50, (1_400, 100))
+    vectors = themes[chance.integers(0, len(themes), 1_400)] + chance.integers(-30, 30, (1_400, 100))
+    vectors[chance.integers(0, len(vectors), 40)] = vectors[0] * 2
+    products = (vectors @ vectors.T).tolist()
+    least, stay, expected = exactly(near) ** 2, list[int](), dict[int, Repeat]()
+    for place, own in enumerate(products):
+        cosines = [Fraction(max(own[each], 0) ** 2, own[place] * products[each][each]) for each in stay]
+        most = max(cosines, default=Fraction(0))
+        if stay and most >= least:
+            expected[place] = Repeat(stay[cosines.index(most)], round(float(most) ** 0.5, 3))
+        else:
+            stay.append(place)
+    for size in (BLOCK, 300):
+        blocks = (vectors[start : start + size].astype(numpy.int32) for start in range(0, len(vectors), size))
+        assert repeats_by_cosine(blocks, near) == expected
+    assert 0 < len(expected) < len(vectors)
+    assert near < 0.8 or len(stay) > BLOCK, "some are compared with several pieces"
+
+
+@needs_model
+def test_by_meaning_texts_without_a_token_are_like_no_other() -> None:
+    assert repeats_by_meaning(["", "what is rain", ""], 0.1) == {}
 
 
 def test_by_meaning_without_its_model_it_says_what_to_install() -> None:
