@@ -135,6 +135,7 @@ STAGE_NAMED = re.compile(rf"""["']({OURS})["']|\.({OURS})\b""")
 """A stage of ours as a text of its own, or as an attribute."""
 ORDINARY = {
     "attempts": "a column of failures.jsonl, and what a cache's entry holds: how often something was asked for",
+    "embeddings": "what an endpoint is asked for, as completions are",
     "filter": "a kind of name in a template of jinja2",
     "select": "the beginning of names of filters of jinja2",
     "split": "a method of texts",

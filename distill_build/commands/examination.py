@@ -83,6 +83,9 @@ class Examination:
         self.findings += access(first, self.model, sends_key=self._probe.sends_key)
         if first.raw is None:
             return
+        if self.model.engine == "openai_embeddings":
+            self.findings.append(usage(first.raw))
+            return
         self.findings += [
             streaming(first, self.model),
             finish_reason(first.raw),

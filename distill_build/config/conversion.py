@@ -20,8 +20,10 @@ from distill_build.config.naming import check_name, dataset_name
 from distill_build.config.stage_checks import check_graph, check_stage, kind_of, stages_in_force, unknown_stage
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
+from distill_build.models.dialect import as_embedder
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.all import followers_of_ours, settings_type_of
+from distill_build.stages.embedders import embedding_roles
 
 Data = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -56,7 +58,7 @@ def to_settings(data: Data) -> Settings:
     followed = convert({**data["model"], "name": data["model"]["name"] or ""}, ModelSettings, "model.")
     plain = convert(build | {"stages": names, "stage": {}, "models": {}}, Settings)
     stages = {name: to_stage(name, data["stage"][name]) for name in names}
-    models = {role: to_model(role, data) for role in roles}
+    models = with_embedders({role: to_model(role, data) for role in roles}, stages)
     objective_names(data["objective"])
     check_graph(names, stages)
     check_followed(data, stages)
@@ -91,6 +93,21 @@ def to_model(role: str, data: Data) -> ModelSettings:
     """The model of one role."""
     check_address(role, data[role], data["model"])
     return convert({**data[role], "extra_body": as_sent(data[role]["extra_body"])}, ModelSettings, f"{role}.")
+
+
+def with_embedders(
+    models: Mapping[str, ModelSettings], stages: Mapping[str, StageSettings]
+) -> dict[str, ModelSettings]:
+    """`models`, those as embedders that are asked for embeddings. Raises ConfigurationError for one that is asked for
+    completions too, or that says by itself what it is asked for."""
+    embedding, completing = embedding_roles(stages)
+    for role, model in models.items():
+        if role in embedding & completing or (model.engine == "openai_embeddings" and role not in embedding):
+            raise ConfigurationError(
+                f"{role} is asked for completions and would be for embeddings too: give the stage that asks for these "
+                "a role of its own, as in role: embedder, and leave engine as the model's file has it"
+            )
+    return {role: as_embedder(model, role) if role in embedding else model for role, model in models.items()}
 
 
 def fields_of_its_own(model: ModelSettings, followed: ModelSettings) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from distill_build.config.errors import translate
 from distill_build.errors import ConfigurationError
 from distill_build.project import from_root
+from distill_build.stages.embedders import with_embeddings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig, Node
@@ -31,6 +32,7 @@ WRITTEN_DOWN = re.compile(
     r"system_prompt|stage\.[\w-]+\.(system_prompt|prompt|where|(schema|columns|export)\..*)|[\w-]+\.extra_body\..*"
 )
 """Texts of a user's own that distill.lock repeats, whatever they hold."""
+FOLLOWED_NAME = "${model.name}"
 OF_STAGES = ("stages", "stage")
 """The keys that say which roles a build has, so that the models of others need not be resolved."""
 
@@ -69,9 +71,8 @@ class Composition:
         """The resolved settings: `before`, with what stands under the top-level `keys` resolved anew."""
         data = dict(before)
         anew = set(keys)
-        if not anew.isdisjoint(OF_STAGES):
-            data["stages"] = self._resolved("stages")
-            data["stage"] = self._stages(data["stages"])
+        if not anew.isdisjoint({*OF_STAGES, *self._models}):
+            data["stages"], data["stage"] = self._in_force()
         asked = roles_asked(data["stages"], data["stage"])
         for key in self.raw:
             if key in OF_STAGES:
@@ -81,6 +82,18 @@ class Composition:
             elif key in anew or key not in data:
                 data[key] = self._resolved(key)
         return with_folders(data)
+
+    def _in_force(self) -> tuple[Any, Any]:
+        """The names of the stages in force, and the settings of all."""
+        named = self._resolved("stages")
+        nodes = self._stages(named)
+        names = with_embeddings(named, nodes, self._chosen())
+        return names, nodes if names == named else self._stages(names)
+
+    def _chosen(self) -> set[str]:
+        """The roles for which a model is named that is not the one which all others follow."""
+        nodes = {role: self.raw.get(role) for role in self._models}
+        return {role for role, node in nodes.items() if isinstance(node, dict) and node.get("name") != FOLLOWED_NAME}
 
     def _stages(self, in_force: Any) -> Any:
         written = self.raw.get("stage")

@@ -61,11 +61,11 @@ def address_in_words(address: str) -> str:
     return urlsplit(address)._replace(query="", fragment="").geturl()
 
 
-def completions_address(address: str) -> str:
-    """Where chat completions are at a checked address. What stands behind a ? there stays behind the path, as Azure's
+def address_below(address: str, path: str) -> str:
+    """Where something is below a checked address. What stands behind a ? there stays behind the path, as Azure's
     api-version does."""
     parts = urlsplit(address)
-    return parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions", fragment="").geturl()
+    return parts._replace(path=parts.path.rstrip("/") + path, fragment="").geturl()
 
 
 def api_key(

@@ -60,13 +60,14 @@ MarkText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model behind one endpoint, as conf/model/*.yaml declares it.
 
-    `engine` is `openai_compatible` or `embedded`; `path` (weights file) counts for `embedded` alone.
+    `engine` is `openai_compatible` or `embedded`, or `openai_embeddings` for one that is asked for these; `path`
+    (weights file) counts for `embedded` alone.
     A sampling parameter that is None is not sent. `assumed_tokens` are the completion tokens, reasoning among them, of
     one answer, for estimates as long as nothing is known. `reasoning_marks` are pairs of texts that enclose reasoning
     in a reply's text; None are the usual ones.
     """
 
-    engine: Literal["openai_compatible", "embedded"]
+    engine: Literal["openai_compatible", "embedded", "openai_embeddings"]
     name: str
     base_url: str | None = None
     api_key_env: str | None = None

@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible chat-completions endpoint. The only place that knows aiohttp.
+"""A model behind an OpenAI-compatible endpoint. The only place that knows aiohttp.
 
 Imported at the first request only, because aiohttp costs start-up time.
 API: https://platform.openai.com/docs/api-reference/chat
@@ -20,10 +20,10 @@ from yarl import URL
 
 from distill_build.errors import EndpointError
 from distill_build.models.address import (
+    address_below,
     address_in_words,
     api_key,
     checked_address,
-    completions_address,
     environment_proxy,
 )
 from distill_build.models.base import (
@@ -35,7 +35,8 @@ from distill_build.models.base import (
     SettingOf,
     setting_of_model,
 )
-from distill_build.models.completion import booked_tokens, error_in, is_completion, streamed
+from distill_build.models.completion import error_in
+from distill_build.models.dialect import dialect_of
 from distill_build.models.limits import Gate
 from distill_build.models.refusals import Endpoint, ErrorReply, status_of
 from distill_build.models.retry import RetryableError, RetryPolicy
@@ -72,14 +73,13 @@ class OpenAICompatible:
         address = checked_address(model, setting)
         key = api_key(model, environment, setting)
         self._gate = gate
-        self._max_tokens_field = model.max_tokens_field
-        self._stream = model.stream
+        self._dialect = dialect_of(model)
         self._timeout_s = limits.timeout_s or DEFAULT_TIMEOUT_S
         retries = DEFAULT_RETRIES if limits.retries is None else limits.retries
         self._policy = policy or RetryPolicy(retries)
         self._chance = chance
         self._endpoint = Endpoint(model, address_in_words(address), key, setting)
-        self._url = URL(completions_address(address))
+        self._url = URL(address_below(address, self._dialect.path))
         self._headers = headers_for(key)
         self._session: aiohttp.ClientSession | None = None
         self._proxy: str | None = None
@@ -93,7 +93,7 @@ class OpenAICompatible:
 
     def slot(self, body: Mapping[str, Any]) -> "EndpointSlot":
         """A slot for one request: see `distill_build.models.base.Model`."""
-        tokens = booked_tokens(body, self._max_tokens_field) if self._gate.paces_tokens else 0
+        tokens = self._dialect.booked(body) if self._gate.paces_tokens else 0
         return EndpointSlot(self, self._gate, body, tokens)
 
     async def back_off(
@@ -159,25 +159,24 @@ class OpenAICompatible:
         if no_completion or not 200 <= response.status < 300:
             reply = ErrorReply(response.status, response.headers, _text_of(content))
             raise self._endpoint.refusal(reply, body, time.time())
-        raw = completion_in(content)
-        self._check(raw, response.headers, body)
-        return raw
+        return self._completion(completion_in(content), response.headers, body)
 
     async def _post(self, body: Mapping[str, Any]) -> aiohttp.ClientResponse:
         """The response as soon as its headers are there."""
         session = self._session or self._open()
-        content = msgspec.json.encode(streamed(body) if self._stream else body)
+        content = msgspec.json.encode(self._dialect.sent(body))
         return await session.post(self._url, data=content, allow_redirects=False, proxy=self._proxy)
 
-    def _check(self, raw: JsonObject, headers: Mapping[str, str], body: Mapping[str, Any]) -> None:
-        """Raises for an object that is not a completion, though its status was good."""
+    def _completion(self, raw: JsonObject, headers: Mapping[str, str], body: Mapping[str, Any]) -> JsonObject:
+        """Raises for an object that holds no completion, though its status was good."""
         error = error_in(raw)
         if error is not None:
             text = _text_of(msgspec.json.encode({"error": error}))
             raise self._endpoint.refusal(ErrorReply(status_of(error), headers, text), body, time.time())
-        if not is_completion(raw):
+        if (completion := self._dialect.completion(raw, body)) is None:
             said = self._endpoint.quote(_text_of(msgspec.json.encode(raw)))
-            raise RetryableError("bad_response", f"not a chat completion: {said}")
+            raise RetryableError("bad_response", f"there are no {self._dialect.replies} in it: {said}")
+        return completion
 
     def _hold_back(self, failure: RetryableError, entered: int) -> None:
         """What the others behind the gate learn from a failure, before its slot is free.

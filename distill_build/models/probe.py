@@ -26,6 +26,7 @@ SIGNS: dict[str, Part] = {
     "access is denied": "key",
     "is unknown there": "model",
     "no chat completions at that address": "reachable",
+    "no embeddings at that address": "reachable",
     "the address has moved": "reachable",
 }
 """Words of `distill_build.models.refusals` that say what is at fault; any other sentence is about the request."""

@@ -19,6 +19,7 @@ import msgspec
 
 from distill_build.errors import EndpointError, EndpointLimitError
 from distill_build.models.base import ModelFailure, ModelSettings, SettingOf, setting_of_model
+from distill_build.models.dialect import dialect_of
 from distill_build.models.retry import LONGEST_WAIT_S, RetryableError
 from distill_build.models.retry_after import retry_after_s
 
@@ -148,8 +149,8 @@ class Endpoint(msgspec.Struct, frozen=True):
             return self._fatal(f"the model {self.model.name!r} is unknown there ({said}). Set {self.setting('name')}")
         if status in (404, 405) or status < 300:
             return self._fatal(
-                f"there are no chat completions at that address ({said}). Set {self.setting('base_url')}; "
-                "most end in /v1"
+                f"there are no {dialect_of(self.model).replies} at that address ({said}). "
+                f"Set {self.setting('base_url')}; most end in /v1"
             )
         if status in (400, 422):
             parameter = blamed_parameter(complaint, sent)
@@ -190,7 +191,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     def _moved(self, reply: ErrorReply) -> EndpointError:
         target = self.quote(reply.headers.get("location", "an address that it does not name"))
-        new = target.replace("/chat/completions", "")
+        new = target.replace(dialect_of(self.model).path, "")
         return self._fatal(f"the address has moved ({reply.status}) to {target}. Set {self.setting('base_url')}={new}")
 
     def _fatal(self, sentence: str) -> EndpointError:

@@ -12,7 +12,7 @@ from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import StageSettings
 from distill_build.stages.base import OF_ROW, ModelStage
 from distill_build.stages.columns import known_fields
-from distill_build.stages.flags import NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
+from distill_build.stages.flags import NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS, RowFlag
 
 if TYPE_CHECKING:  # as in `base`
     from distill_build.calls.call import Call
@@ -23,7 +23,7 @@ class MapStage(ModelStage):
     """Results for each row of the stage above: `samples` of them from each role."""
 
     variables_of = OF_ROW
-    flags = (NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS)
+    flags: ClassVar[tuple[RowFlag, ...]] = (NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS)
     place_columns: ClassVar[tuple[str, ...]] = ("parent",)
     """The columns that say what the row hangs on, besides its path."""
     takes_over: ClassVar[tuple[str, ...]] = ()

@@ -69,7 +69,7 @@ def test_every_packed_model_sets_every_role(option: str) -> None:
 def test_the_options_of_the_contract_are_packed() -> None:
     assert set(OPTIONS) == {
         "local", "openai", "deepseek", "deepseek_reasoner", "qwen", "openrouter", "siliconflow", "gemini", "ollama",
-        "vllm", "llama_server", "openai_compatible",
+        "vllm", "llama_server", "openai_compatible", "openai_embeddings",
     }  # fmt: skip
 
 

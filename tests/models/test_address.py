@@ -1,7 +1,7 @@
 import pytest
 
 from distill_build.errors import ConfigurationError
-from distill_build.models.address import api_key, checked_address, completions_address, environment_proxy, is_loopback
+from distill_build.models.address import address_below, api_key, checked_address, environment_proxy, is_loopback
 from distill_build.models.base import ModelSettings
 
 
@@ -20,12 +20,13 @@ def test_a_slash_at_the_end_of_an_address_is_no_difference() -> None:
 
 
 def test_what_stands_behind_a_question_mark_stays_behind_the_path() -> None:
-    assert completions_address("http://x/v1") == "http://x/v1/chat/completions"
-    assert completions_address("http://x") == "http://x/chat/completions"
+    assert address_below("http://x/v1", "/chat/completions") == "http://x/v1/chat/completions"
+    assert address_below("http://x", "/chat/completions") == "http://x/chat/completions"
     assert (
-        completions_address("https://x/v1/?api-version=1&a=b/c") == "https://x/v1/chat/completions?api-version=1&a=b/c"
+        address_below("https://x/v1/?api-version=1&a=b/c", "/chat/completions")
+        == "https://x/v1/chat/completions?api-version=1&a=b/c"
     )
-    assert completions_address("http://[::1]:8000/v1#top") == "http://[::1]:8000/v1/chat/completions"
+    assert address_below("http://[::1]:8000/v1#top", "/chat/completions") == "http://[::1]:8000/v1/chat/completions"
 
 
 IMPOSSIBLE = ["http://x:abc/v1", "http://x:99999/v1", "http://[::1/v1", "http://a..b/v1", f"http://{'a' * 64}.de/v1"]

@@ -168,7 +168,7 @@ def _assumed(stages: Stages, plans: Mapping[str, StagePlan], figures: RequestSta
     for stage in stages.asking:
         for role in stage.recipes if plans[stage.name].calls and not isinstance(stage, ListStage) else ():
             each = figures.expect(stage.shape, stages.settings.models[role], 1)
-            if not each.known:
+            if not each.known and each.completion_tokens:
                 found[stages.settings.setting(role, "assumed_tokens")] = round(each.completion_tokens)
     return found
 

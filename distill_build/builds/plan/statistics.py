@@ -56,6 +56,8 @@ class RequestStatistics:
 
 
 def _tokens_per_item(stage: Shape, model: ModelSettings) -> float:
+    if model.engine == "openai_embeddings":
+        return 0
     if stage.kind != "list":
         return model.assumed_tokens or TOKENS_PER_RESULT
     return TOKENS_PER_LABEL if stage.after is None else TOKENS_PER_ITEM

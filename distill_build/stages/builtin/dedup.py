@@ -7,6 +7,7 @@ come behind change no verdict. Equal is up to case, width and punctuation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -16,6 +17,7 @@ from distill_build.prompting.known import ANYTHING, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import StageSettings
+from distill_build.stages.embedders import VECTOR, embeddings_before
 from distill_build.stages.likeness.repeats import SAME_AS, Likeness, Near, Repeat, least_likeness
 from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
@@ -57,6 +59,17 @@ class Builtin(TransformStage):
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         return super().columns(own, above) | {SAME_AS: ANYTHING, LIKENESS: ANYTHING}
 
+    @cached_property
+    def _embeddings(self) -> str | None:
+        """The stage whose vectors it goes by; None for the packed model, and where meaning has no say."""
+        if self.settings.near is None or self.settings.likeness != "meaning":
+            return None
+        return embeddings_before(self.name, self.build)
+
+    @property
+    def refers_to(self) -> frozenset[str]:
+        return frozenset({self._embeddings} if self._embeddings is not None else ())
+
     def identity(self) -> JsonObject:
         """Another model judges anew. Raises ConfigurationError where there is none."""
         own = super().identity()
@@ -64,19 +77,24 @@ class Builtin(TransformStage):
             return own
         from distill_build.stages.likeness.meaning import model_digest
 
-        return own | {"embedder": model_digest()}
+        digest = model_digest()  # though it be of no use: what compares is of the same extra
+        return own if self._embeddings is not None else own | {"embedder": digest}
 
     def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:  # noqa: ARG002 - the text alone
-        return normalise(row["question"])
+        """The text as it is compared, and its vector where there is one."""
+        vectors = others[self._embeddings] if self._embeddings is not None else []
+        return normalise(row["question"]), next((each[VECTOR] for each in vectors), None)
 
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
         """Holds each text once."""
         first: dict[str, str] = {}
-        for key, text in measured:
-            first.setdefault(text, key)
+        vectors: list[Any] = []
+        for key, (text, vector) in measured:
+            if first.setdefault(text, key) == key:
+                vectors.append(vector)
         keys = list(first.values())
-        repeats = {keys[place]: repeat for place, repeat in self._repeats(list(first)).items()}
-        for key, text in measured:
+        repeats = {keys[place]: repeat for place, repeat in self._repeats(list(first), vectors).items()}
+        for key, (text, _) in measured:
             if (repeat := repeats.get(first[text])) is not None:
                 yield _dropped(ALIKE, keys[repeat.of], repeat.likeness)
             elif first[text] != key:
@@ -84,11 +102,15 @@ class Builtin(TransformStage):
             else:
                 yield self.usual
 
-    def _repeats(self, texts: Sequence[str]) -> dict[int, Repeat]:
-        """The places of texts that nearly repeat an earlier one."""
+    def _repeats(self, texts: Sequence[str], vectors: Sequence[Any]) -> dict[int, Repeat]:
+        """The places of texts that nearly repeat an earlier one; `vectors` are theirs, where there are any."""
         if self.settings.near is None:
             return {}
         least = least_likeness(self.settings.near, self.settings.likeness)
+        if self._embeddings is not None:
+            from distill_build.stages.likeness.meaning import repeats_by_vector
+
+            return repeats_by_vector(vectors, least)
         if self.settings.likeness == "meaning":
             from distill_build.stages.likeness.meaning import repeats_by_meaning
 

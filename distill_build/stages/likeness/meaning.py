@@ -5,6 +5,7 @@ taken as whole numbers, so their sums are exact in any order. The package itself
 all of the process.
 """
 
+import base64
 import hashlib
 import importlib.util
 from collections.abc import Iterator, Sequence
@@ -54,6 +55,26 @@ def repeats_by_meaning(texts: Sequence[str], near: float) -> dict[int, Repeat]:
     `texts` are as `normalise` leaves them; `near` is the least cosine, over 0.
     """
     return repeats_by_cosine(embedded(texts), near)
+
+
+def repeats_by_vector(vectors: Sequence[str], near: float) -> dict[int, Repeat]:
+    """The same of vectors that somebody else made: whole numbers of 8 bits, in base64. Raises ConfigurationError where
+    they are of several lengths."""
+    return repeats_by_cosine(_decoded(vectors), near)
+
+
+def _decoded(vectors: Sequence[str]) -> Iterator[Any]:
+    import numpy
+
+    lengths = sorted({len(base64.b64decode(each)) for each in vectors})
+    if len(lengths) > 1:
+        raise ConfigurationError(
+            f"the embedder's vectors have {' and '.join(map(str, lengths))} numbers, and cannot be compared: have it "
+            "send one length, and ask for all anew: embedder.revision=2, say"
+        )
+    for start in range(0, len(vectors), BLOCK):
+        own = b"".join(map(base64.b64decode, vectors[start : start + BLOCK]))
+        yield numpy.frombuffer(own, numpy.int8).reshape(-1, lengths[0])
 
 
 def embedded(texts: Sequence[str]) -> Iterator[Any]:
