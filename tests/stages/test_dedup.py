@@ -162,6 +162,15 @@ def test_by_meaning_no_pair_is_overlooked_and_each_is_judged_in_whole_numbers(ne
 
 
 @needs_model
+def test_by_meaning_of_two_that_are_as_near_the_first_is_named() -> None:
+    import numpy
+
+    own = numpy.eye(BLOCK + 9, dtype=numpy.int32)
+    between = own[[0]] + own[[BLOCK + 1]]  # those two are compared by different threads
+    assert repeats_by_cosine([own[:BLOCK], own[BLOCK:], between], 0.7) == {BLOCK + 9: Repeat(0, 0.707)}
+
+
+@needs_model
 def test_by_meaning_texts_without_a_token_are_like_no_other() -> None:
     assert repeats_by_meaning(["", "what is rain", ""], 0.1) == {}
 
