@@ -12,7 +12,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt Makefile
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[local,parquet,meaning,dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[local,parquet,meaning,tokens,dev]'
 	touch $@
 
 # The launchers' plugins bring packages of their own, and Hydra looks at every plugin at each start: they get a venv of

@@ -13,7 +13,9 @@ from distill_build.project import as_typed_in_root
 LITERAL = frozenset({"topic", "name", "description", "audience", "system_prompt"})
 """Keys whose value is text as typed: not even `${…}` means anything."""
 
-PATHS = re.compile(r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|[\w-]+\.path")
+PATHS = re.compile(
+    r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|filter\.tokenizer|stage\.[\w-]+\.tokenizer|[\w-]+\.path"
+)
 """Keys whose value is a path, with Hydra's `null` and `${…}`: typed, it counts from the working directory."""
 
 FILES = re.compile(r"(stage\.)?[\w-]+\.against")

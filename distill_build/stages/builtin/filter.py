@@ -23,11 +23,12 @@ from distill_build.settings import Settings, StageSettings
 from distill_build.stages.likeness.repeats import SAME_AS
 from distill_build.stages.means import exact, rounded
 from distill_build.stages.ratings import AGREES, SCORE, require_rating
+from distill_build.stages.tokens import TokenCounter
 from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
 DIGEST_BYTES = 16
 RULES = (
-    "min_score", "max_pass_rate", "reasoning", "min_words", "max_words", "language", "repeated",
+    "min_score", "max_pass_rate", "reasoning", "min_words", "max_words", "max_tokens", "language", "repeated",
 )  # fmt: skip
 NUMBERS = ("min_score", "max_pass_rate")
 SCRIPTS = {"en": "not mostly in Latin letters", "zh": "not mostly in Chinese characters"}
@@ -39,31 +40,36 @@ TRIED: Mapping[str, Sequence[float]] = {
     "max_pass_rate": (0, 0.25, 0.5, 0.75, 1),
     "min_words": (5, 10, 20, 50, 100, 200, 500),
     "max_words": (50, 100, 200, 500, 1000, 2000, 5000),
+    "max_tokens": (512, 1024, 2048, 4096, 8192, 16384, 32768),
 }
 """Values of thresholds of which a plan says what they would keep, beside the one that is set."""
 
 
 class FilterSettings(StageSettings, frozen=True, kw_only=True):
     """The rules; None is none. `min_score`: of the judges' mean; `max_pass_rate`: share of attempts that agree with the
-    teacher; words are those of `replies.words`, of the answer without its reasoning."""
+    teacher; words are those of `replies.words`, of the answer without its reasoning; tokens are those of question,
+    reasoning and answer, by the `tokenizer` in a file."""
 
     min_score: Annotated[float, msgspec.Meta(ge=1, le=5)] | None = None
     max_pass_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     reasoning: Literal["required"] | None = None
     min_words: Annotated[int, msgspec.Meta(ge=0)] | None = None
     max_words: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    tokenizer: str | None = None
     language: Literal["en", "zh"] | None = None
     repeated: Literal["drop"] | None = None
 
 
 class AnswerMeasure(msgspec.Struct, frozen=True):
-    """What an answer is judged by: means of what judges said, its words, and a digest of its text. Each is None, or
-    true, where no rule goes by it."""
+    """What an answer is judged by: means of what judges said, its words, its tokens with those of its question, and a
+    digest of its text. Each is None, or true, where no rule goes by it."""
 
     score: Fraction | None
     pass_rate: Fraction | None
     has_reasoning: bool
     words: int | None
+    tokens: int | None
     in_language: bool
     text: bytes | None
 
@@ -72,7 +78,7 @@ class Builtin(TransformStage):
     settings_type = FilterSettings
     settings: FilterSettings
     reads = frozenset({"answer"})
-    followers: ClassVar[Mapping[str, str]] = {f"filter.{rule}": rule for rule in RULES}
+    followers: ClassVar[Mapping[str, str]] = {f"filter.{key}": key for key in (*RULES, "tokenizer")}
 
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
@@ -91,6 +97,18 @@ class Builtin(TransformStage):
                 "many words and so few: lower the one, or raise the other"
             )
 
+        self._tokens = self._counter()
+
+    def _counter(self) -> TokenCounter | None:
+        if self.settings.tokenizer is not None:
+            return TokenCounter(self.settings.tokenizer, self.called("tokenizer"))
+        if (most := self.settings.max_tokens) is not None:
+            raise ConfigurationError(
+                f"{self.called('max_tokens')}={most}: by which tokenizer? Name the tokenizer.json of the model to be "
+                f"trained: {self.called('tokenizer')}=path/to/tokenizer.json"
+            )
+        return None
+
     @property
     def scope(self) -> JudgeScope:
         """What repeats is seen where all answers are there."""
@@ -102,8 +120,10 @@ class Builtin(TransformStage):
         return frozenset(rating.stage for rule, rating in own.items() if getattr(self.settings, rule) is not None)
 
     def identity(self) -> JsonObject:
-        """A threshold without decimals is told as one: 4, not 4.0."""
+        """A threshold without decimals is told as one: 4, not 4.0. A tokenizer is known by what is in its file."""
         own = super().identity()
+        if self._tokens is not None:
+            own |= {"tokenizer": {self.settings.tokenizer: self._tokens.digest}}
         return own | {rule: int(own[rule]) for rule in NUMBERS if rule in own and own[rule] == int(own[rule])}
 
     def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:
@@ -116,6 +136,7 @@ class Builtin(TransformStage):
             None if own.max_pass_rate is None else AGREES.mean(others),
             own.reasoning is None or bool((row.get("reasoning") or "").strip()),
             word_count(row["answer"]) if "words" in measured_values(own) else None,
+            None if self._tokens is None else self._tokens.count(_texts(row)),
             own.language is None or is_mostly_in(own.language, row["answer"]),
             None if own.repeated is None else _digest(row),
         )
@@ -158,7 +179,8 @@ def judged_together(own: FilterSettings, measured: Sequence[tuple[str, AnswerMea
 def judged(own: FilterSettings, each: AnswerMeasure) -> Verdict:
     """What the rules say of a row by itself."""
     why = (*_by_judges(own, each), *_by_text(own, each, each.words or 0))
-    values = {"score": rounded(each.score), "pass_rate": rounded(each.pass_rate), "words": each.words}
+    means = {"score": rounded(each.score), "pass_rate": rounded(each.pass_rate)}
+    values = {**means, "words": each.words, "tokens": each.tokens}
     return Verdict(not why, why, {name: values[name] for name in measured_values(own)})
 
 
@@ -182,8 +204,15 @@ def _by_text(own: FilterSettings, each: AnswerMeasure, words: int) -> Iterator[s
         yield f"fewer than {own.min_words} words"
     if own.max_words is not None and words > own.max_words:
         yield f"more than {own.max_words} words"
+    if own.max_tokens is not None and (each.tokens or 0) > own.max_tokens:
+        yield f"more than {own.max_tokens} tokens"
     if own.language is not None and not each.in_language:
         yield SCRIPTS[own.language]
+
+
+def _texts(row: JsonObject) -> list[str]:
+    """What a model is trained on, of a row."""
+    return [text for column in ("question", "reasoning", "answer") if (text := row.get(column))]
 
 
 def _digest(row: JsonObject) -> bytes:
@@ -200,6 +229,7 @@ def measured_values(own: FilterSettings) -> list[str]:
         "score": own.min_score is not None,
         "pass_rate": own.max_pass_rate is not None,
         "words": own.min_words is not None or own.max_words is not None,
+        "tokens": own.tokenizer is not None,
     }
     return [name for name, wanted in rounded.items() if wanted]
 
