@@ -10,13 +10,14 @@ import pytest
 
 from tests.e2e.test_dedup import ASKED, dropped, one_by_one
 from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.test_refill import OneByOne
 from tests.server import Body, Fault, ScriptedServer, embedding_of, raw, status
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("wordllama") is None, reason="needs the extra `meaning`")
 
 LINE = (
     "topic=sports", "depth=1", "breadth=2", "per_request.questions=1", "per_request.tags=2", "questions_per_tag=3",
-    "dedup.by=meaning", "embedder.name=vectors",
+    "dedup.refill=0", "dedup.by=meaning", "embedder.name=vectors",
 )  # fmt: skip
 THEMES = {"card": [5.0, 0.5, 0.0], "offside": [0.0, 5e-2, 0.0], "long": [0.0, 0.0, 5.0]}
 
@@ -154,3 +155,19 @@ def test_a_sweep_takes_the_stage_in_for_those_jobs_that_go_by_it(project: InProc
     done = project.run("-m", *LINE[:-2], "embedder.name=vectors,others", "dedup.by=words,meaning")
     assert done.status == 0, done.stderr
     assert server.kinds["embeddings"] == 12
+
+
+def test_what_comes_in_the_place_of_dropped_questions_is_compared_too(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    model = OneByOne()
+    server.plan = lambda number, body: by_theme(number, body) if "input" in body else model(number, body)
+    words = (*LINE, "dedup.refill=2")
+    done = project.run(*words)
+    vectors, questions = project.rows("embeddings"), project.rows("questions")
+    assert [row["parent"] for row in vectors] == [row["id"] for row in questions]
+    assert len(questions) > 6, done.stderr
+    server.reset()
+    server.plan = model
+    assert project.run(*words).status == done.status
+    assert not [request for request in server.requests if "input" in request.body]
