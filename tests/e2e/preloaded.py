@@ -1,9 +1,10 @@
-"""What the process that commands are forked from has done once for all of them: imports, and one composition.
+"""What the process that commands are forked from has done once for all of them: imports, and compositions.
 
 Most of the half second that a command's start takes goes into Hydra's parsers, which build their tables as they meet
-text. It reads settings and makes no file.
+text, and into putting files together. It reads settings and makes no file.
 """
 
+import concurrent.futures.thread  # noqa: F401 - this one and the next three are imported where they are needed first
 import importlib
 import pkgutil
 
@@ -12,10 +13,24 @@ import hydra._internal.core_plugins
 import distill_build
 import hydra_plugins.distill_build_union  # noqa: F401 - no other launcher's plugin: Ray's takes seconds
 from distill_build.config.composition import run
+from tests.e2e.composed_once import composed_once
+
+MODEL = ("model=openai_compatible", "model.base_url=http://127.0.0.1:1/v1", "model.name=x")
+CHOICES = ((), ("recipe=judged",), ("recipe=s1",), ("-m",))
+"""What most commands choose, beside the model of the server."""
+
+
+def nothing(_: object) -> int:
+    """A command that does so."""
+    return 0
+
 
 for package in (distill_build, hydra._internal.core_plugins):
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
 
-run(["topic=one of them", "depth=2", "breadth=[3,2]", "model.name=x"], lambda _: 0, lambda _: 0)
+kept = composed_once()
+kept.__enter__()  # for as long as the process lives, and its name keeps it
+for words in CHOICES:
+    run(["topic=one of them", "breadth=[3,2]", *MODEL, *words], nothing, nothing)

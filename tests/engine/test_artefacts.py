@@ -130,7 +130,7 @@ def test_a_crash_while_a_crash_is_mended_is_mended_too(
     assert folder.content() == NEW
 
 
-OTHER_DISK = Path("/dev/shm")  # noqa: S108 - nothing is written there
+DISKS = (Path("/dev/shm"), Path(__file__).parent)  # noqa: S108 - nothing is written there
 
 
 @pytest.mark.parametrize("obstacle", ["folder", "file", "lost link", "other disk"])
@@ -142,8 +142,8 @@ def test_where_one_file_cannot_get_into_its_place_none_is_moved(folder: Folder, 
         place.write_text("in the way")
     elif obstacle == "lost link":
         place.symlink_to(folder.root / "nowhere")
-    elif OTHER_DISK.is_dir() and OTHER_DISK.stat().st_dev != folder.root.stat().st_dev:
-        place.symlink_to(OTHER_DISK)
+    elif others := [disk for disk in DISKS if disk.is_dir() and disk.stat().st_dev != folder.root.stat().st_dev]:
+        place.symlink_to(others[0])
     else:
         pytest.skip("there is one disk alone")
     before = folder.content()
