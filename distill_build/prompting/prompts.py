@@ -98,6 +98,7 @@ class Prompts:
         self._environment = Sandbox(self._loader)
         self._templates = {**templates, REASK: OF_REASK}
         self._compiled: dict[str, Template] = {}
+        self._trees: dict[str, tuple[str, Tree]] = {}
         self._rows: dict[str, frozenset[str]] = {}
         self._has_own = own is not None and own.is_dir()
         for template in self._templates:
@@ -165,11 +166,13 @@ class Prompts:
 
     def _read(self, name: str) -> tuple[str, Tree]:
         """A template's text and its syntax tree."""
-        try:
-            text, file, _ = self._loader.get_source(self._environment, name)
-            return text, self._environment.parse(text, name, file)
-        except (TemplateNotFound, TemplateSyntaxError, UnicodeDecodeError, OSError) as error:
-            raise failure(error, name) from error
+        if name not in self._trees:
+            try:
+                text, file, _ = self._loader.get_source(self._environment, name)
+                self._trees[name] = text, self._environment.parse(text, name, file)
+            except (TemplateNotFound, TemplateSyntaxError, UnicodeDecodeError, OSError) as error:
+                raise failure(error, name) from error
+        return self._trees[name]
 
     def refuse_unused(self) -> None:
         """Raises ConfigurationError for a file of the project that nothing would use: a misspelt name would be ignored
