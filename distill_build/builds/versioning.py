@@ -1,6 +1,9 @@
 """What a build does for versions: it says in the lock what it made, and keeps it in the cache."""
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from distill_build.builds import report
@@ -9,10 +12,11 @@ from distill_build.builds.walk.tally import Tally
 from distill_build.dataset.layout import EXPORTS, Dataset, State, kept_files
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, sound_lock
 from distill_build.engine.manifest import canonical
+from distill_build.engine.objects import Objects
 from distill_build.engine.reading import writable
 from distill_build.settings import Settings
 from distill_build.versions.archive import Archive, Predecessor, Spent, Version
-from distill_build.versions.snapshot import take_snapshot
+from distill_build.versions.snapshot import FileSnapshot, take_snapshot
 
 
 def lock_of(state: State, session: Session) -> Lock:
@@ -100,9 +104,15 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
         spent=None if state.version == before else spent,
         recipe=archive.objects.put(canonical(state.recipe)),
         stages=state.stages,
-        files={name: take_snapshot(archive.objects, files[name]) for name in kept_files(state.graph) if name in files},
+        files=_snapshots(archive.objects, {name: files[name] for name in kept_files(state.graph) if name in files}),
     )
     archive.add(folder, version, _as_predecessor(session, archive, before))
+
+
+def _snapshots(objects: Objects, files: Mapping[str, Path]) -> dict[str, FileSnapshot]:
+    """Keeps files side by side: most of the time goes into waiting until the disk has a chunk."""
+    with ThreadPoolExecutor() as threads:
+        return dict(zip(files, threads.map(partial(take_snapshot, objects), files.values()), strict=True))
 
 
 def _missing_of(state: State, session: Session) -> dict[str, int]:

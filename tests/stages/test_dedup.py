@@ -27,12 +27,19 @@ PAIRS: dict[str, dict[str, list[list[str]]]] = yaml.safe_load(
 )
 
 
-def judged(*questions: str, **own: Any) -> list[Verdict]:
-    """What is said of questions in rank order; the id of each is its place."""
+def stage_of(**own: Any) -> Builtin:
     settings = DedupSettings(kind="transform", builtin="dedup", after="questions", **own)
-    stage = Builtin(Shape("dedup", "transform", "questions", "dedup"), settings, made_settings(MODEL), {})
+    return Builtin(Shape("dedup", "transform", "questions", "dedup"), settings, made_settings(MODEL), {})
+
+
+def judged_by(stage: Builtin, *questions: str) -> list[Verdict]:
+    """What is said of questions in rank order; the id of each is its place."""
     place: Any = None
     return list(stage.verdicts([(str(n), stage.measure(place, {"question": q}, {})) for n, q in enumerate(questions)]))
+
+
+def judged(*questions: str, **own: Any) -> list[Verdict]:
+    return judged_by(stage_of(**own), *questions)
 
 
 def kept(*questions: str, **own: Any) -> list[bool]:
@@ -61,6 +68,17 @@ def test_auto_drops_what_docs_say_of_the_measured_pairs(language: str, kind: str
 )
 def test_neighbours_stay(pair: tuple[str, str]) -> None:
     assert kept(*pair) == [True, True]
+
+
+def test_a_stage_that_judges_again_says_what_one_says_that_judges_first() -> None:
+    asked = [
+        "How do central banks control inflation?",
+        "How do central banks control inflation rates?",
+        "What is money?",
+    ]
+    stage = stage_of()
+    for questions in (asked, asked, [*asked, "What is a bank?"], asked[1:], list(reversed(asked)), asked):
+        assert judged_by(stage, *questions) == judged(*questions)
 
 
 def test_a_dropped_one_names_the_one_that_stays_and_how_much_alike_they_are() -> None:

@@ -62,9 +62,7 @@ class BundleWriter:
                 f"{record.kind} {record.name[:12]} has {len(record.data):,} bytes, and a bundle takes {RECORD_BYTES:,} "
                 "at most: it cannot be carried"
             )
-        self._write(_line((record.kind, record.name, len(record.data))))
-        self._write(record.data)
-        self._write(b"\n")
+        self._write(b"".join((_line((record.kind, record.name, len(record.data))), record.data, b"\n")))
         self.count += 1
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ come behind change no verdict. Equal is up to case, width and punctuation.
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -50,6 +51,8 @@ class Builtin(TransformStage):
         "dedup.by": "likeness",
         "dedup.refill": "refill",
     }
+    _last: tuple[bytes, Mapping[int, Repeat]] = (b"", {})
+    """The digest of the texts that were compared last, and what came of them."""
 
     @property
     def refill(self) -> int:
@@ -102,10 +105,22 @@ class Builtin(TransformStage):
             else:
                 yield self.usual
 
-    def _repeats(self, texts: Sequence[str], vectors: Sequence[Any]) -> dict[int, Repeat]:
-        """The places of texts that nearly repeat an earlier one; `vectors` are theirs, where there are any."""
+    def _repeats(self, texts: Sequence[str], vectors: Sequence[Any]) -> Mapping[int, Repeat]:
+        """The places of texts that nearly repeat an earlier one; `vectors` are theirs, where there are any.
+
+        A build mostly has those that its plan had.
+        """
         if self.settings.near is None:
             return {}
+        compared = sha256()
+        for text, vector in zip(texts, vectors, strict=True):
+            compared.update(f"{len(text)}:{text}{vector}".encode(errors="surrogatepass"))
+        if compared.digest() != self._last[0]:
+            self._last = compared.digest(), self._worked_out(texts, vectors)
+        return self._last[1]
+
+    def _worked_out(self, texts: Sequence[str], vectors: Sequence[Any]) -> dict[int, Repeat]:
+        assert self.settings.near is not None, "nothing is compared then"  # noqa: S101
         least = least_likeness(self.settings.near, self.settings.likeness)
         if self._embeddings is not None:
             from distill_build.stages.likeness.meaning import repeats_by_vector
