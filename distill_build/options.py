@@ -12,7 +12,7 @@ class Options(NamedTuple):
     `dataset`: a dataset's folder or name,
     `cache_dir`: its cache, for commands that compose no configuration. `exit_code`: diff says by its status whether
     there is a difference. `keep_last`, `max_size`, `older_than`, `dry_run`: what `cache gc` may remove, as typed.
-    `seed`: which rows `sample` draws.
+    `seed`: which rows `sample` draws. `yaml`, `outline`: tree prints a tree.yaml, of a dataset or of that file.
     `arguments`: the words after the command. `overrides`: the key=value words as typed, for messages.
     """
 
@@ -34,6 +34,8 @@ class Options(NamedTuple):
     older_than: str | None = None
     dry_run: bool = False
     seed: int = 0
+    yaml: bool = False
+    outline: str | None = None
     arguments: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
 

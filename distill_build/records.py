@@ -19,7 +19,7 @@ Source = tuple[str, str]
 BOOKKEEPING = frozenset(
     {
         "id", "question_id", "parent", "tag", "path", "sample", "index", "question", "number", "level", "leaf", "label",
-        "model", "finish_reason", "usage", "call", "role", "flags",
+        "model", "finish_reason", "usage", "call", "role", "flags", "review",
     }
 )  # fmt: skip
 """Columns that say where a row stands and how it came to be; `question` of an answer is that above it. All others are

@@ -1,12 +1,13 @@
 """The settings of one build, as frozen typed records. Knows nothing of Hydra: see `config.composition`."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from distill_build.graph import Graph, Kind, Shape
 from distill_build.models.base import DEFAULT_CONCURRENCY, Limits, ModelSettings
+from distill_build.review import Review
+from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, subtree_of
 
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
 """What a sweeper that looks for the best values may go by."""
@@ -85,6 +86,13 @@ class PromptSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     dir: str = "prompts"
 
 
+class CurateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What people's reviews come to. `reviewed` says which rows go on: `all`, those `not_rejected`, or, of those
+    that are exported, the ones that were `accepted` or edited."""
+
+    reviewed: Literal["all", "not_rejected", "accepted"] = "not_rejected"
+
+
 class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How dataset rows are written. `reasoning` says where the chain of thought goes, `csv_bom` whether a CSV begins
     with the byte order mark by which spreadsheets know UTF-8."""
@@ -101,6 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     of each role that they ask. `idle_prompts` are names of templates that other stages would use, which are found and
     not in force. `own_fields` are by role those of its model that do not follow `model`: they name settings in
     sentences, and change nothing.
+    `by_hand` is what tree.yaml says of the tree, `reviews` what reviews.jsonl says of rows, by id.
     No field is a set: settings are digested as they are written, and a set is written in the order of chance.
     """
 
@@ -123,6 +132,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     models: dict[str, ModelSettings]
     idle_prompts: tuple[str, ...] = ()
     own_fields: dict[str, tuple[str, ...]] = {}
+    by_hand: TagByHand = NOTHING_SAID
+    reviews: dict[str, Review] = {}
+    curate: CurateSettings = CurateSettings()
     limits: Limits
     budget: Budget = Budget()
     cache: CacheSettings = CacheSettings()
@@ -162,6 +174,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
 
+def declared_tree(settings: Settings) -> Subtree:
+    """The whole tree, as the settings and a person's own file declare it."""
+    breadths = tuple(settings.breadth) if isinstance(settings.breadth, list) else (settings.breadth,)
+    return subtree_of(settings.by_hand, settings.depth, breadths, {}, None)
+
+
 def graph_of(settings: Settings) -> Graph:
     """The stages in force. Ids of our own begin with a letter of theirs, all others with the stage's name."""
     return Graph(tuple(shape_of(name, settings.stage[name]) for name in settings.stages))
@@ -186,11 +204,3 @@ def lower(first: int | None, second: int | None) -> int | None:
 def own(first: Any, second: Any) -> Any:
     """The first that is set."""
     return second if first is None else first
-
-
-def leaf_count(breadths: Sequence[int]) -> int:
-    """Leaves of a full tree with these breadths."""
-    count = 1
-    for breadth in breadths:
-        count *= breadth
-    return count

@@ -21,6 +21,7 @@ from distill_build.models.base import Limits, ModelSettings
 from distill_build.records import Failure, JsonObject, Usage
 from distill_build.settings import Settings
 from distill_build.stages.default import DEFAULT
+from distill_build.subtree import Subtree
 from tests.made_rows import Answer, Question, Tag, dedup_row, question_id
 from tests.made_settings import made_settings
 
@@ -30,11 +31,11 @@ CALL = "c" * 64
 
 def tree() -> Node:
     """The nodes above, with what failed."""
-    root = topic_node("sports")
+    root = topic_node("sports", Subtree(2, (2, 2)))
     for index, (label, leaves) in enumerate(LABELS.items()):
-        parent = root.child(label, index, "t")
+        parent = root.child(label, "t", index, index, root.subtree.below())
         for place, leaf in enumerate(leaves):
-            parent.child(leaf, place, "t")
+            parent.child(leaf, "t", place, place, parent.subtree.below())
     root.children[1].children[0].failure = Failure(
         "questions", ("sports", "Chess", "Openings"), 1, "nothing_new", 3, "3 requests in a row brought nothing new"
     )
@@ -134,6 +135,8 @@ def write_state(
         stopped=None,
         grown=False,
         kept=KeptCalls("", 0),
+        unmatched=(),
+        reviews={},
         checks=(),
     )
     dataset.runs.mkdir(exist_ok=True)

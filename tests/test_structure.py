@@ -20,22 +20,25 @@ MAY_IMPORT = {
     "prompting": {"errors"},
     "models": {"errors", "records"},
     "replies": {"errors", "records"},
-    "settings": {"graph", "models"},
+    "subtree": set(),
+    "review": set(),
+    "settings": {"graph", "models", "review", "subtree"},
+    "curate": {"errors", "export", "replies", "review", "subtree"},
     "export": {"errors", "records", "settings"},
     "calls": {"engine", "errors", "models", "records", "replies", "settings"},
-    "dataset": {"engine", "errors", "export", "graph", "records", "settings"},
+    "dataset": {"engine", "errors", "export", "graph", "records", "review", "settings"},
     "versions": {"dataset", "engine", "errors", "graph", "records"},
     "stages": {
         *("calls", "dataset", "engine", "errors", "export", "graph"),
-        *("models", "prompting", "records", "replies", "settings"),
+        *("models", "prompting", "records", "replies", "review", "settings", "subtree"),
     },
     "history": {
         *("calls", "dataset", "engine", "errors", "graph", "records"),
-        *("replies", "settings", "stages", "versions"),
+        *("replies", "review", "settings", "stages", "versions"),
     },
     "builds": {
         *("cache", "calls", "dataset", "engine", "errors", "export", "graph", "history", "models", "options"),
-        *("prompting", "records", "settings", "stages", "versions"),
+        *("prompting", "records", "review", "settings", "stages", "subtree", "versions"),
     },
     "cache": {"dataset", "engine", "errors", "graph", "history", "records", "replies", "stages", "versions"},
     "sweeps": {
@@ -43,8 +46,8 @@ MAY_IMPORT = {
         *("models", "options", "prompting", "records", "replies", "settings", "stages"),
     },
     "config": {
-        *("builds", "dataset", "engine", "errors", "graph", "models"),
-        *("options", "project", "records", "replies", "settings", "stages", "sweeps"),
+        *("builds", "curate", "dataset", "engine", "errors", "graph", "models"),
+        *("options", "project", "records", "replies", "review", "settings", "stages", "sweeps"),
     },
     "console": {"builds", "dataset", "graph", "models", "records", "settings", "stages", "sweeps"},
     "commands": {
@@ -142,6 +145,11 @@ ORDINARY = {
 }
 """Stages of ours whose names are words for other things too: of these it is looked whether one is told from others, or
 looked up."""
+WRITTEN_BY_PEOPLE = {
+    "subtree.py": ("the key of a tag's children by hand in tree.yaml",),
+    "curate/reviews_file.py": ("what a person tags a row with", "as above"),
+}
+"""Lines with words that people write in files of theirs, which are stages of ours too."""
 LOOKED_UP = re.compile(rf"""(?:[=!]=|(?:graph|stages?|shapes?|counts|kinds)\[) ?["']({"|".join(ORDINARY)})["']""")
 
 
@@ -157,7 +165,8 @@ def test_no_module_outside_the_room_of_stages_names_one(path: Path) -> None:
     if path.relative_to(PACKAGE).parts[0] == "stages":
         return
     lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-    assert [f"{number}: {line.strip()}" for number, line in lines if names_a_stage(line)] == []
+    named = [f"{number}: {line.strip()}" for number, line in lines if names_a_stage(line)]
+    assert len(named) == len(WRITTEN_BY_PEOPLE.get(str(path.relative_to(PACKAGE)), ())), named
 
 
 DEFINED_TWICE = {

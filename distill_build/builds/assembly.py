@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from distill_build.builds.walk.nodes import Node, Unit, walk
-from distill_build.dataset.layout import SOURCES, Dataset
+from distill_build.dataset.layout import SOURCES, Dataset, ReviewNote
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.rows import VerdictRow, read_rows
 from distill_build.dataset.so_far import RowsSoFar
@@ -51,19 +51,21 @@ class PreviousBuild:
         """`asked_anew` says of a path whether --rebuild names it.
 
         `verdicts` are the transforms whose artefacts lie there as the last build wrote them. `stale` are the ids of
-        tags below which a row holds a reply that has been displaced since.
+        tags below which a row holds a reply that has been displaced since, or is reviewed otherwise. `reviewed` is what
+        became of reviews, by tag and row.
         """
         self.dataset = dataset
         self.memo = memo
         self._rows_kept: dict[str, frozenset[str]] = {}
         self.stale: set[str] = set()
+        self.reviewed: dict[str, dict[str, ReviewNote]] = {}
         self._outcomes = outcomes
         self._asked_anew = asked_anew
         self._verdicts = verdicts
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
         """What was made of a segment, unless something that goes into it changed or it is asked anew."""
-        if not self._outcomes or unit.node.id in self.stale or self._asked_anew(unit.node.path):
+        if not self._outcomes or unit.node.id in self.stale or self._asked_anew(unit.node.shown):
             return None
         return self._outcomes.get(self.memo(unit, segment, verdicts))
 
@@ -105,6 +107,9 @@ class UnitRows:
             for name, rows in outcome.rows.items():
                 self._so_far.add(name, list(self.lines(name, rows)))
         return outcome
+
+    def reviewed(self, unit: Unit) -> Mapping[str, ReviewNote]:
+        return self.previous.reviewed.get(unit.node.id, {})
 
     def made(self, stage: str, row: JsonObject) -> None:
         if self._so_far is not None:
@@ -163,7 +168,7 @@ class UnitRows:
     def _rows_of(self, unit: Unit, stage: str) -> list[JsonObject]:
         shape = self._graph[stage]
         if shape.kind != "transform":
-            return [row.line for row in unit.sorted(stage)]
+            return [unit.shown(row.line) for row in unit.sorted(stage)]
         judged = [unit.tag] if shape.after == self._graph.tree.name else unit.sorted(shape.after or "")
         said = ((row.id, row.verdicts.get(stage)) for row in judged)
         return [verdict.line(key) for key, verdict in said if verdict not in (None, DROPPED_BEFORE)]
@@ -182,12 +187,7 @@ class UnitRows:
 
 def tag_lines(root: Node) -> Iterator[JsonObject]:
     """The lines of the tree's artefact, in their order."""
-    return (_tag_line(node, above) for node, above in walk(root))
-
-
-def _tag_line(node: Node, above: Node) -> JsonObject:
-    leaf = node.unit.leaf if node.unit is not None else node.chain is None
-    return node.line(above.id if above.level else None, leaf=leaf)
+    return (node.shown_line() for node, _ in walk(root))
 
 
 def sources_row(item: str, calls: Mapping[str, Sequence[Source]]) -> JsonObject:
@@ -209,9 +209,9 @@ def write_artefacts(
         writers = {name: stack.enter_context(ArtefactWriter(folder / file)) for name, file in files.items()}
         copies = {name: _Copy(rows.spool(name), rows.previous.dataset.artefact(files[name]), stack) for name in files}
         tree = graph.tree.name
-        _write_tree_sources(root, tree, writers[SOURCES])
-        for node, above in walk(root):
-            writers[tree].write(encode_rows([_tag_line(node, above)]))
+        for node in (root, *(node for node, _ in walk(root))):
+            if node.level:
+                writers[tree].write(encode_rows([node.shown_line()]))
             _write_tree_sources(node, tree, writers[SOURCES])
             if node.unit is not None:
                 for outcome in node.unit.outcomes:
@@ -255,9 +255,7 @@ class _Copy:
 
 def failure_rows(root: Node) -> Iterator[JsonObject]:
     """The lines of failures.jsonl in tree order: a parent's own shortage before what is below it."""
-    if root.failure is not None:
-        yield root.failure.row()
-    for node, _ in walk(root):
+    for node in (root, *(node for node, _ in walk(root))):
         if node.failure is not None:
             yield node.failure.row()
         if node.unit is not None:

@@ -1,6 +1,6 @@
 """What a build goes by as it finds its folder: the lock that it is held to, responses, and rows to take over."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 import msgspec
@@ -13,7 +13,7 @@ from distill_build.calls.pinned import PinnedResponses
 from distill_build.dataset.layout import SOURCES, Dataset, State
 from distill_build.dataset.lockfile import LOCK, sound_lock
 from distill_build.dataset.outcome import Outcome
-from distill_build.dataset.rows import TagRow, read_rows
+from distill_build.dataset.rows import Placed, TagRow, read_rows
 from distill_build.errors import CorruptEntryError
 from distill_build.graph import Graph
 from distill_build.history.used_responses import Sources, sources_of
@@ -49,6 +49,8 @@ def baseline_of(session: Session, options: Options) -> Baseline:
     outcomes = {} if pinned.responses else _outcomes(session, state, generation)
     memo, verdicts = session.unit_memo(options.until), _verdicts(session.dataset, state)
     previous = PreviousBuild(session.dataset, outcomes, memo, session.rebuild.names, verdicts)
+    if outcomes and state is not None:
+        _look_at_reviews(session, state, previous)
     return Baseline(locked, pinned, previous, generation, state, PresentVersion.of(session.dataset, state))
 
 
@@ -59,6 +61,29 @@ def _outcomes(session: Session, state: State | None, generation: str) -> dict[st
     files = (*state.graph.up_to(state.until).files, SOURCES)
     sound = all(name in state.outputs and state.outputs[name].holds(session.dataset.artefact(name)) for name in files)
     return session.dataset.outcomes() if sound else {}
+
+
+def _look_at_reviews(session: Session, state: State, previous: PreviousBuild) -> None:
+    """Has the rows made again of which a person says something else than when the last build made them."""
+    said = {key: review.said for key, review in session.settings.reviews.items()}
+    for key, note in state.reviews.items():
+        previous.reviewed.setdefault(note.tag, {})[key] = note
+        if said.get(key) != note.said:
+            previous.stale.add(note.tag)
+    if new := said.keys() - state.reviews.keys():
+        previous.stale |= set(_tags_of(session.dataset, state.graph.up_to(state.until), new))
+
+
+def _tags_of(dataset: Dataset, graph: Graph, ids: Collection[str]) -> Iterator[str]:
+    """The tags that rows with these ids lie below, as far as there are any."""
+    shapes = {shape.name: shape for key in ids if (shape := graph.of_id(key)) is not None and shape is not graph.tree}
+    paths = {
+        row.path
+        for shape in shapes.values()
+        for row in read_rows(dataset.artefact(shape.file), Placed)
+        if row.id in ids
+    }
+    yield from (row.id for row in read_rows(dataset.artefact(graph.tree.file), TagRow) if row.path in paths)
 
 
 def _verdicts(dataset: Dataset, state: State | None) -> frozenset[str]:

@@ -4,16 +4,21 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from distill_build.builds.session import Session
+from distill_build.builds.walk.nodes import Node, topic_node
 from distill_build.calls.call import Call
+from distill_build.dataset.rows import TagRow, read_rows
 from distill_build.dataset.unit import Place, Row, View, restored
 from distill_build.dataset.unit_lines import units_in
 from distill_build.engine.manifest import ValueChange, changes_between
-from distill_build.engine.reading import ReadOnlyStore
+from distill_build.engine.reading import ReadOnlyStore, Responses
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
 from distill_build.prompting.rendering import RenderingError
+from distill_build.settings import declared_tree
+from distill_build.stages.chain import Chain
 from distill_build.stages.list_stage import ListStage
 from distill_build.stages.map_stage import MapStage
+from distill_build.subtree import NOTHING_SAID
 
 
 def item_changes(session: Session, item: str) -> Iterator[ValueChange]:
@@ -22,11 +27,11 @@ def item_changes(session: Session, item: str) -> Iterator[ValueChange]:
     `item` is an id. For an item of a list it is the first request of its list: the later ones hold the items before
     them too. Raises UsageError for an id that the dataset does not have, and for a row that no model was asked for.
     """
-    try:
-        old_key, call = _then_and_now(session, *_find(session, item))
-    except RenderingError as error:
-        raise UsageError(f"the prompt makes no request for {item} now: {error}") from error
     with closing(ReadOnlyStore(session.cache_dir)) as store:
+        try:
+            old_key, call = _then_and_now(session, store, *_find(session, item))
+        except RenderingError as error:
+            raise UsageError(f"the prompt makes no request for {item} now: {error}") from error
         entry = store.get(old_key)
     if entry is None:
         raise UsageError(f"the request behind {item} is not in the cache {session.cache_dir} any more: build again")
@@ -51,37 +56,55 @@ def _find(session: Session, item: str) -> tuple[Graph, Row, Row]:
     raise UsageError(f"{session.dataset.folder} has no item {item}: ids stand in {', '.join(graph.files)}")
 
 
-def _then_and_now(session: Session, graph: Graph, row: Row, tag: Row) -> tuple[str, Call]:
+def _then_and_now(session: Session, store: Responses, graph: Graph, row: Row, tag: Row) -> tuple[str, Call]:
     """The key of the request that made an item, and the request as it would be now."""
     if row.stage not in session.stages.graph:
         raise UsageError(f"{row.id} is of the stage {row.stage}, which these settings do not have: see stages=[…]")
-    stage, path = session.stages[row.stage], tuple(tag.line["path"])
+    stage, lineage = session.stages[row.stage], _lineage(session, store, graph, tag.id)
+    place = Place(tuple(node.path[-1] for node in lineage), tag.id, lineage[-1].subtree.description)
     if isinstance(stage, MapStage) and row.above is not None:
         others = View(graph).others(row.above, stage.refers_to, stage.name)
         if others is None:
             raise UsageError(f"what the prompt of {stage.name} names for {row.id} is not there: build again")
-        call = stage.request(Place(path, tag.id), row.above.line, others, stage.number(row.line))
+        call = stage.request(place, row.above.line, others, stage.number(row.line))
         key: str = row.line["call"]
         return key, call
     if isinstance(stage, ListStage):
-        in_tree = stage is session.stages.tree
-        above = (tag.line["parent"] or path[0]) if in_tree else tag.id
-        earlier = _earlier(session, graph, tag.id)
-        now = stage.request(path[:-1], [], 0, earlier[:-1]) if in_tree else stage.request(path, [], 0, earlier)
-        return _first_call(session, above, stage.name), now
+        unit = lineage[-2] if stage is session.stages.tree else lineage[-1]
+        return _first_call(session, unit.id, stage.name), stage.request(unit.at, [], 0, unit.earlier())
     raise UsageError(f"no model was asked for {row.id}: {row.stage} makes its rows from those above")
 
 
-def _earlier(session: Session, graph: Graph, tag: str) -> list[list[str]]:
-    """The labels before a tag in the list of its parent, and so on for each tag above it, level 1 first."""
-    lists, found = dict[str | None, list[str]](), dict[str | None, list[list[str]]]()
-    for row, _ in units_in(session.dataset.artefact, graph, frozenset({graph.tree.name})):
-        parent, labels = row.line["parent"], lists.setdefault(row.line["parent"], [])
-        found[row.id] = [*found.get(parent, []), list(labels)]
-        if row.id == tag:
-            break
-        labels.append(row.line["label"])
-    return found[tag]
+def _lineage(session: Session, store: Responses, graph: Graph, tag: str) -> list[Node]:
+    """The nodes from the topic down to a tag, each with the list that its children were taken from."""
+    tree = read_rows(session.dataset.artefact(graph.tree.file), TagRow)
+    rows, wanted = {row.id: row for row in tree}, list[TagRow]()
+    here: str | None = tag
+    while here is not None:
+        wanted.append(rows[here])
+        here = rows[here].parent
+    lineage = [topic_node(session.settings.topic, declared_tree(session.settings))]
+    for row in reversed(wanted):
+        above, stage = lineage[-1], session.stages.tree
+        above.chain = _listed(session, store, above)
+        label = row.own_label
+        own = above.subtree.own.children.get(label, NOTHING_SAID)
+        lineage.append(above.child(label, stage.shape.prefix, 0, above.chain.place_of(label), above.subtree.below(own)))
+    return lineage
+
+
+def _listed(session: Session, store: Responses, above: Node) -> Chain:
+    """The list that a model gave of the children of a tag, as the responses say that the dataset was made from."""
+    stage, chain = session.stages.tree, Chain(above.subtree.listed)
+    calls = [source for row in session.dataset.sources() if row.id == above.id for source in row.of(stage.name)]
+    for key, digest in calls:
+        entry = store.get(key)
+        attempts = () if entry is None else entry.attempts
+        read = [stage.read(attempt.response) for attempt in attempts if attempt.digest == digest]
+        for value in read:
+            if isinstance(value, tuple):  # a reply that cannot stand is none
+                chain.take(value, source=(key, digest), asked=False)
+    return chain
 
 
 def _first_call(session: Session, tag: str, stage: str) -> str:

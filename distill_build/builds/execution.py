@@ -16,7 +16,7 @@ from distill_build.calls.call import Absent, Call, Failed
 from distill_build.calls.online import OnlineExecutor
 from distill_build.calls.resolver import CallResolver
 from distill_build.calls.shared import Shared
-from distill_build.dataset.layout import FAILURES
+from distill_build.dataset.layout import FAILURES, ReviewNote
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
@@ -65,6 +65,8 @@ class Execution:
         self.shared = shared
         self.halt = self.shared.halt()
         self.newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
+        self.unmatched: tuple[str, ...] = ()
+        self.reviews: dict[str, ReviewNote] = {}
         self.resolver = self._resolver()
 
     @property
@@ -94,6 +96,7 @@ class Execution:
         walk.start()
         await self.shared.run(walk.scheduler)
         self.newly_dropped = tuple(walk.newly_dropped)
+        self.unmatched, self.reviews = tuple(walk.unmatched(everything=True)), walk.reviews
         return walk.root
 
     def _stop(self) -> None:

@@ -17,7 +17,7 @@ from distill_build.builds.present import PresentVersion
 from distill_build.builds.report import Report, expected_items
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import keep_version, lock_of
-from distill_build.builds.walk.nodes import Node, walk
+from distill_build.builds.walk.nodes import Node, units_of
 from distill_build.dataset.failures import unmade_in
 from distill_build.dataset.layout import (
     CHECKS,
@@ -127,6 +127,7 @@ class Finish(msgspec.Struct):
             newly_dropped=() if kept_rows else self.execution.newly_dropped,
             kept_rows=kept_rows,
             checks=there.checks,
+            unmatched=self.execution.unmatched,
         )
 
     def make(self, root: Node) -> BuiltFiles:
@@ -170,7 +171,7 @@ class Finish(msgspec.Struct):
     def _require_untouched(self, root: Node) -> None:
         """Raises StorageError where rows were copied from a file that was edited while this build ran."""
         dataset, state = self.session.dataset, self.execution.baseline.state
-        units = (node.unit for node, _ in walk(root) if node.unit is not None)
+        units = units_of(root)
         kept = {
             name
             for unit in units
@@ -250,6 +251,8 @@ class Finish(msgspec.Struct):
             grown=False,
             kept=None,
             checks=checks,
+            unmatched=self.execution.unmatched,
+            reviews=self.execution.reviews,
             outputs=dict(outputs),
             recipe=session.identity,
             holds_others=baseline.pinned.differ(self.execution.store),

@@ -47,7 +47,8 @@ class Report(msgspec.Struct, frozen=True):
     here, `removed` the files that it was not to make, `newly_dropped` the transforms with their lines for rows that
     they kept before. `kept_rows` are those of a complete version which a build that was stopped would have dropped or
     replaced: so the old files stay, and `counts` and `version` are theirs. `replaced` is what was taken from the one
-    before. `checks` are the rows that show what they should not. `run_id` is None and `up_to_date` true where there was
+    before. `checks` are the rows that show what they should not, `unmatched` sentences on what
+    people say of parts of the dataset that are not there. `run_id` is None and `up_to_date` true where there was
     nothing to do.
     """
 
@@ -71,6 +72,7 @@ class Report(msgspec.Struct, frozen=True):
     kept_rows: int = 0
     replaced: Replacement | None = None
     checks: tuple[CheckCount, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
     @property
     def stages(self) -> dict[str, StageTally]:

@@ -5,6 +5,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from distill_build.dataset.layout import Dataset
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.manifest import digest
@@ -125,7 +127,7 @@ class Session:
         def memo(unit: "Unit", number: int, verdicts: str) -> str:
             earlier = unit.node.earlier()
             shown = [stage.elsewhere(earlier) for stage in lists[number]]
-            return digest([bases[number], unit.tag.line, shown, verdicts])
+            return digest([bases[number], unit.tag.line, shown, verdicts, *_said_by_hand(unit)])
 
         return memo
 
@@ -149,3 +151,11 @@ class Session:
             "graph": {"stages": list(self.stages.graph.names)},
             "export": export_identity(self.settings),
         }
+
+
+def _said_by_hand(unit: "Unit") -> list[Any]:
+    """What people say of the place of a unit; nothing where they say nothing."""
+    node = unit.node
+    items = msgspec.to_builtins(node.subtree.own.items)
+    said = [node.shown if node.shown != node.path else None, dict(node.subtree.counts), node.subtree.description, items]
+    return [said] if any(said) else []

@@ -153,6 +153,8 @@ FLAGS = (
     Flag("dataset", "the dataset's folder or name", short="o", value="DIR", whose="finders"),
     Flag("cache-dir", "the cache's folder", value="DIR", whose="readers"),
     Flag("exit-code", "1 where the versions differ", whose="diff"),
+    Flag("yaml", "a tree.yaml to start from, of the tags that are there", whose="tree"),
+    Flag("from", "a tree.yaml of an indented text or Markdown list, as a book's contents", value="FILE", whose="tree"),
     Flag("seed", "which rows are drawn", value="N", whose="sample"),
     Flag("keep-last", "of each dataset's versions only the last N are roots", value="N", whose="cache gc"),
     Flag("max-size", "remove what nothing needs, oldest first, down to this size: 500MB, 2GB", value="SIZE",
@@ -182,6 +184,8 @@ HYDRA_FLAGS = (
     Flag("shell-completion", "Hydra's own", short="sc", whose="composers"),
 )  # fmt: skip
 
+FIELDS = {"from": "outline"}
+"""What options call a flag, where that is another name."""
 NEAR = 0.75  # a topic without its key, as in `distill-build sports`, is not near `export`
 ASSIGNMENT = re.compile(r"(\+{0,2}|~)[\w./@:$-]*=|~[\w.@/]+$")
 """How a word that is a setting begins."""
@@ -378,7 +382,7 @@ def options_of(parts: Parts) -> Options:
     """The options that the flags ask for."""
     chosen: dict[str, Any] = {}
     for flag, value in parts.flags:
-        key = flag.name.replace("-", "_")
+        key = FIELDS.get(flag.name, flag.name.replace("-", "_"))
         if flag.name == "rebuild":
             chosen[key] = (*chosen.get(key, ()), value)
         elif flag.value == "N":

@@ -95,6 +95,7 @@ def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
         files=state.files(session.dataset),
         edited=(),
         checks=state.checks,
+        unmatched=state.unmatched,
     )
 
 
@@ -133,6 +134,7 @@ def _document(report: Report) -> JsonObject:
         "dropped": {stage: tally.dropped for stage, tally in report.transforms.items()},
         "refilled": {stage: tally.refilled for stage, tally in report.transforms.items() if tally.refilled},
         "checks": rows_by_check(report.checks),
+        "unmatched": list(report.unmatched),
         "removed": [str(path) for path in report.removed],
         "folder": str(report.folder),
         "stopped": None if report.stopped is None else str(report.stopped),

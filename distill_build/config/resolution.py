@@ -205,8 +205,9 @@ def roles_asked(stages: Any, settings: Any) -> list[str]:
 def settings_from(data: Mapping[str, Any], choices: Mapping[str, str]) -> "Settings":
     """The settings in resolved data, which stays as it is."""
     from distill_build.config.conversion import to_settings
+    from distill_build.config.curation import with_parts_by_hand
 
-    return to_settings(with_bodies(data, choices))
+    return with_parts_by_hand(to_settings(with_bodies(data, choices)))
 
 
 def with_bodies(data: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Any]:

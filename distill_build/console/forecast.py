@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from distill_build.console.grid import Grid
-from distill_build.console.outcome import Sentence
+from distill_build.console.outcome import Sentence, said_in_vain
 from distill_build.console.words import UNKNOWN, rough_duration, rough_money, tokens
 from distill_build.records import number_of
 from distill_build.settings import Budget, Settings
@@ -231,7 +231,7 @@ def footnotes(plan: "Plan", settings: Settings) -> list[Sentence]:
     """How sure the figures are, and what the words in the table mean."""
     if not plan.calls:
         nothing = Sentence("nothing to ask: every request is answered by the cache", "good")
-        return [nothing, *drops(plan), *newly_dropped(plan)]
+        return [nothing, *drops(plan), *newly_dropped(plan), *said_in_vain(plan.unmatched)]
     requests = number_of(plan.calls, "requests")
     notes = [Sentence(f"{requests} exactly; tokens, cost and time are estimated", "quiet")]
     if not plan.exact:
@@ -248,7 +248,7 @@ def footnotes(plan: "Plan", settings: Settings) -> list[Sentence]:
         notes.append(Sentence(f"completion tokens of one result, assumed until some have come: {each}", "quiet"))
     if plan.cost.usd is None:
         notes.append(Sentence(f"{UNKNOWN}: the model has no prices, see model.prices in its configuration", "quiet"))
-    notes += [*drops(plan), *newly_dropped(plan), *cap(plan, settings.budget)]
+    notes += [*drops(plan), *newly_dropped(plan), *said_in_vain(plan.unmatched), *cap(plan, settings.budget)]
     if advice := advise(plan, settings):
         notes.append(Sentence(advice, "warning"))
     return notes

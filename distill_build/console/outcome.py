@@ -1,6 +1,6 @@
 """What a build did: the table, and the sentences that say it. Pure: where they go is the screens' business."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -91,9 +91,10 @@ def _dropped(report: Report, stage: str) -> str:
 
 
 def up_to_date(report: Report) -> Iterator[Sentence]:
-    """What is said of a build that had nothing to do: that, and again what its rows show that they should not."""
+    """What is said of a build that had nothing to do: that, and again what is to be known of its rows."""
     items = ", ".join(rows_of(report.count(stage), stage) for stage in report.stages if stage not in report.transforms)
     version = short(report.version)
+    yield from said_in_vain(report.unmatched)
     yield Sentence(f"{report.name} is up to date: {items} (version {version}); nothing was asked", "good")
     yield from (Sentence(text, "quiet") for text in check_sentences(report.checks))
 
@@ -126,6 +127,7 @@ def troubles(report: Report) -> Iterator[Sentence]:
         )
     if report.replaced is not None:
         yield Sentence(report.replaced.sentence("replaced"), "warning")
+    yield from said_in_vain(report.unmatched)
     if report.newly_dropped:
         yield Sentence(_newly_dropped(report), "warning")
     if (empty := report.empty_export) is not None:
@@ -142,6 +144,13 @@ def troubles(report: Report) -> Iterator[Sentence]:
         return
     if line := _shortage(report):
         yield Sentence(line, "warning")
+
+
+def said_in_vain(found: Sequence[str]) -> Iterator[Sentence]:
+    """What people say of parts of the dataset that are not there."""
+    yield from (Sentence(said, "warning") for said in found[:NAMED_ROWS])
+    if len(found) > NAMED_ROWS:
+        yield Sentence(f"and {len(found) - NAMED_ROWS:,} more that match nothing", "warning")
 
 
 def _newly_dropped(report: Report) -> str:

@@ -35,7 +35,7 @@ SOURCES = "runs/sources.jsonl"
 RESPONSES = "runs/responses"
 STATE = "runs/state.json"
 UNITS = "runs/units.json"
-STATE_SCHEME = 7
+STATE_SCHEME = 8
 Note = TypeVar("Note")
 RowSpan = tuple[int, int, int]
 """Start, length and count of rows in a file."""
@@ -51,6 +51,15 @@ class _UnitNote(msgspec.Struct, array_like=True, frozen=True):
     spared: dict[str, int] = {}
     dropped: dict[str, dict[str, int]] = {}
     rows_dropped: dict[str, int] = {}
+
+
+class ReviewNote(msgspec.Struct, array_like=True, frozen=True):
+    """What became of a person's review of a row below the tag with the id `tag`. `said` stands for what the row depends
+    on of it, `fault` says why it was not applied; nothing where it was."""
+
+    said: str
+    tag: str
+    fault: str
 
 
 class KeptCalls(msgspec.Struct, frozen=True):
@@ -98,6 +107,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     `stages` describes the graph. `stopped` is the sentence of what left something unasked that is missing, else None;
     `grown` says that it ended the growth of a complete version, whose rows are all there still. `kept` is None where
     the folder keeps no responses. `checks` counts what checks.jsonl and flags name.
+    `unmatched` are sentences on what people say of parts of the dataset that are not there,
+    and `reviews` what became of theirs of rows, by id.
     Who makes a state says all of it: whatever else writes a dataset's files would forget a field that has a default.
     """
 
@@ -123,6 +134,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     grown: bool
     kept: KeptCalls | None
     checks: tuple[CheckCount, ...]
+    unmatched: tuple[str, ...]
+    reviews: dict[str, ReviewNote]
     scheme: int = STATE_SCHEME
 
     @property

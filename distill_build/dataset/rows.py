@@ -33,6 +33,12 @@ class TagRow(msgspec.Struct, frozen=True, gc=False):
     parent: str | None
     leaf: bool
     flags: tuple[str, ...] = ()
+    renamed_from: str | None = None
+
+    @property
+    def own_label(self) -> str:
+        """The label that its id is made of."""
+        return self.renamed_from or self.label
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +52,7 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
     question_id: str | None = None
     parent: str | None = None
     tag: str | None = None
+    review: str | None = None
 
     @property
     def above(self) -> str | None:

@@ -13,6 +13,7 @@ import msgspec
 from distill_build.errors import StorageError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject, Path
+from distill_build.review import REJECT, REVIEW
 
 AGAIN = "build the dataset again, which brings all rows back from the cache"
 """The way out where artefacts do not fit each other."""
@@ -27,10 +28,23 @@ class Sight(Enum):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a row lies: the tag's path, topic first, and its id."""
+    """Where a row lies: the tag's path, topic first, and its id. `description` is what a person says of that place, and
+    `shown` the path with the labels that people gave its tags; nothing where it is the same."""
 
     path: Path
     tag: str
+    description: str | None = None
+    shown: Path = ()
+
+    @property
+    def of_tag(self) -> str | None:
+        """The id of the tag; None where it is the topic."""
+        return self.tag if len(self.path) > 1 else None
+
+    @property
+    def seen(self) -> Path:
+        """The path that people see."""
+        return self.shown or self.path
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -45,6 +59,7 @@ class Verdict(msgspec.Struct, frozen=True):
         return {"id": judged, "kept": self.kept, "why": list(self.why), **self.columns}
 
 
+KEPT = Verdict(kept=True)
 DROPPED_BEFORE = Verdict(kept=False)
 """Of a row that a transform did not judge, since one before it had dropped the row."""
 
@@ -69,6 +84,20 @@ class Row(msgspec.Struct, eq=False):
         key: str = self.line["id"]
         return key
 
+    @property
+    def rejected(self) -> bool:
+        """Whether a person does not want it, or what it hangs on."""
+        return self.line.get(REVIEW) == REJECT or (self.above is not None and self.above.rejected)
+
+    @property
+    def is_topic(self) -> bool:
+        """Whether it stands for the topic, which is no row."""
+        return self.line.get("level") == 0
+
+    def has_given(self, stage: str) -> bool:
+        """Whether a person gave what `stage` would be asked for."""
+        return any(row.line.get("call") == "" for row in self.below.get(stage, ()))
+
     def hang(self, below: "Row") -> None:
         """Takes a row below itself, in its place among the others."""
         siblings = self.below.setdefault(below.stage, [])
@@ -83,6 +112,19 @@ class Row(msgspec.Struct, eq=False):
             assert row.above is not None, f"{stage} does not lie above {self.stage}"  # noqa: S101
             row = row.above
         return row
+
+
+class _AllKept(dict[str, Verdict]):
+    """Verdicts on what nobody judges."""
+
+    def get(self, _: str, default: object = None) -> Verdict:  # noqa: ARG002 - there is one
+        return KEPT
+
+
+def topic_row(tree: str, topic: str) -> Row:
+    """What stands for the topic where rows hang on it: in the stage `tree` it has no row, and nobody judges it."""
+    line = {"id": topic, "path": [topic], "label": topic, "parent": None, "level": 0, "leaf": False, "flags": []}
+    return Row(tree, line, (), verdicts=_AllKept())
 
 
 class _Check(msgspec.Struct, frozen=True):
@@ -102,6 +144,8 @@ class View:
 
     def sight(self, row: Row, stage: str) -> Sight:
         """How `stage` sees a row; END for all transforms there are."""
+        if row.rejected:
+            return Sight.DROPPED
         checks = self._checks.get((row.stage, stage))
         if checks is None:
             checks = self._checks[row.stage, stage] = tuple(self._checks_of(row.stage, stage))
@@ -216,8 +260,8 @@ def lacks(row: Row, stages: tuple[str, ...], counts: Callable[[Row], bool]) -> b
 
 
 def above_of(line: JsonObject) -> str:
-    """The id of the row that a row hangs on."""
-    key: str = line.get("question_id") or line.get("parent") or line["tag"]
+    """The id of the row that a row hangs on; the topic's text where it is the topic."""
+    key: str = line.get("question_id") or line.get("parent") or line.get("tag") or line["path"][0]
     return key
 
 
@@ -265,9 +309,9 @@ def restored(
             above.hang(row)
             rows.append(row)
         wanted = results.get(shape.name, 0)
-        for above in [row for row in (tag, *rows) if wanted and row.stage == shape.parent]:
+        for above in [row for row in (tag, *rows) if wanted and row.stage == shape.parent and not row.is_topic]:
             has_any = not shape.at_leaves or above.line.get("leaf", True)
-            short = has_any and len(above.below.get(shape.name, ())) < wanted
+            short = has_any and len(above.below.get(shape.name, ())) < wanted and not above.has_given(shape.name)
             if short and view.sight(above, shape.name) is not Sight.DROPPED:
                 above.lacking.add(shape.name)
     return rows

@@ -15,13 +15,8 @@ from distill_build.dataset.rows import Placed, TagRow, VerdictRow, list_text, re
 from distill_build.errors import StorageError
 from distill_build.graph import Graph, Shape
 from distill_build.records import row_id
+from distill_build.review import EDIT
 from distill_build.stages.default import graph_in
-
-
-class _Tag(TagRow, frozen=True, gc=False):
-    """A tag; where people have renamed it, the id is that of the model's own label."""
-
-    renamed_from: str | None = None
 
 
 class _Made(Placed, frozen=True, gc=False):
@@ -31,7 +26,7 @@ class _Made(Placed, frozen=True, gc=False):
     sample: int | None = None
 
 
-Checked = TypeVar("Checked", _Tag, Placed, _Made, VerdictRow)
+Checked = TypeVar("Checked", TagRow, Placed, _Made, VerdictRow)
 Look = Callable[[Checked, bytes], Iterator[str]]
 """Says what is wrong with a row, given its line too."""
 TWICE = "the id of an earlier row stands again"
@@ -49,7 +44,6 @@ class RowChecks:
         self.counts: dict[str, int] = {}
         self._graph = graph if graph is not None else graph_in(dataset)
         self._tags: dict[str, int] = {}
-        self._leaves: set[str] = set()
         self._paths: dict[tuple[str, ...], int] = {}
         self._seen: dict[str, dict[str, int]] = {}
 
@@ -58,7 +52,7 @@ class RowChecks:
         for place, shape in enumerate(self._graph):
             seen = self._seen[shape.name] = self._tags if shape is self._graph.tree else {}
             if shape is self._graph.tree:
-                yield from self._pass(shape, _Tag, self._tag)
+                yield from self._pass(shape, TagRow, self._tag)
             elif shape.kind == "list":
                 yield from self._pass(shape, Placed, partial(self._listed, shape, seen))
             elif shape.kind == "transform":
@@ -91,24 +85,23 @@ class RowChecks:
             yield name, str(error)
         yield from ((name, _told(problem, number, first[problem])) for problem, number in numbers.items())
 
-    def _tag(self, row: _Tag, _: bytes) -> Iterator[str]:
+    def _tag(self, row: TagRow, _: bytes) -> Iterator[str]:
         if row.id in self._tags:
             yield TWICE
-        if row.id != row_id(self._graph.tree.prefix, row.parent or _topic(row), row.renamed_from or row.label):
+        if row.id != row_id(self._graph.tree.prefix, row.parent or _topic(row), row.own_label):
             yield FOREIGN
-        if row.parent is not None and (row.parent not in self._tags or row.parent in self._leaves):
-            yield "the parent does not stand before the tag, or is a leaf"
+        if row.parent is not None and row.parent not in self._tags:
+            yield "the parent does not stand before the tag"
         self._tags[row.id] = self._paths[row.path] = len(self._tags)
-        if row.leaf:
-            self._leaves.add(row.id)
 
     def _listed(self, shape: Shape, seen: dict[str, int], row: Placed, line: bytes) -> Iterator[str]:
         if row.id in seen:
             yield TWICE
-        if row.id != row_id(shape.prefix, row.tag or _topic(row), list_text(msgspec.json.decode(line))):
+        text = list_text(msgspec.json.decode(line))
+        if row.review != EDIT and row.id != row_id(shape.prefix, row.tag or _topic(row), text):
             yield FOREIGN
-        if row.tag is not None and row.tag not in self._leaves:
-            yield f"the {self._graph.tree.singular} is not there, or is no leaf"
+        if row.tag is not None and row.tag not in self._tags:
+            yield f"the {self._graph.tree.singular} is not there"
         seen[row.id] = self._tags.get(row.tag or "", NOWHERE)
 
     def _made(self, shape: Shape, above: dict[str, int], seen: dict[str, int], row: _Made, _: bytes) -> Iterator[str]:

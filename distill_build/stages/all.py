@@ -29,6 +29,7 @@ from distill_build.stages.columns import (
 )
 from distill_build.stages.flags import FLAGS
 from distill_build.stages.group_stage import GroupStage
+from distill_build.stages.identity import REVIEWS
 from distill_build.stages.list_stage import ListStage, read_list
 from distill_build.stages.map_stage import MapStage, read_result
 from distill_build.stages.recipe import reading_of
@@ -61,6 +62,7 @@ class Stages:
             known = known_to(shape.name, settings, columns)
             self._stages[shape.name] = _made(shape, settings, known, prompts, weights)
             check_export(shape, settings, known_to(shape.name, settings, columns, shape.name))
+        _check_edits(self)
         prompts.refuse_unused()
 
     def __getitem__(self, name: str) -> Stage:
@@ -89,6 +91,19 @@ class Stages:
     def identity(self) -> JsonObject:
         """The identities of all stages, by name."""
         return {stage.name: stage.identity() for stage in self}
+
+
+def _check_edits(stages: Stages) -> None:
+    """Raises ConfigurationError for an edit by hand of a column that the row's stage does not have, or of no text."""
+    for key, review in stages.settings.reviews.items():
+        if not review.text or (shape := stages.graph.of_id(key)) is None:
+            continue
+        content = stages[shape.name].content
+        for column, value in review.text.items():
+            if column not in content:
+                has = f"they have {' and '.join(content)}" if content else "they are worked out"
+                raise ConfigurationError(f"{REVIEWS}: {key}: {shape.name} have no {column} to be edited: {has}")
+            stages[shape.name].check_edit(f"{REVIEWS}: {key}: {column}", column, value)
 
 
 def class_of(kind: str, builtin: str | None) -> type[Stage]:
@@ -158,6 +173,13 @@ def tree_reading(settings: Settings) -> ListReading:
     kind = class_of(own.kind, own.builtin)
     assert issubclass(kind, ListStage), "a tree grows by lists"  # noqa: S101
     return kind.reading
+
+
+def item_column(own: StageSettings) -> str:
+    """The column with the text of an item of a list."""
+    kind = class_of(own.kind, own.builtin)
+    assert issubclass(kind, ListStage), "a list has items"  # noqa: S101
+    return kind.reading.item
 
 
 class ReplyReader(msgspec.Struct, frozen=True):

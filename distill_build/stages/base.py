@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from distill_build.dataset.unit import Place
 from distill_build.engine.manifest import SCHEME
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
@@ -51,6 +52,20 @@ class Stage:
 
     side_column: ClassVar[str] = "split"
     """The column of a verdict that says to which side a row goes, where it has `sides`."""
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The columns of its rows that a person may edit, in order; none of a stage whose rows are worked out."""
+        return ()
+
+    def check_edit(self, key: str, column: str, value: object) -> None:  # noqa: ARG002 - for those with other columns
+        """Raises ConfigurationError, which begins with `key`, where a person's edit makes no value of a column."""
+        if not isinstance(value, str) or not value.strip():
+            raise ConfigurationError(f"{key} is a text, not {value!r}")
+
+    def fault_of_edit(self, text: JsonObject, line: JsonObject) -> str | None:  # noqa: ARG002 - as above
+        """Why a row cannot have a person's text, where its replies could not; None where it can."""
+        return None
 
     followers: ClassVar[Mapping[str, str]] = {}
     """Settings that stand by themselves → those of one of ours which follow them: of one in its place they should."""
@@ -144,6 +159,10 @@ class ModelStage(Stage):
     def of_build(self) -> JsonObject:
         """What each rendering has of the settings of the build."""
         return {"topic": self.build.topic, "description": self.build.description, "audience": self.build.audience}
+
+    def told_at(self, place: Place) -> JsonObject:
+        """The same at one place, of which a person may have said something."""
+        return self.of_build if place.description is None else {**self.of_build, "description": place.description}
 
     @property
     def counted_by(self) -> str:

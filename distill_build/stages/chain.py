@@ -15,6 +15,11 @@ FRUITLESS_REQUESTS = 3
 """So many requests of one build in a row without a new item, and the parent is given up until the next build."""
 
 
+def same(one: str, other: str) -> bool:
+    """Whether two items are the same to a list."""
+    return normalise(one) == normalise(other)
+
+
 class Chain(msgspec.Struct):
     """`items` are distinct under `normalise`; `columns` are what some of them have besides, by index; `sources` are the
     replies that were taken."""
@@ -29,6 +34,11 @@ class Chain(msgspec.Struct):
     def exclude(self, item: str) -> None:
         """Makes `item` one that brings nothing new, as a label of the path is below it."""
         self._seen.add(normalise(item))
+
+    def place_of(self, item: str) -> int | None:
+        """The index of one of the items that are wanted."""
+        key = normalise(item)
+        return next((place for place, each in enumerate(self.items[: self.wanted]) if normalise(each) == key), None)
 
     def take(self, reply: Sequence[str], columns: Sequence[JsonObject] = (), *, source: Source, asked: bool) -> range:
         """Adds what is new, and returns the indexes of the new items that are wanted.

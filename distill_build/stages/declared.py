@@ -4,21 +4,22 @@ The one place that knows how settings hold this: everybody else goes by names of
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
-from distill_build.settings import Settings, StageSettings, graph_of, leaf_count, names_of
+from distill_build.settings import Settings, StageSettings, graph_of, names_of
+from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, subtree_of
 
 COUNTED_BY = "counted_by"
 """The part of a stage's identity that names the setting of its count."""
 
 
 class Declared(msgspec.Struct, frozen=True):
-    """The shape of a build. `breadth` is as typed: one number, or one a level.
+    """The shape of a build. `breadth` is as typed: one number, or one a level; `by_hand` what a person says of it.
 
     `each` says how many rows of a list, or samples of a map, hang on one row above, and `keys` names the setting that
     says so; `models` give a row each for every sample; `per_request` is how many rows one request asks for. All by
@@ -32,28 +33,60 @@ class Declared(msgspec.Struct, frozen=True):
     keys: Mapping[str, str]
     models: Mapping[str, int]
     per_request: Mapping[str, int]
+    by_hand: TagByHand = NOTHING_SAID
 
     @property
     def breadths(self) -> list[int]:
         """Tags under a parent, by level."""
         return list(self.breadth) if isinstance(self.breadth, list) else [self.breadth] * self.depth
 
+    @property
+    def tree(self) -> Subtree:
+        """The whole tree."""
+        return subtree_of(self.by_hand, self.depth, tuple(self.breadths), {}, None)
+
     def rows(self) -> dict[str, int]:
         """Rows of each stage where nothing is missing and nothing was dropped."""
-        leaves, rows = leaf_count(self.breadths), dict[str, int]()
+        topic = {self.graph.tree.name: 1}  # which is no tag
+        return {name: rows - topic.get(name, 0) for name, rows in self.rows_of(self.tree).items()}
+
+    def rows_of(self, subtree: Subtree) -> dict[str, int]:
+        """The same of one tag and all that is below it."""
+        extent, rows = self._extent(subtree), dict[str, int]()
         for shape in self.graph:
             match shape.kind:
                 case "list" if shape.after is None:
-                    rows[shape.name] = sum(leaf_count(self.breadths[: level + 1]) for level in range(self.depth))
+                    rows[shape.name] = extent.tags
                 case "list":
-                    rows[shape.name] = leaves * self.each[shape.name]
+                    rows[shape.name] = sum(
+                        leaves * self.each_at(shape.name, counts) for counts, leaves in extent.leaves.items()
+                    )
                 case "group" if shape.by == self.graph.tree.name:
-                    rows[shape.name] = leaves
+                    rows[shape.name] = sum(extent.leaves.values())
                 case "map":
                     rows[shape.name] = rows[_above(shape)] * self.each[shape.name] * self.models[shape.name]
                 case "transform" | "group":
                     rows[shape.name] = rows[_above(shape)]
         return rows
+
+    def leaves(self) -> int:
+        """Leaves of the whole tree."""
+        return sum(self._extent(self.tree).leaves.values())
+
+    def each_at(self, stage: str, counts: "Iterable[tuple[str, int]]") -> int:
+        """Rows of a list below one leaf for which a person says `counts`."""
+        return dict(counts).get(self.keys[stage], self.each[stage])
+
+    def _extent(self, subtree: Subtree) -> "_Extent":
+        """How much there is of a tree. What has nothing by hand below it is worked out once a level."""
+        if subtree.leaf:
+            return _Extent(1, {tuple(sorted(subtree.counts.items())): 1}, 0)
+        extent = _Extent(1, {}, -(-subtree.listed // self.per_request[self.graph.tree.name]))
+        for own in subtree.own.children.values():
+            extent.add(self._extent(subtree.below(own)))
+        if subtree.filled:
+            extent.add(self._extent(subtree.below()), times=subtree.filled)
+        return extent
 
     def results(self) -> dict[str, int]:
         """Rows of each stage that hang on one row above, where nothing is missing."""
@@ -71,10 +104,26 @@ class Declared(msgspec.Struct, frozen=True):
         return requests
 
     def _list_requests(self, shape: Shape) -> int:
-        breadths, per_request = self.breadths, self.per_request[shape.name]
-        if shape.after is not None:
-            return leaf_count(breadths) * math.ceil(self.each[shape.name] / per_request)
-        return sum(leaf_count(breadths[:level]) * math.ceil(most / per_request) for level, most in enumerate(breadths))
+        extent, per_request = self._extent(self.tree), self.per_request[shape.name]
+        if shape.after is None:
+            return extent.requests
+        each = ((self.each_at(shape.name, counts), leaves) for counts, leaves in extent.leaves.items())
+        return sum(leaves * math.ceil(items / per_request) for items, leaves in each)
+
+
+class _Extent(msgspec.Struct):
+    """How many `tags` a part of a tree has, how many `leaves` for which a person says the same counts, and how many
+    `requests` the tags take."""
+
+    tags: int
+    leaves: dict[tuple[tuple[str, int], ...], int]
+    requests: int
+
+    def add(self, other: "_Extent", times: int = 1) -> None:
+        self.tags += other.tags * times
+        self.requests += other.requests * times
+        for counts, leaves in other.leaves.items():
+            self.leaves[counts] = self.leaves.get(counts, 0) + leaves * times
 
 
 def _above(shape: Shape) -> str:
@@ -92,6 +141,7 @@ def declared(settings: Settings) -> Declared:
         graph=graph,
         depth=settings.depth,
         breadth=settings.breadth,
+        by_hand=settings.by_hand,
         each={shape.name: _each(own[shape.name], settings.depth) for shape in each},
         keys={shape.name: counted_by(shape.name, own[shape.name]) for shape in each},
         models={shape.name: len(own[shape.name].roles) for shape in each},

@@ -7,8 +7,12 @@ from distill_build.export import TRAIN, Layout
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, graph_of
+from distill_build.subtree import NOTHING_SAID, own_items_of, said_of
 
-ROWS_VERSION = 5
+BY_HAND = "tree.yaml"
+"""What the parts of the tree are called, as a cause, that people have made."""
+REVIEWS = "reviews.jsonl"
+ROWS_VERSION = 6
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
 
 
@@ -22,7 +26,19 @@ def tree_identity(settings: Settings) -> JsonObject:
     return {
         "topic": settings.topic,
         "breadth": [settings.breadth_at(level) for level in range(1, settings.depth + 1)],
+        **_said_by_people(settings),
     }
+
+
+def _said_by_people(settings: Settings) -> JsonObject:
+    """What files of theirs say, by file: what is much by its digest."""
+    said: JsonObject = {} if settings.by_hand == NOTHING_SAID else {BY_HAND: said_of(settings.by_hand)}
+    for shape in graph_of(settings):
+        if items := own_items_of(settings.by_hand, shape.name):
+            said[f"{shape.name}.jsonl"] = digest(items)
+    if settings.reviews:
+        said[REVIEWS] = digest({key: review.said for key, review in settings.reviews.items()})
+    return {name: told for name, told in said.items() if told}
 
 
 def export_identity(settings: Settings) -> JsonObject:
@@ -61,7 +77,8 @@ def export_rows(settings: Settings) -> JsonObject:
     graph = graph_of(settings)
     for name in reversed(settings.stages):
         if (export := settings.stage[name].export) is not None:
-            return {"stage": name, **export, **_told_by_others(graph, name, settings)}
+            reviewed = {} if settings.curate.reviewed == "not_rejected" else {"reviewed": settings.curate.reviewed}
+            return {"stage": name, **export, **reviewed, **_told_by_others(graph, name, settings)}
     return {}
 
 

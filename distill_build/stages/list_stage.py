@@ -12,6 +12,7 @@ from distill_build.replies.labels import ListReading
 from distill_build.replies.reasoning import Marks
 from distill_build.stages.base import OF_LIST, ModelStage
 from distill_build.stages.recipe import Recipe
+from distill_build.subtree import Subtree
 
 if TYPE_CHECKING:  # as in `base`
     from distill_build.calls.call import Call
@@ -35,6 +36,10 @@ class ListStage(ModelStage):
         return self.recipes[self.first]
 
     @property
+    def content(self) -> tuple[str, ...]:
+        return () if self.shape.after is None else (self.reading.item,)
+
+    @property
     def asked_roles(self) -> tuple[str, ...]:
         return (self.first,)
 
@@ -46,7 +51,15 @@ class ListStage(ModelStage):
         """Items below a unit on `level`, where the topic is level 0."""
         wanted = self.settings.wanted
         assert wanted is not None, "a list says how many items it wants"  # noqa: S101
-        return wanted[level] if isinstance(wanted, list) else wanted
+        return wanted[min(level, len(wanted) - 1)] if isinstance(wanted, list) else wanted
+
+    def wanted_below(self, subtree: Subtree, level: int) -> int:
+        """Items below a leaf on `level`, unless a person says otherwise for that part of the tree."""
+        return 0 if subtree.held else subtree.counts.get(self.counted_by, self.wanted(level))
+
+    def own_columns(self) -> JsonObject:
+        """What a person's own item has in the columns that come with a model's."""
+        return {}
 
     def number(self, line: JsonObject) -> int:
         index: int = line["index"]
@@ -90,9 +103,9 @@ class ListStage(ModelStage):
         return self.prompts.uses(self.template, "elsewhere")
 
     def request(
-        self, path: Path, existing: Sequence[str], ordinal: int, earlier: Sequence[Sequence[str]] = ()
+        self, place: Place, existing: Sequence[str], ordinal: int, earlier: Sequence[Sequence[str]] = ()
     ) -> "Call":
-        """Asks for `per_request` more items below `path`, given those so far; `ordinal` requests came before.
+        """Asks for `per_request` more items at `place`, given those so far; `ordinal` requests came before.
 
         `earlier` is as `elsewhere` takes it.
         """
@@ -101,20 +114,20 @@ class ListStage(ModelStage):
         count, model = self.results, self.recipe.model
         messages = self.prompts.render(
             self.template,
-            **self.of_build,
-            path=list(path),
+            **self.told_at(place),
+            path=list(place.path),
             elsewhere=self.elsewhere(earlier),
             existing=existing,
             count=count,
             structured=model.structured,
             examples=model.examples,
-            **self.variables(path),
+            **self.variables(place.path),
             **self.quotas(ordinal),
         )
         reading = self._reading
         item = valued_item(reading.item, dict(reading.axes)) if reading.axes else None
         schema = response_format(reading.name, count, model.structured, item)
-        return self.recipe.call(path, messages, ordinal, self.read, schema)
+        return self.recipe.call(place.seen, messages, ordinal, self.read, schema)
 
     def read(self, raw: Any) -> "Rejection | Any":
         """The items in a reply, or why it cannot stand."""
@@ -122,7 +135,7 @@ class ListStage(ModelStage):
 
     def typical_call(self) -> "Call":
         topic = self.build.topic
-        return self.request((topic,) * (self.build.depth + 1), [], 0)
+        return self.request(Place((topic,) * (self.build.depth + 1), ""), [], 0)
 
     def identity(self) -> JsonObject:
         return super().identity() | self.own("per_request")

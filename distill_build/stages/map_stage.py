@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from distill_build.dataset.unit import Place
 from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Fields, Known
-from distill_build.records import JsonObject, Path, Usage, row_id
+from distill_build.records import JsonObject, Usage, row_id
 from distill_build.replies.reasoning import Marks
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import StageSettings
@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # as in `base`
     from distill_build.calls.call import Call
     from distill_build.replies.parse import Rejection
 
+BY_PERSON = "hand"
+"""In the columns of a result that a person gave which say what a model did; the key of its call is empty."""
+
 
 class MapStage(ModelStage):
     """Results for each row of the stage above: `samples` of them from each role."""
@@ -26,8 +29,24 @@ class MapStage(ModelStage):
     flags: ClassVar[tuple[RowFlag, ...]] = (NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS)
     place_columns: ClassVar[tuple[str, ...]] = ("parent",)
     """The columns that say what the row hangs on, besides its path."""
+    takes_given: ClassVar[bool] = False
+    """Whether what a person gives with a row of their own stands for its results."""
     takes_over: ClassVar[tuple[str, ...]] = ()
     """Columns of the row above that it has too."""
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        return ("reasoning", "answer") if self.schema is None else tuple(self.schema.fields)
+
+    def check_edit(self, key: str, column: str, value: object) -> None:
+        if self.schema is None and (column, value) != ("reasoning", None):
+            super().check_edit(key, column, value)
+
+    def fault_of_edit(self, text: JsonObject, line: JsonObject) -> str | None:
+        if self.schema is None:
+            return None
+        fields = {name: value for name in self.schema.fields if (value := {**line, **text}.get(name)) is not None}
+        return self.schema.fault(fields)
 
     @property
     def asked_roles(self) -> tuple[str, ...]:
@@ -64,7 +83,7 @@ class MapStage(ModelStage):
     def request(self, place: Place, row: JsonObject, others: JsonObject, number: int) -> "Call":
         """Asks for result `number` of `row`, a line of the stage above; `others` are the rows that the prompt names."""
         role, sample = self.role_of(number), number % self.settings.samples
-        return self._call(place.path, self._messages(place.path, row, others, role), sample, role)
+        return self._call(place, self._messages(place, row, others, role), sample, role)
 
     def role_of(self, number: int) -> str:
         """Who is asked for result `number` of a row."""
@@ -75,12 +94,12 @@ class MapStage(ModelStage):
         sample: int = line["sample"]
         return role * self.settings.samples + sample
 
-    def _messages(self, path: Path, row: JsonObject, others: JsonObject, role: str) -> list[dict[str, str]]:
+    def _messages(self, place: Place, row: JsonObject, others: JsonObject, role: str) -> list[dict[str, str]]:
         model = self.recipes[role].model
         return self.prompts.render(
             self.template,
-            **self.of_build,
-            path=list(path),
+            **self.told_at(place),
+            path=list(place.path),
             row=row,
             rows=others,
             system_prompt=self.settings.system_prompt,
@@ -90,14 +109,14 @@ class MapStage(ModelStage):
             **self.variables(row),
         )
 
-    def _call(self, path: Path, messages: list[dict[str, str]], sample: int, role: str) -> "Call":
+    def _call(self, place: Place, messages: list[dict[str, str]], sample: int, role: str) -> "Call":
         recipe = self.recipes[role]
         if self.schema is None:
-            return recipe.call(path, messages, sample, self.readers[role])
+            return recipe.call(place.seen, messages, sample, self.readers[role])
         from distill_build.replies.parse import object_format
 
         response_format = object_format(self.name, self.schema, recipe.model.structured)
-        return recipe.call(path, messages, sample, self.readers[role], response_format)
+        return recipe.call(place.seen, messages, sample, self.readers[role], response_format)
 
     @cached_property
     def schema(self) -> ObjectSchema | None:
@@ -134,14 +153,20 @@ class MapStage(ModelStage):
             "call": call,
         }
 
+    def given_line(self, place: Place, above: JsonObject, given: Mapping[str, str]) -> JsonObject:
+        """The line of a result that a person has given: no model was asked for it."""
+        fields = {name: given.get(name) for name in self.content}
+        kept = {**fields, "finish_reason": BY_PERSON, "usage": Usage().row()}
+        return {**self.line(place, above, 0, "", kept), "model": BY_PERSON}
+
     def head(self, place: Place, above: JsonObject) -> JsonObject:
         """The columns that say where the row hangs."""
         return {self.above_column: above["id"], "path": list(place.path)}
 
     def typical_call(self) -> "Call":
-        path = (self.build.topic,) * (self.build.depth + 1)
+        place = Place((self.build.topic,) * (self.build.depth + 1), "")
         return self._call(
-            path, [{"role": "user", "content": "What is " + " ".join(["word"] * 15) + "?"}], 0, self.first
+            place, [{"role": "user", "content": "What is " + " ".join(["word"] * 15) + "?"}], 0, self.first
         )
 
     def identity(self) -> JsonObject:

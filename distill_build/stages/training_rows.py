@@ -18,6 +18,7 @@ from distill_build.export import TRAIN, TrainingRow
 from distill_build.graph import END, Graph, Shape
 from distill_build.prompting.known import Fields, Known
 from distill_build.records import EXPORTED, Failure, JsonObject
+from distill_build.review import ACCEPT, EDIT, REJECT, REVIEW
 from distill_build.settings import Settings
 from distill_build.stages.columns import stages_in
 from distill_build.stages.declared import results_in
@@ -110,8 +111,9 @@ def _made(
     if not means and _stands_alone(place, graph, shape, sources):
         own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
         unknown = dict.fromkeys(_means(recipe))
-        return (_of_columns(line, own, sources, unknown) for line in read_objects(place(shape.file), "id", "path"))
-    return _joined(place, graph, shape, sources, dict.fromkeys(_means(recipe)) | means, results_in(graph, recipe))
+        lines = read_objects(place(shape.file), "id", "path")
+        return (_of_columns(line, own, sources, unknown) for line in lines if _goes_on(line, recipe))
+    return _joined(place, graph, shape, sources, dict.fromkeys(_means(recipe)) | means, recipe)
 
 
 def artefacts_read(place: Callable[[str], Path], graph: Graph, shape: Shape, recipe: JsonObject) -> list[str]:
@@ -181,6 +183,13 @@ def _export_of(recipe: JsonObject) -> JsonObject:
     return rows
 
 
+def _goes_on(line: JsonObject, recipe: JsonObject) -> bool:
+    """Whether what people say of a row lets it go on."""
+    if _export_of(recipe).get("reviewed") == "accepted":
+        return line.get(REVIEW) in (ACCEPT, EDIT)
+    return line.get(REVIEW) != REJECT
+
+
 def _of_columns(
     line: JsonObject, columns: Mapping[str, str], sources: Mapping[str, str], more: JsonObject
 ) -> TrainingRow | Failure:
@@ -226,15 +235,15 @@ def _joined(
     shape: Shape,
     sources: Mapping[str, str],
     means: Mapping[str, _Mean | None],
-    results: Mapping[str, int],
+    recipe: JsonObject,
 ) -> Iterator[TrainingRow | Failure]:
     expressions = _compiled(graph, shape, sources)
     named = frozenset[str]().union(*(each.rows for each in expressions.values()))
     view = View(graph)
     for tag, lines in units_in(place, graph, _stages_read(graph, shape, expressions, means)):
-        rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before, results)]
+        rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before, results_in(graph, recipe))]
         for row in rows:
-            if row.stage == shape.name and view.sight(row, END) is Sight.SEEN:
+            if row.stage == shape.name and view.sight(row, END) is Sight.SEEN and _goes_on(row.line, recipe):
                 others = view.others(row, named, END)
                 if others is not None:
                     told: JsonObject = {name: _mean(view, row, each) for name, each in means.items()}

@@ -21,7 +21,8 @@ from distill_build.engine.reading import ReadOnlyStore, holds_database
 from distill_build.errors import CorruptEntryError, DistillError
 from distill_build.graph import Graph, in_order
 from distill_build.records import Source
-from distill_build.settings import Settings, leaf_count
+from distill_build.settings import Settings
+from distill_build.stages.declared import declared
 from distill_build.sweeps.jobs import Job, in_row
 from distill_build.sweeps.shares import JobSet, by_jobs, total
 
@@ -270,5 +271,4 @@ def leaf_coverage(dataset: Dataset, state: State, settings: Settings) -> float:
     """The share of the declared leaves that are there and lack nothing below."""
     short = {row.path for row in read_rows(dataset.artefact(FAILURES), FailureRow)}
     leaves = (row.path for row in read_rows(dataset.artefact(state.graph.tree.file), TagRow) if row.leaf)
-    declared = leaf_count([settings.breadth_at(level) for level in range(1, settings.depth + 1)])
-    return round(sum(path not in short for path in leaves) / declared, DIGITS)
+    return round(sum(path not in short for path in leaves) / declared(settings).leaves(), DIGITS)

@@ -12,6 +12,7 @@ from distill_build.dataset.layout import SOURCES, Dataset
 from distill_build.dataset.unit import Row
 from distill_build.graph import Graph, Shape
 from distill_build.stages.course import Phase, Segment
+from distill_build.subtree import Subtree
 
 GRAPH = Graph((Shape("tags", "list", None, "t"), Shape("notes", "map", "tags", "n")))
 SEGMENT = Segment((Phase(("notes",)),), None, (), ())
@@ -19,10 +20,10 @@ SEGMENT = Segment((Phase(("notes",)),), None, (), ())
 
 def tree() -> tuple[Node, list[Unit]]:
     """A topic with three tags, each with a unit that has made two notes, the second of them first."""
-    root, units = topic_node("sports"), []
+    root, units = topic_node("sports", Subtree(1, (3,))), []
     for index, label in enumerate(("Ball games", "Swimming", "体操")):
-        node = root.child(label, index, "t")
-        unit = node.unit = Unit(node, Row("tags", node.line(None, leaf=True), ()), leaf=True)
+        node = root.child(label, "t", index, index, root.subtree.below())
+        unit = node.unit = Unit(node, Row("tags", node.line(), ()), leaf=True)
         for number in (1, 0):
             unit.add(Row("notes", {"id": f"n_{index}{number}", "text": label}, (number,), unit.tag))
             unit.sources.setdefault("notes", {})[number,] = (f"call {index}{number}", "response")

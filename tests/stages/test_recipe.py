@@ -45,7 +45,7 @@ def call(stage: str, settings: Settings, *, weights: str | None = None, sample: 
         question = {"id": "q_1", "question": place.get("question", "How high is the net?")}
         return made_stage.request(Place(path, "t_1"), question, {}, sample)
     assert isinstance(made_stage, ListStage)
-    return made_stage.request(path, place.get("existing", ["Tennis"]), sample)
+    return made_stage.request(Place(path, "t_1"), place.get("existing", ["Tennis"]), sample)
 
 
 def identity(stage: str, settings: Settings) -> JsonObject:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.dataset.layout import State
@@ -69,6 +70,7 @@ class Plan(msgspec.Struct, frozen=True):
     them that the last build kept. `replaced` counts by stage the rows of the version in the folder that the plan does
     not come to as they stand: they go, or are made anew, be it alike. `assumed` are completion tokens of one result by
     the setting that says them, of requests whose like have not been seen, and `seen` the stages whose requests have.
+    `unmatched` are sentences on what people say of parts of the dataset that are not there.
     """
 
     stages: dict[str, StagePlan]
@@ -76,6 +78,7 @@ class Plan(msgspec.Struct, frozen=True):
     dropped: dict[str, int] = msgspec.field(default_factory=dict)
     newly_dropped: dict[str, int] = msgspec.field(default_factory=dict)
     replaced: dict[str, int] = msgspec.field(default_factory=dict)
+    unmatched: tuple[str, ...] = ()
     assumed: dict[str, int] = msgspec.field(default_factory=dict)
     seen: frozenset[str] = frozenset()
 
@@ -100,7 +103,8 @@ class Plan(msgspec.Struct, frozen=True):
     def of_cache(self) -> "Plan":
         """This plan for a build that takes what is stored and asks nothing."""
         stages = {name: StagePlan(cached=stage.cached) for name, stage in self.stages.items()}
-        return Plan(stages, {name: Cost(0, 0, 0.0, 0.0) for name in self.costs}, self.dropped, self.newly_dropped)
+        nothing = {name: Cost(0, 0, 0.0, 0.0) for name in self.costs}
+        return Plan(stages, nothing, self.dropped, self.newly_dropped, unmatched=self.unmatched)
 
     def row(self) -> JsonObject:
         """The document of `plan --json`."""
@@ -118,6 +122,7 @@ class Plan(msgspec.Struct, frozen=True):
             "dropped": self.dropped,
             "newly_dropped": sum(self.newly_dropped.values()),
             "replaced": self.replaced,
+            "unmatched": list(self.unmatched),
         }
 
 
@@ -189,9 +194,8 @@ def _cost(settings: Settings, stage: ModelStage, role: str, asked: Asked, figure
 def plan_of_state(stages: Stages, state: State, figures: RequestStatistics) -> Plan:
     """The plan of a build that would leave everything as `state` says."""
     plans = {name: StagePlan(cached=state.requests.get(name, 0)) for name in stages.graph.names}
-    return price(
-        stages, plans, figures, lambda _: 0.0, {name: sum(why.values()) for name, why in state.dropped.items()}
-    )
+    dropped = {name: sum(why.values()) for name, why in state.dropped.items()}
+    return replace(price(stages, plans, figures, lambda _: 0.0, dropped), unmatched=state.unmatched)
 
 
 def items_of(stage: ModelStage) -> int:

@@ -18,7 +18,7 @@ from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.builds.plan.yields import Yields
 from distill_build.builds.present import PresentVersion
 from distill_build.builds.session import Session
-from distill_build.builds.walk.nodes import Node, Unit
+from distill_build.builds.walk.nodes import Node, Unit, topic_node
 from distill_build.builds.walk.tally import Tally
 from distill_build.builds.walk.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
@@ -31,6 +31,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.models.completion import estimated_tokens
 from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject
+from distill_build.settings import declared_tree
 from distill_build.stages.course import Segment, course_of
 
 ONE_LANE = "plan"
@@ -63,7 +64,7 @@ async def make_plan(
     Raises ConfigurationError where the first of all requests cannot be rendered: there would be nothing at all.
     """
     try:
-        session.stages.tree.request((session.settings.topic,), [], 0)
+        session.stages.tree.request(topic_node(session.settings.topic, declared_tree(session.settings)).at, [], 0)
     except RenderingError as error:
         raise ConfigurationError(str(error)) from error
     needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
@@ -89,8 +90,9 @@ async def make_plan(
     plan = price(
         session.stages, plans, RequestStatistics(session.cache_dir), lambda stage: typical(session, stage), dropped
     )
-    newly_dropped = Counter(name for name, _ in walk.newly_dropped)
-    return replace(plan, newly_dropped=dict(newly_dropped), replaced=rows.replaced(walk.root))
+    newly_dropped = dict(Counter(name for name, _ in walk.newly_dropped))
+    unmatched = tuple(walk.unmatched(everything=plan.exact))
+    return replace(plan, newly_dropped=newly_dropped, replaced=rows.replaced(walk.root), unmatched=unmatched)
 
 
 class PlanRows(UnitRows):
@@ -127,7 +129,7 @@ class PlanRows(UnitRows):
         return outcome
 
     def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
-        lines = {name: (row.line for row in unit.sorted(name)) for name in segment.stages}
+        lines = {name: (unit.shown(row.line) for row in unit.sorted(name)) for name in segment.stages}
         self._stand(unit, number, {name: self._standing.again(name, own) for name, own in lines.items()})
         if self._yields is not None:
             self._yields.made(unit, segment)

@@ -1,6 +1,6 @@
 """What a walk counts and notes: rows that are missing, spared or dropped, and why."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -8,13 +8,19 @@ from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.builds.walk.tally import Tally
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import HALTED, Failed
+from distill_build.dataset.layout import ReviewNote
 from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import Row, Verdict
 from distill_build.graph import Graph, Shape
 from distill_build.records import Failure, JsonObject, number_of
+from distill_build.review import REVIEW, text_digest
 from distill_build.stages.all import Stages
-from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain
+from distill_build.stages.base import Stage
+from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain, same
+from distill_build.stages.declared import declared
+from distill_build.stages.identity import BY_HAND, REVIEWS
 from distill_build.stages.map_stage import MapStage
+from distill_build.subtree import Subtree
 
 NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")
 
@@ -23,7 +29,7 @@ NOT_YET = "; others are asked for when nothing else of the leaf is missing"
 
 class Bookkeeping:
     """Of one walk over the stages of `graph`. `newly_dropped` are transforms with their lines for rows that they kept
-    before."""
+    before, `unmatched` sentences on what a person says of tags that are not there."""
 
     def __init__(
         self, stages: Stages, graph: Graph, tally: Tally, cap: FailureCap, was_kept: Callable[[str, str], bool]
@@ -31,10 +37,14 @@ class Bookkeeping:
         """`was_kept` says of a transform and a row's id whether the last build's transform kept that row."""
         self.tally = tally
         self.newly_dropped: list[tuple[str, JsonObject]] = []
+        self.unmatched: list[str] = []
+        self.reviews: dict[str, ReviewNote] = {}
+        self._reviews = stages.settings.reviews
         self._noted: set[tuple[str, str]] = set()
         self._stages = stages
         self._graph = graph
         self._cap = cap
+        self._declared = declared(stages.settings)
         self._was_kept = was_kept
         self._order = {name: place for place, name in enumerate(graph.names)}
 
@@ -72,6 +82,49 @@ class Bookkeeping:
         for name, number in self._with_all_below(shape, dropped):
             self.tally.stages[name].spared -= number
 
+    def added(self, stage: str) -> None:
+        """Counts a row that is there besides those that settings declare."""
+        self.tally.stages[stage].spared -= 1
+
+    def exclude(self, subtree: Subtree) -> None:
+        """Counts what is not made since a person does not want the tag on top of it."""
+        for name, rows in self._declared.rows_of(subtree).items():
+            self.tally.stages[name].spared += rows
+
+    def listed(self, node: Node, chain: Chain) -> None:
+        """Notes which children a person speaks of that `node` does not have, now that its list is all there."""
+        own = node.subtree.own
+        for said, labels in (("rename", own.rename), ("exclude", own.exclude)):
+            for label in labels:
+                if chain.place_of(label) is None and not any(same(label, each) for each in own.children):
+                    self.unmatched.append(f"{BY_HAND}: {said} {label}: {' / '.join(node.shown)} has no such tag")
+
+    def reviewed(self, unit: Unit, stage: Stage, line: JsonObject) -> JsonObject:
+        """A row as a person wants it, who said so of the text that it has."""
+        key = line["id"]
+        if (review := self._reviews.get(key)) is None:
+            return line
+        fault = stage.fault_of_edit(review.text, line)
+        if review.digest not in (None, text_digest(line, stage.content)):
+            fault = "its text is another one now than the one that was reviewed"
+        self.reviews[key] = ReviewNote(review.said, unit.node.id, fault or "")
+        return line if fault else {**line, **review.text, REVIEW: review.verdict}
+
+    def reviews_recalled(self, found: Mapping[str, ReviewNote]) -> None:
+        """Notes what became of reviews in the last build, where its rows are taken over."""
+        for key, note in found.items():
+            if key in self._reviews:
+                self.reviews.setdefault(key, note)
+
+    def reviews_in_vain(self, *, everything: bool) -> Iterator[str]:
+        """Sentences on reviews that were not applied; `everything` says that the walk has come to every row."""
+        for key in self._reviews:
+            note, shape = self.reviews.get(key), self._stages.graph.of_id(key)
+            if note is not None and note.fault:
+                yield f"{REVIEWS}: {key} is left as it is: {note.fault}"
+            elif note is None and everything and (shape is None or shape.name in self._graph):
+                yield f"{REVIEWS}: {key} is no row of this dataset"
+
     def judged(self, name: str, key: str, verdict: Verdict) -> None:
         """Counts a verdict on a row, and notes one that drops what the last build had kept."""
         self.tally.stages[name].judge(verdict.why, kept=verdict.kept)
@@ -108,12 +161,12 @@ class Bookkeeping:
                 stages[name].why[reason] += times * number
             stages[name].why = +stages[name].why  # without those that are none any more
 
-    def short_of(self, stage: str, node: Node, chain: Chain, failed: Failed = NOTHING_NEW) -> Failure | None:
-        """What is to be said of a list that has come to its end; None where it has all that it wanted."""
-        if chain.complete:
+    def short_of(self, stage: str, node: Node, missing: int, failed: Failed = NOTHING_NEW) -> Failure | None:
+        """What is to be said of a list that has come to its end, short of so many; None where it has all."""
+        if not missing:
             return None
-        self._failed(stage, chain.missing, failed)
-        return Failure(stage, node.path, chain.missing, failed.cause, failed.attempts, failed.detail)
+        self._failed(stage, missing, failed)
+        return Failure(stage, node.shown, missing, failed.cause, failed.attempts, failed.detail)
 
     def stays_short(self, unit: Unit, segment: int, stage: str, missing: int, dropped: str) -> None:
         """Notes that a unit's list has too few in the place of items that were `dropped`: on the line of what its
@@ -123,7 +176,7 @@ class Bookkeeping:
         if own is None:
             why = f", and {number_of(rounds, 'rounds')} brought too few others" if rounds else NOT_YET
             failed = Failed("duplicate", rounds, dropped + why)
-            told = Failure(stage, unit.node.path, missing, failed.cause, failed.attempts, failed.detail).row()
+            told = Failure(stage, unit.node.shown, missing, failed.cause, failed.attempts, failed.detail).row()
         else:
             failed = HALTED if own["cause"] == HALTED.cause else Failed(own["cause"], own["attempts"], own["detail"])
             told = own | {"missing": own["missing"] + missing}
@@ -139,11 +192,11 @@ class Bookkeeping:
         where it repeats itself, that is told with what it stays short of.
         """
         if stage not in unit.goals:
-            failure = self.short_of(stage, unit.node, chain, failed)
+            failure = self.short_of(stage, unit.node, chain.missing, failed)
             if failure is not None:
                 self.leave_out(unit, unit.tag, stage)
         else:
-            failure = None if failed is NOTHING_NEW else self.short_of(stage, unit.node, chain, failed)
+            failure = None if failed is NOTHING_NEW else self.short_of(stage, unit.node, chain.missing, failed)
             unit.incomplete |= not chain.complete
         if failure is not None:
             unit.failures[self._order[stage],] = failure
@@ -154,7 +207,7 @@ class Bookkeeping:
         self._failed(stage, 1, failed)
         column = {self._stages[stage].above_column: row.id}
         unit.failures[self._order[stage], *place] = Failure(
-            stage, unit.node.path, 1, failed.cause, failed.attempts, failed.detail, column
+            stage, unit.node.shown, 1, failed.cause, failed.attempts, failed.detail, column
         )
 
     def leave_out(self, unit: Unit, row: Row, stage: str) -> None:

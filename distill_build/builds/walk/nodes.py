@@ -10,18 +10,33 @@ import msgspec
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.unit import Place, Row, Verdict
 from distill_build.records import Failure, JsonObject, Path, Source, row_id
+from distill_build.subtree import Subtree
 
 if TYPE_CHECKING:  # it knows what makes two items the same, which a build with nothing to do need not load
     from distill_build.stages.chain import Chain
+    from distill_build.stages.map_stage import MapStage
+
+
+RENAMED_FROM = "renamed_from"
+"""The column of a tag's row that has the model's own label, where a person gave it another one; else null."""
 
 
 class Node(msgspec.Struct, eq=False):
-    """A tag, or the topic itself (`place` is empty). `place` holds the index among the siblings at each level, `above`
-    is what it is a child of, `flags` the flags that the tag has."""
+    """A tag, or the topic itself (`place` is empty). `place` holds the index among the siblings at each level, where
+    those by hand come first; `above` is what it is a child of, `flags` the flags that the tag has.
+
+    `path` has the labels that requests and ids go by, and `shown` those that people see: a person may rename tags.
+    `listed` is its index in the list that a model gave of its parent's children; None of one by hand alone. `filled`
+    counts the children that were taken from its own list.
+    """
 
     path: Path
     place: tuple[int, ...]
     id: str
+    subtree: Subtree
+    shown: Path
+    listed: int | None = None
+    filled: int = 0
     children: "list[Node]" = msgspec.field(default_factory=list)
     chain: "Chain | None" = None
     failure: Failure | None = None
@@ -33,38 +48,94 @@ class Node(msgspec.Struct, eq=False):
     def level(self) -> int:
         return len(self.place)
 
-    def child(self, label: str, index: int, prefix: str) -> "Node":
+    @property
+    def leaf(self) -> bool:
+        return self.subtree.leaf
+
+    @property
+    def at(self) -> Place:
+        """Where what hangs on it lies."""
+        return Place(self.path, self.id, self.subtree.description, self.shown)
+
+    def child(self, label: str, prefix: str, index: int, listed: int | None, subtree: Subtree) -> "Node":
         """A new tag below this one; `prefix` begins its id."""
-        child = Node((*self.path, label), (*self.place, index), row_id(prefix, self.id, label), above=self)
+        child = Node(
+            path=(*self.path, label),
+            place=(*self.place, index),
+            id=row_id(prefix, self.id, label),
+            subtree=subtree,
+            shown=(*self.shown, self.subtree.own.rename.get(label, label)),
+            listed=listed,
+            above=self,
+        )
         self.children.append(child)
         return child
+
+    def has_own(self, stage: str, text: str) -> bool:
+        """Whether an item of a list is one of a person's own there."""
+        items = self.subtree.own.items.get(stage, ())
+        if not items:
+            return False
+        from distill_build.stages.chain import same
+
+        return any(same(text, item.text) for item in items)
+
+    def given_with(self, row: Row, stage: "MapStage") -> Mapping[str, str] | None:
+        """What a person gave with an item of their own in the place of results; None where they did not."""
+        items = self.subtree.own.items.get(row.stage, ())
+        if not stage.takes_given or not items or row.place[-1] >= 0:
+            return None
+        return items[row.place[-1]].given or None
 
     def earlier(self) -> list[list[str]]:
         """The labels that stand before it in the list of its parent, and so on for each tag above it, level 1 first.
 
-        They stay what they are however the lists grow: what is there keeps its place, and more comes behind.
+        They stay what they are however the lists grow: what is there keeps its place, and more comes behind. Those
+        before a tag on a model's list are the model's own, also where they are excluded: so what a person adds, renames
+        or throws out asks for nothing beside it. Before a tag that is by hand alone stand others by hand.
         """
-        if self.above is None or self.above.chain is None:
+        if self.above is None:
             return []
-        return [*self.above.earlier(), self.above.chain.items[: self.place[-1]]]
+        if self.listed is None or self.above.chain is None:
+            before = list(self.above.subtree.own.children)[: self.place[-1]]
+        else:
+            before = self.above.chain.items[: self.listed]
+        return [*self.above.earlier(), before]
 
-    def line(self, parent: str | None, *, leaf: bool) -> JsonObject:
-        """The line of the tree's artefact; `parent` is the id of the tag above, None on level 1."""
+    @property
+    def lacking(self) -> int:
+        """Children that its list has not brought yet."""
+        return self.subtree.filled - self.filled
+
+    def line(self) -> JsonObject:
+        """Its row, as stages see it."""
+        above = self.above
         return {
             "id": self.id,
             "path": list(self.path),
             "number": ".".join(str(index + 1) for index in self.place),
             "label": self.path[-1],
-            "parent": parent,
+            "parent": above.id if above is not None and above.level else None,
             "level": self.level,
-            "leaf": leaf,
+            "leaf": self.leaf,
             "flags": list(self.flags),
         }
 
+    def shown_line(self) -> JsonObject:
+        """Its row as the tree's artefact has it."""
+        label, shown = self.path[-1], self.shown[-1]
+        told = {"path": list(self.shown), "label": shown, RENAMED_FROM: None if shown == label else label}
+        return self.line() | told
 
-def topic_node(topic: str) -> Node:
+
+def topic_node(topic: str, subtree: Subtree) -> Node:
     """The root. It has no row and no id of its own; level 1 takes the topic's text in the place of one."""
-    return Node((topic,), (), topic)
+    return Node((topic,), (), topic, subtree, (topic,))
+
+
+def units_of(root: Node) -> Iterator["Unit"]:
+    """The units of a tree in its order, that of the topic first."""
+    yield from (node.unit for node in (root, *(node for node, _ in walk(root))) if node.unit is not None)
 
 
 def walk(node: Node) -> Iterator[tuple[Node, Node]]:
@@ -113,7 +184,15 @@ class Unit(msgspec.Struct):
     @property
     def place(self) -> Place:
         """Where its rows lie."""
-        return Place(self.node.path, self.node.id)
+        return self.node.at
+
+    def shown(self, line: JsonObject) -> JsonObject:
+        """A row as its artefact has it: with the labels that people see."""
+        return line if self.node.shown == self.node.path else _with_path(line, self.node.shown)
+
+    def asked(self, line: JsonObject) -> JsonObject:
+        """A line of an artefact as stages see it: with the labels that requests go by."""
+        return line if self.node.shown == self.node.path else _with_path(line, self.node.path)
 
     def add(self, row: Row) -> None:
         """Takes a row in."""
@@ -136,8 +215,12 @@ class Unit(msgspec.Struct):
 
     def lost(self, stage: str, wanted: int, verdicts: Mapping[str, Verdict]) -> int:
         """How many items of a list were dropped that it has not gone on for."""
-        dropped = sum(not verdict.kept for verdict in verdicts.values())
-        return max(0, dropped - self.goal(stage, wanted) + wanted)
+        return max(0, self.dropped_of_list(verdicts) - self.goal(stage, wanted) + wanted)
+
+    def dropped_of_list(self, verdicts: Mapping[str, Verdict]) -> int:
+        """How many items of a model's were dropped: for a person's own, which come first, none is to come."""
+        own = {key for place, key, _ in self.measures if place[:1] < (0,)}
+        return sum(not verdict.kept and key not in own for key, verdict in verdicts.items())
 
     def rank(self, refilled: str | None, place: tuple[int, ...]) -> tuple[int, ...]:
         """What the rows of all units are judged in the order of: of the list `refilled` those of each round stand
@@ -160,3 +243,7 @@ class Unit(msgspec.Struct):
         self.tag.lacking.clear()
         self.incomplete = False
         return held
+
+
+def _with_path(line: JsonObject, path: Path) -> JsonObject:
+    return {**line, "path": list(path)} if "path" in line else line

@@ -1,9 +1,10 @@
 """What a walk is given: who estimates what cannot be known yet, and who takes the rows that units come to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from distill_build.builds.walk.nodes import Node, Unit
+from distill_build.dataset.layout import ReviewNote
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.records import JsonObject
 from distill_build.stages.base import ModelStage
@@ -38,6 +39,9 @@ class Sink(Protocol):
 
         `verdicts` is a digest of what transforms over all units have said of its rows.
         """
+
+    def reviewed(self, unit: Unit) -> Mapping[str, ReviewNote]:
+        """What became of people's reviews of the rows of a unit in the last build, by id."""
 
     def made(self, stage: str, row: JsonObject) -> None:
         """A row of a list, map or group is there; it is taken when its unit's segment ends."""

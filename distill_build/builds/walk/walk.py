@@ -17,22 +17,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from distill_build.builds.walk.bookkeeping import Bookkeeping
-from distill_build.builds.walk.nodes import Node, Unit, topic_node, walk
+from distill_build.builds.walk.nodes import Node, Unit, topic_node, units_of
 from distill_build.builds.walk.protocols import Estimator, Sink
 from distill_build.builds.walk.tally import Tally
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Ask, Call, Failed, Made, Result, Unasked
 from distill_build.dataset.outcome import Outcome
-from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, restored
+from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, restored, topic_row
 from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
 from distill_build.prompting.expressions import EvaluationError
 from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject, rows_of
+from distill_build.settings import declared_tree
 from distill_build.stages.all import Stages
 from distill_build.stages.base import ModelStage, Stage
-from distill_build.stages.chain import Chain
+from distill_build.stages.chain import Chain, same
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of, read_transforms
 from distill_build.stages.declared import declared
 from distill_build.stages.flags import flags_of
@@ -40,6 +43,7 @@ from distill_build.stages.group_stage import GroupStage
 from distill_build.stages.list_stage import ListStage
 from distill_build.stages.map_stage import MapStage
 from distill_build.stages.transform_stage import TransformStage
+from distill_build.subtree import NOTHING_SAID, TagByHand
 
 MOST_ROWS_HELD = 20_000
 """Rows in memory from which on units are ended one after the other. One row takes 1 to 5 kB with its texts.
@@ -87,8 +91,16 @@ class Walk:
         self._open = [0] * len(self.course)
         self.rows_held = 0
         self.newly_dropped = self._books.newly_dropped
+        self.reviews = self._books.reviews
         self.scheduler = scheduler(lambda: self.rows_held > most_rows_held)
-        self.root = topic_node(stages.settings.topic)
+        self.root = topic_node(stages.settings.topic, declared_tree(stages.settings))
+
+    def unmatched(self, *, everything: bool) -> list[str]:
+        """Sentences on what people say of parts of the dataset that are not there, when the scheduler has run.
+
+        `everything` says that the walk has come to every row.
+        """
+        return [*self._books.unmatched, *self._books.reviews_in_vain(everything=everything)]
 
     @property
     def _tree(self) -> str:
@@ -96,17 +108,26 @@ class Walk:
 
     def start(self) -> None:
         """Submits the first step. When the scheduler has run, `root` holds what there is."""
+        self._growing += 1
+        if self.course and self.root.subtree.own.items:
+            self._start_unit(self.root, topic_row(self._tree, self.root.id))
         self._grow(self.root)
+        self._growing -= 1
+        self._pass_barriers()
 
     # The tree
 
     def _grow(self, node: Node) -> None:
         tree = self._stages.tree
-        node.chain = Chain(tree.wanted(node.level))
+        node.chain = Chain(node.subtree.listed)
         for label in (*node.path, *tree.elsewhere(node.earlier())):
             node.chain.exclude(label)
         self._growing += 1
-        self._submit_growing(node, node.chain)
+        if node.chain.complete:
+            self._books.listed(node, node.chain)
+            self._end_growing(node, node.chain)
+        else:
+            self._submit_growing(node, node.chain)
 
     def _submit_growing(self, node: Node, chain: Chain) -> None:
         length = self._lengths.tree(node.level, chain.missing)
@@ -115,39 +136,82 @@ class Walk:
     async def _ask_children(self, node: Node, chain: Chain) -> None:
         """One request for more tags below `node`."""
         tree = self._stages.tree
-        key, result = await self._result(partial(tree.request, node.path, chain.items, chain.requests, node.earlier()))
+        request = partial(tree.request, node.at, chain.items, chain.requests, node.earlier())
+        key, result = await self._result(request)
         match result:
             case Made(value, response, asked):
                 new = chain.take(value, source=(key, response), asked=asked)
-                going_on = not chain.complete and not chain.given_up
+                children = [child for index in new if (child := self._listed_child(node, chain, index)) is not None]
+                going_on = not chain.complete and not chain.given_up and bool(new or node.lacking)
                 if going_on:  # before what is shorter
                     self._submit_growing(node, chain)
-                for index in new:
-                    self._tag_made(node.child(chain.items[index], index, tree.shape.prefix), node)
+                for child in children:
+                    self._tag_made(child)
                 self._books.succeeded(tree.name)
                 if going_on:
                     return
-                node.failure = self._books.short_of(tree.name, node, chain)
+                node.failure = self._books.short_of(tree.name, node, node.lacking)
+                self._books.listed(node, chain)
             case Failed() as failed:
-                node.failure = self._books.short_of(tree.name, node, chain, failed)
+                node.failure = self._books.short_of(tree.name, node, node.lacking, failed)
             case Unasked():
                 self._estimator.list_unknown(tree, node, chain)
+        self._end_growing(node, chain)
+
+    def _listed_child(self, node: Node, chain: Chain, index: int) -> Node | None:
+        """The child of `node` that its list gives, unless a person has it by hand or does not want it."""
+        label, own = chain.items[index], node.subtree.own
+        if not node.lacking or any(same(label, each) for each in own.children):
+            return None
+        node.filled += 1
+        if any(same(label, each) for each in (*own.exclude, *own.names_given)):
+            self._books.exclude(node.subtree.below())
+            return None
+        return self._child(node, label, len(own.children) + node.filled - 1, index)
+
+    def _child(self, node: Node, label: str, index: int, listed: int | None, own: TagByHand = NOTHING_SAID) -> Node:
+        """A child of `node`, with a person's own items at its place."""
+        names = (label, node.subtree.own.rename.get(label, label))
+        for held, holder in node.subtree.own.holders.items():
+            if any(same(held, name) for name in names):
+                own = replace(own, items=holder.items, holders=holder.holders)
+        return node.child(label, self._stages.tree.shape.prefix, index, listed, node.subtree.below(own))
+
+    def _make_holders(self, node: Node) -> None:
+        """Makes the tags that are there for a person's own items alone."""
+        known = [label for child in node.children for label in (child.path[-1], child.shown[-1])]
+        behind = len(node.subtree.own.children) + node.subtree.filled
+        for label, holder in node.subtree.own.holders.items():
+            if not any(same(label, each) for each in known):
+                self._books.added(self._tree)
+                subtree = node.subtree.holding(holder)
+                self._tag_made(node.child(label, self._stages.tree.shape.prefix, behind, None, subtree))
+                behind += 1
+
+    def _end_growing(self, node: Node, chain: Chain) -> None:
+        """Takes in the children by hand: what a model's list has before them is known now."""
+        for index, (label, own) in enumerate(node.subtree.own.children.items()):
+            self._tag_made(self._child(node, label, index, chain.place_of(label), own))
+        self._make_holders(node)
+        node.children.sort(key=lambda child: child.place)
         self._growing -= 1
         self._pass_barriers()
 
-    def _tag_made(self, node: Node, above: Node) -> None:
+    def _tag_made(self, node: Node) -> None:
         self._books.made(self._tree)
-        leaf = node.level == self._stages.settings.depth
-        above_id = above.id if above.level else None
-        node.flags = tuple(flags_of(node.line(above_id, leaf=leaf), self._stages.tree.flags))
-        row = Row(self._tree, node.line(above_id, leaf=leaf), ())
-        self._sink.made(self._tree, row.line)
-        if self.course and (leaf or self._below_tags):
-            unit = node.unit = Unit(node, row, leaf)
-            self._open[0] += 1
-            self._start_segment(unit)
-        if not leaf:
+        node.flags = tuple(flags_of(node.line(), self._stages.tree.flags))
+        self._sink.made(self._tree, node.shown_line())
+        if self.course and (node.leaf or self._below_tags or node.subtree.own.items):
+            self._start_unit(node, Row(self._tree, node.line(), ()))
+        if not node.leaf:
             self._grow(node)
+        else:
+            self._make_holders(node)
+
+    def _start_unit(self, node: Node, row: Row) -> None:
+        unit = node.unit = Unit(node, row, node.leaf)
+        self._open[0] += 1
+        self._start_segment(unit)
 
     # Segments of a unit
 
@@ -158,6 +222,7 @@ class Walk:
             recalled = self._sink.recall(unit, unit.segment, self._verdicts_digest(unit))
             if recalled is not None:
                 self._books.recalled(recalled)
+                self._books.reviews_recalled(self._sink.reviewed(unit))
                 self._end_segment(unit, recalled)
                 return
         asking = [stage for name in segment.stages if isinstance(stage := self._stages[name], ModelStage)]
@@ -207,12 +272,13 @@ class Walk:
         for name in phase.immediate:
             for row in self._rows(unit, self._after(name)):
                 self._judge(unit, name, row)
+        there = {name: self._rows(unit, self._after(name)) for name in phase.asking}  # what comes starts by itself
         for name in phase.asking:
             stage = self._stages[name]
-            if isinstance(stage, ListStage) and unit.leaf:
+            if isinstance(stage, ListStage) and (unit.leaf or name in unit.node.subtree.own.items):
                 self._start_list(unit, stage)
             elif isinstance(stage, MapStage):
-                for row in self._rows(unit, self._after(name)):
+                for row in there[name]:
                     self._start_results(unit, stage, row)
 
     def _close_phase(self, unit: Unit, phase: Phase) -> None:
@@ -237,7 +303,7 @@ class Walk:
         """Judges where all units have come to a barrier, and has them go on."""
         while not self._growing and self._at + 1 < len(self.course) and not self._open[self._at]:
             segment = self.course[self._at]
-            units = [node.unit for node, _ in walk(self.root) if node.unit is not None]
+            units = list(units_of(self.root))
             found = self._verdicts(units, segment)
             if short := self._to_refill(units, segment, found):
                 self._refill(short, segment)
@@ -330,7 +396,7 @@ class Walk:
         stage = self._list(segment.refilled)
         short = list[tuple[Unit, int]]()
         for unit, verdicts in zip(units, found, strict=True):
-            wanted = stage.wanted(unit.node.level)
+            wanted = self._wanted(unit, stage)
             lost = unit.lost(stage.name, wanted, verdicts)
             if lost and unit.outcomes[-1].memo is not None:
                 short.append((unit, unit.goal(stage.name, wanted) + lost))
@@ -343,7 +409,7 @@ class Walk:
         self._round += 1
         self._open[self._at] = len(short)
         for unit, goal in short:
-            unit.goals.setdefault(stage.name, [stage.wanted(unit.node.level)]).append(goal)
+            unit.goals.setdefault(stage.name, [self._wanted(unit, stage)]).append(goal)
             self._books.taken_back(unit.outcomes.pop())
             self._sink.take_back(unit)
             unit.segment -= 1
@@ -355,14 +421,14 @@ class Walk:
         self, unit: Unit, stage: ListStage, transform: TransformStage, verdicts: dict[str, Verdict]
     ) -> None:
         """Says what a list stays short of, after all rounds."""
-        wanted, outcome = stage.wanted(unit.node.level), unit.outcomes[self._at]
+        wanted, outcome = self._wanted(unit, stage), unit.outcomes[self._at]
         lost = unit.lost(stage.name, wanted, verdicts)
         if (lost or unit.undecided) and outcome.memo is None and self._round < transform.refill:
             self._estimator.refill_unknown(stage, unit.node, lost)
-        dropped = sum(not verdict.kept for verdict in verdicts.values())
+        dropped = unit.dropped_of_list(verdicts)
         if not dropped:
             return
-        made = outcome.rows[stage.name].count
+        made = outcome.rows[stage.name].count + outcome.spared.get(stage.name, 0)  # of a model
         self._books.replaced(transform.name, stage.shape, dropped, max(0, made - wanted))
         told = sum(row["missing"] for row in outcome.failures if row["stage"] == stage.name)
         if missing := wanted + dropped - made - told:
@@ -389,15 +455,19 @@ class Walk:
             yield from self._sink.lines(stage, unit.judged[stage])
         for outcome in unit.outcomes:
             if stage in outcome.rows:
-                yield from self._sink.lines(stage, outcome.rows[stage])
+                yield from map(unit.asked, self._sink.lines(stage, outcome.rows[stage]))
 
     def _hold(self) -> None:
         self.rows_held += 1
 
     # Lists
 
+    def _wanted(self, unit: Unit, stage: ListStage) -> int:
+        """Items of a model's that a unit's list is to have."""
+        return stage.wanted_below(unit.node.subtree, unit.node.level) if unit.leaf else 0
+
     def _start_list(self, unit: Unit, stage: ListStage) -> None:
-        wanted = unit.goal(stage.name, stage.wanted(unit.node.level))
+        wanted = unit.goal(stage.name, self._wanted(unit, stage))
         match self._view.sight(unit.tag, stage.name):
             case Sight.DROPPED:
                 self._books.spare(unit, stage.shape, wanted)
@@ -406,8 +476,19 @@ class Walk:
                 self._books.leave_out(unit, unit.tag, stage.name)
             case Sight.SEEN:
                 chain = unit.chains[stage.name] = Chain(wanted)
-                unit.pending += 1
-                self._submit_list(unit, stage, chain)
+                self._make_own_items(unit, stage)
+                if wanted:
+                    unit.pending += 1
+                    self._submit_list(unit, stage, chain)
+
+    def _make_own_items(self, unit: Unit, stage: ListStage) -> None:
+        """Makes the rows of a person's own items: they come before those of a model, and outrank them."""
+        items = unit.node.subtree.own.items.get(stage.name, ())
+        for index, item in enumerate(items, start=-len(items)):
+            line = stage.line(unit.place, index, item.text) | stage.own_columns()
+            self._books.spare(unit, stage.shape, -1)
+            line = stage.flagged(self._books.reviewed(unit, stage, line))
+            self._row_made(unit, Row(stage.name, line, (index,), unit.tag))
 
     def _submit_list(self, unit: Unit, stage: ListStage, chain: Chain) -> None:
         length = self._lengths.step(unit.segment, stage.name, chain.missing)
@@ -416,7 +497,7 @@ class Walk:
     async def _ask_items(self, unit: Unit, stage: ListStage, chain: Chain) -> None:
         """One request for more items of a list."""
         node = unit.node
-        request = partial(stage.request, node.path, chain.items, chain.requests, node.earlier())
+        request = partial(stage.request, node.at, chain.items, chain.requests, node.earlier())
         key, result = await self._result(request)
         match result:
             case Made(value, response, asked):
@@ -426,8 +507,11 @@ class Walk:
                 if going_on:  # before what is shorter
                     self._submit_list(unit, stage, chain)
                 for index in new:
+                    if unit.node.has_own(stage.name, chain.items[index]):
+                        self._books.spare(unit, stage.shape, 1)
+                        continue
                     line = stage.line(unit.place, index, chain.items[index]) | chain.columns.get(index, {})
-                    line = stage.flagged(line)
+                    line = stage.flagged(self._books.reviewed(unit, stage, line))
                     self._row_made(unit, Row(stage.name, line, (index,), unit.tag))
                 self._books.succeeded(stage.name)
                 if going_on:
@@ -447,6 +531,11 @@ class Walk:
         match self._view.sight(row, stage.name):
             case Sight.DROPPED:
                 self._books.spare(unit, stage.shape, stage.results)
+            case Sight.SEEN if (given := unit.node.given_with(row, stage)) is not None:
+                self._books.spare(unit, stage.shape, stage.results - 1)
+                line = stage.given_line(unit.place, row.line, given)
+                line = stage.flagged(self._books.reviewed(unit, stage, line))
+                self._row_made(unit, Row(stage.name, line, (*row.place, 0), row))
             case Sight.SEEN if self._others(row, stage) is not None:
                 unit.pending += stage.results
                 length = self._lengths.step(unit.segment, stage.name, 1)
@@ -465,7 +554,8 @@ class Walk:
         place = (*row.place, number)
         match result:
             case Made(value, response, _):
-                line = stage.flagged(stage.line(unit.place, row.line, number, key, value))
+                line = stage.line(unit.place, row.line, number, key, value)
+                line = stage.flagged(self._books.reviewed(unit, stage, line))
                 unit.sources.setdefault(stage.name, {})[place] = (key, response)
                 self._books.succeeded(stage.name)
                 self._row_made(unit, Row(stage.name, line, place, row))
@@ -484,7 +574,7 @@ class Walk:
         unit.add(row)
         self._hold()
         self._books.made(row.stage)
-        self._sink.made(row.stage, row.line)
+        self._sink.made(row.stage, unit.shown(row.line))
         phase = self.course[unit.segment].phases[unit.phase]
         for name in phase.immediate:
             if self._after(name) == row.stage:
@@ -552,7 +642,9 @@ class Walk:
     # Names
 
     def _rows(self, unit: Unit, stage: str) -> list[Row]:
-        return [unit.tag] if stage == self._tree else unit.sorted(stage)
+        if stage != self._tree:
+            return unit.sorted(stage)
+        return [] if unit.tag.is_topic else [unit.tag]
 
     def _after(self, name: str) -> str:
         after = self._graph[name].after

@@ -11,6 +11,7 @@ from distill_build.stages.map_stage import MapStage
 class Builtin(MapStage):
     variables_of = MapStage.variables_of | {"question"}
     above_column = "question_id"
+    takes_given = True
     place_columns = ("question_id", "tag")
     takes_over = ("question",)
     reads = frozenset({"question"})
@@ -20,4 +21,4 @@ class Builtin(MapStage):
         return {"question": row["question"]}
 
     def head(self, place: Place, above: JsonObject) -> JsonObject:
-        return {"question_id": above["id"], "tag": place.tag, "path": list(place.path)}
+        return {"question_id": above["id"], "tag": place.of_tag, "path": list(place.path)}

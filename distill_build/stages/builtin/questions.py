@@ -85,7 +85,10 @@ class Builtin(ListStage):
 
     def line(self, place: Place, index: int, item: str) -> JsonObject:
         key = row_id(self.shape.prefix, place.tag, item)
-        return {"id": key, "tag": place.tag, "path": list(place.path), "index": index, "question": item}
+        return {"id": key, "tag": place.of_tag, "path": list(place.path), "index": index, "question": item}
+
+    def own_columns(self) -> JsonObject:
+        return dict.fromkeys(self._axes)
 
     def elsewhere(self, earlier: Sequence[Sequence[str]]) -> list[str]:
         """Of the leaf alone: a changed label further up would ask for the questions of whole branches again."""

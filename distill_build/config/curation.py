@@ -1,0 +1,44 @@
+"""The parts of a dataset that people own, as settings. A dataset's own folder comes before the project's root."""
+
+from msgspec.structs import replace
+
+from distill_build.curate.files import REVIEWS, TREE, file_of
+from distill_build.graph import Shape
+from distill_build.review import REJECT, Review
+from distill_build.settings import Settings, graph_of
+
+
+def with_parts_by_hand(settings: Settings) -> Settings:
+    """`settings` with what these files say. Raises ConfigurationError for one that cannot be used."""
+    if (file := file_of(settings.name, TREE)) is not None:
+        from distill_build.curate.tree_file import read_tree
+
+        tree = read_tree(file, settings.topic)
+        settings = settings if tree is None else replace(settings, by_hand=tree)
+    for shape in graph_of(settings):
+        if shape.kind == "list" and shape.after is not None:
+            settings = _with_items(settings, shape)
+    if (file := file_of(settings.name, REVIEWS)) is not None:
+        from distill_build.curate.reviews_file import read_reviews
+
+        settings = replace(settings, reviews=_that_count(read_reviews(file, settings.topic), settings))
+    return settings
+
+
+def _with_items(settings: Settings, shape: Shape) -> Settings:
+    """`settings` with a person's own items of a list."""
+    from distill_build.curate.items_file import SUFFIXES, with_items
+    from distill_build.stages.all import item_column
+
+    files = [file for suffix in SUFFIXES if (file := file_of(settings.name, f"{shape.name}{suffix}")) is not None]
+    for file in files:
+        tree = with_items(settings.by_hand, file, shape.name, item_column(settings.stage[shape.name]), settings.topic)
+        settings = replace(settings, by_hand=tree)
+    return settings
+
+
+def _that_count(reviews: dict[str, Review], settings: Settings) -> dict[str, Review]:
+    """Those that rows depend on. Where all rows go on, a rejected one does too."""
+    all_go_on = settings.curate.reviewed == "all"
+    found = {key: review for key, review in reviews.items() if review.verdict is not None}
+    return {key: review for key, review in sorted(found.items()) if review.verdict != REJECT or not all_go_on}

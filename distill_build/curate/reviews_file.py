@@ -1,0 +1,101 @@
+"""reviews.jsonl: what people say of rows, a line each time; the last one on a row, by the time it was said, counts."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+
+from distill_build.errors import ConfigurationError
+from distill_build.replies.labels import normalise
+from distill_build.review import EDIT, Review, ReviewVerdict
+
+FIELDS = frozenset({"id", "digest", "verdict", "rating", "tags", "note", "at", "by", "topic"})
+"""Keys of a line; all others are columns of the row that an edit changes."""
+VERDICTS: tuple[ReviewVerdict, ...] = get_args(ReviewVerdict)
+RATINGS = range(1, 6)
+
+
+def read_reviews(file: Path, topic: str) -> dict[str, Review]:
+    """The reviews of rows of a dataset on `topic`, by id. Lines that name another topic are another dataset's.
+
+    Raises ConfigurationError with file, line and remedy for what is none.
+    """
+    found: dict[str, tuple[datetime, Review]] = {}
+    for place, line in _lines(file):
+        if (told := line.get("topic")) is not None and normalise(str(told)) != normalise(topic):
+            continue
+        review = _review(place, line)
+        at = _time(place, review.at)
+        if review.id not in found or found[review.id][0] <= at:
+            found[review.id] = at, review
+    return {key: review for key, (_, review) in found.items()}
+
+
+def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigurationError(f"{file} cannot be read ({reason}): mend it, or move it away") from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        place = f"{file}, line {number}"
+        if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
+            _refuse(place, "it was left by a merge: keep the lines of both sides, and remove the marks")
+        try:
+            found = json.loads(line)
+        except ValueError as error:
+            raise ConfigurationError(f"{place}: it is no JSON ({error}): one object a line") from error
+        if not isinstance(found, dict):
+            _refuse(place, 'a review is an object, as in {"id": "a_…", "verdict": "reject"}')
+        yield place, found
+
+
+def _review(place: str, line: dict[str, Any]) -> Review:
+    key, verdict = line.get("id"), line.get("verdict")
+    if not isinstance(key, str) or not key:
+        _refuse(place, 'a review names its row, as in {"id": "a_…", "verdict": "reject"}')
+    if verdict is not None and verdict not in VERDICTS:
+        _refuse(place, f"verdict is {', '.join(VERDICTS)} or left out, not {verdict!r}")
+    text = {name: value for name, value in line.items() if name not in FIELDS}
+    if verdict == EDIT and not text:
+        _refuse(place, 'an edit has the new text, as in "answer": "…"')
+    if text and verdict != EDIT:
+        _refuse(place, f"{', '.join(text)}: only an edit changes columns of a row")
+    rating = line.get("rating")
+    if rating is not None and (type(rating) is not int or rating not in RATINGS):
+        _refuse(place, f"rating is a whole number from {RATINGS.start} to {RATINGS.stop - 1}, not {rating!r}")
+    tags = line.get("tags") or []
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        _refuse(place, "tags is a list of texts")
+    for name in ("digest", "note", "at", "by"):
+        if not isinstance(line.get(name), str | None):
+            _refuse(place, f"{name} is a text, or left out")
+    return Review(
+        id=key,
+        verdict=verdict,
+        text=text,
+        digest=line.get("digest"),
+        rating=rating,
+        tags=tuple(tags),
+        note=line.get("note"),
+        at=line.get("at") or "",
+        by=line.get("by"),
+    )
+
+
+def _time(place: str, at: str) -> datetime:
+    """When it was said; what has no time was said before all that has one."""
+    if not at:
+        return datetime.min.replace(tzinfo=UTC)
+    try:
+        told = datetime.fromisoformat(at)
+    except ValueError:
+        _refuse(place, f"at is a time in ISO 8601, as in 2026-11-29T12:00:00Z, not {at!r}")
+    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
+
+
+def _refuse(place: str, why: str) -> NoReturn:
+    raise ConfigurationError(f"{place}: {why}")

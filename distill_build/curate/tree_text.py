@@ -1,0 +1,26 @@
+"""A tree by hand as the text of a tree.yaml."""
+
+from typing import Any
+
+import yaml
+
+from distill_build.subtree import TagByHand, said_of
+
+HEADING = """\
+# The tags of {topic}, by hand: put this into tree.yaml beside conf/, or into curate/{name}/tree.yaml, and change it.
+#
+#   tags          children, in order; a model adds others up to breadth, unless `only: true` stands beside them
+#   rename        {{Old label: New label}}: keeps all that is below, and asks nothing
+#   exclude       [Label]: throws out a branch of a model's for nothing, and it comes back for nothing
+#   breadth, depth, questions_per_tag, description    for this part of the tree
+#
+# `distill-build plan` says what a change asks for.
+"""
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def tree_text(tag: TagByHand, topic: str, name: str) -> str:
+    """The text; `name` is that of the dataset."""
+    said = said_of(tag)
+    body = yaml.dump(said, Dumper=_DUMPER, allow_unicode=True, sort_keys=False, width=120) if said else "tags: {}\n"
+    return HEADING.format(topic=" ".join(topic.split()), name=name) + body

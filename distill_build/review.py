@@ -1,0 +1,43 @@
+"""What a person says of one row: that it stands, that it goes, or what it is to say. Pure."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+ReviewVerdict = Literal["accept", "reject", "edit"]
+REVIEW = "review"
+"""The column of a row that has the verdict of a person; a row of which nobody has said one has none."""
+ACCEPT: ReviewVerdict = "accept"
+REJECT: ReviewVerdict = "reject"
+EDIT: ReviewVerdict = "edit"
+
+
+class Review(msgspec.Struct, frozen=True):
+    """The last line on one row in reviews.jsonl. `text` are columns that an edit changes, with what is to be there.
+
+    `digest` names the text that it speaks of, see `text_digest`; None is whatever is there. `at` is ISO 8601.
+    """
+
+    id: str
+    verdict: ReviewVerdict | None = None
+    text: dict[str, Any] = {}
+    digest: str | None = None
+    rating: int | None = None
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    at: str = ""
+    by: str | None = None
+
+    @property
+    def said(self) -> str:
+        """Stands for all of it that rows depend on."""
+        return text_digest({"verdict": self.verdict, "text": self.text, "of": self.digest}, ("verdict", "text", "of"))
+
+
+def text_digest(line: dict[str, Any], columns: Sequence[str]) -> str:
+    """What stands for the text of a row: SHA-256, in hex, of the JSON list of its columns, without spaces, in UTF-8."""
+    told = json.dumps([line.get(column) for column in columns], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()

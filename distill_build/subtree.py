@@ -1,0 +1,145 @@
+"""What holds at a tag and below it: the settings of a build, and what people say of that part of its tree. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+DEEPEST = 10
+"""Levels of tags below the topic."""
+ListLengths = Mapping[str, int]
+"""Setting of a list's length (`questions_per_tag`) → the items that are wanted below a leaf."""
+
+
+class OwnItem(msgspec.Struct, frozen=True):
+    """An item of a list that is a person's own. `given` are the columns of what would be asked for of it."""
+
+    text: str
+    given: dict[str, str] = {}
+
+
+class TagByHand(msgspec.Struct, frozen=True):
+    """What a person says of one tag: the node of it in tree.yaml.
+
+    `children` are those by hand, in order, and with `only` there are no others. `rename` gives children of either kind
+    other labels to show, by their own; `exclude` names those of a model's that are not wanted. `breadth` is the number
+    of children, or one a level from here on; `depth` the levels of tags below; `counts` the items of lists at leaves;
+    `description` what requests below are told. None is as above.
+    `items` are a person's own of lists, by stage, and `holders` children that are there for such items if for nothing
+    else. Neither stands in the file.
+    """
+
+    children: dict[str, "TagByHand"] = {}
+    only: bool = False
+    rename: dict[str, str] = {}
+    exclude: tuple[str, ...] = ()
+    breadth: int | list[int] | None = None
+    depth: int | None = None
+    counts: dict[str, int] = {}
+    description: str | None = None
+    items: dict[str, tuple[OwnItem, ...]] = {}
+    holders: dict[str, "TagByHand"] = {}
+
+    @property
+    def names_given(self) -> tuple[str, ...]:
+        """Labels that children have by being renamed: no other child has one of these."""
+        return tuple(new for old, new in self.rename.items() if old != new)
+
+
+CHILDREN = "tags"
+"""The key of the children by hand, as people write it."""
+NOTHING_SAID = TagByHand()
+
+
+def said_of(tag: TagByHand) -> dict[str, Any]:
+    """What is said of a tag and below, as plain data: the same for what means the same, however it is written."""
+    return {
+        **({CHILDREN: {label: said_of(below) for label, below in tag.children.items()}} if tag.children else {}),
+        **({"only": True} if tag.only else {}),
+        **({"rename": dict(sorted(tag.rename.items()))} if tag.rename else {}),
+        **({"exclude": sorted(tag.exclude)} if tag.exclude else {}),
+        **{key: said for key in ("breadth", "depth", "description") if (said := getattr(tag, key)) is not None},
+        **tag.counts,
+    }
+
+
+def own_items_of(tag: TagByHand, stage: str) -> dict[str, Any]:
+    """A person's own items of a list at a tag and below, as plain data without what has none."""
+    below = {**tag.holders, **tag.children}
+    found = {label: items for label, each in below.items() if (items := own_items_of(each, stage))}
+    own = [[item.text, item.given] for item in tag.items.get(stage, ())]
+    return {**({"here": own} if own else {}), **({"below": found} if found else {})}
+
+
+def with_item(tag: TagByHand, path: tuple[str, ...], stage: str, item: OwnItem, key: Callable[[str], str]) -> TagByHand:
+    """`tag` with an item of one's own at `path` below it; labels with the same `key` are the same."""
+    if not path:
+        return replace(tag, items={**tag.items, stage: (*tag.items.get(stage, ()), item)})
+    name = key(path[0])
+    for children in ("children", "holders"):
+        there: dict[str, TagByHand] = getattr(tag, children)
+        if (label := next((each for each in there if key(each) == name), None)) is not None:
+            return replace(tag, **{children: {**there, label: with_item(there[label], path[1:], stage, item, key)}})
+    made = with_item(NOTHING_SAID, path[1:], stage, item, key)
+    return replace(tag, holders={**tag.holders, path[0]: made})
+
+
+class Subtree(msgspec.Struct, frozen=True):
+    """A tag and what is below it. `own` is what a person says of the tag itself.
+
+    `depth` is the number of levels below it, as far as a model fills them; `breadths` are the tags under each parent,
+    by level, the last for all levels behind. `counts` are those of lists that are not as the settings say, and
+    `description` is the nearest one that a person gave. One that is `held` is there for a person's own items alone.
+    """
+
+    depth: int
+    breadths: tuple[int, ...]
+    own: TagByHand = NOTHING_SAID
+    counts: ListLengths = {}
+    description: str | None = None
+    held: bool = False
+
+    @property
+    def filled(self) -> int:
+        """Children that are to come from a model's list."""
+        if self.own.only or self.depth == 0:
+            return 0
+        return max(0, self.breadths[0] - len(self.own.children))
+
+    @property
+    def listed(self) -> int:
+        """Items of that list. It is as long as if nothing were by hand: so a person adds or takes over a tag, and no
+        request beside it is another one."""
+        return self.breadths[0] if self.filled else 0
+
+    @property
+    def leaf(self) -> bool:
+        """Whether it is a tag that lists hang on: it has no children, nor is to have any."""
+        return not self.own.children and (self.own.only or self.depth == 0)
+
+    def below(self, own: TagByHand = NOTHING_SAID) -> "Subtree":
+        """That of a child of which a person says `own`."""
+        breadths = self.breadths[1:] or self.breadths
+        below = subtree_of(own, max(0, self.depth - 1), breadths, self.counts, self.description)
+        return replace(below, held=True, depth=0) if self.held else below
+
+    def holding(self, own: TagByHand) -> "Subtree":
+        """That of a child which is there for a person's own items alone."""
+        return replace(self, held=True).below(own)
+
+
+def subtree_of(
+    own: TagByHand, depth: int, breadths: tuple[int, ...], counts: ListLengths, description: str | None
+) -> Subtree:
+    """A subtree with what its tag's node says in the place of what comes from above."""
+    typed = own.breadth
+    if typed is not None:
+        breadths = tuple(typed) if isinstance(typed, list) else (typed,)
+    return Subtree(
+        depth=depth if own.depth is None else own.depth,
+        breadths=breadths,
+        own=own,
+        counts={**counts, **own.counts} if own.counts else counts,
+        description=description if own.description is None else own.description,
+    )

@@ -1,0 +1,202 @@
+"""questions.jsonl: a person's own questions stand beside a model's, and ask for what hangs on them alone."""
+
+import json
+import shutil
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.test_tree_by_hand import SMALL, built, level_1, paths, project, says  # noqa: F401 - a fixture
+from tests.e2e.workspace import Finished
+
+Row = dict[str, Any]
+
+
+def own(project: InProcess, *lines: Row, file: str = "questions.jsonl") -> None:  # noqa: F811
+    says(project, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), file)
+
+
+def checked(project: InProcess) -> Finished:  # noqa: F811
+    """All that reads the dataset finds it sound."""
+    verified = project.raw("verify", "sports")
+    assert verified.status == 0, verified.stderr + verified.stdout
+    return project.run("--locked", *SMALL)
+
+
+def test_a_question_of_ones_own_comes_first_and_asks_for_its_answer_alone(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    before, rows, bytes_before = project.rows("questions"), project.rows("answers"), project.data()
+    path = before[0]["path"]
+    own(project, {"question": "How long is a marathon?", "path": path})
+    assert [kind for kind, _ in built(project)] == ["answers"]
+    now = project.rows("questions")
+    assert now[1:] == before
+    assert now[0] == {**before[0], "id": now[0]["id"], "index": -1, "question": "How long is a marathon?"}
+    assert project.rows("answers")[1:] == rows
+    assert project.rows("answers")[0]["question"] == "How long is a marathon?"
+    assert checked(project).status == 0
+    (project.root / "questions.jsonl").unlink()
+    assert built(project) == []
+    assert project.data() == bytes_before
+
+
+def test_one_without_a_path_lies_below_the_topic(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    rows, tags = project.rows("questions"), project.rows("tags")
+    own(project, {"question": "What is sport?"}, {"question": "Who plays?", "path": ["sports"]})
+    assert [kind for kind, _ in built(project)] == ["answers", "answers"]
+    assert project.rows("tags") == tags
+    now = project.rows("questions")
+    assert now[2:] == rows
+    assert [(row["question"], row["tag"], row["path"]) for row in now[:2]] == [
+        ("What is sport?", None, ["sports"]),
+        ("Who plays?", None, ["sports"]),
+    ]
+    exported = (project.folder() / "dataset" / "train.messages.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(exported) == len(project.rows("answers")) == len(rows) + 2
+    assert checked(project).status == 0
+    assert built(project) == []
+
+
+def test_a_path_that_is_not_there_makes_its_tags_which_no_model_fills(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    own(
+        project,
+        {"question": "Is chess a sport?", "path": "Board games/Chess"},
+        {"question": "Go?", "path": "Board games"},
+    )
+    asked = built(project)
+    assert [kind for kind, _ in asked] == ["answers", "answers"]
+    assert level_1(project)[-1] == "Board games"
+    assert paths(project)[-2:] == ["Board games", "Board games/Chess"]
+    assert checked(project).status == 0
+
+
+def test_questions_below_a_leaf_an_inner_tag_and_a_renamed_one(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    leaf = project.rows("questions")[0]["path"]
+    says(project, "rename: {Bravo sports: Team games}\n")
+    own(
+        project,
+        {"question": "What is below the leaf?", "path": [*leaf, "Rules"]},
+        {"question": "What is a team?", "path": ["Team games"]},
+    )
+    assert [kind for kind, _ in built(project)] == ["answers", "answers"]
+    found = {row["question"]: row["path"] for row in project.rows("questions")}
+    assert found["What is below the leaf?"] == [*leaf, "Rules"]
+    assert found["What is a team?"] == ["sports", "Team games"]
+    assert level_1(project).count("Team games") == 1
+    assert checked(project).status == 0
+
+
+def test_an_answer_that_a_person_gives_is_not_asked_for(project: InProcess) -> None:  # noqa: F811
+    own(
+        project,
+        {"question": "How long is a marathon?", "answer": "42.195 km", "reasoning": "It was fixed in 1921."},
+        {"question": "What is sport?"},
+    )
+    words = ("answers_per_question=2",)
+    asked = built(project, *words)
+    assert len([place for kind, place in asked if "marathon" in place]) == 0
+    given, *others = project.rows("answers")
+    assert (given["answer"], given["reasoning"], given["model"], given["call"]) == (
+        "42.195 km",
+        "It was fixed in 1921.",
+        "hand",
+        "",
+    )
+    assert len([row for row in others if row["question"] == "What is sport?"]) == 2
+    exported = (project.folder() / "dataset" / "train.messages.jsonl").read_text(encoding="utf-8")
+    assert "42.195 km" in exported
+    assert project.raw("verify", "sports").status == 0
+    assert built(project, *words) == []
+
+
+def test_what_a_model_asks_too_is_one_row(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    first = project.rows("questions")[0]
+    own(project, {"question": first["question"].upper(), "path": first["path"]})
+    built(project)
+    questions = [row["question"].lower() for row in project.rows("questions") if row["path"] == first["path"]]
+    assert questions.count(first["question"].lower()) == 1
+    assert checked(project).status == 0
+
+
+def test_all_files_hold_the_same(project: InProcess) -> None:  # noqa: F811
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [{"question": "What is sport?", "path": "Board games"}, {"question": 'Wer spielt, "wir"?', "path": "X"}]
+    own(project, *rows)
+    built(project)
+    before = project.data()
+    (project.root / "questions.jsonl").unlink()
+    says(project, '\ufeffquestion,path\r\nWhat is sport?,Board games\r\n"Wer spielt, ""wir""?",X\r\n', "questions.csv")
+    assert built(project) == []
+    assert project.data() == before
+    (project.root / "questions.csv").unlink()
+    parquet.write_table(pa.Table.from_pylist(rows), project.root / "questions.parquet")
+    assert built(project) == []
+    assert project.data() == before
+
+
+def test_repeats_and_lines_of_another_topic_are_left_out(project: InProcess) -> None:  # noqa: F811
+    line = {"question": "What is sport?", "path": "Board games"}
+    own(
+        project, line, line, {"question": "what is SPORT", "path": "board games"}, {"question": "e4?", "topic": "chess"}
+    )
+    built(project)
+    assert len([row for row in project.rows("questions") if row["index"] < 0]) == 1
+
+
+def test_thousands_are_read_and_one_changed_line_asks_for_one_answer(project: InProcess) -> None:  # noqa: F811
+    lines = [{"question": f"What is number {number}?", "answer": f"{number}"} for number in range(3000)]
+    own(project, *lines)
+    built(project, "depth=1", "breadth=1")
+    lines[1500] = {"question": "What else?"}
+    own(project, *lines)
+    assert [kind for kind, _ in built(project, "depth=1", "breadth=1")] == ["answers"]
+
+
+def test_own_questions_with_every_stage_between(project: InProcess) -> None:  # noqa: F811
+    """A transform over all rows, and one by row, see them as any other."""
+    words = ("stages=[tags,questions,dedup,answers]",)
+    own(project, {"question": "What is sport?"}, {"question": "What is sport?", "path": "Board games"})
+    built(project, *words)
+    kept = {row["id"]: row["kept"] for row in project.rows("dedup")}
+    mine = [row for row in project.rows("questions") if row["index"] < 0]
+    assert [kept[row["id"]] for row in mine] == [True, False]
+    before = project.data()
+    shutil.rmtree(project.folder())
+    assert built(project, *words, "limits.concurrency=1") == []
+    assert project.data() == before
+    assert project.raw("verify", "sports").status == 0
+
+
+def test_growth_keeps_ones_own_questions(project: InProcess) -> None:  # noqa: F811
+    own(project, {"question": "What is sport?"}, {"question": "Who plays?", "path": "Alpha sports"})
+    built(project)
+    before = project.data()
+    ids = {row["id"] for name in ("tags", "questions", "answers") for row in project.rows(name)}
+    built(project, "breadth=4", "questions_per_tag=3")
+    assert ids <= {row["id"] for name in ("tags", "questions", "answers") for row in project.rows(name)}
+    assert built(project) == []
+    assert project.data() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"path": "X"}', "questions.jsonl, line 1: each line has a text question"),
+        ('{"question": 5}', "line 1: question is a text, not 5"),
+        ('\n{"question": "Why?", "path": 3}', "line 2: path is a list of labels"),
+        ('{"question": "Why?", "reasoning": "So."}', "line 1: reasoning goes with an answer"),
+        ("Why?", "line 1: it is no JSON"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(project: InProcess, text: str, told: str) -> None:  # noqa: F811
+    says(project, text + "\n", "questions.jsonl")
+    finished = project.run("plan", *SMALL)
+    assert finished.status == 2
+    assert told in " ".join(finished.stderr.split())

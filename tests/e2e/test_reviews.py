@@ -1,0 +1,204 @@
+"""reviews.jsonl: a rejected row goes, an edited one says what a person wrote, and nothing else is asked."""
+
+import json
+import shutil
+from typing import Any
+
+import pytest
+
+from distill_build.review import text_digest
+from tests.e2e.test_only_what_is_affected import InProcess, kind_of
+from tests.e2e.test_tree_by_hand import SMALL, built, by_place, project, says  # noqa: F401 - a fixture
+from tests.server import Body, Fault, content
+
+Row = dict[str, Any]
+
+
+def reviews(project: InProcess, *lines: Row) -> None:  # noqa: F811
+    says(project, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "reviews.jsonl")
+
+
+def row(project: InProcess, stage: str, number: int = 3) -> Row:  # noqa: F811
+    found: Row = project.rows(stage)[number]
+    return found
+
+
+def exported(project: InProcess) -> list[str]:  # noqa: F811
+    """The ids of the answers in the export."""
+    text = (project.folder() / "dataset" / "train.messages.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line)["metadata"]["id"] for line in text.splitlines()]
+
+
+def test_a_rejected_answer_is_not_exported_and_nothing_is_missing(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    before, answer = project.data(), row(project, "answers")
+    reviews(project, {"id": answer["id"], "verdict": "reject", "note": "wrong", "at": "2026-11-29T12:00:00Z"})
+    assert built(project) == []
+    assert answer["id"] not in exported(project)
+    assert len(exported(project)) == len(project.rows("answers")) - 1
+    assert row(project, "answers") == answer | {"review": "reject"}
+    (project.root / "reviews.jsonl").unlink()
+    assert built(project) == []
+    assert project.data() == before
+
+
+def test_a_rejected_question_takes_its_answers_with_it_and_asks_nothing(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    question = row(project, "questions")
+    reviews(project, {"id": question["id"], "verdict": "reject"})
+    assert built(project) == []
+    assert question["id"] not in {answer["question_id"] for answer in project.rows("answers")}
+    assert question["id"] in {each["id"] for each in project.rows("questions")}
+    assert built(project, "questions_per_tag=3")
+
+
+def test_an_edited_answer_asks_nothing_and_keeps_its_id(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    answer = row(project, "answers")
+    digest = text_digest(answer, ("reasoning", "answer"))
+    reviews(project, {"id": answer["id"], "digest": digest, "verdict": "edit", "answer": "An answer by hand. 答"})
+    assert built(project) == []
+    assert row(project, "answers") == answer | {"answer": "An answer by hand. 答", "review": "edit"}
+    assert "An answer by hand. 答" in (project.folder() / "dataset" / "train.messages.jsonl").read_text("utf-8")
+    assert project.run("--locked", *SMALL).status == 0
+    assert project.raw("verify", "sports").status == 0
+
+
+def test_an_edited_question_asks_for_its_own_answer_alone(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    question, answers = row(project, "questions"), project.rows("answers")
+    reviews(project, {"id": question["id"], "verdict": "edit", "question": "What is a service ace?"})
+    asked = built(project)
+    assert [kind for kind, _ in asked] == ["answers"]
+    assert row(project, "questions")["question"] == "What is a service ace?"
+    now = project.rows("answers")
+    assert [each["id"] for each in now] == [each["id"] for each in answers]
+    changed = [each for each, old in zip(now, answers, strict=True) if each != old]
+    assert [each["question"] for each in changed] == ["What is a service ace?"]
+
+
+def test_a_review_of_a_text_that_is_another_one_now_is_told_and_not_applied(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    answer = row(project, "answers")
+    digest = text_digest(answer, ("reasoning", "answer"))
+    reviews(project, {"id": answer["id"], "digest": digest, "verdict": "edit", "answer": "By hand."})
+    built(project)
+    assert project.server is not None
+
+    def other_answers(number: int, body: Body) -> Fault | None:
+        return content("Another answer altogether.") if kind_of(body) == "answers" else by_place(number, body)
+
+    project.server.plan = other_answers
+    for _ in range(2):  # the second one has nothing to do
+        finished = project.run("--json", *SMALL, "teacher.temperature=0.9")
+        assert finished.status == 0
+        assert [text for text in finished.document["unmatched"] if answer["id"] in text]
+    assert row(project, "answers")["answer"] == "Another answer altogether."
+
+
+def test_the_last_line_on_a_row_by_its_time_counts(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    key = row(project, "answers")["id"]
+    reviews(
+        project,
+        {"id": key, "verdict": "accept", "at": "2026-11-29T12:00:02Z"},
+        {"id": key, "verdict": "reject", "at": "2026-11-29T13:00:01+01:00"},
+    )
+    built(project)
+    assert key in exported(project)
+    assert row(project, "answers")["review"] == "accept"
+
+
+def test_what_is_reviewed_says_which_rows_go_on(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    first, second, third = (row(project, "answers", number)["id"] for number in (0, 1, 2))
+    reviews(
+        project,
+        {"id": first, "verdict": "accept"},
+        {"id": second, "verdict": "edit", "answer": "By hand."},
+        {"id": third, "verdict": "reject"},
+    )
+    assert built(project, "curate.reviewed=accepted") == []
+    assert exported(project) == [first, second]
+    assert built(project, "curate.reviewed=all") == []
+    assert len(exported(project)) == len(project.rows("answers"))
+
+
+def test_a_review_of_a_row_that_is_not_there_is_told(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    reviews(project, {"id": "a_0123456789abcdef", "verdict": "reject"}, {"id": "a_1", "verdict": "edit", "answer": "x"})
+    finished = project.run("--json", *SMALL)
+    assert finished.status == 0
+    assert finished.document["unmatched"] == [
+        "reviews.jsonl: a_0123456789abcdef is no row of this dataset",
+        "reviews.jsonl: a_1 is no row of this dataset",
+    ]
+
+
+def test_only_the_unit_of_a_reviewed_row_is_walked_again(project: InProcess) -> None:  # noqa: F811
+    """Rows of all others are taken over: their responses need not even be there."""
+    built(project)
+    built(project)
+    answer, last = row(project, "answers", 0), project.rows("answers")[-1]
+    reviews(project, {"id": answer["id"], "verdict": "reject"})
+    plan = project.run("plan", "--json", *SMALL).document
+    assert plan["calls"] == 0
+    assert built(project) == []
+    reviews(project, {"id": answer["id"], "verdict": "reject"}, {"id": last["id"], "verdict": "reject"})
+    assert built(project) == []
+    assert {answer["id"], last["id"]}.isdisjoint(exported(project))
+    reviews(project, {"id": last["id"], "verdict": "reject"})
+    assert built(project) == []
+    assert answer["id"] in exported(project)
+    assert last["id"] not in exported(project)
+
+
+def test_the_same_files_elsewhere_give_the_same_bytes(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    answer, question = row(project, "answers"), row(project, "questions", 0)
+    reviews(
+        project,
+        {"id": answer["id"], "verdict": "reject"},
+        {"id": question["id"], "verdict": "edit", "question": "What is an ace?"},
+    )
+    built(project)
+    before = project.data()
+    shutil.rmtree(project.folder())
+    assert built(project) == []
+    assert project.data() == before
+
+
+def test_a_changed_review_is_the_cause_that_explain_and_diff_name(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    version = project.run("--json", *SMALL).document["version"]
+    answer = row(project, "answers")
+    reviews(project, {"id": answer["id"], "verdict": "edit", "answer": "By hand."})
+    assert "reviews.jsonl" in project.run("explain", *SMALL).stdout
+    assert project.run("--locked", *SMALL).status == 4
+    built(project)
+    now = project.run("--json", *SMALL).document["version"]
+    difference = project.raw("diff", version, now, "--json").document
+    assert difference["answers"]["changed"] == 1
+    assert any("reviews.jsonl" in json.dumps(cause) for cause in difference["causes"])
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"id": "a_1", "verdict": "rejected"}', "line 1: verdict is accept, reject, edit or left out, not 'rejected'"),
+        ('{"verdict": "reject"}', "line 1: a review names its row"),
+        ('{"id": "a_1", "verdict": "edit"}', "line 1: an edit has the new text"),
+        ('{"id": "a_1", "verdict": "reject", "answer": "x"}', "line 1: answer: only an edit changes columns of a row"),
+        ('{"id": "a_1", "rating": 6}', "line 1: rating is a whole number from 1 to 5, not 6"),
+        ('{"id": "a_1", "at": "yesterday"}', "line 1: at is a time in ISO 8601"),
+        ("<<<<<<< HEAD", "line 1: it was left by a merge"),
+        ("reject a_1", "line 1: it is no JSON"),
+        ('{"id": "q_1", "verdict": "edit", "answer": "x"}', "q_1: questions have no answer to be edited: they have"),
+        ('{"id": "a_1", "verdict": "edit", "answer": ""}', "a_1: answer is a text, not ''"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_line_and_a_way_out(project: InProcess, line: str, told: str) -> None:  # noqa: F811
+    says(project, line + "\n", "reviews.jsonl")
+    finished = project.run("plan", *SMALL)
+    assert finished.status == 2
+    assert told in " ".join(finished.stderr.split())
