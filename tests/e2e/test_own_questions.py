@@ -161,7 +161,7 @@ def test_thousands_are_read_and_one_changed_line_asks_for_one_answer(project: In
 
 def test_own_questions_with_every_stage_between(project: InProcess) -> None:  # noqa: F811
     """A transform over all rows, and one by row, see them as any other."""
-    words = ("stages=[tags,questions,dedup,answers]",)
+    words = ("stages=[tags,questions,dedup,answers]", "dedup.near=null")
     own(project, {"question": "What is sport?"}, {"question": "What is sport?", "path": "Board games"})
     built(project, *words)
     kept = {row["id"]: row["kept"] for row in project.rows("dedup")}
@@ -200,3 +200,20 @@ def test_a_mistake_is_told_with_its_line(project: InProcess, text: str, told: st
     finished = project.run("plan", *SMALL)
     assert finished.status == 2
     assert told in " ".join(finished.stderr.split())
+
+
+def test_a_leaf_is_asked_for_others_in_the_place_of_a_models_questions_alone(project: InProcess) -> None:  # noqa: F811
+    """What dedup drops of one's own is one's own affair."""
+    words = ("stages=[tags,questions,dedup,answers]", "dedup.near=null")
+    built(project, *words)
+    first = project.rows("questions")[0]
+    own(project, {"question": "What is sport?"}, {"question": "What is sport?", "path": "Alpha sports"})
+    assert {kind for kind, _ in built(project, *words)} == {"answers"}
+    own(project, {"question": first["question"]})  # below the topic: it outranks the model's own
+    asked = built(project, *words)
+    assert [kind for kind, _ in asked].count("questions") == 1
+    kept = {row["id"]: row["kept"] for row in project.rows("dedup")}
+    assert not kept[first["id"]]
+    assert sum(kept[row["id"]] for row in project.rows("questions") if row["tag"] == first["tag"]) == 2
+    assert project.raw("verify", "sports").status == 0
+    assert built(project, *words) == []
