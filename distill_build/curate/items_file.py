@@ -81,7 +81,7 @@ def _csv(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        for number, found in enumerate(read_parquet(file), start=1):
+        for number, found in enumerate(read_parquet(file.read_bytes()), start=1):
             yield f"{file}, row {number}", found
     except ImportError as error:
         raise ConfigurationError(
