@@ -47,12 +47,16 @@ class Declared(msgspec.Struct, frozen=True):
 
     def rows(self) -> dict[str, int]:
         """Rows of each stage where nothing is missing and nothing was dropped."""
-        topic = {self.graph.tree.name: 1}  # which is no tag
-        return {name: rows - topic.get(name, 0) for name, rows in self.rows_of(self.tree).items()}
+        extent = self._extent(self.tree)
+        extent.tags -= 1  # the topic is none
+        return self._rows(extent)
 
     def rows_of(self, subtree: Subtree) -> dict[str, int]:
         """The same of one tag and all that is below it."""
-        extent, rows = self._extent(subtree), dict[str, int]()
+        return self._rows(self._extent(subtree))
+
+    def _rows(self, extent: "_Extent") -> dict[str, int]:
+        rows: dict[str, int] = {}
         for shape in self.graph:
             match shape.kind:
                 case "list" if shape.after is None:

@@ -28,7 +28,7 @@ class Builtin(ListStage):
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:  # noqa: ARG003
         texts: dict[str, Known] = dict.fromkeys(("id", "number", "label"), TEXT)
-        return texts | {"path": TEXTS, "parent": ANYTHING, "level": NUMBER, "leaf": TRUTH}
+        return texts | {"path": TEXTS, "parent": ANYTHING, "level": NUMBER, "leaf": TRUTH, "renamed_from": ANYTHING}
 
     def variables(self, path: Path) -> JsonObject:
         return {"parent": path[-1], "level": len(path)}
