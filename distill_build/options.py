@@ -13,6 +13,7 @@ class Options(NamedTuple):
     `cache_dir`: its cache, for commands that compose no configuration. `exit_code`: diff says by its status whether
     there is a difference. `keep_last`, `max_size`, `older_than`, `dry_run`: what `cache gc` may remove, as typed.
     `seed`: which rows `sample` draws. `yaml`, `outline`: tree prints a tree.yaml, of a dataset or of that file.
+    `seed`: which rows `sample` draws. `to`: the file that `report` writes; `against`: the version it compares with.
     `arguments`: the words after the command. `overrides`: the key=value words as typed, for messages.
     """
 
@@ -36,6 +37,8 @@ class Options(NamedTuple):
     seed: int = 0
     yaml: bool = False
     outline: str | None = None
+    to: str | None = None
+    against: str | None = None
     arguments: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
 

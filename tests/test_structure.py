@@ -36,6 +36,9 @@ MAY_IMPORT = {
         *("calls", "dataset", "engine", "errors", "graph", "records"),
         *("replies", "review", "settings", "stages", "versions"),
     },
+    "report": {
+        *("calls", "dataset", "engine", "errors", "graph", "history", "records", "review", "stages"),
+    },
     "builds": {
         *("cache", "calls", "dataset", "engine", "errors", "export", "graph", "history", "models", "options"),
         *("prompting", "records", "review", "settings", "stages", "subtree", "versions"),
@@ -64,7 +67,7 @@ MAY_IMPORT = {
             "graph",
             "history",
         ),
-        *("models", "options", "project", "prompting", "records", "replies", "settings", "stages", "sweeps"),
+        *("models", "options", "project", "prompting", "records", "replies", "report", "settings", "stages", "sweeps"),
         "subtree",
         "versions",
     },

@@ -105,6 +105,12 @@ COMMANDS: Mapping[str, Command] = {
         composes=False,
         words="[N] [NAME]",
     ),
+    "report": Command(
+        "distill_build.commands.report",
+        "write one HTML page of a dataset, or of a sweep's jobs",
+        composes=False,
+        words="[NAME]",
+    ),
     "export": Command(
         "distill_build.commands.export",
         "write dataset formats from the rows that are there, without a model",
@@ -156,6 +162,8 @@ FLAGS = (
     Flag("yaml", "a tree.yaml to start from, of the tags that are there", whose="tree"),
     Flag("from", "a tree.yaml of an indented text or Markdown list, as a book's contents", value="FILE", whose="tree"),
     Flag("seed", "which rows are drawn", value="N", whose="sample"),
+    Flag("to", "the file to write; else report.html in the dataset's folder", value="FILE", whose="report"),
+    Flag("against", "show what differs from that version, too", value="VERSION", whose="report"),
     Flag("keep-last", "of each dataset's versions only the last N are roots", value="N", whose="cache gc"),
     Flag("max-size", "remove what nothing needs, oldest first, down to this size: 500MB, 2GB", value="SIZE",
          whose="cache gc"),
@@ -272,10 +280,9 @@ def unknown_flag(typed: str, value: str) -> UsageError:
     settings = {f"--{key.replace('_', '-')}": f"{key}={value or '…'}" for key in known_keys()}
     if near := difflib.get_close_matches(typed.replace("_", "-"), settings, n=1, cutoff=NEAR):
         return UsageError(f"unknown flag '{typed}': did you mean the setting '{settings[near[0]]}'?")
-    known = [spelling for flag in (*FLAGS, *HYDRA_FLAGS) for spelling in spellings(flag)]
-    near = (
-        difflib.get_close_matches(typed, known, n=1) if len(typed) > len("-x") else []
-    )  # of one letter nothing is near
+    names = {flag.name: f"--{flag.name}" for flag in (*FLAGS, *HYDRA_FLAGS)}
+    close = difflib.get_close_matches(typed.strip("-"), names, n=1)  # without the marks, which are alike in all
+    near = [names[close[0]]] if close and len(typed) > len("-x") else []  # of one letter nothing is near
     hint = f"did you mean '{near[0]}'?" if near else "see --help"
     return UsageError(f"unknown flag '{typed}': {hint}")
 

@@ -112,7 +112,7 @@ def _made(
         own = {column: match[1] for column, source in sources.items() if (match := COLUMN.fullmatch(source))}
         unknown = dict.fromkeys(_means(recipe))
         lines = read_objects(place(shape.file), "id", "path")
-        return (_of_columns(line, own, sources, unknown) for line in lines if _goes_on(line, recipe))
+        return (_of_columns(line, own, sources, unknown) for line in lines if goes_on(line, recipe))
     return _joined(place, graph, shape, sources, dict.fromkeys(_means(recipe)) | means, recipe)
 
 
@@ -183,7 +183,7 @@ def _export_of(recipe: JsonObject) -> JsonObject:
     return rows
 
 
-def _goes_on(line: JsonObject, recipe: JsonObject) -> bool:
+def goes_on(line: JsonObject, recipe: JsonObject) -> bool:
     """Whether what people say of a row lets it go on."""
     if _export_of(recipe).get("reviewed") == "accepted":
         return line.get(REVIEW) in (ACCEPT, EDIT)
@@ -243,7 +243,7 @@ def _joined(
     for tag, lines in units_in(place, graph, _stages_read(graph, shape, expressions, means)):
         rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before, results_in(graph, recipe))]
         for row in rows:
-            if row.stage == shape.name and view.sight(row, END) is Sight.SEEN and _goes_on(row.line, recipe):
+            if row.stage == shape.name and view.sight(row, END) is Sight.SEEN and goes_on(row.line, recipe):
                 others = view.others(row, named, END)
                 if others is not None:
                     told: JsonObject = {name: _mean(view, row, each) for name, each in means.items()}

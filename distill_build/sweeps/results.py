@@ -46,7 +46,7 @@ class Tokens(msgspec.Struct, frozen=True):
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """One job. `choices` are its swept settings as typed, `same` those of jobs that come to the same.
 
-    `counts`, `missing` and `dropped` are rows by stage, `checks` those by stage and check. `unique`,
+    `counts` and `missing` are rows by stage, `dropped` by transform and reason, `checks` by stage and check. `unique`,
     `near_duplicates` (of the texts of the last list) and `leaf_coverage` are shares from 0 to 1. `calls`, `tokens` and
     `usd` are those of all requests behind the job, whenever they were sent; `share_usd` is its part of what all jobs
     together cost. `usd` is None without prices. `error` says what has ended the last build; `version`
@@ -60,7 +60,7 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     until: str | None = None
     counts: dict[str, int] = {}
     missing: dict[str, int] = {}
-    dropped: dict[str, int] = {}
+    dropped: dict[str, dict[str, int]] = {}
     checks: dict[str, dict[str, int]] = {}
     failures: int = 0
     unique: float | None = None

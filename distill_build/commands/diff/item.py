@@ -48,7 +48,7 @@ class Pair(msgspec.Struct, frozen=True):
     def words(self) -> Words:
         """The row's content woven together by column, one piece where it does not differ."""
         names = {name: None for row in (self.old, self.new) if row is not None for name in _columns(self.shape, row)}
-        return {name: changed_words(_text(self.old, name), _text(self.new, name)) for name in names}
+        return {name: changed_words(column_text(self.old, name), column_text(self.new, name)) for name in names}
 
 
 def find_pair(comparison: Comparison, wanted: str) -> Pair:
@@ -167,7 +167,7 @@ def _columns(shape: Shape, row: RowFields) -> tuple[str, ...]:
     return (QUESTION, *content) if QUESTION in row and QUESTION not in content else content
 
 
-def _text(row: RowFields | None, name: str) -> str:
+def column_text(row: RowFields | None, name: str) -> str:
     value: Any = None if row is None else row.get(name)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return "; ".join(value)
