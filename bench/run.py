@@ -18,6 +18,7 @@ SCRIPTS = (
     "cache",
     "carrying",
     "locked",
+    "report",
 )  # memory makes the datasets that others use
 
 

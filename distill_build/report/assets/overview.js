@@ -148,9 +148,9 @@ function versionsSection() {
   if (page.versions === null) return [part("Versions", el("p", { class: "empty" }, "Versions lie in the cache, which is not here."))];
   if (!page.versions.length) return [part("Versions", el("p", { class: "empty" }, "The cache has no version of this dataset."))];
   const stages = [...new Set(page.versions.flatMap((each) => Object.keys(each.counts)))].filter((name) => !transforms.some((each) => each.name === name));
-  return [part("Versions", el("p", { class: "lead" }, "The newest first. `distill-build checkout VERSION` brings one back, `report --against VERSION` shows what differs."),
+  return [part("Versions", el("p", { class: "lead" }, "The newest first. ", el("code", {}, "distill-build checkout VERSION"), " brings one back, ", el("code", {}, "report --against VERSION"), " shows what differs."),
     table(["version", "built", ...stages.map((name) => `#${name}`), "#calls", "#cost", "what changed"], page.versions.map((each) => [
-      el("span", { class: "mono" }, short(each.version), each.current ? el("span", { class: "badge in" }, "here") : null), time(each.at),
+      el("span", { class: "nowrap" }, el("span", { class: "mono" }, short(each.version)), each.current ? [" ", el("span", { class: "badge in" }, "here")] : null), el("span", { class: "nowrap" }, time(each.at)),
       ...stages.map((name) => number(each.counts[name] || 0)), each.calls === null ? "—" : number(each.calls), money(each.usd),
       el("div", {}, each.changes.map((change) => words("div", "wide", change)),
         Object.keys(each.missing).length ? el("div", { class: "badge bad" }, Object.entries(each.missing).map(([name, rows]) => plural(rows, name)).join(", "), " missing") : null),

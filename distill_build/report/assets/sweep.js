@@ -54,7 +54,7 @@ function against(all) {
     xAxis: axis({ type: "value", scale: true, name: across.name, nameLocation: "middle", nameGap: 28, axisLabel: { color: colour("soft"), formatter: across.words, hideOverlap: true }, axisLine: { show: true, lineStyle: { color: colour("line") } } }),
     yAxis: axis({ type: "value", scale: true, name: up.name, nameTextStyle: { align: "left" }, axisLabel: { color: colour("soft"), formatter: up.words }, splitLine: { show: true, lineStyle: { color: colour("line") } } }),
     series: [{ type: "scatter", symbolSize: 14, itemStyle: { color: colour("accent"), opacity: 0.85 }, data: page.jobs.map((job) => [across.value(job), up.value(job)]),
-      label: { show: page.jobs.length <= 12, position: "right", formatter: ({ dataIndex }) => plain(choiceOf(page.jobs[dataIndex])), color: colour("soft"), fontFamily: font() }, labelLayout: { hideOverlap: true } }],
+      label: { show: page.jobs.length <= 12, position: "top", formatter: ({ dataIndex }) => plain(choiceOf(page.jobs[dataIndex])), color: colour("soft"), fontFamily: font() }, labelLayout: { hideOverlap: true } }],
   }));
   const select = (name, value, choose) => el("label", { class: "soft small" }, `${name} `, el("select", { class: "field", id: `axis-${name}`, onchange: (event) => { choose(all.find((each) => each.key === event.target.value)); draw(made); } },
     all.map((each) => el("option", { value: each.key, selected: each === value }, each.name))));
