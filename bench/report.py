@@ -49,7 +49,9 @@ def write_dataset(folder: Path) -> None:
         for index in range(EACH):
             asked = f"{text(f'q{leaf}-{index}', 12)}?"
             question = row_id("q", tag, asked)
-            write("questions", {"id": question, "tag": tag, "path": path, "index": index, "question": asked, "flags": []})
+            write(
+                "questions", {"id": question, "tag": tag, "path": path, "index": index, "question": asked, "flags": []}
+            )
             write("dedup", {"id": question, "kept": True, "why": [], "same_as": None, "likeness": None})
             write(
                 "answers",
