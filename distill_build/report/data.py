@@ -28,10 +28,23 @@ class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
     missing: int
 
 
-class TagFigures(msgspec.Struct, array_like=True, frozen=True):
-    """A tag with what hangs on it directly: what lies in tags below is added up by the page. `parent` is its place in
-    the list, -1 for the topic; `rows` are by stage, of a transform those it dropped. `rated` are what the page's
+class Below(msgspec.Struct, array_like=True, frozen=True):
+    """What hangs on a tag, or on the topic itself: `rows` by stage, of a transform those it dropped; what the page's
     measure says, added up, and of how many rows."""
+
+    rows: list[int]
+    sum: float
+    rated: int
+
+
+TOPIC = -1
+"""In place of a tag's."""
+NOTHING_BELOW = Below([], 0.0, 0)
+
+
+class TagFigures(msgspec.Struct, array_like=True, frozen=True):
+    """A tag, and what hangs on it directly: what lies in tags below is added up by the page. `parent` is the place of
+    the one above in the list, or TOPIC."""
 
     id: str
     label: str
@@ -39,9 +52,8 @@ class TagFigures(msgspec.Struct, array_like=True, frozen=True):
     parent: int
     leaf: bool
     flags: tuple[str, ...]
-    rows: list[int]
+    below: Below
     missing: int
-    rated: tuple[float, int]
     state: RowState
     renamed_from: str | None
 
@@ -208,6 +220,7 @@ class DatasetPage(msgspec.Struct, frozen=True, kw_only=True):
     reviews: dict[str, int]
     measure: Measure | None
     tree: list[TagFigures]
+    below_topic: Below
     topic_missing: int
     lengths: list[Lengths]
     shares: list[ValueShares]

@@ -54,6 +54,7 @@ def dataset_page(dataset: Dataset, graph: Graph, around: Around, drawing: Drawin
         reviews=dict(found.reviews.most_common()),
         measure=reading.measure,
         tree=found.tree,
+        below_topic=found.topic,
         topic_missing=missing[(topic,)],
         lengths=found.columns.lengths(),
         shares=found.columns.shares(),

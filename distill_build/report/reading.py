@@ -15,7 +15,18 @@ from distill_build.dataset.unit_lines import units_in
 from distill_build.graph import Graph, Shape
 from distill_build.records import BOOKKEEPING, JsonObject
 from distill_build.report.columns import ColumnCounts
-from distill_build.report.data import Dropped, Measure, PairShown, PairsShown, Quoted, RowState, TagFigures
+from distill_build.report.data import (
+    NOTHING_BELOW,
+    TOPIC,
+    Below,
+    Dropped,
+    Measure,
+    PairShown,
+    PairsShown,
+    Quoted,
+    RowState,
+    TagFigures,
+)
 from distill_build.report.drawing import Drawing
 from distill_build.report.families import Teller, families_of
 from distill_build.review import REVIEW
@@ -29,11 +40,14 @@ FINISH = "finish_reason"
 
 
 class Gathered(msgspec.Struct):
-    """What one pass brings. `tree` are the tags in its order; `rows` are by stage, `judged` and `dropped_rows` by
-    transform, and `dropped` by transform and reason, of which a row may have several. `exported` rows go into the
-    training files."""
+    """What one pass brings. `tree` are the tags in its order, `topic` what hangs on none.
+
+    `rows` are by stage, `judged` and `dropped_rows` by transform, and `dropped` by transform and reason, of which a row
+    may have several. `exported` rows go into the training files.
+    """
 
     tree: list[TagFigures] = msgspec.field(default_factory=list)
+    topic: Below = NOTHING_BELOW
     rows: Counter[str] = msgspec.field(default_factory=Counter)
     judged: Counter[str] = msgspec.field(default_factory=Counter)
     dropped_rows: Counter[str] = msgspec.field(default_factory=Counter)
@@ -95,34 +109,39 @@ class Reading:
         return PairsShown(shown, self._pairs_seen)
 
     def _take(self, tag: Row, rows: list[Row]) -> None:
-        place = self._places[tag.id] = len(self.found.tree)
-        for row in (tag, *rows):
+        if tag.is_topic:
+            place, self.found.topic = TOPIC, self._below(tag, rows)
+        else:
+            place = self._places[tag.id] = len(self.found.tree)
+            self._count(tag)
+            self.found.tree.append(self._figures(tag, rows))
+        for row in rows:
             self._count(row)
-        self.found.tree.append(self._figures(tag, rows))
         for family in families_of(rows, tag):
             if self._drawing.wants(family[0].id):
                 self._drawing.add(family[0].id, *self._teller.family(place, family))
 
     def _figures(self, tag: Row, rows: list[Row]) -> TagFigures:
-        line, numbers = tag.line, Counter[str]()
-        for row in (tag, *rows):
-            numbers[row.stage] += row is not tag
-            for name, said in row.verdicts.items():
-                numbers[name] += not said.kept and said != DROPPED_BEFORE
-        ratings = [value for row in rows if self._rates(row) and (value := self._teller.rated(row)) is not None]
+        line = tag.line
         return TagFigures(
             id=tag.id,
             label=line["label"],
             number=line["number"],
-            parent=self._places.get(line.get("parent") or "", -1),
+            parent=self._places.get(line.get("parent") or "", TOPIC),
             leaf=line["leaf"],
             flags=tuple(line.get(FLAGS) or ()),
-            rows=[numbers[shape.name] for shape in self._graph],
+            below=self._below(tag, rows),
             missing=self._missing[tuple(line["path"])],
-            rated=(round(sum(ratings), 3), len(ratings)),
             state=self._teller.state(tag),
             renamed_from=line.get("renamed_from"),
         )
+
+    def _below(self, tag: Row, rows: list[Row]) -> Below:
+        numbers = Counter(row.stage for row in rows)
+        for row in (tag, *rows):
+            numbers.update(name for name, said in row.verdicts.items() if not said.kept and said != DROPPED_BEFORE)
+        ratings = [value for row in rows if self._rates(row) and (value := self._teller.rated(row)) is not None]
+        return Below([numbers[shape.name] for shape in self._graph], round(sum(ratings), 3), len(ratings))
 
     def _rates(self, row: Row) -> bool:
         return self.measure is not None and row.stage == self.measure.stage

@@ -45,7 +45,7 @@ class _Used(msgspec.Struct, frozen=True, gc=False):
 
     call: str = ""
     model: str | None = None
-    usage: Usage = Usage()
+    usage: Usage | None = None
 
 
 _Sums = defaultdict[tuple[str, str], _Asked]
@@ -107,7 +107,8 @@ def _in_rows(dataset: Dataset, graph: Graph) -> _Sums:
     for shape in graph:
         if shape.kind == "map":
             for row in _once(read_rows(dataset.artefact(shape.file), _Used)):
-                sums[shape.name, row.model or IN_ROWS].add(row.usage.prompt_tokens, row.usage.completion_tokens, None)
+                usage = row.usage or Usage()
+                sums[shape.name, row.model or IN_ROWS].add(usage.prompt_tokens, usage.completion_tokens, None)
     return sums
 
 

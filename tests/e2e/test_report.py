@@ -100,3 +100,15 @@ def test_jobs_that_dropped_rows_are_read_back_with_the_reasons(workspace: Worksp
     page = data_in(folder / "report.html")
     assert [sum(job["dropped"]["filter"].values()) for job in page["jobs"]] == [2, 4]
     assert page["calls"] is not None, "what all jobs come to together is known"
+
+
+def test_questions_below_the_topic_are_on_the_page_though_no_tag_has_them(workspace: Workspace) -> None:
+    own = {"question": "What did nobody ask?", "answer": "This."}
+    (workspace.root / "questions.jsonl").write_text(json.dumps({**own, "topic": "sports"}) + "\n")
+    assert workspace.run(*SMALL, "-q").status == 0
+    assert workspace.raw("report").status == 0
+    page = data_in(workspace.folder() / "report.html")
+    counts = {each["name"]: each["rows"] for each in page["stages"]}
+    assert counts == {"tags": 2, "questions": 5, "dedup": 5, "answers": 5}
+    assert page["below_topic"][0] == [0, 1, 0, 1]
+    assert (page["rows"]["families"], page["exported"]) == (5, 5)

@@ -1,5 +1,6 @@
 """The page of a real build, opened from disk in a real browser, with every control used."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     with ScriptedServer(plan=reply) as server:
         made = Workspace(tmp_path_factory.mktemp("page"), server)
         assert build(made, "filter.min_score=3") == 1  # two questions have no answer
+        review(made, "accept", "reject")
         assert build(made, "filter.min_score=4") == 1
         write_page(made, "sports", "--against", "latest~1")
         yield made
+
+
+def review(project: Workspace, *verdicts: str) -> None:
+    """A person says something of the first answers."""
+    rows = zip(project.rows("answers"), verdicts, strict=False)
+    lines = [json.dumps({"id": row["id"], "verdict": verdict, "at": "2026-01-01"}) for row, verdict in rows]
+    (project.root / "reviews.jsonl").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture
@@ -27,7 +36,13 @@ def page(project: Workspace) -> Path:
 
 
 def kept(project: Workspace) -> set[str]:
-    return {row["id"] for row in project.rows("filter") if row["kept"]}
+    """The answers that neither a transform nor a person has thrown out."""
+    rejected = {row["id"] for row in project.rows("answers") if row.get("review") == "reject"}
+    return {row["id"] for row in project.rows("filter") if row["kept"]} - rejected
+
+
+def dropped_by_filter(project: Workspace) -> set[str]:
+    return {row["id"] for row in project.rows("filter") if not row["kept"]}
 
 
 def test_the_head_says_what_there_is(browser: Browser, page: Path, project: Workspace) -> None:
@@ -52,7 +67,7 @@ def test_rows_are_searched_filtered_and_opened_whole(browser: Browser, page: Pat
         opened.settle(f"of {len(kept(project))} answers")
         assert set(opened.listed()) == kept(project)
         opened.tab.select_option("#filter-state", label="dropped by filter")
-        opened.settle(f"of {len(answers) - len(kept(project))} answers")
+        opened.settle(f"of {len(dropped_by_filter(project))} answers")
         opened.tab.select_option("#filter-state", "")
         opened.tab.select_option("#filter-rating", ">=5")
         opened.settle(f"of {sum(row['score'] >= 5 for row in project.rows('scores'))} answers")
@@ -67,9 +82,9 @@ def test_rows_are_searched_filtered_and_opened_whole(browser: Browser, page: Pat
         opened.settle(f"of {len(project.rows('questions'))} questions")
         opened.tab.select_option("#filter-branch", label=TAGS[0])
         opened.settle("of 8 questions")
-        opened.tab.click("#list .rows li:nth-child(2) button")
+        opened.tab.click("#list .rows li:nth-child(3) button")
         opened.wait_open()
-        row = project.rows("questions")[1]
+        row = project.rows("questions")[2]
         assert opened.texts("#panel h2") == [row["question"]]
         assert {"question", "answer", "score"} <= set(opened.texts("#panel h3"))
         assert opened.tab.url.endswith(f"#{row['id']}")
@@ -95,6 +110,21 @@ def test_an_item_is_opened_by_its_id_with_its_chain_and_why_it_is_out(
         assert opened.tab.get_attribute("#part-tree .tag.marked", "data-id") == project.rows("tags")[1]["id"]
         opened.tab.evaluate("() => { location.hash = 'a_0000000000000000'; }")
         opened.tab.wait_for_selector("#toast:not([hidden])")
+
+
+def test_what_people_said_is_shown_and_filtered_by(browser: Browser, page: Path, project: Workspace) -> None:
+    accepted, rejected = (row["id"] for row in project.rows("answers")[:2])
+    with browser.open(page, rejected) as opened:
+        opened.wait_open()
+        assert opened.texts("#fate") == ["A person rejected it, or what it hangs on."]
+        opened.tab.keyboard.press("Escape")
+        opened.tab.select_option("#filter-review", "accept")
+        opened.settle("of 1 answers")
+        assert opened.listed() == [accepted]
+        opened.tab.select_option("#filter-review", "")
+        opened.tab.select_option("#filter-state", "3")
+        opened.settle("of 1 answers")
+        assert opened.listed() == [rejected]
 
 
 def test_the_keyboard_is_enough(browser: Browser, page: Path, project: Workspace) -> None:
@@ -145,7 +175,7 @@ def test_what_was_dropped_is_told_with_pairs_and_failures(browser: Browser, page
         assert sum(each == "no_answer" or "answer" in each for each in opened.texts("#part-dropped td")) >= 2
         opened.tab.click('#part-dropped .columns > .part:has(h3:text-is("filter")) button:text("show these rows")')
         opened.settle("(filtered from")
-        assert set(opened.listed()) == {row["id"] for row in project.rows("filter") if not row["kept"]}
+        assert set(opened.listed()) == dropped_by_filter(project)
 
 
 def test_shape_settings_and_versions_are_there(browser: Browser, page: Path) -> None:

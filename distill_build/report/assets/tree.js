@@ -1,15 +1,18 @@
 // The tag tree: a list that opens and closes, and a treemap. What lies below a tag is added up here, once.
 
-const [T_ID, T_LABEL, T_NUMBER, T_PARENT, T_LEAF, T_FLAGS, T_ROWS, T_MISSING, T_RATED, T_STATE, T_RENAMED] = [...Array(11).keys()];
+const [T_ID, T_LABEL, T_NUMBER, T_PARENT, T_LEAF, T_FLAGS, T_BELOW, T_MISSING, T_STATE, T_RENAMED] = [...Array(10).keys()];
 
 /** The topic and all tags, each with what is here and below: rows by stage, what is missing, what the measure says. */
 function tree() {
   const stages = page.stages.length;
-  const node = (tag, place) => ({
-    place, tag, label: tag ? tag[T_LABEL] : page.topic, children: [], above: null,
-    rows: tag ? [...tag[T_ROWS]] : new Array(stages).fill(0), missing: tag ? tag[T_MISSING] : page.topic_missing,
-    own: tag ? tag[T_MISSING] : page.topic_missing, sum: tag ? tag[T_RATED][0] : 0, rated: tag ? tag[T_RATED][1] : 0, tags: 0,
-  });
+  const node = (tag, place) => {
+    const [rows, sum, rated] = tag ? tag[T_BELOW] : page.below_topic;
+    const missing = tag ? tag[T_MISSING] : page.topic_missing;
+    return {
+      place, tag, label: tag ? tag[T_LABEL] : page.topic, children: [], above: null,
+      rows: rows.length ? [...rows] : new Array(stages).fill(0), sum, rated, missing, own: missing, tags: 0,
+    };
+  };
   const root = node(null, -1);
   const nodes = page.tree.map(node);
   const above = (each) => each.tag[T_PARENT] < 0 ? root : nodes[each.tag[T_PARENT]];
@@ -38,6 +41,7 @@ function sizeStage() {
 /** The least and the most of numbers; a spread into Math.max would have too many arguments. */
 const extent = (values) => values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
 
+const nodeAt = (place) => place < 0 ? field.root : field.nodes[place];
 const labelsOf = (node) => node.above ? [...labelsOf(node.above), node.label] : [node.label];
 const mean = (node) => node.rated ? node.sum / node.rated : null;
 const droppedIn = (node) => transforms.reduce((sum, each) => sum + node.rows[each.place], 0);
@@ -142,7 +146,7 @@ function treemap(size) {
     };
   }
   const picture = chart("tall", `Treemap of ${page.topic}: ${plural(field.nodes.length, "tags")}; the list beside it says the same`, () => ({
-    tooltip: { ...basis().tooltip, formatter: ({ data }) => said(data.node >= 0 ? field.nodes[data.node] : field.root) },
+    tooltip: { ...basis().tooltip, formatter: ({ data }) => said(nodeAt(data.node ?? -1)) },
     series: [{
       type: "treemap", roam: false, nodeClick: "zoomToNode", leafDepth: field.nodes.length > 400 ? 2 : undefined, left: 0, right: 0, top: 0, bottom: 30,
       breadcrumb: { bottom: 0, left: 0, height: 22, itemStyle: { color: colour("wash"), borderWidth: 0, textStyle: { color: colour("ink"), fontFamily: font() } }, emphasis: { itemStyle: { color: colour("accent-soft") } } },
