@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import Workspace, start
 from tests.server import ScriptedServer
 
 SMALL = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
@@ -112,3 +112,19 @@ def test_questions_below_the_topic_are_on_the_page_though_no_tag_has_them(worksp
     assert counts == {"tags": 2, "questions": 5, "dedup": 5, "answers": 5}
     assert page["below_topic"][0] == [0, 1, 0, 1]
     assert (page["rows"]["families"], page["exported"]) == (5, 5)
+
+
+def test_beside_a_first_build_the_page_has_the_rows_so_far(workspace: Workspace, server: ScriptedServer) -> None:
+    server.hold_from(3 + 2)  # the lists, and two answers
+    with start(workspace, *SMALL, "limits.concurrency=1") as process:
+        server.wait_for(3 + 3)
+        told = workspace.raw("report", "--json", "--to", "page.html")
+        against = workspace.raw("report", "--against", "latest")
+        server.release()
+        process.communicate(timeout=60)
+    assert told.status == 0, told.stderr
+    page = data_in(workspace.root / "page.html")
+    assert {each["name"]: each["rows"] for each in page["stages"]}["answers"] == 2
+    assert (page["version"], page["complete"]) == (None, None)
+    assert "has not come to its end" in page["notes"][0]
+    assert (against.status, "has no version yet to compare" in against.stderr) == (2, True)

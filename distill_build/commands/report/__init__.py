@@ -12,6 +12,7 @@ from distill_build.console.checks import check_sentences
 from distill_build.console.notes import notes
 from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import Dataset
+from distill_build.dataset.so_far import DatasetSoFar
 from distill_build.engine.artefacts import ArtefactWriter
 from distill_build.errors import StorageError, UsageError
 from distill_build.history.history import step_of
@@ -41,6 +42,10 @@ def run(options: Options) -> int:
         blocks: list[Block] = []
     else:
         with find_rows(options, *options.arguments) as dataset:
+            if options.against is not None and isinstance(dataset, DatasetSoFar):
+                raise UsageError(
+                    f"{dataset.folder} has no version yet to compare: wait for its build, or leave out --against"
+                )
             folder = dataset.folder
             page, blocks = dataset_page(dataset, graph_in(dataset), _around(options, dataset), Drawing(SEED))
     place = Path(from_cwd(options.to)) if options.to is not None else folder / FILE
@@ -58,6 +63,10 @@ def _sweep_named(options: Options) -> Path | None:
 
 def _around(options: Options, dataset: Dataset) -> Around:
     """What is known of the dataset beside its files; its versions where their cache is here."""
+    if isinstance(dataset, DatasetSoFar):
+        return Around(
+            None, None, None, [f"These are the rows so far of run {dataset.run_id}, which has not come to its end."]
+        )
     held, told = folder_version(dataset), _to_look_at(dataset)
     difference = difference_shown(options, dataset) if options.against is not None else None
     try:
