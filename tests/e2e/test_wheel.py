@@ -196,3 +196,10 @@ def test_a_projects_own_configuration_and_prompt_are_honoured(far_away: Installe
     others = [request.body["messages"][0]["content"] for request in server.requests if request.kind == "tags"]
     assert others
     assert others[0].startswith("You divide a subject"), "the packed prompts stand in for those that a project lacks"
+
+
+def test_it_has_what_a_page_is_made_of(wheel: Path) -> None:
+    assets = (CHECKOUT / "distill_build/report/assets").rglob("*")
+    names = {str(path.relative_to(CHECKOUT)) for path in assets if path.is_file()}
+    assert len(names) > 10
+    assert names <= set(zipfile.ZipFile(wheel).namelist())

@@ -50,7 +50,7 @@ def test_the_head_says_what_there_is(browser: Browser, page: Path, project: Work
         assert opened.texts("#title") == ["体育 sports"]
         assert "not complete" in opened.texts("#subtitle")[0]
         figures = dict(zip(opened.texts(".figure .name"), opened.texts(".figure .value"), strict=True))
-        assert figures["rows to learn from"] == str(len(kept(project)))
+        assert figures["training rows"] == str(len(kept(project)))
         assert figures["tags"] == str(len(project.rows("tags")))
         assert figures["missing"] == str(sum(row["missing"] for row in project.rows("failures")))
         assert any(each.startswith("filter") for each in opened.texts(".bars .label"))

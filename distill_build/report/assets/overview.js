@@ -6,11 +6,13 @@ const costs = (by) => by.reduce((sum, each) => sum === null || each.usd === null
 function head() {
   byId("title").textContent = page.topic;
   byId("eyebrow").textContent = `dataset ${page.name}`;
+  const models = [...new Set(page.spending.by.map((each) => each.model))];
   const state = page.complete === null ? null : page.complete ? "complete" : "not complete";
   byId("subtitle").append(...[
     page.version && el("span", {}, "version ", el("span", { class: "mono" }, short(page.version))),
     page.at && el("span", {}, `built ${time(page.at)}`),
     state && el("span", {}, state),
+    models.length > 0 && models.length <= 3 && el("span", {}, `by ${models.join(", ")}`),
     page.until && page.until !== "dataset" && el("span", {}, `up to ${page.until}`),
   ].filter(Boolean));
 }
@@ -21,7 +23,7 @@ function overviewSection() {
   const tokens = page.spending.by.reduce((sum, each) => sum + each.prompt_tokens + each.completion_tokens, 0);
   const counted = page.stages.filter((each) => each.kind !== "transform" && each.rows !== null);
   const figures = el("div", { class: "figures" },
-    page.exported_stage && figure(number(page.exported), "rows to learn from", "main"),
+    page.exported_stage && figure(number(page.exported), "training rows", "main"),
     counted.slice(0, 4).map((each) => figure(number(each.rows), each.name)),
     missing ? figure(number(missing), "missing", "bad") : null,
     tokens ? figure(compact(tokens), "tokens") : null,
@@ -31,8 +33,29 @@ function overviewSection() {
     page.notes.length ? part("To look at", el("ul", { class: "notices" }, page.notes.map((note) => el("li", { class: "notice", dir: "auto" }, note)))) : null,
     el("div", { class: "columns" }, way(), missing ? causes() : flags()),
     missing && Object.keys(page.flags).length ? el("div", { class: "columns" }, flags(), reviews()) : reviews(),
+    fewRows(),
     spending(),
   ].filter(Boolean);
+}
+
+const FEW = 3;
+
+/** Some rows as a model would learn from them, from all over the tree. */
+function fewRows() {
+  const box = el("div", { class: "few", id: "few" });
+  const shown = part("A few of the rows", box);
+  readFacts().then(async () => {
+    const rows = (lists.get(sizeStage()) || []).filter(({ family, row }) => family.facts[row][F_STATE] === 0);
+    shown.hidden = !rows.length;
+    for (let place = 0; place < Math.min(FEW, rows.length); place += 1) {
+      const { family, row } = rows[Math.floor((place + 0.5) * rows.length / Math.min(FEW, rows.length))];
+      const [content] = (await whole(family.block))[family.place][row];
+      const said = Object.entries(content).filter(([name, value]) => typeof value === "string" && name !== THOUGHT).map(([, value]) => value);
+      box.append(el("div", {}, el("p", { class: "small soft", dir: "auto" }, path(labelsOf(nodeAt(family.tag)).slice(1))),
+        el("p", {}, rowLink(family.facts[row][F_ID], titleOf(family, row))), words("p", "body", said.join("\n"))));
+    }
+  });
+  return shown;
 }
 
 /** From stage to stage: how many rows there are, and how many transforms took out. */

@@ -206,6 +206,8 @@ async function openRow(id) {
   const rows = (await whole(family.block))[family.place];
   before ||= document.activeElement;
   byId("panel").replaceChildren(...rowParts(family, row, rows));
+  const listed = shown.slice(start, start + PAGE).findIndex((each) => each.family === family && each.row === row);
+  if (listed >= 0) mark(listed);
   byId("panel").hidden = false;
   byId("shade").hidden = false;
   byId("panel").scrollTop = 0;

@@ -55,10 +55,13 @@ function treeSection() {
   if (page.measure) colours.push(["score", `mean ${page.measure.column}`]);
   if (transforms.length) colours.push(["dropped", "dropped"]);
   colours.push(["missing", "missing"]);
-  const map = treemap(size);
+  const first = page.measure && field.root.rated ? "score" : "rows";
+  const map = treemap(size, first);
+  const legend = el("p", { class: "small soft", id: "map-words" }, map.legend());
+  const choose = (by) => { map.colourBy(by); legend.textContent = map.legend(); };
   picture.append(
-    el("div", { class: "chart-title" }, el("h3", {}, "Coloured by"), choices(colours, "rows", (by) => map.colourBy(by))),
-    map.picture.box, el("p", { class: "small soft", id: "map-words" }, "A larger field has more rows. A click goes into a branch, and the list shows it."));
+    el("div", { class: "chart-title" }, el("h3", {}, "Coloured by"), choices(colours, first, choose)), map.picture.box,
+    el("div", { class: "chart-title" }, legend, el("button", { type: "button", class: "quiet-button", id: "whole-map", onclick: () => draw(map.picture) }, "Whole map")));
   const all = el("div", { class: "tools" },
     el("button", { type: "button", class: "quiet-button", id: "open-all", onclick: () => list.all(true) }, "Open all"),
     el("button", { type: "button", class: "quiet-button", id: "close-all", onclick: () => list.all(false) }, "Close all"));
@@ -81,7 +84,7 @@ function treeList(size) {
     const toggle = node.children.length
       ? el("button", { type: "button", class: "toggle", "aria-expanded": "false", "aria-label": `Open or close ${node.label}`, onclick: () => open(node, !isOpen(node)) }, "▸")
       : el("span", { class: "toggle" });
-    const line = el("div", { class: `tag ${tag && tag[T_STATE] !== 0 ? "out" : ""}`, "data-id": tag ? tag[T_ID] : "" }, toggle,
+    const line = el("div", { class: `tag ${tag && tag[T_STATE] !== 0 ? "out" : ""}`, "data-id": tag ? tag[T_ID] : "", title: tag && tag[T_STATE] !== 0 ? "dropped, or all that hangs on it is" : null }, toggle,
       el("button", { type: "button", class: "name", dir: "auto", title: "Rows of this branch", onclick: () => rowsIn(node) }, tag ? `${tag[T_NUMBER]} ${node.label}` : node.label),
       marks, el("span", { class: "count" }, counts.join(" · ")));
     const element = el("li", {}, line);
@@ -114,8 +117,8 @@ function treeList(size) {
   return { element, all };
 }
 
-function treemap(size) {
-  let by = "rows";
+function treemap(size, first) {
+  let by = first;
   const value = (node) => size >= 0 ? node.rows[size] : node.tags || 1;
   const dropped = (node) => { const judged = transforms.reduce((sum, each) => sum + countIn(node, each), 0); return judged ? droppedIn(node) / judged : 0; };
   const countIn = (node, each) => node.rows[placeOf(each.above)] || 0;
@@ -130,6 +133,11 @@ function treemap(size) {
     if (by === "score") return mean(node) === null ? between("wash", "wash", 0) : between("accent-wash", "accent", high > low ? (mean(node) - low) / (high - low) : 1);
     return between("accent-wash", "accent", most > least ? 0.12 + 0.88 * (value(node) - least) / (most - least) : 0.5);
   }
+  const rowsName = size >= 0 ? page.stages[size].name : "tags";
+  const legend = () => `A larger field has more ${rowsName}. ` + {
+    rows: "The stronger, the more.", score: page.measure ? `The stronger, the higher the mean ${page.measure.column}: ${number(low)} to ${number(high)}.` : "",
+    dropped: "The stronger, the larger the share that was dropped.", missing: field.root.missing ? "The redder, the more is missing." : "Nothing is missing.",
+  }[by] + " A click goes into a branch.";
   function said(node) {
     const lines = [plain(path(labelsOf(node)))];
     page.stages.forEach((each, place) => { if (each.kind !== "transform" && place && each.rows) lines.push(plural(node.rows[place], each.name)); });
@@ -148,8 +156,7 @@ function treemap(size) {
   const picture = chart("tall", `Treemap of ${page.topic}: ${plural(field.nodes.length, "tags")}; the list beside it says the same`, () => ({
     tooltip: { ...basis().tooltip, formatter: ({ data }) => said(nodeAt(data.node ?? -1)) },
     series: [{
-      type: "treemap", roam: false, nodeClick: "zoomToNode", leafDepth: field.nodes.length > 400 ? 2 : undefined, left: 0, right: 0, top: 0, bottom: 30,
-      breadcrumb: { bottom: 0, left: 0, height: 22, itemStyle: { color: colour("wash"), borderWidth: 0, textStyle: { color: colour("ink"), fontFamily: font() } }, emphasis: { itemStyle: { color: colour("accent-soft") } } },
+      type: "treemap", roam: false, nodeClick: "zoomToNode", leafDepth: field.nodes.length <= 400 ? undefined : field.root.children.length > 30 ? 1 : 2, left: 0, right: 0, top: 0, bottom: 0, breadcrumb: { show: false },
       label: { fontFamily: font(), fontSize: 12, overflow: "truncate", lineHeight: 16 },
       upperLabel: { show: true, height: 22, fontFamily: font(), fontSize: 12, color: colour("ink") },
       itemStyle: { gapWidth: 1, borderWidth: 1, borderColor: colour("paper") },
@@ -158,5 +165,5 @@ function treemap(size) {
     }],
   }));
   picture.on = (made) => made.on("click", ({ data }) => { if (data && data.node >= 0) showTag(field.nodes[data.node]); });
-  return { picture, colourBy: (wanted) => { by = wanted; draw(picture); } };
+  return { picture, legend, colourBy: (wanted) => { by = wanted; draw(picture); } };
 }
