@@ -96,10 +96,14 @@ def _write(place: Path, pieces: Iterable[str]) -> None:
         raise UsageError(f"{place} is a folder: name a file, as in --to {os.path.join(place, FILE)}")  # noqa: PTH118 - as typed
     if not place.parent.is_dir():
         raise UsageError(f"there is no folder {place.parent} to write {place.name} to")
-    with ArtefactWriter(place.with_name(f".{place.name}.{secrets.token_hex(4)}")) as writer:
-        for piece in pieces:
-            writer.write(piece.encode("utf-8", "replace"))  # half a surrogate pair can stand in no file
-    writer.path.replace(place)
+    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    try:
+        with ArtefactWriter(temporary) as writer:
+            for piece in pieces:
+                writer.write(piece.encode("utf-8", "replace"))  # half a surrogate pair can stand in no file
+        temporary.replace(place)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _tell(options: Options, place: Path, page: DatasetPage | SweepPage) -> None:
