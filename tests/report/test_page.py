@@ -237,8 +237,13 @@ def test_on_paper_all_parts_are_there(browser: Browser, page: Path) -> None:
         assert not opened.tab.is_visible("#search")
 
 
-def test_text_runs_in_its_own_direction(browser: Browser, page: Path) -> None:
+def test_text_runs_in_its_own_direction_and_the_tree_keeps_its_shape(browser: Browser, page: Path) -> None:
     with browser.open(page, "tree") as opened:
-        label = opened.tab.query_selector(f'#part-tree .name:has-text("{TAGS[1]}")')
-        assert label is not None
-        assert label.get_attribute("dir") == "auto"
+        labels = opened.tab.query_selector_all("#part-tree .name bdi")
+        directions = {each.inner_text(): each.evaluate("each => getComputedStyle(each).direction") for each in labels}
+        assert (directions[TAGS[0]], directions[TAGS[1]]) == ("ltr", "rtl")
+        left = [each.evaluate("each => Math.round(each.parentElement.getBoundingClientRect().left)") for each in labels]
+        of_level_one = {left[list(directions).index(tag)] for tag in TAGS}
+        assert len(of_level_one) == 1
+        texts = [each.evaluate("each => Math.round(each.getBoundingClientRect().left)") for each in labels]
+        assert abs(texts[list(directions).index(TAGS[0])] - texts[list(directions).index(TAGS[1])]) < 20

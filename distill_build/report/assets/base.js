@@ -21,6 +21,7 @@ const words = (tag, name, text) => el(tag, { class: name, dir: "auto" }, text);
 const number = (value) => value.toLocaleString("en-US");
 const percent = (share) => `${(share * 100).toFixed(share && share < 0.1 ? 1 : 0)}%`;
 const plural = (amount, noun) => `${number(amount)} ${amount === 1 ? (noun.endsWith("ss") ? noun : noun.replace(/s$/, "")) : noun}`;
+const rowsOf = (amount, stage) => stage.endsWith("s") ? plural(amount, stage) : `${plural(amount, "rows")} of ${stage}`;
 const short = (digest) => digest.slice(0, 12);
 
 function compact(value) {
@@ -86,7 +87,10 @@ function woven(pieces) {
   return pieces.map(([kind, text]) => kind === "same" ? text : el(kind === "added" ? "ins" : "del", { class: kind }, text));
 }
 
-const path = (labels) => labels.join(" / ");
+/** A path for an element: each label runs in its own direction, and they stand one after the other all the same. */
+const path = (labels) => labels.flatMap((label, place) => [place ? " / " : null, el("bdi", {}, label)]);
+/** A path where there can be text alone. */
+const pathText = (labels) => labels.join(" / ");
 
 let toastTimer = 0;
 function toast(text) {

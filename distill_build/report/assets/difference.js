@@ -6,7 +6,7 @@ function differenceSection() {
   const { old, new: now, stages, settings, renamed, groups, notes } = page.difference;
   const side = (each, name) => el("div", {}, el("h3", {}, name), el("p", { class: "mono" }, short(each.version)), el("p", { class: "soft small" }, each.at ? `built ${time(each.at)}` : each.wanted));
   const counted = stages.map((each) => each.counts
-    ? [each.stage, ...each.counts.map((count, place) => count ? el("span", { class: place < 2 ? CHANGES[place] : "" }, number(count)) : "0")]
+    ? [each.stage, ...each.counts.map((count, place) => count ? el("span", { class: ["gain", "loss"][place] || "" }, number(count)) : "0")]
     : [each.stage, "—", "—", "—", "—"]);
   return [
     part("Difference", el("p", { class: "lead" }, "From the older version on the left to the one on this page.")),
@@ -16,7 +16,7 @@ function differenceSection() {
     part("Settings and prompts that differ", settings.length ? settings.map((each) => each.pieces
       ? el("details", {}, el("summary", { dir: "auto" }, each.words), el("pre", { dir: "auto" }, woven(each.pieces))) : words("p", "wide", each.words))
       : el("p", { class: "empty" }, "None is known.")),
-    renamed.length ? part("Renamed tags", table(["was", "is"], renamed.map(([was, is]) => [words("span", "", path(was)), words("span", "", path(is))]))) : null,
+    renamed.length ? part("Renamed tags", table(["was", "is"], renamed.map(([was, is]) => [el("span", {}, path(was)), el("span", {}, path(is))]))) : null,
     ...groups.map(changeGroup),
     groups.length ? null : el("p", { class: "empty" }, old.version === now.version ? "These are the same version." : "No row's content differs."),
   ].filter(Boolean);
@@ -28,6 +28,6 @@ function changeGroup(group) {
     el("p", { class: "small soft" }, each.before.length ? [path(each.before), " → "] : null, group.change === "removed" ? path(each.path) : rowLink(each.id, path(each.path)), " ", el("span", { class: "mono faint" }, each.id)),
     each.text ? el("p", { class: "body", dir: "auto" }, group.change === "added" || group.change === "removed" ? el("span", { class: group.change }, each.text) : each.text) : null,
     Object.entries(each.columns).map(([name, pieces]) => el("div", {}, el("h4", { class: "small soft" }, name), el("div", { class: "body", dir: "auto" }, woven(pieces)))));
-  return part(`${plural(group.count, group.stage)} ${group.change}`, words("p", "lead", group.why), el("details", { open: group.change === "changed" && group.items.length <= 20 },
+  return part(`${rowsOf(group.count, group.stage)} ${group.change}`, words("p", "lead", group.why), el("details", { open: group.change === "changed" && group.items.length <= 20 },
     el("summary", {}, more ? `the first ${number(group.items.length)}` : group.items.length === 1 ? "show it" : "show them"), group.items.map(item)));
 }

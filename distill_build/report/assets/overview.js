@@ -51,8 +51,8 @@ function fewRows() {
       const { family, row } = rows[Math.floor((place + 0.5) * rows.length / Math.min(FEW, rows.length))];
       const [content] = (await whole(family.block))[family.place][row];
       const said = Object.entries(content).filter(([name, value]) => typeof value === "string" && name !== THOUGHT).map(([, value]) => value);
-      box.append(el("div", {}, el("p", { class: "small soft", dir: "auto" }, path(labelsOf(nodeAt(family.tag)).slice(1))),
-        el("p", {}, rowLink(family.facts[row][F_ID], titleOf(family, row))), words("p", "body", said.join("\n"))));
+      box.append(el("div", {}, el("p", { class: "small soft" }, path(labelsOf(nodeAt(family.tag)).slice(1))),
+        el("p", { dir: "auto" }, rowLink(family.facts[row][F_ID], titleOf(family, row))), words("p", "body", said.join("\n"))));
     }
   });
   return shown;
@@ -154,7 +154,7 @@ function failures() {
   const few = page.failures.shown.length < page.failures.of ? `The first ${number(page.failures.shown.length)} of ${number(page.failures.of)} lines of failures.jsonl.` : null;
   return part("Missing", few && el("p", { class: "lead" }, few),
     table(["stage", "where", "cause", "#missing", "what was said"], page.failures.shown.map((each) =>
-      [each.stage, each.row ? rowLink(each.row, path(each.path)) : path(each.path), each.cause, number(each.missing), words("span", "wide", each.detail)])));
+      [each.stage, each.row ? rowLink(each.row, path(each.path)) : el("span", {}, path(each.path)), each.cause, number(each.missing), words("span", "wide", each.detail)])));
 }
 
 function settingsSection() {

@@ -39,7 +39,7 @@ function titleOf({ facts }, row) {
   return facts[row][F_ID];
 }
 
-const rowLink = (id, text) => el("button", { type: "button", class: "link", dir: "auto", onclick: () => go(id) }, text);
+const rowLink = (id, content) => el("button", { type: "button", class: "link", onclick: () => go(id) }, content);
 
 const wanted = { text: "", stage: -1, branch: -1, state: "", rating: "", flag: "", review: "" };
 let shown = []; // rows that the filters leave
@@ -158,7 +158,7 @@ function showList() {
       const fact = family.facts[row];
       const sample = sampleOf(family, row);
       return el("li", { class: place === marked ? "marked" : "" }, el("button", { type: "button", "data-id": fact[F_ID], onclick: () => { mark(place); go(fact[F_ID]); } },
-        words("span", "text", titleOf(family, row)), words("span", "path", path(labelsOf(nodeAt(family.tag)).slice(1)) + sample),
+        words("span", "text", titleOf(family, row)), el("span", { class: "path" }, path(labelsOf(nodeAt(family.tag)).slice(1)), sample),
         el("span", { class: "marks" }, badges(fact))));
     })) : el("p", { class: "empty" }, "No row is like that."));
 }
@@ -234,7 +234,7 @@ function rowParts(family, row, rows) {
     return el("button", { type: "button", class: "quiet-button", disabled: place < 0 || !next, "aria-label": step < 0 ? "Previous row" : "Next row", onclick: () => go(next.family.facts[next.row][F_ID]) }, step < 0 ? "↑" : "↓");
   };
   return [
-    el("div", { class: "top" }, words("p", "path", path(labelsOf(nodeAt(family.tag)))),
+    el("div", { class: "top" }, el("p", { class: "path" }, path(labelsOf(nodeAt(family.tag)))),
       el("div", { class: "tools" }, beside(-1), beside(1), el("button", { type: "button", class: "quiet-button", id: "close", onclick: () => go("rows") }, "Close"))),
     words("h2", "", titleOf(family, row) === facts[row][F_ID] ? facts[row][F_ID] : fullTitle(facts, rows, row)),
     fate(facts, rows, row), ...cards, ...under(row),

@@ -85,7 +85,7 @@ function treeList(size) {
       ? el("button", { type: "button", class: "toggle", "aria-expanded": "false", "aria-label": `Open or close ${node.label}`, onclick: () => open(node, !isOpen(node)) }, "▸")
       : el("span", { class: "toggle" });
     const line = el("div", { class: `tag ${tag && tag[T_STATE] !== 0 ? "out" : ""}`, "data-id": tag ? tag[T_ID] : "", title: tag && tag[T_STATE] !== 0 ? "dropped, or all that hangs on it is" : null }, toggle,
-      el("button", { type: "button", class: "name", dir: "auto", title: "Rows of this branch", onclick: () => rowsIn(node) }, tag ? `${tag[T_NUMBER]} ${node.label}` : node.label),
+      el("button", { type: "button", class: "name", title: "Rows of this branch", onclick: () => rowsIn(node) }, tag ? `${tag[T_NUMBER]} ` : null, el("bdi", {}, node.label)),
       marks, el("span", { class: "count" }, counts.join(" · ")));
     const element = el("li", {}, line);
     items.set(node, { element, line, toggle, below: null });
@@ -135,11 +135,11 @@ function treemap(size, first) {
   }
   const rowsName = size >= 0 ? page.stages[size].name : "tags";
   const legend = () => `A larger field has more ${rowsName}. ` + {
-    rows: "The stronger, the more.", score: page.measure ? `The stronger, the higher the mean ${page.measure.column}: ${number(low)} to ${number(high)}.` : "",
+    rows: "The stronger, the more.", score: page.measure ? `The stronger, the higher the mean ${page.measure.column}: ${number(Number(low.toFixed(2)))} to ${number(Number(high.toFixed(2)))}.` : "",
     dropped: "The stronger, the larger the share that was dropped.", missing: field.root.missing ? "The redder, the more is missing." : "Nothing is missing.",
   }[by] + " A click goes into a branch.";
   function said(node) {
-    const lines = [plain(path(labelsOf(node)))];
+    const lines = [plain(pathText(labelsOf(node)))];
     page.stages.forEach((each, place) => { if (each.kind !== "transform" && place && each.rows) lines.push(plural(node.rows[place], each.name)); });
     if (page.measure && node.rated) lines.push(`mean ${page.measure.column} ${mean(node).toFixed(2)} of ${number(node.rated)}`);
     if (transforms.length) lines.push(`${number(droppedIn(node))} dropped`);
