@@ -34,7 +34,7 @@ def render(page: DatasetPage | SweepPage, blocks: Sequence[Block]) -> Iterator[s
         .replace("{{ styles }}", f"<style>{styles}</style>")
     )
     yield body
-    yield f'<script type="application/json" id="data">{embedded(page)}</script>\n'
+    yield f'<script type="application/json" id="data">{json_in_html(page)}</script>\n'
     for place, block in enumerate(blocks):
         yield _block(f"facts-{place}", block.facts)
         yield _block(f"whole-{place}", block.whole)
@@ -43,7 +43,7 @@ def render(page: DatasetPage | SweepPage, blocks: Sequence[Block]) -> Iterator[s
     yield end
 
 
-def embedded(value: msgspec.Struct) -> str:
+def json_in_html(value: msgspec.Struct) -> str:
     """A value as JSON that may stand in an element of HTML, whatever its texts hold."""
     text = msgspec.json.encode(value).decode()
     for mark, spelled in MARKS.items():
