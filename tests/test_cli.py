@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from distill_build.cli.dispatch import main
-from distill_build.cli.grammar import CACHE_VERBS, COMMANDS, parse
+from distill_build.cli.grammar import CACHE_VERBS, COMMANDS, GROUPS, HYDRA_FLAGS, parse
 from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.settings import Settings
@@ -95,6 +96,32 @@ def test_a_verb_of_cache_has_a_help_of_its_own_with_its_own_flags(tell: Told) ->
         assert out.startswith(f"distill-build cache {verb}: ")
         assert ("--keep-last" in out) == (verb == "gc")
         assert "--cache-dir" in out
+
+
+def test_help_has_each_command_once_in_its_group(tell: Told) -> None:
+    out = tell("--help")[1]
+    for group, title in GROUPS.items():
+        section = out.partition(f"\n{title}:\n")[2].partition("\n\n")[0].splitlines()
+        assert [row.split()[0] for row in section] == [name for name in COMMANDS if COMMANDS[name].group == group]
+    assert {command.group for command in COMMANDS.values()} == set(GROUPS)
+
+
+def test_a_flag_that_one_command_knows_stands_in_its_own_help_alone_and_hydras_take_one_line(tell: Told) -> None:
+    out = tell("--help")[1]
+    assert "--keep-last" not in out
+    assert "--keep-last" in tell("cache", "--help")[1]
+    (line,) = [line for line in out.splitlines() if "--config-dir" in line]
+    assert all(f"--{flag.name}" in line for flag in HYDRA_FLAGS)
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"cache {verb}" for verb in CACHE_VERBS)])
+def test_a_command_has_examples_that_the_grammar_takes(tell: Told, name: str) -> None:
+    out = tell(*name.split(), "--help")[1]
+    shown = [line for line in out.splitlines() if line.startswith("  distill-build ")]
+    assert shown
+    for line in shown:
+        words = shlex.split(line, comments=True)[1:]
+        assert parse(words).command == name.split()[0]
 
 
 def test_version_is_ours(tell: Told) -> None:

@@ -21,6 +21,8 @@ class Command(NamedTuple):
     `reads` says of one that does not whether it works on a dataset or cache that is there; `finds` of one that does
     whether it may be told a dataset by its name or folder instead of by settings. `stand_in` are settings for a command
     that has no use for them but composes them like any other; where it `finds`, for a dataset that was named.
+
+    `group` is what it is for: one of GROUPS.
     """
 
     module: str
@@ -33,6 +35,7 @@ class Command(NamedTuple):
     reads: bool = True
     finds: bool = False
     stand_in: tuple[str, ...] = ()
+    group: str = "look"
 
 
 class Verb(NamedTuple):
@@ -75,6 +78,14 @@ CACHE_VERBS: Mapping[str, Verb] = {
     "push": Verb("send what the other side lacks: file://…, s3://…, gs://…; with -o one dataset's", "URL"),
     "pull": Verb("fetch what is lacking here", "URL"),
 }
+GROUPS: Mapping[str, str] = {
+    "make": "Make a dataset",
+    "look": "Look at it",
+    "curate": "Curate and export it",
+    "versions": "Versions",
+    "cache": "The cache",
+}
+"""What commands are for, in the order of --help, and how it says that."""
 COMMANDS: Mapping[str, Command] = {
     "build": Command(
         "distill_build.commands.build",
@@ -82,18 +93,21 @@ COMMANDS: Mapping[str, Command] = {
         builds=True,
         sweep="distill_build.commands.sweep.build",
         launched="distill_build.commands.sweep.launched",
+        group="make",
     ),
     "plan": Command(
         "distill_build.commands.plan",
         "say what build would do, and send nothing",
         builds=True,
         sweep="distill_build.commands.sweep.plan",
+        group="make",
     ),
     "explain": Command(
         "distill_build.commands.explain",
         "say which input changed, for each stage",
         words="[ID]",
         sweep="distill_build.commands.sweep.explain",
+        group="make",
     ),
     "tree": Command("distill_build.commands.tree", "print the tag tree with counts", composes=False, words="[NAME]"),
     "show": Command(
@@ -117,33 +131,50 @@ COMMANDS: Mapping[str, Command] = {
         words="[NAME]",
         finds=True,
         stand_in=("topic=export",),
+        group="curate",
     ),
     "log": Command("distill_build.commands.log", "say where an item came from", composes=False, words="ID [NAME]"),
-    "diff": Command("distill_build.commands.diff", "compare two versions", composes=False, words="[A] [B] [ID]"),
-    "history": Command("distill_build.commands.history", "list the versions", composes=False, words="[NAME]"),
+    "diff": Command(
+        "distill_build.commands.diff", "compare two versions", composes=False, words="[A] [B] [ID]", group="versions"
+    ),
+    "history": Command(
+        "distill_build.commands.history", "list the versions", composes=False, words="[NAME]", group="versions"
+    ),
     "checkout": Command(
         "distill_build.commands.checkout",
         "bring a version's files back, without a model",
         composes=False,
         words="VERSION [NAME]",
+        group="versions",
     ),
     "verify": Command(
-        "distill_build.commands.verify", "check files and lock against each other", composes=False, words="[NAME]"
+        "distill_build.commands.verify",
+        "check files and lock against each other",
+        composes=False,
+        words="[NAME]",
+        group="versions",
     ),
     "cache": Command(
         "distill_build.commands.cache",
         ", ".join(f"{name} {verb.words.partition(' ')[0]}".strip() for name, verb in CACHE_VERBS.items()),
         composes=False,
         words="[VERB] [WHERE] [VERSION]",
+        group="cache",
     ),
     "init": Command(
-        "distill_build.commands.init", "write a starter project", composes=False, words="[DIR]", reads=False
+        "distill_build.commands.init",
+        "write a starter project",
+        composes=False,
+        words="[DIR]",
+        reads=False,
+        group="make",
     ),
     "check": Command(
         "distill_build.commands.check",
         "ask every endpoint tiny questions, and say what it can do",
         sweep="distill_build.commands.sweep.check",
         stand_in=("topic=check",),
+        group="make",
     ),
 }
 
