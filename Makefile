@@ -22,8 +22,15 @@ $(VENV)-launchers/.installed: pyproject.toml constraints.txt Makefile
 	$(VENV)-launchers/bin/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt -e '.[launchers]' pytest
 	touch $@
 
+# Says how to go on also where the small model left something out (exit code 1).
 demo: $(VENV)/.installed
-	$(BIN)/distill-build topic="Physical Education and Sports" depth=2 breadth=3 questions_per_tag=2
+	@$(BIN)/distill-build topic="Physical Education and Sports" depth=2 breadth=3 questions_per_tag=2; status=$$?; \
+	echo; \
+	echo "The command lies in $(BIN)/, which is not on your path. To go on:"; \
+	echo "  . $(BIN)/activate                                     # distill-build is on the path of this shell"; \
+	echo "  distill-build sample                                  # three of these rows; also tree, show, log, history"; \
+	echo "  distill-build init ../my-dataset && cd ../my-dataset  # a project of your own: README.md has eight steps"; \
+	exit $$status
 
 # More workers than cores: half of the time a test waits for a process or a reply.
 test: $(VENV)/.installed-dev

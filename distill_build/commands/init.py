@@ -8,9 +8,9 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 
+from distill_build.commands.installed import Program, this_program
 from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.errors import StorageError, UsageError
 from distill_build.options import Options
@@ -33,24 +33,27 @@ PROMPTS = f"prompts/{LANGUAGE}"
 def run(options: Options) -> int:
     """Writes the files into the folder that is the first of the arguments, by default into the working directory."""
     folder = Path(*options.arguments)
-    files = starter_files()
+    program = this_program()
+    files = starter_files(program)
     refuse_to_replace(folder, files)
     _write(folder, files)
     if options.json:
         print_document({"directory": str(folder), "files": sorted(files)})
     elif not options.quiet:
-        print_lines(_text(folder))
+        print_lines(_text(folder, program))
     return 0
 
 
-def starter_files() -> dict[str, str]:
+def starter_files(program: Program) -> dict[str, str]:
     """Place in the project → content."""
     templates = {place: (STARTER / name).read_text(encoding="utf-8") for place, (name, _) in FILES.items()}
     ours = sorted((packed_folder() / LANGUAGE).glob(f"*{SUFFIX}"))
     prompts = {f"{PROMPTS}/{path.name}": path.read_text(encoding="utf-8") for path in ours}
-    return {
-        place: content.replace("@version@", version("distill-build")) for place, content in templates.items()
-    } | prompts
+    filled = {
+        place: content.replace("@version@", program.version).replace("@program@", program.words)
+        for place, content in templates.items()
+    }
+    return filled | prompts
 
 
 def refuse_to_replace(folder: Path, files: Mapping[str, str]) -> None:
@@ -84,7 +87,7 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
         raise StorageError(f"{error.filename or folder} cannot be written: {error.strerror}; nothing was") from error
 
 
-def _text(folder: Path) -> Iterator[str | Line]:
+def _text(folder: Path, program: Program) -> Iterator[str | Line]:
     """What was written, and what to do next."""
     rows = [(place, purpose) for place, (_, purpose) in FILES.items()]
     rows.insert(1, (f"{PROMPTS}/", "the prompts: copies of our own, to be changed"))
@@ -96,4 +99,7 @@ def _text(folder: Path) -> Iterator[str | Line]:
         yield f"  cd {shlex.quote(str(folder))}"
     yield "  distill-build plan     # what a build would send, and cost"
     yield "  distill-build          # builds outputs/sports and its distill.lock"
+    if program.place is not None:
+        wheel = f"pip wheel --no-deps -w wheels {shlex.quote(program.place)}"
+        yield (f"  {wheel}  ", "plain"), HANG, ("# what CI installs: this program", "plain")
     yield "  git init && git add -A && git commit"

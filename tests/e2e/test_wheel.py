@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
 
 from tests.e2e.workspace import Finished, Workspace
 from tests.server import ScriptedServer
@@ -161,6 +162,20 @@ def test_a_project_that_it_starts_builds(far_away: Installed, server: ScriptedSe
     mine = Installed(far_away.root / "mine", server, far_away.command.parent)
     succeeded(mine.run("depth=1", "questions_per_tag=1"))
     assert len(mine.rows("answers")) == 3
+
+
+def test_what_a_new_project_has_ci_install_is_this_program(far_away: Installed, tmp_path: Path) -> None:
+    said = succeeded(far_away.raw("init", "mine")).stdout
+    (made,) = [line for line in said.splitlines() if line.startswith("  pip wheel ")]
+    workflow = yaml.safe_load((tmp_path / "mine/.github/workflows/dataset.yaml").read_text())
+    steps = [step.get("run", "") for step in workflow["jobs"]["frozen"]["steps"]]
+    (install,) = [command for command in steps if command.startswith("pip install ")]
+    venv.create(tmp_path / "ci", with_pip=False, symlinks=True)
+    pip = f"{sys.executable} -m pip --disable-pip-version-check"
+    ci = f"{pip} --python {tmp_path / 'ci/bin/python'} install --no-deps --no-index"
+    finished("bash", "-c", made.replace("pip wheel", f"{pip} wheel"), cwd=tmp_path / "mine")
+    finished("bash", "-c", install.replace("pip install", ci), cwd=tmp_path / "mine")
+    assert (tmp_path / "ci/bin/distill-build").is_file()
 
 
 def test_help_and_version_come_from_the_installation(far_away: Installed) -> None:
