@@ -18,7 +18,7 @@ from tests.e2e.mounts import read_only
 from tests.e2e.workspace import COMMAND, TIMEOUT_SECONDS, Finished, Workspace
 from tests.server import ScriptedServer
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/ci.md"
 TOPIC = "体育与运动 (sports)"
 MODEL = """\
 defaults: [openai_compatible, _self_]
@@ -126,17 +126,16 @@ def workflow_commands(project: Path) -> list[list[str]]:
     return [words[1:] for words in lines if words[0] == "distill-build"]
 
 
-def readme_commands() -> list[list[str]]:
-    """What the README tells a CI job to run: the first lines of its section."""
-    section = README.read_text(encoding="utf-8").partition("\n## In CI\n")[2]
-    lines = [line for line in section.splitlines() if line.startswith("    distill-build")]
+def documented_commands() -> list[list[str]]:
+    """What docs/ci.md tells a CI job to run: its first lines."""
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("    distill-build")]
     return [shlex.split(line, comments=True)[1:] for line in lines[:3]]
 
 
 def test_another_machine_proves_the_lock_from_git_and_a_bundle(a: Machine, tmp_path: Path) -> None:
     b = machine_b(tmp_path / "far/away/b", a)
     commands = workflow_commands(b.project)
-    assert commands == readme_commands()
+    assert commands == documented_commands()
     for words in commands:
         done = b.build(*words)
         assert done.status == 0, done.stderr
