@@ -126,7 +126,10 @@ def whole_numbers(embedding: Any) -> bytes | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # JSON has whole numbers that no float holds
+        return False
 
 
 def _tokens(raw: JsonObject) -> int:

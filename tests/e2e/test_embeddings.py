@@ -95,7 +95,9 @@ def test_a_budget_goes_by_the_price_of_what_is_sent_alone(project: InProcess, se
 
 
 @pytest.mark.parametrize(
-    "vector", [[0.0, 0.0], [], [1.0, None], [1.0, True], "AAAA", None, [1.0, "NaN"], [[1.0]]], ids=str
+    "vector",
+    [[0.0, 0.0], [], [1.0, None], [1.0, True], "AAAA", None, [1.0, "NaN"], [[1.0]], [10**400, 1.0]],
+    ids=lambda vector: str(vector)[:20],
 )
 def test_what_is_no_vector_is_a_failure_of_its_row(project: InProcess, server: ScriptedServer, vector: Any) -> None:
     def broken(number: int, body: Body) -> Fault | None:
