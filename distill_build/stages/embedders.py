@@ -12,6 +12,11 @@ VECTOR = "vector"
 """The column of their rows: whole numbers of 8 bits, in base64."""
 
 
+def goes_by_meaning(likeness: Any, near: Any) -> bool:
+    """Whether a stage with these settings compares meanings: where only equal texts are the same, none does."""
+    return likeness == BY_MEANING and near is not None
+
+
 def with_embeddings(stages: Any, nodes: Any, chosen: Container[str]) -> Any:
     """`stages` with one that asks for embeddings before each that goes by meaning and lacks it, where a model is chosen
     for its role. `nodes` are the settings of all stages that there are, as far as they are as they should be."""
@@ -20,20 +25,26 @@ def with_embeddings(stages: Any, nodes: Any, chosen: Container[str]) -> Any:
     found: list[Any] = []
     for name in stages:
         node = nodes.get(name) if isinstance(name, str) else None
-        if isinstance(node, dict) and node.get("builtin") == DEDUP and node.get("likeness") == BY_MEANING:
-            found += [each for each in _embeddings_for(node, nodes, chosen) if each not in stages and each not in found]
+        if isinstance(node, dict) and node.get("builtin") == DEDUP and _goes_by_meaning(node):
+            own = _embeddings_for(node, nodes, chosen)
+            found += [own] if own is not None and own not in stages and own not in found else []
         found.append(name)
     return found
 
 
-def _embeddings_for(node: Mapping[str, Any], nodes: Mapping[str, Any], chosen: Container[str]) -> list[str]:
-    """The stages that ask a chosen role for embeddings of the rows that a stage judges."""
+def _goes_by_meaning(node: Mapping[str, Any]) -> bool:
+    return goes_by_meaning(node.get("likeness"), node.get("near", "auto"))
+
+
+def _embeddings_for(node: Mapping[str, Any], nodes: Mapping[str, Any], chosen: Container[str]) -> str | None:
+    """The stage that asks a chosen role for embeddings of the rows that a stage judges; None where there is none."""
     asking = {
         name: each for name, each in nodes.items() if isinstance(each, dict) and each.get("builtin") == EMBEDDINGS
     }
-    return [
-        name for name, each in asking.items() if each.get("role") in chosen and each.get("after") == node.get("after")
-    ][:1]
+    after = node.get("after")
+    return next(
+        (name for name, each in asking.items() if each.get("role") in chosen and each.get("after") == after), None
+    )
 
 
 def embeddings_before(stage: str, settings: Settings) -> str | None:

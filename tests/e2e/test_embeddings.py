@@ -153,6 +153,16 @@ def test_without_a_model_of_its_own_the_packed_one_compares(project: InProcess, 
     assert not (project.folder() / "embeddings.jsonl").exists()
 
 
+@pytest.mark.parametrize("word", ["dedup.near=null", "stage.dedup.near=null"])
+def test_where_only_equal_questions_go_no_vector_is_asked_for(
+    project: InProcess, server: ScriptedServer, word: str
+) -> None:
+    planned = project.run("plan", *LINE, word, "--json").document
+    assert "embeddings" not in planned["stages"]
+    assert project.run(*LINE, word).status == 0
+    assert server.kinds == {"tags": 1, "questions": 6, "answers": 6}
+
+
 def test_a_sweep_takes_the_stage_in_for_those_jobs_that_go_by_it(project: InProcess, server: ScriptedServer) -> None:
     done = project.run("-m", *LINE[:-2], "embedder.name=vectors,others", "dedup.by=words,meaning")
     assert done.status == 0, done.stderr

@@ -18,7 +18,7 @@ from distill_build.prompting.known import ANYTHING, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import StageSettings
-from distill_build.stages.embedders import VECTOR, embeddings_before
+from distill_build.stages.embedders import VECTOR, embeddings_before, goes_by_meaning
 from distill_build.stages.likeness.repeats import SAME_AS, Likeness, Near, Repeat, least_likeness
 from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
@@ -62,12 +62,14 @@ class Builtin(TransformStage):
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         return super().columns(own, above) | {SAME_AS: ANYTHING, LIKENESS: ANYTHING}
 
+    @property
+    def _by_meaning(self) -> bool:
+        return goes_by_meaning(self.settings.likeness, self.settings.near)
+
     @cached_property
     def _embeddings(self) -> str | None:
         """The stage whose vectors it goes by; None for the packed model, and where meaning has no say."""
-        if self.settings.near is None or self.settings.likeness != "meaning":
-            return None
-        return embeddings_before(self.name, self.build)
+        return embeddings_before(self.name, self.build) if self._by_meaning else None
 
     @property
     def refers_to(self) -> frozenset[str]:
@@ -76,7 +78,7 @@ class Builtin(TransformStage):
     def identity(self) -> JsonObject:
         """Another model judges anew. Raises ConfigurationError where there is none."""
         own = super().identity()
-        if self.settings.near is None or self.settings.likeness != "meaning":
+        if not self._by_meaning:
             return own
         from distill_build.stages.likeness.meaning import model_digest
 
@@ -126,7 +128,7 @@ class Builtin(TransformStage):
             from distill_build.stages.likeness.meaning import repeats_by_vector
 
             return repeats_by_vector(vectors, least)
-        if self.settings.likeness == "meaning":
+        if self._by_meaning:
             from distill_build.stages.likeness.meaning import repeats_by_meaning
 
             return repeats_by_meaning(texts, least)
