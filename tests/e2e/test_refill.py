@@ -176,6 +176,25 @@ def test_a_list_that_failed_before_says_also_what_it_lost(project: InProcess, mo
     assert kept(project)["Referees"] == REFEREES[:1]
 
 
+def test_a_leaf_that_stays_short_is_no_failed_item_on_the_way_to_a_cap(
+    project: InProcess, server: ScriptedServer, model: OneByOne
+) -> None:
+    line = (*LINE, "dedup.refill=1")
+    for _ in range(2):
+        done = project.run(*line, "--keep-going=1")
+        assert done.status == 1, done.stderr
+        assert (shortages(project), server.kinds["answers"]) == (
+            [("questions", ["sports", "Referees"], 1, "duplicate")],
+            5,
+        )
+    shutil.rmtree(project.folder())
+    shutil.rmtree(project.root / ".distill-cache")
+    server.reset()
+    model.refuses = REFEREES[1]
+    assert project.run(*line, "--keep-going=2").status == 1, "one list failed, which lost an item besides"
+    assert server.kinds["answers"] == 4
+
+
 def test_a_plan_knows_of_the_rounds_what_the_cache_tells(project: InProcess, server: ScriptedServer) -> None:
     assert project.run(*LINE, "dedup.refill=0").status == 0
     asks_on = project.run("plan", *LINE, "--json").document

@@ -170,7 +170,10 @@ class Bookkeeping:
 
     def stays_short(self, unit: Unit, segment: int, stage: str, missing: int, dropped: str) -> None:
         """Notes that a unit's list has too few in the place of items that were `dropped`: on the line of what its
-        requests failed for, where they did."""
+        requests failed for, where they did.
+
+        That is no failed item on the way to a cap: it says nothing of the model, and would be one at every build.
+        """
         outcome, rounds = unit.outcomes[segment], len(unit.goals.get(stage, [0])) - 1
         own = next((row for row in outcome.failures if row["stage"] == stage), None)
         if own is None:
@@ -180,7 +183,7 @@ class Bookkeeping:
         else:
             failed = HALTED if own["cause"] == HALTED.cause else Failed(own["cause"], own["attempts"], own["detail"])
             told = own | {"missing": own["missing"] + missing}
-        self._failed(stage, missing, failed)
+        self._lacks(stage, missing, failed)
         failures = (told, *(row for row in outcome.failures if row is not own))
         in_order = sorted(failures, key=lambda row: self._order[row["stage"]])
         unit.outcomes[segment] = replace(outcome, failures=tuple(in_order))  # said again wherever it is recalled
@@ -216,6 +219,10 @@ class Bookkeeping:
         unit.incomplete = True
 
     def _failed(self, stage: str, missing: int, failed: Failed) -> None:
+        self._lacks(stage, missing, failed)
+        if failed is not HALTED:
+            self._cap.failed(stage, failed.cause, failed.detail)
+
+    def _lacks(self, stage: str, missing: int, failed: Failed) -> None:
         if failed is not HALTED:  # what was not asked has not failed
             self.tally.stages[stage].missing += missing
-            self._cap.failed(stage, failed.cause, failed.detail)
