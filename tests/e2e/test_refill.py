@@ -214,6 +214,24 @@ def test_a_plan_knows_of_the_rounds_what_the_cache_tells(project: InProcess, ser
     assert built["missing"] == {"tags": 0, "questions": 0, "dedup": 0, "answers": 0}
 
 
+def test_a_plan_takes_no_more_rounds_for_a_leaf_than_it_has_left(project: InProcess, model: OneByOne) -> None:
+    model.asked["Referees"] = [*REFEREES, *reversed(FIRST_ROUND), *SECOND_ROUND]
+    assert project.run(*LINE, "dedup.refill=1", "budget.calls=8").status == 3, "the first round has a repeat, so far"
+    for rounds, unknown in ((1, 0), (2, 1)):
+        planned = project.run("plan", *LINE, f"dedup.refill={rounds}", "--json").document
+        assert planned["stages"]["questions"] == {"cached": 7, "ask": 1, "unknown": unknown}
+
+
+def test_a_plan_for_a_leaf_does_not_depend_on_the_rounds_of_another(project: InProcess, model: OneByOne) -> None:
+    model.asked["Umpires"] = ["What's a yellow card?", "Who blows the whistle?", "Who keeps the time?"]
+    model.refuses = model.asked["Umpires"][1]
+    line = (*LINE[:2], "breadth=3", *LINE[3:])
+    assert project.run(*line).status == 1
+    assert ("questions", ["sports", "Umpires"], 2) in [each[:3] for each in shortages(project)]
+    planned = project.run("plan", *line, "--json").document
+    assert planned["stages"]["questions"] == {"cached": 3 + 6 + 2, "ask": 1, "unknown": 1}
+
+
 def test_a_plan_of_questions_alone_is_not_exact_while_a_leaf_asks_on(
     project: InProcess, server: ScriptedServer
 ) -> None:

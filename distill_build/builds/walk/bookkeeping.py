@@ -174,7 +174,7 @@ class Bookkeeping:
 
         That is no failed item on the way to a cap: it says nothing of the model, and would be one at every build.
         """
-        outcome, rounds = unit.outcomes[segment], len(unit.goals.get(stage, [0])) - 1
+        outcome, rounds = unit.outcomes[segment], unit.goals_of(stage, 0).rounds
         own = next((row for row in outcome.failures if row["stage"] == stage), None)
         if own is None:
             why = f", and {number_of(rounds, 'rounds')} brought too few others" if rounds else NOT_YET

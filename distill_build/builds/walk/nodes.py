@@ -145,6 +145,33 @@ def walk(node: Node) -> Iterator[tuple[Node, Node]]:
         yield from walk(child)
 
 
+class Goals(msgspec.Struct, frozen=True):
+    """How many items a list is to have: those that are declared, and in each round as many more as were dropped."""
+
+    each: tuple[int, ...]
+
+    @property
+    def rounds(self) -> int:
+        """How often it went on."""
+        return len(self.each) - 1
+
+    @property
+    def last(self) -> int:
+        return self.each[-1]
+
+    def lost(self, dropped: int) -> int:
+        """For how many of its items that were dropped it has not gone on."""
+        return max(0, dropped - self.last + self.each[0])
+
+    def going_on(self, more: int) -> "Goals":
+        """Those of a list that goes on for so many items."""
+        return Goals((*self.each, self.last + more))
+
+    def round_of(self, index: int) -> int:
+        """The round that an item came in; a person's own, which come first, have indices below zero."""
+        return bisect_right(self.each, index)
+
+
 class Unit(msgspec.Struct):
     """A tag at work in one segment: the rows that hang on it, and what is still out.
 
@@ -154,7 +181,7 @@ class Unit(msgspec.Struct):
     row that it judges, by place, once they are `measured`; `verdicts` what such transforms have said, by transform
     and row, where it is not just that the row is kept; `passed_over` counts the rows that it need not judge, and
     `undecided` says that it cannot judge one. `outcomes` are those of the segments that have ended.
-    `goals` are by list how many items there were to be in each round, where it goes on for items that were dropped.
+    `goals` are those of lists that went on for items that were dropped.
     """
 
     node: Node
@@ -179,7 +206,7 @@ class Unit(msgspec.Struct):
     verdicts: dict[str, dict[str, Verdict]] = msgspec.field(default_factory=dict)
     judged: dict[str, Rows] = msgspec.field(default_factory=dict)
     outcomes: list[Outcome] = msgspec.field(default_factory=list)
-    goals: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    goals: dict[str, Goals] = msgspec.field(default_factory=dict)
 
     @property
     def place(self) -> Place:
@@ -209,13 +236,9 @@ class Unit(msgspec.Struct):
         own = self.sources.get(stage, {})
         return [own[place] for place in sorted(own)]
 
-    def goal(self, stage: str, wanted: int) -> int:
-        """How many items a list is to have, `wanted` of which are not dropped in the end."""
-        return self.goals.get(stage, (wanted,))[-1]
-
-    def lost(self, stage: str, wanted: int, verdicts: Mapping[str, Verdict]) -> int:
-        """How many items of a list were dropped that it has not gone on for."""
-        return max(0, self.dropped_of_list(verdicts) - self.goal(stage, wanted) + wanted)
+    def goals_of(self, stage: str, wanted: int) -> Goals:
+        """The goals of a list, `wanted` of whose items are not to be dropped in the end."""
+        return self.goals.get(stage) or Goals((wanted,))
 
     def dropped_of_list(self, verdicts: Mapping[str, Verdict]) -> int:
         """How many items of a model's were dropped: for a person's own, which come first, none is to come."""
@@ -225,7 +248,8 @@ class Unit(msgspec.Struct):
     def rank(self, refilled: str | None, place: tuple[int, ...]) -> tuple[int, ...]:
         """What the rows of all units are judged in the order of: of the list `refilled` those of each round stand
         behind all before, so that what was kept stays, and a list that has all is never short again."""
-        return (bisect_right(self.goals.get(refilled or "", ()), place[0]) if place else 0, *place)
+        goals = self.goals.get(refilled or "")
+        return (goals.round_of(place[0]) if goals is not None and place else 0, *place)
 
     def forget_measures(self) -> None:
         """Its rows are judged, or made once more."""

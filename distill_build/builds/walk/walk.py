@@ -20,7 +20,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from distill_build.builds.walk.bookkeeping import Bookkeeping
-from distill_build.builds.walk.nodes import Node, Unit, topic_node, units_of
+from distill_build.builds.walk.nodes import Goals, Node, Unit, topic_node, units_of
 from distill_build.builds.walk.protocols import Estimator, Sink
 from distill_build.builds.walk.tally import Tally
 from distill_build.calls.budget import FailureCap
@@ -87,7 +87,6 @@ class Walk:
         self._below_tags = any(shape.parent == self._tree and not shape.at_leaves for shape in self._graph)
         self._growing = 0
         self._at = 0
-        self._round = 0
         self._open = [0] * len(self.course)
         self.rows_held = 0
         self.newly_dropped = self._books.newly_dropped
@@ -309,7 +308,6 @@ class Walk:
                 self._refill(short, segment)
                 continue
             self._settle(units, segment, found)
-            self._round = 0
             self._at += 1
             self._open[self._at] = len(units)
             for unit in units:
@@ -374,7 +372,7 @@ class Walk:
         and how far its lists went for that. A rank shifts with every new row."""
         told = {name: said for name, found in unit.verdicts.items() if (said := self._said(name, found))}
         if unit.goals:
-            return digest([told, unit.goals])
+            return digest([told, {name: goals.each for name, goals in unit.goals.items()}])
         return digest(told) if told else ""
 
     def _said(self, transform: str, found: Mapping[str, Verdict]) -> list[Any]:
@@ -386,30 +384,28 @@ class Walk:
 
     def _to_refill(
         self, units: Sequence[Unit], segment: Segment, found: Sequence[dict[str, Verdict]]
-    ) -> list[tuple[Unit, int]]:
-        """The units whose list goes on, each with the number of items that it is to have then.
+    ) -> list[tuple[Unit, Goals]]:
+        """The units whose list goes on, each with the goals that it has then.
 
         One that lacks anything is left to the next build, which tries that again first.
         """
-        if segment.refilled is None or self._round == self._judge_of(segment).refill:
+        if segment.refilled is None:
             return []
-        stage = self._list(segment.refilled)
-        short = list[tuple[Unit, int]]()
+        stage, rounds = self._list(segment.refilled), self._judge_of(segment).refill
+        short = list[tuple[Unit, Goals]]()
         for unit, verdicts in zip(units, found, strict=True):
-            wanted = self._wanted(unit, stage)
-            lost = unit.lost(stage.name, wanted, verdicts)
-            if lost and unit.outcomes[-1].memo is not None:
-                short.append((unit, unit.goal(stage.name, wanted) + lost))
+            goals = self._goals(unit, stage)
+            lost = goals.lost(unit.dropped_of_list(verdicts))
+            if lost and goals.rounds < rounds and unit.outcomes[-1].memo is not None:
+                short.append((unit, goals.going_on(lost)))
         return short
 
-    def _refill(self, short: Sequence[tuple[Unit, int]], segment: Segment) -> None:
+    def _refill(self, short: Sequence[tuple[Unit, Goals]], segment: Segment) -> None:
         """Has units work through a segment once more, with a list that is longer."""
         assert segment.refilled is not None, "it has a list that goes on"  # noqa: S101
-        stage = self._list(segment.refilled)
-        self._round += 1
         self._open[self._at] = len(short)
-        for unit, goal in short:
-            unit.goals.setdefault(stage.name, [self._wanted(unit, stage)]).append(goal)
+        for unit, goals in short:
+            unit.goals[segment.refilled] = goals
             self._books.taken_back(unit.outcomes.pop())
             self._sink.take_back(unit)
             unit.segment -= 1
@@ -421,11 +417,11 @@ class Walk:
         self, unit: Unit, stage: ListStage, transform: TransformStage, verdicts: dict[str, Verdict]
     ) -> None:
         """Says what a list stays short of, after all rounds."""
-        wanted, outcome = self._wanted(unit, stage), unit.outcomes[self._at]
-        lost = unit.lost(stage.name, wanted, verdicts)
-        if (lost or unit.undecided) and outcome.memo is None and self._round < transform.refill:
-            self._estimator.refill_unknown(stage, unit.node, lost)
+        wanted, outcome, goals = self._wanted(unit, stage), unit.outcomes[self._at], self._goals(unit, stage)
         dropped = unit.dropped_of_list(verdicts)
+        lost = goals.lost(dropped)
+        if (lost or unit.undecided) and outcome.memo is None and goals.rounds < transform.refill:
+            self._estimator.refill_unknown(stage, unit.node, lost)
         if not dropped:
             return
         made = outcome.rows[stage.name].count + outcome.spared.get(stage.name, 0)  # of a model
@@ -466,8 +462,11 @@ class Walk:
         """Items of a model's that a unit's list is to have."""
         return stage.wanted_below(unit.node.subtree, unit.node.level) if unit.leaf else 0
 
+    def _goals(self, unit: Unit, stage: ListStage) -> Goals:
+        return unit.goals_of(stage.name, self._wanted(unit, stage))
+
     def _start_list(self, unit: Unit, stage: ListStage) -> None:
-        wanted = unit.goal(stage.name, self._wanted(unit, stage))
+        wanted = self._goals(unit, stage).last
         match self._view.sight(unit.tag, stage.name):
             case Sight.DROPPED:
                 self._books.spare(unit, stage.shape, wanted)
