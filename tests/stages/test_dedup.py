@@ -81,6 +81,19 @@ def test_a_stage_that_judges_again_says_what_one_says_that_judges_first() -> Non
         assert judged_by(stage, *questions) == judged(*questions)
 
 
+def test_what_came_of_each_round_is_remembered_and_no_more_than_that() -> None:
+    asked = ["How do central banks control inflation?", "How do central banks control inflation rates?"]
+    rounds = [[*asked, *(f"What is money number {number}?" for number in range(more))] for more in range(3)]
+    stage = stage_of(refill=2)
+    planned = [judged_by(stage, *questions) for questions in rounds]
+    by_plan = list(stage.found.values())
+    assert [judged_by(stage, *questions) for questions in rounds] == planned
+    assert [id(each) for each in stage.found.values()] == [id(each) for each in by_plan], "compared once"
+    judged_by(stage, *asked, "What is a bank?")
+    assert [id(each) for each in stage.found.values()][:2] == [id(each) for each in by_plan[1:]]
+    assert len(stage.found) == 3
+
+
 def test_a_dropped_one_names_the_one_that_stays_and_how_much_alike_they_are() -> None:
     asked = ["How do central banks control inflation?", "How do central banks control inflation rates?"]
     said = judged(*asked, "HOW do central banks control inflation", "What is money?")

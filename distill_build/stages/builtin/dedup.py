@@ -51,12 +51,15 @@ class Builtin(TransformStage):
         "dedup.by": "likeness",
         "dedup.refill": "refill",
     }
-    _last: tuple[bytes, Mapping[int, Repeat]] = (b"", {})
-    """The digest of the texts that were compared last, and what came of them."""
 
     @property
     def refill(self) -> int:
         return self.settings.refill
+
+    @cached_property
+    def found(self) -> dict[bytes, Mapping[int, Repeat]]:
+        """What came of comparisons, by a digest of the texts: of as many as one walk makes, the last ones."""
+        return {}
 
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
@@ -110,16 +113,19 @@ class Builtin(TransformStage):
     def _repeats(self, texts: Sequence[str], vectors: Sequence[Any]) -> Mapping[int, Repeat]:
         """The places of texts that nearly repeat an earlier one; `vectors` are theirs, where there are any.
 
-        A build mostly has those that its plan had.
+        A build mostly has those that its plan had, round by round.
         """
         if self.settings.near is None:
             return {}
         compared = sha256()
         for text, vector in zip(texts, vectors, strict=True):
             compared.update(f"{len(text)}:{text}{vector}".encode(errors="surrogatepass"))
-        if compared.digest() != self._last[0]:
-            self._last = compared.digest(), self._worked_out(texts, vectors)
-        return self._last[1]
+        key = compared.digest()
+        if key not in self.found:
+            if len(self.found) > self.refill:
+                del self.found[next(iter(self.found))]
+            self.found[key] = self._worked_out(texts, vectors)
+        return self.found[key]
 
     def _worked_out(self, texts: Sequence[str], vectors: Sequence[Any]) -> dict[int, Repeat]:
         assert self.settings.near is not None, "nothing is compared then"  # noqa: S101
