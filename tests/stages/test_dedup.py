@@ -193,12 +193,16 @@ def test_by_meaning_no_pair_is_overlooked_and_each_is_judged_in_whole_numbers(ne
 
 
 @needs_model
-def test_by_meaning_of_two_that_are_as_near_the_first_is_named() -> None:
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_by_meaning_of_two_that_are_as_near_the_first_is_named(threads: int) -> None:
     import numpy
 
-    own = numpy.eye(BLOCK + 9, dtype=numpy.int32)
-    between = own[[0]] + own[[BLOCK + 1]]  # those two are compared by different threads
-    assert repeats_by_cosine([own[:BLOCK], own[BLOCK:], between], 0.7) == {BLOCK + 9: Repeat(0, 0.707)}
+    own = numpy.random.default_rng(1).choice([-1, 1], (2 * BLOCK + 9, 96)).astype(numpy.int32)
+    first, second = BLOCK + 1, 2 * BLOCK + 1  # of three pieces: of two threads the first has the later one
+    between = own[[first]] + own[[second]]
+    blocks = [own[:BLOCK], own[BLOCK : 2 * BLOCK], own[2 * BLOCK :], between]
+    likeness = ((96 + int(own[first] @ own[second])) / 192) ** 0.5
+    assert repeats_by_cosine(blocks, 0.6, threads) == {len(own): Repeat(first, round(likeness, 3))}
 
 
 @needs_model

@@ -66,20 +66,21 @@ class Neighbour(msgspec.Struct, frozen=True):
     place: int
 
 
-def repeats_by_cosine(blocks: Iterable[Any], near: float) -> dict[int, Repeat]:
+def repeats_by_cosine(blocks: Iterable[Any], near: float, threads: int | None = None) -> dict[int, Repeat]:
     """The places of vectors that nearly repeat one before them which does not; of several the most alike, then the
     first.
 
     `blocks` are arrays of whole numbers, a vector each row and `BLOCK` at most, one behind another; `near` is the least
-    cosine, over 0.
+    cosine, over 0. `threads` are as many as there are cores, and `MOST_THREADS` at most, unless they are given: they
+    change nothing of what is found.
     """
     import numpy  # noqa: F401 - the limit is of libraries that are loaded
     from threadpoolctl import threadpool_limits
 
     repeats: dict[int, Repeat] = {}
-    axes, first, count = None, 0, min(_cores(), MOST_THREADS)
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(count) as threads:
-        stay = _Stay(near, threads, count)
+    axes, first, count = None, 0, threads or min(_cores(), MOST_THREADS)
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(count) as pool:
+        stay = _Stay(near, pool, count)
         for block in blocks:
             axes = _axes(block) if axes is None else axes  # how vectors are turned changes what is looked at, not found
             repeats |= stay.repeats_among(_prepared(block, first, axes))
