@@ -259,5 +259,4 @@ def failure_rows(root: Node) -> Iterator[JsonObject]:
         if node.failure is not None:
             yield node.failure.row()
         if node.unit is not None:
-            for outcome in node.unit.outcomes:
-                yield from outcome.failures
+            yield from node.unit.failure_rows()

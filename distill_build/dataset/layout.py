@@ -48,9 +48,9 @@ class _UnitNote(msgspec.Struct, array_like=True, frozen=True):
     rows: dict[str, RowSpan]
     sources: RowSpan
     requests: dict[str, int]
-    spared: dict[str, int] = {}
-    dropped: dict[str, dict[str, int]] = {}
-    rows_dropped: dict[str, int] = {}
+    spared: dict[str, int]
+    dropped: dict[str, dict[str, int]]
+    rows_dropped: dict[str, int]
 
 
 class ReviewNote(msgspec.Struct, array_like=True, frozen=True):

@@ -215,12 +215,31 @@ def test_by_meaning_without_its_model_it_says_what_to_install() -> None:
         model_files("no_such_package")
 
 
-def test_what_ranks_behind_changes_nothing_of_what_ranks_before() -> None:
-    chance = random.Random(1)
-    asked = [f"How does {' '.join(chance.choices('abcdefgh', k=4))} work?" for _ in range(120)]
-    few, all_of_them = judged(*asked[:60]), judged(*asked)
-    assert all_of_them[:60] == few
-    assert not all(verdict.kept for verdict in all_of_them[60:])
+@pytest.mark.parametrize("likeness", ["words", pytest.param("meaning", marks=needs_model)])
+def test_what_ranks_behind_changes_nothing_of_what_ranks_before(likeness: str) -> None:
+    """So a leaf that has all after a round has all after the next one."""
+    chance, words = random.Random(1), ["rain", "snow", "banks", "money", "trees", "leaves", "goals", "matches"]
+    asked = [f"How do {' '.join(chance.choices(words, k=4))} work?" for _ in range(120)]
+    all_of_them = judged(*asked, likeness=likeness)
+    for first in range(1, len(asked), 17):
+        assert all_of_them[:first] == judged(*asked[:first], likeness=likeness)
+    assert {verdict.kept for verdict in all_of_them[60:]} == {True, False}
+
+
+@needs_model
+def test_vectors_that_come_behind_change_nothing_either_wherever_a_piece_ends() -> None:
+    import numpy
+
+    chance = numpy.random.default_rng(3)
+    themes = chance.integers(-50, 50, (1_000, 80))
+    vectors = (themes[chance.integers(0, 1_000, 1_500)] + chance.integers(-30, 30, (1_500, 80))).astype(numpy.int32)
+
+    def found(first: int) -> dict[int, Repeat]:
+        return repeats_by_cosine((vectors[start : min(start + BLOCK, first)] for start in range(0, first, BLOCK)), 0.8)
+
+    in_the_end = found(len(vectors))
+    for first in (1, 300, BLOCK - 1, BLOCK, BLOCK + 200):
+        assert found(first) == {place: each for place, each in in_the_end.items() if place < first}
 
 
 def test_what_is_held_out_is_compared_with_what_is_trained_on_alone() -> None:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from msgspec.structs import replace
-
 from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.builds.walk.tally import Tally
 from distill_build.calls.budget import FailureCap
@@ -141,7 +139,11 @@ class Bookkeeping:
                 self._cap.succeeded(name)
 
     def taken_back(self, outcome: Outcome) -> None:
-        """Counts no more what came of a segment, with its requests, which are found again."""
+        """Counts no more what came of a segment, with its requests, which are found again.
+
+        A failed item is never taken back, neither here nor of the cap: what lacks anything is not worked through again.
+        """
+        assert outcome.memo is not None and not outcome.failures, "it is complete"  # noqa: S101, PT018
         self._count(outcome, -1)
 
     def _count(self, outcome: Outcome, times: int) -> None:
@@ -185,8 +187,7 @@ class Bookkeeping:
             told = own | {"missing": own["missing"] + missing}
         self._lacks(stage, missing, failed)
         failures = (told, *(row for row in outcome.failures if row is not own))
-        in_order = sorted(failures, key=lambda row: self._order[row["stage"]])
-        unit.outcomes[segment] = replace(outcome, failures=tuple(in_order))  # said again wherever it is recalled
+        unit.short[segment] = tuple(sorted(failures, key=lambda row: self._order[row["stage"]]))
 
     def list_ended(self, unit: Unit, stage: str, chain: Chain, failed: Failed = NOTHING_NEW) -> None:
         """Notes what a unit's list is short of at its end, if anything.

@@ -181,7 +181,9 @@ class Unit(msgspec.Struct):
     row that it judges, by place, once they are `measured`; `verdicts` what such transforms have said, by transform
     and row, where it is not just that the row is kept; `passed_over` counts the rows that it need not judge, and
     `undecided` says that it cannot judge one. `outcomes` are those of the segments that have ended.
-    `goals` are those of lists that went on for items that were dropped.
+    `goals` are those of lists that went on for items that were dropped; `short` are, by the number of a segment, its
+    failures with what its list stays short of: what the barrier said is no part of the outcome, whose memo knows
+    nothing of it.
     """
 
     node: Node
@@ -207,6 +209,7 @@ class Unit(msgspec.Struct):
     judged: dict[str, Rows] = msgspec.field(default_factory=dict)
     outcomes: list[Outcome] = msgspec.field(default_factory=list)
     goals: dict[str, Goals] = msgspec.field(default_factory=dict)
+    short: dict[int, tuple[JsonObject, ...]] = msgspec.field(default_factory=dict)
 
     @property
     def place(self) -> Place:
@@ -235,6 +238,11 @@ class Unit(msgspec.Struct):
             return chain.sources
         own = self.sources.get(stage, {})
         return [own[place] for place in sorted(own)]
+
+    def failure_rows(self) -> Iterator[JsonObject]:
+        """What could not be made, in the order of segments."""
+        for number, outcome in enumerate(self.outcomes):
+            yield from self.short.get(number, outcome.failures)
 
     def goals_of(self, stage: str, wanted: int) -> Goals:
         """The goals of a list, `wanted` of whose items are not to be dropped in the end."""
