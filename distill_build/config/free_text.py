@@ -18,7 +18,7 @@ PATHS = re.compile(
 )
 """Keys whose value is a path, with Hydra's `null` and `${…}`: typed, it counts from the working directory."""
 
-FILES = re.compile(r"(stage\.)?[\w-]+\.against")
+FILES = re.compile(r"(decontaminate|stage\.[\w-]+)\.against")
 """Keys whose value is a path as those of `PATHS` are, or a list of some."""
 
 OF_A_STAGE = re.compile(r"stage\.[\w-]+\.(system_prompt|where|columns\.\w+|export\.\w+)")

@@ -85,7 +85,10 @@ def test_added_topics_are_quoted_too(key: str) -> None:
     assert quote_free_text([f"{key}=体育"], multirun=False) == [f"{key}='体育'"]
 
 
-@pytest.mark.parametrize("word", ["depth=3", "breadth=[1,2]", "~topic", "teacher.temperature=0", "topics=a,b", "x"])
+@pytest.mark.parametrize(
+    "word",
+    ["depth=3", "breadth=[1,2]", "~topic", "teacher.temperature=0", "topics=a,b", "x", "+axes.against={a: 1, b: 2}"],
+)
 def test_other_words_stay_as_they_are(word: str) -> None:
     assert quote_free_text([word], multirun=False) == [word]
 
