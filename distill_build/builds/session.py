@@ -121,7 +121,7 @@ class Session:
             order = [name for name in self.stages.graph.names if name in before]  # decides which rows a stage sees
             bases.append(digest([ROWS_VERSION, order, before]))
             lists.append([stage for name in order if isinstance(stage := self.stages[name], ListStage)])
-            if segment.judged is not None:  # what it says is in `verdicts`, but for columns of rows that are as most
+            if segment.judged is not None:  # usual verdicts are not in `verdicts`: they go by its identity
                 before[segment.judged] = [self.identity[segment.judged]] if segment.judged in read else []
 
         def memo(unit: "Unit", number: int, verdicts: str) -> str:

@@ -90,8 +90,10 @@ class TransformStage(Stage):
         return False
 
     def yields(self, measured: Sequence[tuple[str, Any]]) -> Mapping[str, Mapping[float, int]]:  # noqa: ARG002
-        """How many rows other thresholds would keep, by the setting's name and value: of rows with these ids and
-        measures, all that there are in rank order, or for one that goes by single rows any number of them."""
+        """How many rows other thresholds would keep, by the setting's name and value.
+
+        `measured` are the ids and measures of all rows in rank order; of one of scope `row`, those of any rows.
+        """
         return {}
 
     def identity(self) -> JsonObject:

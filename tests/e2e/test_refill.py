@@ -101,6 +101,7 @@ def test_a_leaf_that_stays_short_is_a_failure_and_more_rounds_ask_on(
         assert shortages(project) == [("questions", ["sports", "Referees"], 1, "duplicate")]
         assert server.kinds == {"tags": 1, "questions": 8, "answers": 5}, "asked once, however often it is built"
     assert "1 question, 1 answer missing" in done.stderr, done.stderr
+    assert project.rows("failures")[0]["attempts"] == 0, "no request failed"
     at_first = project.data()
     more = project.run(*LINE)
     assert (more.status, shortages(project)) == (0, [])

@@ -29,6 +29,7 @@ class Yields:
         self._results = declared(stages.settings).results()
         reached = [stages[name] for name in self._graph.reached(until)]
         self._tried = {each.name: each for each in reached if isinstance(each, TransformStage) and each.has_thresholds}
+        self._needed = {name: self._needed_for(each) for name, each in self._tried.items()}
         self._of_units: dict[str, Counter[float]] = {}
         self._of_all: dict[str, Mapping[float, int]] = {}
         self._last: dict[str, list[Mapping[str, Mapping[float, int]]]] = {}
@@ -49,11 +50,8 @@ class Yields:
         self._last[unit.node.id] = []
         for stage in self._tried_in(segment):
             tag = Row(unit.tag.stage, unit.tag.line, ())
-            needed = [name for name in self._graph.names if name in needed_for(self._graph, stage)]
-            there = {name: lines(name) for name in needed if name != self._graph.tree.name}
-            rows = restored(
-                tag, self._graph, there, lambda name, line, _: self._stages[name].number(line), self._results
-            )
+            there = {name: lines(name) for name in self._needed[stage.name]}
+            rows = restored(tag, self._graph, there, self._number, self._results)
             self._judge(stage, unit, [row for row in (tag, *rows) if row.stage == stage.shape.after])
 
     def take_back(self, unit: Unit) -> None:
@@ -72,6 +70,11 @@ class Yields:
         """Setting → value → rows, for people and for JSON."""
         found = self._of_units | self._of_all
         return {setting: {f"{value:.12g}": kept[value] for value in sorted(kept)} for setting, kept in found.items()}
+
+    def _needed_for(self, stage: TransformStage) -> list[str]:
+        """The stages whose rows, besides the tag's own, have to be read for one."""
+        needed = needed_for(self._graph, stage) - {self._graph.tree.name}
+        return [name for name in self._graph.names if name in needed]
 
     def _number(self, stage: str, line: JsonObject, _: int) -> int:
         return self._stages[stage].number(line)

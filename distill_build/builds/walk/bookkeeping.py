@@ -180,7 +180,7 @@ class Bookkeeping:
         own = next((row for row in outcome.failures if row["stage"] == stage), None)
         if own is None:
             why = f", and {number_of(rounds, 'rounds')} brought too few others" if rounds else NOT_YET
-            failed = Failed("duplicate", rounds, dropped + why)
+            failed = Failed("duplicate", 0, dropped + why)  # what was asked for came
             told = Failure(stage, unit.node.shown, missing, failed.cause, failed.attempts, failed.detail).row()
         else:
             failed = HALTED if own["cause"] == HALTED.cause else Failed(own["cause"], own["attempts"], own["detail"])

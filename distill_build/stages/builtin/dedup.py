@@ -83,10 +83,12 @@ class Builtin(TransformStage):
         own = super().identity()
         if not self._by_meaning:
             return own
-        from distill_build.stages.likeness.meaning import model_digest
+        from distill_build.stages.likeness.meaning import model_digest, require_extra
 
-        digest = model_digest()  # though it be of no use: what compares is of the same extra
-        return own if self._embeddings is not None else own | {"embedder": digest}
+        if self._embeddings is None:
+            return own | {"embedder": model_digest()}
+        require_extra()
+        return own
 
     def measure(self, place: Place, row: JsonObject, others: JsonObject) -> Any:  # noqa: ARG002 - the text alone
         """The text as it is compared, and its vector where there is one."""

@@ -225,13 +225,13 @@ def _digest(row: JsonObject) -> bytes:
 
 def measured_values(own: FilterSettings) -> list[str]:
     """The columns with the values that the rules which are set go by."""
-    rounded = {
+    wanted = {
         "score": own.min_score is not None,
         "pass_rate": own.max_pass_rate is not None,
         "words": own.min_words is not None or own.max_words is not None,
         "tokens": own.tokenizer is not None,
     }
-    return [name for name, wanted in rounded.items() if wanted]
+    return [name for name, is_wanted in wanted.items() if is_wanted]
 
 
 def same_as(own: FilterSettings, value: Any) -> dict[str, Any]:

@@ -40,6 +40,11 @@ def model_files(package: str = PACKAGE) -> tuple[Path, Path]:
     )
 
 
+def require_extra() -> None:
+    """Raises ConfigurationError where the extra is not installed, which has what vectors are compared with."""
+    model_files()
+
+
 @cache
 def model_digest() -> str:
     """What tells this model from another one."""
