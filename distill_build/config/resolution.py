@@ -87,8 +87,19 @@ class Composition:
         """The names of the stages in force, and the settings of all."""
         named = self._resolved("stages")
         nodes = self._stages(named)
-        names = with_embeddings(named, nodes, self._chosen())
+        names = with_embeddings(named, nodes, chosen := self._chosen())
+        for role in self._models - chosen:
+            if with_embeddings(named, nodes, {*chosen, role}) != names:
+                self._refuse_nameless(role)
         return names, nodes if names == named else self._stages(names)
+
+    def _refuse_nameless(self, role: str) -> None:
+        """Raises ConfigurationError for a setting of a role that would be asked if a model were named for it."""
+        if (field := first_of_its_own(self.raw.get(role))) is not None:
+            raise ConfigurationError(
+                f"{role}.{field} does nothing: no model is named for {role}, and the packed one compares: say which it "
+                f"is, as in {role}.name=text-embedding-3-small, or leave {role}.{field} out"
+            )
 
     def _chosen(self) -> set[str]:
         """The roles for which a model is named that is not the one which all others follow."""
@@ -142,6 +153,15 @@ class Composition:
                 raise LookupError(value)  # noqa: TRY004 - what is not there is looked for, whatever is in its place
             found = found[name]
         return self._filled(found)
+
+
+def first_of_its_own(node: Any, place: str = "") -> str | None:
+    """The first setting of a role's node, as it is written, that does not follow `model`; None where all do."""
+    for key, value in node.items() if isinstance(node, dict) else ():
+        found = first_of_its_own(value, f"{place}{key}.") if isinstance(value, dict) else f"{place}{key}"
+        if found is not None and value != f"${{model.{place}{key}}}":
+            return found
+    return None
 
 
 def with_folders(data: Mapping[str, Any]) -> dict[str, Any]:

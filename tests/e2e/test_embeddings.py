@@ -163,6 +163,16 @@ def test_where_only_equal_questions_go_no_vector_is_asked_for(
     assert server.kinds == {"tags": 1, "questions": 6, "answers": 6}
 
 
+@pytest.mark.parametrize(
+    "word", ["embedder.base_url=http://localhost:1/v1", "+embedder.extra_body.dimensions=4", "embedder.limits.rpm=9"]
+)
+def test_settings_of_an_embedder_without_a_name_are_refused(project: InProcess, word: str) -> None:
+    done = project.run("plan", *LINE[:-1], word)
+    said = f"{word.lstrip('+').partition('=')[0]} does nothing: no model is named for embedder"
+    assert (done.status, said in done.stderr) == (2, True), done.stderr
+    assert project.run("plan", *LINE[:-2], "dedup.by=words", word).status == 0
+
+
 def test_a_sweep_takes_the_stage_in_for_those_jobs_that_go_by_it(project: InProcess, server: ScriptedServer) -> None:
     done = project.run("-m", *LINE[:-2], "embedder.name=vectors,others", "dedup.by=words,meaning")
     assert done.status == 0, done.stderr
