@@ -1,5 +1,6 @@
 """What is said before a build, and by its plan: where what it does with what it finds may surprise."""
 
+import re
 from collections.abc import Iterator
 
 from distill_build.builds.baseline import Baseline
@@ -13,6 +14,9 @@ from distill_build.options import Options
 from distill_build.records import number_of
 from distill_build.stages.course import course_of
 from distill_build.stages.transform_stage import TransformStage
+
+OF_A_ROLE = re.compile(r"\+{0,2}model@(?P<role>[\w-]+)=(?P<model>.*)")
+"""A word that names a model for one role."""
 
 
 def notices(
@@ -36,6 +40,7 @@ def notices(
                 f"what an interrupted --rebuild {globs} brought is taken, and the rest is not asked for: the same "
                 "--rebuild would go on with it"
             )
+    yield from _models_of_nobody(session, options)
     for stage in session.stages:
         yield from stage.notices
     for segment in course_of(session.stages, options.until):
@@ -51,6 +56,17 @@ def notices(
         yield warning
     if baseline.locked is None and baseline.pinned.others:
         yield _others_stand(session, len(baseline.pinned.others))
+
+
+def _models_of_nobody(session: Session, options: Options) -> Iterator[str]:
+    """Models that were typed for roles which no stage asks: a project's file may name some for other builds."""
+    for word in options.overrides:
+        typed = OF_A_ROLE.fullmatch(word)
+        if typed is not None and typed["role"] not in session.settings.models and typed["model"] != "same":
+            yield (
+                f"{word} does nothing: none of stages=[{','.join(session.settings.stages)}] asks {typed['role']} "
+                "(an embedder is asked where dedup.by=meaning compares)"
+            )
 
 
 def _edited(session: Session, state: State) -> Iterator[str]:

@@ -173,6 +173,16 @@ def test_settings_of_an_embedder_without_a_name_are_refused(project: InProcess, 
     assert project.run("plan", *LINE[:-2], "dedup.by=words", word).status == 0
 
 
+def test_a_model_that_is_typed_for_who_is_not_asked_is_told(project: InProcess, server: ScriptedServer) -> None:
+    word, line = "model@embedder=openai_embeddings", LINE[:-2]
+    for command in ("plan", "build"):
+        done = project.run(command, *line, word)
+        assert (done.status, f"{word} does nothing" in done.stderr) == (0, True), done.stderr
+    assert "embeddings" not in server.kinds
+    assert "does nothing" not in project.run("plan", *line, "dedup.by=meaning", word).stderr
+    assert "does nothing" not in project.run("plan", *line, "model@embedder=same").stderr
+
+
 def test_a_sweep_takes_the_stage_in_for_those_jobs_that_go_by_it(project: InProcess, server: ScriptedServer) -> None:
     done = project.run("-m", *LINE[:-2], "embedder.name=vectors,others", "dedup.by=words,meaning")
     assert done.status == 0, done.stderr
