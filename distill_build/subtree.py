@@ -22,7 +22,8 @@ class OwnItem(msgspec.Struct, frozen=True):
 class TagByHand(msgspec.Struct, frozen=True):
     """What a person says of one tag: the node of it in tree.yaml.
 
-    `children` are those by hand, in order, and with `only` there are no others. `rename` gives children of either kind
+    `children` are those by hand, in order, and with `only` there are no others. `about` says something of children that
+    a model's list has, which stay where they are in it. `rename` gives children of either kind
     other labels to show, by their own; `exclude` names those of a model's that are not wanted. `breadth` is the number
     of children, or one a level from here on; `depth` the levels of tags below; `counts` the items of lists at leaves;
     `description` what requests below are told. None is as above.
@@ -32,6 +33,7 @@ class TagByHand(msgspec.Struct, frozen=True):
 
     children: dict[str, "TagByHand"] = {}
     only: bool = False
+    about: dict[str, "TagByHand"] = {}
     rename: dict[str, str] = {}
     exclude: tuple[str, ...] = ()
     breadth: int | list[int] | None = None
@@ -47,8 +49,8 @@ class TagByHand(msgspec.Struct, frozen=True):
         return tuple(new for old, new in self.rename.items() if old != new)
 
 
-CHILDREN = "tags"
-"""The key of the children by hand, as people write it."""
+CHILDREN, ABOUT = "tags", "about"
+"""The keys of the children by hand, and of what is said of a model's, as people write them."""
 NOTHING_SAID = TagByHand()
 
 
@@ -57,6 +59,7 @@ def said_of(tag: TagByHand) -> dict[str, Any]:
     return {
         **({CHILDREN: {label: said_of(below) for label, below in tag.children.items()}} if tag.children else {}),
         **({"only": True} if tag.only else {}),
+        **({ABOUT: {label: said_of(below) for label, below in sorted(tag.about.items())}} if tag.about else {}),
         **({"rename": dict(sorted(tag.rename.items()))} if tag.rename else {}),
         **({"exclude": sorted(tag.exclude)} if tag.exclude else {}),
         **{key: said for key in ("breadth", "depth", "description") if (said := getattr(tag, key)) is not None},

@@ -33,7 +33,7 @@ MAY_IMPORT = {
         *("models", "prompting", "records", "replies", "review", "settings", "subtree"),
     },
     "history": {
-        *("calls", "dataset", "engine", "errors", "graph", "records"),
+        *("calls", "curate", "dataset", "engine", "errors", "graph", "records"),
         *("replies", "review", "settings", "stages", "versions"),
     },
     "report": {
@@ -54,22 +54,9 @@ MAY_IMPORT = {
     },
     "console": {"builds", "dataset", "graph", "models", "records", "settings", "stages", "sweeps"},
     "commands": {
-        *(
-            "builds",
-            "cache",
-            "config",
-            "curate",
-            "console",
-            "dataset",
-            "engine",
-            "errors",
-            "export",
-            "graph",
-            "history",
-        ),
-        *("models", "options", "project", "prompting", "records", "replies", "report", "settings", "stages", "sweeps"),
-        "subtree",
-        "versions",
+        *("builds", "cache", "config", "console", "dataset", "engine", "errors", "export", "graph", "history"),
+        *("models", "options", "project", "prompting", "records", "replies", "review", "settings", "stages"),
+        *("curate", "report", "subtree", "sweeps", "versions"),
     },
     "cli": {"commands", "config", "console", "errors", "options", "project", "settings", "sweeps"},
     "__main__": {"cli"},
@@ -102,6 +89,7 @@ ONLY_KNOWN_IN = {
     "jsonschema": {"replies/schemas.py"},
     "xllamacpp": {"models/embedded_server.py"},
     "pyarrow": {"export/parquet.py"},
+    "ruamel": {"curate/tree_changes.py"},
     "numpy": {"stages/likeness/meaning.py", "stages/likeness/cosine.py"},
     "threadpoolctl": {"stages/likeness/cosine.py"},
     "safetensors": {"stages/likeness/meaning.py"},
@@ -165,6 +153,7 @@ looked up."""
 WRITTEN_BY_PEOPLE = {
     "subtree.py": ("the key of a tag's children by hand in tree.yaml",),
     "curate/reviews_file.py": ("what a person tags a row with", "as above"),
+    "curate/writing.py": ("what a person tags a row with",),
 }
 """Lines with words that people write in files of theirs, which are stages of ours too."""
 LOOKED_UP = re.compile(rf"""(?:[=!]=|(?:graph|stages?|shapes?|counts|kinds)\[) ?["']({"|".join(ORDINARY)})["']""")

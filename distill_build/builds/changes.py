@@ -18,7 +18,6 @@ from distill_build.settings import declared_tree
 from distill_build.stages.chain import Chain
 from distill_build.stages.list_stage import ListStage
 from distill_build.stages.map_stage import MapStage
-from distill_build.subtree import NOTHING_SAID
 
 
 def item_changes(session: Session, item: str) -> Iterator[ValueChange]:
@@ -88,8 +87,10 @@ def _lineage(session: Session, store: Responses, graph: Graph, tag: str) -> list
         above, stage = lineage[-1], session.stages.tree
         above.chain = _listed(session, store, above)
         label = row.own_label
-        own = above.subtree.own.children.get(label, NOTHING_SAID)
-        lineage.append(above.child(label, stage.shape.prefix, 0, above.chain.place_of(label), above.subtree.below(own)))
+        by_hand = above.subtree.own.children
+        index = list(by_hand).index(label) if label in by_hand else len(by_hand)
+        subtree = above.subtree.below(by_hand.get(label) or above.said_of_listed(label))
+        lineage.append(above.child(label, stage.shape.prefix, index, above.chain.place_of(label), subtree))
     return lineage
 
 

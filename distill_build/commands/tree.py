@@ -92,12 +92,13 @@ def tree_by_hand(dataset: Dataset, tree: CountedTree) -> str:
 
 def _with_children(node: TagNode, own: TagByHand) -> TagByHand:
     """What is said of a tag, with all the children that it has."""
+    said = {**own.about, **own.children}
     children = {
-        child.tag.own_label: _with_children(child, own.children.get(child.tag.own_label, NOTHING_SAID))
+        child.tag.own_label: _with_children(child, said.get(child.tag.own_label, NOTHING_SAID))
         for child in node.children
         if child.tag is not None
     }
-    return replace(own, children=children)
+    return replace(own, children=children, about={})
 
 
 def load_tree(dataset: Dataset, graph: Graph) -> CountedTree:

@@ -12,14 +12,14 @@ import yaml
 
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
-from distill_build.subtree import CHILDREN, DEEPEST, TagByHand
+from distill_build.subtree import ABOUT, CHILDREN, DEEPEST, TagByHand
 
 LONGEST_LABEL = 120
 """Characters, as of a model's labels."""
 MOST_ITEMS = 1_000_000
 COUNTED = ("questions_per_tag",)
 """Keys of a node that are settings of a list's length."""
-KEYS = (CHILDREN, "only", "rename", "exclude", "breadth", "depth", *COUNTED, "description")
+KEYS = (CHILDREN, "only", ABOUT, "rename", "exclude", "breadth", "depth", *COUNTED, "description")
 SAID_AS = {"children": CHILDREN}
 """What fields of a tag by hand are called in the file, where that is another name."""
 TOPIC = "topic"
@@ -33,10 +33,16 @@ def read_tree(file: Path, topic: str) -> TagByHand | None:
     Raises ConfigurationError with file, line and remedy for what it cannot say.
     """
     try:
-        with file.open("rb") as stream:
-            root = yaml.compose(stream, _LOADER)
+        text = file.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read ({error.strerror}): mend it, or move it away") from error
+    return tree_in(text, file, topic)
+
+
+def tree_in(text: bytes, file: Path, topic: str) -> TagByHand | None:
+    """As `read_tree`, of the text that `file` has or is to have."""
+    try:
+        root = yaml.compose(text, _LOADER)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}, line {mark.line + 1}" if mark is not None else f"{file}"
@@ -74,6 +80,7 @@ class _Reader:
         read: dict[str, Callable[[yaml.Node], Any]] = {
             "children": lambda value: self._tags(value, level + 1),
             "only": self._truth,
+            ABOUT: lambda value: self._tags(value, level + 1),
             "rename": self._renames,
             "exclude": lambda value: tuple(self._labels(value)),
             "breadth": self._breadth,
@@ -91,6 +98,9 @@ class _Reader:
         for label in tag.exclude:
             if normalise(label) in by_hand:
                 self._refuse(fields["exclude"], f"{label} is excluded, and stands under tags: leave one of them out")
+        for label in tag.about:
+            if normalise(label) in by_hand:
+                self._refuse(fields[ABOUT], f"{label} stands under tags, too: say there what is to hold for it")
         shown = [
             *(tag.rename.get(label, label) for label in tag.children),
             *(new for old, new in tag.rename.items() if normalise(old) not in by_hand),

@@ -152,6 +152,41 @@ def test_a_models_own_tag_by_hand_asks_for_what_a_person_says_of_it_alone(projec
     assert len(project.rows("questions")) == 3 * 3 * 2 + 3
 
 
+def test_what_is_said_about_a_models_tag_leaves_it_where_it_is(project: InProcess) -> None:
+    """Though every one of them is spoken of, and a repeat below an earlier one is dropped."""
+    words = ("stages=[tags,questions,dedup,answers]", "dedup.near=0.3")
+    built(project, *words)
+    tags, questions, kept = paths(project), project.rows("questions"), project.rows("dedup")
+    below = {label: {"rename": {f"Bravo {label}": f"Second {label}"}} for label in LEVEL_1}
+    says(project, json.dumps({"about": below}))
+    assert built(project, *words) == []
+    assert paths(project) == [path.replace("/Bravo", "/Second") for path in tags]
+    assert [row["id"] for row in project.rows("questions")] == [row["id"] for row in questions]
+    assert project.rows("dedup") == kept
+    assert {row["kept"] for row in kept} == {True, False}
+
+
+def test_what_is_said_about_a_models_tag_holds_below_it(project: InProcess) -> None:
+    built(project)
+    before = project.rows("questions")
+    says(project, "about: {charlie SPORTS: {questions_per_tag: 3, exclude: [Alpha Charlie sports], breadth: 4}}\n")
+    asked = built(project)
+    assert level_1(project) == LEVEL_1
+    assert {kind for kind, _ in asked} == {"questions", "answers"}
+    assert all("Charlie sports" in place for kind, place in asked if kind != "answers")
+    assert len(project.rows("questions")) == 2 * 3 * 2 + 3 * 3
+    assert project.rows("questions")[: 2 * 3 * 2] == before[: 2 * 3 * 2]
+    assert project.raw("verify", "sports").status == 0
+    assert project.run("--locked", *SMALL).status == 0
+
+
+def test_what_is_said_about_a_tag_that_is_not_there_is_told(project: InProcess) -> None:
+    says(project, "about: {Chess: {exclude: [Openings]}}\n")
+    finished = project.run("--json", *SMALL)
+    assert finished.status == 0
+    assert finished.document["unmatched"] == ["tree.yaml: about Chess: sports has no such tag"]
+
+
 def test_with_only_there_are_no_tags_but_those_by_hand(project: InProcess) -> None:
     says(project, "only: true\ntags: [Tennis, Golf]\n")
     asked = built(project)

@@ -18,7 +18,7 @@ from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain, same
 from distill_build.stages.declared import declared
 from distill_build.stages.identity import BY_HAND, REVIEWS
 from distill_build.stages.map_stage import MapStage
-from distill_build.subtree import Subtree
+from distill_build.subtree import ABOUT, Subtree
 
 NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")
 
@@ -89,10 +89,16 @@ class Bookkeeping:
         for name, rows in self._declared.rows_of(subtree).items():
             self.tally.stages[name].spared += rows
 
+    def exchange(self, usual: Subtree, subtree: Subtree) -> None:
+        """Counts what is made otherwise than settings declare since a person says something of a model's tag."""
+        self.exclude(usual)
+        for name, rows in self._declared.rows_of(subtree).items():
+            self.tally.stages[name].spared -= rows
+
     def listed(self, node: Node, chain: Chain) -> None:
         """Notes which children a person speaks of that `node` does not have, now that its list is all there."""
         own = node.subtree.own
-        for said, labels in (("rename", own.rename), ("exclude", own.exclude)):
+        for said, labels in (("rename", own.rename), ("exclude", own.exclude), (ABOUT, own.about)):
             for label in labels:
                 if chain.place_of(label) is None and not any(same(label, each) for each in own.children):
                     self.unmatched.append(f"{BY_HAND}: {said} {label}: {' / '.join(node.shown)} has no such tag")

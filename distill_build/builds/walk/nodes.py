@@ -10,7 +10,7 @@ import msgspec
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.unit import Place, Row, Verdict
 from distill_build.records import Failure, JsonObject, Path, Source, row_id
-from distill_build.subtree import Subtree
+from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand
 
 if TYPE_CHECKING:  # it knows what makes two items the same, which a build with nothing to do need not load
     from distill_build.stages.chain import Chain
@@ -70,6 +70,15 @@ class Node(msgspec.Struct, eq=False):
         )
         self.children.append(child)
         return child
+
+    def said_of_listed(self, label: str) -> TagByHand:
+        """What a person says of a child that its list has, which is not by hand."""
+        about = self.subtree.own.about
+        if not about:
+            return NOTHING_SAID
+        from distill_build.stages.chain import same
+
+        return next((own for each, own in about.items() if same(label, each)), NOTHING_SAID)
 
     def has_own(self, stage: str, text: str) -> bool:
         """Whether an item of a list is one of a person's own there."""

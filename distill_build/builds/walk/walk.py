@@ -166,7 +166,9 @@ class Walk:
         if any(same(label, each) for each in (*own.exclude, *own.names_given)):
             self._books.exclude(node.subtree.below())
             return None
-        return self._child(node, label, len(own.children) + node.filled - 1, index)
+        if (said := node.said_of_listed(label)) is not NOTHING_SAID:
+            self._books.exchange(node.subtree.below(), node.subtree.below(said))
+        return self._child(node, label, len(own.children) + node.filled - 1, index, said)
 
     def _child(self, node: Node, label: str, index: int, listed: int | None, own: TagByHand = NOTHING_SAID) -> Node:
         """A child of `node`, with a person's own items at its place."""

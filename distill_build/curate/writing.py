@@ -1,0 +1,143 @@
+"""Writes the files that people own: lines are added at their ends, and a tree is replaced as a whole.
+
+Several programs may be at one file: each holds the file itself while it changes it, and begins again where another one
+has put a new file into its place meanwhile.
+"""
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from distill_build.curate.files import FOLDER, REVIEWS, TREE, file_of
+from distill_build.curate.tree_changes import TreeChange, amended
+from distill_build.curate.tree_file import tree_in
+from distill_build.errors import StorageError
+from distill_build.review import Review
+
+TOPIC = "topic"
+T = TypeVar("T")
+
+
+def append_reviews(dataset: str, topic: str, reviews: Iterable[Review]) -> Path:
+    """Adds what people say of rows of a dataset; returns the file."""
+    return _append(place_of(dataset, REVIEWS), topic, [review_line(review) for review in reviews])
+
+
+def append_items(dataset: str, stage: str, topic: str, lines: Iterable[dict[str, Any]]) -> Path:
+    """Adds a person's own items of a list, each with its path; returns the file."""
+    return _append(place_of(dataset, f"{stage}.jsonl"), topic, lines)
+
+
+def amend_tree(dataset: str, topic: str, changes: Sequence[TreeChange]) -> Path:
+    """Changes what a person says of the tree of `topic`, and keeps all comments; returns the file.
+
+    Raises ConfigurationError, with the file as it was, where it cannot be read or would say what it cannot.
+    """
+    place = place_of(dataset, TREE)
+    if place.is_file() and tree_in(place.read_bytes(), place, topic) is None:  # another topic's
+        place = Path(FOLDER, dataset, TREE)
+    with _held(place) as file:
+        before = file.read()
+        tree_in(before, place, topic)
+        after = amended(before.decode("utf-8-sig"), changes).encode()
+        tree_in(after, place, topic)
+        if after != before:
+            _replace(place, after)
+    return place
+
+
+def place_of(dataset: str, name: str) -> Path:
+    """The file that is written to: the one that a dataset goes by, else one in a folder of the dataset's own."""
+    return file_of(dataset, name) or Path(FOLDER, dataset, name)
+
+
+def review_line(review: Review) -> dict[str, Any]:
+    """The line of reviews.jsonl."""
+    said = {"id": review.id, "digest": review.digest, "verdict": review.verdict, **review.text}
+    said |= {"rating": review.rating, "tags": list(review.tags), "note": review.note, "at": review.at, "by": review.by}
+    return {name: value for name, value in said.items() if name in review.text or value not in (None, [], "")}
+
+
+def _append(place: Path, topic: str, lines: Iterable[dict[str, Any]]) -> Path:
+    """Adds whole lines in one write. In the project's root they name the topic: several datasets may share the file."""
+    shared = {} if place.parent.parts[:1] == (FOLDER,) else {TOPIC: topic}
+    told = [json.dumps(line | shared, ensure_ascii=False, separators=(", ", ": ")) + "\n" for line in lines]
+    if told:
+        with _held(place) as file:
+            _write(file, place, "".join(told).encode("utf-8", "surrogatepass"))
+    return place
+
+
+def _write(file: BinaryIO, place: Path, lines: bytes) -> None:
+    """Adds `lines` behind the last one, which may have no end. What a full disk took half of is taken away again."""
+    end = file.seek(0, os.SEEK_END)
+    if end:
+        file.seek(-1, os.SEEK_END)
+        lines = lines if file.read(1) == b"\n" else b"\n" + lines
+    try:
+        whole = file.write(lines) == len(lines)
+        os.fsync(file.fileno())
+    except OSError as error:
+        whole, why = False, error.strerror
+    else:
+        why = os.strerror(errno.ENOSPC)
+    if not whole:
+        os.ftruncate(file.fileno(), end)
+        raise StorageError(f"{place} cannot be written: {why}; nothing was added to it")
+
+
+@contextmanager
+def _held(place: Path) -> Iterator[BinaryIO]:
+    """The file at `place`, read from its beginning and written at its end, which no other program of ours changes
+    meanwhile. One that was not there goes again where nothing comes into it."""
+    _on_disk(place, lambda: place.parent.mkdir(parents=True, exist_ok=True))
+    while True:
+        with _on_disk(place, lambda: place.open("a+b", buffering=0)) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_at(file, place):  # another program has put a new one there, or taken it away
+                continue
+            file.seek(0)
+            try:
+                yield file
+            finally:
+                if _is_at(file, place) and not os.fstat(file.fileno()).st_size:
+                    place.unlink()
+            return
+
+
+def _is_at(file: BinaryIO, place: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), place.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _replace(place: Path, text: bytes) -> None:
+    """Puts a new file into the place of the old one, synced."""
+    beside = place.with_name(f".{place.name}.{os.getpid()}.new")
+    mode = place.stat().st_mode
+
+    def write() -> None:
+        with beside.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.chmod(mode)
+        beside.replace(place)
+
+    try:
+        _on_disk(place, write)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _on_disk(place: Path, act: Callable[[], T]) -> T:
+    try:
+        return act()
+    except OSError as error:
+        raise StorageError(f"{place} cannot be written: {error.strerror}; nothing was changed in it") from error

@@ -1,0 +1,88 @@
+"""What is written into the files that people own: whole lines, in the right file, and none is lost between two."""
+
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from distill_build.curate.reviews_file import read_reviews
+from distill_build.curate.tree_changes import Exclude, Rename
+from distill_build.curate.tree_file import read_tree
+from distill_build.curate.writing import amend_tree, append_items, append_reviews
+from distill_build.errors import ConfigurationError, StorageError
+from distill_build.review import Review
+
+REVIEW = Review(
+    "a_1", "edit", {"reasoning": None, "answer": "Ein Wort. 答"}, "d", 4, ("x",), "why", "2026-11-29T12:00:00Z", "me"
+)
+
+
+def test_a_review_is_read_back_as_it_was_said() -> None:
+    file = append_reviews("sports", "sports", [REVIEW, Review("a_2", "reject")])
+    assert file == Path("curate/sports/reviews.jsonl")
+    assert read_reviews(file, "sports") == {"a_1": REVIEW, "a_2": Review("a_2", "reject")}
+    assert "topic" not in file.read_text(encoding="utf-8")
+
+
+def test_lines_go_behind_a_last_one_without_an_end() -> None:
+    Path("reviews.jsonl").write_text('{"id": "a_0", "verdict": "accept"}', encoding="utf-8")
+    file = append_reviews("sports", "sports", [REVIEW])
+    assert file == Path("reviews.jsonl")
+    assert read_reviews(file, "sports").keys() == {"a_0", "a_1"}
+
+
+def test_lines_in_a_file_of_several_datasets_name_the_topic() -> None:
+    Path("questions.jsonl").touch()
+    file = append_items("sports", "questions", "sports", [{"question": "Why?", "path": ["sports"]}])
+    assert json.loads(file.read_text(encoding="utf-8")) == {"question": "Why?", "path": ["sports"], "topic": "sports"}
+
+
+def test_a_tree_of_another_topic_is_left_alone() -> None:
+    Path("tree.yaml").write_text("topic: chess\nexclude: [Openings]\n", encoding="utf-8")
+    file = amend_tree("sports", "sports", [Exclude(("Golf",))])
+    assert file == Path("curate/sports/tree.yaml")
+    assert Path("tree.yaml").read_text(encoding="utf-8") == "topic: chess\nexclude: [Openings]\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [("exclude: [a\n", "this is no YAML"), ("rename: {Golf: Chess}\n", "two children would be called Chess")],
+)
+def test_what_would_make_no_tree_leaves_the_file_as_it_was(before: str, told: str) -> None:
+    Path("tree.yaml").write_text(before, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=f"tree.yaml, line .*: {told}"):
+        amend_tree("sports", "sports", [Rename(("Tennis",), "Chess")])
+    assert Path("tree.yaml").read_text(encoding="utf-8") == before
+
+
+def test_a_mistake_leaves_no_empty_file_behind() -> None:
+    with pytest.raises(ConfigurationError):
+        amend_tree("sports", "sports", [Rename(("Golf",), "x" * 200)])
+    assert not Path("curate/sports/tree.yaml").exists()
+
+
+def test_what_cannot_be_written_is_told() -> None:
+    Path("curate").write_text("", encoding="utf-8")
+    with pytest.raises(StorageError, match=r"curate/sports/reviews\.jsonl cannot be written"):
+        append_reviews("sports", "sports", [REVIEW])
+
+
+def _writes(number: int) -> None:
+    for each in range(20):
+        append_reviews("sports", "sports", [Review(f"a_{number}_{each}", "reject", note="x" * 5000)])
+        amend_tree("sports", "sports", [Exclude((f"Tag {number} {each}",))])
+
+
+def test_no_line_is_lost_between_several_writers() -> None:
+    Path("tree.yaml").write_text("# ours\n", encoding="utf-8")
+    with ProcessPoolExecutor(4, get_context("fork")) as pool:
+        list(pool.map(_writes, range(4)))
+    assert len(read_reviews(Path("curate/sports/reviews.jsonl"), "sports")) == 80
+    tree = read_tree(Path("tree.yaml"), "sports")
+    assert tree is not None
+    assert len(tree.exclude) == 80
+    assert Path("tree.yaml").read_text(encoding="utf-8").startswith("# ours\n")
+    assert sorted(os.listdir()) == ["curate", "tree.yaml"]  # noqa: PTH208 - with what may be left beside
