@@ -34,7 +34,7 @@ MAY_IMPORT = {
     },
     "history": {
         *("calls", "curate", "dataset", "engine", "errors", "graph", "records"),
-        *("replies", "review", "settings", "stages", "versions"),
+        *("replies", "review", "settings", "stages", "subtree", "versions"),
     },
     "report": {
         *("calls", "dataset", "engine", "errors", "graph", "history", "records", "review", "stages"),

@@ -74,8 +74,8 @@ def _edited(session: Session, state: State) -> Iterator[str]:
     files = [path.name for path in edited_files(session.dataset, state) if is_artefact(path.name)]
     if files:
         yield (
-            f"{' and '.join(files)} {'was' if len(files) == 1 else 'were'} edited by hand: a build writes its own "
-            "there and keeps what it finds in runs/"
+            f"{' and '.join(files)} {'was' if len(files) == 1 else 'were'} edited by hand: `distill-build edit` "
+            "keeps that for all builds to come; a build writes its own there, and what it finds goes to runs/"
         )
 
 

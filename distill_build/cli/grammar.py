@@ -133,6 +133,12 @@ COMMANDS: Mapping[str, Command] = {
         stand_in=("topic=export",),
         group="curate",
     ),
+    "edit": Command(
+        "distill_build.commands.edit",
+        "keep what was edited by hand in a dataset's files, for all builds to come",
+        composes=False,
+        words="[NAME]",
+    ),
     "log": Command("distill_build.commands.log", "say where an item came from", composes=False, words="ID [NAME]"),
     "diff": Command(
         "distill_build.commands.diff", "compare two versions", composes=False, words="[A] [B] [ID]", group="versions"

@@ -166,7 +166,11 @@ def _newly_dropped(report: Report) -> str:
 
 def edited(copy: Path) -> Sentence:
     """What is said of a file that somebody else wrote, and that gave way to ours."""
-    return Sentence(f"{copy.name} had been edited by hand or put there; that file is kept as {copy}", "warning")
+    return Sentence(
+        f"{copy.name} had been edited by hand or put there; that file is kept as {copy}; `distill-build edit` "
+        "before a build would take over what it says",
+        "warning",
+    )
 
 
 def removed(report: Report) -> Iterator[Sentence]:

@@ -56,6 +56,12 @@ def tree_in(text: bytes, file: Path, topic: str) -> TagByHand | None:
     return _Reader(file).topic(root, topic)
 
 
+def label_in(told: object) -> str | None:
+    """A label as it was typed; None for what is none."""
+    flat = " ".join(told.split()) if isinstance(told, str) else ""
+    return flat if flat and len(flat) <= LONGEST_LABEL and flat.isprintable() else None
+
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -151,10 +157,9 @@ class _Reader:
                 self._refuse(node, f"{before} and {label} are one label up to case and width: leave one of them out")
 
     def _label(self, label: str, node: yaml.Node) -> str:
-        flat = " ".join(label.split())
-        if not flat or len(flat) > LONGEST_LABEL or not flat.isprintable():
-            self._refuse(node, f"{flat[:40]!r} is no label: a label has 1 to {LONGEST_LABEL} characters on one line")
-        return flat
+        if (found := label_in(label)) is None:
+            self._refuse(node, f"{label[:40]!r} is no label: a label has 1 to {LONGEST_LABEL} characters on one line")
+        return found
 
     def _breadth(self, node: yaml.Node) -> int | list[int]:
         if isinstance(node, yaml.SequenceNode) and node.value:

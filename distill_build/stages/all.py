@@ -31,7 +31,7 @@ from distill_build.stages.flags import FLAGS
 from distill_build.stages.group_stage import GroupStage
 from distill_build.stages.identity import REVIEWS
 from distill_build.stages.list_stage import ListStage, read_list
-from distill_build.stages.map_stage import MapStage, read_result
+from distill_build.stages.map_stage import MapStage, columns_of_map, fault_of_fields, read_result
 from distill_build.stages.recipe import reading_of
 from distill_build.stages.transform_stage import TransformStage
 
@@ -180,6 +180,37 @@ def item_column(own: StageSettings) -> str:
     kind = class_of(own.kind, own.builtin)
     assert issubclass(kind, ListStage), "a list has items"  # noqa: S101
     return kind.reading.item
+
+
+class Editable(msgspec.Struct, frozen=True):
+    """What a person may say of a stage's rows: `columns` with their text, none where they are worked out.
+
+    `takes_given` says whether they may stand beside a person's own item in the row above.
+    """
+
+    columns: tuple[str, ...]
+    schema: ObjectSchema | None = None
+    takes_given: bool = False
+
+    def fault(self, text: JsonObject, line: JsonObject) -> str | None:
+        """Why a row with the columns of `line` cannot have `text` in some of them; None where it can."""
+        if self.schema is not None:
+            return fault_of_fields(self.schema, line | text)
+        for column, value in text.items():
+            if (column, value) != ("reasoning", None) and (not isinstance(value, str) or not value.strip()):
+                return f"{column} is a text, not {value!r}"
+        return None
+
+
+def editable_of(shape: Shape, identity: JsonObject) -> Editable:
+    """What may be edited of a stage's rows. `identity` is that of the stage, as a recipe holds it."""
+    kind = class_of(shape.kind, identity.get("builtin"))
+    if issubclass(kind, ListStage):
+        return Editable(() if shape.after is None else (kind.reading_by(identity).item,))
+    if issubclass(kind, MapStage):
+        schema = None if identity.get("schema") is None else ObjectSchema(identity["schema"])
+        return Editable(columns_of_map(schema), schema, kind.takes_given)
+    return Editable(())
 
 
 class ReplyReader(msgspec.Struct, frozen=True):

@@ -36,17 +36,14 @@ class MapStage(ModelStage):
 
     @property
     def content(self) -> tuple[str, ...]:
-        return ("reasoning", "answer") if self.schema is None else tuple(self.schema.fields)
+        return columns_of_map(self.schema)
 
     def check_edit(self, key: str, column: str, value: object) -> None:
         if self.schema is None and (column, value) != ("reasoning", None):
             super().check_edit(key, column, value)
 
     def fault_of_edit(self, text: JsonObject, line: JsonObject) -> str | None:
-        if self.schema is None:
-            return None
-        fields = {name: value for name in self.schema.fields if (value := {**line, **text}.get(name)) is not None}
-        return self.schema.fault(fields)
+        return None if self.schema is None else fault_of_fields(self.schema, line | text)
 
     @property
     def asked_roles(self) -> tuple[str, ...]:
@@ -174,6 +171,16 @@ class MapStage(ModelStage):
 
     def count(self) -> int:
         return self.settings.samples
+
+
+def columns_of_map(schema: ObjectSchema | None) -> tuple[str, ...]:
+    """The columns with the text of a result."""
+    return ("reasoning", "answer") if schema is None else tuple(schema.fields)
+
+
+def fault_of_fields(schema: ObjectSchema, line: JsonObject) -> str | None:
+    """Why a row is none that a reply could have brought; None where it is one."""
+    return schema.fault({name: value for name in schema.fields if (value := line.get(name)) is not None})
 
 
 def read_result(raw: Any, schema: ObjectSchema | None, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":

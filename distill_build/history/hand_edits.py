@@ -1,0 +1,354 @@
+"""What people have edited in a dataset's files, as lines of the files that are theirs.
+
+A changed text is an edit, a row that is gone a rejection, of a tag an exclusion; a tag with another label is renamed;
+a new row of a list is an item of their own. What cannot be taken is told with its line.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from distill_build.curate.tree_changes import Add, Exclude, Rename, TreeChange
+from distill_build.curate.tree_file import label_in
+from distill_build.dataset.layout import EXPORTS, Dataset
+from distill_build.engine.artefacts import file_sha256
+from distill_build.graph import Graph, Shape
+from distill_build.history.edited_rows import EditedFile, EditedRow, edited_rows
+from distill_build.records import JsonObject
+from distill_build.records import Path as TagPath
+from distill_build.replies.labels import normalise
+from distill_build.review import EDIT, REJECT, REVIEW, Review, text_digest
+from distill_build.stages.all import Editable, editable_of
+from distill_build.subtree import TagByHand
+from distill_build.versions.archive import Version
+from distill_build.versions.content import Content, rows_in
+
+LINES_NAMED = 3
+
+
+class WrittenDataset(msgspec.Struct, frozen=True):
+    """A dataset as a build wrote it, with what people had said by then.
+
+    `recipe` is what it was built with, by stage; `reviews` are the last ones of rows, `by_hand` their own tree and
+    items.
+    """
+
+    dataset: Dataset
+    version: Version
+    content: Content
+    recipe: JsonObject
+    reviews: Mapping[str, Review]
+    by_hand: TagByHand
+
+    @property
+    def graph(self) -> Graph:
+        return self.version.graph
+
+    @property
+    def topic(self) -> str:
+        return str(self.recipe["tree"]["topic"])
+
+    def edited(self) -> list[str]:
+        """The artefacts that are not as they were written."""
+        files = ((name, self.version.files[name].sha256) for name in self.graph.files if name in self.version.files)
+        places = ((name, self.dataset.artefact(name), sha256) for name, sha256 in files)
+        return [name for name, place, sha256 in places if place.is_file() and file_sha256(place) != sha256]
+
+
+class HandEdits(msgspec.Struct):
+    """What was found. `items` are lines of a person's own, by stage; `left` are sentences on what cannot be taken.
+
+    `files` are the artefacts of which something was taken, or that say what was written in another order or layout.
+    """
+
+    reviews: list[Review] = msgspec.field(default_factory=list)
+    tree: list[TreeChange] = msgspec.field(default_factory=list)
+    items: dict[str, list[JsonObject]] = msgspec.field(default_factory=dict)
+    left: list[str] = msgspec.field(default_factory=list)
+    files: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def taken(self) -> int:
+        return len(self.reviews) + len(self.tree) + sum(map(len, self.items.values()))
+
+
+def hand_edits(written: WrittenDataset, at: str, by: str | None) -> HandEdits:
+    """What people have edited. `at` is now, in ISO 8601, and `by` who it was.
+
+    Raises UsageError for a file that cannot be compared, CorruptEntryError where what was written is gone.
+    """
+    return _Finder(written, at, by).find()
+
+
+class _Finder:
+    """Goes through the edited files in the order of stages: what is gone or new above is known below."""
+
+    def __init__(self, written: WrittenDataset, at: str, by: str | None) -> None:
+        self._written, self._graph, self._at, self._by = written, written.graph, at, by
+        self._found = HandEdits()
+        self._left: dict[tuple[str, str], list[int]] = {}
+        self._gone: set[str] = set()
+        self._texts: dict[str, JsonObject] = {}
+        self._given: dict[str, dict[str, JsonObject]] = {}
+        self._tags = _Tags(written)
+
+    def find(self) -> HandEdits:
+        for name in self._written.edited():
+            shape = next(shape for shape in self._graph if shape.file == name)
+            before = self._found.taken
+            left = len(self._left)
+            self._look_at(shape)
+            if self._found.taken > before or len(self._left) == left:
+                self._found.files.append(name)
+        self._found.left = [_sentence(file, why, lines) for (file, why), lines in self._left.items()]
+        return self._found
+
+    def _look_at(self, shape: Shape) -> None:
+        editable = editable_of(shape, self._written.recipe.get(shape.name, {}))
+        edits = edited_rows(self._written.dataset.artefact(shape.file), self._written.content)
+        for repeated in edits.repeated:
+            self._leave(shape, repeated.line, "another row has this id, too: take it out for a row of your own")
+        if shape is self._graph.tree:
+            self._look_at_tags(shape, edits)
+        elif not editable.columns:
+            for line in [row.line for _, row in edits.changed] + [row.line for row in edits.new]:
+                self._leave(shape, line, f"the rows of {shape.name} are worked out: change what they are made of")
+            if edits.gone:
+                self._leave(shape, None, f"rows of {shape.name} are gone, which are worked out: reject what is above")
+        else:
+            self._look_at_rows(shape, editable, edits)
+
+    # Tags
+
+    def _look_at_tags(self, shape: Shape, edits: EditedFile) -> None:
+        for row in edits.gone:
+            self._gone.add(row["id"])
+            if row["parent"] not in self._gone:
+                self._exclude(shape, row)
+        for old, new in edits.changed:
+            if old["label"] != new.row.get("label"):
+                self._rename(shape, old, new)
+        for old, new in edits.changed:
+            self._leave_columns(shape, old, new, ("label",))
+        for new in edits.new:
+            self._add(shape, new)
+
+    def _exclude(self, shape: Shape, row: JsonObject) -> None:
+        path = self._tags.own(row["id"])
+        if _has_items(self._written.by_hand, path):
+            self._leave(shape, None, f"{path[-1]} stays, since items of your own lie below it: take these out first")
+        else:
+            self._found.tree.append(Exclude(path))
+
+    def _rename(self, shape: Shape, old: JsonObject, new: EditedRow) -> None:
+        path, label = self._tags.own(old["id"]), label_in(new.row.get("label"))
+        if label is None:
+            self._leave(shape, new.line, "label is no label, which is a short text on one line")
+        elif self._tags.is_taken(old["id"], label, self._gone):
+            self._leave(shape, new.line, f"another tag beside it is called {label}")
+        else:
+            self._found.tree.append(Rename(path, label))
+            self._tags.rename(old["id"], label)
+
+    def _add(self, shape: Shape, new: EditedRow) -> None:
+        told, label = _path_of(new.row), label_in(new.row.get("label"))
+        label = label or (label_in(told[-1]) if told else None)
+        above = self._tags.named(new.row.get("parent"), told[:-1])
+        if label is None or above is None:
+            why = "a new tag has a label, and the path or parent of one that is there"
+            self._leave(shape, new.line, why)
+        elif self._tags.has_child(above, label):
+            self._leave(shape, new.line, f"there is a tag {label} already")
+        else:
+            self._found.tree.append(Add((*above, label)))
+            self._tags.add((*above, label), told)
+
+    # Rows below tags
+
+    def _look_at_rows(self, shape: Shape, editable: Editable, edits: EditedFile) -> None:
+        for row in edits.gone:
+            self._gone.add(row["id"])
+            if _above(row) not in self._gone:
+                self._found.reviews.append(self._review(row, editable, REJECT, {}))
+        for old, new in edits.changed:
+            self._edit(shape, editable, old, new)
+        for new in edits.new:
+            if shape.kind == "list":
+                self._own_item(shape, editable, new)
+            else:
+                self._given_with(shape, editable, new)
+
+    def _edit(self, shape: Shape, editable: Editable, old: JsonObject, new: EditedRow) -> None:
+        text = {name: new.row.get(name) for name in editable.columns if new.row.get(name) != old.get(name)}
+        if text and _above(old) in self._gone:
+            self._leave(shape, new.line, "what it hangs on is gone")
+        elif text and (fault := editable.fault(text, new.row)) is not None:
+            self._leave(shape, new.line, fault)
+        elif text:
+            self._found.reviews.append(self._review(old, editable, EDIT, text))
+            self._texts[old["id"]] = text
+        self._leave_columns(shape, old, new, editable.columns)
+
+    def _review(self, row: JsonObject, editable: Editable, verdict: str, text: JsonObject) -> Review:
+        """What is said of a row now. It keeps what was said before, but for the verdict and what has another text.
+
+        A digest is of the text before any edit.
+        """
+        before = self._written.reviews.get(row["id"])
+        edited = row.get(REVIEW) == EDIT
+        said = before or Review(row["id"])
+        digest = said.digest if edited else text_digest(row, editable.columns)
+        return msgspec.structs.replace(
+            said,
+            verdict=verdict,
+            text={**said.text, **text} if verdict == EDIT and edited else text,
+            digest=digest,
+            at=self._at,
+            by=self._by,
+        )
+
+    def _own_item(self, shape: Shape, editable: Editable, new: EditedRow) -> None:
+        (column,), told = editable.columns, _path_of(new.row)
+        text = new.row.get(column)
+        path = self._tags.named(new.row.get("tag"), told)
+        if not isinstance(text, str) or not text.strip():
+            self._leave(shape, new.line, f"a new row has a text {column}")
+            return
+        line = {column: text.strip()} | ({"path": list(path or told)} if path or told else {})
+        self._found.items.setdefault(shape.name, []).append(line)
+        known = self._given.setdefault(shape.name, {})
+        known[normalise(text)] = line
+        if isinstance(key := new.row.get("id"), str):
+            known[key] = line
+
+    def _given_with(self, shape: Shape, editable: Editable, new: EditedRow) -> None:
+        """A result in the place of what would be asked for of a person's own item."""
+        above = self._graph.above(shape.name)
+        items = self._given.get(above.name, {}) if above is not None and editable.takes_given else {}
+        keys = [_above(new.row), normalise(str(new.row.get("question", "")))]
+        item = next((items[key] for key in keys if key in items), None)
+        text = {name: new.row[name] for name in editable.columns if new.row.get(name) is not None}
+        if item is None or item.keys() & text.keys():
+            self._leave(shape, new.line, "a model answers what is there: a new row goes with a new one above it alone")
+        elif (fault := editable.fault(dict.fromkeys(editable.columns) | text, new.row)) is not None:
+            self._leave(shape, new.line, fault)
+        else:
+            item.update(text)
+
+    # What is left
+
+    def _leave_columns(self, shape: Shape, old: JsonObject, new: EditedRow, taken: tuple[str, ...]) -> None:
+        """Tells of columns that are no text of a row, unless they say what was edited above it."""
+        for name in [*old, *(name for name in new.row if name not in old)]:
+            value = new.row.get(name)
+            if name in taken or value == old.get(name) or self._follows(old, name, value):
+                continue
+            self._leave(shape, new.line, f"{name} is no text of a row of {shape.name}, and stays as it was")
+
+    def _follows(self, old: JsonObject, name: str, value: object) -> bool:
+        if name == "path" and isinstance(value, list):
+            return self._tags.shown(tuple(old["path"])) == tuple(value)
+        return name in (above := self._texts.get(_above(old) or "", {})) and above[name] == value
+
+    def _leave(self, shape: Shape, line: int | None, why: str) -> None:
+        lines = self._left.setdefault((shape.file, why), [])
+        if line is not None:
+            lines.append(line)
+
+
+class _Tags:
+    """The tags as they were written, by what they are called: a model's own labels, and those that people see."""
+
+    def __init__(self, written: WrittenDataset) -> None:
+        rows = rows_in(written.content, written.graph.tree.file, dict[str, object])
+        self._rows: dict[str, JsonObject] = {str(row["id"]): row for row in rows}
+        self._topic = written.topic
+        self._own: dict[str, TagPath] = {}
+        self._by_shown: dict[TagPath, TagPath] = {(written.topic,): ()}
+        self._labels: dict[str, str] = {}
+        self._ids: dict[TagPath, str] = {}
+        for key, row in self._rows.items():
+            above = self._own.get(row["parent"] or "", ())
+            self._own[key] = (*above, row.get("renamed_from") or row["label"])
+            self._by_shown[tuple(row["path"])] = self._own[key]
+            self._ids[tuple(row["path"])] = key
+
+    def own(self, key: str) -> TagPath:
+        """The labels of a model's own, from level 1 on."""
+        return self._own[key]
+
+    def named(self, key: object, shown: TagPath) -> TagPath | None:
+        """The own labels of a tag by its id, else by its path; of the topic none. None where there is no such."""
+        if isinstance(key, str) and key in self._own:
+            return self._own[key]
+        return self._by_shown.get(shown)
+
+    def has_child(self, above: TagPath, label: str) -> bool:
+        """Whether a tag has a child that is called so."""
+        below = ((shown, own) for shown, own in self._by_shown.items() if own and own[:-1] == above)
+        return normalise(label) in {normalise(path[-1]) for paths in below for path in paths}
+
+    def is_taken(self, key: str, label: str, gone: set[str]) -> bool:
+        """Whether another tag beside it has or had the label."""
+        row, wanted = self._rows[key], normalise(label)
+        beside = (each for each in self._rows.values() if each["parent"] == row["parent"])
+        names = (
+            name
+            for each in beside
+            if each["id"] != key and each["id"] not in gone
+            for name in (each["label"], each.get("renamed_from"), self._labels.get(each["id"]))
+        )
+        return any(name is not None and normalise(name) == wanted for name in names)
+
+    def rename(self, key: str, label: str) -> None:
+        """Has a tag called otherwise: what is below it is found by either path."""
+        self._labels[key] = label
+        own = self._own[key]
+        below = (row for row in self._rows.values() if self._own[row["id"]][: len(own)] == own)
+        self._by_shown |= {self._shown(row): self._own[row["id"]] for row in below}
+
+    def add(self, own: TagPath, shown: TagPath) -> None:
+        """Has a tag that was not there."""
+        self._by_shown[shown or (self._topic, *own)] = own
+
+    def shown(self, path: TagPath) -> TagPath:
+        """What a path is now."""
+        return self._shown(self._rows[self._ids[path]]) if path in self._ids else path
+
+    def _shown(self, row: JsonObject) -> TagPath:
+        above = self._shown(self._rows[row["parent"]]) if row["parent"] else (self._topic,)
+        return (*above, self._labels.get(row["id"]) or str(row["label"]))
+
+
+def edited_exports(dataset: Dataset) -> Iterator[str]:
+    """Sentences on exports that were edited, which are made from the rows."""
+    for name, facts in dataset.outputs().items():
+        if name.startswith(f"{EXPORTS}/") and (place := dataset.artefact(name)).is_file() and not facts.holds(place):
+            yield f"{name} is made from the rows, and stays as it is: edit these"
+
+
+def _has_items(tag: TagByHand, path: TagPath) -> bool:
+    """Whether a person's own items lie at `path` or below."""
+    if path:
+        below = {**tag.holders, **tag.children}
+        label = next((each for each in below if normalise(each) == normalise(path[0])), None)
+        return label is not None and _has_items(below[label], path[1:])
+    return bool(tag.items) or any(_has_items(below, ()) for below in (*tag.holders.values(), *tag.children.values()))
+
+
+def _above(row: JsonObject) -> str | None:
+    key = row.get("question_id") or row.get("parent") or row.get("tag")
+    return key if isinstance(key, str) else None
+
+
+def _path_of(row: JsonObject) -> TagPath:
+    path = row.get("path")
+    return tuple(map(str, path)) if isinstance(path, list) else ()
+
+
+def _sentence(file: str, why: str, lines: list[int]) -> str:
+    if not lines:
+        return f"{file}: {why}"
+    named = ", ".join(map(str, lines[:LINES_NAMED]))
+    more = f" and {len(lines) - LINES_NAMED:,} more" if len(lines) > LINES_NAMED else ""
+    return f"{file}, {'line' if len(lines) == 1 else 'lines'} {named}{more}: {why}"

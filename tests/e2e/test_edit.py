@@ -1,0 +1,239 @@
+"""`edit`: what a person changes in the files of a dataset becomes theirs, and the next build has it."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.test_tree_by_hand import SMALL, built, level_1, paths, project, says  # noqa: F401 - a fixture
+from tests.e2e.workspace import Finished
+
+Row = dict[str, Any]
+
+
+def edited(project: InProcess, artefact: str, change: Callable[[list[Row]], object]) -> None:  # noqa: F811
+    """Has a person edit the rows of a file in place."""
+    rows = project.rows(artefact)
+    change(rows)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (project.folder() / f"{artefact}.jsonl").write_text(text, encoding="utf-8")
+
+
+def edit(project: InProcess) -> Finished:  # noqa: F811
+    finished = project.raw("edit", "--json")
+    assert finished.status == 0, finished.stderr
+    return finished
+
+
+def says_of(project: InProcess, name: str) -> list[Row]:  # noqa: F811
+    text = (project.root / "curate" / "sports" / name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_what_was_edited_stays_and_asks_for_what_hangs_on_it_alone(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    before = project.data()
+    edited(project, "answers", lambda rows: rows[0].update(answer="By hand. 答"))
+    edited(project, "answers", lambda rows: rows.pop(3))
+    edited(project, "questions", lambda rows: rows[4].update(question="What is an ace?"))
+    edited(project, "tags", lambda rows: rows[5].update(label="Second of Bravo"))
+    edited(project, "tags", lambda rows: rows.pop(11))
+    done = edit(project).document
+    assert (done["reviews"], done["tree"], done["left"]) == (
+        {"edits": 2, "rejections": 1},
+        {"renamed": 1, "excluded": 1, "added": 0},
+        [],
+    )
+    assert project.data() == before
+    assert sorted(Path(copy).name for copy in done["kept"]) == ["answers.jsonl", "questions.jsonl", "tags.jsonl"]
+    assert all("By hand" in Path(project.root, copy).read_text() for copy in done["kept"] if "answers" in copy)
+    assert [kind for kind, _ in built(project)] == ["answers"]
+    assert project.rows("answers")[0]["answer"] == "By hand. 答"
+    assert [row["question"] for row in project.rows("answers")].count("What is an ace?") == 1
+    assert project.rows("answers")[3]["review"] == "reject"
+    assert paths(project)[5] == "Bravo sports/Second of Bravo"
+    assert len(paths(project)) == 11
+    assert project.raw("verify", "sports").status == 0
+    assert project.run("--locked", *SMALL).status == 0
+    assert "nothing was edited by hand" in project.raw("edit").stdout
+    assert built(project) == []
+
+
+def test_a_kill_before_the_files_are_back_loses_nothing(project: InProcess) -> None:  # noqa: F811
+    """The second time says the same once more."""
+    built(project)
+    artefacts = {name: project.folder() / f"{name}.jsonl" for name in ("tags", "questions", "answers")}
+    edited(project, "answers", lambda rows: rows[0].update(answer="By hand."))
+    edited(project, "questions", lambda rows: rows.append({"question": "Why?", "path": rows[0]["path"]}))
+    edited(project, "tags", lambda rows: rows[0].update(label="First"))
+    texts = {name: file.read_bytes() for name, file in artefacts.items()}
+    for _ in range(2):
+        for name, file in artefacts.items():
+            file.write_bytes(texts[name])
+        edit(project)
+    assert [kind for kind, _ in built(project)] == ["answers"]
+    assert len(project.rows("questions")) == 18 + 1
+    assert project.rows("answers")[1]["answer"] == "By hand."
+    assert level_1(project)[0] == "First"
+    assert project.run("--json", *SMALL).document["unmatched"] == []
+
+
+def test_a_second_edit_of_a_row_is_of_the_models_text_and_keeps_the_first(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    edited(project, "answers", lambda rows: rows[0].update(answer="First."))
+    edit(project)
+    says(
+        project,
+        json.dumps(says_of(project, "reviews.jsonl")[0] | {"rating": 4, "note": "better"}) + "\n",
+        "curate/sports/reviews.jsonl",
+    )
+    built(project)
+    edited(project, "answers", lambda rows: rows[0].update(reasoning="Since."))
+    edit(project)
+    first, second = says_of(project, "reviews.jsonl")
+    assert second == first | {"reasoning": "Since.", "at": second["at"]}
+    assert built(project) == []
+    row = project.rows("answers")[0]
+    assert (row["reasoning"], row["answer"], row["review"]) == ("Since.", "First.", "edit")
+    assert project.run("--json", *SMALL).document["unmatched"] == []
+
+
+def test_new_rows_are_questions_of_ones_own_with_their_answers(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    path = project.rows("questions")[0]["path"]
+    tag = project.rows("questions")[5]["tag"]
+    new = [
+        {"id": "mine", "question": "How long is a marathon?", "path": path},
+        {"question": "Who plays?", "tag": tag},
+        {"question": "What is sport?"},
+    ]
+    edited(project, "questions", lambda rows: rows.extend(new))
+    given = {"question_id": "mine", "answer": "42.195 km", "reasoning": "It was fixed in 1921."}
+    edited(project, "answers", lambda rows: rows.extend([given, {"question": "who plays", "answer": "All."}]))
+    done = edit(project).document
+    assert (done["added"], done["left"]) == ({"questions": 3}, [])
+    asked = built(project)
+    assert [place for _, place in asked] == [asked[0][1]]
+    assert "What is sport?" in asked[0][1]
+    rows = {row["question"]: row for row in project.rows("answers")}
+    assert rows["How long is a marathon?"]["path"] == path
+    assert rows["How long is a marathon?"]["reasoning"] == "It was fixed in 1921."
+    assert rows["Who plays?"]["answer"] == "All."
+    assert project.raw("verify", "sports").status == 0
+
+
+def test_a_tag_that_was_added_is_by_hand(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    edited(project, "tags", lambda rows: rows.append({"label": "Chess", "path": ["sports", "Bravo sports", "Chess"]}))
+    edited(
+        project, "questions", lambda rows: rows.append({"question": "e4?", "path": ["sports", "Bravo sports", "Chess"]})
+    )
+    assert edit(project).document["tree"]["added"] == 1
+    built(project)
+    assert [path for path in paths(project) if path.endswith("Chess")] == ["Bravo sports/Chess"]
+    assert level_1(project)[1] == "Bravo sports"
+
+
+def test_a_name_that_is_replaced_in_all_files_renames_the_tag_and_nothing_else(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    for name in ("tags", "questions", "answers"):
+        file = project.folder() / f"{name}.jsonl"
+        file.write_text(file.read_text().replace('"Bravo sports"', '"Team games"'))
+    done = edit(project).document
+    assert (done["tree"]["renamed"], done["reviews"], done["left"]) == (1, {"edits": 0, "rejections": 0}, [])
+    assert built(project) == []
+    assert level_1(project)[1] == "Team games"
+
+
+def test_what_lies_below_what_is_gone_is_not_rejected_too(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    gone = project.rows("questions")[0]["id"]
+    edited(project, "questions", lambda rows: rows.pop(0))
+    edited(project, "answers", lambda rows: rows.remove(next(row for row in rows if row["question_id"] == gone)))
+    assert edit(project).document["reviews"] == {"edits": 0, "rejections": 1}
+    assert [review["id"] for review in says_of(project, "reviews.jsonl")] == [gone]
+    assert built(project) == []
+    assert project.run("--json", *SMALL).document["unmatched"] == []
+
+
+def test_other_order_and_layout_are_no_edits(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    before = project.data()
+    edited(project, "answers", lambda rows: rows.reverse())
+    done = edit(project).document
+    assert (done["reviews"], done["left"], done["put_back"]) == ({"edits": 0, "rejections": 0}, [], ["answers.jsonl"])
+    assert project.data() == before
+
+
+@pytest.mark.parametrize(
+    ("artefact", "change", "told"),
+    [
+        ("answers", lambda rows: rows[1].update(usage={}), "line 2: usage is no text of a row of answers"),
+        ("answers", lambda rows: rows[1].update(answer=""), "line 2: answer is a text, not ''"),
+        ("answers", lambda rows: rows.append({"answer": "So."}), "line 19: a model answers what is there"),
+        ("questions", lambda rows: rows.append(rows[0] | {"question": "Why?"}), "line 19: another row has this"),
+        ("questions", lambda rows: rows.append({"text": "Why?"}), "line 19: a new row has a text question"),
+        ("tags", lambda rows: rows[0].update(label="bravo SPORTS"), "line 1: another tag beside it is called"),
+        ("tags", lambda rows: rows[0].update(label=" "), "tags.jsonl, line 1: label is no label"),
+        ("tags", lambda rows: rows[0].update(number="7"), "line 1: number is no text of a row of tags"),
+        ("tags", lambda rows: rows.append({"label": "Chess"}), "line 13: a new tag has a label, and the path"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_taken_is_told_with_its_line_and_left(
+    project: InProcess,  # noqa: F811
+    artefact: str,
+    change: Callable[[list[Row]], object],
+    told: str,
+) -> None:
+    built(project)
+    edited(project, artefact, change)
+    as_edited = (project.folder() / f"{artefact}.jsonl").read_bytes()
+    done = edit(project).document
+    assert [sentence for sentence in done["left"] if told in sentence], done["left"]
+    assert done["put_back"] == []
+    assert (project.folder() / f"{artefact}.jsonl").read_bytes() == as_edited
+    assert not (project.root / "curate").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("", "has no row left"), ('{"id": "a_', "answers.jsonl, line 1: it is no JSON")]
+)
+def test_a_file_that_nobody_can_compare_changes_nothing(project: InProcess, text: str, told: str) -> None:  # noqa: F811
+    built(project)
+    edited(project, "questions", lambda rows: rows[0].update(question="Why?"))
+    (project.folder() / "answers.jsonl").write_text(text)
+    finished = project.raw("edit")
+    assert finished.status == 2
+    assert told in " ".join(finished.stderr.split())
+    assert not (project.root / "curate").exists()
+
+
+def test_without_the_version_in_the_cache_nothing_is_taken(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    edited(project, "answers", lambda rows: rows[0].update(answer="By hand."))
+    finished = project.raw("edit", "--cache-dir", str(project.root / "nowhere"))
+    assert finished.status == 2
+    assert "there is no cache" in finished.stderr
+
+
+def test_a_build_names_edit_as_the_way_to_keep_what_was_edited(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    edited(project, "answers", lambda rows: rows[0].update(answer="By hand."))
+    finished = project.run("plan", *SMALL)
+    assert "`distill-build edit` keeps" in " ".join(finished.stderr.split() + finished.stdout.split())
+    finished = project.run(*SMALL)
+    assert "`distill-build edit`" in " ".join(finished.stderr.split() + finished.stdout.split())
+
+
+def test_the_line_says_who_it_was_and_when(project: InProcess) -> None:  # noqa: F811
+    subprocess.run(["git", "init", "-q"], cwd=project.root, check=True)
+    subprocess.run(["git", "config", "user.name", "Ada"], cwd=project.root, check=True)
+    built(project)
+    edited(project, "answers", lambda rows: rows[0].update(answer="By hand."))
+    edit(project)
+    (review,) = says_of(project, "reviews.jsonl")
+    assert (review["by"], review["at"][-1]) == ("Ada", "Z")
