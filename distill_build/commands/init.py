@@ -22,6 +22,8 @@ FILES: Mapping[str, tuple[str, str]] = {
     "conf/distill.yaml": ("distill.yaml", "what is built"),
     "prompts/README.md": ("prompts.md", "which prompt asks for what"),
     ".gitignore": ("gitignore.txt", "locks are committed; responses and rows are not"),
+    ".gitattributes": ("gitattributes.txt", "reviews of two branches are merged line by line"),
+    "tree.yaml.example": ("tree.yaml", "tags by hand, to be copied to tree.yaml and changed"),
     ".github/workflows/dataset.yaml": ("workflow.yaml", "CI: distill-build --frozen, from a bundle of responses"),
     "README.md": ("project.md", "how this project is worked with"),
 }

@@ -15,6 +15,8 @@ from tests.server import ScriptedServer
 FILES = {
     "conf/distill.yaml",
     ".gitignore",
+    ".gitattributes",
+    "tree.yaml.example",
     ".github/workflows/dataset.yaml",
     "README.md",
     "prompts/README.md",
@@ -94,3 +96,39 @@ def test_a_file_in_the_place_of_a_folder_is_named_and_nothing_is_written(workspa
     for words in (("init",), ("init", "prompts"), ("init", "-o", "elsewhere"), ("init", "depth=3")):
         assert workspace.raw(*words).status == 2
     assert files_in(workspace.root) == {"prompts": "mine"}
+
+
+def test_reviews_of_two_branches_are_merged_line_by_line(workspace: Workspace, server: ScriptedServer) -> None:
+    assert workspace.raw("init", "mine").status == 0
+    project = Workspace(workspace.root / "mine", server)
+
+    def git(*words: str) -> None:
+        named = ("-c", "user.name=Ada", "-c", "user.email=ada@localhost")
+        subprocess.run(["git", *named, *words], cwd=project.root, check=True, capture_output=True)
+
+    def rejects(number: int) -> None:
+        file = project.folder() / "answers.jsonl"
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(line for place, line in enumerate(lines) if place != number))
+        assert project.raw("edit").status == 0
+        git("add", "-A")
+        git("commit", "-qm", f"without {number}")
+
+    assert project.run().status == 0
+    git("init", "-qb", "main")
+    rejects(0)
+    git("checkout", "-qb", "other")
+    rejects(1)
+    git("checkout", "-q", "main")
+    rejects(2)
+    git("merge", "-q", "other")
+    assert project.run().status == 0
+    assert [row.get("review") for row in project.rows("answers")][:4] == ["reject", "reject", "reject", None]
+
+
+def test_the_sample_of_a_tree_is_one(workspace: Workspace) -> None:
+    assert workspace.raw("init", "-q").status == 0
+    (workspace.root / "tree.yaml.example").rename(workspace.root / "tree.yaml")
+    assert workspace.run("plan").status == 0
+    assert workspace.run().status == 0
+    assert [row["label"] for row in workspace.rows("tags")][:3] == ["Ball games", "Football", "Tennis"]
