@@ -154,6 +154,7 @@ WRITTEN_BY_PEOPLE = {
     "subtree.py": ("the key of a tag's children by hand in tree.yaml",),
     "curate/reviews_file.py": ("what a person tags a row with", "as above"),
     "curate/writing.py": ("what a person tags a row with",),
+    "commands/reviewed.py": ("what a person tags a row with",),
 }
 """Lines with words that people write in files of theirs, which are stages of ours too."""
 LOOKED_UP = re.compile(rf"""(?:[=!]=|(?:graph|stages?|shapes?|counts|kinds)\[) ?["']({"|".join(ORDINARY)})["']""")

@@ -17,7 +17,8 @@ from distill_build.prompting.rendering import RenderingError
 from distill_build.settings import declared_tree
 from distill_build.stages.chain import Chain
 from distill_build.stages.list_stage import ListStage
-from distill_build.stages.map_stage import MapStage
+from distill_build.stages.map_stage import BY_PERSON, MapStage
+from distill_build.subtree import NOTHING_SAID, Subtree
 
 
 def item_changes(session: Session, item: str) -> Iterator[ValueChange]:
@@ -59,7 +60,9 @@ def _then_and_now(session: Session, store: Responses, graph: Graph, row: Row, ta
     """The key of the request that made an item, and the request as it would be now."""
     if row.stage not in session.stages.graph:
         raise UsageError(f"{row.id} is of the stage {row.stage}, which these settings do not have: see stages=[…]")
-    stage, lineage = session.stages[row.stage], _lineage(session, store, graph, tag.id)
+    if _is_by_hand(row):
+        raise _given(row)
+    stage, lineage = session.stages[row.stage], _lineage(session, store, graph, None if tag.is_topic else tag.id)
     place = Place(tuple(node.path[-1] for node in lineage), tag.id, lineage[-1].subtree.description)
     if isinstance(stage, MapStage) and row.above is not None:
         others = View(graph).others(row.above, stage.refers_to, stage.name)
@@ -68,17 +71,34 @@ def _then_and_now(session: Session, store: Responses, graph: Graph, row: Row, ta
         call = stage.request(place, row.above.line, others, stage.number(row.line))
         key: str = row.line["call"]
         return key, call
+    if stage is session.stages.tree and _is_tag_by_hand(lineage[-1]):
+        raise _given(row)
     if isinstance(stage, ListStage):
         unit = lineage[-2] if stage is session.stages.tree else lineage[-1]
         return _first_call(session, unit.id, stage.name), stage.request(unit.at, [], 0, unit.earlier())
     raise UsageError(f"no model was asked for {row.id}: {row.stage} makes its rows from those above")
 
 
-def _lineage(session: Session, store: Responses, graph: Graph, tag: str) -> list[Node]:
+def _given(row: Row) -> UsageError:
+    return UsageError(f"no model was asked for {row.id}: it was given by hand")
+
+
+def _is_tag_by_hand(node: Node) -> bool:
+    """Whether no list of a model's has a tag that a person gave."""
+    own = node.above.subtree.own if node.above is not None else NOTHING_SAID
+    return node.listed is None and node.path[-1] in {*own.children, *own.holders}
+
+
+def _is_by_hand(row: Row) -> bool:
+    """Whether it is a person's own item, or a result that they gave with one."""
+    return row.line.get("index", 0) < 0 or (row.line.get("model") == BY_PERSON and not row.line.get("call"))
+
+
+def _lineage(session: Session, store: Responses, graph: Graph, tag: str | None) -> list[Node]:
     """The nodes from the topic down to a tag, each with the list that its children were taken from."""
     tree = read_rows(session.dataset.artefact(graph.tree.file), TagRow)
     rows, wanted = {row.id: row for row in tree}, list[TagRow]()
-    here: str | None = tag
+    here = tag
     while here is not None:
         wanted.append(rows[here])
         here = rows[here].parent
@@ -87,11 +107,17 @@ def _lineage(session: Session, store: Responses, graph: Graph, tag: str) -> list
         above, stage = lineage[-1], session.stages.tree
         above.chain = _listed(session, store, above)
         label = row.own_label
-        by_hand = above.subtree.own.children
-        index = list(by_hand).index(label) if label in by_hand else len(by_hand)
-        subtree = above.subtree.below(by_hand.get(label) or above.said_of_listed(label))
-        lineage.append(above.child(label, stage.shape.prefix, index, above.chain.place_of(label), subtree))
+        by_hand, listed = list(above.subtree.own.children), above.chain.place_of(label)
+        index = by_hand.index(label) if label in by_hand else len(by_hand)
+        lineage.append(above.child(label, stage.shape.prefix, index, listed, _subtree_of(above, label, listed)))
     return lineage
+
+
+def _subtree_of(above: Node, label: str, listed: int | None) -> Subtree:
+    own = above.subtree.own
+    if listed is None and label not in own.children and label in own.holders:
+        return above.subtree.holding(own.holders[label])
+    return above.subtree.below(own.children.get(label) or above.said_of_listed(label))
 
 
 def _listed(session: Session, store: Responses, above: Node) -> Chain:

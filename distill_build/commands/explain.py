@@ -13,7 +13,7 @@ from distill_build.console.notes import notes
 from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import Dataset
 from distill_build.history.causes import OTHER_PARTS, Cause, causes_between
-from distill_build.history.setting_wording import shown
+from distill_build.history.setting_wording import cause_words, shown
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
@@ -92,7 +92,7 @@ def _lines(causes: list[Cause], plan: Plan, dropped: Mapping[str, int]) -> Itera
             yield f"{stage}: {_drops(plan.dropped[stage], dropped.get(stage, 0))}"
         else:
             yield f"{stage}: {_requests(counts)}"
-        yield from _indented(line for cause in own for line in _difference_lines(cause.name, cause.old, cause.new))
+        yield from _indented(line for cause in own for line in _cause_lines(cause))
         if counts is not None and not own:
             yield "  no input of its own changed"
             if counts.calls:
@@ -112,6 +112,10 @@ def _drops(now: int, before: int) -> str:
         return "drops nothing"
     than = "as before" if now == before else f"{abs(now - before):,} {'more' if now > before else 'fewer'} than before"
     return f"asks nothing, drops {number_of(now, 'rows')}, {than}"
+
+
+def _cause_lines(cause: Cause) -> Iterator[str]:
+    return iter([cause_words(cause)]) if cause.by_people else _difference_lines(cause.name, cause.old, cause.new)
 
 
 def _difference_lines(name: str, old: object, new: object) -> Iterator[str]:

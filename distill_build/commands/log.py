@@ -10,20 +10,24 @@ from contextlib import closing
 
 from distill_build.commands.locate import find_versions, tell_unfinished
 from distill_build.commands.lookup import Found, find_item
+from distill_build.commands.reviewed import review_words, said_of_row, when_and_who
 from distill_build.commands.show import verdict_text
 from distill_build.console.page import HANG, Line, StyledText, print_document, print_lines
 from distill_build.console.words import duration, money
 from distill_build.console.wrapping import visible
-from distill_build.dataset.rows import content_of
+from distill_build.dataset.layout import Dataset
+from distill_build.dataset.rows import content_of, list_text
 from distill_build.engine.entry import Attempt
 from distill_build.engine.reading import ReadOnlyStore
-from distill_build.history.provenance import Decided, Link, Origins, Tried, rows_above
+from distill_build.history.provenance import Decided, GivenByHand, Link, Origins, Tried, rows_above
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
 from distill_build.replies.reply import Rejection, read_reply
+from distill_build.review import EDIT, REVIEW
 from distill_build.versions.archive import Archive
 from distill_build.versions.holding import Holding, Sought, holdings
 
+ChainLink = Link | Decided | GivenByHand
 HEAD, TAIL = 100, 60
 """Characters of a text on the first screen, where it is cut: a prompt says at its end what it wants."""
 SHOWN_VERSIONS = 5
@@ -48,10 +52,10 @@ def run(options: Options) -> int:
     item = Sought(found.stage, found.row["id"], tags[-1] if tags else found.row.get("tag"))
     held = list(holdings(archive.objects, archive.history(names.folder, names.name)[::-1], item))
     if options.json:
-        shown = _document(found, chain, held) | {"from_version": found.from_version}
+        shown = _document(found, dataset, chain, held) | {"from_version": found.from_version}
         print_document(shown)
     else:
-        lines = _item_text(found, chain, held, whole=options.verbose, quiet=options.quiet)
+        lines = _item_text(found, dataset, chain, held, whole=options.verbose, quiet=options.quiet)
         print_lines([*found.note(options, dataset), *lines])
     return 0
 
@@ -64,16 +68,27 @@ def _recipe(found: Found, archive: Archive) -> JsonObject:
     return state.recipe if state is not None else {}
 
 
-def _document(found: Found, chain: list[Link | Decided], held: list[Holding]) -> JsonObject:
+def _document(found: Found, dataset: Dataset, chain: list[ChainLink], held: list[Holding]) -> JsonObject:
     """The document of `log --json`: the item's line, the links of its chain, and all versions of the dataset."""
     kind = found.stage.singular
     return {
         "stage": found.stage.name,
         "kind": kind,
         kind: found.row,
-        "chain": [decided_row(link) if isinstance(link, Decided) else link_row(link) for link in chain],
+        "chain": [chain_row(link) for link in chain],
+        "review": said_of_row(dataset, found.row),
         "versions": [version_row(holding, found.row) for holding in held],
     }
+
+
+def chain_row(link: ChainLink) -> JsonObject:
+    """One link of a chain."""
+    match link:
+        case Link():
+            return link_row(link)
+        case Decided():
+            return decided_row(link)
+    return {"stage": link.stage.name, "kind": link.stage.kind, "row": link.row, "given_in": link.file}
 
 
 def link_row(link: Link) -> JsonObject:
@@ -84,6 +99,7 @@ def link_row(link: Link) -> JsonObject:
         "stage": link.stage.name,
         "kind": link.stage.kind,
         "item": link.item or None,
+        "by_hand": link.shown or None,
         "above": list(link.above),
         "request": link.number,
         "requests": link.requests,
@@ -139,22 +155,25 @@ def version_row(holding: Holding, row: JsonObject) -> JsonObject:
 
 
 def _item_text(
-    found: Found, chain: list[Link | Decided], held: list[Holding], *, whole: bool, quiet: bool
+    found: Found, dataset: Dataset, chain: list[ChainLink], held: list[Holding], *, whole: bool, quiet: bool
 ) -> Iterator[str | Line]:
     """All lines; texts in full where they are wanted `whole`, and none of a `quiet` log."""
     row = found.row
     yield _fact(found.stage.singular, row["id"])
     yield _fact("path", " / ".join(row["path"]))
     yield from (_fact(name, row[name]) for name in ("number", "index", "sample") if name in row)
+    said = said_of_row(dataset, row)
+    yield from (_fact("review", words) for words in review_words(said))
     yield from _versions(row, held, whole=whole)
     for link in chain:
         yield from ("", _heading(link))
-        if isinstance(link, Decided):
-            yield from ((INDENT, *line) for line in _decided(link, whole=whole))
+        if not isinstance(link, Link):
+            yield from ((INDENT, *line) for line in _unasked(link, whole=whole))
             continue
         yield from ((INDENT, *line) for line in _link(link))
         if not quiet:
             yield from ((INDENT, *line) if line else line for line in _texts(link, whole=whole))
+    yield from _edited(row, chain[-1] if chain else None, said, whole=whole)
     if not whole and not quiet and any(isinstance(link, Link) and link.entry is not None for link in chain):
         yield from ("", "Long texts are cut: -v prints them whole, and the raw responses; --json prints all there is.")
 
@@ -176,18 +195,48 @@ def _version(row: JsonObject, holding: Holding) -> str:
     return f"{short(holding.version.version)}  {_time(holding.version.at)}  {holding.name}{other}"
 
 
-def _heading(link: Link | Decided) -> str:
+def _edited(row: JsonObject, last: ChainLink | None, said: JsonObject | None, *, whole: bool) -> Iterator[str | Line]:
+    """What a person made of the text that came, and what that was."""
+    if row.get(REVIEW) != EDIT:
+        return
+    yield from ("", f"Edited by hand{when_and_who(said or {})}")
+    if isinstance(last, Link):
+        texts = {last.stage.singular: last.item} if last.item else _replied(last)
+        for name, text in texts.items():
+            if text is not None and text not in row.values():
+                yield from ((INDENT, *line) for line in _text(f"the model's {name}", text, whole=whole))
+
+
+def _replied(link: Link) -> dict[str, str | None]:
+    """The text of the reply that a row was read from."""
+    reply = read_reply(link.used.attempt.response) if link.used is not None else None
+    if reply is None or isinstance(reply, Rejection):
+        return {}
+    return {"reasoning": reply.reasoning, link.stage.singular: reply.content}
+
+
+def _heading(link: ChainLink) -> str:
     noun = link.stage.singular.title()
+    if isinstance(link, GivenByHand):
+        return f"{noun} “{_line(list_text(link.row))}”" if link.stage.kind == "list" else noun
     if isinstance(link, Decided):
         return f"{noun} {link.row['id']}" if link.stage.kind == "group" else verdict_text(link.stage.name, link.row)
     if not link.item:
         return noun
     among = f": request {link.number} of {link.requests} for {link.stage.name} of {' / '.join(link.above)}"
-    return f"{noun} “{_line(link.item)}”" + among * (link.number is not None)
+    renamed = f", by hand “{_line(link.shown)}”" if link.shown else ""
+    return f"{noun} “{_line(link.item)}”{renamed}" + among * (link.number is not None)
 
 
 WITHOUT_A_WORD = ("builtin", "names")
 """Of a stage's settings those that say which one of ours it is, and what its others are called."""
+
+
+def _unasked(link: Decided | GivenByHand, *, whole: bool) -> Iterator[Line]:
+    if isinstance(link, Decided):
+        yield from _decided(link, whole=whole)
+    else:
+        yield _fact("given", f"by hand in {link.file}")
 
 
 def _decided(link: Decided, *, whole: bool) -> Iterator[Line]:

@@ -8,6 +8,7 @@ import msgspec
 
 from distill_build.commands.locate import find_rows
 from distill_build.commands.lookup import Found, find_item
+from distill_build.commands.reviewed import review_words, said_of_row
 from distill_build.commands.tree import counts_in_words, figures, load_tree
 from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.dataset.layout import FAILURES
@@ -40,6 +41,7 @@ def run(options: Options) -> int:
     wanted, *name = options.arguments
     with find_rows(options, *name) as dataset, find_item(options, dataset, wanted) as found:
         shown = _document(found)
+        shown["review"] = said_of_row(dataset, found.row)
         lines = [*found.note(options, dataset), *_text(found, shown)]
     if options.json:
         print_document({**shown, "from_version": found.from_version})
@@ -127,6 +129,7 @@ def _text(found: Found, shown: JsonObject) -> Iterator[str | Line]:
     row, graph = found.row, found.graph
     yield _fact(found.stage.singular, row["id"])
     yield from _facts(found)
+    yield from (_fact("reviewed", words) for words in review_words(shown["review"]))
     if "counts" in shown:
         reached = tuple(shape for shape in graph if shape.name in shown["counts"])
         yield _fact("below", ", ".join(counts_in_words(shown["counts"], shown["dropped"], reached)))
@@ -153,6 +156,8 @@ def _facts(found: Found) -> Iterator[Line]:
     row = found.row
     yield _fact("path", " / ".join(row["path"]))
     for name, value in row.items():
+        if name == "renamed_from" and value is not None:
+            yield _fact("renamed", f"by hand from {value}")
         if name in ("id", "path", "label", "question") or name not in BOOKKEEPING:
             continue
         if name in ABOVE and value is not None and found.stage is not found.graph.tree:

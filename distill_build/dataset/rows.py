@@ -120,8 +120,11 @@ def content_of(row: JsonObject) -> JsonObject:
     """What a row says that no other one does: what may differ between two rows with one id.
 
     A verdict, which alone has no path, says first whether its row is kept and why; in any other row these are content.
+    The text of a list's row is content, too: its id is made of the one that a model gave it, and a person may edit it.
     """
     other = BOOKKEEPING if "path" in row else BOOKKEEPING | VERDICT
+    if "index" in row:
+        other -= {"question"}
     return {name: value for name, value in row.items() if name not in other}
 
 

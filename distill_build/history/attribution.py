@@ -11,9 +11,12 @@ from typing import Literal
 
 import msgspec
 
+from distill_build.dataset.rows import TagRow
 from distill_build.engine.entry import Entry
 from distill_build.graph import END, Graph
-from distill_build.history.causes import STAGES, Cause, count_causes, narrowed, own_causes
+from distill_build.history.causes import LINES, STAGES, Cause, count_causes, narrowed, own_causes
+from distill_build.review import REVIEW
+from distill_build.stages.identity import BY_HAND, REVIEWS
 from distill_build.stages.recipe import READING
 from distill_build.versions.difference import Changed, Difference
 from distill_build.versions.difference_rows import Item
@@ -94,7 +97,7 @@ def _reasons(difference: Difference, why: "Attribution") -> Iterator[tuple[str, 
     for stage, found in difference.stages.items():
         if stage == difference.tree:
             for old, new in difference.renamed:
-                yield stage, "renamed", Item(new.id, new.parent or TOPIC), why.renamed(old.parent, new.parent)
+                yield stage, "renamed", Item(new.id, new.parent or TOPIC), _why_renamed(why, old, new)
         for changed in found.changed:
             yield stage, "changed", changed, why.changed(stage, changed)
         for item in found.added:
@@ -142,6 +145,7 @@ class Attribution:
     def __init__(self, difference: Difference, causes: list[Cause], old: Side, new: Side, *, known: bool) -> None:
         """`known` says whether `causes` are all that differs: of files without a record the settings are not known."""
         self._causes = causes
+        self._reviews = [cause for cause in causes if cause.name == REVIEWS]
         self._known = known
         self._old = old
         self._new = new
@@ -160,8 +164,11 @@ class Attribution:
         self._verdicts = [name for name in stages if self._kind(name) == "transform"]
         self._judged = {name: self._other_verdicts(name) for name in self._verdicts}
 
-    def renamed(self, old_parent: str | None, new_parent: str | None) -> Why:
-        """Why a tag has another label, or stands elsewhere."""
+    def renamed(self, old_parent: str | None, new_parent: str | None, *, by_hand: bool) -> Why:
+        """Why a tag has another label, or stands elsewhere; `by_hand`: its own label is the same."""
+        said = [cause for cause in self._causes if cause.name.startswith(BY_HAND)]
+        if by_hand and said:
+            return _by(said), NONE
         before, after = old_parent or TOPIC, new_parent or TOPIC
         if before not in self._removed.across or after not in self._added.across:
             return Reason("above", above=self._tree), NONE
@@ -169,14 +176,19 @@ class Attribution:
 
     def added(self, stage: str, item: Item) -> Why:
         """Why a row is there that was not."""
-        return self._differs(self._added, stage, item)
+        return self._or_by_people(stage, self._differs(self._added, stage, item))
 
     def removed(self, stage: str, item: Item) -> Why:
         """Why a row is gone."""
-        return self._differs(self._removed, stage, item)
+        return self._or_by_people(stage, self._differs(self._removed, stage, item))
 
     def changed(self, stage: str, changed: Changed) -> Why:
         """Why a row has other content."""
+        if self._reviews and (REVIEW in changed.columns or self._new.graph[stage].kind == "list"):
+            return _by(self._reviews), NONE
+        return self._or_by_people(stage, self._changed_row(stage, changed))
+
+    def _changed_row(self, stage: str, changed: Changed) -> Why:
         shape, calls = self._new.graph[stage], (changed.old.call, changed.item.call)
         if shape.kind == "list":
             return self._listed(stage, "changed", changed.old.parent, changed.item.parent)
@@ -280,7 +292,26 @@ class Attribution:
             return _by([*own, *counts]), calls
         if not counts and lacking.evidence.lacks(stage, lacking.path(tag)):
             return Reason("missing"), NONE
-        return _by(counts), calls
+        return _by([*counts, *self._by_people(stage)] if counts else counts), calls
+
+    def _or_by_people(self, stage: str, why: Why) -> Why:
+        """What nothing else explains may be what people say."""
+        reason, calls = why
+        found = self._by_people(stage) if reason.because == "unknown" else []
+        return (_by(found), calls) if found else why
+
+    def _by_people(self, stage: str) -> list[Cause]:
+        """The files that people own which say what rows of a stage there are, where they differ.
+
+        A tree says that of tags and of lists; items say it of their own stage, and of the tags that they lie below.
+        """
+        lists = [cause for cause in self._causes if cause.by_people and cause.name != REVIEWS]
+        graph = self._new.graph if stage in self._new.graph else self._old.graph
+        if stage == self._tree:
+            return lists
+        if graph[stage].kind == "list":
+            return [cause for cause in lists if cause.name.startswith((BY_HAND, f"{stage}{LINES}"))]
+        return [*self._reviews, *(cause for cause in lists if not cause.name.startswith(BY_HAND))]
 
     def _counts(self, stage: str, change: Change) -> list[Cause]:
         """The numbers of rows that moved the way that `change` is."""
@@ -307,6 +338,10 @@ class Attribution:
     def _verdict_differs(self, stage: str) -> bool:
         found = self._stages[stage]
         return bool(self._judged[stage] or found.added or found.removed)
+
+
+def _why_renamed(why: Attribution, old: TagRow, new: TagRow) -> Why:
+    return why.renamed(old.parent, new.parent, by_hand=old.own_label == new.own_label and old.label != new.label)
 
 
 def _ids(items: list[Item]) -> set[str]:

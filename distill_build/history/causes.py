@@ -14,9 +14,12 @@ from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
 from distill_build.records import JsonObject
 from distill_build.stages.declared import COUNTED_BY, counts_in
+from distill_build.stages.identity import BY_HAND
 
 PROMPT = ".jinja"
 """How the names of prompts end."""
+LINES = ".jsonl"
+"""How the names of people's own files end, but for that of the tree."""
 UNTIL = "--until"
 TOPIC = "topic"
 STAGES = "stages"
@@ -60,6 +63,16 @@ class Cause(msgspec.Struct, frozen=True):
     parts: tuple[str, ...]
     fields: tuple[str, ...]
     counts: tuple[str, ...] = ()
+
+    @property
+    def by_people(self) -> bool:
+        """Whether it is a file that people own, or something that stands in it."""
+        return self.name.startswith(BY_HAND) or ("tree" in self.parts and self.name.endswith(LINES))
+
+    @property
+    def file(self) -> str:
+        """The name of that file."""
+        return BY_HAND if self.name.startswith(BY_HAND) else self.name
 
     @property
     def prompt(self) -> bool:

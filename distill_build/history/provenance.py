@@ -8,6 +8,7 @@ others are as good as before.
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.calls.call import derived_seed
 from distill_build.dataset.layout import SOURCES, Dataset
@@ -16,9 +17,14 @@ from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
 from distill_build.graph import Graph, Shape
-from distill_build.records import JsonObject, Path, Source, Usage
+from distill_build.history.causes import LINES
+from distill_build.records import JsonObject, Path, Source, Usage, row_id
 from distill_build.replies.parse import Rejection, read_usage
+from distill_build.review import EDIT, REVIEW
 from distill_build.stages.all import ReplyReader, reader_of
+from distill_build.stages.identity import BY_HAND, REVIEWS
+from distill_build.stages.map_stage import BY_PERSON
+from distill_build.subtree import ABOUT, CHILDREN
 
 ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"
 """Verdicts beside a rejection's cause: the item was read from it; it stands in the cache since; another one stands."""
@@ -41,7 +47,8 @@ class Link(msgspec.Struct, frozen=True):
 
     `item` is a label or a question, empty for a row of a map: what that was asked about is in the link before. `above`
     is the path below which it was asked for. `number` counts from 1 among the `requests` of that place. `lack` says
-    what of this cannot be had; then `entry` may be None, and `tried` empty.
+    what of this cannot be had; then `entry` may be None, and `tried` empty. `shown` is what a person calls or says it,
+    `lost` that replies which may hold it are gone.
     """
 
     stage: Shape
@@ -53,6 +60,8 @@ class Link(msgspec.Struct, frozen=True):
     entry: Entry | None = None
     tried: tuple[Tried, ...] = ()
     lack: str = ""
+    shown: str = ""
+    lost: bool = False
 
     @property
     def used(self) -> Tried | None:
@@ -86,6 +95,14 @@ class Decided(msgspec.Struct, frozen=True):
     settings: JsonObject
 
 
+class GivenByHand(msgspec.Struct, frozen=True):
+    """A row that a person gave, in `file`: no model was asked for it."""
+
+    stage: Shape
+    row: JsonObject
+    file: str
+
+
 class Origins(msgspec.Struct, frozen=True):
     """Looks up where rows of `dataset` came from. `recipe` is that of the build, by stage; empty where unknown."""
 
@@ -94,7 +111,7 @@ class Origins(msgspec.Struct, frozen=True):
     recipe: JsonObject
     store: Responses
 
-    def chain(self, rows: Sequence[tuple[Shape, JsonObject]]) -> Iterator[Link | Decided]:
+    def chain(self, rows: Sequence[tuple[Shape, JsonObject]]) -> Iterator[Link | Decided | GivenByHand]:
         """The links behind `rows`: those from the first tag below the topic down to an item (see `rows_above`).
 
         Each is followed by the verdicts on it. Raises UsageError where the dataset does not say which responses are
@@ -112,11 +129,17 @@ class Origins(msgspec.Struct, frozen=True):
             seen_by = rows[place + 1][0] if place + 1 < len(rows) else None
             yield from self._verdicts(shape, each["id"], seen_by)
 
-    def _link(self, shape: Shape, row: JsonObject, requests: tuple[Source, ...]) -> Link | Decided:
+    def _link(self, shape: Shape, row: JsonObject, requests: tuple[Source, ...]) -> Link | Decided | GivenByHand:
         path = tuple(row["path"])
+        if shape is self.graph.tree:
+            link = self._brought(shape, row, path[:-1], requests)
+            given = self._file_of_tag(row) if not link.tried and not link.lost else None
+            return link if given is None else GivenByHand(shape, row, given)
         if shape.kind == "list":
-            above = path[:-1] if shape is self.graph.tree else path
-            return self._brought(shape, list_text(row), above, requests)
+            own = row.get("index", 0) < 0
+            return GivenByHand(shape, row, f"{shape.name}.jsonl") if own else self._brought(shape, row, path, requests)
+        if shape.kind == "map" and row.get("model") == BY_PERSON and not row["call"]:
+            return GivenByHand(shape, row, f"{self.graph.rows_of(shape.after or '').name}.jsonl")
         if shape.kind == "map":
             return self._answered(shape, row, path, requests)
         return Decided(shape, row, self._made_of(shape, row), self._settings(shape))
@@ -148,22 +171,31 @@ class Origins(msgspec.Struct, frozen=True):
         settings: JsonObject = self.recipe.get(shape.name, {})
         return settings
 
-    def _brought(self, shape: Shape, item: str, above: Path, requests: tuple[Source, ...]) -> Link:
-        """The first request whose accepted reply holds `item`: a later one that repeats it brought nothing.
+    def _file_of_tag(self, row: JsonObject) -> str | None:
+        """The file in which a person gave a tag that no reply holds; None where nobody did."""
+        tree = self.recipe.get("tree", {})
+        if _names_tag(tree.get(BY_HAND, {}), list_text(row)):
+            return BY_HAND
+        return next((name for name in tree if name.endswith(LINES) and name != REVIEWS), None)
+
+    def _brought(self, shape: Shape, row: JsonObject, above: Path, requests: tuple[Source, ...]) -> Link:
+        """The first request whose accepted reply holds a row of a list: a later one that repeats it brought nothing.
 
         Where none does, and the reply to one alone is gone, it was that one.
         """
-        gone: list[tuple[int, _Stored]] = []
+        item, gone = list_text(row), list[tuple[int, _Stored]]()
+        shown = str(row.get("label", item)) if row.get("renamed_from") or row.get(REVIEW) == EDIT else ""
         for number, source in enumerate(requests, start=1):
             stored = self._look_up(shape, source)
-            if item in stored.items():
-                return stored.link(shape, item, above, number, len(requests))
+            if (found := _held(shape, row, item, stored.items())) is not None:
+                return replace(stored.link(shape, found, above, number, len(requests)), shown=shown)
             if stored.lack:
                 gone.append((number, stored))
         if len(gone) == 1:
             number, stored = gone[0]
-            return stored.link(shape, item, above, number, len(requests))
-        return Link(shape, item, above, len(requests), lack=_not_found(len(requests), len(gone)))
+            return replace(stored.link(shape, item, above, number, len(requests)), shown=shown)
+        lack = _not_found(len(requests), len(gone))
+        return Link(shape, item, above, len(requests), lack=lack, shown=shown, lost=bool(gone))
 
     def _answered(self, shape: Shape, row: JsonObject, path: Path, requests: tuple[Source, ...]) -> Link:
         """Within a leaf, a call stands for one row of a map: the rows above differ, and samples do."""
@@ -275,6 +307,22 @@ class _Stored(msgspec.Struct, frozen=True):
                 value = self.reader.read(attempt.response)
                 rejected = isinstance(value, Rejection)
                 yield Tried(attempt, value.cause, value.detail) if rejected else Tried(attempt, UNUSED)
+
+
+def _names_tag(said: JsonObject, label: str) -> bool:
+    """Whether a tree by hand, as a recipe holds it, has a tag of that label."""
+    below = [*said.get(CHILDREN, {}).items(), *said.get(ABOUT, {}).items()]
+    return label in said.get(CHILDREN, {}) or any(_names_tag(each, label) for _, each in below)
+
+
+def _held(shape: Shape, row: JsonObject, item: str, items: Sequence[str]) -> str | None:
+    """The item that a row was made of: that of a person's edit has the id that the model's text gave it."""
+    if item in items:
+        return item
+    if row.get(REVIEW) != EDIT:
+        return None
+    above = row.get("tag") or row["path"][0]
+    return next((each for each in items if row_id(shape.prefix, above, each) == row["id"]), None)
 
 
 def _not_found(requests: int, gone: int) -> str:

@@ -6,9 +6,12 @@ from typing import Any
 
 from distill_build.engine.manifest import ABSENT
 from distill_build.history.causes import Cause
+from distill_build.stages.identity import BY_HAND
 
 LONGEST_VALUE = 60
 """Characters of a value that are shown."""
+LONGEST_TREE = 200
+"""Characters of what a tree by hand says that are shown."""
 LONGEST_LIST = 1000
 """Characters of a list that are shown: where one differs is its end most often, as stages are added there."""
 
@@ -16,6 +19,8 @@ LONGEST_LIST = 1000
 def cause_words(cause: Cause) -> str:
     """One that differs, in a few words: `teacher.temperature: 0.7 → 0.9`, `prompt en/answers.jinja edited`."""
     old, new = cause.old, cause.new
+    if cause.by_people:
+        return _words_of_people(cause)
     if cause.prompt:
         return f"prompt {cause.name} {'added' if old is ABSENT else 'removed' if new is ABSENT else 'edited'}"
     lists = any(isinstance(value, list | tuple) for value in (old, new))
@@ -25,6 +30,40 @@ def cause_words(cause: Cause) -> str:
     if before == after:
         return f"{cause.name} is another text"
     return f"{cause.name}: {before} → {after}"
+
+
+def _words_of_people(cause: Cause) -> str:
+    """What differs in a file of theirs: `reviews.jsonl edited`, `tree.yaml: exclude: nothing → Miscellaneous`."""
+    old, new = cause.old, cause.new
+    place = cause.name.removeprefix(BY_HAND).removeprefix(".")
+    if not cause.name.startswith(BY_HAND) or (ABSENT in (old, new) and not place):
+        what = "added" if old is ABSENT else "removed" if new is ABSENT else "edited"
+        told = f": {_cut(_told(new), LONGEST_TREE)}" if isinstance(new, dict) else ""
+        return f"{cause.name} {what}{told}"
+    before, after = (_cut(_told(value), LONGEST_TREE) for value in (old, new))
+    return f"{BY_HAND}: {place.replace('.', ' ')}: {before} → {after}" if place else f"{BY_HAND}: {before} → {after}"
+
+
+def _told(value: Any) -> str:
+    """A part of a tree by hand as it would be said: `exclude Golf, Chess; rename Teams: Team games`."""
+    if value is ABSENT or value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {_told_below(below)}".rstrip() for key, below in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _told_below(value: Any) -> str:
+    if not isinstance(value, dict):
+        return _told(value)
+    words = ((str(label), _told(below), isinstance(below, dict)) for label, below in value.items())
+    return ", ".join(
+        (f"{label} ({told})" if nested else f"{label} → {told}") if told else label for label, told, nested in words
+    )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def listed(items: Iterable[str], most: int) -> str:
@@ -42,5 +81,4 @@ def shown(value: Any, most: int = LONGEST_VALUE) -> str:
     """A value as it is typed, cut to `most` characters."""
     if value is ABSENT or value is None:
         return "null"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return _cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":")), most)

@@ -1,9 +1,10 @@
 """Which tag of one version is which tag of another one, also under another label.
 
-Tags with the same labels from the topic down are the same. Of the rest, a tag is another one renamed (or moved) where
-all below them is the same: the same labels and the same questions, ids and order aside. That is a heuristic: of several
-subtrees that look alike, the one under the same parent is taken, then one with the same label, then the first in the
-tree. A tag with nothing below it is never taken for another one, and neither is one below which anything changed.
+Tags with the same labels from the topic down are the same, whatever people call them. Of the rest, a tag is another one
+renamed (or moved) where all below them is the same: the same labels and the same questions, ids and order aside. That
+is a heuristic: of several subtrees that look alike, the one under the same parent is taken, then one with the same
+label, then the first in the tree. A tag with nothing below it is never taken for another one, and neither is one below
+which anything changed.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ SubtreeDigest = bytes
 
 
 class TagTree(msgspec.Struct, frozen=True):
-    """The tags of one version, in tree order; `children` maps a tag's id, or TOPIC, to its tags by label."""
+    """The tags of one version, in tree order; `children` maps a tag's id, or TOPIC, to its tags by their own labels."""
 
     by_id: Mapping[str, TagRow]
     children: Mapping[str, Mapping[str, TagRow]]
@@ -43,7 +44,7 @@ def tree_of(rows: Iterable[TagRow]) -> TagTree:
     tags, children = {}, defaultdict[str, dict[str, TagRow]](dict)
     for row in rows:
         tags[row.id] = row
-        children[row.parent or TOPIC][row.label] = row
+        children[row.parent or TOPIC][row.own_label] = row
     return TagTree(tags, dict(children))
 
 
@@ -99,6 +100,8 @@ class Matcher:
         others = self.new.children.get(new, {})
         for label, child in self.old.children.get(old, {}).items():
             if label in others:
+                if child.label != others[label].label:  # by hand
+                    self.matching.renamed.append((child, others[label]))
                 self._pair(child, others[label])
 
 

@@ -58,6 +58,7 @@ def test_a_question_is_shown_with_its_answers(capsys: pytest.CaptureFixture[str]
         "below": {"answers": [{"row": answer.row(), "below": {}, "dropped": {}}]},
         "verdicts": {"dedup": dedup_row(question)},
         "failures": [],
+        "review": None,
         "from_version": None,
     }
 

@@ -201,7 +201,7 @@ def reason_text(comparison: Comparison, group: Group) -> str:
     side = "old" if group.change == "added" else "new"
     match group.reason.because:
         case "settings":
-            return "; ".join(sentence(cause) for cause in group.reason.causes)
+            return "; ".join(dict.fromkeys(map(_because_of, group.reason.causes)))
         case "above":
             return _from_above(comparison, group)
         case "asked again":
@@ -213,6 +213,10 @@ def reason_text(comparison: Comparison, group: Group) -> str:
             return f"the {side} version stops before that ({UNTIL})"
     known = comparison.settings_known
     return "no setting that differs explains it" if known else "not known without the settings of both"
+
+
+def _because_of(cause: Cause) -> str:
+    return f"by hand, in {cause.file}" if cause.by_people else sentence(cause)
 
 
 def _from_above(comparison: Comparison, group: Group) -> str:

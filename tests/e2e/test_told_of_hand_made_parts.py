@@ -1,0 +1,148 @@
+"""What people have made is told as theirs: by show, log, explain and diff, which fail on none of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.test_tree_by_hand import SMALL, built, by_place, project, says  # noqa: F401 - a fixture
+
+Row = dict[str, Any]
+TREE = """\
+rename: {Bravo sports: Team games}
+exclude: [Charlie sports]
+tags: {Golf: {}}
+breadth: 4
+about: {Alpha sports: {rename: {Bravo Alpha sports: Second}}}
+"""
+QUESTIONS = [
+    {"question": "What is sport?"},
+    {"question": "How long is a marathon?", "answer": "42.195 km", "reasoning": "So.", "path": "Board games/Chess"},
+]
+
+
+@pytest.fixture
+def curated(project: InProcess) -> InProcess:  # noqa: F811
+    """A dataset of a model's, and then with all that a person may make of it."""
+    built(project)
+    answers, questions = project.rows("answers"), project.rows("questions")
+    reviews = [
+        {"id": answers[0]["id"], "verdict": "edit", "answer": "By hand.", "rating": 4, "note": "better", "by": "Ada"}
+        | {"at": "2026-11-29T12:00:00Z"},
+        {"id": answers[1]["id"], "verdict": "reject", "note": "bad"},
+        {"id": questions[2]["id"], "verdict": "edit", "question": "What is an ace?"},
+    ]
+    says(project, TREE)
+    says(project, "".join(json.dumps(line) + "\n" for line in QUESTIONS), "questions.jsonl")
+    says(project, "".join(json.dumps(line) + "\n" for line in reviews), "reviews.jsonl")
+    built(project)
+    return project
+
+
+def row(project: InProcess, stage: str, **columns: object) -> Row:  # noqa: F811
+    return next(row for row in project.rows(stage) if columns.items() <= row.items())
+
+
+def told(project: InProcess, command: str, key: str) -> str:  # noqa: F811
+    finished = project.raw(command, key)
+    assert finished.status == 0, finished.stderr
+    assert project.raw(command, key, "--json").document
+    return " ".join(finished.stdout.split())
+
+
+def test_a_review_is_told_with_the_row(curated: InProcess) -> None:
+    edited, rejected = (row(curated, "answers", review=verdict)["id"] for verdict in ("edit", "reject"))
+    assert "reviewed edit, rated 4 by Ada on 2026-11-29 12:00: better" in told(curated, "show", edited)
+    assert "reviewed reject: bad" in told(curated, "show", rejected)
+    assert "review reject: bad" in told(curated, "log", rejected)
+    document = curated.raw("show", edited, "--json").document
+    assert (document["review"]["rating"], document["review"]["applied"]) == (4, True)
+
+
+def test_an_edited_text_is_told_with_the_models_own(curated: InProcess) -> None:
+    answer = told(curated, "log", row(curated, "answers", answer="By hand.")["id"])
+    assert "Edited by hand by Ada on 2026-11-29 12:00 the model's answer " in answer
+    question = told(curated, "log", row(curated, "questions", question="What is an ace?")["id"])
+    assert "Question “What is the Alpha thing of Bravo Alpha sports?”, by hand “What is an ace?”: request 1" in question
+    assert "Edited by hand the model's question What is the Alpha thing of Bravo Alpha sports?" in question
+    assert "latest~1 with another text" in question
+
+
+def test_what_was_given_by_hand_is_told_with_its_file(curated: InProcess) -> None:
+    own = row(curated, "questions", question="What is sport?")["id"]
+    assert "Question “What is sport?” given by hand in questions.jsonl" in told(curated, "log", own)
+    given = told(curated, "log", row(curated, "answers", answer="42.195 km")["id"])
+    assert given.count("given by hand in questions.jsonl") == 4  # with its question and two tags
+    assert "given by hand in tree.yaml" in told(curated, "log", row(curated, "tags", label="Golf")["id"])
+    below = told(curated, "log", row(curated, "tags", label="Alpha Golf")["id"])
+    assert "Tag “Alpha Golf”: request 1 of 2" in below
+
+
+def test_a_renamed_tag_is_told_with_the_models_label(curated: InProcess) -> None:
+    renamed = row(curated, "tags", label="Team games")["id"]
+    assert "renamed by hand from Bravo sports" in told(curated, "show", renamed)
+    assert "Tag “Bravo sports”, by hand “Team games”: request 1 of 2" in told(curated, "log", renamed)
+
+
+def test_explain_says_what_a_person_did_in_words(curated: InProcess) -> None:
+    says(curated, TREE.replace("[Charlie sports]", "[Charlie sports, Delta sports]"))
+    explained = curated.run("explain", *SMALL).stdout
+    assert "tree.yaml: exclude: Charlie sports → Charlie sports, Delta sports" in explained
+    (curated.root / "questions.jsonl").unlink()
+    assert "questions.jsonl removed" in curated.run("explain", *SMALL).stdout
+    (curated.root / "tree.yaml").unlink()
+    assert "tree.yaml removed" in curated.run("explain", *SMALL).stdout
+
+
+def test_explain_says_of_what_no_model_was_asked_for_that_it_is_by_hand(curated: InProcess) -> None:
+    for stage, columns in (("questions", {"question": "What is sport?"}), ("answers", {"answer": "42.195 km"})):
+        finished = curated.run("explain", row(curated, stage, **columns)["id"], *SMALL)
+        assert finished.status == 2
+        assert "it was given by hand" in finished.stderr
+    for tag in curated.rows("tags"):
+        finished = curated.run("explain", tag["id"], *SMALL)
+        assert "nothing that goes into the request" in finished.stdout or "no model" in finished.stderr
+    top = row(curated, "answers", question="What is sport?")["id"]
+    assert "nothing that goes into the request behind" in curated.run("explain", top, *SMALL).stdout
+
+
+def test_a_difference_made_by_hand_is_told_as_that(curated: InProcess) -> None:
+    new, old = (each["version"] for each in curated.raw("history", "--json").document["versions"])
+    finished = curated.raw("diff", old, new)
+    words = " ".join(finished.stdout.split())
+    assert "2 tags renamed: by hand, in tree.yaml" in words
+    assert "1 tag removed: by hand, in " in words
+    assert "1 question changed: by hand, in reviews.jsonl" in words
+    assert "2 answers changed: by hand, in reviews.jsonl" in words
+    assert "no setting that differs explains it" not in words
+    assert "has another response" not in words
+    document = curated.raw("diff", old, new, "--json").document
+    assert {tuple(each["new"]) for each in document["renamed_tags"]} == {
+        ("sports", "Team games"),
+        ("sports", "Alpha sports", "Second"),
+    }
+    for tag in curated.rows("tags"):
+        assert curated.raw("diff", old, new, tag["id"]).status == 0
+
+
+def test_all_else_that_reads_a_dataset_reads_it(curated: InProcess) -> None:
+    new, old = (each["version"] for each in curated.raw("history", "--json").document["versions"])
+    before = curated.data()
+    for words in (
+        ("sample", "30"),
+        ("tree",),
+        ("verify",),
+        ("cache", "export", "bundle"),
+        ("checkout", old),
+        ("verify",),
+    ):
+        assert curated.raw(*words).status == 0, words
+    assert curated.raw("checkout", new).status == 0
+    assert curated.data() == before
+    assert built(curated) == []
+    assert curated.run("--locked", *SMALL).status == 0
+    assert curated.run(*SMALL, "--rebuild", "answers:sports").status == 0
+    assert curated.server is not None
+    curated.server.plan = by_place
+    assert curated.run(*SMALL, "-m", "teacher.temperature=0.1,0.2").status == 0
