@@ -57,7 +57,7 @@ def _items(text: str) -> Iterator[tuple[int, str]]:
 def _label(text: str) -> str:
     marker = MARKER.match(text)
     bare = LEADER.sub("", text[marker.end() :] if marker else text)
-    return " ".join(bare.strip("*_` ").split()).rstrip(":")
+    return " ".join(bare.strip("*_`: ").split())
 
 
 def _below(items: Sequence[tuple[int, str]]) -> TagByHand:
