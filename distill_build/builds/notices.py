@@ -71,7 +71,8 @@ def _models_of_nobody(session: Session, options: Options) -> Iterator[str]:
 
 def _edited(session: Session, state: State) -> Iterator[str]:
     """Artefacts that somebody has edited, which a build does not read."""
-    files = [path.name for path in edited_files(session.dataset, state) if is_artefact(path.name)]
+    names = (path.relative_to(session.dataset.folder).as_posix() for path in edited_files(session.dataset, state))
+    files = [name for name in names if is_artefact(name)]
     if files:
         yield (
             f"{' and '.join(files)} {'was' if len(files) == 1 else 'were'} edited by hand: `distill-build edit` "

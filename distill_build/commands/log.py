@@ -173,7 +173,7 @@ def _item_text(
         yield from ((INDENT, *line) for line in _link(link))
         if not quiet:
             yield from ((INDENT, *line) if line else line for line in _texts(link, whole=whole))
-    yield from _edited(row, chain[-1] if chain else None, said, whole=whole)
+    yield from _edited(row, chain[-1] if chain and not quiet else None, said, whole=whole)
     if not whole and not quiet and any(isinstance(link, Link) and link.entry is not None for link in chain):
         yield from ("", "Long texts are cut: -v prints them whole, and the raw responses; --json prints all there is.")
 

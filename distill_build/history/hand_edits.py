@@ -88,6 +88,7 @@ class _Finder:
         self._found = HandEdits()
         self._left: dict[tuple[str, str], list[int]] = {}
         self._gone: set[str] = set()
+        self._gone_paths: set[TagPath] = set()
         self._texts: dict[str, JsonObject] = {}
         self._given: dict[str, dict[str, JsonObject]] = {}
         self._tags = _Tags(written)
@@ -123,6 +124,7 @@ class _Finder:
     def _look_at_tags(self, shape: Shape, edits: EditedFile) -> None:
         for row in edits.gone:
             self._gone.add(row["id"])
+            self._gone_paths.add(tuple(row["path"]))
             if row["parent"] not in self._gone:
                 self._exclude(shape, row)
         for old, new in edits.changed:
@@ -168,7 +170,7 @@ class _Finder:
     def _look_at_rows(self, shape: Shape, editable: Editable, edits: EditedFile) -> None:
         for row in edits.gone:
             self._gone.add(row["id"])
-            if _above(row) not in self._gone:
+            if not self._hangs_on_gone(row) and _above(row) not in self._texts:
                 self._found.reviews.append(self._review(row, editable, REJECT, {}))
         for old, new in edits.changed:
             self._edit(shape, editable, old, new)
@@ -179,8 +181,10 @@ class _Finder:
                 self._given_with(shape, editable, new)
 
     def _edit(self, shape: Shape, editable: Editable, old: JsonObject, new: EditedRow) -> None:
-        text = {name: new.row.get(name) for name in editable.columns if new.row.get(name) != old.get(name)}
-        if text and _above(old) in self._gone:
+        whole = {name: new.row.get(name) for name in editable.columns}
+        text = {name: value for name, value in whole.items() if value != old.get(name)}
+        text = whole if text and _above(old) in self._texts else text
+        if text and self._hangs_on_gone(old):
             self._leave(shape, new.line, "what it hangs on is gone")
         elif text and (fault := editable.fault(text, new.row)) is not None:
             self._leave(shape, new.line, fault)
@@ -192,12 +196,14 @@ class _Finder:
     def _review(self, row: JsonObject, editable: Editable, verdict: str, text: JsonObject) -> Review:
         """What is said of a row now. It keeps what was said before, but for the verdict and what has another text.
 
-        A digest is of the text before any edit.
+        A digest is of the text before any edit. There is none where what it hangs on was edited, too: another text is
+        about to come for that, and this one is to stand whatever it is.
         """
         before = self._written.reviews.get(row["id"])
         edited = row.get(REVIEW) == EDIT
         said = before or Review(row["id"])
-        digest = said.digest if edited else text_digest(row, editable.columns)
+        follows = _above(row) in self._texts
+        digest = None if follows else said.digest if edited else text_digest(row, editable.columns)
         return msgspec.structs.replace(
             said,
             verdict=verdict,
@@ -234,6 +240,11 @@ class _Finder:
             self._leave(shape, new.line, fault)
         else:
             item.update(text)
+
+    def _hangs_on_gone(self, row: JsonObject) -> bool:
+        """Whether a row or a tag above it is gone."""
+        path = tuple(row["path"])
+        return _above(row) in self._gone or any(path[:end] in self._gone_paths for end in range(2, len(path) + 1))
 
     # What is left
 

@@ -154,7 +154,7 @@ def test_a_models_own_tag_by_hand_asks_for_what_a_person_says_of_it_alone(projec
 
 def test_what_is_said_about_a_models_tag_leaves_it_where_it_is(project: InProcess) -> None:
     """Though every one of them is spoken of, and a repeat below an earlier one is dropped."""
-    words = ("stages=[tags,questions,dedup,answers]", "dedup.near=0.3")
+    words = ("stages=[tags,questions,dedup,answers]", "dedup.near=0.3", "dedup.refill=0")
     built(project, *words)
     tags, questions, kept = paths(project), project.rows("questions"), project.rows("dedup")
     below = {label: {"rename": {f"Bravo {label}": f"Second {label}"}} for label in LEVEL_1}
