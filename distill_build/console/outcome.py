@@ -118,7 +118,7 @@ def ending(report: Report) -> Iterator[Sentence]:
 def troubles(report: Report) -> Iterator[Sentence]:
     """What nobody may miss, however quiet: edited files, what stopped the build, missing items."""
     for copy in report.edited_by_hand:
-        yield edited(copy)
+        yield edited(copy, report)
     if report.other_lock is not None:
         yield Sentence(
             f"{report.other_lock.name} was not the one that was written here (it may have come from git, and name "
@@ -164,13 +164,11 @@ def _newly_dropped(report: Report) -> str:
     return f"{names} drops {rows} that the last build kept: {', '.join(told)}" + f" and {more:,} more" * (more > 0)
 
 
-def edited(copy: Path) -> Sentence:
+def edited(copy: Path, report: Report) -> Sentence:
     """What is said of a file that somebody else wrote, and that gave way to ours."""
-    return Sentence(
-        f"{copy.name} had been edited by hand or put there; that file is kept as {copy}; `distill-build edit` "
-        "before a build would take over what it says",
-        "warning",
-    )
+    keeps = copy.name in report.graph.files
+    way = "; `distill-build edit` before a build would take over what it says" * keeps
+    return Sentence(f"{copy.name} had been edited by hand or put there; that file is kept as {copy}{way}", "warning")
 
 
 def removed(report: Report) -> Iterator[Sentence]:

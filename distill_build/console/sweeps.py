@@ -199,7 +199,7 @@ def sweep_troubles(report: "SweepReport") -> Iterator[Sentence]:
         yield Sentence(sentence, "bad")
     for each in report.reports.values():
         for copy in each.edited_by_hand:
-            yield edited(copy)
+            yield edited(copy, each)
     short = [called(job) for job, row in zip(report.sweep.jobs, report.results.rows, strict=True) if row.failures]
     if short:
         place = report.sweep.folder / "*" / "failures.jsonl"
