@@ -125,6 +125,13 @@ COMMANDS: Mapping[str, Command] = {
         composes=False,
         words="[NAME]",
     ),
+    "edit": Command(
+        "distill_build.commands.edit",
+        "keep what was edited by hand in a dataset's files, for all builds to come",
+        composes=False,
+        words="[NAME]",
+        group="curate",
+    ),
     "export": Command(
         "distill_build.commands.export",
         "write dataset formats from the rows that are there, without a model",
@@ -132,12 +139,6 @@ COMMANDS: Mapping[str, Command] = {
         finds=True,
         stand_in=("topic=export",),
         group="curate",
-    ),
-    "edit": Command(
-        "distill_build.commands.edit",
-        "keep what was edited by hand in a dataset's files, for all builds to come",
-        composes=False,
-        words="[NAME]",
     ),
     "log": Command("distill_build.commands.log", "say where an item came from", composes=False, words="ID [NAME]"),
     "diff": Command(
