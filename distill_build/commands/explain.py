@@ -17,6 +17,7 @@ from distill_build.history.setting_wording import cause_words, shown
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
+from distill_build.stages.all import Stages
 
 LONGEST_VALUE = 200
 """Characters of a value that are shown: more than elsewhere, since explain is asked for one thing."""
@@ -25,13 +26,14 @@ LONGEST_VALUE = 200
 class Explanation(msgspec.Struct, frozen=True):
     """What changed since the last build of `dataset`, None where there was none, and what a build would ask for.
 
-    `dropped` are the rows that each transform dropped then.
+    `dropped` are the rows that each transform dropped then; `unknown` the transforms whose rows are yet to be made.
     """
 
     dataset: Dataset
     causes: list[Cause] | None
     plan: Plan
     dropped: Mapping[str, int]
+    unknown: frozenset[str]
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -39,7 +41,37 @@ class Explanation(msgspec.Struct, frozen=True):
             requests = number_of(self.plan.calls, "requests")
             yield f"{self.dataset.folder} was not built yet: every stage is new, {requests}"
         else:
-            yield from _lines(self.causes, self.plan, self.dropped)
+            yield from self._lines(self.causes)
+
+    def _lines(self, causes: list[Cause]) -> Iterator[str]:
+        plans: dict[str, StagePlan] = dict(self.plan.stages.items())
+        others = dict.fromkeys(part for cause in causes for part in cause.parts if part in OTHER_PARTS)
+        for stage in (*plans, *others):
+            own = [cause for cause in causes if stage in cause.parts]
+            counts = plans.get(stage)
+            if counts is None:
+                yield stage
+            elif stage in self.plan.dropped:
+                yield f"{stage}: {self._drops(stage)}"
+            else:
+                yield f"{stage}: {_requests(counts)}"
+            yield from _indented(line for cause in own for line in _cause_lines(cause))
+            if counts is not None and not own:
+                yield "  no input of its own changed"
+                if counts.calls:
+                    yield "  what is asked is new, failed before, or follows from a change above"
+
+    def _drops(self, stage: str) -> str:
+        """What a transform does: it asks nothing."""
+        now, before = self.plan.dropped[stage], self.dropped.get(stage, 0)
+        if stage in self.unknown:
+            known = f"drops {number_of(now, 'rows')} of those that are there, " if now else ""
+            return f"asks nothing, {known}what it drops of the rows to be asked for is not known yet"
+        if not now + before:
+            return "drops nothing"
+        more = "more" if now > before else "fewer"
+        than = "as before" if now == before else f"{abs(now - before):,} {more} than before"
+        return f"asks nothing, drops {number_of(now, 'rows')}, {than}"
 
     def row(self) -> JsonObject:
         """The document of `explain --json`."""
@@ -64,7 +96,15 @@ def explain(session: Session, options: Options) -> Explanation:
     state = session.dataset.state()
     causes = causes_between(state.recipe, session.identity) if state is not None else None
     dropped = {name: sum(why.values()) for name, why in state.dropped.items()} if state is not None else {}
-    return Explanation(session.dataset, causes, plan_of(session, options, notes(quiet=True)), dropped)
+    plan = plan_of(session, options, notes(quiet=True))
+    return Explanation(session.dataset, causes, plan, dropped, _unknown(session.stages, plan))
+
+
+def _unknown(stages: Stages, plan: Plan) -> frozenset[str]:
+    """The transforms that judge, or look at, rows which are to be asked for."""
+    judging = [shape for shape in stages.graph if shape.kind == "transform" and shape.after is not None]
+    seen = {each.name: {*stages.graph.lineage(each.name), *stages[each.name].refers_to} for each in judging}
+    return frozenset(name for name, others in seen.items() if any(plan.stages[other].calls for other in others))
 
 
 def _explain_item(session: Session, options: Options) -> int:
@@ -80,38 +120,11 @@ def _explain_item(session: Session, options: Options) -> int:
     return 0
 
 
-def _lines(causes: list[Cause], plan: Plan, dropped: Mapping[str, int]) -> Iterator[str]:
-    plans: dict[str, StagePlan] = dict(plan.stages.items())
-    others = dict.fromkeys(part for cause in causes for part in cause.parts if part in OTHER_PARTS)
-    for stage in (*plans, *others):
-        own = [cause for cause in causes if stage in cause.parts]
-        counts = plans.get(stage)
-        if counts is None:
-            yield stage
-        elif stage in plan.dropped:
-            yield f"{stage}: {_drops(plan.dropped[stage], dropped.get(stage, 0))}"
-        else:
-            yield f"{stage}: {_requests(counts)}"
-        yield from _indented(line for cause in own for line in _cause_lines(cause))
-        if counts is not None and not own:
-            yield "  no input of its own changed"
-            if counts.calls:
-                yield "  what is asked is new, failed before, or follows from a change above"
-
-
 def _requests(counts: StagePlan) -> str:
     if not counts.calls + counts.cached:
         return "nothing to ask"
     unknown = [f"about {counts.unknown} more behind them"] if counts.unknown else []
     return ", ".join([f"{counts.ask} to ask", f"{counts.cached} cached", *unknown])
-
-
-def _drops(now: int, before: int) -> str:
-    """What a transform does: it asks nothing."""
-    if not now + before:
-        return "drops nothing"
-    than = "as before" if now == before else f"{abs(now - before):,} {'more' if now > before else 'fewer'} than before"
-    return f"asks nothing, drops {number_of(now, 'rows')}, {than}"
 
 
 def _cause_lines(cause: Cause) -> Iterator[str]:

@@ -74,6 +74,18 @@ def test_a_moved_threshold_asks_for_what_it_lets_through_and_for_nothing_else(
     assert (server.kinds, project.data()) == ({"answers": 2}, at_first), "what auto stands for"
 
 
+def test_of_rows_that_are_to_be_asked_for_explain_says_no_verdict(project: InProcess) -> None:
+    line = (*LINE, "questions_per_tag=3")
+    assert project.run(*line).status == 0
+    colder = project.run("explain", *line, "student.temperature=0.3").stdout
+    assert "\ndedup: asks nothing, what it drops of the rows to be asked for is not known yet\n" in colder
+    assert "than before" not in colder
+    more = project.run("explain", *LINE, "questions_per_tag=4").stdout
+    assert "\ndedup: asks nothing, drops 2 rows of those that are there, what it drops of the rows to be" in more
+    below = project.run("explain", *line, "teacher.temperature=0.3").stdout
+    assert "\ndedup: asks nothing, drops 2 rows, as before\n" in below, "what it judges is there"
+
+
 def test_what_a_leaf_gains_drops_no_row_that_was_there(project: InProcess, server: ScriptedServer) -> None:
     assert project.run(*LINE, "questions_per_tag=2").status == 0
     before = {row["id"]: row for row in project.rows("dedup")}
