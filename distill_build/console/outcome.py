@@ -218,9 +218,10 @@ def _found(report: Report, stages: Iterable[str]) -> str:
 
 
 def _of_wanted(report: Report, stage: str) -> str:
-    count, wanted = report.count(stage), report.wanted(stage)
-    if not report.missing(stage) and (count < report.expected[stage] or not report.graph[stage].asks):
+    count, missing = report.count(stage), report.missing(stage)
+    if not missing and (count < report.expected[stage] or not report.graph[stage].asks):
         return rows_of(count, stage)
+    wanted = count + missing if missing else report.wanted(stage)  # of what is missing above, a verdict is not missing
     return f"{count:,} of {rows_of(wanted, stage)}"
 
 

@@ -182,3 +182,10 @@ def test_what_cannot_be_is_told_before_anything_is_asked(project: InProcess, wor
     assert (done.status, said in done.stderr) == (2, True), done.stderr
     assert project.server is not None
     assert project.server.count == 0
+
+
+def test_what_is_missing_of_a_filter_is_told_of_the_answers_that_are_there(project: InProcess) -> None:
+    done = project.run(*LINE, JUDGED, "filter.min_score=4", "limits.concurrency=1", "budget.calls=7")
+    assert (done.status, len(project.rows("answers"))) == (3, 4), done.stderr
+    found = "4 of 6 answers, 0 of 6 scores, 0 of 4 rows of filter"
+    assert f"{found}; 2 answers, 6 scores, 4 rows of filter missing" in done.stderr
