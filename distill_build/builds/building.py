@@ -260,7 +260,7 @@ class Builds:
                     root = await execution.walk(rows)
                 finally:
                     learn(execution)
-            finish = Finish(session, options, ledger, execution, rows, new, execution.halt.cut)
+            finish = Finish(session, options, ledger, execution, planned.plan, rows, new, execution.halt.cut)
             async with self._finishing:  # in a thread: what comes for other builds is stored meanwhile
                 report = await asyncio.to_thread(finish.report, root, time.monotonic() - started)
             present = baseline.present

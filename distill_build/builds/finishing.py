@@ -13,6 +13,7 @@ from distill_build.builds.assembly import UnitRows, encode_rows, failure_rows, w
 from distill_build.builds.execution import Execution
 from distill_build.builds.kept_responses import keep_responses
 from distill_build.builds.locked import Locked
+from distill_build.builds.plan.plan import Plan
 from distill_build.builds.present import PresentVersion
 from distill_build.builds.report import Report, expected_items
 from distill_build.builds.session import Session
@@ -56,7 +57,7 @@ class BuiltFiles(msgspec.Struct, frozen=True):
 
 
 class Finish(msgspec.Struct):
-    """From a walked tree to files in their places; `folder` takes them until then.
+    """From a walked tree to files in their places; `folder` takes them until then. `plan` is what it was to ask.
 
     `stopped` is what had cut the asking short when the walk came to its end: an interruption since then came too late.
     """
@@ -65,6 +66,7 @@ class Finish(msgspec.Struct):
     options: Options
     ledger: Ledger
     execution: Execution
+    plan: Plan
     rows: UnitRows
     folder: Path
     stopped: StoppedError | None = None
@@ -145,7 +147,7 @@ class Finish(msgspec.Struct):
         outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
         state = self._state(outputs, version_of(sha256), failures, checked.counts)
         if self._locked is not None:
-            self._locked.refuse_others(state, new, self.session)
+            self._locked.refuse_others(state, new, self.session, self.plan)
             return BuiltFiles(self._beside_lock(self._locked, state), new, outcomes, len(failures))
         new[LOCK] = self._write_lock(state)
         return BuiltFiles(

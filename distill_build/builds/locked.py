@@ -124,9 +124,14 @@ class Locked(msgspec.Struct, frozen=True):
         """What to raise where a build would have to ask."""
         return self._other(session, f"a build would send {_requests(plan)}, the first for {_first(plan)}")
 
-    def refuse_others(self, state: State, new: dict[str, Path], session: Session) -> None:
-        """Raises DifferenceError where the files just made are not those of the lock; `new` maps names to them."""
+    def refuse_others(self, state: State, new: dict[str, Path], session: Session, plan: Plan) -> None:
+        """Raises DifferenceError where the files just made are not those of the lock; `new` maps names to them.
+
+        Where a build by `plan` would ask, its version is not known, and is not the one that came of asking nothing.
+        """
         if state.version != self.lock.version:
+            if plan.calls:
+                raise self.needs_requests(plan, session)
             raise self._other(session, f"a build would give {short(state.version)}{self._where(session, new)}")
         exports = lock_of(state, session).exports
         other = {

@@ -36,16 +36,16 @@ def dry_run(session: Session, options: Options, plan: Plan, store: Responses | N
     if store is None:
         raise locked.needs_requests(plan, session)
     with temporary_folder() as folder:
-        _make(session, options, store, Ledger(folder, "plan"))
+        _make(session, options, plan, store, Ledger(folder, "plan"))
     return True
 
 
-def _make(session: Session, options: Options, store: Responses, ledger: Ledger) -> None:
+def _make(session: Session, options: Options, plan: Plan, store: Responses, ledger: Ledger) -> None:
     baseline = baseline_of(session, options)
     folder = ledger.folder / NEW
     rows = UnitRows(session.stages.graph, baseline.previous, folder)
     execution, root = asyncio.run(_walk(session, options, store, ledger, baseline, rows))
-    Finish(session, options, ledger, execution, rows, folder).make(root)
+    Finish(session, options, ledger, execution, plan, rows, folder).make(root)
 
 
 async def _walk(
