@@ -28,6 +28,7 @@ COUNTS, GRAPH, EXPORT = "counts", "graph", "export"
 OTHER_PARTS = frozenset({"tree", COUNTS, GRAPH, EXPORT})
 """The parts of a recipe that are no stages."""
 ROLE, MODELS, NAMES = "role", "models", "names"
+AFTER, REFILL = "after", "refill"
 MESSAGES = ("body.messages",)
 SCHEMA = ("body.response_format", *MESSAGES)
 MODEL_REACH: Mapping[str, tuple[str, ...]] = {
@@ -92,7 +93,7 @@ def causes_between(old: JsonObject, new: JsonObject) -> list[Cause]:
         for difference in _differences(part, old, new):
             name = setting_name(part, difference.path, names)
             parts, fields = _part(part, difference.path), _fields(part, difference.path)
-            counts = _counts(part, difference.path) or counted.get(name, ())
+            counts = _counts(part, difference.path) or counted.get(name) or _refilled(part, new, old)
             if (known := found.get(name)) is not None:
                 parts = tuple(dict.fromkeys([*known.parts, *parts]))
                 fields = tuple(dict.fromkeys([*known.fields, *fields]))
@@ -102,6 +103,12 @@ def causes_between(old: JsonObject, new: JsonObject) -> list[Cause]:
     if "language" in found:  # other prompts go without saying
         return [cause for cause in found.values() if not (cause.prompt and ABSENT in (cause.old, cause.new))]
     return list(found.values())
+
+
+def _refilled(stage: str, *recipes: JsonObject) -> tuple[str, ...]:
+    """The list that a transform judges which lets it go on for what is dropped: what decides that decides how far."""
+    own: JsonObject = next((recipe[stage] for recipe in recipes if recipe.get(stage, {}).get(REFILL)), {})
+    return (own[AFTER],) if AFTER in own else ()
 
 
 def until_cause(old: str, new: str) -> Iterator[Cause]:
@@ -178,8 +185,9 @@ def _stages_cause(old: JsonObject, new: JsonObject) -> Iterator[Cause]:
         listed = [sorted(part for part in recipe if part not in OTHER_PARTS) for recipe in (old, new)]
     before, after = map(tuple, listed)
     if before != after:
-        others = (name for name in (*after, *before) if (name in before) != (name in after))
-        yield Cause(STAGES, before, after, (GRAPH, *others), ())
+        others = [name for name in (*after, *before) if (name in before) != (name in after)]
+        counts = tuple(judged for name in others for judged in _refilled(name, new, old))
+        yield Cause(STAGES, before, after, (GRAPH, *others), (), counts)
 
 
 def _counted(*recipes: JsonObject) -> dict[str, tuple[str, ...]]:

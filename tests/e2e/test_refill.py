@@ -1,6 +1,7 @@
 """A leaf that lost questions to dedup goes on with its list: which requests that takes, and what stays short."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from tests.e2e.caches import CACHE
 from tests.e2e.test_kill import repeats
 from tests.e2e.test_only_what_is_affected import InProcess, kind_of, place_of
-from tests.e2e.workspace import LOCK, Workspace, start
+from tests.e2e.workspace import LOCK, WITHOUT_DEDUP, Workspace, start
 from tests.server import Body, Fault, ScriptedServer, content, status
 
 FOOTBALL = ["What is a yellow card?", "How does the offside rule work?", "How long is a football match?"]
@@ -127,6 +128,38 @@ def test_a_version_with_a_leaf_that_stays_short_is_proved_and_exported_as_it_is(
     for flag in ("--locked", "--frozen"):
         assert project.run(*line, flag).status == 1, "what was missing is missing again"
         assert (project.bytes(), server.count) == (built, 14)
+
+
+def test_held_to_a_version_that_is_short_what_a_build_would_ask_is_told(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    assert project.run(*LINE, "dedup.refill=1").status == 1, "Referees stays short"
+    for moved in ("teacher.temperature=0.9", "dedup.near=0.75"):
+        words = ("dedup.refill=1", moved)
+        planned = project.run("plan", *LINE, *words, "--json").document["calls"]
+        server.reset()
+        for command in ("build", "plan"):
+            done = project.run(command, *LINE, *words, "--locked")
+            assert (done.status, server.count) == (4, 0)
+            found = re.search(r"a build would send (?:about )?(\d+) requests? \(", done.stderr)
+            assert found is not None, done.stderr
+            assert int(found[1]) == planned > 0
+
+
+def test_questions_that_come_or_go_with_the_rounds_do_so_by_what_decides_of_repeats(project: InProcess) -> None:
+    usual = project.run(*LINE, "--json").document["version"]
+    found = {}
+    for words, status_ in (("dedup.near=0.75", 0), ("dedup.refill=1", 1), (WITHOUT_DEDUP, 0)):
+        built = project.run(*LINE, words, "--json")
+        assert built.status == status_, built.stderr
+        groups = project.raw("diff", "--json", usual, built.document["version"]).document["groups"]
+        (own,) = [each for each in groups if each["stage"] == "questions"]
+        found[words] = own["change"], own["count"], own["because"], own["settings"]
+    assert found == {
+        "dedup.near=0.75": ("removed", 2, "settings", ["dedup.near"]),
+        "dedup.refill=1": ("removed", 1, "settings", ["dedup.refill"]),
+        WITHOUT_DEDUP: ("removed", 3, "settings", ["stages"]),
+    }
 
 
 def test_without_rounds_a_leaf_is_shorter_and_nothing_is_missing(project: InProcess, server: ScriptedServer) -> None:
