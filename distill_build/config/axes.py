@@ -1,7 +1,11 @@
-"""Declared variety, as it stands in a configuration: axes, the values of each, and their shares. Pure."""
+"""Declared variety, as it stands in a configuration: axes, the values of each, and their shares. Pure.
+
+Typed ones come as text where Hydra's grammar has no such names (see `free_text`): they are read as YAML.
+"""
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -19,8 +23,30 @@ LONGEST = 100
 EXAMPLE = "as in axes.difficulty: {easy: 0.3, medium: 0.5, hard: 0.2}"
 
 
-def check_axes(key: str, axes: Any) -> None:
-    """Whether what stands under `key` are axes that questions can have."""
+def read_axes(key: str, said: Any) -> Mapping[str, Mapping[str, float]]:
+    """The axes that stand under `key`. Raises ConfigurationError where they are none that questions can have."""
+    axes = _from_text(said)
+    if isinstance(axes, Mapping):
+        axes = {axis: _from_text(shares) for axis, shares in axes.items()}
+    _check_axes(key, axes)
+    found: Mapping[str, Mapping[str, float]] = axes
+    return found
+
+
+def _from_text(said: Any) -> Any:
+    """What stands in braces as text; anything else, and what is no YAML, as it is."""
+    if not (isinstance(said, str) and said.lstrip().startswith("{")):
+        return said
+    import yaml
+
+    from distill_build.config.files import loader
+
+    with suppress(yaml.YAMLError):
+        return yaml.load(said, Loader=loader())  # noqa: S506 - a SafeLoader
+    return said
+
+
+def _check_axes(key: str, axes: Any) -> None:
     if not isinstance(axes, Mapping):
         raise ConfigurationError(f"{key}={_shown(axes)}: expected axes with their values and shares, {EXAMPLE}")
     seen: dict[str, str] = {}

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from distill_build.config.axes import check_axes
+from distill_build.config.axes import read_axes
 from distill_build.config.checks import check_address, check_settings, check_topic, not_text, objective_names
 from distill_build.config.naming import check_name, dataset_name
 from distill_build.config.stage_checks import check_graph, check_stage, kind_of, stages_in_force, unknown_stage
@@ -50,7 +50,7 @@ def to_settings(data: Data) -> Settings:
     of_others = {*NOT_OF_A_BUILD, *roles, *nodes_of_stages()}
     build = {key: value for key, value in data.items() if key not in of_others}
     build["topic"] = check_topic(data["topic"])
-    check_axes("axes", data["axes"])
+    build["axes"] = read_axes("axes", data["axes"])
     if not isinstance(data["name"], str | None):
         raise not_text("name", data["name"])
     build["name"] = dataset_name(data["topic"]) if data["name"] is None else check_name(data["name"])
@@ -122,7 +122,7 @@ def to_stage(name: str, data: Data) -> StageSettings:
     kind_of(name, data)
     names = data.get("names") if data.get("builtin") == name else None
     if "axes" in data:
-        check_axes(f"stage.{name}.axes", data["axes"])
+        data = data | {"axes": read_axes(f"stage.{name}.axes", data["axes"])}
     stage = convert(data, settings_type_of(data.get("builtin")), f"stage.{name}.", names or {})
     check_stage(name, stage)
     return stage

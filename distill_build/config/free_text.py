@@ -31,10 +31,13 @@ NO_RELATIVE_PATH = ("$", "~", "/")
 
 WORD = re.compile(r"(?P<key>\+{0,2}[\w.-]+)=(?P<value>.*)", re.DOTALL)
 OWN_KEYS = re.compile(
-    r"[\w-]+\.extra_body[.=]|stage\.[\w-]+\.(columns|export|schema)=\{|(stage\.[\w-]+\.)?axes(\.\w+)?=\{"
+    r"[\w-]+\.extra_body[.=]|stage\.[\w-]+\.(columns|export|schema)=\{|(stage\.[\w-]+\.)?axes(\.\w+)?="
 )
 """Settings that hold keys of the endpoint's or the user's own: Hydra takes a new one with `++` only. A column that is
 typed by itself gets none, since it may be a misspelt one."""
+AXES = re.compile(r"\+{0,2}(?P<key>(stage\.[\w-]+\.)?axes)(?P<names>\.[^=]+)?=(?P<value>.*)", re.DOTALL)
+PLAIN_KEYS = re.compile(r"[ -!#-&(-~]*")
+"""Text without quotes that is ASCII: Hydra's grammar has no other keys in braces."""
 # Hydra's QUOTED_VALUE: a backslash counts only in a run before a quote of the same kind.
 QUOTED = re.compile(
     r"""'(?:[^'\\]|\\+[^'\\]|(?:\\\\)*\\')*(?:\\\\)*'"""
@@ -57,6 +60,8 @@ def quote_free_text(words: Iterable[str], *, multirun: bool) -> list[str]:
 
 def quote_word(word: str, *, multirun: bool) -> str:
     """One word of `quote_free_text`."""
+    if (axes := AXES.fullmatch(word)) is not None and not PLAIN_KEYS.fullmatch(word):
+        return _axes_as_text(word, axes)
     if OWN_KEYS.match(word):
         return f"++{word}"
     match = WORD.fullmatch(word)
@@ -71,6 +76,20 @@ def quote_word(word: str, *, multirun: bool) -> str:
     if (len(values) > 1 or key == "topic") and not all(value.strip() for value in values):
         raise UsageError(f"'{word}' has an empty value: say it as in topic=sports, or topic=\"board games\"")
     return f"{match['key']}=" + ",".join(quote_value(key, value) for value in values)
+
+
+def _axes_as_text(word: str, axes: re.Match[str]) -> str:
+    """Axes with names or values that Hydra's grammar does not have, as a text: its reader knows YAML."""
+    names, value = axes["names"] or "", axes["value"]
+    if not names.isascii() or names.count(".") > 1:
+        raise UsageError(
+            f"cannot read {word!r}: such a name of an axis, or of its value, stands inside braces, and all that belong "
+            f"together do: '{axes['key']}={{难度: {{易: 0.5, 难: 0.5}}}}'"
+        )
+    if not value.lstrip().startswith("{"):
+        return f"++{word.lstrip('+')}"
+    spaced = re.sub(rf"{QUOTED.pattern}|:(?=\S)", lambda each: ": " if each[0] == ":" else each[0], value)
+    return f"++{axes['key']}{names}={quote(spaced)}"
 
 
 def is_literal(key: str) -> bool:

@@ -166,6 +166,38 @@ def test_chinese_axes_and_worked_examples(project: InProcess, server: ScriptedSe
     assert '"难度": "很难"}' in body["messages"][-2]["content"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("axes={难度: {易: 0.6, 很难: 0.4}, form: {a b: 1}}",),
+        ("axes={'难度':{\"易\":0.6,很难:0.4},form:{a b: 1}}",),
+        ("axes={form: {a b: 1}, 难度: {易: 0.6, 很难: 0.4}}",),
+        ("stage.questions.axes={难度: {易: 0.6, 很难: 0.4}, form: {a b: 1}}",),
+    ],
+)
+def test_chinese_axes_are_typed_as_they_are_written(
+    project: InProcess, server: ScriptedServer, words: tuple[str, ...]
+) -> None:
+    assert project.run(*LINE, "language=zh", *words).status == 0
+    said = questions_asked(server)[0]["messages"][-1]["content"]
+    assert "按 难度 分：很难 2 个，易 3 个。" in said
+
+
+def test_an_axis_with_chinese_values_stands_beside_another(project: InProcess, server: ScriptedServer) -> None:
+    assert project.run(*LINE, "axes.diff={易: 0.6, 难: 0.4}", FORM).status == 0
+    assert quotas(questions_asked(server)[0]) == {"diff": {"易": 3, "难": 2}, "form": {"compare": 3, "explain": 2}}
+    swept = project.run("-m", *LINE, "axes.diff='{易: 0.6, 难: 0.4}','{易: 0.5, 难: 0.5}'")
+    assert swept.status == 0, swept.stderr
+
+
+@pytest.mark.parametrize("word", ["+axes.diff.易=0.5", "axes.难度={a: 1}", "axes.难度={易: 1}"])
+def test_the_form_that_is_named_for_an_axis_that_cannot_be_typed_is_one_that_can(project: InProcess, word: str) -> None:
+    done = project.run(*LINE, word)
+    assert done.status == 2
+    named = done.stderr.rpartition(": '")[2].rstrip().removesuffix("'")
+    assert project.run("plan", *LINE, named).status == 0, named
+
+
 def test_a_prompt_that_does_not_show_the_quota_is_refused(project: InProcess) -> None:
     own_prompt(project, "en/questions.jinja", lambda _: '{% call message("user") %}{{ tag }}{% endcall %}')
     done = project.run(*LINE, AXES)
@@ -184,6 +216,11 @@ def test_a_prompt_that_does_not_show_the_quota_is_refused(project: InProcess) ->
         ("axes={difficulty: {easy: some, hard: 0.5}}", "axes.difficulty.easy=some: expected a share"),
         ("axes={difficulty: {Easy: 0.5, easy: 0.5}}", "Easy and easy are read as one value"),
         ("axes=few", "axes=few: expected axes with their values and shares"),
+        ("axes.difficulty=[a,b]", 'axes.difficulty=["a","b"]: expected its values with their shares, as in'),
+        ("axes.难度=易", "stands inside braces"),
+        ("axes.diff=易", "axes.diff=易"),
+        ("axes.diff={易: 0.5, 难}", "axes.diff.难=null: expected a share"),
+        ("axes.diff={易: 0.5, 难: [}", "expected its values with their shares"),
     ],
 )
 def test_axes_that_cannot_be_get_a_sentence(project: InProcess, word: str, said: str) -> None:
