@@ -108,6 +108,6 @@ def _add(metadata: JsonObject, name: str, told: JsonObject) -> None:
         one, other = (each.get("from") or f"rows.{each['mean']}" for each in (metadata[name], told))
         raise ConfigurationError(
             f"{one} and {other} would both be {name} in the metadata of the exports: give the one that is yours "
-            "another name, as in axes.level for axes.score"
+            "another name, as in axes.effort for axes.score"
         )
     metadata[name] = told

@@ -249,3 +249,10 @@ def test_two_things_of_one_name_are_told(
     done = InProcess(tmp_path, server).run("topic=sports", "depth=1", *words)
     assert (done.status, server.count) == (2, 0), done.stderr
     assert sentence in done.stderr
+
+
+def test_the_name_that_is_named_for_one_that_is_taken_is_free(project: InProcess) -> None:
+    done = project.run(*LINE, "recipe=judged", "axes.score={a: 1}")
+    assert done.status == 2
+    named = done.stderr.partition("as in ")[2].split()[0]
+    assert project.run("plan", *LINE, "recipe=judged", f"{named}={{a: 1}}").status == 0, named
