@@ -8,7 +8,7 @@ what is held of 100,000 rows are a few MB, and the ids of those that repeat.
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -67,8 +67,10 @@ def check_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -
     lines, counts = list[JsonObject](), list[CheckCount]()
     for shape in graph:
         if shape.asks and place(shape.file).exists():
-            found = _Repeats(place, graph, shape, recipe)
-            unmet = _Unmet(place(shape.file), shape, recipe.get(shape.name, {}).get("axes") or {})
+            judges = [place(each.file) for each in graph.judges(shape.name)]
+            dropped = {row.id for path in judges for row in read_rows(path, VerdictRow) if not row.kept}
+            found = _Repeats(place, graph, shape, recipe, dropped)
+            unmet = _Unmet(place(shape.file), shape, recipe.get(shape.name, {}).get("axes") or {}, dropped)
             lines += [*found.lines(), *unmet.lines]
             counts += [*found.counts(), *unmet.counts()]
     return CheckedRows(lines, tuple(counts))
@@ -84,13 +86,14 @@ class _Text(msgspec.Struct):
 class _Repeats:
     """What was found in one artefact."""
 
-    def __init__(self, place: Callable[[str], Path], graph: Graph, shape: Shape, recipe: JsonObject) -> None:
+    def __init__(
+        self, place: Callable[[str], Path], graph: Graph, shape: Shape, recipe: JsonObject, dropped: Container[str]
+    ) -> None:
         self._path = place(shape.file)
         self._shape = shape
         self._is_tree = shape is graph.tree
         self._has_texts = shape.kind == "list" or recipe.get(shape.name, {}).get("schema") is None
-        judges = [place(each.file) for each in graph.judges(shape.name)]
-        self._dropped = {row.id for path in judges for row in read_rows(path, VerdictRow) if not row.kept}
+        self._dropped = dropped
         self._flags = Counter[str]()
         self._flagged: dict[str, list[CheckExample]] = {}
         self._rows = 0
@@ -158,13 +161,18 @@ class _Repeats:
 
 
 class _Unmet:
-    """Where the values that the items of one list have by an axis are others than its quota says: a line for each."""
+    """Where the values that the items of one list have by an axis are others than its quota says: a line for each.
 
-    def __init__(self, path: Path, shape: Shape, axes: Mapping[str, Shares]) -> None:
+    A quota is that of the items that are left, though each came by one that counts those that were dropped: so a list
+    of which a transform dropped two of one value is told, be it full.
+    """
+
+    def __init__(self, path: Path, shape: Shape, axes: Mapping[str, Shares], dropped: Container[str]) -> None:
         self.lines: list[JsonObject] = []
         self._shape = shape
         self._rows = self._other = 0
-        for tag, rows in groupby(read_objects(path, "id", "tag"), key=lambda row: row["tag"]) if axes else ():
+        kept = (row for row in read_objects(path, "id", "tag") if row["id"] not in dropped) if axes else ()
+        for tag, rows in groupby(kept, key=lambda row: row["tag"]):
             self._look(tag, list(rows), axes)
 
     def _look(self, tag: str, rows: Sequence[JsonObject], axes: Mapping[str, Shares]) -> None:
