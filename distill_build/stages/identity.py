@@ -12,7 +12,7 @@ from distill_build.subtree import NOTHING_SAID, own_items_of, said_of
 BY_HAND = "tree.yaml"
 """What the parts of the tree are called, as a cause, that people have made."""
 REVIEWS = "reviews.jsonl"
-ROWS_VERSION = 6
+ROWS_VERSION = 7
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
 
 
