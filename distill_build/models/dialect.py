@@ -35,6 +35,9 @@ class Dialect(Protocol):
     def completion(self, raw: JsonObject, body: Mapping[str, Any]) -> JsonObject | None:
         """The completion that a reply holds; None where it holds none."""
 
+    def lack(self, raw: JsonObject) -> str:
+        """Why a reply holds no completion, in words."""
+
     def booked(self, body: Mapping[str, Any]) -> int:
         """Tokens that a request may use."""
 
@@ -59,6 +62,9 @@ class ChatCompletions:
 
     def completion(self, raw: JsonObject, body: Mapping[str, Any]) -> JsonObject | None:  # noqa: ARG002 - see Dialect
         return raw if is_completion(raw) else None
+
+    def lack(self, raw: JsonObject) -> str:  # noqa: ARG002 - see Dialect
+        return f"there are no {self.replies} in it"
 
     def booked(self, body: Mapping[str, Any]) -> int:
         return booked_tokens(body, self._max_tokens_field)
@@ -86,6 +92,14 @@ class Embeddings:
         tokens = _tokens(raw) or self.booked(body)
         usage = {"prompt_tokens": tokens, "completion_tokens": 0}
         return kept | {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage}
+
+    def lack(self, raw: JsonObject) -> str:
+        """A vector without a direction is one all the same: that there is none would send people to look elsewhere."""
+        embedding = _embedding(raw)
+        zeros = isinstance(embedding, list) and embedding and all(_is_number(each) and not each for each in embedding)
+        return (
+            "all numbers of its vector are 0, so it is like no other" if zeros else f"there are no {self.replies} in it"
+        )
 
     def booked(self, body: Mapping[str, Any]) -> int:
         return round(estimated_tokens(body["messages"]))

@@ -175,7 +175,7 @@ class OpenAICompatible:
             raise self._endpoint.refusal(ErrorReply(status_of(error), headers, text), body, time.time())
         if (completion := self._dialect.completion(raw, body)) is None:
             said = self._endpoint.quote(_text_of(msgspec.json.encode(raw)))
-            raise RetryableError("bad_response", f"there are no {self._dialect.replies} in it: {said}")
+            raise RetryableError("bad_response", f"{self._dialect.lack(raw)}: {said}")
         return completion
 
     def _hold_back(self, failure: RetryableError, entered: int) -> None:
