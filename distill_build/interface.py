@@ -62,8 +62,9 @@ class LoadedDataset:
 
     def __init__(self, folder: Path, stopped: str | None = None) -> None:
         self.folder = folder.absolute()
-        self.stopped = stopped
         self._dataset = Dataset(self.folder)
+        state = self._dataset.state()
+        self.stopped = stopped if stopped is not None or state is None else state.stopped
         self._graph = graph_in(self._dataset)
 
     def __repr__(self) -> str:
@@ -100,7 +101,8 @@ class LoadedDataset:
     @property
     def complete(self) -> bool:
         """Whether nothing is missing."""
-        return self.stopped is None and not self.failures
+        state = self._dataset.state()
+        return self.stopped is None and state is not None and state.complete
 
     def rows(self, stage: str) -> Iterator[JsonObject]:
         """The rows of a stage as its file has them, in the order of the tree.
@@ -173,7 +175,7 @@ def plan(
 
 
 def load(place: str | Path, root: str | Path | None = None) -> LoadedDataset:
-    """A dataset that was built, by its name (below outputs/) or its folder; `root` is as that of `build`.
+    """A dataset that was built, by its name (below outputs/) or its folder; `root` is the project's folder.
 
     Raises UsageError where there is none.
     """
@@ -217,10 +219,10 @@ def _followed(process: "subprocess.Popen[str]", progress: Callable[[str], object
             progress(line.rstrip("\n"))
         reader.join()
         process.wait()
-    except KeyboardInterrupt:
+    except BaseException:  # an interruption, or an error of `progress`: nobody waits for what would still be asked
         process.send_signal(signal.SIGINT)  # what came is kept, and what is complete is written
-        for line in process.stderr:
-            progress(line.rstrip("\n"))
+        for _ in process.stderr:  # else it could wait for somebody to read it
+            pass
         process.wait()
         reader.join()
         raise

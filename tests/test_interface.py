@@ -74,3 +74,13 @@ def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code[1]], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert "<dataset sports: 2 tags" in done.stdout
+
+
+def test_an_error_of_whoever_is_told_ends_the_build(words: tuple[str, ...], server: ScriptedServer) -> None:
+    def refuse(line: str) -> None:
+        raise ValueError(line)
+
+    server.latency = 0.2
+    with pytest.raises(ValueError, match="plan"):
+        build(*words, "limits.concurrency=1", progress=refuse)
+    assert server.count < 5, "the build would send as many"

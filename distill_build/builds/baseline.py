@@ -75,7 +75,7 @@ def _look_at_reviews(session: Session, state: State, previous: PreviousBuild) ->
 
 
 def _tags_of(dataset: Dataset, graph: Graph, ids: Collection[str]) -> Iterator[str]:
-    """The tags that rows with these ids lie below, as far as there are any."""
+    """The tags that rows with these ids lie below, as far as there are any; for the topic its text, as its unit has."""
     shapes = {shape.name: shape for key in ids if (shape := graph.of_id(key)) is not None and shape is not graph.tree}
     paths = {
         row.path
@@ -83,6 +83,7 @@ def _tags_of(dataset: Dataset, graph: Graph, ids: Collection[str]) -> Iterator[s
         for row in read_rows(dataset.artefact(shape.file), Placed)
         if row.id in ids
     }
+    yield from (path[0] for path in paths if len(path) == 1)
     yield from (row.id for row in read_rows(dataset.artefact(graph.tree.file), TagRow) if row.path in paths)
 
 

@@ -157,5 +157,6 @@ def _said_by_hand(unit: "Unit") -> list[Any]:
     """What people say of the place of a unit; nothing where they say nothing."""
     node = unit.node
     items = msgspec.to_builtins(node.subtree.own.items)
-    said = [node.shown if node.shown != node.path else None, dict(node.subtree.counts), node.subtree.description, items]
+    below = node.subtree
+    said = [node.shown if node.shown != node.path else None, dict(below.counts), below.description, below.held, items]
     return [said] if any(said) else []

@@ -1,6 +1,6 @@
 """What the columns of rows look like, all rows counted: how long texts are, how numbers and short values are spread.
 
-ColumnCounts are not named before: what is in them says how they are shown. Pure.
+Columns are not named before: what is in them says how they are shown. Pure.
 """
 
 from collections import Counter

@@ -18,7 +18,7 @@ from distill_build.stages.flags import FLAGS
 TITLE = 200
 """Characters of a row's text that lists show."""
 TOLD_OF = ("sample", "index", "role", "model", "finish_reason", "usage", "call", FLAGS, REVIEW)
-"""ColumnCounts beside its content that the page shows of a row."""
+"""Columns beside its content that the page shows of a row."""
 STATES = {Sight.SEEN: RowState.IN, Sight.DROPPED: RowState.OUT, Sight.UNDECIDED: RowState.OPEN}
 
 

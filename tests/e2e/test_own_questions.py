@@ -217,3 +217,21 @@ def test_a_leaf_is_asked_for_others_in_the_place_of_a_models_questions_alone(pro
     assert sum(kept[row["id"]] for row in project.rows("questions") if row["tag"] == first["tag"]) == 2
     assert project.raw("verify", "sports").status == 0
     assert built(project, *words) == []
+
+
+def test_a_tag_that_was_there_for_ones_own_questions_alone_gets_a_models_when_it_is_by_hand(
+    project: InProcess,  # noqa: F811
+) -> None:
+    """What is taken over of the last build is not what is wanted now, though the tag's row is the same."""
+    words = ("depth=1",)
+    says(project, "only: true\ntags: [Alpha]\n")
+    own(project, {"question": "How fast is a serve?", "path": "Tennis"})
+    built(project, *words)
+    assert [row["index"] for row in project.rows("questions") if "Tennis" in row["path"]] == [-1]
+    says(project, "only: true\ntags: [Alpha, Tennis]\n")
+    asked = built(project, *words)
+    assert [kind for kind, place in asked if kind == "questions" and "Tennis" in place] == ["questions"]
+    assert [row["index"] for row in project.rows("questions") if "Tennis" in row["path"]] == [-1, 0, 1]
+    says(project, "only: true\ntags: [Alpha]\n")
+    assert built(project, *words) == []
+    assert [row["index"] for row in project.rows("questions") if "Tennis" in row["path"]] == [-1]

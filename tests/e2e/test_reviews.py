@@ -202,3 +202,31 @@ def test_a_mistake_is_told_with_its_line_and_a_way_out(project: InProcess, line:
     finished = project.run("plan", *SMALL)
     assert finished.status == 2
     assert told in " ".join(finished.stderr.split())
+
+
+def test_rows_below_the_topic_are_reviewed_as_any_other(project: InProcess) -> None:  # noqa: F811
+    says(project, '{"question": "What is sport?"}\n{"question": "Who plays?"}\n', "questions.jsonl")
+    built(project)
+    first, second = (row for row in project.rows("questions") if row["tag"] is None)
+    answer = next(row for row in project.rows("answers") if row["question_id"] == second["id"])
+    reviews(
+        project,
+        {"id": first["id"], "verdict": "reject"},
+        {"id": answer["id"], "verdict": "edit", "answer": "People of all ages."},
+    )
+    finished = project.run("--json", *SMALL)
+    assert (finished.status, finished.document["unmatched"], finished.document["calls"]) == (0, [], 0)
+    assert first["id"] not in {row["question_id"] for row in project.rows("answers")}
+    assert "People of all ages." in [row["answer"] for row in project.rows("answers")]
+    reviews(project, {"id": second["id"], "verdict": "edit", "question": "Who plays tennis?"})
+    assert [kind for kind, _ in built(project)] == ["answers"]
+
+
+def test_a_review_of_a_row_that_is_no_longer_made_is_told(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    question, answer = row(project, "questions"), row(project, "answers")
+    reviews(project, {"id": answer["id"], "verdict": "reject"})
+    built(project)
+    reviews(project, {"id": answer["id"], "verdict": "reject"}, {"id": question["id"], "verdict": "reject"})
+    finished = project.run("--json", *SMALL)
+    assert finished.document["unmatched"] == [f"reviews.jsonl: {answer['id']} is no row of this dataset"]

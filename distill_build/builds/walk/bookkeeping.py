@@ -114,11 +114,12 @@ class Bookkeeping:
         self.reviews[key] = ReviewNote(review.said, unit.node.id, fault or "")
         return line if fault else {**line, **review.text, REVIEW: review.verdict}
 
-    def reviews_recalled(self, found: Mapping[str, ReviewNote]) -> None:
-        """Notes what became of reviews in the last build, where its rows are taken over."""
+    def reviews_recalled(self, outcome: Outcome, found: Mapping[str, ReviewNote]) -> None:
+        """Notes what became of reviews in the last build, of those rows that are taken over with a segment."""
         for key, note in found.items():
-            if key in self._reviews:
-                self.reviews.setdefault(key, note)
+            shape = self._graph.of_id(key)
+            if key in self._reviews and shape is not None and shape.name in outcome.rows:
+                self.reviews[key] = note
 
     def reviews_in_vain(self, *, everything: bool) -> Iterator[str]:
         """Sentences on reviews that were not applied; `everything` says that the walk has come to every row."""

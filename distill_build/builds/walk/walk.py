@@ -223,7 +223,7 @@ class Walk:
             recalled = self._sink.recall(unit, unit.segment, self._verdicts_digest(unit))
             if recalled is not None:
                 self._books.recalled(recalled)
-                self._books.reviews_recalled(self._sink.reviewed(unit))
+                self._books.reviews_recalled(recalled, self._sink.reviewed(unit))
                 self._end_segment(unit, recalled)
                 return
         asking = [stage for name in segment.stages if isinstance(stage := self._stages[name], ModelStage)]
