@@ -14,6 +14,7 @@ class Options(NamedTuple):
     there is a difference. `keep_last`, `max_size`, `older_than`, `dry_run`: what `cache gc` may remove, as typed.
     `seed`: which rows `sample` draws. `yaml`, `outline`: tree prints a tree.yaml, of a dataset or of that file.
     `seed`: which rows `sample` draws. `to`: the file that `report` writes; `against`: the version it compares with.
+    `port`: where `view` listens, any free one if None; `no_browser`: it opens none.
     `arguments`: the words after the command. `overrides`: the key=value words as typed, for messages.
     """
 
@@ -39,6 +40,8 @@ class Options(NamedTuple):
     outline: str | None = None
     to: str | None = None
     against: str | None = None
+    port: int | None = None
+    no_browser: bool = False
     arguments: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
 

@@ -39,6 +39,10 @@ MAY_IMPORT = {
     "report": {
         *("calls", "dataset", "engine", "errors", "graph", "history", "records", "review", "stages"),
     },
+    "view": {
+        *("curate", "dataset", "engine", "errors", "graph", "history", "records", "replies", "report", "review"),
+        *("stages", "subtree"),
+    },
     "builds": {
         *("cache", "calls", "dataset", "engine", "errors", "export", "graph", "history", "models", "options"),
         *("prompting", "records", "review", "settings", "stages", "subtree", "versions"),
@@ -56,7 +60,7 @@ MAY_IMPORT = {
     "commands": {
         *("builds", "cache", "config", "console", "dataset", "engine", "errors", "export", "graph", "history"),
         *("models", "options", "project", "prompting", "records", "replies", "review", "settings", "stages"),
-        *("curate", "report", "subtree", "sweeps", "versions"),
+        *("curate", "report", "subtree", "sweeps", "versions", "view"),
     },
     "cli": {"commands", "config", "console", "errors", "options", "project", "settings", "sweeps"},
     "__main__": {"cli"},
@@ -76,7 +80,7 @@ ONLY_KNOWN_IN = {
     },
     "diskcache": {"engine/store.py"},
     "fsspec": {"cache/transfer/remote.py"},
-    "aiohttp": {"models/openai_compatible.py"},
+    "aiohttp": {"models/openai_compatible.py", "view/server.py"},
     "jinja2": {
         "prompting/prompts.py",
         "prompting/expressions.py",

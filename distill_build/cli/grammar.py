@@ -125,6 +125,13 @@ COMMANDS: Mapping[str, Command] = {
         composes=False,
         words="[NAME]",
     ),
+    "view": Command(
+        "distill_build.commands.view",
+        "open that page with hands: accept, reject, edit, rename; on this machine alone",
+        composes=False,
+        words="[NAME]",
+        group="curate",
+    ),
     "edit": Command(
         "distill_build.commands.edit",
         "keep what was edited by hand in a dataset's files, for all builds to come",
@@ -202,6 +209,8 @@ FLAGS = (
     Flag("seed", "which rows are drawn", value="N", whose="sample"),
     Flag("to", "the file to write; else report.html in the dataset's folder", value="FILE", whose="report"),
     Flag("against", "show what differs from that version, too", value="VERSION", whose="report"),
+    Flag("port", "the port to listen at; else a free one", value="N", whose="view"),
+    Flag("no-browser", "open no browser", whose="view"),
     Flag("keep-last", "of each dataset's versions only the last N are roots", value="N", whose="cache gc"),
     Flag("max-size", "remove what nothing needs, oldest first, down to this size: 500MB, 2GB", value="SIZE",
          whose="cache gc"),

@@ -4,8 +4,6 @@ What people own is written and synced first. So a kill before the files are back
 same once more, which changes nothing.
 """
 
-import getpass
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -17,29 +15,26 @@ import msgspec
 from distill_build.commands.locate import find_versions
 from distill_build.console.notes import notes
 from distill_build.console.page import print_document, print_lines
-from distill_build.curate.files import REVIEWS, TREE, file_of
-from distill_build.curate.items_file import SUFFIXES, with_items
+from distill_build.curate.author import who
+from distill_build.curate.files import REVIEWS, file_of
 from distill_build.curate.reviews_file import read_reviews
 from distill_build.curate.tree_changes import Add, Exclude, Rename
-from distill_build.curate.tree_file import read_tree
 from distill_build.curate.writing import amend_tree, append_items, append_reviews
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK, sound_lock
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.lock import in_use
 from distill_build.errors import CorruptEntryError, StorageError, UsageError
+from distill_build.history.by_hand import parts_by_hand
 from distill_build.history.hand_edits import HandEdits, WrittenDataset, edited_exports, hand_edits
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
 from distill_build.review import REJECT
-from distill_build.stages.all import editable_of
-from distill_build.subtree import NOTHING_SAID, TagByHand
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.content import KeptContent
 from distill_build.versions.names import Names
 from distill_build.versions.snapshot import restore
 
-GIT_SECONDS = 10
 REVIEWED, AMENDED = "reviews", "tree"
 
 
@@ -71,7 +66,7 @@ def _take(transaction: Transaction, names: Names) -> Taken:
     dataset, archive = transaction.dataset, names.archive
     try:
         written = _written(dataset, names)
-        edits = hand_edits(written, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", _who())
+        edits = hand_edits(written, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", who())
         new = _as_written(transaction, archive, written, edits)
     except CorruptEntryError as error:
         raise CorruptEntryError(f"what was written is no longer known: {error}. Nothing was changed") from error
@@ -99,20 +94,9 @@ def _written(dataset: Dataset, names: Names) -> WrittenDataset:
     topic, file = str(recipe["tree"]["topic"]), file_of(version.name, REVIEWS)
     reviews = {} if file is None else read_reviews(file, topic)
     content = KeptContent(names.archive.objects, version.files)
-    return WrittenDataset(dataset, version, content, recipe, reviews, _by_hand(version, recipe, topic))
-
-
-def _by_hand(version: Version, recipe: JsonObject, topic: str) -> TagByHand:
-    """What people say of the tree by now, with their own items."""
-    file = file_of(version.name, TREE)
-    tree = (read_tree(file, topic) if file is not None else None) or NOTHING_SAID
-    for shape in version.graph:
-        if shape.kind == "list" and shape.after is not None:
-            (column,) = editable_of(shape, recipe.get(shape.name, {})).columns
-            places = (file_of(version.name, f"{shape.name}{suffix}") for suffix in SUFFIXES)
-            for place in filter(None, places):
-                tree = with_items(tree, place, shape.name, column, topic)
-    return tree
+    return WrittenDataset(
+        dataset, version, content, recipe, reviews, parts_by_hand(version.name, version.graph, recipe)
+    )
 
 
 def _as_written(
@@ -129,30 +113,12 @@ def _write(name: str, topic: str, edits: HandEdits) -> dict[str, Path]:
     """Writes what was found into the files that people own; returns these. A tree that cannot be is told first."""
     files: dict[str, Path] = {}
     if edits.tree:
-        files[AMENDED] = amend_tree(name, topic, edits.tree)
+        files[AMENDED] = amend_tree(name, topic, edits.tree).place
     if edits.reviews:
         files[REVIEWED] = append_reviews(name, topic, edits.reviews)
     for stage, lines in edits.items.items():
         files[stage] = append_items(name, stage, topic, lines)
     return files
-
-
-def _who() -> str | None:
-    """Who edits: the name that git has for them, else the account's."""
-    try:
-        told = subprocess.run(
-            ["git", "config", "user.name"],  # noqa: S607 - the user's own
-            capture_output=True,
-            text=True,
-            timeout=GIT_SECONDS,
-            check=False,
-        ).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        told = ""
-    try:
-        return told or getpass.getuser()
-    except (OSError, KeyError):
-        return None
 
 
 def _document(dataset: Dataset, taken: Taken) -> JsonObject:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+import msgspec
+
 from distill_build.curate.files import FOLDER, REVIEWS, TREE, file_of
 from distill_build.curate.tree_changes import TreeChange, amended
 from distill_build.curate.tree_file import tree_in
@@ -25,16 +27,31 @@ T = TypeVar("T")
 
 def append_reviews(dataset: str, topic: str, reviews: Iterable[Review]) -> Path:
     """Adds what people say of rows of a dataset; returns the file."""
-    return _append(place_of(dataset, REVIEWS), topic, [review_line(review) for review in reviews])
+    return _append(place_of(dataset, REVIEWS), topic, [review_line(review) for review in reviews])[0]
 
 
 def append_items(dataset: str, stage: str, topic: str, lines: Iterable[dict[str, Any]]) -> Path:
     """Adds a person's own items of a list, each with its path; returns the file."""
+    return append_item_lines(dataset, stage, topic, lines)[0]
+
+
+def append_item_lines(
+    dataset: str, stage: str, topic: str, lines: Iterable[dict[str, Any]]
+) -> tuple[Path, list[bytes]]:
+    """As `append_items`; returns the lines too, as they stand in the file."""
     return _append(place_of(dataset, f"{stage}.jsonl"), topic, lines)
 
 
-def amend_tree(dataset: str, topic: str, changes: Sequence[TreeChange]) -> Path:
-    """Changes what a person says of the tree of `topic`, and keeps all comments; returns the file.
+class Amended(msgspec.Struct, frozen=True):
+    """A file that was replaced, with what it said `before` and says `after`."""
+
+    place: Path
+    before: bytes
+    after: bytes
+
+
+def amend_tree(dataset: str, topic: str, changes: Sequence[TreeChange]) -> Amended:
+    """Changes what a person says of the tree of `topic`, and keeps all comments.
 
     Raises ConfigurationError, with the file as it was, where it cannot be read or would say what it cannot.
     """
@@ -48,7 +65,34 @@ def amend_tree(dataset: str, topic: str, changes: Sequence[TreeChange]) -> Path:
         tree_in(after, place, topic)
         if after != before:
             _replace(place, after)
-    return place
+    return Amended(place, before, after)
+
+
+def put_back(amended: Amended) -> bool:
+    """Has a file say again what it said before; False where it says something else by now."""
+    with _held(amended.place) as file:
+        if file.read() != amended.after:
+            return False
+        if amended.before:
+            _replace(amended.place, amended.before)
+        else:
+            _on_disk(amended.place, amended.place.unlink)
+    return True
+
+
+def take_back(place: Path, line: bytes) -> bool:
+    """Takes a line that was added out again; False where it is not there any more."""
+    with _held(place) as file:
+        lines = file.read().splitlines(keepends=True)
+        if line not in lines:
+            return False
+        at = len(lines) - 1 - lines[::-1].index(line)
+        left = b"".join(lines[:at] + lines[at + 1 :])
+        if left:
+            _replace(place, left)
+        else:
+            _on_disk(place, place.unlink)
+    return True
 
 
 def place_of(dataset: str, name: str) -> Path:
@@ -63,14 +107,15 @@ def review_line(review: Review) -> dict[str, Any]:
     return {name: value for name, value in said.items() if name in review.text or value not in (None, [], "")}
 
 
-def _append(place: Path, topic: str, lines: Iterable[dict[str, Any]]) -> Path:
+def _append(place: Path, topic: str, lines: Iterable[dict[str, Any]]) -> tuple[Path, list[bytes]]:
     """Adds whole lines in one write. In the project's root they name the topic: several datasets may share the file."""
     shared = {} if place.parent.parts[:1] == (FOLDER,) else {TOPIC: topic}
     told = [json.dumps(line | shared, ensure_ascii=False, separators=(", ", ": ")) + "\n" for line in lines]
-    if told:
+    written = [line.encode("utf-8", "surrogatepass") for line in told]
+    if written:
         with _held(place) as file:
-            _write(file, place, "".join(told).encode("utf-8", "surrogatepass"))
-    return place
+            _write(file, place, b"".join(written))
+    return place, written
 
 
 def _write(file: BinaryIO, place: Path, lines: bytes) -> None:

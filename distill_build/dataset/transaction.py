@@ -61,7 +61,12 @@ def _clear_up(dataset: Dataset) -> None:
 
 def has_rows_so_far(dataset: Dataset) -> bool:
     """Whether a build is at a dataset, or was killed, that has noted rows."""
-    return any(dataset.runs.glob(f"*/{NEW}/{SO_FAR}"))
+    return any(so_far_files(dataset))
+
+
+def so_far_files(dataset: Dataset) -> Iterator[Path]:
+    """Where builds note their rows."""
+    return dataset.runs.glob(f"*/{NEW}/{SO_FAR}")
 
 
 def finish_moves(dataset: Dataset, note: Callable[[str], None]) -> None:

@@ -44,6 +44,25 @@ def exclusive_at_once(path: Path, note: str) -> Iterator[None]:
         yield
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process of this machine has the lock at `path`.
+
+    One would wait for who looks, if only for a moment: so nobody looks unless the process that had it last is alive.
+    """
+    try:
+        note = json.loads(path.read_text())
+        if note["host"] != socket.gethostname() or note["process"] == os.getpid():
+            return False
+        os.kill(note["process"], 0)
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return False
+
+
 def _opened(path: Path) -> TextIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

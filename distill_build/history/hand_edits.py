@@ -137,7 +137,7 @@ class _Finder:
 
     def _exclude(self, shape: Shape, row: JsonObject) -> None:
         path = self._tags.own(row["id"])
-        if _has_items(self._written.by_hand, path):
+        if has_items(self._written.by_hand, path):
             self._leave(shape, None, f"{path[-1]} stays, since items of your own lie below it: take these out first")
         else:
             self._found.tree.append(Exclude(path))
@@ -338,13 +338,13 @@ def edited_exports(dataset: Dataset) -> Iterator[str]:
             yield f"{name} is made from the rows, and stays as it is: edit these"
 
 
-def _has_items(tag: TagByHand, path: TagPath) -> bool:
+def has_items(tag: TagByHand, path: TagPath) -> bool:
     """Whether a person's own items lie at `path` or below."""
     if path:
         below = {**tag.holders, **tag.children}
         label = next((each for each in below if normalise(each) == normalise(path[0])), None)
-        return label is not None and _has_items(below[label], path[1:])
-    return bool(tag.items) or any(_has_items(below, ()) for below in (*tag.holders.values(), *tag.children.values()))
+        return label is not None and has_items(below[label], path[1:])
+    return bool(tag.items) or any(has_items(below, ()) for below in (*tag.holders.values(), *tag.children.values()))
 
 
 def _above(row: JsonObject) -> str | None:

@@ -324,3 +324,13 @@ class SweepPage(msgspec.Struct, frozen=True, kw_only=True):
     calls: int | None
     tokens: int | None
     usd: float | None
+
+
+class Server(msgspec.Struct, frozen=True):
+    """What a page is told that speaks to a server: which `snapshot` its rows are of, by stage the columns of which a
+    person may say what is to be there, the lists that may have items of their own, and how to build."""
+
+    snapshot: str
+    editable: dict[str, tuple[str, ...]]
+    lists: tuple[str, ...]
+    build: str

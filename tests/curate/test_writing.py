@@ -42,7 +42,7 @@ def test_lines_in_a_file_of_several_datasets_name_the_topic() -> None:
 
 def test_a_tree_of_another_topic_is_left_alone() -> None:
     Path("tree.yaml").write_text("topic: chess\nexclude: [Openings]\n", encoding="utf-8")
-    file = amend_tree("sports", "sports", [Exclude(("Golf",))])
+    file = amend_tree("sports", "sports", [Exclude(("Golf",))]).place
     assert file == Path("curate/sports/tree.yaml")
     assert Path("tree.yaml").read_text(encoding="utf-8") == "topic: chess\nexclude: [Openings]\n"
 

@@ -1,6 +1,6 @@
-"""A real browser: headless Chromium, in which a page is opened from disk.
+"""A real browser: headless Chromium, in which a page is opened from disk, or from a server on loopback.
 
-Whatever it asks of the network, and whatever its console complains of, fails the test at the end.
+Whatever else it asks of the network, and whatever its console complains of, fails the test at the end.
 """
 
 import shutil
@@ -77,6 +77,20 @@ class Browser:
         self, file: Path, place: str = "", size: tuple[int, int] = DESKTOP, scheme: str = "light"
     ) -> Iterator[Opened]:
         """Opens a file, at an id or a part."""
+        with self._opened(f"{file.resolve().as_uri()}#{place}", size, scheme) as opened:
+            yield opened
+            assert {each.partition("#")[0] for each in opened.asked} == {file.resolve().as_uri()}
+
+    @contextmanager
+    def visit(self, address: str, place: str = "", size: tuple[int, int] = DESKTOP) -> Iterator[Opened]:
+        """Opens the address of a server, at an id or a part; nothing else is asked."""
+        with self._opened(f"{address}#{place}", size, "light") as opened:
+            yield opened
+            host = address.partition("?")[0]
+            assert [each for each in opened.asked if not each.startswith(host)] == []
+
+    @contextmanager
+    def _opened(self, address: str, size: tuple[int, int], scheme: str) -> Iterator[Opened]:
         tab = self._chromium.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
         tab.set_default_timeout(LONGEST_MS)
         opened = Opened(tab)
@@ -84,13 +98,11 @@ class Browser:
         tab.on("pageerror", lambda error: opened.complaints.append(str(error)))
         tab.on("dialog", lambda dialog: (opened.complaints.append(dialog.message), dialog.dismiss()))
         tab.on("request", lambda request: opened.asked.append(request.url))
-        address = file.resolve().as_uri()
-        tab.goto(f"{address}#{place}")
+        tab.goto(address)
         tab.wait_for_selector("html[data-ready]")
         try:
             yield opened
             assert opened.complaints == []
-            assert {each.partition("#")[0] for each in opened.asked} == {address}
         finally:
             tab.close()
 

@@ -47,7 +47,7 @@ def run(options: Options) -> int:
                     f"{dataset.folder} has no version yet to compare: wait for its build, or leave out --against"
                 )
             folder = dataset.folder
-            page, blocks = dataset_page(dataset, graph_in(dataset), _around(options, dataset), Drawing(SEED))
+            page, blocks = dataset_page(dataset, graph_in(dataset), around(options, dataset), Drawing(SEED))
     place = Path(from_cwd(options.to)) if options.to is not None else folder / FILE
     _write(place, render(page, blocks))
     _tell(options, place, page)
@@ -61,7 +61,7 @@ def _sweep_named(options: Options) -> Path | None:
     return folder if folder is not None and is_sweep(folder) else None
 
 
-def _around(options: Options, dataset: Dataset) -> Around:
+def around(options: Options, dataset: Dataset) -> Around:
     """What is known of the dataset beside its files; its versions where their cache is here."""
     if isinstance(dataset, DatasetSoFar):
         return Around(

@@ -2,6 +2,8 @@
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
+/** What a page knows that has a server; null for one in a file. */
+const server = byId("server") && JSON.parse(byId("server").textContent);
 
 function el(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -122,12 +124,17 @@ byId("theme").addEventListener("click", () => {
 system.addEventListener("change", showTheme);
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-// Blocks of rows: JSON, compressed, in base64.
+// Blocks of rows: JSON, compressed; in the page in base64, or at its server.
 
 async function opened(id) {
-  const text = atob(byId(id).textContent);
-  const bytes = new Uint8Array(text.length);
-  for (let place = 0; place < text.length; place += 1) bytes[place] = text.charCodeAt(place);
+  const bytes = server ? await fetchedBlock(id) : bytesIn(byId(id).textContent);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
+}
+
+function bytesIn(base64) {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let place = 0; place < text.length; place += 1) bytes[place] = text.charCodeAt(place);
+  return bytes;
 }

@@ -70,6 +70,7 @@ addEventListener("keydown", (event) => {
   }
   if (open && event.key === "Tab") keepInside(event);
   if (typing) return;
+  if (server && handsKey(event)) return;
   if (event.key === "/") { event.preventDefault(); go("rows"); showPart("rows"); byId("search")?.focus(); return; }
   if (current !== "rows") return;
   const step = { j: 1, k: -1 }[event.key];
@@ -80,7 +81,7 @@ addEventListener("keydown", (event) => {
 
 /** The focus goes round within an open row. */
 function keepInside(event) {
-  const reached = [...byId("panel").querySelectorAll("button:not(:disabled), summary, a")];
+  const reached = [...byId("panel").querySelectorAll("button:not(:disabled), summary, a, input, textarea")];
   const [first, last] = [reached[0], reached.at(-1)];
   if (event.shiftKey && document.activeElement === first) { event.preventDefault(); last.focus(); }
   else if (!event.shiftKey && document.activeElement === last) { event.preventDefault(); first.focus(); }
@@ -90,4 +91,5 @@ build();
 showTheme();
 if (listBox) filter({}); // first, so that an opened row knows its neighbours
 follow();
+if (server) watch();
 document.documentElement.dataset.ready = "true";

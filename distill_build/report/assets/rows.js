@@ -3,6 +3,7 @@
 const [F_STAGE, F_ABOVE, F_ID, F_TITLE, F_STATE, F_BY, F_RATING, F_FLAGS, F_REVIEW] = [...Array(9).keys()];
 const PAGE = 50;
 const STATES = ["kept", "dropped", "not decided", "rejected"];
+const VERDICTS = { accept: "accepted", edit: "edited", reject: "rejected" };
 const INDENT = " ";
 
 const families = []; // {tag, facts, block, place in the block}
@@ -69,13 +70,13 @@ function rowsSection() {
     select("state", "Kept or dropped", [["", "kept or not"], ["0", "kept"], ["1", "dropped"], ...transforms.filter((each) => each.dropped).map((each) => [`by ${each.place}`, `dropped by ${each.name}`]), ["2", "not decided"], ["3", "rejected"]]),
     page.measure ? select("rating", page.measure.column, [["", `any ${page.measure.column}`], ...ratings()]) : null,
     Object.keys(page.flags).length ? select("flag", "Flag", [["", "any flag or none"], ...Object.keys(page.flags).map((name) => [name, name]), ["-", "no flag"]]) : null,
-    Object.keys(page.reviews).length ? select("review", "Review", [["", "reviewed or not"], ...Object.keys(page.reviews).map((name) => [name, name]), ["-", "not reviewed"]]) : null);
+    server || Object.keys(page.reviews).length ? select("review", "Review", [["", "reviewed or not"], ...(server ? [...Object.keys(VERDICTS), "waits"] : Object.keys(page.reviews)).map((name) => [name, name === "waits" ? "waits for a build" : name]), ["-", "not reviewed"]]) : null);
   controls.stage.value = String(wanted.stage);
   listBox = el("div", { class: "part", id: "list" }, el("p", { class: "empty" }, "Reading the rows …"));
   return [part("Rows",
     few ? el("p", { class: "notice", id: "drawn" }, `${number(page.rows.families)} of ${number(page.rows.of)} rows with all that hangs on them, drawn by seed ${page.rows.seed}; charts and counts are of all.`) : null,
     tools, listBox,
-    el("p", { class: "small faint keys" }, el("kbd", {}, "/"), " search  ", el("kbd", {}, "j"), " ", el("kbd", {}, "k"), " next, previous  ", el("kbd", {}, "Enter"), " open  ", el("kbd", {}, "Esc"), " close"))];
+    el("p", { class: "small faint keys" }, el("kbd", {}, "/"), " search  ", el("kbd", {}, "j"), " ", el("kbd", {}, "k"), " next, previous  ", el("kbd", {}, "Enter"), " open  ", el("kbd", {}, "Esc"), " close", keysOfHands()))];
 }
 
 /** Bounds to choose from, by what the measure says of rows. */
@@ -91,7 +92,8 @@ function fits(fact, tag) {
   if (wanted.branch >= 0 && !isBelow(tag, wanted.branch)) return false;
   if (wanted.state.startsWith("by ") ? fact[F_BY] !== Number(wanted.state.slice(3)) : wanted.state && fact[F_STATE] !== Number(wanted.state)) return false;
   if (wanted.flag && (wanted.flag === "-" ? fact[F_FLAGS].length : !fact[F_FLAGS].includes(wanted.flag))) return false;
-  if (wanted.review && (wanted.review === "-" ? fact[F_REVIEW] : fact[F_REVIEW] !== wanted.review)) return false;
+  const verdict = verdictOn(fact);
+  if (wanted.review && (wanted.review === "-" ? verdict : wanted.review === "waits" ? !waits(fact[F_ID]) : verdict !== wanted.review)) return false;
   if (wanted.rating === "-") return fact[F_RATING] === null;
   if (wanted.rating) {
     const bound = Number(wanted.rating.slice(2));
@@ -131,15 +133,17 @@ async function searched(rows, text, over) {
 /** What a row shows by itself, and what a person said of it. */
 function flagBadges(fact) {
   const made = fact[F_FLAGS].map((flag) => el("span", { class: "badge warn" }, flag));
-  if (fact[F_REVIEW]) made.push(el("span", { class: `badge ${fact[F_REVIEW] === "reject" ? "bad" : "in"}` }, { accept: "accepted", edit: "edited", reject: "rejected" }[fact[F_REVIEW]] || fact[F_REVIEW]));
-  return made;
+  const verdict = verdictOn(fact);
+  const later = waits(fact[F_ID]) ? ", in the next build" : "";
+  if (verdict || later) made.push(el("span", { class: `badge ${verdict === "reject" ? "bad" : "in"}` }, `${VERDICTS[verdict] || verdict || "no longer reviewed"}${later}`));
+  return [...made, ...saidBadges(fact[F_ID])];
 }
 
 function badges(fact) {
   const made = [];
   if (fact[F_STATE] === 1) made.push(el("span", { class: "badge" }, fact[F_BY] >= 0 ? `dropped by ${page.stages[fact[F_BY]].name}` : "dropped"));
   if (fact[F_STATE] === 2) made.push(el("span", { class: "badge warn" }, "not decided"));
-  if (fact[F_STATE] === 3 && fact[F_REVIEW] !== "reject") made.push(el("span", { class: "badge bad" }, "rejected above"));
+  if (fact[F_STATE] === 3 && fact[F_REVIEW] !== "reject" && verdictOn(fact) !== "reject") made.push(el("span", { class: "badge bad" }, "rejected above"));
   if (fact[F_RATING] !== null) made.push(el("span", { class: "badge in", title: `mean ${page.measure.column}` }, `${page.measure.column} ${Number(fact[F_RATING].toFixed(2))}`));
   return [...made, ...flagBadges(fact)];
 }
@@ -212,6 +216,7 @@ async function openRow(id) {
   byId("shade").hidden = false;
   byId("panel").scrollTop = 0;
   byId("panel").focus();
+  openWantedForm(id);
 }
 
 function closeRow() {
@@ -284,8 +289,8 @@ function card(facts, rows, place, here) {
   const usage = told.usage ? `${number(told.usage.prompt_tokens || 0)} + ${number(told.usage.completion_tokens || 0)} tokens` : null;
   const facts_ = [told.model, told.role, told.finish_reason, usage, told.call && `call ${short(told.call)}`].filter(Boolean);
   return el("div", { class: `row-card ${here ? "here" : ""}`, "data-id": fact[F_ID] },
-    el("div", { class: "title" }, el("h3", {}, page.stages[fact[F_STAGE]].singular), flagBadges(fact), el("span", { class: "mono faint" }, fact[F_ID])),
-    columns.map(([name, value]) => columnOf(name, value, columns.length)), verdictLines,
+    el("div", { class: "title" }, el("h3", {}, page.stages[fact[F_STAGE]].singular), el("span", { class: "badges", "data-badges": fact[F_ID] }, flagBadges(fact)), el("span", { class: "mono faint" }, fact[F_ID])),
+    columns.map(([name, value]) => columnOf(name, value, columns.length)), verdictLines, handsOnRow(fact, content),
     facts_.length ? el("div", { class: "told" }, facts_.map((text) => el("span", {}, text))) : null);
 }
 

@@ -65,7 +65,7 @@ function treeSection() {
   const all = el("div", { class: "tools" },
     el("button", { type: "button", class: "quiet-button", id: "open-all", onclick: () => list.all(true) }, "Open all"),
     el("button", { type: "button", class: "quiet-button", id: "close-all", onclick: () => list.all(false) }, "Close all"));
-  return [el("div", { class: "tree-layout" }, el("div", { class: "part" }, el("h2", {}, "Tree"), all, list.element), picture)];
+  return [el("div", { class: "tree-layout" }, el("div", { class: "part" }, el("h2", {}, "Tree"), all, list.element, waitingInTree()), picture)];
 }
 
 const OPEN_AT_FIRST = 40; // tags of a tree that is shown whole
@@ -86,7 +86,7 @@ function treeList(size) {
       : el("span", { class: "toggle" });
     const line = el("div", { class: `tag ${tag && tag[T_STATE] !== 0 ? "out" : ""}`, "data-id": tag ? tag[T_ID] : "", title: tag && tag[T_STATE] !== 0 ? "dropped, or all that hangs on it is" : null }, toggle,
       el("button", { type: "button", class: "name", title: "Rows of this branch", onclick: () => rowsIn(node) }, tag ? `${tag[T_NUMBER]} ` : null, el("bdi", {}, node.label)),
-      marks, el("span", { class: "count" }, counts.join(" · ")));
+      marks, handsOnTag(node), el("span", { class: "count" }, counts.join(" · ")));
     const element = el("li", {}, line);
     items.set(node, { element, line, toggle, below: null });
     return element;

@@ -1,0 +1,81 @@
+"""`view`: the page of a dataset with hands, served to this machine alone until Ctrl-C."""
+
+import asyncio
+import os
+import shlex
+import sys
+import webbrowser
+from datetime import UTC, datetime
+from pathlib import Path
+
+from distill_build.commands.locate import find_dataset, find_rows
+from distill_build.commands.report import SEED, around
+from distill_build.console.notes import notes
+from distill_build.console.page import print_document
+from distill_build.curate.author import who
+from distill_build.dataset.layout import STATE, Dataset
+from distill_build.dataset.lockfile import LOCK
+from distill_build.dataset.transaction import so_far_files
+from distill_build.engine.lock import is_held
+from distill_build.options import Options
+from distill_build.project import CONFIGURATION
+from distill_build.report.dataset import dataset_page
+from distill_build.report.drawing import Drawing
+from distill_build.stages.default import graph_in
+from distill_build.view.hands import Hands
+from distill_build.view.said import Said
+from distill_build.view.server import Standing, Viewed, serve
+from distill_build.view.snapshot import Snapshot
+
+ALL_ROWS = 1 << 62
+"""Bytes of rows that a page may ask for: it has no bound, for only what is looked at is sent."""
+
+
+def run(options: Options) -> int:
+    """Serves the dataset that `options` name; 0 at the end."""
+    dataset = find_dataset(options, *options.arguments)
+    said = Said(dataset.folder.name)
+    hands = Hands(dataset.folder.name, who(), said, lambda: datetime.now(UTC))
+    viewed = Viewed(lambda: _read(options), lambda: _standing(dataset), said, hands, _build_command)
+    viewed.refresh()
+    asyncio.run(serve(viewed, options.port or 0, lambda address: _tell(options, dataset, address)))
+    return 0
+
+
+def _read(options: Options) -> Snapshot:
+    """The rows as they are, or those that a build has so far."""
+    with find_rows(options, *options.arguments) as dataset:
+        graph = graph_in(dataset)
+        page, blocks = dataset_page(dataset, graph, around(options, dataset), Drawing(SEED, ALL_ROWS))
+        return Snapshot(dataset, graph, page, blocks)
+
+
+def _standing(dataset: Dataset) -> Standing:
+    """A build puts a new state beside the rows that it has moved into place; beside its first rows there is none."""
+    files = [dataset.artefact(STATE), dataset.artefact(LOCK), *so_far_files(dataset)]
+    facts = [(str(file), about.st_mtime_ns, about.st_size) for file in files if (about := _facts(file)) is not None]
+    return Standing(rows=repr(facts), building=is_held(dataset.lock))
+
+
+def _facts(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None
+
+
+def _build_command(topic: str) -> str:
+    """How the dataset is built, as far as that is known: what was typed for it stands nowhere."""
+    return "distill-build" if Path(CONFIGURATION).exists() else f"distill-build {shlex.quote(f'topic={topic}')} …"
+
+
+def _tell(options: Options, dataset: Dataset, address: str) -> None:
+    if options.json:
+        print_document({"address": address, "folder": str(dataset.folder)})
+    else:
+        print(address, flush=True)
+    sys.stdout.flush()
+    note = notes(quiet=options.quiet)
+    note(f"{dataset.folder} is shown to this machine alone, at this address, until Ctrl-C")
+    if not options.no_browser and not webbrowser.open(address):
+        note("no browser could be opened: open the address in one")

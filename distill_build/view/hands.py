@@ -1,0 +1,163 @@
+"""What a person does on the page → lines of the files that people own, and back again."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
+
+from distill_build.curate.tree_changes import Exclude, Include, Rename, TreeChange
+from distill_build.curate.tree_file import label_in
+from distill_build.curate.writing import (
+    Amended,
+    amend_tree,
+    append_item_lines,
+    append_reviews,
+    put_back,
+    take_back,
+)
+from distill_build.errors import UsageError
+from distill_build.history.hand_edits import has_items
+from distill_build.replies.labels import normalise
+from distill_build.review import Review
+from distill_build.view.reviewing import ReviewChange, nothing_said, review_of
+from distill_build.view.said import Said
+from distill_build.view.snapshot import OwnPath, Snapshot
+
+MOST_UNDONE = 1000
+"""Steps that can be taken back."""
+
+
+class TagChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of the tag `id`: shown by another label, or thrown out."""
+
+    id: str
+    of: str
+    rename: str | None = None
+    exclude: bool = False
+
+
+class Inclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The tag with those labels, which was thrown out, is wanted again."""
+
+    path: OwnPath
+    of: str
+
+
+class NewItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An item of a person's own for a list: its `text`, and the `tag` it lies at, by id; None is below the topic."""
+
+    stage: str
+    of: str
+    text: str
+    tag: str | None = None
+    answer: str = ""
+    reasoning: str = ""
+
+
+class Undo(msgspec.Struct, frozen=True):
+    """A step that was taken, by its number among those of all tabs."""
+
+    step: int
+
+
+Step = Callable[[], bool]
+"""Takes one back; False where what it had written is not what stands by now."""
+CHANGED_SINCE = "something else has been said of it since: look at what stands there now"
+
+
+class Hands:
+    """Those of `by` on the dataset called `name`. `now` tells the time; `said` is what stands by now, read before."""
+
+    def __init__(self, name: str, by: str | None, said: Said, now: Callable[[], datetime]) -> None:
+        self._name, self._by, self._said, self._now = name, by, said, now
+        self._steps: dict[int, Step] = {}
+        self._last = 0
+
+    def review(self, snapshot: Snapshot, change: ReviewChange) -> int:
+        """Says it of a row; returns the number of the step. Raises UsageError for what cannot be said."""
+        row = snapshot.row(change.id)
+        if row is None:
+            raise UsageError(f"there is no row {change.id} on this page")
+        before = self._said.reviews.get(row.id)
+        written = self._write(snapshot, review_of(row, before, change), before)
+        return self._note(lambda: self._restore(snapshot, written, before or nothing_said(row)))
+
+    def tag(self, snapshot: Snapshot, change: TagChange) -> int:
+        """Renames a tag or throws it out; returns the number of the step."""
+        path = snapshot.own_path(change.id)
+        if path is None:
+            raise UsageError(f"there is no tag {change.id} on this page")
+        if change.exclude:
+            if has_items(self._said.by_hand, path):
+                raise UsageError(f"{path[-1]} stays, since items of your own lie below it: take these out first")
+            return self._amend(snapshot, Exclude(path))
+        return self._amend(snapshot, Rename(path, self._label(snapshot, change)))
+
+    def include(self, snapshot: Snapshot, change: Inclusion) -> int:
+        """Has a tag again that was thrown out; returns the number of the step."""
+        return self._amend(snapshot, Include(change.path))
+
+    def item(self, snapshot: Snapshot, new: NewItem) -> int:
+        """Adds an item of a person's own; returns the number of the step."""
+        path = () if new.tag is None else snapshot.own_path(new.tag)
+        shape = next((shape for shape in snapshot.graph if shape.name == new.stage), None)
+        if path is None or shape is None or shape.kind != "list" or shape.after is None:
+            raise UsageError(f"{new.stage} at {new.tag} is no place for an item of your own")
+        editable = snapshot.editable[shape.name]
+        line = {editable.columns[0]: new.text.strip(), "path": list(path)}
+        given = {name: text.strip() for name in ("reasoning", "answer") if (text := getattr(new, name)).strip()}
+        if not line[editable.columns[0]] or ("reasoning" in given and "answer" not in given):
+            raise UsageError("an item has a text, and a reasoning goes with an answer")
+        place, lines = append_item_lines(
+            self._name, shape.name, snapshot.topic, [{key: value for key, value in (line | given).items() if value}]
+        )
+        return self._note(lambda: take_back(place, lines[0]))
+
+    def undo(self, undo: Undo) -> None:
+        """Takes a step back. Raises UsageError where that is not to be had."""
+        if (step := self._steps.pop(undo.step, None)) is None:
+            raise UsageError("there is nothing to undo")
+        if not step():
+            raise UsageError(CHANGED_SINCE)
+
+    def _write(self, snapshot: Snapshot, review: Review, before: Review | None) -> Review:
+        written = replace(review, at=self._time(before), by=self._by)
+        append_reviews(self._name, snapshot.topic, [written])
+        return written
+
+    def _restore(self, snapshot: Snapshot, written: Review, before: Review) -> bool:
+        present = self._said.reviews.get(written.id)
+        if present != written:
+            return False
+        self._write(snapshot, before, present)
+        return True
+
+    def _time(self, before: Review | None) -> str:
+        """Now; later than what was said before, though another clock may have been ahead."""
+        now = self._now()
+        if before is not None and before.at:
+            told = datetime.fromisoformat(before.at)
+            now = max(now, (told if told.tzinfo else told.replace(tzinfo=UTC)) + timedelta(microseconds=1))
+        return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+    def _label(self, snapshot: Snapshot, change: TagChange) -> str:
+        label = label_in(change.rename)
+        if label is None:
+            raise UsageError("a label is a short text on one line")
+        own = snapshot.own_path(change.id) or ()
+        others = (tag for tag in self._said.tags if tag.path[:-1] == own[:-1] and tag.path != own)
+        beside = snapshot.beside(change.id) | {tag.shown for tag in others if tag.shown is not None}
+        if normalise(label) in map(normalise, beside):
+            raise UsageError(f"another tag beside it is called {label}")
+        return label
+
+    def _amend(self, snapshot: Snapshot, change: TreeChange) -> int:
+        amended: Amended = amend_tree(self._name, snapshot.topic, [change])
+        return self._note(lambda: put_back(amended))
+
+    def _note(self, step: Step) -> int:
+        self._last += 1
+        self._steps[self._last] = step
+        self._steps.pop(self._last - MOST_UNDONE, None)
+        return self._last

@@ -1,0 +1,188 @@
+"""What people have said by now of a dataset's rows and tree, and which of it waits for a build.
+
+What the last build took in stands in its state and in the settings that its rows were made with; what differs waits.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from distill_build.curate.files import REVIEWS, TREE, file_of
+from distill_build.curate.items_file import SUFFIXES
+from distill_build.curate.reviews_file import read_reviews
+from distill_build.dataset.layout import ReviewNote
+from distill_build.engine.manifest import digest
+from distill_build.history.by_hand import parts_by_hand
+from distill_build.records import JsonObject
+from distill_build.report.families import TITLE
+from distill_build.review import Review
+from distill_build.stages.identity import BY_HAND
+from distill_build.subtree import CHILDREN, TagByHand, own_items_of, said_of
+from distill_build.view.snapshot import OwnPath, Snapshot
+
+Standing = Literal["built", "waits", "left"]
+"""Of a review: taken in by the last build; not yet; left as it was, for its text is another one now."""
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class SaidOfRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands of a row by now, and since which `number` it does."""
+
+    verdict: str | None
+    rating: int | None
+    tags: tuple[str, ...]
+    note: str | None
+    text: dict[str, Any]
+    standing: Standing
+    why: str
+    number: int
+
+
+class SaidOfTag(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits of the tag with those labels: another label to show (its own takes a rename back), or that it goes or
+    comes back."""
+
+    path: OwnPath
+    shown: str | None = None
+    excluded: bool = False
+    waits: bool = True
+
+
+class OwnItemWaiting(msgspec.Struct, frozen=True):
+    """An item of a person's own that has no row yet."""
+
+    stage: str
+    path: OwnPath
+    text: str
+
+
+class Said:
+    """Of the dataset called `name`. It is read anew where a file has changed; `number` counts how often that was."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._stamp: Stamp | None = None
+        self.number = 0
+        self.reviews: Mapping[str, Review] = {}
+        self.by_hand = TagByHand()
+        self.rows: dict[str, SaidOfRow] = {}
+        self.tags: list[SaidOfTag] = []
+        self.items: list[OwnItemWaiting] = []
+
+    def read(self, snapshot: Snapshot) -> None:
+        """Reads what is new.
+
+        Raises ConfigurationError for a file that cannot be used: then what was read before stands.
+        """
+        stamp = (("", hash(snapshot.name), 0, 0), *self._stamps(snapshot))
+        if stamp == self._stamp:
+            return
+        file = file_of(self._name, REVIEWS)
+        reviews = {} if file is None else read_reviews(file, snapshot.topic)
+        by_hand = parts_by_hand(self._name, snapshot.graph, snapshot.recipe)
+        self.reviews, self.by_hand, self._stamp = reviews, by_hand, stamp
+        self.number += 1
+        self._take_rows(snapshot)
+        self.tags = list(_tags(snapshot.recipe["tree"].get(BY_HAND, {}), said_of(by_hand)))
+        self.items = list(_items(by_hand, snapshot))
+
+    @property
+    def waiting(self) -> int:
+        """How many of these a next build takes in."""
+        rows = sum(row.standing == "waits" for row in self.rows.values())
+        return rows + sum(tag.waits for tag in self.tags) + len(self.items)
+
+    def _stamps(self, snapshot: Snapshot) -> Iterator[tuple[str, int, int, int]]:
+        lists = [shape.name for shape in snapshot.graph if shape.kind == "list"]
+        names = [REVIEWS, TREE, *(f"{name}{suffix}" for name in lists for suffix in SUFFIXES)]
+        for place in filter(None, (file_of(self._name, name) for name in names)):
+            yield str(place), *_stamp_of(place)
+
+    def _take_rows(self, snapshot: Snapshot) -> None:
+        noted = snapshot.noted
+        if noted is None:  # no state tells; the settings behind the rows say whether all of it is in them
+            counted = {key: each.said for key, each in self.reviews.items() if each.verdict is not None}
+            all_built = snapshot.recipe["tree"].get(REVIEWS) == digest(counted)
+            noted = {key: ReviewNote(said, "", "") for key, said in counted.items()} if all_built else {}
+        for key in {*self.reviews, *noted}:
+            if snapshot.has_row(key):
+                found = _said_of_row(self.reviews.get(key, Review(key)), noted.get(key), self.number)
+                before = self.rows.get(key)
+                if before is None or msgspec.structs.replace(before, number=found.number) != found:
+                    self.rows[key] = found
+
+
+def _stamp_of(place: Path) -> tuple[int, int, int]:
+    facts = place.stat()
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
+
+
+def _said_of_row(review: Review, noted: ReviewNote | None, number: int) -> SaidOfRow:
+    standing, why = _standing(review, noted)
+    return SaidOfRow(
+        verdict=review.verdict,
+        rating=review.rating,
+        tags=review.tags,
+        note=review.note,
+        text=review.text,
+        standing=standing,
+        why=why,
+        number=number,
+    )
+
+
+def _standing(review: Review, noted: ReviewNote | None) -> tuple[Standing, str]:
+    """Only what rows depend on waits: a rating or a note stands as it is said."""
+    if noted is None:
+        return ("built" if review.verdict is None else "waits"), ""
+    if noted.said != review.said:
+        return ("built" if review.verdict is None and noted.fault else "waits"), ""
+    return ("left", noted.fault) if noted.fault else ("built", "")
+
+
+def _tags(built: JsonObject, now: JsonObject) -> Iterator[SaidOfTag]:
+    """What is said of tags: of each rename and exclusion whether it waits, and of those that are no more."""
+    before, after = dict(_facts(built)), dict(_facts(now))
+    for (path, key), value in after.items():
+        waits = before.get((path, key)) != value
+        if key == "rename":
+            yield SaidOfTag(path=path, shown=value, waits=waits)
+        elif key == "exclude":
+            yield SaidOfTag(path=path, excluded=True, waits=waits)
+        elif waits:
+            yield SaidOfTag(path=path)
+    for path, key in before.keys() - after.keys():
+        yield SaidOfTag(path=path, shown=path[-1] if key == "rename" else None)
+
+
+def _facts(said: JsonObject, path: OwnPath = ()) -> Iterator[tuple[tuple[OwnPath, str], Any]]:
+    for key, value in said.items():
+        if key == "rename":
+            yield from ((((*path, label), key), shown) for label, shown in value.items() if label != shown)
+        elif key == "exclude":
+            yield from ((((*path, label), key), True) for label in value)
+        elif isinstance(value, dict):
+            for label, below in value.items():
+                if key == CHILDREN:
+                    yield ((*path, label), key), True
+                yield from _facts(below, (*path, label))
+        else:
+            yield (path, key), value
+
+
+def _items(by_hand: TagByHand, snapshot: Snapshot) -> Iterator[OwnItemWaiting]:
+    """The items of people's own that have no row yet."""
+    for shape in snapshot.graph:
+        items = own_items_of(by_hand, shape.name)
+        if items and snapshot.recipe["tree"].get(f"{shape.name}.jsonl") != digest(items):
+            for path, text in _texts(items):
+                if not snapshot.has_text(path, text[:TITLE]):
+                    yield OwnItemWaiting(shape.name, path, text)
+
+
+def _texts(items: JsonObject, path: OwnPath = ()) -> Iterator[tuple[OwnPath, str]]:
+    yield from ((path, text) for text, _ in items.get("here", ()))
+    for label, below in items.get("below", {}).items():
+        yield from _texts(below, (*path, label))

@@ -1,0 +1,113 @@
+"""The page and the rows that tabs look at, as they were read at one time; and one of these rows by its id."""
+
+import gzip
+import secrets
+from collections.abc import Mapping
+from itertools import chain
+
+import msgspec
+
+from distill_build.dataset.layout import Dataset
+from distill_build.graph import Graph
+from distill_build.records import JsonObject
+from distill_build.report.data import TOPIC, DatasetPage
+from distill_build.report.drawing import Block
+from distill_build.report.families import RowFacts, WholeRow
+from distill_build.review import REVIEW
+from distill_build.stages.all import Editable, editable_of
+
+OwnPath = tuple[str, ...]
+_Facts = list[tuple[int, list[RowFacts]]]
+_Whole = list[list[WholeRow]]
+
+
+class SeenRow(msgspec.Struct, frozen=True):
+    """A row as a person sees it: `content` by column, and the verdict of theirs that lies in it."""
+
+    id: str
+    stage: str
+    content: JsonObject
+    review: str | None
+    editable: Editable
+
+
+class Snapshot:
+    """What was read of a dataset. `name` is another one for each reading, so that a tab knows when its rows are old.
+
+    `recipe` is what the rows were made with, by stage, `topic` what the tree grows from, and `noted` what became of
+    reviews as they were made; None where no state tells.
+    """
+
+    def __init__(self, dataset: Dataset, graph: Graph, page: DatasetPage, blocks: list[Block]) -> None:
+        state = dataset.state()
+        self.name = secrets.token_hex(8)
+        self.page, self.blocks, self.graph, self.recipe = page, blocks, graph, dataset.recipe()
+        self.noted = None if state is None else state.reviews
+        recipe = self.recipe
+        self.topic = str(recipe["tree"]["topic"])
+        self.editable: Mapping[str, Editable] = {
+            shape.name: editable_of(shape, recipe.get(shape.name, {})) for shape in graph
+        }
+        self._places = dict(chain.from_iterable(map(self._ids, range(len(blocks)))))
+        self._tags = {tag.id: place for place, tag in enumerate(page.tree)}
+
+    def row(self, key: str) -> SeenRow | None:
+        """The row with that id; None where there is none."""
+        if (block := self._places.get(key)) is None:
+            return None
+        for (_, facts), rows in zip(self._facts(block), self._whole(block), strict=True):
+            for fact, row in zip(facts, rows, strict=True):
+                if fact.id == key:
+                    return self._seen(fact, row)
+        return None
+
+    def has_row(self, key: str) -> bool:
+        return key in self._places
+
+    def has_text(self, path: OwnPath, title: str) -> bool:
+        """Whether a row of a list with a text that begins so lies at a tag."""
+        place = self.place_of(path)
+        blocks = map(self._facts, range(len(self.blocks)))
+        return place is not None and any(
+            tag == place and facts[0].title == title for tag, facts in chain.from_iterable(blocks)
+        )
+
+    def own_path(self, key: str) -> OwnPath | None:
+        """The labels of a tag as the model or file has them, from level 1 on; None where there is no such tag."""
+        return None if (place := self._tags.get(key)) is None else self._path(place)
+
+    def place_of(self, path: OwnPath) -> int | None:
+        """The tag with those labels, as its place in the tree."""
+        if not path:
+            return TOPIC
+        return next((place for place in self._tags.values() if self._path(place) == path), None)
+
+    def beside(self, key: str) -> set[str]:
+        """What other tags with the same parent are and were called."""
+        tree, place = self.page.tree, self._tags[key]
+        others = (tag for at, tag in enumerate(tree) if at != place and tag.parent == tree[place].parent)
+        return {label for tag in others for label in (tag.label, tag.renamed_from) if label is not None}
+
+    def _path(self, place: int) -> OwnPath:
+        labels: list[str] = []
+        while place != TOPIC:
+            tag = self.page.tree[place]
+            labels.append(tag.renamed_from or tag.label)
+            place = tag.parent
+        return tuple(reversed(labels))
+
+    def _ids(self, block: int) -> list[tuple[str, int]]:
+        return [(fact.id, block) for _, facts in self._facts(block) for fact in facts]
+
+    def _facts(self, block: int) -> _Facts:
+        return msgspec.json.decode(gzip.decompress(self.blocks[block].facts), type=_Facts)
+
+    def _whole(self, block: int) -> _Whole:
+        return msgspec.json.decode(gzip.decompress(self.blocks[block].whole), type=_Whole)
+
+    def _seen(self, fact: RowFacts, row: WholeRow) -> SeenRow:
+        shape = list(self.graph)[fact.stage]
+        editable, content = self.editable[shape.name], row.content
+        if shape.kind == "list" and editable.columns:
+            content = content | {editable.columns[0]: content[shape.singular]}
+        return SeenRow(fact.id, shape.name, content, row.told.get(REVIEW), editable)
