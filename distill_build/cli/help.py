@@ -60,6 +60,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("show a_bf098210d291fd47 sports", "an answer, by its id"),
     ),
     "log": (("log a_bf098210d291fd47", "its tag, question, prompts, settings, response and versions"),),
+    "view": (
+        ("view", "the only dataset, in a browser, until Ctrl-C"),
+        ("view sports --port 8123 --no-browser", "its address is the first line"),
+    ),
     "edit": (
         ("edit", "what was changed in the rows of the only dataset goes into curate/"),
         ("edit sports --json", "of one of several, for programs"),

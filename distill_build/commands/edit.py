@@ -30,7 +30,7 @@ from distill_build.history.hand_edits import HandEdits, WrittenDataset, edited_e
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
 from distill_build.review import REJECT
-from distill_build.versions.archive import Archive, Version
+from distill_build.versions.archive import Archive
 from distill_build.versions.content import KeptContent
 from distill_build.versions.names import Names
 from distill_build.versions.snapshot import restore

@@ -5,6 +5,8 @@ import os
 import shlex
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from distill_build.report.drawing import Drawing
 from distill_build.stages.default import graph_in
 from distill_build.view.hands import Hands
 from distill_build.view.said import Said
-from distill_build.view.server import Standing, Viewed, serve
+from distill_build.view.server import FolderStanding, Viewed, serve
 from distill_build.view.snapshot import Snapshot
 
 ALL_ROWS = 1 << 62
@@ -43,18 +45,29 @@ def run(options: Options) -> int:
 
 
 def _read(options: Options) -> Snapshot:
-    """The rows as they are, or those that a build has so far."""
-    with find_rows(options, *options.arguments) as dataset:
+    """The rows as the last build left them; where there was none yet, those that one has so far."""
+    with _rows(options) as dataset:
         graph = graph_in(dataset)
         page, blocks = dataset_page(dataset, graph, around(options, dataset), Drawing(SEED, ALL_ROWS))
         return Snapshot(dataset, graph, page, blocks)
 
 
-def _standing(dataset: Dataset) -> Standing:
+@contextmanager
+def _rows(options: Options) -> Iterator[Dataset]:
+    dataset = find_dataset(options, *options.arguments)
+    if dataset.state() is not None:
+        yield dataset
+    else:
+        with find_rows(options, *options.arguments) as found:
+            yield found
+
+
+def _standing(dataset: Dataset) -> FolderStanding:
     """A build puts a new state beside the rows that it has moved into place; beside its first rows there is none."""
-    files = [dataset.artefact(STATE), dataset.artefact(LOCK), *so_far_files(dataset)]
+    files = [dataset.artefact(STATE), dataset.artefact(LOCK)]
+    files = files if files[0].exists() else [*files, *so_far_files(dataset)]
     facts = [(str(file), about.st_mtime_ns, about.st_size) for file in files if (about := _facts(file)) is not None]
-    return Standing(rows=repr(facts), building=is_held(dataset.lock))
+    return FolderStanding(rows=repr(facts), building=is_held(dataset.lock))
 
 
 def _facts(file: Path) -> os.stat_result | None:

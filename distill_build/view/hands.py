@@ -61,7 +61,7 @@ class Undo(msgspec.Struct, frozen=True):
     step: int
 
 
-Step = Callable[[], bool]
+TakeBack = Callable[[], bool]
 """Takes one back; False where what it had written is not what stands by now."""
 CHANGED_SINCE = "something else has been said of it since: look at what stands there now"
 
@@ -71,7 +71,7 @@ class Hands:
 
     def __init__(self, name: str, by: str | None, said: Said, now: Callable[[], datetime]) -> None:
         self._name, self._by, self._said, self._now = name, by, said, now
-        self._steps: dict[int, Step] = {}
+        self._steps: dict[int, TakeBack] = {}
         self._last = 0
 
     def review(self, snapshot: Snapshot, change: ReviewChange) -> int:
@@ -127,8 +127,9 @@ class Hands:
         return written
 
     def _restore(self, snapshot: Snapshot, written: Review, before: Review) -> bool:
+        """Says again what was said before, where nothing else has been said since: what was taken back counts not."""
         present = self._said.reviews.get(written.id)
-        if present != written:
+        if present is None or replace(present, at=written.at, by=written.by) != written:
             return False
         self._write(snapshot, before, present)
         return True
@@ -146,7 +147,7 @@ class Hands:
         if label is None:
             raise UsageError("a label is a short text on one line")
         own = snapshot.own_path(change.id) or ()
-        others = (tag for tag in self._said.tags if tag.path[:-1] == own[:-1] and tag.path != own)
+        others = (tag for tag in self._said.tree if tag.path[:-1] == own[:-1] and tag.path != own)
         beside = snapshot.beside(change.id) | {tag.shown for tag in others if tag.shown is not None}
         if normalise(label) in map(normalise, beside):
             raise UsageError(f"another tag beside it is called {label}")
@@ -156,7 +157,7 @@ class Hands:
         amended: Amended = amend_tree(self._name, snapshot.topic, [change])
         return self._note(lambda: put_back(amended))
 
-    def _note(self, step: Step) -> int:
+    def _note(self, step: TakeBack) -> int:
         self._last += 1
         self._steps[self._last] = step
         self._steps.pop(self._last - MOST_UNDONE, None)

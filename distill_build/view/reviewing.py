@@ -30,6 +30,8 @@ class ReviewChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 LOWEST, HIGHEST = 1, 5
+BESIDE = ("rating", "tags", "note")
+"""Fields of a review on which no row depends."""
 
 
 def review_of(row: SeenRow, said: Review | None, change: ReviewChange) -> Review:
@@ -75,12 +77,12 @@ def _text_edited(row: SeenRow) -> dict[str, Any]:
 
 
 def _told(change: ReviewChange) -> dict[str, Any]:
-    told = {name: getattr(change, name) for name in ("rating", "tags", "note")}
-    told = {name: value for name, value in told.items() if value is not msgspec.UNSET}
+    """What is said beside the verdict, cleaned."""
+    told = {name: value for name in BESIDE if (value := getattr(change, name)) is not msgspec.UNSET}
     if told.get("rating") is not None and not LOWEST <= told["rating"] <= HIGHEST:
         raise UsageError(f"a rating is a whole number from {LOWEST} to {HIGHEST}, not {told['rating']}")
-    if "tags" in told:
-        told["tags"] = tuple(dict.fromkeys(flat for tag in told["tags"] if (flat := " ".join(tag.split()))))
+    if change.tags is not msgspec.UNSET:
+        told["tags"] = tuple(dict.fromkeys(flat for tag in change.tags if (flat := " ".join(tag.split()))))
     if "note" in told:
         told["note"] = (told["note"] or "").strip() or None
     return told

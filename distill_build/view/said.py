@@ -68,7 +68,7 @@ class Said:
         self.reviews: Mapping[str, Review] = {}
         self.by_hand = TagByHand()
         self.rows: dict[str, SaidOfRow] = {}
-        self.tags: list[SaidOfTag] = []
+        self.tree: list[SaidOfTag] = []
         self.items: list[OwnItemWaiting] = []
 
     def read(self, snapshot: Snapshot) -> None:
@@ -85,14 +85,14 @@ class Said:
         self.reviews, self.by_hand, self._stamp = reviews, by_hand, stamp
         self.number += 1
         self._take_rows(snapshot)
-        self.tags = list(_tags(snapshot.recipe["tree"].get(BY_HAND, {}), said_of(by_hand)))
+        self.tree = list(_tags(snapshot.recipe["tree"].get(BY_HAND, {}), said_of(by_hand)))
         self.items = list(_items(by_hand, snapshot))
 
     @property
     def waiting(self) -> int:
         """How many of these a next build takes in."""
         rows = sum(row.standing == "waits" for row in self.rows.values())
-        return rows + sum(tag.waits for tag in self.tags) + len(self.items)
+        return rows + sum(tag.waits for tag in self.tree) + len(self.items)
 
     def _stamps(self, snapshot: Snapshot) -> Iterator[tuple[str, int, int, int]]:
         lists = [shape.name for shape in snapshot.graph if shape.kind == "list"]

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from distill_build.engine.signals import interruptible
 from distill_build.errors import DistillError, StorageError, UsageError
@@ -45,7 +46,7 @@ T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Standing(msgspec.Struct, frozen=True):
+class FolderStanding(msgspec.Struct, frozen=True):
     """How the dataset in the folder stands: which rows lie there, as any text that tells them from others, and whether
     a build is at work."""
 
@@ -59,7 +60,7 @@ class Stands(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     rows: dict[str, SaidOfRow]
-    tags: list[SaidOfTag]
+    tree: list[SaidOfTag]
     items: list[OwnItemWaiting]
     waiting: int
     old: bool
@@ -74,7 +75,7 @@ class Viewed:
     def __init__(
         self,
         read: Callable[[], Snapshot],
-        standing: Callable[[], Standing],
+        standing: Callable[[], FolderStanding],
         said: Said,
         hands: Hands,
         build: Callable[[str], str],
@@ -92,10 +93,18 @@ class Viewed:
         return self._snapshot
 
     def refresh(self) -> None:
-        """Reads the rows, if others lie there by now. Raises StorageError where they cannot be read."""
-        rows = self._standing().rows
-        if self._snapshot is None or rows != self._read_at:
-            self._snapshot, self._read_at = self._read(), rows
+        """Reads the rows, if others lie there by now, and again if they were replaced meanwhile.
+
+        Raises StorageError where they cannot be read.
+        """
+        while self._snapshot is None or self._standing().rows != self._read_at:
+            self._read_at = self._standing().rows
+            try:
+                self._snapshot = self._read()
+            except StorageError:
+                if self._standing().rows == self._read_at:
+                    self._read_at = ""
+                    raise
 
     def page(self) -> bytes:
         """The page of the rows as they are."""
@@ -116,10 +125,10 @@ class Viewed:
         return Stands(
             number=said.number,
             rows={key: row for key, row in said.rows.items() if row.number > after},
-            tags=said.tags,
+            tree=said.tree,
             items=said.items,
             waiting=said.waiting,
-            old=standing.rows != self._read_at or of != self.snapshot.name,
+            old=of != self.snapshot.name or (standing.rows != self._read_at and not standing.building),
             building=standing.building,
             fault=fault,
         )
@@ -270,7 +279,7 @@ def _application(viewed: Viewed, gate: _Gate, bugs: list[Exception]) -> web.Appl
     return application
 
 
-def _guarded(gate: _Gate, bugs: list[Exception]) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _guarded(gate: _Gate, bugs: list[Exception]) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         if (refusal := gate.refusal(request)) is not None:

@@ -60,6 +60,12 @@ class Opened:
     def wait_closed(self) -> None:
         self.tab.wait_for_selector("#panel", state="hidden")
 
+    def expect_refusal(self) -> None:
+        """Takes it that the server has refused something, of which a browser complains by itself."""
+        refused = [each for each in self.complaints if "status of 409" in each]
+        assert len(refused) == 1
+        self.complaints.remove(refused[0])
+
     @property
     def is_wider_than_its_window(self) -> bool:
         wide: bool = self.tab.evaluate("document.documentElement.scrollWidth > window.innerWidth")

@@ -26,5 +26,3 @@ def view(project: Workspace) -> Iterator[Served]:
     """The dataset of `project`, served."""
     with served(project, "sports") as started:
         yield started
-
-

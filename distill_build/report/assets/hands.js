@@ -1,7 +1,7 @@
 // Hands, where the page has a server: what people have said by now, what a person says here, and how to take it back.
 
 const said = new Map(); // id of a row → what stands of it by now
-let stands = { number: 0, tags: [], items: [], waiting: 0, old: false, building: false, fault: null };
+let stands = { number: 0, tree: [], items: [], waiting: 0, old: false, building: false, fault: null };
 const steps = []; // numbers of what this tab did, to be undone
 const EVERY = 1000; // milliseconds after which another tab's words are seen here
 let reached = true; // whether the server answers

@@ -15,7 +15,7 @@ function handsOnTag(node) {
 
 function showTagHands(box) {
   const { node } = box;
-  const of = node.tag ? stands.tags.filter((each) => each.waits && keyOf(each.path) === keyOf(ownPath(node))) : [];
+  const of = node.tag ? stands.tree.filter((each) => each.waits && keyOf(each.path) === keyOf(ownPath(node))) : [];
   const renamed = of.find((each) => each.shown);
   const out = of.find((each) => each.excluded);
   const button = (kind, label, title, act_) => el("button", { type: "button", class: "tag-button", "data-do": kind, title: `${title} ${node.label}`, "aria-label": `${title} ${node.label}`, onclick: act_ }, label);
@@ -44,7 +44,7 @@ function waitingInTree() {
 
 function waitingLines() {
   const there = new Set(field.nodes.map((node) => keyOf(ownPath(node))));
-  const out = stands.tags.filter((each) => each.excluded && !there.has(keyOf(each.path)));
+  const out = stands.tree.filter((each) => each.excluded && !there.has(keyOf(each.path)));
   return [
     out.length > 0 && el("div", {}, el("h3", {}, "Thrown out"), el("ul", { class: "plain-list" }, out.map((each) => el("li", {}, path(each.path), " ",
       el("button", { type: "button", class: "quiet-button", onclick: () => act("/include", { path: each.path }) }, "Take back"))))),

@@ -1,0 +1,180 @@
+"""Who may ask the server of a page, and what becomes of its files."""
+
+import gzip
+import json
+import re
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import Workspace, start
+from tests.report.browser import Browser
+from tests.report.datasets import LINE
+from tests.report.test_hostile import HOSTILE, TOPIC
+from tests.report.test_hostile import reply as hostile_reply
+from tests.server import ScriptedServer
+from tests.view.serving import Served, served
+
+READ = ("/", "/facts/0", "/whole/0", "/said")
+WRITE = ("/review", "/tag", "/include", "/item", "/undo")
+
+
+def test_the_first_line_is_the_whole_address(view: Served) -> None:
+    assert len(view.token) >= 30
+    answer = view.ask("/")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert b"connect-src 'self'" in answer.body
+    assert view.ask("/facts/0", of=view.snapshot()).status == 200
+
+
+@pytest.mark.parametrize("place", [*READ, *WRITE, "/nothing"])
+def test_without_the_token_nothing_is_answered(view: Served, place: str) -> None:
+    body = b"{}" if place in WRITE else None
+    for token in ("", "x", view.token[:-1], view.token + "x", "%C3%A9"):
+        assert view.ask(place, body=body, token=token).status == 403
+
+
+@pytest.mark.parametrize("place", ["/", "/said", "/review"])
+def test_under_another_name_nothing_is_answered(view: Served, place: str) -> None:
+    body = b"{}" if place in WRITE else None
+    port = view.host.partition(":")[2]
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        f"[::1]:{port}",
+        f"0.0.0.0:{port}",
+    ):
+        assert view.ask(place, {"Host": host}, body).status == 403
+    assert view.ask("/", {"Host": f"localhost:{port}"}).status == 200
+
+
+@pytest.mark.parametrize("place", WRITE)
+def test_only_its_own_page_may_write(view: Served, project: Workspace, place: str) -> None:
+    port = view.host.partition(":")[2]
+    for origin in ("", "null", "http://evil.example", f"http://evil.example:{port}", f"https://127.0.0.1:{port}"):
+        assert view.say(place, {"Origin": origin}, id="a_1", verdict="reject").status == 403
+    assert view.say(place, {"Content-Type": "text/plain"}, id="a_1").status == 415
+    assert not (project.root / "curate").exists()
+
+
+def test_requests_have_a_bound_and_a_form(view: Served, project: Workspace) -> None:
+    key = project.rows("answers")[0]["id"]
+    assert view.say("/review", id=key, note="x" * (1 << 20)).status == 413
+    for what in ({"id": key, "rating": 6}, {"id": key, "verdict": "perhaps"}, {"id": key, "unknown": 1}, {"id": "a_0"}):
+        assert view.say("/review", **what).status == 409
+    assert view.say("/review", id=project.rows("filter")[0]["id"], text={"kept": True}).status == 409
+    assert view.say("/review", id=key, text={"answer": " "}).status == 409
+    assert view.say("/review", id=project.rows("scores")[0]["id"], text={"score": 9}).status == 409
+    assert view.ask("/review", body=b"{").status == 409
+    assert view.ask("/nothing").status == 404
+    assert view.ask("/whole/7", of=view.snapshot()).status == 409
+    assert not (project.root / "curate").exists()
+
+
+def test_it_listens_on_loopback_alone(view: Served) -> None:
+    port = int(view.host.partition(":")[2])
+    listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert [each for each in listening if each.endswith(f":{port:04X}") and each.startswith("00000000")] == []
+    assert f"0100007F:{port:04X}" in listening
+    others = {found[4][0] for found in socket.getaddrinfo(socket.gethostname(), None)} - {"127.0.0.1", "::1"}
+    for address in others:
+        with pytest.raises(ConnectionError), socket.create_connection((address, port), timeout=5):
+            pass
+
+
+def test_ctrl_c_ends_it_well_and_a_taken_port_is_a_sentence(view: Served, project: Workspace) -> None:
+    port = view.host.partition(":")[2]
+    done = project.raw("view", "sports", "--port", port, "--no-browser")
+    assert (done.status, done.stdout) == (2, "")
+    assert f"port {port} cannot be had" in done.stderr
+    assert project.raw("view", "--port", "99999", "--no-browser").status == 2
+    assert project.raw("view", "nothing").status == 2
+    view.process.send_signal(signal.SIGINT)
+    stdout, stderr = view.process.communicate(timeout=60)
+    assert (view.process.returncode, stdout) == (0, "")
+    assert "until Ctrl-C" in stderr
+
+
+def test_a_killed_server_leaves_whole_files(view: Served, project: Workspace) -> None:
+    keys = [row["id"] for row in project.rows("answers")]
+    for key in keys:
+        assert view.say("/review", id=key, note="x" * 50_000, rating=3).status == 200
+    assert view.say("/tag", id=project.rows("tags")[0]["id"], rename="Ball sports").status == 200
+    view.process.kill()
+    view.process.communicate(timeout=60)
+    folder = project.root / "curate/sports"
+    lines = (folder / "reviews.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == keys
+    assert sorted(path.name for path in folder.iterdir()) == ["reviews.jsonl", "tree.yaml"]
+    with served(project) as again:
+        rows = again.ask("/said", of=again.snapshot()).document["rows"]
+        assert {key: row["rating"] for key, row in rows.items()} == dict.fromkeys(keys, 3)
+
+
+def test_the_rows_of_a_build_at_work_are_shown_and_reviewed(project: Workspace) -> None:
+    assert project.server is not None
+    with served(project) as view:
+        key, of = project.rows("answers")[0]["id"], view.snapshot()
+        assert view.ask("/said", of=of).document["building"] is False
+        project.server.hold_from(project.server.count)
+        with start(project, *LINE, "questions_per_tag=5") as process:
+            project.server.wait_for(project.server.count + 1)
+            told = view.ask("/said", of=of).document
+            assert (told["building"], told["old"]) == (True, False)
+            assert view.say("/review", id=key, verdict="reject").status == 200
+            project.server.release()
+            process.communicate(timeout=60)
+        told = view.ask("/said", of=of).document
+        assert (told["building"], told["old"], told["waiting"]) == (False, True, 1)
+
+
+def test_before_there_is_a_version_the_rows_so_far_are_shown(tmp_path: Path) -> None:
+    with ScriptedServer() as server:
+        project = Workspace(tmp_path, server)
+        server.hold_from(3 + 2)  # the lists, and two answers
+        line = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
+        with start(project, *line, "limits.concurrency=1") as process:
+            server.wait_for(3 + 3)
+            with served(project) as view:
+                of, page = view.snapshot(), view.ask("/").body.decode()
+                assert "which has not come to its end" in page
+                block = gzip.decompress(view.ask("/facts/0", of=of).body)
+                key = re.findall(rb'"(a_[0-9a-f]+)"', block)[0].decode()
+                assert view.say("/review", id=key, verdict="reject").status == 200
+            server.release()
+            process.communicate(timeout=60)
+        assert project.run(*line, "-q").status == 0
+        assert [row["id"] for row in project.rows("answers") if row.get("review") == "reject"] == [key]
+
+
+def test_what_a_model_or_a_person_wrote_runs_in_no_page_with_hands(browser: Browser, tmp_path: Path) -> None:
+    with ScriptedServer(plan=hostile_reply) as server:
+        project = Workspace(tmp_path, server)
+        done = project.run(f"topic={TOPIC}", "name=hostile", "depth=1", "breadth=3", "questions_per_tag=6", "-q")
+        assert done.status == 0, done.stderr
+    text = "\n".join(each.replace("\x00", "") for each in HOSTILE)
+    with served(project) as view:
+        lines = (project.folder("hostile") / "answers.jsonl").read_text().rstrip("\n").split("\n")
+        tags = project.rows("tags", "hostile")
+        key = json.loads(lines[0])["id"]
+        assert view.say("/review", id=key, note=text, tags=[text], text={"answer": text}).status == 200
+        assert view.say("/item", stage="questions", tag=tags[0]["id"], text=text).status == 200
+        assert view.say("/tag", id=tags[0]["id"], rename=HOSTILE[0]).status == 200
+        assert view.say("/tag", id=tags[1]["id"], exclude=True).status == 200
+        with browser.visit(view.address, key) as opened:
+            opened.tab.evaluate("() => { window.ran = (how) => { window.wasRun = how; }; }")
+            opened.tab.wait_for_selector("#panel .note")
+            opened.tab.click(f"#panel .row-card[data-id='{key}'] [data-do=text]")
+            assert opened.tab.input_value("#panel textarea[name=answer]") == text
+            opened.tab.keyboard.press("Escape")
+            opened.tab.keyboard.press("Escape")
+            opened.show("tree")
+            opened.tab.wait_for_selector("#own-items li")
+            assert opened.tab.evaluate("() => window.wasRun") is None
+            assert opened.tab.query_selector_all("img, iframe, svg, [srcdoc], [onerror], [onload], [onclick]") == []
