@@ -117,7 +117,8 @@ def test_a_built_edit_is_edited_again_and_speaks_of_what_the_model_wrote(
         opened.wait_open()
         opened.tab.keyboard.press("3")
         wait_for(opened, card(key), "★★★")
-        assert opened.texts("#waiting .quiet-button") == ["Undo"], "a rating is nothing that a build takes in"
+        opened.tab.wait_for_selector("#undo")
+        assert opened.texts("#waiting") == ["Undo"], "a rating is nothing that a build takes in"
         opened.tab.keyboard.press("r")
         wait_for(opened, card(key), "rejected, in the next build")
         opened.tab.keyboard.press("a")
