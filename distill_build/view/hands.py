@@ -55,7 +55,7 @@ class NewItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasoning: str = ""
 
 
-class Undo(msgspec.Struct, frozen=True):
+class Undo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A step that was taken, by its number among those of all tabs."""
 
     step: int

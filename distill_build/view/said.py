@@ -4,6 +4,7 @@ What the last build took in stands in its state and in the settings that its row
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from distill_build.engine.manifest import digest
 from distill_build.history.by_hand import parts_by_hand
 from distill_build.records import JsonObject
 from distill_build.report.families import TITLE
-from distill_build.review import Review
+from distill_build.review import REJECT, Review
 from distill_build.stages.identity import BY_HAND
 from distill_build.subtree import CHILDREN, TagByHand, own_items_of, said_of
 from distill_build.view.snapshot import OwnPath, Snapshot
@@ -98,17 +99,22 @@ class Said:
         lists = [shape.name for shape in snapshot.graph if shape.kind == "list"]
         names = [REVIEWS, TREE, *(f"{name}{suffix}" for name in lists for suffix in SUFFIXES)]
         for place in filter(None, (file_of(self._name, name) for name in names)):
-            yield str(place), *_stamp_of(place)
+            with suppress(FileNotFoundError):  # it has just gone
+                yield str(place), *_stamp_of(place)
 
     def _take_rows(self, snapshot: Snapshot) -> None:
         noted = snapshot.noted
+        all_go_on = snapshot.recipe["export"]["rows"].get("reviewed") == "all"
         if noted is None:  # no state tells; the settings behind the rows say whether all of it is in them
             counted = {key: each.said for key, each in self.reviews.items() if each.verdict is not None}
             all_built = snapshot.recipe["tree"].get(REVIEWS) == digest(counted)
             noted = {key: ReviewNote(said, "", "") for key, said in counted.items()} if all_built else {}
         for key in {*self.reviews, *noted}:
             if snapshot.has_row(key):
-                found = _said_of_row(self.reviews.get(key, Review(key)), noted.get(key), self.number)
+                review = self.reviews.get(key, Review(key))
+                found = _said_of_row(review, noted.get(key), self.number)
+                if all_go_on and review.verdict == REJECT:  # no build takes it in
+                    found = msgspec.structs.replace(found, standing="built")
                 before = self.rows.get(key)
                 if before is None or msgspec.structs.replace(before, number=found.number) != found:
                     self.rows[key] = found

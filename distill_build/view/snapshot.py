@@ -3,7 +3,6 @@
 import gzip
 import secrets
 from collections.abc import Mapping
-from itertools import chain
 
 import msgspec
 
@@ -48,8 +47,12 @@ class Snapshot:
         self.editable: Mapping[str, Editable] = {
             shape.name: editable_of(shape, recipe.get(shape.name, {})) for shape in graph
         }
-        self._places = dict(chain.from_iterable(map(self._ids, range(len(blocks)))))
         self._tags = {tag.id: place for place, tag in enumerate(page.tree)}
+        self._by_path = {(): TOPIC} | {self._path(place): place for place in self._tags.values()}
+        self._places: dict[str, int] = {}
+        self._titles: set[tuple[int | None, str]] = set()
+        for block in range(len(blocks)):
+            self._note(block)
 
     def row(self, key: str) -> SeenRow | None:
         """The row with that id; None where there is none."""
@@ -66,21 +69,11 @@ class Snapshot:
 
     def has_text(self, path: OwnPath, title: str) -> bool:
         """Whether a row of a list with a text that begins so lies at a tag."""
-        place = self.place_of(path)
-        blocks = map(self._facts, range(len(self.blocks)))
-        return place is not None and any(
-            tag == place and facts[0].title == title for tag, facts in chain.from_iterable(blocks)
-        )
+        return (self._by_path.get(path), title) in self._titles
 
     def own_path(self, key: str) -> OwnPath | None:
         """The labels of a tag as the model or file has them, from level 1 on; None where there is no such tag."""
         return None if (place := self._tags.get(key)) is None else self._path(place)
-
-    def place_of(self, path: OwnPath) -> int | None:
-        """The tag with those labels, as its place in the tree."""
-        if not path:
-            return TOPIC
-        return next((place for place in self._tags.values() if self._path(place) == path), None)
 
     def beside(self, key: str) -> set[str]:
         """What other tags with the same parent are and were called."""
@@ -96,8 +89,10 @@ class Snapshot:
             place = tag.parent
         return tuple(reversed(labels))
 
-    def _ids(self, block: int) -> list[tuple[str, int]]:
-        return [(fact.id, block) for _, facts in self._facts(block) for fact in facts]
+    def _note(self, block: int) -> None:
+        for tag, facts in self._facts(block):
+            self._titles.add((tag, facts[0].title))
+            self._places |= dict.fromkeys((fact.id for fact in facts), block)
 
     def _facts(self, block: int) -> _Facts:
         return msgspec.json.decode(gzip.decompress(self.blocks[block].facts), type=_Facts)

@@ -134,6 +134,38 @@ def test_the_rows_of_a_build_at_work_are_shown_and_reviewed(project: Workspace) 
         assert (told["building"], told["old"], told["waiting"]) == (False, True, 1)
 
 
+def test_what_is_said_of_a_sweeps_job_is_said_of_its_dataset(tmp_path: Path) -> None:
+    with ScriptedServer() as server:
+        project = Workspace(tmp_path, server)
+        line = ("topic=sports", "depth=1", "breadth=1,2", "questions_per_tag=2", "-m", "-q")
+        assert project.run(*line).status == 0
+        (job,) = project.folder().glob("sweeps/*/*breadth=2*")
+        key = json.loads((job / "answers.jsonl").read_text().splitlines()[0])["id"]
+        with served(project, "-o", str(job.relative_to(project.root))) as view:
+            assert view.say("/review", id=key, verdict="reject").status == 200
+        assert (project.root / "curate/sports/reviews.jsonl").exists()
+        assert project.run(*line).status == 0
+    jobs = project.folder().glob("sweeps/*/*breadth=2*/answers.jsonl")
+    rows = [json.loads(line) for rows in jobs for line in rows.read_text().splitlines()]
+    assert [row["id"] for row in rows if row.get("review") == "reject"] == [key], "a sweep of these is another one"
+
+
+def test_comments_in_a_tree_stay_and_come_back(view: Served, project: Workspace) -> None:
+    file, tags = project.root / "tree.yaml", project.rows("tags")
+    before = "# mine\nrename:  # labels\n  Nothing: Something  # so\n"
+    file.write_text(before)
+    step = view.say("/tag", id=tags[0]["id"], exclude=True).document["step"]
+    assert "# mine" in file.read_text()
+    assert tags[0]["label"] in file.read_text()
+    assert view.say("/undo", step=step).status == 409, "it takes a step and nothing else"
+    assert view.ask("/undo", body=json.dumps({"step": step}).encode()).status == 200
+    assert file.read_text() == before
+    step = view.say("/tag", id=tags[0]["id"], exclude=True).document["step"]
+    file.write_text(file.read_text() + "only: true\n")
+    refused = view.ask("/undo", body=json.dumps({"step": step}).encode())
+    assert (refused.status, b"something else has been said of it since" in refused.body) == (409, True)
+
+
 def test_before_there_is_a_version_the_rows_so_far_are_shown(tmp_path: Path) -> None:
     with ScriptedServer() as server:
         project = Workspace(tmp_path, server)
