@@ -109,7 +109,8 @@ class Said:
             counted = {key: each.said for key, each in self.reviews.items() if each.verdict is not None}
             all_built = snapshot.recipe["tree"].get(REVIEWS) == digest(counted)
             noted = {key: ReviewNote(said, "", "") for key, said in counted.items()} if all_built else {}
-        for key in {*self.reviews, *noted}:
+        self.rows = {key: row for key, row in self.rows.items() if snapshot.has_row(key)}
+        for key in {*self.reviews, *noted, *self.rows}:
             if snapshot.has_row(key):
                 review = self.reviews.get(key, Review(key))
                 found = _said_of_row(review, noted.get(key), self.number)

@@ -42,6 +42,8 @@ HEADERS = {
 }
 JSON = "application/json"
 READING = ("GET", "HEAD")
+READINGS = 5
+"""Times that rows are read which a build replaces meanwhile; those of a first build become more all the time."""
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -97,13 +99,14 @@ class Viewed:
 
         Raises StorageError where they cannot be read.
         """
-        while self._snapshot is None or self._standing().rows != self._read_at:
-            self._read_at = self._standing().rows
+        for _ in range(READINGS):
+            rows = self._standing().rows
+            if self._snapshot is not None and rows == self._read_at:
+                return
             try:
-                self._snapshot = self._read()
+                self._snapshot, self._read_at = self._read(), rows
             except StorageError:
-                if self._standing().rows == self._read_at:
-                    self._read_at = ""
+                if self._standing().rows == rows:
                     raise
 
     def page(self) -> bytes:
@@ -231,11 +234,11 @@ class _Gate:
         hosts = [f"{name}:{self.port}" for name in NAMES]
         if request.headers.get("Host") not in hosts:
             return "this server answers to 127.0.0.1 alone"
-        if not secrets.compare_digest(request.query.get("token", "").encode(), self.token.encode()):
-            return "the address has a token, which is another one: open the one that was printed"
-        if request.method not in ("GET", "HEAD") and request.headers.get("Origin") not in [
-            f"http://{h}" for h in hosts
-        ]:
+        given = request.query.get("token", "").encode("utf-8", "replace")
+        if not secrets.compare_digest(given, self.token.encode()):
+            return "the token of the address is missing, or another one: open the address that was printed"
+        origins = [f"http://{host}" for host in hosts]
+        if request.method not in READING and request.headers.get("Origin") not in origins:
             return "only its own page may write here"
         return None
 

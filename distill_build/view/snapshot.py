@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from distill_build.dataset.layout import Dataset
+from distill_build.errors import UsageError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 from distill_build.report.data import TOPIC, DatasetPage
@@ -43,6 +44,8 @@ class Snapshot:
         self.page, self.blocks, self.graph, self.recipe = page, blocks, graph, dataset.recipe()
         self.noted = None if state is None else state.reviews
         recipe = self.recipe
+        if "tree" not in recipe:
+            raise UsageError(f"{dataset.folder} does not say what its rows were made with: build it first")
         self.topic = str(recipe["tree"]["topic"])
         self.editable: Mapping[str, Editable] = {
             shape.name: editable_of(shape, recipe.get(shape.name, {})) for shape in graph

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_the_first_line_is_the_whole_address(view: Served) -> None:
 @pytest.mark.parametrize("place", [*READ, *WRITE, "/nothing"])
 def test_without_the_token_nothing_is_answered(view: Served, place: str) -> None:
     body = b"{}" if place in WRITE else None
-    for token in ("", "x", view.token[:-1], view.token + "x", "%C3%A9"):
+    for token in ("", "x", view.token[:-1], view.token + "x", "%C3%A9", "%FF%ED%A0%80"):
         assert view.ask(place, body=body, token=token).status == 403
 
 
@@ -95,6 +96,10 @@ def test_ctrl_c_ends_it_well_and_a_taken_port_is_a_sentence(view: Served, projec
     assert f"port {port} cannot be had" in done.stderr
     assert project.raw("view", "--port", "99999", "--no-browser").status == 2
     assert project.raw("view", "nothing").status == 2
+    (project.root / "outputs/alone").mkdir()
+    shutil.copy(project.folder() / "tags.jsonl", project.root / "outputs/alone")
+    alone = project.raw("view", "alone", "--no-browser")
+    assert (alone.status, "does not say what its rows were made with" in alone.stderr) == (2, True)
     view.process.send_signal(signal.SIGINT)
     stdout, stderr = view.process.communicate(timeout=60)
     assert (view.process.returncode, stdout) == (0, "")
