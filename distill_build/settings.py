@@ -6,7 +6,7 @@ import msgspec
 
 from distill_build.graph import Graph, Kind, Shape
 from distill_build.models.base import DEFAULT_CONCURRENCY, Limits, ModelSettings
-from distill_build.review import Review
+from distill_build.review import REJECT, Review
 from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, subtree_of
 
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
@@ -145,6 +145,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     format: FormatSettings = FormatSettings()
     keep_responses: bool = True
     confirm: Literal["replace", "never"] = "replace"
+
+    @property
+    def reviews_in_force(self) -> dict[str, Review]:
+        """Those that rows depend on: where all rows go on, a rejected one does too."""
+        all_go_on = self.curate.reviewed == "all"
+        return {key: each for key, each in self.reviews.items() if each.verdict != REJECT or not all_go_on}
 
     def role(self, stage: str) -> ModelSettings:
         """The model that works for `stage`, the first of several."""

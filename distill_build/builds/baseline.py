@@ -65,7 +65,7 @@ def _outcomes(session: Session, state: State | None, generation: str) -> dict[st
 
 def _look_at_reviews(session: Session, state: State, previous: PreviousBuild) -> None:
     """Has the rows made again of which a person says something else than when the last build made them."""
-    said = {key: review.said for key, review in session.settings.reviews.items()}
+    said = {key: review.said for key, review in session.settings.reviews_in_force.items()}
     for key, note in state.reviews.items():
         previous.reviewed.setdefault(note.tag, {})[key] = note
         if said.get(key) != note.said:

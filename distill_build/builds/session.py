@@ -124,10 +124,12 @@ class Session:
             if segment.judged is not None:  # usual verdicts are not in `verdicts`: they go by its identity
                 before[segment.judged] = [self.identity[segment.judged]] if segment.judged in read else []
 
+        counts = [[stage.name, stage.count()] for stage in self.stages]
+
         def memo(unit: "Unit", number: int, verdicts: str) -> str:
             earlier = unit.node.earlier()
             shown = [stage.elsewhere(earlier) for stage in lists[number]]
-            return digest([bases[number], unit.tag.line, shown, verdicts, *_said_by_hand(unit)])
+            return digest([bases[number], unit.tag.line, shown, verdicts, *_said_by_hand(unit, counts)])
 
         return memo
 
@@ -153,10 +155,14 @@ class Session:
         }
 
 
-def _said_by_hand(unit: "Unit") -> list[Any]:
-    """What people say of the place of a unit; nothing where they say nothing."""
+def _said_by_hand(unit: "Unit", counts: list[Any]) -> list[Any]:
+    """What people say of the place of a unit; nothing where they say nothing.
+
+    With items of their own stands how many rows of each stage hang on one: a segment has noted how many are to be there
+    besides those that are declared.
+    """
     node = unit.node
     items = msgspec.to_builtins(node.subtree.own.items)
     below = node.subtree
     said = [node.shown if node.shown != node.path else None, dict(below.counts), below.description, below.held, items]
-    return [said] if any(said) else []
+    return [said, counts if items else []] if any(said) else []

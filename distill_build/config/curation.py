@@ -4,7 +4,6 @@ from msgspec.structs import replace
 
 from distill_build.curate.files import REVIEWS, TREE, file_of
 from distill_build.graph import Shape
-from distill_build.review import REJECT, Review
 from distill_build.settings import Settings, graph_of
 
 
@@ -21,7 +20,9 @@ def with_parts_by_hand(settings: Settings) -> Settings:
     if (file := file_of(settings.name, REVIEWS)) is not None:
         from distill_build.curate.reviews_file import read_reviews
 
-        settings = replace(settings, reviews=_that_count(read_reviews(file, settings.topic), settings))
+        reviews = read_reviews(file, settings.topic)
+        said = {key: review for key, review in sorted(reviews.items()) if review.verdict is not None}
+        settings = replace(settings, reviews=said)
     return settings
 
 
@@ -31,14 +32,7 @@ def _with_items(settings: Settings, shape: Shape) -> Settings:
     from distill_build.stages.all import item_column
 
     files = [file for suffix in SUFFIXES if (file := file_of(settings.name, f"{shape.name}{suffix}")) is not None]
-    for file in files:
-        tree = with_items(settings.by_hand, file, shape.name, item_column(settings.stage[shape.name]), settings.topic)
-        settings = replace(settings, by_hand=tree)
-    return settings
-
-
-def _that_count(reviews: dict[str, Review], settings: Settings) -> dict[str, Review]:
-    """Those that rows depend on. Where all rows go on, a rejected one does too."""
-    all_go_on = settings.curate.reviewed == "all"
-    found = {key: review for key, review in reviews.items() if review.verdict is not None}
-    return {key: review for key, review in sorted(found.items()) if review.verdict != REJECT or not all_go_on}
+    if not files:
+        return settings
+    column = item_column(settings.stage[shape.name])
+    return replace(settings, by_hand=with_items(settings.by_hand, files, shape.name, column, settings.topic))

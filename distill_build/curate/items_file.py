@@ -3,10 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from distill_build.curate.letters import HALF_A_LETTER, whole_letters
 from distill_build.errors import ConfigurationError
 from distill_build.export.parquet import read_parquet
 from distill_build.replies.labels import normalise
@@ -20,14 +21,14 @@ SEPARATOR = "/"
 """Between the labels of a path that is one text."""
 
 
-def with_items(tree: TagByHand, file: Path, stage: str, item: str, topic: str) -> TagByHand:
-    """`tree` with the items of `stage` in `file` at their places; `item` is the column of their text.
+def with_items(tree: TagByHand, files: Sequence[Path], stage: str, item: str, topic: str) -> TagByHand:
+    """`tree` with the items of `stage` in `files` at their places; `item` is the column of their text.
 
     Lines that name another topic are another dataset's, and of items that say the same at one place the first counts.
     Raises ConfigurationError with file, line and remedy for what is none.
     """
     seen: set[tuple[tuple[str, ...], str]] = set()
-    for place, line in _lines(file):
+    for place, line in (each for file in files for each in _lines(file)):
         if (told := _text(place, line, TOPIC)) is not None and normalise(told) != normalise(topic):
             continue
         text = _text(place, line, item)
@@ -63,6 +64,8 @@ def _jsonl(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             found = json.loads(line)
         except ValueError as error:
             raise ConfigurationError(f"{place}: it is no JSON ({error}): one object a line") from error
+        if not whole_letters(found):
+            _refuse(place, HALF_A_LETTER)
         if not isinstance(found, dict):
             _refuse(place, 'each line is an object, as in {"question": "…"}')
         yield place, found

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+from distill_build.curate.letters import HALF_A_LETTER, whole_letters
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, Review, ReviewVerdict
@@ -48,6 +49,8 @@ def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             found = json.loads(line)
         except ValueError as error:
             raise ConfigurationError(f"{place}: it is no JSON ({error}): one object a line") from error
+        if not whole_letters(found):
+            _refuse(place, HALF_A_LETTER)
         if not isinstance(found, dict):
             _refuse(place, 'a review is an object, as in {"id": "a_…", "verdict": "reject"}')
         yield place, found

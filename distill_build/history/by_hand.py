@@ -19,7 +19,6 @@ def parts_by_hand(name: str, graph: Graph, recipe: JsonObject) -> TagByHand:
     for shape in graph:
         if shape.kind == "list" and shape.after is not None:
             (column,) = editable_of(shape, recipe.get(shape.name, {})).columns
-            places = (file_of(name, f"{shape.name}{suffix}") for suffix in SUFFIXES)
-            for place in filter(None, places):
-                tree = with_items(tree, place, shape.name, column, topic)
+            places = [place for suffix in SUFFIXES if (place := file_of(name, f"{shape.name}{suffix}")) is not None]
+            tree = with_items(tree, places, shape.name, column, topic)
     return tree

@@ -132,6 +132,8 @@ def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
     the settings by stage.
     """
     head, _, rest = place.partition(".")
+    if part == EXPORT and place == "rows.reviewed":
+        return "curate.reviewed"
     if part == EXPORT and place in ("reasoning", "metadata", "csv_bom"):
         return f"format.{place}"
     if part in OTHER_PARTS:

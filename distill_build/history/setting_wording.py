@@ -6,7 +6,7 @@ from typing import Any
 
 from distill_build.engine.manifest import ABSENT
 from distill_build.history.causes import Cause
-from distill_build.stages.identity import BY_HAND
+from distill_build.stages.identity import BY_HAND, ORDER
 
 LONGEST_VALUE = 60
 """Characters of a value that are shown."""
@@ -49,7 +49,8 @@ def _told(value: Any) -> str:
     if value is ABSENT or value is None:
         return "nothing"
     if isinstance(value, dict):
-        return "; ".join(f"{key} {_told_below(below)}".rstrip() for key, below in value.items())
+        told = {key: below for key, below in value.items() if key != ORDER}
+        return "; ".join(f"{key} {_told_below(below)}".rstrip() for key, below in told.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 

@@ -7,11 +7,13 @@ from distill_build.export import TRAIN, Layout
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, graph_of
-from distill_build.subtree import NOTHING_SAID, own_items_of, said_of
+from distill_build.subtree import ABOUT, CHILDREN, NOTHING_SAID, own_items_of, said_of
 
 BY_HAND = "tree.yaml"
 """What the parts of the tree are called, as a cause, that people have made."""
 REVIEWS = "reviews.jsonl"
+ORDER = "tags in order"
+NESTED = (CHILDREN, ABOUT)
 ROWS_VERSION = 7
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
 
@@ -32,13 +34,19 @@ def tree_identity(settings: Settings) -> JsonObject:
 
 def _said_by_people(settings: Settings) -> JsonObject:
     """What files of theirs say, by file: what is much by its digest."""
-    said: JsonObject = {} if settings.by_hand == NOTHING_SAID else {BY_HAND: said_of(settings.by_hand)}
+    said: JsonObject = {} if settings.by_hand == NOTHING_SAID else {BY_HAND: _in_order(said_of(settings.by_hand))}
     for shape in graph_of(settings):
         if items := own_items_of(settings.by_hand, shape.name):
             said[f"{shape.name}.jsonl"] = digest(items)
     if settings.reviews:
         said[REVIEWS] = digest({key: review.said for key, review in settings.reviews.items()})
     return {name: told for name, told in said.items() if told}
+
+
+def _in_order(said: JsonObject) -> JsonObject:
+    """What is said of a tag, with the order of its children: a lock has neither that nor what is empty."""
+    found = {key: {label: _in_order(each) for label, each in said[key].items()} for key in NESTED if key in said}
+    return {**said, **found, **({ORDER: list(said[CHILDREN])} if CHILDREN in said else {})}
 
 
 def export_identity(settings: Settings) -> JsonObject:

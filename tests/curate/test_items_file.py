@@ -13,7 +13,7 @@ GOLF = TagByHand(children={"Golf": NOTHING_SAID})
 
 def read(text: str, name: str = "questions.jsonl", tree: TagByHand = NOTHING_SAID) -> TagByHand:
     Path(name).write_text(text, encoding="utf-8", newline="")
-    return with_items(tree, Path(name), "questions", "question", "sports")
+    return with_items(tree, [Path(name)], "questions", "question", "sports")
 
 
 @pytest.mark.parametrize("path", ['["sports", "Golf"]', '["golf"]', '"Golf"', '"SPORTS/ golf "', '"[\\"Golf\\"]"'])

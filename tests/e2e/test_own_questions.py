@@ -235,3 +235,24 @@ def test_a_tag_that_was_there_for_ones_own_questions_alone_gets_a_models_when_it
     says(project, "only: true\ntags: [Alpha]\n")
     assert built(project, *words) == []
     assert [row["index"] for row in project.rows("questions") if "Tennis" in row["path"]] == [-1]
+
+
+def test_the_same_question_in_two_files_is_one(project: InProcess) -> None:  # noqa: F811
+    own(project, {"question": "What is sport?"})
+    says(project, "question\nwhat is sport\nWho plays?\n", "questions.csv")
+    built(project)
+    assert [row["question"] for row in project.rows("questions") if row["tag"] is None] == [
+        "What is sport?",
+        "Who plays?",
+    ]
+
+
+def test_what_is_to_be_there_is_counted_with_ones_own_questions_after_growth(project: InProcess) -> None:  # noqa: F811
+    own(project, {"question": "What is sport?"}, {"question": "Who plays?", "answer": "People."})
+    built(project)
+    for words in (("answers_per_question=2",), ("answers_per_question=3",), ()):
+        finished = project.run("--json", *SMALL, *words)
+        assert (finished.status, finished.document["missing"]["answers"]) == (0, 0)
+        answers = len(project.rows("answers"))
+        finished = project.run(*SMALL, *words, "formats=[csv]")
+        assert f"{answers} of {answers}" in finished.stderr or f"{answers} answers" in finished.stderr

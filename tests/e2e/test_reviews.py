@@ -193,6 +193,7 @@ def test_a_changed_review_is_the_cause_that_explain_and_diff_name(project: InPro
         ('{"id": "a_1", "at": "yesterday"}', "line 1: at is a time in ISO 8601"),
         ("<<<<<<< HEAD", "line 1: it was left by a merge"),
         ("reject a_1", "line 1: it is no JSON"),
+        ('{"id": "a_1", "verdict": "edit", "answer": "\\ud800"}', "line 1: it has half of a letter"),
         ('{"id": "q_1", "verdict": "edit", "answer": "x"}', "q_1: questions have no answer to be edited: they have"),
         ('{"id": "a_1", "verdict": "edit", "answer": ""}', "a_1: answer is a text, not ''"),
     ],
@@ -230,3 +231,12 @@ def test_a_review_of_a_row_that_is_no_longer_made_is_told(project: InProcess) ->
     reviews(project, {"id": answer["id"], "verdict": "reject"}, {"id": question["id"], "verdict": "reject"})
     finished = project.run("--json", *SMALL)
     assert finished.document["unmatched"] == [f"reviews.jsonl: {answer['id']} is no row of this dataset"]
+
+
+def test_a_setting_of_reviews_is_the_cause_and_not_their_file(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    reviews(project, {"id": row(project, "answers")["id"], "verdict": "reject"})
+    built(project)
+    told = project.run("explain", *SMALL, "curate.reviewed=all").stdout
+    assert "curate.reviewed" in told
+    assert "reviews.jsonl" not in told

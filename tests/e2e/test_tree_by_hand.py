@@ -361,3 +361,25 @@ def test_what_makes_no_tree_is_told(project: InProcess) -> None:
     (project.root / "empty.md").write_text("\n", encoding="utf-8")
     assert "there is no line in it" in project.raw("tree", "--from", "empty.md").stderr
     assert "cannot be read" in project.raw("tree", "--from", "nowhere.md").stderr
+
+
+def test_a_tag_that_is_added_or_moved_is_the_cause_that_is_named(project: InProcess) -> None:
+    built(project)
+    says(project, "tags: [Golf]\n")
+    told = " ".join(project.run("plan", *SMALL).stderr.split())
+    assert "tree.yaml" in told
+    assert "not in the cache" not in told
+    refused = project.run("--locked", *SMALL)
+    assert refused.status == 4
+    assert "No setting" not in refused.stderr
+    says(project, "tags: [Golf, Tennis]\n")
+    built(project)
+    says(project, "tags: [Tennis, Golf]\n")
+    built(project)
+    assert level_1(project)[:2] == ["Tennis", "Golf"]
+
+
+def test_a_review_of_a_tag_says_where_tags_are_spoken_of(project: InProcess) -> None:
+    built(project)
+    says(project, json.dumps({"id": project.rows("tags")[0]["id"], "verdict": "reject"}) + "\n", "reviews.jsonl")
+    assert "is a tag: say of it in tree.yaml" in " ".join(project.run(*SMALL).stderr.split())

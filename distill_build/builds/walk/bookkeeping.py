@@ -25,6 +25,10 @@ NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} r
 NOT_YET = "; others are asked for when nothing else of the leaf is missing"
 
 
+NO_ROW = "is no row of this dataset"
+OF_A_TAG = f"is a tag: say of it in {BY_HAND} what is to become of it, as in exclude or rename"
+
+
 class Bookkeeping:
     """Of one walk over the stages of `graph`. `newly_dropped` are transforms with their lines for rows that they kept
     before, `unmatched` sentences on what a person says of tags that are not there."""
@@ -37,7 +41,7 @@ class Bookkeeping:
         self.newly_dropped: list[tuple[str, JsonObject]] = []
         self.unmatched: list[str] = []
         self.reviews: dict[str, ReviewNote] = {}
-        self._reviews = stages.settings.reviews
+        self._reviews = stages.settings.reviews_in_force
         self._noted: set[tuple[str, str]] = set()
         self._stages = stages
         self._graph = graph
@@ -128,7 +132,7 @@ class Bookkeeping:
             if note is not None and note.fault:
                 yield f"{REVIEWS}: {key} is left as it is: {note.fault}"
             elif note is None and everything and (shape is None or shape.name in self._graph):
-                yield f"{REVIEWS}: {key} is no row of this dataset"
+                yield f"{REVIEWS}: {key} {NO_ROW if shape != self._graph.tree else OF_A_TAG}"
 
     def judged(self, name: str, key: str, verdict: Verdict) -> None:
         """Counts a verdict on a row, and notes one that drops what the last build had kept."""
