@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from distill_build.curate.files import REVIEWS, TREE, file_of
+from distill_build.curate.files import ITEM_SUFFIXES, REVIEWS, TREE, file_of
 from distill_build.graph import Shape
 from distill_build.settings import Settings, graph_of
 
@@ -28,11 +28,12 @@ def with_parts_by_hand(settings: Settings) -> Settings:
 
 def _with_items(settings: Settings, shape: Shape) -> Settings:
     """`settings` with a person's own items of a list."""
-    from distill_build.curate.items_file import SUFFIXES, with_items
-    from distill_build.stages.all import item_column
-
-    files = [file for suffix in SUFFIXES if (file := file_of(settings.name, f"{shape.name}{suffix}")) is not None]
+    places = (file_of(settings.name, f"{shape.name}{suffix}") for suffix in ITEM_SUFFIXES)
+    files = [file for file in places if file is not None]
     if not files:
         return settings
+    from distill_build.curate.items_file import with_items  # most datasets have none, and it takes time to load
+    from distill_build.stages.all import item_column
+
     column = item_column(settings.stage[shape.name])
     return replace(settings, by_hand=with_items(settings.by_hand, files, shape.name, column, settings.topic))

@@ -5,6 +5,8 @@ from pathlib import Path
 FOLDER = "curate"
 TREE = "tree.yaml"
 REVIEWS = "reviews.jsonl"
+ITEM_SUFFIXES = (".jsonl", ".csv", ".parquet")
+"""Of a file with items of one's own, which is called as their stage."""
 
 
 def file_of(dataset: str, name: str) -> Path | None:

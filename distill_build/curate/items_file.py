@@ -13,7 +13,6 @@ from distill_build.export.parquet import read_parquet
 from distill_build.replies.labels import normalise
 from distill_build.subtree import DEEPEST, OwnItem, TagByHand, with_item
 
-SUFFIXES = (".jsonl", ".csv", ".parquet")
 PATH, TOPIC = "path", "topic"
 GIVEN = ("answer", "reasoning")
 """Columns with what would be asked for of an item, which a person may know already."""

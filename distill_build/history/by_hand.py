@@ -1,7 +1,7 @@
 """What people say by now of the tree that a dataset was made from, with their own items in it."""
 
-from distill_build.curate.files import TREE, file_of
-from distill_build.curate.items_file import SUFFIXES, with_items
+from distill_build.curate.files import ITEM_SUFFIXES, TREE, file_of
+from distill_build.curate.items_file import with_items
 from distill_build.curate.tree_file import read_tree
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
@@ -19,6 +19,8 @@ def parts_by_hand(name: str, graph: Graph, recipe: JsonObject) -> TagByHand:
     for shape in graph:
         if shape.kind == "list" and shape.after is not None:
             (column,) = editable_of(shape, recipe.get(shape.name, {})).columns
-            places = [place for suffix in SUFFIXES if (place := file_of(name, f"{shape.name}{suffix}")) is not None]
+            places = [
+                place for suffix in ITEM_SUFFIXES if (place := file_of(name, f"{shape.name}{suffix}")) is not None
+            ]
             tree = with_items(tree, places, shape.name, column, topic)
     return tree

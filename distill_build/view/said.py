@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from distill_build.curate.files import REVIEWS, TREE, file_of
-from distill_build.curate.items_file import SUFFIXES
+from distill_build.curate.files import ITEM_SUFFIXES, REVIEWS, TREE, file_of
 from distill_build.curate.reviews_file import read_reviews
 from distill_build.dataset.layout import ReviewNote
 from distill_build.engine.manifest import digest
@@ -97,7 +96,7 @@ class Said:
 
     def _stamps(self, snapshot: Snapshot) -> Iterator[tuple[str, int, int, int]]:
         lists = [shape.name for shape in snapshot.graph if shape.kind == "list"]
-        names = [REVIEWS, TREE, *(f"{name}{suffix}" for name in lists for suffix in SUFFIXES)]
+        names = [REVIEWS, TREE, *(f"{name}{suffix}" for name in lists for suffix in ITEM_SUFFIXES)]
         for place in filter(None, (file_of(self._name, name) for name in names)):
             with suppress(FileNotFoundError):  # it has just gone
                 yield str(place), *_stamp_of(place)
