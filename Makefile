@@ -29,6 +29,7 @@ demo: $(VENV)/.installed
 	echo "The command lies in $(BIN)/, which is not on your path. To go on:"; \
 	echo "  . $(BIN)/activate                                     # distill-build is on the path of this shell"; \
 	echo "  distill-build sample                                  # three of these rows; also tree, show, log, history"; \
+	echo "  distill-build recipe=judged topic=\"Physical Education and Sports\" breadth=3 questions_per_tag=2   # each answer rated, the good ones exported"; \
 	echo "  distill-build init ../my-dataset && cd ../my-dataset  # a project of your own: README.md has eight steps"; \
 	exit $$status
 
