@@ -26,6 +26,8 @@ BOOKKEEPING = frozenset(
 content, and no stage of a user's own has a column of such a name."""
 VERDICT = frozenset({"kept", "why"})
 """Columns that each row of a transform has."""
+RENAMED_FROM = "renamed_from"
+"""The column of a tag that has the model's own label, where a person gave it another one; else null."""
 EXPORTED = ("question", "reasoning", "answer")
 """What a training row is made of, and a stage's `export` says."""
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 ReviewVerdict = Literal["accept", "reject", "edit"]
+REVIEWS_FILE = "reviews.jsonl"
 REVIEW = "review"
 """The column of a row that has the verdict of a person; a row of which nobody has said one has none."""
 ACCEPT: ReviewVerdict = "accept"

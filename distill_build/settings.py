@@ -7,7 +7,7 @@ import msgspec
 from distill_build.graph import Graph, Kind, Shape
 from distill_build.models.base import DEFAULT_CONCURRENCY, Limits, ModelSettings
 from distill_build.review import REJECT, Review
-from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, subtree_of
+from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, whole_tree
 
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
 """What a sweeper that looks for the best values may go by."""
@@ -182,8 +182,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def declared_tree(settings: Settings) -> Subtree:
     """The whole tree, as the settings and a person's own file declare it."""
-    breadths = tuple(settings.breadth) if isinstance(settings.breadth, list) else (settings.breadth,)
-    return subtree_of(settings.by_hand, settings.depth, breadths, {}, None)
+    return whole_tree(settings.by_hand, settings.depth, settings.breadth)
 
 
 def graph_of(settings: Settings) -> Graph:

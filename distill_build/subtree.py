@@ -49,6 +49,7 @@ class TagByHand(msgspec.Struct, frozen=True):
         return tuple(new for old, new in self.rename.items() if old != new)
 
 
+TREE_FILE = "tree.yaml"
 CHILDREN, ABOUT = "tags", "about"
 """The keys of the children by hand, and of what is said of a model's, as people write them."""
 NOTHING_SAID = TagByHand()
@@ -75,16 +76,20 @@ def own_items_of(tag: TagByHand, stage: str) -> dict[str, Any]:
     return {**({"here": own} if own else {}), **({"below": found} if found else {})}
 
 
-def with_item(tag: TagByHand, path: tuple[str, ...], stage: str, item: OwnItem, key: Callable[[str], str]) -> TagByHand:
-    """`tag` with an item of one's own at `path` below it; labels with the same `key` are the same."""
+def with_items_at(
+    tag: TagByHand, path: tuple[str, ...], stage: str, items: tuple[OwnItem, ...], key: Callable[[str], str]
+) -> TagByHand:
+    """`tag` with a person's own items at `path` below it; labels with the same `key` are the same."""
     if not path:
-        return replace(tag, items={**tag.items, stage: (*tag.items.get(stage, ()), item)})
+        return replace(tag, items={**tag.items, stage: (*tag.items.get(stage, ()), *items)})
     name = key(path[0])
     for children in ("children", "holders"):
         there: dict[str, TagByHand] = getattr(tag, children)
         if (label := next((each for each in there if key(each) == name), None)) is not None:
-            return replace(tag, **{children: {**there, label: with_item(there[label], path[1:], stage, item, key)}})
-    made = with_item(NOTHING_SAID, path[1:], stage, item, key)
+            return replace(
+                tag, **{children: {**there, label: with_items_at(there[label], path[1:], stage, items, key)}}
+            )
+    made = with_items_at(NOTHING_SAID, path[1:], stage, items, key)
     return replace(tag, holders={**tag.holders, path[0]: made})
 
 
@@ -146,3 +151,9 @@ def subtree_of(
         counts={**counts, **own.counts} if own.counts else counts,
         description=description if own.description is None else own.description,
     )
+
+
+def whole_tree(by_hand: TagByHand, depth: int, breadth: int | list[int]) -> Subtree:
+    """A whole tree, as settings and a person's own file declare it."""
+    breadths = tuple(breadth) if isinstance(breadth, list) else (breadth,)
+    return subtree_of(by_hand, depth, breadths, {}, None)

@@ -24,7 +24,7 @@ from distill_build.dataset.rows import (
 from distill_build.graph import Shape
 from distill_build.history.provenance import row_with, rows_above
 from distill_build.options import Options
-from distill_build.records import BOOKKEEPING, JsonObject, number_of
+from distill_build.records import BOOKKEEPING, RENAMED_FROM, JsonObject, number_of
 from distill_build.stages.flags import FLAGS
 
 ABOVE = ("question_id", "parent", "tag")
@@ -156,7 +156,7 @@ def _facts(found: Found) -> Iterator[Line]:
     row = found.row
     yield _fact("path", " / ".join(row["path"]))
     for name, value in row.items():
-        if name == "renamed_from" and value is not None:
+        if name == RENAMED_FROM and value is not None:
             yield _fact("renamed", f"by hand from {value}")
         if name in ("id", "path", "label", "question") or name not in BOOKKEEPING:
             continue

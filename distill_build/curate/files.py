@@ -2,11 +2,22 @@
 
 from pathlib import Path
 
+from distill_build.review import REVIEWS_FILE
+from distill_build.subtree import TREE_FILE
+
 FOLDER = "curate"
-TREE = "tree.yaml"
-REVIEWS = "reviews.jsonl"
+TREE, REVIEWS = TREE_FILE, REVIEWS_FILE
 ITEM_SUFFIXES = (".jsonl", ".csv", ".parquet")
 """Of a file with items of one's own, which is called as their stage."""
+
+
+FileStamp = tuple[int, int, int]
+
+
+def stamp_of(file: Path) -> FileStamp:
+    """What tells whether a file is another one than before: its time, size and number."""
+    facts = file.stat()
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
 def file_of(dataset: str, name: str) -> Path | None:

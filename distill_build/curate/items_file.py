@@ -4,14 +4,16 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from distill_build.curate.letters import HALF_A_LETTER, whole_letters
+from distill_build.curate.files import FileStamp, stamp_of
+from distill_build.curate.json_lines import no_text_of_theirs, objects_in
 from distill_build.errors import ConfigurationError
 from distill_build.export.parquet import read_parquet
 from distill_build.replies.labels import normalise
-from distill_build.subtree import DEEPEST, OwnItem, TagByHand, with_item
+from distill_build.subtree import DEEPEST, OwnItem, TagByHand, with_items_at
 
 PATH, TOPIC = "path", "topic"
 GIVEN = ("answer", "reasoning")
@@ -20,12 +22,30 @@ SEPARATOR = "/"
 """Between the labels of a path that is one text."""
 
 
+Places = dict[tuple[str, ...], list[OwnItem]]
+"""The labels of a path below the topic → the items there."""
+
+
 def with_items(tree: TagByHand, files: Sequence[Path], stage: str, item: str, topic: str) -> TagByHand:
     """`tree` with the items of `stage` in `files` at their places; `item` is the column of their text.
 
     Lines that name another topic are another dataset's, and of items that say the same at one place the first counts.
     Raises ConfigurationError with file, line and remedy for what is none.
     """
+    try:
+        stamps = tuple(map(stamp_of, files))
+    except OSError as error:
+        raise no_text_of_theirs(Path(error.filename), error) from error
+    for path, items in _by_place(tuple(files), stamps, item, topic).items():
+        tree = with_items_at(tree, path, stage, tuple(items), normalise)
+    return tree
+
+
+@lru_cache(maxsize=8)  # jobs of a sweep have one topic mostly, and the same thousands of items
+def _by_place(files: tuple[Path, ...], stamps: tuple[FileStamp, ...], item: str, topic: str) -> Places:  # noqa: ARG001 - of the cache
+    """The items by their places, each path as it was typed first."""
+    places: Places = {}
+    typed: dict[tuple[str, ...], tuple[str, ...]] = {}
     seen: set[tuple[tuple[str, ...], str]] = set()
     for place, line in (each for file in files for each in _lines(file)):
         if (told := _text(place, line, TOPIC)) is not None and normalise(told) != normalise(topic):
@@ -33,12 +53,12 @@ def with_items(tree: TagByHand, files: Sequence[Path], stage: str, item: str, to
         text = _text(place, line, item)
         if text is None:
             _refuse(place, f'each line has a text {item}, as in {{"{item}": "…"}}')
-        path = _path(place, line.get(PATH), topic)
-        key = (tuple(normalise(label) for label in path), normalise(text))
-        if key not in seen:
-            seen.add(key)
-            tree = with_item(tree, path, stage, OwnItem(text, _given(place, line)), normalise)
-    return tree
+        path, given = _path(place, line.get(PATH), topic), _given(place, line)
+        key = tuple(normalise(label) for label in path)
+        if (key, normalise(text)) not in seen:
+            seen.add((key, normalise(text)))
+            places.setdefault(typed.setdefault(key, path), []).append(OwnItem(text, given))
+    return places
 
 
 def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -48,26 +68,9 @@ def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         elif file.suffix == ".csv":
             yield from _csv(file)
         else:
-            yield from _jsonl(file)
+            yield from objects_in(file, '{"question": "…"}')
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise ConfigurationError(f"{file} cannot be read ({reason}): mend it, or move it away") from error
-
-
-def _jsonl(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{file}, line {number}"
-        try:
-            found = json.loads(line)
-        except ValueError as error:
-            raise ConfigurationError(f"{place}: it is no JSON ({error}): one object a line") from error
-        if not whole_letters(found):
-            _refuse(place, HALF_A_LETTER)
-        if not isinstance(found, dict):
-            _refuse(place, 'each line is an object, as in {"question": "…"}')
-        yield place, found
+        raise no_text_of_theirs(file, error) from error
 
 
 def _csv(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,12 +1,11 @@
 """reviews.jsonl: what people say of rows, a line each time; the last one on a row, by the time it was said, counts."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from distill_build.curate.letters import HALF_A_LETTER, whole_letters
+from distill_build.curate.json_lines import no_text_of_theirs, objects_in
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, Review, ReviewVerdict
@@ -35,25 +34,9 @@ def read_reviews(file: Path, topic: str) -> dict[str, Review]:
 
 def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        yield from objects_in(file, '{"id": "a_…", "verdict": "reject"}')
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise ConfigurationError(f"{file} cannot be read ({reason}): mend it, or move it away") from error
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{file}, line {number}"
-        if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
-            _refuse(place, "it was left by a merge: keep the lines of both sides, and remove the marks")
-        try:
-            found = json.loads(line)
-        except ValueError as error:
-            raise ConfigurationError(f"{place}: it is no JSON ({error}): one object a line") from error
-        if not whole_letters(found):
-            _refuse(place, HALF_A_LETTER)
-        if not isinstance(found, dict):
-            _refuse(place, 'a review is an object, as in {"id": "a_…", "verdict": "reject"}')
-        yield place, found
+        raise no_text_of_theirs(file, error) from error
 
 
 def _review(place: str, line: dict[str, Any]) -> Review:

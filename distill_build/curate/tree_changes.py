@@ -26,7 +26,7 @@ EMPTY = re.compile(r"(?:~|null|Null|NULL)?$")
 
 
 class TreeChange(msgspec.Struct, frozen=True):
-    """One change, of the tag at `path`."""
+    """One change, of the tag at `path`: each kind of it is a class that `make`s it."""
 
     path: TagPath
 
@@ -70,21 +70,6 @@ class Add(TreeChange, frozen=True):
 
     def make(self, tree: "TreeEntry") -> None:
         tree.at(self.path[:-1]).add(CHILDREN, self.path[-1])
-
-
-class Say(TreeChange, frozen=True):
-    """Sets a key of the tag itself, as `questions_per_tag`, or takes it out where there is no `value`. The path of the
-    topic is empty."""
-
-    key: str
-    value: int | str | None
-
-    def make(self, tree: "TreeEntry") -> None:
-        node = tree.at(self.path)
-        if self.value is None:
-            node.take_out(self.key)
-        else:
-            node.set(self.key, str(self.value))
 
 
 def amended(text: str, changes: Sequence[TreeChange]) -> str:
@@ -184,10 +169,6 @@ class TreeEntry:
     def set(self, key: str, value: str) -> None:
         name = self._key(self.fields, key)
         self.fields[key if name is None else name] = value
-
-    def take_out(self, key: str) -> None:
-        if (name := self._key(self.fields, key)) is not None:
-            del self.fields[name]
 
     def add(self, key: str, label: str) -> None:
         """Adds a label to those under `key`, be they a mapping or a list."""

@@ -98,9 +98,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What the last build left. `build` is the digest of all that went in; `recipe` is what it was, by stage.
 
     `complete` says that nothing was missing; `requests` counts those behind the rows, by stage; `spared` the rows that
-    were not to be made since what they would hang on was dropped; `dropped` counts by transform and reason; `unmade`
-    the rows that no model was asked for and that failed all the same, by stage, exports by END; `outputs` maps relative
-    paths to files as they were written.
+    were not to be made since what they would hang on was dropped, less those that are there besides; `dropped` counts
+    by transform and reason; `unmade` the rows that no model was asked for and that failed all the same, by stage,
+    exports by END; `outputs` maps relative paths to files as they were written.
     `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
     are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
     --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.

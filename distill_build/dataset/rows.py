@@ -14,7 +14,7 @@ import msgspec
 
 from distill_build.engine.artefacts import open_file
 from distill_build.errors import StorageError
-from distill_build.records import BOOKKEEPING, VERDICT, JsonObject, Source
+from distill_build.records import BOOKKEEPING, RENAMED_FROM, VERDICT, JsonObject, Source
 
 
 class Identified(msgspec.Struct, frozen=True, gc=False):
@@ -131,7 +131,7 @@ def content_of(row: JsonObject) -> JsonObject:
 def list_text(row: JsonObject) -> str:
     """The text of a row of a list, which its id is made of: a tag's own label, or the first column after its place."""
     if "label" in row:
-        return str(row.get("renamed_from") or row["label"])
+        return str(row.get(RENAMED_FROM) or row["label"])
     return str(next((value for name, value in row.items() if name not in LIST_PLACE), ""))
 
 

@@ -14,11 +14,12 @@ from distill_build.dataset.layout import EXPORTS, Dataset
 from distill_build.engine.artefacts import file_sha256
 from distill_build.graph import Graph, Shape
 from distill_build.history.edited_rows import EditedFile, EditedRow, edited_rows
-from distill_build.records import JsonObject
+from distill_build.records import RENAMED_FROM, JsonObject
 from distill_build.records import Path as TagPath
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, REJECT, REVIEW, Review, text_digest
-from distill_build.stages.all import Editable, editable_of
+from distill_build.stages.all import editable_of
+from distill_build.stages.editable import Editable
 from distill_build.subtree import TagByHand
 from distill_build.versions.archive import Version
 from distill_build.versions.content import Content, rows_in
@@ -280,7 +281,7 @@ class _Tags:
         self._ids: dict[TagPath, str] = {}
         for key, row in self._rows.items():
             above = self._own.get(row["parent"] or "", ())
-            self._own[key] = (*above, row.get("renamed_from") or row["label"])
+            self._own[key] = (*above, row.get(RENAMED_FROM) or row["label"])
             self._by_shown[tuple(row["path"])] = self._own[key]
             self._ids[tuple(row["path"])] = key
 
@@ -307,7 +308,7 @@ class _Tags:
             name
             for each in beside
             if each["id"] != key and each["id"] not in gone
-            for name in (each["label"], each.get("renamed_from"), self._labels.get(each["id"]))
+            for name in (each["label"], each.get(RENAMED_FROM), self._labels.get(each["id"]))
         )
         return any(name is not None and normalise(name) == wanted for name in names)
 

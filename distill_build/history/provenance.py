@@ -18,7 +18,7 @@ from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
 from distill_build.graph import Graph, Shape
 from distill_build.history.causes import LINES
-from distill_build.records import JsonObject, Path, Source, Usage, row_id
+from distill_build.records import RENAMED_FROM, JsonObject, Path, Source, Usage, row_id
 from distill_build.replies.parse import Rejection, read_usage
 from distill_build.review import EDIT, REVIEW
 from distill_build.stages.all import ReplyReader, reader_of
@@ -184,7 +184,7 @@ class Origins(msgspec.Struct, frozen=True):
         Where none does, and the reply to one alone is gone, it was that one.
         """
         item, gone = list_text(row), list[tuple[int, _Stored]]()
-        shown = str(row.get("label", item)) if row.get("renamed_from") or row.get(REVIEW) == EDIT else ""
+        shown = str(row.get("label", item)) if row.get(RENAMED_FROM) or row.get(REVIEW) == EDIT else ""
         for number, source in enumerate(requests, start=1):
             stored = self._look_up(shape, source)
             if (found := _held(shape, row, item, stored.items())) is not None:

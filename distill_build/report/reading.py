@@ -13,7 +13,7 @@ from distill_build.dataset.rows import content_of, list_text, read_objects
 from distill_build.dataset.unit import DROPPED_BEFORE, Row, Verdict, restored
 from distill_build.dataset.unit_lines import units_in
 from distill_build.graph import Graph, Shape
-from distill_build.records import BOOKKEEPING, JsonObject
+from distill_build.records import BOOKKEEPING, RENAMED_FROM, JsonObject
 from distill_build.report.columns import ColumnCounts
 from distill_build.report.data import (
     NOTHING_BELOW,
@@ -133,7 +133,7 @@ class Reading:
             below=self._below(tag, rows),
             missing=self._missing[tuple(line["path"])],
             state=self._teller.state(tag),
-            renamed_from=line.get("renamed_from"),
+            renamed_from=line.get(RENAMED_FROM),
         )
 
     def _below(self, tag: Row, rows: list[Row]) -> Below:

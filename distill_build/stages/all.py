@@ -27,11 +27,12 @@ from distill_build.stages.columns import (
     require_columns,
     stages_in,
 )
+from distill_build.stages.editable import Editable
 from distill_build.stages.flags import FLAGS
 from distill_build.stages.group_stage import GroupStage
 from distill_build.stages.identity import REVIEWS
 from distill_build.stages.list_stage import ListStage, read_list
-from distill_build.stages.map_stage import MapStage, columns_of_map, fault_of_fields, read_result
+from distill_build.stages.map_stage import MapStage, read_result
 from distill_build.stages.recipe import reading_of
 from distill_build.stages.transform_stage import TransformStage
 
@@ -98,12 +99,12 @@ def _check_edits(stages: Stages) -> None:
     for key, review in stages.settings.reviews.items():
         if not review.text or (shape := stages.graph.of_id(key)) is None:
             continue
-        content = stages[shape.name].content
-        for column, value in review.text.items():
-            if column not in content:
-                has = f"they have {' and '.join(content)}" if content else "they are worked out"
-                raise ConfigurationError(f"{REVIEWS}: {key}: {shape.name} have no {column} to be edited: {has}")
-            stages[shape.name].check_edit(f"{REVIEWS}: {key}: {column}", column, value)
+        editable = stages[shape.name].editable
+        for column in review.text.keys() - set(editable.columns):
+            has = f"they have {' and '.join(editable.columns)}" if editable.columns else "they are worked out"
+            raise ConfigurationError(f"{REVIEWS}: {key}: {shape.name} have no {column} to be edited: {has}")
+        if editable.schema is None and (fault := editable.fault(review.text, {})) is not None:
+            raise ConfigurationError(f"{REVIEWS}: {key}: {fault}")
 
 
 def class_of(kind: str, builtin: str | None) -> type[Stage]:
@@ -182,35 +183,9 @@ def item_column(own: StageSettings) -> str:
     return kind.reading.item
 
 
-class Editable(msgspec.Struct, frozen=True):
-    """What a person may say of a stage's rows: `columns` with their text, none where they are worked out.
-
-    `takes_given` says whether they may stand beside a person's own item in the row above.
-    """
-
-    columns: tuple[str, ...]
-    schema: ObjectSchema | None = None
-    takes_given: bool = False
-
-    def fault(self, text: JsonObject, line: JsonObject) -> str | None:
-        """Why a row with the columns of `line` cannot have `text` in some of them; None where it can."""
-        if self.schema is not None:
-            return fault_of_fields(self.schema, line | text)
-        for column, value in text.items():
-            if (column, value) != ("reasoning", None) and (not isinstance(value, str) or not value.strip()):
-                return f"{column} is a text, not {value!r}"
-        return None
-
-
 def editable_of(shape: Shape, identity: JsonObject) -> Editable:
     """What may be edited of a stage's rows. `identity` is that of the stage, as a recipe holds it."""
-    kind = class_of(shape.kind, identity.get("builtin"))
-    if issubclass(kind, ListStage):
-        return Editable(() if shape.after is None else (kind.reading_by(identity).item,))
-    if issubclass(kind, MapStage):
-        schema = None if identity.get("schema") is None else ObjectSchema(identity["schema"])
-        return Editable(columns_of_map(schema), schema, kind.takes_given)
-    return Editable(())
+    return class_of(shape.kind, identity.get("builtin")).editable_by(identity)
 
 
 class ReplyReader(msgspec.Struct, frozen=True):

@@ -8,7 +8,9 @@ knows who is asked when.
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import msgspec
 
 from distill_build.dataset.unit import Place
 from distill_build.engine.manifest import SCHEME
@@ -19,6 +21,7 @@ from distill_build.prompting.known import Known
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, StageSettings, names_of
 from distill_build.stages.declared import COUNTED_BY, counted_by
+from distill_build.stages.editable import Editable
 from distill_build.stages.flags import FLAGS, SPECIAL_TOKENS, RowFlag, flags_of
 from distill_build.stages.recipe import Recipe
 
@@ -53,20 +56,6 @@ class Stage:
     side_column: ClassVar[str] = "split"
     """The column of a verdict that says to which side a row goes, where it has `sides`."""
 
-    @property
-    def content(self) -> tuple[str, ...]:
-        """The columns of its rows that a person may edit, in order; none of a stage whose rows are worked out."""
-        return ()
-
-    def check_edit(self, key: str, column: str, value: object) -> None:  # noqa: ARG002 - for those with other columns
-        """Raises ConfigurationError, which begins with `key`, where a person's edit makes no value of a column."""
-        if not isinstance(value, str) or not value.strip():
-            raise ConfigurationError(f"{key} is a text, not {value!r}")
-
-    def fault_of_edit(self, text: JsonObject, line: JsonObject) -> str | None:  # noqa: ARG002 - as above
-        """Why a row cannot have a person's text, where its replies could not; None where it can."""
-        return None
-
     followers: ClassVar[Mapping[str, str]] = {}
     """Settings that stand by themselves → those of one of ours which follow them: of one in its place they should."""
 
@@ -85,6 +74,11 @@ class Stage:
         """Columns of its rows that training rows made of these, or below them, tell too, and what they hold."""
         return {}
 
+    @classmethod
+    def editable_by(cls, own: Mapping[str, Any]) -> Editable:  # noqa: ARG003 - for those whose rows are asked for
+        """What a person may say of its rows, by settings of the stage's own, as its identity holds them."""
+        return Editable()
+
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings) -> None:
         self.shape = shape
         self.settings = settings
@@ -93,6 +87,11 @@ class Stage:
     @property
     def name(self) -> str:
         return self.shape.name
+
+    @cached_property
+    def editable(self) -> Editable:
+        """What a person may say of its rows."""
+        return self.editable_by(msgspec.to_builtins(self.settings))
 
     @property
     def refers_to(self) -> frozenset[str]:

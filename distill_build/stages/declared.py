@@ -12,7 +12,7 @@ import msgspec
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, StageSettings, graph_of, names_of
-from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, subtree_of
+from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, whole_tree
 
 COUNTED_BY = "counted_by"
 """The part of a stage's identity that names the setting of its count."""
@@ -43,7 +43,7 @@ class Declared(msgspec.Struct, frozen=True):
     @property
     def tree(self) -> Subtree:
         """The whole tree."""
-        return subtree_of(self.by_hand, self.depth, tuple(self.breadths), {}, None)
+        return whole_tree(self.by_hand, self.depth, self.breadth)
 
     def rows(self) -> dict[str, int]:
         """Rows of each stage where nothing is missing and nothing was dropped."""

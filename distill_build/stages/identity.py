@@ -6,12 +6,13 @@ from distill_build.errors import ConfigurationError
 from distill_build.export import TRAIN, Layout
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
+from distill_build.review import REVIEWS_FILE
 from distill_build.settings import Settings, graph_of
-from distill_build.subtree import ABOUT, CHILDREN, NOTHING_SAID, own_items_of, said_of
+from distill_build.subtree import ABOUT, CHILDREN, NOTHING_SAID, TREE_FILE, own_items_of, said_of
 
-BY_HAND = "tree.yaml"
+BY_HAND = TREE_FILE
 """What the parts of the tree are called, as a cause, that people have made."""
-REVIEWS = "reviews.jsonl"
+REVIEWS = REVIEWS_FILE
 ORDER = "tags in order"
 NESTED = (CHILDREN, ABOUT)
 ROWS_VERSION = 7

@@ -11,6 +11,7 @@ from distill_build.records import JsonObject, Path
 from distill_build.replies.labels import ListReading
 from distill_build.replies.reasoning import Marks
 from distill_build.stages.base import OF_LIST, ModelStage
+from distill_build.stages.editable import Editable
 from distill_build.stages.recipe import Recipe
 from distill_build.subtree import Subtree
 
@@ -34,10 +35,6 @@ class ListStage(ModelStage):
     @property
     def recipe(self) -> Recipe:
         return self.recipes[self.first]
-
-    @property
-    def content(self) -> tuple[str, ...]:
-        return () if self.shape.after is None else (self.reading.item,)
 
     @property
     def asked_roles(self) -> tuple[str, ...]:
@@ -73,6 +70,10 @@ class ListStage(ModelStage):
     def reading_by(cls, own: Mapping[str, Any]) -> ListReading:  # noqa: ARG003 - for those of ours that go by some
         """How replies are read, by settings of the stage's own, as its identity holds them."""
         return cls.reading
+
+    @classmethod
+    def editable_by(cls, own: Mapping[str, Any]) -> Editable:
+        return Editable() if cls.grows_tree else Editable((cls.reading_by(own).item,))
 
     @cached_property
     def _reading(self) -> ListReading:

@@ -12,6 +12,7 @@ from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import StageSettings
 from distill_build.stages.base import OF_ROW, ModelStage
 from distill_build.stages.columns import known_fields
+from distill_build.stages.editable import Editable
 from distill_build.stages.flags import NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS, RowFlag
 
 if TYPE_CHECKING:  # as in `base`
@@ -34,16 +35,11 @@ class MapStage(ModelStage):
     takes_over: ClassVar[tuple[str, ...]] = ()
     """Columns of the row above that it has too."""
 
-    @property
-    def content(self) -> tuple[str, ...]:
-        return columns_of_map(self.schema)
-
-    def check_edit(self, key: str, column: str, value: object) -> None:
-        if self.schema is None and (column, value) != ("reasoning", None):
-            super().check_edit(key, column, value)
-
-    def fault_of_edit(self, text: JsonObject, line: JsonObject) -> str | None:
-        return None if self.schema is None else fault_of_fields(self.schema, line | text)
+    @classmethod
+    def editable_by(cls, own: Mapping[str, Any]) -> Editable:
+        schema = None if own.get("schema") is None else ObjectSchema(own["schema"])
+        columns = ("reasoning", "answer") if schema is None else schema.fields
+        return Editable(columns, schema, cls.takes_given)
 
     @property
     def asked_roles(self) -> tuple[str, ...]:
@@ -152,7 +148,7 @@ class MapStage(ModelStage):
 
     def given_line(self, place: Place, above: JsonObject, given: Mapping[str, str]) -> JsonObject:
         """The line of a result that a person has given: no model was asked for it."""
-        fields = {name: given.get(name) for name in self.content}
+        fields = {name: given.get(name) for name in self.editable.columns}
         kept = {**fields, "finish_reason": BY_PERSON, "usage": Usage().row()}
         return {**self.line(place, above, 0, "", kept), "model": BY_PERSON}
 
@@ -171,16 +167,6 @@ class MapStage(ModelStage):
 
     def count(self) -> int:
         return self.settings.samples
-
-
-def columns_of_map(schema: ObjectSchema | None) -> tuple[str, ...]:
-    """The columns with the text of a result."""
-    return ("reasoning", "answer") if schema is None else tuple(schema.fields)
-
-
-def fault_of_fields(schema: ObjectSchema, line: JsonObject) -> str | None:
-    """Why a row is none that a reply could have brought; None where it is one."""
-    return schema.fault({name: value for name in schema.fields if (value := line.get(name)) is not None})
 
 
 def read_result(raw: Any, schema: ObjectSchema | None, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":

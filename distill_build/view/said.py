@@ -5,12 +5,11 @@ What the last build took in stands in its state and in the settings that its row
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from distill_build.curate.files import ITEM_SUFFIXES, REVIEWS, TREE, file_of
+from distill_build.curate.files import ITEM_SUFFIXES, REVIEWS, TREE, file_of, stamp_of
 from distill_build.curate.reviews_file import read_reviews
 from distill_build.dataset.layout import ReviewNote
 from distill_build.engine.manifest import digest
@@ -99,7 +98,7 @@ class Said:
         names = [REVIEWS, TREE, *(f"{name}{suffix}" for name in lists for suffix in ITEM_SUFFIXES)]
         for place in filter(None, (file_of(self._name, name) for name in names)):
             with suppress(FileNotFoundError):  # it has just gone
-                yield str(place), *_stamp_of(place)
+                yield str(place), *stamp_of(place)
 
     def _take_rows(self, snapshot: Snapshot) -> None:
         noted = snapshot.noted
@@ -118,11 +117,6 @@ class Said:
                 before = self.rows.get(key)
                 if before is None or msgspec.structs.replace(before, number=found.number) != found:
                     self.rows[key] = found
-
-
-def _stamp_of(place: Path) -> tuple[int, int, int]:
-    facts = place.stat()
-    return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
 def _said_of_row(review: Review, noted: ReviewNote | None, number: int) -> SaidOfRow:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build.curate.tree_changes import Add, Exclude, Include, Rename, Say, TreeChange, amended
+from distill_build.curate.tree_changes import Add, Exclude, Include, Rename, TreeChange, amended
 from distill_build.curate.tree_file import tree_in
 from distill_build.subtree import said_of
 
@@ -45,7 +45,6 @@ def test_nothing_to_change_gives_the_text_as_it_was_typed() -> None:
         (Include(("MISCELLANEOUS",)), "exclude: [Miscellaneous]\n", ""),
         (Rename(("team sports",), "Teams"), "Team games   #", "Teams        #"),
         (Rename(("Ball games", "Tennis"), "No: 1"), "[History]}}}", "[History]}}, rename: {Tennis: 'No: 1'}}"),
-        (Say(("Ball games",), "questions_per_tag", 7), "questions_per_tag: 20", "questions_per_tag: 7"),
         (Add(("No", "C")), "      - B\n", "      - B\n      - C\n"),
     ],
 )  # fmt: skip
@@ -78,12 +77,9 @@ def test_a_tag_by_hand_that_is_thrown_out_is_named_where_a_model_may_have_it_too
 
 
 def test_a_list_of_labels_becomes_a_mapping_where_more_is_said_of_one() -> None:
-    after = amended("tags: [Golf, Chess]\n", [Say(("Golf",), "questions_per_tag", 3), Say((), "breadth", 4)])
-    assert said(after) == {"tags": {"Golf": {"questions_per_tag": 3}, "Chess": {}}, "breadth": 4}
-    assert said(amended(after, [Say(("Golf",), "questions_per_tag", None)])) == {
-        "tags": {"Golf": {}, "Chess": {}},
-        "breadth": 4,
-    }
+    after = amended("tags: [Golf, Chess]\n", [Exclude(("Golf", "Putting"))])
+    assert said(after) == {"tags": {"Golf": {"exclude": ["Putting"]}, "Chess": {}}}
+    assert said(amended(after, [Include(("Golf", "Putting"))])) == {"tags": {"Golf": {}, "Chess": {}}}
 
 
 def test_a_file_of_comments_alone_keeps_them() -> None:

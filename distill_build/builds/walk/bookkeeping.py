@@ -59,7 +59,10 @@ class Bookkeeping:
         self._cap.succeeded(stage)
 
     def spare(self, unit: Unit, shape: Shape, rows: int, *, deeper: bool = True) -> None:
-        """Counts rows that are not made since what they would hang on was dropped, and all that would follow."""
+        """Counts rows that are not made since what they would hang on was dropped, and all that would follow.
+
+        Less than none are rows that a person added to those that are declared.
+        """
         for name, number in self._with_all_below(shape, rows) if deeper else ((shape.name, rows),):
             unit.spared[name] += number
             self.tally.stages[name].spared += number
@@ -112,8 +115,8 @@ class Bookkeeping:
         key = line["id"]
         if (review := self._reviews.get(key)) is None:
             return line
-        fault = stage.fault_of_edit(review.text, line)
-        if review.digest not in (None, text_digest(line, stage.content)):
+        fault = stage.editable.fault(review.text, line)
+        if review.digest not in (None, text_digest(line, stage.editable.columns)):
             fault = "its text is another one now than the one that was reviewed"
         self.reviews[key] = ReviewNote(review.said, unit.node.id, fault or "")
         return line if fault else {**line, **review.text, REVIEW: review.verdict}

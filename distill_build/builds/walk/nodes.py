@@ -9,16 +9,12 @@ import msgspec
 
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.unit import Place, Row, Verdict
-from distill_build.records import Failure, JsonObject, Path, Source, row_id
+from distill_build.records import RENAMED_FROM, Failure, JsonObject, Path, Source, row_id
 from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand
 
 if TYPE_CHECKING:  # it knows what makes two items the same, which a build with nothing to do need not load
     from distill_build.stages.chain import Chain
     from distill_build.stages.map_stage import MapStage
-
-
-RENAMED_FROM = "renamed_from"
-"""The column of a tag's row that has the model's own label, where a person gave it another one; else null."""
 
 
 class Node(msgspec.Struct, eq=False):

@@ -50,8 +50,9 @@ class StageTally(msgspec.Struct):
 
     Of a transform, `judged` counts the rows that it looked at, `dropped` those that it did not keep, and `why` the
     reasons, of which a row may have several. `spared` counts rows that are not made since what they would hang on was
-    dropped: they are not missing; it is less than nothing where more are to be made in the place of others. `refilled`
-    counts the rows of its list that are there for what was dropped.
+    dropped: they are not missing. Rows that are to be there besides those declared, in the place of others or for what
+    a person added, are taken off it, so it may be less than nothing. `refilled` counts the rows of its list that are
+    there for what was dropped.
     """
 
     found: int = 0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, TRUTH, Known
-from distill_build.records import JsonObject, Path
+from distill_build.records import RENAMED_FROM, JsonObject, Path
 from distill_build.replies.labels import ListReading
 from distill_build.settings import StageSettings
 from distill_build.stages.flags import CATCH_ALL, SPECIAL_TOKENS
@@ -28,7 +28,7 @@ class Builtin(ListStage):
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:  # noqa: ARG003
         texts: dict[str, Known] = dict.fromkeys(("id", "number", "label"), TEXT)
-        return texts | {"path": TEXTS, "parent": ANYTHING, "level": NUMBER, "leaf": TRUTH, "renamed_from": ANYTHING}
+        return texts | {"path": TEXTS, "parent": ANYTHING, "level": NUMBER, "leaf": TRUTH, RENAMED_FROM: ANYTHING}
 
     def variables(self, path: Path) -> JsonObject:
         return {"parent": path[-1], "level": len(path)}

@@ -1,0 +1,44 @@
+"""Objects in JSON, one a line, in a file that people write: a mistake is told with its line."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from distill_build.errors import ConfigurationError
+
+MERGE_MARKS = ("<<<<<<<", "=======", ">>>>>>>")
+
+
+def objects_in(file: Path, example: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each object stands, as people are told it, and the object; `example` is what a line may look like.
+
+    Raises ConfigurationError for a line that is none, OSError and UnicodeDecodeError for a file that is no text.
+    """
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), start=1):
+        if line.strip():
+            place = f"{file}, line {number}"
+            yield place, _object(place, line, example)
+
+
+def _object(place: str, line: str, example: str) -> dict[str, Any]:
+    if line.startswith(MERGE_MARKS):
+        raise ConfigurationError(f"{place}: it was left by a merge: keep the lines of both sides, and remove the marks")
+    try:
+        found = json.loads(line)
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # an escape may stand for what no file in UTF-8 can hold
+        raise ConfigurationError(
+            f"{place}: it has half of a letter, as \\ud800 without what belongs behind it: type the letter itself"
+        ) from error
+    except ValueError as error:
+        raise ConfigurationError(f"{place}: it is no JSON ({error}): one object a line") from error
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{place}: each line is an object, as in {example}")
+    return found
+
+
+def no_text_of_theirs(file: Path, error: OSError | UnicodeDecodeError) -> ConfigurationError:
+    """What to raise for a file of theirs that cannot be read."""
+    reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+    return ConfigurationError(f"{file} cannot be read ({reason}): mend it, or move it away")
