@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from distill_build.dataset.layout import CHECKS, CheckCount
 from distill_build.records import number_of, rows_of
-from distill_build.stages.checks import QUOTA, REPEATED, SAME_LABEL
+from distill_build.stages.checks import APART, FAR, QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
 
 
@@ -42,6 +42,10 @@ def _parents(found: CheckCount) -> str:
     return f"{number_of(found.texts, 'labels')} {stand} under several parents{labels} ({CHECKS})"
 
 
+def _apart(found: CheckCount) -> str:
+    return f"judges lie {FAR} or more apart on {found.rows:,} of {found.of:,} that several rated ({CHECKS})"
+
+
 def _examples(found: CheckCount, named: Sequence[str]) -> str:
     more = ", …" if len(named) < found.texts else ""
     return f": {', '.join(named)}{more}" if named else ""
@@ -54,6 +58,7 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     CATCH_ALL.name: _catch_alls,
     REPEATED: lambda found: f"{_of_all(found)} repeat another ({CHECKS})",
     SAME_LABEL: _parents,
+    APART: _apart,
     QUOTA: lambda found: f"{_number(found, 'has', 'have')} another value than the quota says ({CHECKS})",
 }
 

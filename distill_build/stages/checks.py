@@ -15,14 +15,17 @@ from pathlib import Path
 import msgspec
 
 from distill_build.dataset.layout import CheckCount, CheckExample
-from distill_build.dataset.rows import Identified, VerdictRow, list_text, read_objects, read_rows
+from distill_build.dataset.rows import Identified, Placed, VerdictRow, list_text, read_objects, read_rows
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.replies.labels import beginning, normalise
 from distill_build.stages.flags import FLAGS
 from distill_build.stages.quotas import Shares, quota
+from distill_build.stages.ratings import SCORE
 
-REPEATED, SAME_LABEL, QUOTA = "repeated", "same_label", "quota"
+REPEATED, SAME_LABEL, QUOTA, APART = "repeated", "same_label", "quota", "judges_apart"
+FAR = 2
+"""Points between the least and the most that judges say of one row, from which on it is told that they do not agree."""
 SHOWN_CHARACTERS = 200
 """Of a text, in its line of checks.jsonl."""
 EXAMPLES = 3
@@ -71,8 +74,9 @@ def check_rows(place: Callable[[str], Path], graph: Graph, recipe: JsonObject) -
             dropped = {row.id for path in judges for row in read_rows(path, VerdictRow) if not row.kept}
             found = _Repeats(place, graph, shape, recipe, dropped)
             unmet = _Unmet(place(shape.file), shape, recipe.get(shape.name, {}).get("axes") or {}, dropped)
-            lines += [*found.lines(), *unmet.lines]
-            counts += [*found.counts(), *unmet.counts()]
+            apart = _Apart(place(shape.file), shape, dropped)
+            lines += [*found.lines(), *unmet.lines, *apart.lines]
+            counts += [*found.counts(), *unmet.counts(), *apart.counts()]
     return CheckedRows(lines, tuple(counts))
 
 
@@ -192,3 +196,32 @@ class _Unmet:
         """How many items would have to have another value, at the least."""
         if self._other:
             yield CheckCount(QUOTA, self._shape.name, self._other, self._rows, len(self.lines), ())
+
+
+class _Scored(Placed, frozen=True, gc=False):
+    """A row that may hold a score."""
+
+    score: float | None = None
+
+
+class _Apart:
+    """Where several judgements of one row lie far apart: a line for each such row."""
+
+    def __init__(self, path: Path, shape: Shape, dropped: Container[str]) -> None:
+        self.lines: list[JsonObject] = []
+        self._shape = shape
+        self._judged = 0
+        scores = (row for row in read_rows(path, _Scored) if row.id not in dropped) if shape.name == SCORE.stage else ()
+        for above, rows in groupby(scores, key=lambda row: row.above):
+            said = [row.score for row in rows if row.score is not None]
+            if len(said) > 1:
+                self._judged += 1
+                if max(said) - min(said) >= FAR:
+                    told = {"rows": 1, "text": ", ".join(f"{score:g}" for score in said), "ids": [above]}
+                    self.lines.append({"check": APART, "stage": shape.name, **told})
+
+    def counts(self) -> Iterator[CheckCount]:
+        """Of the rows that several judgements were made of."""
+        if self.lines:
+            number = len(self.lines)
+            yield CheckCount(APART, self._shape.name, number, self._judged, number, ())

@@ -15,6 +15,12 @@ def mean_of(rows: JsonObject | list[JsonObject], column: str) -> Fraction | None
     return sum(found, Fraction(0)) / len(found) if found else None
 
 
+def spread_of(rows: JsonObject | list[JsonObject], column: str) -> Fraction | None:
+    """How far the least and the most in a column of rows lie apart. None without any row."""
+    found = [exact(row[column]) for row in (rows if isinstance(rows, list) else [rows])]
+    return max(found) - min(found) if found else None
+
+
 def rounded(value: Fraction | None) -> float | None:
     """A mean as a column has it."""
     return None if value is None else round(float(value), PLACES)

@@ -16,7 +16,7 @@ from distill_build.settings import Settings, StageSettings
 from distill_build.stages.base import Weights
 from distill_build.stages.columns import known_fields
 from distill_build.stages.map_stage import MapStage
-from distill_build.stages.means import mean_of
+from distill_build.stages.means import mean_of, spread_of
 
 if TYPE_CHECKING:  # as in `base`
     from distill_build.prompting.prompts import Prompts
@@ -39,6 +39,10 @@ class Rating(msgspec.Struct, frozen=True):
     def mean(self, others: JsonObject) -> Fraction | None:
         """The mean of what all judges said, given the rows of other stages; None where none said anything."""
         return mean_of(others[self.stage], self.column)
+
+    def spread(self, others: JsonObject) -> Fraction | None:
+        """How far what they said lies apart: 0 where all agree. None where none said anything."""
+        return spread_of(others[self.stage], self.column)
 
 
 SCORE = Rating("score", "score", ("scores",), NUMBER, "a number")

@@ -10,7 +10,7 @@ from distill_build.console.outcome import details, ending, report_grid, troubles
 from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.records import number_of
 from distill_build.stages import flags
-from distill_build.stages.checks import QUOTA, REPEATED, SAME_LABEL
+from distill_build.stages.checks import APART, QUOTA, REPEATED, SAME_LABEL
 from tests.console.examples import report, short_report, sifted_report
 
 
@@ -160,7 +160,7 @@ def test_what_rows_show_that_they_should_not_is_a_line_for_each_kind(check: str,
 
 def test_every_check_has_a_sentence() -> None:
     named = {flag.name for flag in vars(flags).values() if isinstance(flag, flags.RowFlag)}
-    assert SENTENCES.keys() == named | {QUOTA, REPEATED, SAME_LABEL}
+    assert SENTENCES.keys() == named | {APART, QUOTA, REPEATED, SAME_LABEL}
 
 
 def test_one_of_a_stage_whose_name_ends_in_ss_keeps_its_name() -> None:

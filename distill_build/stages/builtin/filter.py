@@ -28,15 +28,19 @@ from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
 DIGEST_BYTES = 16
 RULES = (
-    "min_score", "max_pass_rate", "reasoning", "min_words", "max_words", "max_tokens", "language", "repeated",
+    "min_score", "max_spread", "max_pass_rate", "reasoning", "min_words", "max_words", "max_tokens", "language",
+    "repeated",
 )  # fmt: skip
-NUMBERS = ("min_score", "max_pass_rate")
+NUMBERS = ("min_score", "max_spread", "max_pass_rate")
+BY_JUDGES = {"min_score": SCORE, "max_spread": SCORE, "max_pass_rate": AGREES}
+"""Rules that go by what judges said, and of what."""
 SCRIPTS = {"en": "not mostly in Latin letters", "zh": "not mostly in Chinese characters"}
 REPEATED = "the same reasoning and answer as an earlier one"
 FEW_WORDS = 5
 """Fewer may be right for many questions, as 42 is: two such rows are the same where their questions are, too."""
 TRIED: Mapping[str, Sequence[float]] = {
     "min_score": (2, 2.5, 3, 3.5, 4, 4.5, 5),
+    "max_spread": (0, 1, 2, 3),
     "max_pass_rate": (0, 0.25, 0.5, 0.75, 1),
     "min_words": (5, 10, 20, 50, 100, 200, 500),
     "max_words": (50, 100, 200, 500, 1000, 2000, 5000),
@@ -46,11 +50,13 @@ TRIED: Mapping[str, Sequence[float]] = {
 
 
 class FilterSettings(StageSettings, frozen=True, kw_only=True):
-    """The rules; None is none. `min_score`: of the judges' mean; `max_pass_rate`: share of attempts that agree with the
+    """The rules; None is none. `min_score`: of the judges' mean; `max_spread`: between the
+    least and the most that they said; `max_pass_rate`: share of attempts that agree with the
     teacher; words are those of `replies.words`, of the answer without its reasoning; tokens are those of question,
     reasoning and answer, by the `tokenizer` in a file."""
 
     min_score: Annotated[float, msgspec.Meta(ge=1, le=5)] | None = None
+    max_spread: Annotated[float, msgspec.Meta(ge=0, le=4)] | None = None
     max_pass_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     reasoning: Literal["required"] | None = None
     min_words: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -62,10 +68,11 @@ class FilterSettings(StageSettings, frozen=True, kw_only=True):
 
 
 class AnswerMeasure(msgspec.Struct, frozen=True):
-    """What an answer is judged by: means of what judges said, its words, its tokens with those of its question, and a
-    digest of its text. Each is None, or true, where no rule goes by it."""
+    """What an answer is judged by: the mean of what judges said and how far that lies apart, its words, its tokens with
+    those of its question, and a digest of its text. Each is None, or true, where no rule goes by it."""
 
     score: Fraction | None
+    spread: Fraction | None
     pass_rate: Fraction | None
     has_reasoning: bool
     words: int | None
@@ -87,7 +94,7 @@ class Builtin(TransformStage):
 
     def __init__(self, shape: Shape, settings: StageSettings, build: Settings, known: Mapping[str, Known]) -> None:
         super().__init__(shape, settings, build, known)
-        for rule, rating in (("min_score", SCORE), ("max_pass_rate", AGREES)):
+        for rule, rating in BY_JUDGES.items():
             if getattr(self.settings, rule) is not None:
                 require_rating(rating, self.called(rule), shape.name, build)
         least, most = self.settings.min_words, self.settings.max_words
@@ -116,8 +123,7 @@ class Builtin(TransformStage):
 
     @property
     def refers_to(self) -> frozenset[str]:
-        own = {"min_score": SCORE, "max_pass_rate": AGREES}
-        return frozenset(rating.stage for rule, rating in own.items() if getattr(self.settings, rule) is not None)
+        return frozenset(rating.stage for rule, rating in BY_JUDGES.items() if getattr(self.settings, rule) is not None)
 
     def identity(self) -> JsonObject:
         """A threshold without decimals is told as one: 4, not 4.0. A tokenizer is known by what is in its file."""
@@ -133,6 +139,7 @@ class Builtin(TransformStage):
         own = self.settings
         return AnswerMeasure(
             None if own.min_score is None else SCORE.mean(others),
+            None if own.max_spread is None else SCORE.spread(others),
             None if own.max_pass_rate is None else AGREES.mean(others),
             own.reasoning is None or bool((row.get("reasoning") or "").strip()),
             word_count(row["answer"]) if "words" in measured_values(own) else None,
@@ -179,7 +186,7 @@ def judged_together(own: FilterSettings, measured: Sequence[tuple[str, AnswerMea
 def judged(own: FilterSettings, each: AnswerMeasure) -> Verdict:
     """What the rules say of a row by itself."""
     why = (*_by_judges(own, each), *_by_text(own, each, each.words or 0))
-    means = {"score": rounded(each.score), "pass_rate": rounded(each.pass_rate)}
+    means = {"score": rounded(each.score), "spread": rounded(each.spread), "pass_rate": rounded(each.pass_rate)}
     values = {**means, "words": each.words, "tokens": each.tokens}
     return Verdict(not why, why, {name: values[name] for name in measured_values(own)})
 
@@ -190,6 +197,11 @@ def _by_judges(own: FilterSettings, each: AnswerMeasure) -> Iterator[str]:
             yield "no score"
         elif each.score < exact(own.min_score):
             yield f"score below {own.min_score:g}"
+    if own.max_spread is not None:
+        if each.spread is None:
+            yield "no score"
+        elif each.spread > exact(own.max_spread):
+            yield f"judges more than {own.max_spread:g} apart"
     if own.max_pass_rate is not None:
         if each.pass_rate is None:
             yield "no pass rate"
@@ -227,6 +239,7 @@ def measured_values(own: FilterSettings) -> list[str]:
     """The columns with the values that the rules which are set go by."""
     wanted = {
         "score": own.min_score is not None,
+        "spread": own.max_spread is not None,
         "pass_rate": own.max_pass_rate is not None,
         "words": own.min_words is not None or own.max_words is not None,
         "tokens": own.tokenizer is not None,

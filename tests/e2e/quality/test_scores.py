@@ -189,3 +189,30 @@ def test_what_is_missing_of_a_filter_is_told_of_the_answers_that_are_there(proje
     assert (done.status, len(project.rows("answers"))) == (3, 4), done.stderr
     found = "4 of 6 answers, 0 of 6 scores, 0 of 4 rows of filter"
     assert f"{found}; 2 answers, 6 scores, 4 rows of filter missing" in done.stderr
+
+
+def test_where_judges_lie_apart_is_told_and_a_rule_may_go_by_it(project: InProcess, endpoint: ScriptedServer) -> None:
+    def two_minds(number: int, body: Body) -> Fault | None:
+        second = body["model"] == "second"
+        return judgement(5) if second and classify(body) == "scores" else reply(number, body)
+
+    endpoint.plan = two_minds
+    judges = ("stage.scores.role=[judge,second]", "second.name=second")
+    told = project.run(*LINE, SCORED, *judges)
+    assert "judges lie 2 or more apart on 4 of 6 that several rated" in " ".join(told.stderr.split())
+    lines = [row for row in project.rows("checks") if row["check"] == "judges_apart"]
+    assert [row["text"] for row in lines] == ["2, 5", "3, 5"] * 2
+    answers = [row["id"] for row in project.rows("answers")]
+    assert [row["ids"] for row in lines] == [[answers[0]], [answers[1]], [answers[3]], [answers[4]]]
+    endpoint.reset()
+    assert project.run(*LINE, JUDGED, *judges, "filter.max_spread=2").status == 0
+    assert endpoint.count == 0
+    rows = project.rows("filter")
+    assert [(row["kept"], row["spread"], row["why"]) for row in rows[:3]] == [
+        (False, 3, ["judges more than 2 apart"]),
+        (True, 2, []),
+        (True, 1, []),
+    ]
+    assert kept(project, "filter") == [False, True, True] * 2
+    planned = project.run("plan", *LINE, JUDGED, *judges, "filter.max_spread=2")
+    assert "filter.max_spread" in planned.stdout + planned.stderr
