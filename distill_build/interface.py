@@ -7,7 +7,6 @@ whoever calls stay theirs, in a notebook too. What it says while it works goes t
 """
 
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -220,7 +219,7 @@ def _followed(process: "subprocess.Popen[str]", progress: Callable[[str], object
         reader.join()
         process.wait()
     except BaseException:  # an interruption, or an error of `progress`: nobody waits for what would still be asked
-        process.send_signal(signal.SIGINT)  # what came is kept, and what is complete is written
+        process.terminate()  # ends as an interruption does, which may be ignored here: what came is kept
         for _ in process.stderr:  # else it could wait for somebody to read it
             pass
         process.wait()
