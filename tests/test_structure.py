@@ -97,7 +97,7 @@ ONLY_KNOWN_IN = {
     "numpy": {"stages/likeness/meaning.py", "stages/likeness/cosine.py"},
     "threadpoolctl": {"stages/likeness/cosine.py"},
     "safetensors": {"stages/likeness/meaning.py"},
-    "tokenizers": {"stages/likeness/meaning.py", "stages/tokens.py"},
+    "tokenizers": {"stages/likeness/meaning.py", "stages/measures/tokens.py"},
 }
 
 

@@ -16,8 +16,8 @@ from distill_build.graph import Graph
 from distill_build.prompting.rendering import RenderingError
 from distill_build.settings import declared_tree
 from distill_build.stages.chain import Chain
-from distill_build.stages.list_stage import ListStage
-from distill_build.stages.map_stage import BY_PERSON, MapStage
+from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.kinds.map_stage import BY_PERSON, MapStage
 from distill_build.subtree import NOTHING_SAID, Subtree
 
 

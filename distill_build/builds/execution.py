@@ -29,11 +29,11 @@ from distill_build.prompting.prompts import REASK, Prompts
 from distill_build.prompting.rendering import Message, RenderingError
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-from distill_build.stages.base import ModelStage
 from distill_build.stages.chain import Chain
-from distill_build.stages.group_stage import GroupStage
-from distill_build.stages.list_stage import ListStage
-from distill_build.stages.map_stage import MapStage
+from distill_build.stages.kinds.base import ModelStage
+from distill_build.stages.kinds.group_stage import GroupStage
+from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.kinds.map_stage import MapStage
 
 WAITING_SHARE, FEWEST_WAITING = 8, 8
 """Of a gate's slots one in so many more steps are under way, so that a slot is taken as soon as it is free; some wait

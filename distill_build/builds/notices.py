@@ -13,7 +13,7 @@ from distill_build.dataset.layout import State, is_artefact
 from distill_build.options import Options
 from distill_build.records import number_of
 from distill_build.stages.course import course_of
-from distill_build.stages.transform_stage import TransformStage
+from distill_build.stages.kinds.transform_stage import TransformStage
 
 OF_A_ROLE = re.compile(r"\+{0,2}model@(?P<role>[\w-]+)=(?P<model>.*)")
 """A word that names a model for one role."""

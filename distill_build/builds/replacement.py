@@ -14,7 +14,7 @@ from distill_build.history.causes import STAGES, UNTIL, Cause, causes_between, r
 from distill_build.history.setting_wording import cause_words, listed
 from distill_build.options import Options
 from distill_build.records import rows_of, short
-from distill_build.stages.declared import declared
+from distill_build.stages.kinds.declared import declared
 from distill_build.versions.archive import Archive
 
 if TYPE_CHECKING:  # a report holds what was replaced, and a baseline knows locks, which know reports

@@ -18,7 +18,7 @@ from distill_build.graph import END, Graph
 from distill_build.models.traffic import Traffic
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-from distill_build.stages.declared import declared
+from distill_build.stages.kinds.declared import declared
 
 
 def expected_items(settings: Settings) -> dict[str, int]:

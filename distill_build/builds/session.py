@@ -19,7 +19,7 @@ from distill_build.settings import Settings
 from distill_build.stages.all import Stages, prompts_of
 from distill_build.stages.course import course_of, read_transforms
 from distill_build.stages.identity import ROWS_VERSION, build_digest, export_identity, tree_identity
-from distill_build.stages.list_stage import ListStage
+from distill_build.stages.kinds.list_stage import ListStage
 
 if TYPE_CHECKING:
     from distill_build.builds.walk.nodes import Unit

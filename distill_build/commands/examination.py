@@ -32,8 +32,8 @@ from distill_build.replies.parse import read_usage, response_format
 from distill_build.replies.reply import first_choice
 from distill_build.settings import Settings
 from distill_build.stages.all import tree_reading
-from distill_build.stages.declared import replies_in_json, roles_in_use
-from distill_build.stages.recipe import Recipe
+from distill_build.stages.kinds.declared import replies_in_json, roles_in_use
+from distill_build.stages.kinds.recipe import Recipe
 
 WORD = "Write one English word of your choice, and nothing else."
 LIST = 'Name 2 drinks. Reply with a JSON object and nothing else: {"%s": ["…", "…"]}'

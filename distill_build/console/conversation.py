@@ -15,7 +15,7 @@ from distill_build.console.throttling import unanswered_details, unanswered_line
 from distill_build.console.wrapping import visible
 from distill_build.models.traffic import Traffic
 from distill_build.settings import Settings
-from distill_build.stages.declared import declared
+from distill_build.stages.kinds.declared import declared
 
 if TYPE_CHECKING:
     from distill_build.builds.plan.plan import Plan

@@ -15,7 +15,7 @@ from distill_build.console.outcome import Sentence, said_in_vain
 from distill_build.console.words import UNKNOWN, rough_duration, rough_money, tokens
 from distill_build.records import number_of
 from distill_build.settings import Budget, Settings
-from distill_build.stages.declared import Declared, declared
+from distill_build.stages.kinds.declared import Declared, declared
 
 if TYPE_CHECKING:
     from distill_build.builds.plan.plan import Cost, Plan, StagePlan

@@ -17,7 +17,7 @@ from distill_build.console.throttling import reasons
 from distill_build.console.words import elapsed, money, rate, rough_duration, tokens
 from distill_build.models.traffic import Traffic
 from distill_build.settings import Settings
-from distill_build.stages.declared import declared
+from distill_build.stages.kinds.declared import declared
 
 if TYPE_CHECKING:
     from distill_build.builds.plan.plan import Plan

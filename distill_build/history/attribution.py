@@ -17,7 +17,7 @@ from distill_build.graph import END, Graph
 from distill_build.history.causes import LINES, STAGES, Cause, count_causes, narrowed, own_causes
 from distill_build.review import REVIEW
 from distill_build.stages.identity import BY_HAND, REVIEWS
-from distill_build.stages.recipe import READING
+from distill_build.stages.kinds.recipe import READING
 from distill_build.versions.difference import Changed, Difference
 from distill_build.versions.difference_rows import Item
 from distill_build.versions.evidence import Evidence, Fork, fork

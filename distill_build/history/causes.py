@@ -13,8 +13,8 @@ from distill_build.dataset.lockfile import Facts
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
 from distill_build.records import JsonObject
-from distill_build.stages.declared import COUNTED_BY, counts_in
 from distill_build.stages.identity import BY_HAND
+from distill_build.stages.kinds.declared import COUNTED_BY, counts_in
 
 PROMPT = ".jinja"
 """How the names of prompts end."""

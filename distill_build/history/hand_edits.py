@@ -19,7 +19,7 @@ from distill_build.records import Path as TagPath
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, REJECT, REVIEW, Review, text_digest
 from distill_build.stages.all import editable_of
-from distill_build.stages.editable import Editable
+from distill_build.stages.kinds.editable import Editable
 from distill_build.subtree import TagByHand
 from distill_build.versions.archive import Version
 from distill_build.versions.content import Content, rows_in

@@ -23,7 +23,7 @@ from distill_build.replies.parse import Rejection, read_usage
 from distill_build.review import EDIT, REVIEW
 from distill_build.stages.all import ReplyReader, reader_of
 from distill_build.stages.identity import BY_HAND, REVIEWS
-from distill_build.stages.map_stage import BY_PERSON
+from distill_build.stages.kinds.map_stage import BY_PERSON
 from distill_build.subtree import ABOUT, CHILDREN
 
 ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"

@@ -30,9 +30,9 @@ from distill_build.report.data import (
 from distill_build.report.drawing import Drawing
 from distill_build.report.families import Teller, families_of
 from distill_build.review import REVIEW
-from distill_build.stages.declared import results_in
 from distill_build.stages.flags import FLAGS
-from distill_build.stages.ratings import SCORE
+from distill_build.stages.kinds.declared import results_in
+from distill_build.stages.measures.ratings import SCORE
 from distill_build.stages.training_rows import exported_stage, goes_on
 
 MOST_PAIRS = 200

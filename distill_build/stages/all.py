@@ -17,8 +17,10 @@ from distill_build.replies.labels import ListReading
 from distill_build.replies.reasoning import Marks
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
-from distill_build.stages.base import ModelStage, Stage, Weights, template_of
-from distill_build.stages.columns import (
+from distill_build.stages.flags import FLAGS
+from distill_build.stages.identity import REVIEWS
+from distill_build.stages.kinds.base import ModelStage, Stage, Weights, template_of
+from distill_build.stages.kinds.columns import (
     Columns,
     ColumnsOf,
     all_columns,
@@ -27,14 +29,12 @@ from distill_build.stages.columns import (
     require_columns,
     stages_in,
 )
-from distill_build.stages.editable import Editable
-from distill_build.stages.flags import FLAGS
-from distill_build.stages.group_stage import GroupStage
-from distill_build.stages.identity import REVIEWS
-from distill_build.stages.list_stage import ListStage, read_list
-from distill_build.stages.map_stage import MapStage, read_result
-from distill_build.stages.recipe import reading_of
-from distill_build.stages.transform_stage import TransformStage
+from distill_build.stages.kinds.editable import Editable
+from distill_build.stages.kinds.group_stage import GroupStage
+from distill_build.stages.kinds.list_stage import ListStage, read_list
+from distill_build.stages.kinds.map_stage import MapStage, read_result
+from distill_build.stages.kinds.recipe import reading_of
+from distill_build.stages.kinds.transform_stage import TransformStage
 
 if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
     from distill_build.prompting.prompts import Prompts

@@ -15,9 +15,9 @@ import msgspec
 
 from distill_build.graph import Graph
 from distill_build.stages.all import Stages
-from distill_build.stages.base import ModelStage, Stage
-from distill_build.stages.list_stage import ListStage
-from distill_build.stages.transform_stage import TransformStage
+from distill_build.stages.kinds.base import ModelStage, Stage
+from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.kinds.transform_stage import TransformStage
 
 
 class Phase(msgspec.Struct, frozen=True):

@@ -93,7 +93,7 @@ def export_rows(settings: Settings) -> JsonObject:
 
 def _told_by_others(graph: Graph, exported: str, settings: Settings) -> JsonObject:
     from distill_build.stages.all import class_of  # stages know their identities by this module
-    from distill_build.stages.ratings import told_ratings
+    from distill_build.stages.measures.ratings import told_ratings
 
     metadata: JsonObject = {}
     sides: JsonObject = {}

@@ -20,9 +20,9 @@ from distill_build.prompting.known import Fields, Known
 from distill_build.records import EXPORTED, Failure, JsonObject
 from distill_build.review import ACCEPT, EDIT, REJECT, REVIEW
 from distill_build.settings import Settings
-from distill_build.stages.columns import stages_in
-from distill_build.stages.declared import results_in
-from distill_build.stages.means import mean_of, rounded
+from distill_build.stages.kinds.columns import stages_in
+from distill_build.stages.kinds.declared import results_in
+from distill_build.stages.measures.means import mean_of, rounded
 
 if TYPE_CHECKING:  # most exports are columns as they stand, which checkout reads without what evaluates the others
     from distill_build.prompting.expressions import Expression

@@ -15,8 +15,8 @@ from distill_build.graph import in_order
 from distill_build.models.base import Limits
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-from distill_build.stages.declared import roles_in_use
-from distill_build.stages.recipe import NOT_IDENTITY
+from distill_build.stages.kinds.declared import roles_in_use
+from distill_build.stages.kinds.recipe import NOT_IDENTITY
 
 SWEEPS = "sweeps"
 """The folder of sweeps, within a dataset's or, for several datasets, within output_dir. No dataset has this name."""

@@ -10,7 +10,7 @@ import msgspec
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph
 from distill_build.settings import Objective, Settings, graph_of
-from distill_build.stages.declared import roles_in_use
+from distill_build.stages.kinds.declared import roles_in_use
 from distill_build.sweeps.results import JobRow
 from distill_build.sweeps.variety import compared_list
 

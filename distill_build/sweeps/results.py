@@ -22,7 +22,7 @@ from distill_build.errors import CorruptEntryError, DistillError
 from distill_build.graph import Graph, in_order
 from distill_build.records import Source
 from distill_build.settings import Settings
-from distill_build.stages.declared import declared
+from distill_build.stages.kinds.declared import declared
 from distill_build.sweeps.jobs import Job, in_row
 from distill_build.sweeps.shares import JobSet, by_jobs, total
 

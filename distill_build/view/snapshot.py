@@ -15,7 +15,7 @@ from distill_build.report.drawing import Block
 from distill_build.report.families import RowFacts, WholeRow
 from distill_build.review import REVIEW
 from distill_build.stages.all import editable_of
-from distill_build.stages.editable import Editable
+from distill_build.stages.kinds.editable import Editable
 
 OwnPath = tuple[str, ...]
 _Facts = list[tuple[int, list[RowFacts]]]

@@ -14,8 +14,8 @@ from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.engine.scheduler import Scheduler
 from distill_build.models.base import ModelSettings
 from distill_build.stages.all import Stages, prompts_of
-from distill_build.stages.list_stage import ListStage
-from distill_build.stages.map_stage import MapStage
+from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.kinds.map_stage import MapStage
 from tests.made_settings import made_settings
 
 MODEL = ModelSettings(engine="openai_compatible", name="scripted", base_url="http://127.0.0.1:1/v1")

@@ -7,7 +7,7 @@ import pytest
 from distill_build.config.checks import check_until
 from distill_build.errors import DistillError
 from distill_build.settings import StageSettings, graph_of
-from distill_build.stages.base import template_of
+from distill_build.stages.kinds.base import template_of
 from tests.config.composed import all_settings, sentence, settings_of
 
 TRANSLATE = """\

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from distill_build.builds.plan.plan import Cost, Plan, StagePlan
 from distill_build.console.forecast import advise, footnotes, plan_grid, plan_lines, shape, smaller_settings
 from distill_build.settings import Budget, Settings
-from distill_build.stages.declared import Declared, declared
+from distill_build.stages.kinds.declared import Declared, declared
 from tests.console.examples import SIFTED, plan, settings
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.records import JsonObject
 from distill_build.settings import Positive, StageSettings
-from distill_build.stages.transform_stage import TransformStage
+from distill_build.stages.kinds.transform_stage import TransformStage
 
 class LongSettings(StageSettings, frozen=True, kw_only=True):
     least: Positive = 20
@@ -38,7 +38,7 @@ HINTS = {
 from distill_build.prompting.known import NUMBER, TEXT, TEXTS
 from distill_build.records import row_id
 from distill_build.replies.labels import ListReading
-from distill_build.stages.list_stage import ListStage
+from distill_build.stages.kinds.list_stage import ListStage
 
 class Builtin(ListStage):
     reading = ListReading(

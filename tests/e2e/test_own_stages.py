@@ -11,7 +11,7 @@ import pytest
 from distill_build.config import composition
 from distill_build.settings import Settings
 from distill_build.stages.all import columns_of
-from distill_build.stages.columns import Columns
+from distill_build.stages.kinds.columns import Columns
 from tests.e2e.own_project import (
     COUNTS,
     FILES,

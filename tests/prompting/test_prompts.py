@@ -10,8 +10,8 @@ from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Fields,
 from distill_build.prompting.prompts import OF_REASK, TemplateVariables, packed_folder
 from distill_build.prompting.prompts import Prompts as AnyPrompts
 from distill_build.prompting.rendering import RenderingError
-from distill_build.stages.base import OF_ROW
 from distill_build.stages.builtin import answers, questions, tags
+from distill_build.stages.kinds.base import OF_ROW
 
 SAMPLE = {
     "topic": "Sports",

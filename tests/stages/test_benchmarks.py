@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill_build.errors import ConfigurationError
-from distill_build.stages.benchmarks import Benchmarks, read_benchmark, runs_of, set_apart
+from distill_build.stages.measures.benchmarks import Benchmarks, read_benchmark, runs_of, set_apart
 
 NATALIA = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May."
 

@@ -9,7 +9,7 @@ from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT
 from distill_build.graph import Graph
 from distill_build.history.causes import Cause, causes_between, count_causes, narrowed, own_causes, recipe_of
-from distill_build.stages.declared import results_in
+from distill_build.stages.kinds.declared import results_in
 from tests.stages.recipes import asking, recipe
 
 Told = list[tuple[str, Any, Any]]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from distill_build.prompting.known import ANYTHING, TEXT, Items, Known
-from distill_build.stages.columns import known_fields
+from distill_build.stages.kinds.columns import known_fields
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """How many rows settings, and a tree by hand, declare."""
 
 from distill_build.graph import Graph, Shape
-from distill_build.stages.declared import Declared
+from distill_build.stages.kinds.declared import Declared
 from distill_build.subtree import TagByHand
 
 GRAPH = Graph(

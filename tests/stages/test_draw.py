@@ -7,7 +7,7 @@ from math import sqrt
 
 import pytest
 
-from distill_build.stages.draw import Chance, draw_domains
+from distill_build.stages.measures.draw import Chance, draw_domains
 
 SEEDS = 6000
 SIGMAS = 4.5

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_build.stages.quotas import arranged, given_values, quota
+from distill_build.stages.measures.quotas import arranged, given_values, quota
 
 DIFFICULTY = {"easy": 0.3, "medium": 0.5, "hard": 0.2}
 weights = st.lists(st.integers(1, 20), min_size=1, max_size=4)

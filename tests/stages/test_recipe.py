@@ -14,9 +14,9 @@ from distill_build.records import JsonObject
 from distill_build.replies.parse import Rejection
 from distill_build.settings import PerRequest, Settings
 from distill_build.stages.all import Stages, prompts_of
-from distill_build.stages.list_stage import ListStage
-from distill_build.stages.map_stage import MapStage
-from distill_build.stages.recipe import IDENTITY, NOT_IDENTITY, Recipe
+from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.kinds.map_stage import MapStage
+from distill_build.stages.kinds.recipe import IDENTITY, NOT_IDENTITY, Recipe
 from tests.made_settings import made_settings
 
 STAGES = ("tags", "questions", "answers")

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from distill_build.stages.all import class_of
 from distill_build.stages.builtin.split import Builtin, SplitSettings
-from distill_build.stages.ratings import SCORE
+from distill_build.stages.measures.ratings import SCORE
 
 
 class Splitting(Builtin):

@@ -16,11 +16,11 @@ from distill_build.engine.reading import Responses
 from distill_build.graph import Graph
 from distill_build.models.completion import estimated_tokens
 from distill_build.stages.all import Stages
-from distill_build.stages.base import ModelStage
 from distill_build.stages.chain import Chain
-from distill_build.stages.group_stage import GroupStage
-from distill_build.stages.list_stage import ListStage
-from distill_build.stages.map_stage import MapStage
+from distill_build.stages.kinds.base import ModelStage
+from distill_build.stages.kinds.group_stage import GroupStage
+from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.kinds.map_stage import MapStage
 
 Corner = tuple[str, ...]
 """Where something unknown begins: a place in the tree, and what the next request there is shown."""

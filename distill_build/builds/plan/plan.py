@@ -12,8 +12,8 @@ from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings
 from distill_build.stages.all import Stages
-from distill_build.stages.base import ModelStage
-from distill_build.stages.list_stage import ListStage
+from distill_build.stages.kinds.base import ModelStage
+from distill_build.stages.kinds.list_stage import ListStage
 
 
 class Asked(msgspec.Struct):

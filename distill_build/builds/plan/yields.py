@@ -9,8 +9,8 @@ from distill_build.dataset.unit import Row, Sight, View, restored
 from distill_build.records import JsonObject
 from distill_build.stages.all import Stages
 from distill_build.stages.course import Segment, needed_for
-from distill_build.stages.declared import declared
-from distill_build.stages.transform_stage import TransformStage
+from distill_build.stages.kinds.declared import declared
+from distill_build.stages.kinds.transform_stage import TransformStage
 
 Lines = Callable[[str], Iterable[JsonObject]]
 """A stage → the lines of its rows in one unit."""

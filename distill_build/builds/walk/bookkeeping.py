@@ -13,11 +13,11 @@ from distill_build.graph import Graph, Shape
 from distill_build.records import Failure, JsonObject, number_of
 from distill_build.review import REVIEW, text_digest
 from distill_build.stages.all import Stages
-from distill_build.stages.base import Stage
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain, same
-from distill_build.stages.declared import declared
 from distill_build.stages.identity import BY_HAND, REVIEWS
-from distill_build.stages.map_stage import MapStage
+from distill_build.stages.kinds.base import Stage
+from distill_build.stages.kinds.declared import declared
+from distill_build.stages.kinds.map_stage import MapStage
 from distill_build.subtree import ABOUT, Subtree
 
 NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")

@@ -14,7 +14,7 @@ from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand
 
 if TYPE_CHECKING:  # it knows what makes two items the same, which a build with nothing to do need not load
     from distill_build.stages.chain import Chain
-    from distill_build.stages.map_stage import MapStage
+    from distill_build.stages.kinds.map_stage import MapStage
 
 
 class Node(msgspec.Struct, eq=False):

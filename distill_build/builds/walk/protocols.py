@@ -7,12 +7,12 @@ from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.dataset.layout import ReviewNote
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.records import JsonObject
-from distill_build.stages.base import ModelStage
 from distill_build.stages.chain import Chain
 from distill_build.stages.course import Segment
-from distill_build.stages.group_stage import GroupStage
-from distill_build.stages.list_stage import ListStage
-from distill_build.stages.map_stage import MapStage
+from distill_build.stages.kinds.base import ModelStage
+from distill_build.stages.kinds.group_stage import GroupStage
+from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.kinds.map_stage import MapStage
 
 
 class Estimator(Protocol):

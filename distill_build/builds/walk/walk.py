@@ -34,15 +34,15 @@ from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject, rows_of
 from distill_build.settings import declared_tree
 from distill_build.stages.all import Stages
-from distill_build.stages.base import ModelStage, Stage
 from distill_build.stages.chain import Chain, same
 from distill_build.stages.course import ChainLengths, Phase, Segment, course_of, read_transforms
-from distill_build.stages.declared import declared
 from distill_build.stages.flags import flags_of
-from distill_build.stages.group_stage import GroupStage
-from distill_build.stages.list_stage import ListStage
-from distill_build.stages.map_stage import MapStage
-from distill_build.stages.transform_stage import TransformStage
+from distill_build.stages.kinds.base import ModelStage, Stage
+from distill_build.stages.kinds.declared import declared
+from distill_build.stages.kinds.group_stage import GroupStage
+from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.kinds.map_stage import MapStage
+from distill_build.stages.kinds.transform_stage import TransformStage
 from distill_build.subtree import NOTHING_SAID, TagByHand
 
 MOST_ROWS_HELD = 20_000

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from distill_build.dataset.unit import Place
 from distill_build.records import JsonObject
-from distill_build.stages.map_stage import MapStage
+from distill_build.stages.kinds.map_stage import MapStage
 
 
 class Builtin(MapStage):

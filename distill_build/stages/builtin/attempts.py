@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distill_build.stages.map_stage import MapStage
+from distill_build.stages.kinds.map_stage import MapStage
 
 
 class Builtin(MapStage):

@@ -12,8 +12,8 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import ANYTHING, NUMBER, Known
 from distill_build.records import JsonObject
 from distill_build.settings import Positive, Settings, StageSettings
-from distill_build.stages.benchmarks import Benchmarks, read_benchmark
-from distill_build.stages.transform_stage import TransformStage
+from distill_build.stages.kinds.transform_stage import TransformStage
+from distill_build.stages.measures.benchmarks import Benchmarks, read_benchmark
 
 AGAINST, RUN, SHARE = "against", "run", "share"
 """Columns: the benchmark's file and the first run of words in common, null where there is none; and the share."""

@@ -19,8 +19,8 @@ from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import StageSettings
 from distill_build.stages.embedders import VECTOR, embeddings_before, goes_by_meaning
+from distill_build.stages.kinds.transform_stage import JudgeScope, TransformStage
 from distill_build.stages.likeness.repeats import SAME_AS, Likeness, Near, Repeat, least_likeness
-from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
 LIKENESS = "likeness"
 """The column that says how much alike the two are: 1 of equal ones."""

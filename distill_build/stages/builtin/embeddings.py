@@ -7,7 +7,7 @@ dedup stays pure. One text a request: what is stored, asked for again, and named
 from typing import ClassVar
 
 from distill_build.stages.flags import RowFlag
-from distill_build.stages.map_stage import MapStage
+from distill_build.stages.kinds.map_stage import MapStage
 
 
 class Builtin(MapStage):

@@ -20,11 +20,11 @@ from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.replies.words import has_words, is_mostly_in, word_count
 from distill_build.settings import Settings, StageSettings
+from distill_build.stages.kinds.transform_stage import JudgeScope, TransformStage
 from distill_build.stages.likeness.repeats import SAME_AS
-from distill_build.stages.means import exact, rounded
-from distill_build.stages.ratings import AGREES, SCORE, require_rating
-from distill_build.stages.tokens import TokenCounter
-from distill_build.stages.transform_stage import JudgeScope, TransformStage
+from distill_build.stages.measures.means import exact, rounded
+from distill_build.stages.measures.ratings import AGREES, SCORE, require_rating
+from distill_build.stages.measures.tokens import TokenCounter
 
 DIGEST_BYTES = 16
 RULES = (

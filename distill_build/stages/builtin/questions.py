@@ -18,10 +18,10 @@ from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Known
 from distill_build.records import JsonObject, Path, row_id
 from distill_build.replies.labels import ListReading
 from distill_build.settings import Settings, StageSettings
-from distill_build.stages.base import Weights
 from distill_build.stages.flags import RowFlag, without_value
-from distill_build.stages.list_stage import ListStage
-from distill_build.stages.quotas import arranged, given_values, quota
+from distill_build.stages.kinds.base import Weights
+from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.measures.quotas import arranged, given_values, quota
 
 if TYPE_CHECKING:
     from distill_build.prompting.prompts import Prompts

@@ -4,7 +4,7 @@ criterion, then one for the whole."""
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distill_build.stages.ratings import SCORE, RatingStage
+from distill_build.stages.measures.ratings import SCORE, RatingStage
 
 
 class Builtin(RatingStage):

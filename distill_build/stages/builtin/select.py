@@ -16,10 +16,10 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import ANYTHING, Known
 from distill_build.records import JsonObject
 from distill_build.settings import Positive, Settings, StageSettings
-from distill_build.stages.draw import draw_domains
-from distill_build.stages.means import rounded
-from distill_build.stages.ratings import AGREES, SCORE, require_rating
-from distill_build.stages.transform_stage import JudgeScope, TransformStage
+from distill_build.stages.kinds.transform_stage import JudgeScope, TransformStage
+from distill_build.stages.measures.draw import draw_domains
+from distill_build.stages.measures.means import rounded
+from distill_build.stages.measures.ratings import AGREES, SCORE, require_rating
 
 Order = Literal["random", "score", "longest", "s1"]
 LEFT_OUT: Mapping[Order, str] = {

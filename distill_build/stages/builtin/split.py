@@ -16,8 +16,8 @@ from distill_build.prompting.known import ANYTHING, TEXT, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.settings import Settings, StageSettings
+from distill_build.stages.kinds.transform_stage import JudgeScope, TransformStage
 from distill_build.stages.likeness.repeats import SAME_AS, Near, least_likeness
-from distill_build.stages.transform_stage import JudgeScope, TransformStage
 
 VALIDATION: Literal["validation"] = "validation"
 TEST: Literal["test"] = "test"

@@ -7,7 +7,7 @@ from distill_build.records import RENAMED_FROM, JsonObject, Path
 from distill_build.replies.labels import ListReading
 from distill_build.settings import StageSettings
 from distill_build.stages.flags import CATCH_ALL, SPECIAL_TOKENS
-from distill_build.stages.list_stage import ListStage
+from distill_build.stages.kinds.list_stage import ListStage
 
 
 class Builtin(ListStage):

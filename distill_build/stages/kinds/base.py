@@ -20,10 +20,10 @@ from distill_build.models.base import ModelSettings
 from distill_build.prompting.known import Known
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, StageSettings, names_of
-from distill_build.stages.declared import COUNTED_BY, counted_by
-from distill_build.stages.editable import Editable
 from distill_build.stages.flags import FLAGS, SPECIAL_TOKENS, RowFlag, flags_of
-from distill_build.stages.recipe import Recipe
+from distill_build.stages.kinds.declared import COUNTED_BY, counted_by
+from distill_build.stages.kinds.editable import Editable
+from distill_build.stages.kinds.recipe import Recipe
 
 if TYPE_CHECKING:  # a build with nothing to do reads no reply, and who follows a row to its request renders no prompt
     from distill_build.calls.call import Call

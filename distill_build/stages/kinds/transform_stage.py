@@ -9,8 +9,8 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import ANYTHING, TEXT, TEXTS, TRUTH, Known
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, StageSettings
-from distill_build.stages.base import Stage
-from distill_build.stages.evaluation import all_compiled, compiled, evaluated
+from distill_build.stages.kinds.base import Stage
+from distill_build.stages.kinds.evaluation import all_compiled, compiled, evaluated
 
 if TYPE_CHECKING:  # as in `base`
     from distill_build.prompting.expressions import Expression

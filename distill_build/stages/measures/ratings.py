@@ -13,10 +13,10 @@ from distill_build.graph import Graph, Shape
 from distill_build.prompting.known import NUMBER, TRUTH, Known
 from distill_build.records import JsonObject
 from distill_build.settings import Settings, StageSettings
-from distill_build.stages.base import Weights
-from distill_build.stages.columns import known_fields
-from distill_build.stages.map_stage import MapStage
-from distill_build.stages.means import mean_of, spread_of
+from distill_build.stages.kinds.base import Weights
+from distill_build.stages.kinds.columns import known_fields
+from distill_build.stages.kinds.map_stage import MapStage
+from distill_build.stages.measures.means import mean_of, spread_of
 
 if TYPE_CHECKING:  # as in `base`
     from distill_build.prompting.prompts import Prompts

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from distill_build.dataset.unit import Place
 from distill_build.prompting.known import Known
 from distill_build.records import JsonObject
-from distill_build.stages.columns import stages_in
+from distill_build.stages.kinds.columns import stages_in
 
 if TYPE_CHECKING:  # as in `base`
     from distill_build.prompting.expressions import Expression

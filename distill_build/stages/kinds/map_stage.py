@@ -10,10 +10,10 @@ from distill_build.records import JsonObject, Usage, row_id
 from distill_build.replies.reasoning import Marks
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import StageSettings
-from distill_build.stages.base import OF_ROW, ModelStage
-from distill_build.stages.columns import known_fields
-from distill_build.stages.editable import Editable
 from distill_build.stages.flags import NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS, RowFlag
+from distill_build.stages.kinds.base import OF_ROW, ModelStage
+from distill_build.stages.kinds.columns import known_fields
+from distill_build.stages.kinds.editable import Editable
 
 if TYPE_CHECKING:  # as in `base`
     from distill_build.calls.call import Call

@@ -7,8 +7,8 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import ANYTHING, TEXT, TEXTS, Known
 from distill_build.records import JsonObject, row_id
 from distill_build.settings import Settings, StageSettings
-from distill_build.stages.base import Stage
-from distill_build.stages.evaluation import all_compiled, evaluated
+from distill_build.stages.kinds.base import Stage
+from distill_build.stages.kinds.evaluation import all_compiled, evaluated
 
 
 class GroupStage(Stage):

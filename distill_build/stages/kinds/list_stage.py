@@ -10,9 +10,9 @@ from distill_build.dataset.unit import Place
 from distill_build.records import JsonObject, Path
 from distill_build.replies.labels import ListReading
 from distill_build.replies.reasoning import Marks
-from distill_build.stages.base import OF_LIST, ModelStage
-from distill_build.stages.editable import Editable
-from distill_build.stages.recipe import Recipe
+from distill_build.stages.kinds.base import OF_LIST, ModelStage
+from distill_build.stages.kinds.editable import Editable
+from distill_build.stages.kinds.recipe import Recipe
 from distill_build.subtree import Subtree
 
 if TYPE_CHECKING:  # as in `base`
