@@ -14,7 +14,6 @@ from distill_build.history.causes import STAGES, UNTIL, Cause, causes_between, r
 from distill_build.history.setting_wording import cause_words, listed
 from distill_build.options import Options
 from distill_build.records import rows_of, short
-from distill_build.stages.kinds.declared import declared
 from distill_build.versions.archive import Archive
 
 if TYPE_CHECKING:  # a report holds what was replaced, and a baseline knows locks, which know reports
@@ -24,7 +23,7 @@ CAUSES_SHOWN = 3
 
 
 class Replacement(msgspec.Struct, frozen=True):
-    """`fewer` counts by stage the rows of `version` that the settings want no more, `others` those beside them that a
+    """`fewer` counts by stage the rows of `version` that are wanted no more, `others` those beside them that a
     plan does not come to as they stand: what is asked for again may be the same then, or not come at all.
 
     `causes` are the settings and prompts that differ, in words: first what was typed. `way_back` says what brings the
@@ -41,7 +40,7 @@ class Replacement(msgspec.Struct, frozen=True):
         """What is said of it: `verb` says who does it, and when."""
         fewer = [f"{rows_of(number, stage)} fewer" for stage, number in self.fewer.items()]
         others = [rows_of(number, stage) for stage, number in self.others.items()]
-        what = [*fewer, *([f"{', '.join(others)} made anew or gone"] if others else [])]
+        what = [*fewer, *([f"{', '.join(others)} made anew, changed or gone"] if others else [])]
         why = f"; {listed(self.causes, CAUSES_SHOWN)}" if self.causes else ""
         return f"{verb} version {short(self.version)}: {'; '.join(what)}{why}; {self.way_back}"
 
@@ -55,9 +54,7 @@ def replacement_of(session: Session, options: Options, baseline: "Baseline", pla
     lost = {stage: number for stage, number in plan.replaced.items() if number}
     if present is None or not lost or baseline.locked is not None or (options.offline and plan.calls):
         return None
-    reached = session.stages.graph.up_to(until)
-    expected = {stage: rows for stage, rows in declared(session.settings).rows().items() if stage in reached}
-    unwanted = {stage: max(0, present.counts[stage] - expected.get(stage, 0)) for stage in lost}
+    unwanted = {stage: max(0, present.counts[stage] - plan.wanted.get(stage, 0)) for stage in lost}
     fewer = {stage: min(number, unwanted[stage]) for stage, number in lost.items() if unwanted[stage]}
     others = {stage: rest for stage, number in lost.items() if (rest := number - fewer.get(stage, 0))}
     then, now = recipe_of(present.facts), recipe_of(facts_of(session.identity))

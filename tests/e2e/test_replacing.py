@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.test_tree_by_hand import by_place
 from tests.e2e.workspace import COMMAND, TIMEOUT_SECONDS, variables
 from tests.server import ScriptedServer
 
 TWICE = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "answers_per_question=2")
 ONCE = TWICE[:-1]
 INTERRUPT = "^C"
+OWN = ("What is own?", "Who plays at home?")
 
 
 @pytest.fixture
@@ -86,13 +88,13 @@ def test_a_forgotten_setting_is_told_by_the_plan_before_the_build_and_after_it(p
 
 def test_rows_of_another_model_are_told(project: InProcess) -> None:
     told = project.raw(*TWICE, "-q", *project.settings()[:2], "model.name=other").stderr
-    assert "2 tags, 4 questions, 8 answers made anew or gone; " in told
+    assert "2 tags, 4 questions, 8 answers made anew, changed or gone; " in told
     assert "teacher.name: scripted → other" in told
 
 
 def test_what_was_forgotten_is_told_first_where_another_model_brings_many_settings(project: InProcess) -> None:
     told = project.raw("plan", *TWICE, "model.base_url=http://127.0.0.1:9/v1").stderr
-    assert "made anew or gone; tagger.name: scripted → " in told
+    assert "made anew, changed or gone; tagger.name: scripted → " in told
 
 
 def alone(project: InProcess) -> None:
@@ -140,11 +142,38 @@ def test_an_edit_by_hand_is_told_and_is_no_row_that_a_build_replaces(project: In
     assert (built.status, "replace" in built.stderr) == (0, False)
 
 
+def test_a_row_that_another_one_comes_for_is_not_one_fewer(project: InProcess) -> None:
+    own, reviews = project.root / "questions.jsonl", project.root / "reviews.jsonl"
+    own.write_text("".join(f'{{"question": "{question}"}}\n' for question in OWN))
+    assert project.run(*TWICE).status == 0
+    own.write_text(own.read_text().replace(OWN[0], "When is the next game?"))
+    assert "1 question, 2 answers made anew, changed or gone; questions.jsonl edited" in project.run(*TWICE).stderr
+    reviews.write_text(f'{{"id": "{project.rows("questions")[0]["id"]}", "verdict": "reject"}}\n')
+    told = project.run("plan", *TWICE).stderr
+    assert "2 answers fewer; 1 question made anew, changed or gone; reviews.jsonl added" in told
+    reviews.unlink()
+    own.unlink()
+    assert "2 questions fewer; 4 answers fewer; questions.jsonl removed" in project.run("plan", *TWICE).stderr
+
+
+def test_rows_that_came_for_dropped_ones_are_not_fewer_under_another_name(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    many = ("topic=games", "depth=1", "breadth=2", "questions_per_tag=2", "per_request.questions=2", "dedup.near=0.5")
+    server.plan = by_place
+    project.run(*many)
+    questions = [row["path"][-1] for row in project.rows("questions", "games")]
+    assert (below := questions.count("Bravo games")) > 2, "some came in the place of others"
+    (project.root / "tree.yaml").write_text("rename: {Bravo games: Ball games}\n")
+    told = project.run("plan", *many).stderr
+    assert f"1 tag, {below} questions, 1 answer made anew, changed or gone" in told
+
+
 def test_replies_that_are_nowhere_any_more_are_the_cause_that_is_told(project: InProcess) -> None:
     assert project.run(*TWICE, "keep_responses=false").status == 0
     shutil.rmtree(project.root / ".distill-cache")
     told = project.run("plan", *TWICE, "keep_responses=false").stderr
-    assert "made anew or gone; the replies behind them are not in the cache, nor in the folder" in told
+    assert "made anew, changed or gone; the replies behind them are not in the cache, nor in the folder" in told
 
 
 @pytest.mark.parametrize(

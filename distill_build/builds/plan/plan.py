@@ -68,9 +68,10 @@ class Plan(msgspec.Struct, frozen=True):
 
     `dropped` counts by transform the rows that it would drop, of those that are known, and `newly_dropped` those among
     them that the last build kept. `replaced` counts by stage the rows of the version in the folder that the plan does
-    not come to as they stand: they go, or are made anew, be it alike. `assumed` are completion tokens of one result by
-    the setting that says them, of requests whose like have not been seen, and `seen` the stages whose requests have.
-    `unmatched` are sentences on what people say of parts of the dataset that are not there.
+    not come to as they stand: they go, or are made anew, be it alike; `wanted` are those that there are to be.
+    `assumed` are completion tokens of one result by the setting that says them, of requests whose like have not been
+    seen, and `seen` the stages whose requests have. `unmatched` are sentences on what people say of parts of the
+    dataset that are not there.
     """
 
     stages: dict[str, StagePlan]
@@ -78,6 +79,7 @@ class Plan(msgspec.Struct, frozen=True):
     dropped: dict[str, int] = msgspec.field(default_factory=dict)
     newly_dropped: dict[str, int] = msgspec.field(default_factory=dict)
     replaced: dict[str, int] = msgspec.field(default_factory=dict)
+    wanted: dict[str, int] = msgspec.field(default_factory=dict)
     unmatched: tuple[str, ...] = ()
     assumed: dict[str, int] = msgspec.field(default_factory=dict)
     seen: frozenset[str] = frozenset()

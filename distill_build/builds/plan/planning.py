@@ -33,6 +33,7 @@ from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject
 from distill_build.settings import declared_tree
 from distill_build.stages.course import Segment, course_of
+from distill_build.stages.kinds.declared import declared
 
 ONE_LANE = "plan"
 
@@ -92,7 +93,11 @@ async def make_plan(
     )
     newly_dropped = dict(Counter(name for name, _ in walk.newly_dropped))
     unmatched = tuple(walk.unmatched(everything=plan.exact))
-    return replace(plan, newly_dropped=newly_dropped, replaced=rows.replaced(walk.root), unmatched=unmatched)
+    spared = {name: tally.stages[name].spared for name in graph.names}
+    full = declared(session.settings).rows()
+    wanted = {name: full[name] - number for name, number in spared.items()}
+    replaced = rows.replaced(walk.root)
+    return replace(plan, newly_dropped=newly_dropped, replaced=replaced, wanted=wanted, unmatched=unmatched)
 
 
 class PlanRows(UnitRows):
