@@ -6,7 +6,7 @@ a number of rows does. Where a version did not record its requests, all settings
 A stage that asks nothing has its own settings, and what it was made from.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -15,7 +15,7 @@ from distill_build.dataset.rows import TagRow
 from distill_build.engine.entry import Entry
 from distill_build.graph import END, Graph
 from distill_build.history.causes import LINES, STAGES, Cause, count_causes, narrowed, own_causes
-from distill_build.review import REVIEW
+from distill_build.review import EDIT, REJECT, REVIEW
 from distill_build.stages.identity import BY_HAND, REVIEWS
 from distill_build.stages.kinds.recipe import READING
 from distill_build.versions.difference import Changed, Difference
@@ -129,7 +129,8 @@ class Side(msgspec.Struct, frozen=True):
 class _View(msgspec.Struct, frozen=True):
     """The two versions as seen from a row that only one of them has: `across` maps its ids to the other's.
 
-    `gone` are the rows of each stage that the other side lacks.
+    `gone` are the rows of each stage that the other side lacks, and `held` the tags above those of people's own among
+    them.
     """
 
     change: Change
@@ -137,6 +138,7 @@ class _View(msgspec.Struct, frozen=True):
     lacking: Side
     across: Mapping[str, str]
     gone: Mapping[str, set[str]]
+    held: frozenset[str]
 
 
 class Attribution:
@@ -146,6 +148,7 @@ class Attribution:
         """`known` says whether `causes` are all that differs: of files without a record the settings are not known."""
         self._causes = causes
         self._reviews = [cause for cause in causes if cause.name == REVIEWS]
+        self._trees = [cause for cause in causes if cause.by_people and cause.file == BY_HAND]
         self._known = known
         self._old = old
         self._new = new
@@ -154,11 +157,12 @@ class Attribution:
         self._renamed = bool(difference.renamed)
         across = {TOPIC: TOPIC} | difference.matching.pairs | difference.moves.moved
         back = {after: before for before, after in across.items()}
-        came = {name: _ids(found.added) for name, found in stages.items()}
-        went = {name: _ids(found.removed) for name, found in stages.items()}
-        self._added = _View("added", new, old, back, came)
-        self._removed = _View("removed", old, new, across, went)
+        came = {name: found.added for name, found in stages.items()}
+        went = {name: found.removed for name, found in stages.items()}
+        self._added = _view("added", new, old, back, came)
+        self._removed = _view("removed", old, new, across, went)
         self._changed = {name: {each.item.id for each in found.changed} for name, found in stages.items()}
+        self._rejected = {name: _rejected(found.changed) for name, found in stages.items()}
         own = {name: own_causes(causes, name) for name in stages}
         self._by_own = {name: _by(found) if found else None for name, found in own.items()}
         self._verdicts = [name for name in stages if self._kind(name) == "transform"]
@@ -166,9 +170,8 @@ class Attribution:
 
     def renamed(self, old_parent: str | None, new_parent: str | None, *, by_hand: bool) -> Why:
         """Why a tag has another label, or stands elsewhere; `by_hand`: its own label is the same."""
-        said = [cause for cause in self._causes if cause.name.startswith(BY_HAND)]
-        if by_hand and said:
-            return _by(said), NONE
+        if by_hand and self._trees:
+            return _by(self._trees), NONE
         before, after = old_parent or TOPIC, new_parent or TOPIC
         if before not in self._removed.across or after not in self._added.across:
             return Reason("above", above=self._tree), NONE
@@ -176,20 +179,38 @@ class Attribution:
 
     def added(self, stage: str, item: Item) -> Why:
         """Why a row is there that was not."""
-        return self._or_by_people(stage, self._differs(self._added, stage, item))
+        return self._or_by_people(self._added, stage, item)
 
     def removed(self, stage: str, item: Item) -> Why:
         """Why a row is gone."""
-        return self._or_by_people(stage, self._differs(self._removed, stage, item))
+        return self._or_by_people(self._removed, stage, item)
+
+    def _or_by_people(self, view: _View, stage: str, item: Item) -> Why:
+        """What nothing else explains may be what people say."""
+        reason, calls = self._differs(view, stage, item)
+        return (reason if reason.because != "unknown" else _by(self._of_people(view, stage, item))), calls
 
     def changed(self, stage: str, changed: Changed) -> Why:
         """Why a row has other content."""
-        if self._reviews and (REVIEW in changed.columns or self._new.graph[stage].kind == "list"):
+        if self._said_otherwise(changed):
             return _by(self._reviews), NONE
-        return self._or_by_people(stage, self._changed_row(stage, changed))
+        reason, calls = self._changed_row(stage, changed)
+        return (reason if reason.because != "unknown" else _by(self._by_people(stage, changed.item))), calls
+
+    def _said_otherwise(self, changed: Changed) -> bool:
+        """Whether a row is another one for what people say of it: their text stands there, or they said something else.
+
+        A review that goes since the model's text is another one by now says nothing: what made that another one does.
+        """
+        before, after = changed.reviews
+        is_of_people = before == after == EDIT if REVIEW not in changed.columns else after is not None
+        taken_back = REVIEW in changed.columns and changed.old.call == changed.item.call
+        return bool(self._reviews) and (is_of_people or taken_back)
 
     def _changed_row(self, stage: str, changed: Changed) -> Why:
         shape, calls = self._new.graph[stage], (changed.old.call, changed.item.call)
+        if changed.item.by_hand or changed.old.by_hand:
+            return _by(self._items(stage)), NONE
         if shape.kind == "list":
             return self._listed(stage, "changed", changed.old.parent, changed.item.parent)
         if not shape.asks:
@@ -213,6 +234,8 @@ class Attribution:
             return Reason("above", above=parent), NONE
         if (unreached := self._unreached(view.lacking, stage)) is not None:
             return unreached, NONE
+        if self._reviews and item.parent in self._rejected[parent]:
+            return _by(self._reviews), NONE
         for verdict in self._verdicts_before(stage):
             if item.parent in self._judged[verdict]:
                 return Reason("above", above=verdict), NONE
@@ -226,10 +249,12 @@ class Attribution:
             return Reason("above", above=self._tree), NONE
         if (unreached := self._unreached(view.lacking, stage)) is not None:
             return unreached, NONE
+        if item.by_hand and (own := self._items(stage)):
+            return _by(own), NONE
         if view.lacking.is_leaf(other) is (stage == self._tree):  # it ended there, or went on
             return _by([cause for cause in self._causes if cause.name == "depth"]), NONE
         pair = (other, item.parent) if view.change == "added" else (item.parent, other)
-        return self._listed(stage, view.change, *pair)
+        return self._listed(stage, view.change, *pair, self._of_people(view, stage, item))
 
     def _result(self, view: _View, stage: str, item: Item) -> Reason:
         """Why a side lacks a result for a row that both have."""
@@ -275,10 +300,11 @@ class Attribution:
         listed = [cause for cause in self._causes if cause.name == STAGES and stage in cause.parts]
         return _by(listed) if listed or lacking.until == END else Reason("until")
 
-    def _listed(self, stage: str, change: Change, before: str, after: str) -> Why:
+    def _listed(self, stage: str, change: Change, before: str, after: str, people: Sequence[Cause] = ()) -> Why:
         """Why the list of rows below a tag is another one; the tag is `before` in the old version, `after` in the new.
 
-        Requests for more rows hold those before them, so the first one that differs tells.
+        Requests for more rows hold those before them, so the first one that differs tells. `people` are files of theirs
+        that may be why, where requests do not differ.
         """
         old, new = self._old, self._new
         where, calls = fork(old.evidence, new.evidence, stage, old.key(before), new.key(after))
@@ -292,26 +318,33 @@ class Attribution:
             return _by([*own, *counts]), calls
         if not counts and lacking.evidence.lacks(stage, lacking.path(tag)):
             return Reason("missing"), NONE
-        return _by([*counts, *self._by_people(stage)] if counts else counts), calls
+        return _by([*counts, *people]), calls
 
-    def _or_by_people(self, stage: str, why: Why) -> Why:
-        """What nothing else explains may be what people say."""
-        reason, calls = why
-        found = self._by_people(stage) if reason.because == "unknown" else []
-        return (_by(found), calls) if found else why
+    def _of_people(self, view: _View, stage: str, item: Item) -> list[Cause]:
+        """The files of people's that may be why a row is there."""
+        return self._makers(view, item) if stage == self._tree else self._by_people(stage, item)
 
-    def _by_people(self, stage: str) -> list[Cause]:
-        """The files that people own which say what rows of a stage there are, where they differ.
+    def _by_people(self, stage: str, item: Item) -> list[Cause]:
+        """The files of people's that may be why a row below tags is there, or another one, where nothing else explains
+        it: what a person gave stands in their items, and of a model's the tree says how many there are."""
+        own = self._items(stage)
+        if self._kind(stage) != "list":
+            return own if item.by_hand else [*self._reviews, *own]
+        return (own or self._trees) if item.by_hand else (self._trees or own)
 
-        A tree says that of tags and of lists; items say it of their own stage, and of the tags that they lie below.
-        """
-        lists = [cause for cause in self._causes if cause.by_people and cause.name != REVIEWS]
-        graph = self._new.graph if stage in self._new.graph else self._old.graph
-        if stage == self._tree:
-            return lists
-        if graph[stage].kind == "list":
-            return [cause for cause in lists if cause.name.startswith((BY_HAND, f"{stage}{LINES}"))]
-        return [*self._reviews, *(cause for cause in lists if not cause.name.startswith(BY_HAND))]
+    def _makers(self, view: _View, tag: Item) -> list[Cause]:
+        """The files of people's that may be why a tag is there: below one that holds their items alone nobody asks."""
+        own, evidence = self._items(self._tree), view.having.evidence
+        if not (own and self._trees and evidence.known):
+            return [*self._trees, *own]
+        asked_below = any((shape.name, tag.id) in evidence.requests for shape in view.having.graph)
+        return own if tag.id in view.held and not asked_below else self._trees
+
+    def _items(self, stage: str) -> list[Cause]:
+        """The files with items of people's own, of a list or of any, where they differ."""
+        files = [cause for cause in self._causes if cause.by_people and cause.file not in (BY_HAND, REVIEWS)]
+        below_tags = stage != self._tree and self._kind(stage) == "list"
+        return [cause for cause in files if cause.name == f"{stage}{LINES}"] if below_tags else files
 
     def _counts(self, stage: str, change: Change) -> list[Cause]:
         """The numbers of rows that moved the way that `change` is."""
@@ -344,8 +377,25 @@ def _why_renamed(why: Attribution, old: TagRow, new: TagRow) -> Why:
     return why.renamed(old.parent, new.parent, by_hand=old.own_label == new.own_label and old.label != new.label)
 
 
-def _ids(items: list[Item]) -> set[str]:
-    return {item.id for item in items}
+def _view(
+    change: Change, having: Side, lacking: Side, across: Mapping[str, str], rows: Mapping[str, list[Item]]
+) -> _View:
+    lists = [items for name, items in rows.items() if name in having.graph and having.graph[name].kind == "list"]
+    own = {item.parent for items in lists for item in items if item.by_hand}
+    held = frozenset(above for tag in own for above in having.tree.upwards(tag))
+    return _View(
+        change, having, lacking, across, {name: {item.id for item in items} for name, items in rows.items()}, held
+    )
+
+
+def _rejected(rows: list[Changed]) -> set[str]:
+    """The rows, by the ids of both sides, that people reject on one side alone: nothing hangs on them there."""
+    return {
+        row.id
+        for each in rows
+        if (REJECT in each.reviews) and len(set(each.reviews)) > 1
+        for row in (each.item, each.old)
+    }
 
 
 def _by(causes: list[Cause]) -> Reason:

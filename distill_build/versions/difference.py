@@ -13,17 +13,22 @@ import msgspec
 from distill_build.dataset.rows import TagRow
 from distill_build.graph import Graph, Shape
 from distill_build.records import row_id
+from distill_build.review import ReviewVerdict
 from distill_build.versions.content import rows_in, shared_chunks
 from distill_build.versions.difference_rows import Item, Mark, VersionRows
 from distill_build.versions.tag_matching import TOPIC, Matcher, Matching, TagTree, tree_of
 
 
 class Changed(msgspec.Struct, frozen=True, gc=False):
-    """A row as it is in the new version and as it was in the old one, and the columns whose content differs."""
+    """A row as it is in the new version and as it was in the old one, and the columns whose content differs.
+
+    `reviews` are what people had said of it in the old version, and in the new one.
+    """
 
     item: Item
     old: Item
     columns: tuple[str, ...]
+    reviews: tuple[ReviewVerdict | None, ReviewVerdict | None] = (None, None)
 
 
 class StageDifference(msgspec.Struct):
@@ -172,7 +177,8 @@ def _stage(before: dict[str, Mark], after: Iterable[Mark], total: int) -> StageD
         elif other.hashes == mark.hashes and other.columns == mark.columns:
             found.other_request += other.call != mark.call
         elif columns := other.differing(mark):
-            found.changed.append(Changed(mark.item, other.item, known.setdefault(columns, columns)))
+            reviews = other.review, mark.review
+            found.changed.append(Changed(mark.item, other.item, known.setdefault(columns, columns), reviews))
         else:
             found.other_request += other.call != mark.call
     found.removed = [mark.item for mark in before.values()]

@@ -7,16 +7,19 @@ before the rows are; of their content only hashes are kept.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from struct import Struct
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from distill_build.graph import Graph, Kind, Shape
 from distill_build.records import Path
+from distill_build.review import REVIEW, ReviewVerdict
 from distill_build.versions.content import Content, rows_in, unreadable
 
 RowFields = dict[str, Any]
 ABSENT = hash(("a column", "that a row does not have"))
+VERDICTS: Mapping[int, ReviewVerdict] = {hash(verdict): verdict for verdict in get_args(ReviewVerdict)}
+"""What people may have said of a row, by the hash that stands for it."""
 LABEL, QUESTION = "label", "question"
 NOT_CONTENT: Mapping[Kind, frozenset[str]] = {
     "list": frozenset({"id", "tag", "path", "index", "flags"}),
@@ -32,12 +35,16 @@ question above it too."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
-    """A row of one side. `parent` is the id of the row above, "" for the topic; of a verdict it is the judged row."""
+    """A row of one side. `parent` is the id of the row above, "" for the topic; of a verdict it is the judged row.
+
+    `by_hand` says that a person gave it: no reply holds it.
+    """
 
     id: str
     parent: str
     sample: int = 0
     call: str = ""
+    by_hand: bool = False
 
 
 class Mark(Item, frozen=True, gc=False):
@@ -54,7 +61,13 @@ class Mark(Item, frozen=True, gc=False):
     @property
     def item(self) -> Item:
         """The row alone."""
-        return Item(self.id, self.parent, self.sample, self.call)
+        return Item(self.id, self.parent, self.sample, self.call, self.by_hand)
+
+    @property
+    def review(self) -> ReviewVerdict | None:
+        """What a person has said of it."""
+        pairs = zip(self.columns, self.values, strict=True) if REVIEW in self.columns else ()
+        return next((VERDICTS.get(value) for name, value in pairs if name == REVIEW), None)
 
     @property
     def values(self) -> memoryview:
@@ -171,17 +184,17 @@ class _Reader:
 
 
 HEADS: Mapping[Kind, tuple[Any, ...]] = {
-    "list": (("id", str), ("tag", str | None)),
+    "list": (("id", str), ("tag", str | None), ("index", int, 0)),
     "map": (("id", str), ("question_id", str, ""), ("parent", str, ""), ("sample", int), ("call", str, "")),
     "transform": (("id", str),),
     "group": (("id", str), ("parent", str)),
 }
 """The columns that say which row it is: name and type, and what stands for one that is not there."""
 MARKS: Mapping[Kind, Callable[[tuple[Any, ...], tuple[str, ...], bytes], Mark]] = {
-    "list": lambda row, columns, hashes: Mark(row[0], row[1] or "", 0, "", columns, hashes, str(row[2])),
-    "map": lambda row, columns, hashes: Mark(row[0], row[1] or row[2], row[3], row[4], columns, hashes),
-    "transform": lambda row, columns, hashes: Mark(row[0], row[0], 0, "", columns, hashes),
-    "group": lambda row, columns, hashes: Mark(row[0], row[1], 0, "", columns, hashes),
+    "list": lambda row, columns, hashes: Mark(row[0], row[1] or "", 0, "", row[2] < 0, columns, hashes, str(row[3])),
+    "map": lambda row, columns, hashes: Mark(row[0], row[1] or row[2], row[3], row[4], not row[4], columns, hashes),
+    "transform": lambda row, columns, hashes: Mark(row[0], row[0], 0, "", False, columns, hashes),
+    "group": lambda row, columns, hashes: Mark(row[0], row[1], 0, "", False, columns, hashes),
 }
 
 

@@ -38,6 +38,12 @@ class TagTree(msgspec.Struct, frozen=True):
             yield child
             yield from self.below(child.id)
 
+    def upwards(self, tag: str) -> Iterator[str]:
+        """A tag, by its id, and all above it."""
+        while tag != TOPIC:
+            yield tag
+            tag = self.by_id[tag].parent or TOPIC
+
 
 def tree_of(rows: Iterable[TagRow]) -> TagTree:
     """The tree of the lines of tags.jsonl."""

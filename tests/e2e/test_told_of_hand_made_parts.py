@@ -1,10 +1,12 @@
 """What people have made is told as theirs: by show, log, explain and diff, which fail on none of it."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from distill_build.review import text_digest
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.test_tree_by_hand import SMALL, built, by_place, project, says  # noqa: F401 - a fixture
 
@@ -124,6 +126,70 @@ def test_a_difference_made_by_hand_is_told_as_that(curated: InProcess) -> None:
     }
     for tag in curated.rows("tags"):
         assert curated.raw("diff", old, new, tag["id"]).status == 0
+
+
+def groups(project: InProcess) -> set[str]:  # noqa: F811
+    """How many rows did what, and why, between the last two versions."""
+    finished = project.raw("diff")
+    assert finished.status == 0, finished.stderr
+    return {line for line in finished.stdout.splitlines() if re.match(r"\d+ .+: ", line)}
+
+
+def says_lines(project: InProcess, file: str, lines: list[Row]) -> None:  # noqa: F811
+    says(project, "".join(json.dumps(line) + "\n" for line in lines), file)
+
+
+def test_each_row_has_the_file_that_it_comes_from(curated: InProcess) -> None:
+    assert groups(curated) >= {
+        "3 tags added: by hand, in tree.yaml",  # Golf, and one for each of the tags that stay
+        "1 tag added: by hand, in questions.jsonl",  # Board games
+        "1 tag removed: by hand, in tree.yaml",
+        "1 question added: by hand, in questions.jsonl",
+    }
+    given = QUESTIONS[1] | {"answer": "42.2 km"}
+    says_lines(curated, "questions.jsonl", [QUESTIONS[0] | {"question": "What is a sport?"}, given])
+    says(curated, TREE.replace("Golf", "Chess"))
+    built(curated)
+    assert groups(curated) >= {
+        "1 tag added: by hand, in tree.yaml",
+        "1 tag removed: by hand, in tree.yaml",
+        "1 question added: by hand, in questions.jsonl",
+        "1 question removed: by hand, in questions.jsonl",
+        "1 answer changed: by hand, in questions.jsonl",
+    }
+
+
+def test_another_edit_of_an_edited_answer_is_by_hand_too(curated: InProcess) -> None:
+    edited = row(curated, "answers", answer="By hand.")
+    says_lines(curated, "reviews.jsonl", [{"id": edited["id"], "verdict": "edit", "answer": "By hand again."}])
+    built(curated)
+    assert "2 answers changed: by hand, in reviews.jsonl" in groups(curated)  # and a rejection that was taken back
+
+
+def test_what_a_rejected_question_takes_with_it_is_by_hand(curated: InProcess) -> None:
+    judged = (*SMALL[:-1], "dedup.near=null")
+    assert curated.run(*judged).status == 0
+    questions = [row for row in curated.rows("questions") if row["index"] >= 0]
+    says_lines(curated, "reviews.jsonl", [{"id": questions[-1]["id"], "verdict": "reject"}])
+    assert curated.run(*judged).status == 0
+    assert "1 answer removed: by hand, in reviews.jsonl" in groups(curated)
+
+
+def test_a_review_that_is_stale_is_not_why_the_text_is_another_one(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    answers = project.rows("answers")
+    digest = text_digest(answers[0], ("reasoning", "answer"))
+    says_lines(
+        project, "reviews.jsonl", [{"id": answers[0]["id"], "verdict": "edit", "answer": "So.", "digest": digest}]
+    )
+    built(project)
+    with (project.root / "reviews.jsonl").open("a") as file:
+        file.write(json.dumps({"id": answers[1]["id"], "verdict": "edit", "answer": "So."}) + "\n")
+    built(project, "teacher.temperature=0.9")
+    assert groups(project) == {
+        "17 answers changed: teacher.temperature: null → 0.9",
+        "1 answer changed: by hand, in reviews.jsonl",
+    }
 
 
 def test_all_else_that_reads_a_dataset_reads_it(curated: InProcess) -> None:
