@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "export": {"errors", "records", "settings"},
     "calls": {"engine", "errors", "models", "records", "replies", "settings"},
     "dataset": {"engine", "errors", "export", "graph", "records", "review", "settings"},
-    "versions": {"dataset", "engine", "errors", "graph", "records"},
+    "versions": {"dataset", "engine", "errors", "graph", "records", "review"},
     "stages": {
         *("calls", "dataset", "engine", "errors", "export", "graph"),
         *("models", "prompting", "records", "replies", "review", "settings", "subtree"),
