@@ -10,7 +10,7 @@ from contextlib import closing
 
 from distill_build.commands.locate import find_versions, tell_unfinished
 from distill_build.commands.lookup import Found, find_item
-from distill_build.commands.reviewed import review_words, said_of_row, when_and_who
+from distill_build.commands.reviewed import before_edit, review_words, said_of_row, when_and_who
 from distill_build.commands.show import verdict_text
 from distill_build.console.page import HANG, Line, StyledText, print_document, print_lines
 from distill_build.console.words import duration, money
@@ -24,7 +24,6 @@ from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
 from distill_build.replies.reply import Rejection, read_reply
 from distill_build.review import EDIT, REVIEW
-from distill_build.versions.archive import Archive
 from distill_build.versions.holding import Holding, Sought, holdings
 
 ChainLink = Link | Decided | GivenByHand
@@ -45,7 +44,7 @@ def run(options: Options) -> int:
     tell_unfinished(dataset, options)
     archive = names.archive
     with find_item(options, dataset, wanted) as found, closing(ReadOnlyStore(archive.directory)) as store:
-        origins = Origins(found.files, found.graph, _recipe(found, archive), store)
+        origins = Origins(found.files, found.graph, found.recipe(archive), store)
         rows = rows_above(found.files, found.graph, found.stage, found.row)
         chain = list(origins.chain(rows))
     tags = [row["id"] for stage, row in rows if stage is found.graph.tree]
@@ -60,23 +59,16 @@ def run(options: Options) -> int:
     return 0
 
 
-def _recipe(found: Found, archive: Archive) -> JsonObject:
-    """What the item was built with; nothing where that is not known."""
-    if found.version is not None:
-        return archive.recipe(found.version)
-    state = found.files.state()
-    return state.recipe if state is not None else {}
-
-
 def _document(found: Found, dataset: Dataset, chain: list[ChainLink], held: list[Holding]) -> JsonObject:
     """The document of `log --json`: the item's line, the links of its chain, and all versions of the dataset."""
-    kind = found.stage.singular
+    kind, said = found.stage.singular, said_of_row(dataset, found.row)
     return {
         "stage": found.stage.name,
         "kind": kind,
         kind: found.row,
         "chain": [chain_row(link) for link in chain],
-        "review": said_of_row(dataset, found.row),
+        "review": said,
+        "edited_from": before_edit(found.row, chain, said) or None,
         "versions": [version_row(holding, found.row) for holding in held],
     }
 
@@ -173,7 +165,7 @@ def _item_text(
         yield from ((INDENT, *line) for line in _link(link))
         if not quiet:
             yield from ((INDENT, *line) if line else line for line in _texts(link, whole=whole))
-    yield from _edited(row, chain[-1] if chain and not quiet else None, said, whole=whole)
+    yield from _edited(row, [] if quiet else chain, said, whole=whole)
     if not whole and not quiet and any(isinstance(link, Link) and link.entry is not None for link in chain):
         yield from ("", "Long texts are cut: -v prints them whole, and the raw responses; --json prints all there is.")
 
@@ -195,24 +187,13 @@ def _version(row: JsonObject, holding: Holding) -> str:
     return f"{short(holding.version.version)}  {_time(holding.version.at)}  {holding.name}{other}"
 
 
-def _edited(row: JsonObject, last: ChainLink | None, said: JsonObject | None, *, whole: bool) -> Iterator[str | Line]:
+def _edited(row: JsonObject, chain: list[ChainLink], said: JsonObject | None, *, whole: bool) -> Iterator[str | Line]:
     """What a person made of the text that came, and what that was."""
     if row.get(REVIEW) != EDIT:
         return
     yield from ("", f"Edited by hand{when_and_who(said or {})}")
-    if isinstance(last, Link):
-        texts = {last.stage.singular: last.item} if last.item else _replied(last)
-        for name, text in texts.items():
-            if text is not None and text not in row.values():
-                yield from ((INDENT, *line) for line in _text(f"the model's {name}", text, whole=whole))
-
-
-def _replied(link: Link) -> dict[str, str | None]:
-    """The text of the reply that a row was read from."""
-    reply = read_reply(link.used.attempt.response) if link.used is not None else None
-    if reply is None or isinstance(reply, Rejection):
-        return {}
-    return {"reasoning": reply.reasoning, link.stage.singular: reply.content}
+    for name, text in before_edit(row, chain, said).items():
+        yield from ((INDENT, *line) for line in _text(f"the model's {name}", _said(text), whole=whole))
 
 
 def _heading(link: ChainLink) -> str:

@@ -50,6 +50,13 @@ class Found(msgspec.Struct, frozen=True):
         """The digest of the version that it was found in; None for the folder."""
         return None if self.version is None else self.version.version
 
+    def recipe(self, archive: Archive) -> JsonObject:
+        """What it was built with; nothing where that is not known."""
+        if self.version is not None:
+            return archive.recipe(self.version)
+        state = self.files.state()
+        return state.recipe if state is not None else {}
+
     def note(self, options: Options, dataset: Dataset) -> list[str]:
         """What a user has to know of an item that is not in the folder of `dataset`."""
         if self.version is None:

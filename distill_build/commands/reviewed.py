@@ -1,12 +1,20 @@
 """What people have said of one row, as `show` and `log` tell it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 
+from distill_build.commands.locate import find_cache
+from distill_build.commands.lookup import Found
 from distill_build.curate.files import REVIEWS, file_of
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK, sound_lock
+from distill_build.engine.reading import ReadOnlyStore
+from distill_build.errors import StorageError, UsageError
+from distill_build.history.provenance import Decided, GivenByHand, Link, Origins, rows_above
+from distill_build.options import Options
 from distill_build.records import JsonObject
-from distill_build.review import REVIEW
+from distill_build.review import EDIT, REVIEW
+from distill_build.versions.archive import Archive
 
 
 def said_of_row(dataset: Dataset, row: JsonObject) -> JsonObject | None:
@@ -23,6 +31,32 @@ def said_of_row(dataset: Dataset, row: JsonObject) -> JsonObject | None:
         return None
     applied = review.verdict == row.get(REVIEW)
     return {**review_line(review), "applied": applied, "file": str(file)}
+
+
+def before_edit(row: JsonObject, chain: Sequence[Link | Decided | GivenByHand], said: JsonObject | None) -> JsonObject:
+    """The columns of an edited row that a person changed, with what the model's reply has there; none where that is not
+    known. `chain` are the links behind the row, `said` is the last review of it.
+
+    A reply may have what no row shows, as reasoning that is dropped: so the review says which columns.
+    """
+    own = [link for link in chain if not isinstance(link, Decided)]
+    if row.get(REVIEW) != EDIT or not own or not isinstance(own[-1], Link):
+        return {}
+    columns = said if said is not None and said["applied"] else row
+    return {name: text for name, text in own[-1].replied.items() if name in columns and row.get(name) != text}
+
+
+def models_text(options: Options, dataset: Dataset, found: Found, said: JsonObject | None) -> JsonObject:
+    """The same for who has no chain; none where there is no cache."""
+    if found.row.get(REVIEW) != EDIT:
+        return {}
+    with suppress(UsageError, StorageError):
+        archive = Archive(find_cache(options, dataset))
+        with closing(ReadOnlyStore(archive.directory)) as store:
+            origins = Origins(found.files, found.graph, found.recipe(archive), store)
+            rows = rows_above(found.files, found.graph, found.stage, found.row)
+            return before_edit(found.row, list(origins.chain(rows)), said)
+    return {}
 
 
 def review_words(said: JsonObject | None) -> Iterator[str]:

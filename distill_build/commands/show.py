@@ -8,7 +8,7 @@ import msgspec
 
 from distill_build.commands.locate import find_rows
 from distill_build.commands.lookup import Found, find_item
-from distill_build.commands.reviewed import review_words, said_of_row
+from distill_build.commands.reviewed import models_text, review_words, said_of_row
 from distill_build.commands.tree import counts_in_words, figures, load_tree
 from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.dataset.layout import FAILURES
@@ -42,6 +42,7 @@ def run(options: Options) -> int:
     with find_rows(options, *name) as dataset, find_item(options, dataset, wanted) as found:
         shown = _document(found)
         shown["review"] = said_of_row(dataset, found.row)
+        shown["edited_from"] = models_text(options, dataset, found, shown["review"]) or None
         lines = [*found.note(options, dataset), *_text(found, shown)]
     if options.json:
         print_document({**shown, "from_version": found.from_version})
@@ -140,6 +141,8 @@ def _text(found: Found, shown: JsonObject) -> Iterator[str | Line]:
         yield _fact("missing", f"{items} after {tries}: {failure['cause']}, {failure['detail']}")
     yield from _texts_above(found, shown["above"])
     yield from _own_texts(found)
+    for name, text in (shown["edited_from"] or {}).items():
+        yield from ("", f"The model's {name}, before it was edited by hand:", _plain(text))
     for name, rows in shown["below"].items():
         yield from _rows_below(graph[name], rows, whole=graph[name].kind != "list")
 

@@ -132,7 +132,12 @@ def list_text(row: JsonObject) -> str:
     """The text of a row of a list, which its id is made of: a tag's own label, or the first column after its place."""
     if "label" in row:
         return str(row.get(RENAMED_FROM) or row["label"])
-    return str(next((value for name, value in row.items() if name not in LIST_PLACE), ""))
+    return str(row.get(text_column(row), ""))
+
+
+def text_column(row: JsonObject) -> str:
+    """The column of a list's row that has its text: the first one behind its place. Of a tag it is the label."""
+    return "label" if "label" in row else next((name for name in row if name not in LIST_PLACE), "")
 
 
 def line_digest(line: bytes) -> bytes:

@@ -6,13 +6,22 @@ others are as good as before.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from distill_build.calls.call import derived_seed
 from distill_build.dataset.layout import SOURCES, Dataset
-from distill_build.dataset.rows import Identified, Placed, SourcesRow, list_text, read_rows, read_rows_with_lines
+from distill_build.dataset.rows import (
+    Identified,
+    Placed,
+    SourcesRow,
+    list_text,
+    read_rows,
+    read_rows_with_lines,
+    text_column,
+)
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
@@ -48,7 +57,8 @@ class Link(msgspec.Struct, frozen=True):
     `item` is a label or a question, empty for a row of a map: what that was asked about is in the link before. `above`
     is the path below which it was asked for. `number` counts from 1 among the `requests` of that place. `lack` says
     what of this cannot be had; then `entry` may be None, and `tried` empty. `shown` is what a person calls or says it,
-    `lost` that replies which may hold it are gone.
+    `lost` that replies which may hold it are gone. `replied` are the columns of the row with what the reply has there,
+    empty where that is not known.
     """
 
     stage: Shape
@@ -62,6 +72,7 @@ class Link(msgspec.Struct, frozen=True):
     lack: str = ""
     shown: str = ""
     lost: bool = False
+    replied: JsonObject = {}
 
     @property
     def used(self) -> Tried | None:
@@ -188,7 +199,8 @@ class Origins(msgspec.Struct, frozen=True):
         for number, source in enumerate(requests, start=1):
             stored = self._look_up(shape, source)
             if (found := _held(shape, row, item, stored.items())) is not None:
-                return replace(stored.link(shape, found, above, number, len(requests)), shown=shown)
+                replied = {text_column(row): found}
+                return replace(stored.link(shape, found, above, number, len(requests)), shown=shown, replied=replied)
             if stored.lack:
                 gone.append((number, stored))
         if len(gone) == 1:
@@ -202,7 +214,8 @@ class Origins(msgspec.Struct, frozen=True):
         source = next((source for source in requests if source[0] == row["call"]), None)
         if source is None:
             return Link(shape, "", path, 1, lack=_not_found(0, 0))
-        return self._look_up(shape, source, row.get("role")).link(shape, "", path, 1, 1)
+        stored = self._look_up(shape, source, row.get("role"))
+        return replace(stored.link(shape, "", path, 1, 1), replied=stored.value() or {})
 
     def _look_up(self, shape: Shape, source: Source, role: str | None = None) -> "_Stored":
         (key, response), reader = source, reader_of(shape, self._settings(shape), role)
@@ -278,14 +291,18 @@ class _Stored(msgspec.Struct, frozen=True):
 
     def items(self) -> tuple[str, ...] | list[str]:
         """The items that were read from the response; none where it is not there."""
+        items: list[str] = self.value() or []
+        return items
+
+    def value(self) -> Any:
+        """What was read from the response; None where it is not there, or cannot be read any more."""
         if self.entry is None or self.place is None:
-            return ()
+            return None
         accepted = self._accepted(self.entry)
         if accepted is not None and accepted.place == self.place:
-            items: list[str] = accepted.value
-            return items
+            return accepted.value
         value = self.reader.read(self.entry.attempts[self.place].response)
-        return () if isinstance(value, Rejection) else value
+        return None if isinstance(value, Rejection) else value
 
     def _accepted(self, entry: Entry) -> Accepted | None:
         """What was accepted as it is read here."""

@@ -59,6 +59,7 @@ def test_a_question_is_shown_with_its_answers(capsys: pytest.CaptureFixture[str]
         "verdicts": {"dedup": dedup_row(question)},
         "failures": [],
         "review": None,
+        "edited_from": None,
         "from_version": None,
     }
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from typing import Any
 
 import pytest
@@ -63,12 +64,33 @@ def test_a_review_is_told_with_the_row(curated: InProcess) -> None:
 
 
 def test_an_edited_text_is_told_with_the_models_own(curated: InProcess) -> None:
-    answer = told(curated, "log", row(curated, "answers", answer="By hand.")["id"])
-    assert "Edited by hand by Ada on 2026-11-29 12:00 the model's answer " in answer
-    question = told(curated, "log", row(curated, "questions", question="What is an ace?")["id"])
-    assert "Question “What is the Alpha thing of Bravo Alpha sports?”, by hand “What is an ace?”: request 1" in question
-    assert "Edited by hand the model's question What is the Alpha thing of Bravo Alpha sports?" in question
-    assert "latest~1 with another text" in question
+    edited = row(curated, "answers", answer="By hand.")
+    replied = next(iter(curated.raw("log", edited["id"], "--json").document["chain"][-1]["attempts"]))["raw"]
+    own = replied["choices"][0]["message"]["content"].split("</think>")[-1].strip()
+    assert f"Edited by hand by Ada on 2026-11-29 12:00 the model's answer {own}" in told(curated, "log", edited["id"])
+    assert f"By hand. The model's answer, before it was edited by hand: {own}" in told(curated, "show", edited["id"])
+    for command in ("show", "log"):
+        assert curated.raw(command, edited["id"], "--json").document["edited_from"] == {"answer": own}
+
+
+@pytest.mark.parametrize("stages", [SMALL[-1:], ("dedup.near=null",)], ids=["alone", "judged"])
+def test_an_edited_question_is_told_with_the_models_own(curated: InProcess, stages: tuple[str, ...]) -> None:
+    assert curated.run(*SMALL[:-1], *stages).status == 0
+    key, own = (
+        row(curated, "questions", question="What is an ace?")["id"],
+        "What is the Alpha thing of Bravo Alpha sports?",
+    )
+    question = told(curated, "log", key)
+    assert f"Question “{own}”, by hand “What is an ace?”: request 1" in question
+    assert f"Edited by hand the model's question {own}" in question
+    assert re.search(r"latest~\d with another text", question)
+    assert f"What is an ace? The model's question, before it was edited by hand: {own}" in told(curated, "show", key)
+
+
+def test_without_a_cache_nothing_is_said_of_the_models_text(curated: InProcess) -> None:
+    key = row(curated, "answers", answer="By hand.")["id"]
+    shutil.rmtree(curated.root / ".distill-cache")
+    assert "The model's answer" not in told(curated, "show", key)
 
 
 def test_what_was_given_by_hand_is_told_with_its_file(curated: InProcess) -> None:
