@@ -281,9 +281,12 @@ def chunks(whole: Body, include_usage: bool) -> Iterator[Body]:
     deltas: list[Body] = [{"role": "assistant", "content": ""}]
     for key in ("reasoning_content", "content", "refusal"):
         deltas += [{key: piece} for piece in re.findall(r"\s*\S+\s*", choice["message"].get(key) or "")]
-    for delta in deltas:
-        yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
-    yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]}
+    tokens = (choice.get("logprobs") or {}).get("content", [])
+    for place, delta in enumerate(deltas):
+        listed = {"logprobs": {"content": tokens[place : place + 1]}} if tokens else {}
+        yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None, **listed}]}
+    rest = {"logprobs": {"content": tokens[len(deltas) :]}} if tokens else {}
+    yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"], **rest}]}
     if include_usage:
         yield {**head, "choices": [], "usage": whole["usage"]}
 
@@ -303,11 +306,16 @@ class Request:
     finished: float | None = None
 
 
+Tokens = Callable[[Body, Body], Body]
+"""The completion of a body → the same with `logprobs` in its choice, and `usage` that counts its tokens."""
+
+
 class ScriptedServer:
     """Serves POST …/chat/completions on a free loopback port, in a thread, between `with` and its end.
 
     `latency` in seconds, or a function from a request's body to them; `plan` says which request (counted from 0 since
     the start or the last `reset`) meets which fault; `items` is how many a list reply holds where no schema says it.
+    `tokens` lists the tokens of a reply where a request wants log probabilities; without it there come none.
     """
 
     def __init__(
@@ -317,9 +325,11 @@ class ScriptedServer:
         plan: Plan = (),
         classify: Callable[[Body], Kind] = classify,
         items: int = 5,
+        tokens: Tokens | None = None,
         port: int = 0,
     ) -> None:
         self.latency = latency
+        self.tokens = tokens
         self.plan = plan
         self._held_from: int | None = None
         self.classify = classify
@@ -479,6 +489,10 @@ class ScriptedServer:
         return await self._break(http, request, fault)
 
     def _completion(self, request: Request, fault: Fault | None) -> Body:
+        whole = self._without_tokens(request, fault)
+        return self.tokens(request.body, whole) if self.tokens and request.body.get("logprobs") else whole
+
+    def _without_tokens(self, request: Request, fault: Fault | None) -> Body:
         if fault is None or not fault.completion:
             return completion(request.body, request.kind, items_asked(request.body, self.items))
         message = {"content": fault.completion["content"], **fault.completion["message"]}

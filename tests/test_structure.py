@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "graph": {"errors"},
     "engine": {"errors"},
     "prompting": {"errors"},
-    "models": {"errors", "records"},
+    "soft_labels": {"records"},
+    "models": {"errors", "records", "soft_labels"},
     "replies": {"errors", "records"},
     "subtree": set(),
     "review": set(),
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "versions": {"dataset", "engine", "errors", "graph", "records", "review"},
     "stages": {
         *("calls", "dataset", "engine", "errors", "export", "graph"),
-        *("models", "prompting", "records", "replies", "review", "settings", "subtree"),
+        *("models", "prompting", "records", "replies", "review", "settings", "soft_labels", "subtree"),
     },
     "history": {
         *("calls", "curate", "dataset", "engine", "errors", "graph", "records"),
@@ -45,7 +46,7 @@ MAY_IMPORT = {
     },
     "builds": {
         *("cache", "calls", "dataset", "engine", "errors", "export", "graph", "history", "models", "options"),
-        *("prompting", "records", "review", "settings", "stages", "subtree", "versions"),
+        *("prompting", "records", "review", "settings", "soft_labels", "stages", "subtree", "versions"),
     },
     "cache": {"dataset", "engine", "errors", "graph", "history", "records", "replies", "stages", "versions"},
     "sweeps": {
@@ -60,7 +61,7 @@ MAY_IMPORT = {
     "commands": {
         *("builds", "cache", "config", "console", "dataset", "engine", "errors", "export", "graph", "history"),
         *("models", "options", "project", "prompting", "records", "replies", "review", "settings", "stages"),
-        *("curate", "report", "subtree", "sweeps", "versions", "view"),
+        *("curate", "report", "soft_labels", "subtree", "sweeps", "versions", "view"),
     },
     "cli": {"commands", "config", "console", "errors", "options", "project", "settings", "sweeps"},
     "__main__": {"cli"},

@@ -1,8 +1,9 @@
 """What `check` asks one model, and what it makes of the replies.
 
 Every request is made by the code that makes a build's own, with a lower limit on the reply's length. At most
-five are sent: a word, a list as it is configured, the other response format where that one is refused, the
-word again, log probabilities. Knows nothing of HTTP. What replies mean is in `findings`.
+six are sent: a word, a list as it is configured, the other response format where that one is refused, the
+word again, log probabilities with the ids of tokens, and without where that is refused. Knows nothing of HTTP.
+What replies mean is in `findings`.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from distill_build.commands.findings import (
     finish_reason,
     judged_list,
     limit_headers,
+    logprobs,
     own_words,
     reasoning,
     same_seed_sentence,
@@ -29,8 +31,8 @@ from distill_build.models.base import ModelSettings
 from distill_build.models.probe import Probe, ProbeResult
 from distill_build.records import JsonObject
 from distill_build.replies.parse import read_usage, response_format
-from distill_build.replies.reply import first_choice
 from distill_build.settings import Settings
+from distill_build.soft_labels import asked_for
 from distill_build.stages.all import tree_reading
 from distill_build.stages.kinds.declared import replies_in_json, roles_in_use
 from distill_build.stages.kinds.recipe import Recipe
@@ -128,13 +130,14 @@ class Examination:
         return not outcome.passing
 
     async def _ask_logprobs(self) -> None:
-        outcome = await self._ask({**self._body(WORD), "logprobs": True})
-        if outcome.raw is None:
-            self._find("logprobs", "no", f"not taken: {outcome.refusal}")
-        elif first_choice(outcome.raw["choices"]).get("logprobs"):
-            self._find("logprobs", "ok", "returned where they are asked for")
-        else:
-            self._find("logprobs", "no", "taken, but none came back")
+        """With ids of tokens, and where that is refused without: some do not know vLLM's parameter for it."""
+        if (kept := self.model.logprobs) is not None:  # else the first reply would have been refused
+            self._find("logprobs", "ok", f"the likeliest {kept} at each token, with their ids")
+            return
+        outcome = await self._ask({**self._body(WORD), **asked_for(1)})
+        if outcome.raw is None and not outcome.passing:
+            outcome = await self._ask({**self._body(WORD), "logprobs": True})
+        self.findings.append(logprobs(outcome, self.setting("logprobs=K")))
 
     async def _ask(self, body: JsonObject) -> ProbeResult:
         outcome = await self._probe.ask(body)

@@ -1,7 +1,7 @@
 """What the replies to `check` mean: whether an endpoint does what the configuration needs, and what else. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -21,6 +21,7 @@ from distill_build.replies.parse import (
 )
 from distill_build.replies.reasoning import USUAL_MARKS, opened_at
 from distill_build.replies.reply import first_choice, verdict
+from distill_build.soft_labels import has_token_ids
 
 MARK = re.compile(r"\s*(<[\w|:.-]+>|\[[A-Z_:]+\])")
 """What may open a chain of thought in a text: <plan>, <own:plan>, <|plan|>, [PLAN]."""
@@ -84,6 +85,18 @@ def own_words(refusal: str) -> str:
     """The endpoint's own words in a refusal, which stand in brackets at its end; else all of it."""
     words = re.search(r"\((\d{3}: .*)\)$", refusal)
     return words[1] if words else refusal
+
+
+def logprobs(outcome: ProbeResult, assignments: Sequence[str]) -> Finding:
+    """Whether log probabilities come, and with the ids of tokens, without which nobody can learn from them;
+    `assignments` have them kept."""
+    if outcome.raw is None:
+        return Finding("logprobs", "no", f"not taken: {outcome.refusal}")
+    if not first_choice(outcome.raw["choices"]).get("logprobs"):
+        return Finding("logprobs", "no", "taken, but none came back")
+    if has_token_ids(outcome.raw):
+        return Finding("logprobs", "ok", f"with the ids of tokens: {' '.join(assignments)} keeps soft labels")
+    return Finding("logprobs", "ok", "returned where they are asked for, without the ids of tokens: no soft labels")
 
 
 def streaming(first: ProbeResult, model: ModelSettings) -> Finding:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from distill_build.console.grid import Grid
 from distill_build.console.outcome import Sentence, said_in_vain
-from distill_build.console.words import UNKNOWN, rough_duration, rough_money, tokens
+from distill_build.console.words import UNKNOWN, rough_duration, rough_money, tokens, volume
 from distill_build.records import number_of
 from distill_build.settings import Budget, Settings
 from distill_build.stages.kinds.declared import Declared, declared
@@ -246,6 +246,8 @@ def footnotes(plan: "Plan", settings: Settings) -> list[Sentence]:
     if plan.assumed:
         each = " and ".join(f"{number:,} ({setting})" for setting, number in plan.assumed.items())
         notes.append(Sentence(f"completion tokens of one result, assumed until some have come: {each}", "quiet"))
+    if stored := plan.cost.soft_label_bytes:
+        notes.append(Sentence(f"soft labels add about {volume(stored)} to the cache", "quiet"))
     if plan.cost.usd is None:
         notes.append(Sentence(f"{UNKNOWN}: the model has no prices, see model.prices in its configuration", "quiet"))
     notes += [*drops(plan), *newly_dropped(plan), *said_in_vain(plan.unmatched), *cap(plan, settings.budget)]

@@ -34,6 +34,14 @@ def tokens(amount: float) -> str:
     return f"{amount:.0f}"
 
 
+def volume(amount: int) -> str:
+    """Bytes for people, in units of a thousand."""
+    for size, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if amount >= size:
+            return f"{amount / size:,.1f} {unit}"
+    return f"{amount} bytes"
+
+
 def duration(seconds: float) -> str:
     """A time that was measured, in two units: "0.4 s", "3 min 20 s", "2 h 5 min", "3 days 4 h"."""
     if seconds < 9.95:

@@ -64,7 +64,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     (weights file) counts for `embedded` alone.
     A sampling parameter that is None is not sent. `assumed_tokens` are the completion tokens, reasoning among them, of
     one answer, for estimates as long as nothing is known. `reasoning_marks` are pairs of texts that enclose reasoning
-    in a reply's text; None are the usual ones.
+    in a reply's text; None are the usual ones. `logprobs` says of how many likeliest tokens
+    at each place of a reply the log probabilities are asked for and kept.
     """
 
     engine: Literal["openai_compatible", "embedded", "openai_embeddings"]
@@ -78,6 +79,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     top_p: float | None = None
     max_tokens: int | None = None
     max_tokens_field: str = "max_tokens"
+    logprobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
     assumed_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     reasoning_marks: tuple[tuple[MarkText, MarkText], ...] | None = None
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"

@@ -17,6 +17,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.models.completion import booked_tokens, estimated_tokens, is_completion, streamed
 from distill_build.records import JsonObject
+from distill_build.soft_labels import packed
 
 MOST = 127
 """What the largest number of a vector becomes: whole numbers of 8 bits tell cosines apart by a thousandth."""
@@ -33,7 +34,8 @@ class Dialect(Protocol):
         """What is sent for the body of a chat completion request."""
 
     def completion(self, raw: JsonObject, body: Mapping[str, Any]) -> JsonObject | None:
-        """The completion that a reply holds; None where it holds none."""
+        """The completion that a reply holds, as it is kept; None where it holds none. Raises NoTokenIdsError for one
+        whose log probabilities cannot be kept."""
 
     def lack(self, raw: JsonObject) -> str:
         """Why a reply holds no completion, in words."""
@@ -48,7 +50,7 @@ def dialect_of(model: ModelSettings) -> Dialect:
 
 
 class ChatCompletions:
-    """Bodies and replies are what they are."""
+    """Bodies and replies are what they are, but for log probabilities, which are packed."""
 
     path = "/chat/completions"
     replies = "chat completions"
@@ -56,12 +58,15 @@ class ChatCompletions:
     def __init__(self, model: ModelSettings) -> None:
         self._stream = model.stream
         self._max_tokens_field = model.max_tokens_field
+        self._keeps_logprobs = model.logprobs is not None
 
     def sent(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return streamed(body) if self._stream else body
 
     def completion(self, raw: JsonObject, body: Mapping[str, Any]) -> JsonObject | None:  # noqa: ARG002 - see Dialect
-        return raw if is_completion(raw) else None
+        if not is_completion(raw):
+            return None
+        return packed(raw) if self._keeps_logprobs else raw
 
     def lack(self, raw: JsonObject) -> str:  # noqa: ARG002 - see Dialect
         return f"there are no {self.replies} in it"
@@ -125,6 +130,7 @@ def as_embedder(model: ModelSettings, role: str) -> ModelSettings:
         structured="none",
         send_seed=False,
         stream=False,
+        logprobs=None,
         examples=False,
         assumed_tokens=None,
         prices=prices,

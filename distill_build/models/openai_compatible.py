@@ -43,6 +43,7 @@ from distill_build.models.retry import RetryableError, RetryPolicy
 from distill_build.models.streaming import completion_in, is_page
 from distill_build.models.transport_errors import translated
 from distill_build.records import JsonObject
+from distill_build.soft_labels import NoTokenIdsError
 
 CONNECT_TIMEOUT_S = 30.0
 LONGEST_HEADER = 256 * 1024
@@ -173,7 +174,11 @@ class OpenAICompatible:
         if error is not None:
             text = _text_of(msgspec.json.encode({"error": error}))
             raise self._endpoint.refusal(ErrorReply(status_of(error), headers, text), body, time.time())
-        if (completion := self._dialect.completion(raw, body)) is None:
+        try:
+            completion = self._dialect.completion(raw, body)
+        except NoTokenIdsError as lack:
+            raise self._endpoint.without_token_ids(lack) from lack
+        if completion is None:
             said = self._endpoint.quote(_text_of(msgspec.json.encode(raw)))
             raise RetryableError("bad_response", f"{self._dialect.lack(raw)}: {said}")
         return completion

@@ -22,6 +22,7 @@ from distill_build.models.base import ModelFailure, ModelSettings, SettingOf, se
 from distill_build.models.dialect import dialect_of
 from distill_build.models.retry import LONGEST_WAIT_S, RetryableError
 from distill_build.models.retry_after import retry_after_s
+from distill_build.soft_labels import NoTokenIdsError, asked_for
 
 QUOTE_LENGTH = 300
 RETRYABLE = frozenset({408, 409, 425, 429})
@@ -47,6 +48,7 @@ NO_MODEL = re.compile(
 NO_KEY = re.compile(r"api[ _-]?key|invalid_authentication|unauthorized", re.IGNORECASE)
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 TOO_LONG = re.compile(r"context|input.{0,20}too long|prompt.{0,20}too long", re.IGNORECASE)
+GIVERS = "the ids of tokens (llama.cpp's server, vLLM)"
 STATUS_OF_CODE = {
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
@@ -171,7 +173,20 @@ class Endpoint(msgspec.Struct, frozen=True):
                 f"it refuses {parameter}={sent[parameter]}: set {self.setting('max_tokens_field')}={other}, "
                 f"or {self.setting('max_tokens')} to a number that it takes"
             )
+        if self.model.logprobs is not None and parameter in asked_for(1):
+            return f"it refuses {parameter}={_shown(sent.get(parameter))}: {self._without_soft_labels(parameter)}"
         return f"it refuses {parameter}={_shown(sent.get(parameter))}: set {self._assignment(parameter)}"
+
+    def _without_soft_labels(self, parameter: str) -> str:
+        fewer = " or to a lower number" if parameter == "top_logprobs" else ""
+        return f"set {self.setting('logprobs')} to null{fewer}, or take an endpoint that gives {GIVERS}"
+
+    def without_token_ids(self, error: NoTokenIdsError) -> EndpointError:
+        """Of a reply whose log probabilities are of no use: no other reply of this endpoint will be better."""
+        return self._fatal(
+            f"{error}; which tokens they were no text says for sure: set {self.setting('logprobs')}=null, or take an "
+            f"endpoint that gives {GIVERS}"
+        )
 
     def _assignment(self, parameter: str) -> str:
         if parameter in self.model.extra_body:

@@ -175,6 +175,7 @@ def union_cost(plans: Sequence[Plan], stage: str, sharing: "Counter[JobSet]") ->
         round(sum(number * each.completion_tokens for number, each in parts)),
         usd,
         sum(number * each.seconds for number, each in parts),
+        round(sum(number * each.soft_label_bytes for number, each in parts)),
     )
 
 
@@ -196,10 +197,12 @@ class Mean(msgspec.Struct, frozen=True):
     completion_tokens: float
     usd: float | None
     seconds: float
+    soft_label_bytes: float
 
 
 def mean_cost(plan: Plan, stage: str) -> Mean:
     """What one of the stage's requests costs in a plan that has some."""
     calls, cost = plan.stages[stage].calls, plan.costs[stage]
     usd = None if cost.usd is None else cost.usd / calls
-    return Mean(cost.prompt_tokens / calls, cost.completion_tokens / calls, usd, cost.seconds / calls)
+    bytes_each = cost.soft_label_bytes / calls
+    return Mean(cost.prompt_tokens / calls, cost.completion_tokens / calls, usd, cost.seconds / calls, bytes_each)

@@ -70,6 +70,7 @@ CHANGES_OF_IDENTITY: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
     "temperature": [({"temperature": 0.0}, ALL), ({"temperature": 0.7}, ALL)],
     "top_p": [({"top_p": 0.9}, ALL), ({"top_p": 1.0}, ALL)],
     "max_tokens": [({"max_tokens": 50}, ALL)],
+    "logprobs": [({"logprobs": 1}, ALL), ({"logprobs": 20}, ALL)],
     "structured": [({"structured": "json_object"}, LISTS), ({"structured": "none"}, LISTS)],
     "send_seed": [({"send_seed": False}, ALL)],
     "extra_body": [({"extra_body": {"top_k": 1}}, ALL), ({"extra_body": {"stop": None}}, ALL)],

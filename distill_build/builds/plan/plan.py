@@ -11,6 +11,7 @@ from distill_build.dataset.layout import State
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings
+from distill_build.soft_labels import packed_bytes
 from distill_build.stages.all import Stages
 from distill_build.stages.kinds.base import ModelStage
 from distill_build.stages.kinds.list_stage import ListStage
@@ -55,12 +56,13 @@ class StagePlan(msgspec.Struct):
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """Tokens, US dollars (None without prices) and seconds."""
+    """Tokens, US dollars (None without prices), seconds, and bytes of soft labels that are stored."""
 
     prompt_tokens: int
     completion_tokens: int
     usd: float | None
     seconds: float
+    soft_label_bytes: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -121,6 +123,7 @@ class Plan(msgspec.Struct, frozen=True):
             "tokens": {"prompt": cost.prompt_tokens, "completion": cost.completion_tokens},
             "usd": cost.usd,
             "seconds": round(cost.seconds, 1),
+            "soft_label_bytes": cost.soft_label_bytes,
             "dropped": self.dropped,
             "newly_dropped": sum(self.newly_dropped.values()),
             "replaced": self.replaced,
@@ -136,6 +139,7 @@ def added_up(costs: Collection[Cost]) -> Cost:
         sum(cost.completion_tokens for cost in costs),
         usd,
         sum(cost.seconds for cost in costs),
+        sum(cost.soft_label_bytes for cost in costs),
     )
 
 
@@ -190,6 +194,7 @@ def _cost(settings: Settings, stage: ModelStage, role: str, asked: Asked, figure
         round(completion),
         model.prices.of(asked.prompt_tokens, completion) if asked.requests else 0.0,
         _seconds(settings, model, asked.requests, each.seconds),
+        0 if model.logprobs is None else packed_bytes(completion, model.logprobs),
     )
 
 

@@ -14,11 +14,11 @@ from distill_build.cache.transfer.importer import Importer
 from distill_build.cache.transfer.remote import atomic_file, remove_abandoned
 from distill_build.cache.transfer.selection import Holdings
 from distill_build.commands.cache.access import cache_to_carry, cache_to_fill, gains_text, incomplete_text
-from distill_build.commands.cache.columns import volume
 from distill_build.commands.locate import as_reached, find_cache, place_for_cache
 from distill_build.console import watched
 from distill_build.console.notes import say
 from distill_build.console.page import print_document, print_lines
+from distill_build.console.words import volume
 from distill_build.errors import CorruptEntryError, StorageError, UsageError
 from distill_build.options import Options
 from distill_build.project import from_cwd

@@ -46,14 +46,6 @@ def cost_text(group: CallTotals) -> str:
     return money(group.usd) + "+" * bool(group.priced and group.unpriced)
 
 
-def volume(amount: int) -> str:
-    """Bytes for people, in units of a thousand."""
-    for size, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if amount >= size:
-            return f"{amount / size:,.1f} {unit}"
-    return f"{amount} bytes"
-
-
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     """Columns as wide as their widest cell: the first two to the left, numbers to the right."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]

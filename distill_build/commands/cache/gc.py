@@ -7,10 +7,10 @@ from pathlib import Path
 from distill_build.cache.gc.collection import Collection, carry_out, collect, figures_of
 from distill_build.cache.gc.policy import Policy, policy_of
 from distill_build.cache.inventory import disk_usage
-from distill_build.commands.cache.columns import figures_table, volume
+from distill_build.commands.cache.columns import figures_table
 from distill_build.commands.locate import find_cache
 from distill_build.console.page import line_width, print_document, print_lines
-from distill_build.console.words import local_time
+from distill_build.console.words import local_time, volume
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.lock import unused
 from distill_build.engine.reading import writable

@@ -4,11 +4,11 @@ from distill_build.cache.transfer.exchange import Pull, Push, Sent
 from distill_build.cache.transfer.packs import read_indexes
 from distill_build.cache.transfer.remote import Remote, is_path
 from distill_build.commands.cache.access import cache_to_carry, cache_to_fill, gains_text, incomplete_text
-from distill_build.commands.cache.columns import volume
 from distill_build.commands.locate import find_cache, place_for_cache
 from distill_build.console import watched
 from distill_build.console.notes import say
 from distill_build.console.page import print_document, print_lines
+from distill_build.console.words import volume
 from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.project import from_cwd

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from distill_build.cache.gc.roots import is_there
 from distill_build.cache.inventory import QUARANTINE, Inventory, TotalsByModel, take_inventory
-from distill_build.commands.cache.columns import cost_text, figures_table, volume
+from distill_build.commands.cache.columns import cost_text, figures_table
 from distill_build.commands.locate import find_cache
 from distill_build.console.page import line_width, print_document, print_lines
+from distill_build.console.words import volume
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 

@@ -12,6 +12,7 @@ from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
 from distill_build.replies.reasoning import Marks
+from distill_build.soft_labels import asked_for
 
 if TYPE_CHECKING:
     from distill_build.replies.parse import Rejection
@@ -24,6 +25,7 @@ IDENTITY = {
     "top_p": "sampling, as sent",
     "max_tokens": "where a reply is cut, as sent",
     "max_tokens_field": "the field that it is sent in",
+    "logprobs": "how many alternatives a reply tells of each token, as sent",
     "structured": "the output schema, as sent; prompts may use it",
     "send_seed": "whether the endpoint gets a seed",
     "extra_body": "sent as it is",
@@ -76,6 +78,8 @@ class Recipe:
             body["response_format"] = response_format
         if self.model.send_seed:
             body["seed"] = derived_seed(self._seed, sample, 0)
+        if self.model.logprobs is not None:
+            body.update(asked_for(self.model.logprobs))
         body.update(self.model.extra_body)
         manifest = {
             "scheme": SCHEME,
@@ -104,6 +108,7 @@ class Recipe:
             "examples": model.examples,
             "send_seed": model.send_seed,
             "extra_body": model.extra_body,
+            **({} if model.logprobs is None else {"logprobs": model.logprobs}),
             **(
                 {}
                 if model.reasoning_marks is None

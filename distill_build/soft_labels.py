@@ -1,0 +1,126 @@
+"""What a teacher held likely at each token of a reply: read from a chat completion, and packed to be stored with it.
+
+In JSON a token with its 20 likeliest is about 1,900 bytes, packed 168. Knows neither who asks for it nor what for.
+References: https://platform.openai.com/docs/api-reference/chat/object (logprobs), llama.cpp's tools/server (`id`), and
+vLLM's `return_tokens_as_token_ids` (https://docs.vllm.ai, OpenAI-compatible server: extra parameters)
+"""
+
+import base64
+import math
+import re
+import struct
+from typing import Any
+
+import msgspec
+
+from distill_build.records import JsonObject
+
+AS_TEXT = re.compile(r"token_id:(\d+)")
+"""How vLLM says a token's id: in the place of its text."""
+LEAST = -65504.0
+"""The lowest log probability: what floats of 16 bits hold, and what stands for that of an impossible token."""
+ID_BYTES, LOGPROB_BYTES = 4, 2
+HIGHEST_ID = 2**31 - 1
+PACKED = "packed"
+"""The field of `logprobs` that holds them packed, in the place of `content`."""
+
+
+class NoTokenIdsError(Exception):
+    """A reply tells no ids of its tokens: its text says what an endpoint gave in their place."""
+
+
+class SoftLabels(msgspec.Struct, frozen=True):
+    """The tokens of one reply, and the likeliest at each place, the likeliest first.
+
+    Bytes, little-endian: `token_ids` int32 [N], `logprobs` float16 [N], `top_ids` int32 [N × width], `top_logprobs`
+    float16 [N × width]. Log probabilities are natural; a float of 16 bits is 0.05 % off at most.
+    """
+
+    width: int
+    token_ids: bytes
+    logprobs: bytes
+    top_ids: bytes
+    top_logprobs: bytes
+
+    def __len__(self) -> int:
+        return len(self.token_ids) // ID_BYTES
+
+
+def asked_for(logprobs: int) -> JsonObject:
+    """What a request says for the `logprobs` likeliest of each token, with ids. Who knows no such parameter as the last
+    gives ids by itself, or none."""
+    return {"logprobs": True, "top_logprobs": logprobs, "return_tokens_as_token_ids": True}
+
+
+def packed_bytes(tokens: float, width: int) -> int:
+    """Bytes that so many tokens with the `width` likeliest of each take, where they are stored with a response."""
+    return round(tokens * (1 + width) * (ID_BYTES + LOGPROB_BYTES) * 4 / 3)
+
+
+def packed(raw: JsonObject) -> JsonObject:
+    """A chat completion with its log probabilities packed. Raises NoTokenIdsError for one with a text and no ids."""
+    choice = raw["choices"][0]
+    if not (listed := _listed(choice)):
+        if any(choice["message"].get(field) for field in ("content", "reasoning_content", "reasoning")):
+            raise NoTokenIdsError("it sends no log probabilities, though they are asked for")
+        return raw
+    fields = msgspec.structs.asdict(_read(listed))
+    kept = {name: base64.b64encode(it).decode() if isinstance(it, bytes) else it for name, it in fields.items()}
+    return {**raw, "choices": [{**choice, "logprobs": {PACKED: kept}}, *raw["choices"][1:]]}
+
+
+def soft_labels_in(raw: Any) -> SoftLabels | None:
+    """Those that were packed with a chat completion; None where there are none."""
+    try:
+        kept = raw["choices"][0]["logprobs"][PACKED]
+        return SoftLabels(kept["width"], *(base64.b64decode(kept[name]) for name in SoftLabels.__struct_fields__[1:]))
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+
+
+def has_token_ids(raw: JsonObject) -> bool:
+    """Whether a chat completion lists its tokens with their ids."""
+    listed = _listed(raw["choices"][0])
+    return bool(listed) and all(_id(token) is not None for token in listed)
+
+
+def _listed(choice: JsonObject) -> list[JsonObject]:
+    """The tokens of a reply, in whatever JSON came; none where that is no list of them."""
+    logprobs = choice.get("logprobs")
+    return _objects(logprobs.get("content")) if isinstance(logprobs, dict) else []
+
+
+def _objects(listed: Any) -> list[JsonObject]:
+    return listed if isinstance(listed, list) and all(isinstance(each, dict) for each in listed) else []
+
+
+def _read(listed: list[JsonObject]) -> SoftLabels:
+    """Where places have different numbers of alternatives, as many as each has."""
+    tops = [sorted(_objects(token.get("top_logprobs")), key=_logprob, reverse=True) for token in listed]
+    width = min(map(len, tops))
+    flat = [each for top in tops for each in top[:width]]
+    return SoftLabels(width, _ids(listed), _logprobs(listed), _ids(flat), _logprobs(flat))
+
+
+def _ids(tokens: list[JsonObject]) -> bytes:
+    ids = [_id(token) for token in tokens]
+    if None in ids:
+        raise NoTokenIdsError("its log probabilities are of texts, without the ids of tokens")
+    return struct.pack(f"<{len(ids)}i", *ids)
+
+
+def _id(token: JsonObject) -> int | None:
+    own, text = token.get("id"), token.get("token")
+    if isinstance(text, str) and (told := AS_TEXT.fullmatch(text)):
+        own = int(told[1])
+    return own if isinstance(own, int) and 0 <= own <= HIGHEST_ID else None
+
+
+def _logprobs(tokens: list[JsonObject]) -> bytes:
+    return struct.pack(f"<{len(tokens)}e", *map(_logprob, tokens))
+
+
+def _logprob(token: JsonObject) -> float:
+    """JSON has no infinity: some endpoints say null, some a very low number."""
+    told = token.get("logprob")
+    return max(LEAST, min(0.0, told)) if isinstance(told, int | float) and math.isfinite(told) else LEAST

@@ -1,0 +1,101 @@
+"""teacher.logprobs=K: asked for, stored, an ingredient of the request; and an endpoint that cannot is told at once."""
+
+from pathlib import Path
+
+import pytest
+
+from distill_build.engine.reading import ReadOnlyStore
+from distill_build.soft_labels import soft_labels_in
+from tests.e2e.workspace import Workspace
+from tests.server import Body, Fault, ScriptedServer, error
+from tests.teacher import completion_tokens, listing
+
+WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
+SOFT = (*WORDS, "teacher.logprobs=5")
+
+
+def stored(workspace: Workspace, row: Body) -> Body:
+    """The raw response behind an answer."""
+    entry = ReadOnlyStore(workspace.root / ".distill-cache").get(row["call"])
+    assert entry is not None
+    response: Body = entry.attempts[0].response
+    return response
+
+
+@pytest.mark.parametrize("where", ["field", "text"])
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_the_teachers_probabilities_are_stored_with_its_replies(
+    workspace: Workspace, server: ScriptedServer, where: str, stream: str
+) -> None:
+    server.tokens = listing(where)  # type: ignore[arg-type]
+    assert workspace.run(*SOFT, f"model.stream={stream}").status == 0
+    asked = {request.kind: "logprobs" in request.body for request in server.requests}
+    assert asked == {"tags": False, "questions": False, "answers": True}
+    for row in workspace.rows("answers"):
+        found = soft_labels_in(response := stored(workspace, row))
+        assert found is not None
+        assert (len(found), found.width) == (len(completion_tokens(response["choices"][0]["message"])), 5)
+
+
+def test_another_number_asks_for_answers_again_and_nothing_else(workspace: Workspace, server: ScriptedServer) -> None:
+    server.tokens = listing()
+    assert workspace.run(*WORDS).status == 0
+    server.reset()
+    assert "teacher.logprobs: null → 5" in workspace.run("explain", *SOFT).stdout
+    assert workspace.run(*SOFT).status == 0
+    assert server.kinds == {"answers": 4}
+    assert workspace.run(*SOFT).status == 0
+    assert server.count == 4
+
+
+@pytest.mark.parametrize("tokens", [None, listing("none")])
+def test_an_endpoint_without_ids_stops_the_build_at_its_first_reply(
+    workspace: Workspace, server: ScriptedServer, tokens: None
+) -> None:
+    server.tokens = tokens
+    build = workspace.run(*SOFT, "limits.concurrency=1", "breadth=5", "questions_per_tag=5")
+    assert build.status == 2
+    assert server.kinds["answers"] == 1
+    assert "teacher.logprobs=null" in build.stderr
+    assert "llama.cpp" in build.stderr
+    assert "Traceback" not in build.stderr
+
+
+@pytest.mark.parametrize("parameter", ["logprobs", "top_logprobs", "return_tokens_as_token_ids"])
+def test_an_endpoint_that_refuses_the_parameter_gets_a_sentence(
+    workspace: Workspace, server: ScriptedServer, parameter: str
+) -> None:
+    def plan(_: int, body: Body) -> Fault | None:
+        return error(400, f"Unknown parameter: '{parameter}'.", param=parameter) if parameter in body else None
+
+    server.plan = plan
+    build = workspace.run(*SOFT)
+    assert build.status == 2
+    assert "set teacher.logprobs to null" in build.stderr
+
+
+def test_a_number_below_one_is_a_mistake(workspace: Workspace, server: ScriptedServer) -> None:
+    build = workspace.run(*WORDS, "teacher.logprobs=0")
+    assert (build.status, server.count) == (2, 0)
+    assert "teacher.logprobs" in build.stderr
+
+
+def test_check_says_whether_soft_labels_come(workspace: Workspace, server: ScriptedServer, tmp_path: Path) -> None:
+    for where, said in (("field", "model.logprobs=K keeps soft labels"), ("none", "no soft labels")):
+        server.tokens = listing(where)  # type: ignore[arg-type]
+        assert said in workspace.run("check", "topic=sports").stdout
+    server.tokens = None
+    refused = workspace.run("check", "topic=sports", "model.logprobs=5")
+    assert refused.status == 2
+    assert "model.logprobs=null" in refused.stdout
+    server.tokens = listing()
+    assert "the likeliest 5" in workspace.run("check", "topic=sports", "model.logprobs=5").stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_says_what_they_add_to_what_is_stored(workspace: Workspace, server: ScriptedServer) -> None:
+    server.tokens = listing()
+    plan = workspace.run("plan", *SOFT, "--json").document
+    assert plan["soft_label_bytes"] == 48 * 4 * 800
+    assert "soft labels add about 153.6 kB" in workspace.run("plan", *SOFT).stdout
+    assert workspace.run("plan", *WORDS, "--json").document["soft_label_bytes"] == 0
