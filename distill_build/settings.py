@@ -12,6 +12,8 @@ from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, whole_tree
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
 """What a sweeper that looks for the best values may go by."""
 
+FormatName = Literal["messages", "prompt_completion", "alpaca", "sharegpt", "csv", "parquet"]
+"""A dataset format: see `export.formats`."""
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 """Items of one list, or of one request: a tree of ten such levels can still be counted."""
 Samples = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
@@ -139,9 +141,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     budget: Budget = Budget()
     cache: CacheSettings = CacheSettings()
     prompts: PromptSettings = PromptSettings()
-    formats: list[Literal["messages", "alpaca", "sharegpt", "csv", "parquet"]] = msgspec.field(
-        default_factory=lambda: ["messages"]
-    )
+    formats: list[FormatName] = msgspec.field(default_factory=lambda: ["messages"])
     format: FormatSettings = FormatSettings()
     keep_responses: bool = True
     confirm: Literal["replace", "never"] = "replace"

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from distill_build.errors import ConfigurationError
-from distill_build.export.json_lines import alpaca, json_lines, messages, no_line_in, sharegpt
+from distill_build.export.json_lines import alpaca, json_lines, messages, no_line_in, prompt_completion, sharegpt
 from distill_build.export.layout import TRAIN, Open
 from distill_build.export.parquet import no_row_in_parquet, open_parquet
 from distill_build.export.tabular import no_row_in_csv, open_csv
@@ -26,6 +26,7 @@ class Format(msgspec.Struct, frozen=True):
 
 FORMATS: Mapping[str, Format] = {
     "messages": Format("messages.jsonl", json_lines(messages)),
+    "prompt_completion": Format("prompt_completion.jsonl", json_lines(prompt_completion)),
     "alpaca": Format("alpaca.jsonl", json_lines(alpaca)),
     "sharegpt": Format("sharegpt.jsonl", json_lines(sharegpt)),
     "csv": Format("csv", open_csv, no_row_in_csv),

@@ -1,7 +1,8 @@
-"""The formats with one JSON object a line, UTF-8, not ASCII-escaped: messages, alpaca and sharegpt.
+"""The formats with one JSON object a line and a line for each row, UTF-8, not ASCII-escaped: messages,
+prompt_completion, alpaca and sharegpt.
 
-References: https://huggingface.co/docs/trl/dataset_formats (conversational language modeling) for messages, and
-https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md for the other two.
+References: https://huggingface.co/docs/trl/dataset_formats (conversational language modeling, and prompt-completion)
+for the first two, and https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md for the others.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,17 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.export.layout import Layout, Open, TrainingRow, Write, additions, reasoning_field, reply
+from distill_build.export.layout import (
+    Layout,
+    Open,
+    TrainingRow,
+    Write,
+    additions,
+    asked,
+    reasoning_field,
+    replied,
+    reply,
+)
 from distill_build.records import JsonObject
 
 
@@ -40,17 +51,14 @@ def no_line_in(path: Path) -> bool:
 
 
 def messages(row: TrainingRow, layout: Layout) -> JsonObject:
-    """The chat format of OpenAI: {"messages": [{"role": …, "content": …}, …]}.
+    """The chat format of OpenAI: {"messages": [{"role": …, "content": …}, …]}."""
+    return {"messages": [*asked(row, layout), replied(row, layout)], **additions(row, layout)}
 
-    With a field of its own, reasoning is `reasoning_content`, the name that chat templates read.
-    """
-    assistant = {"role": "assistant", "content": reply(row, layout)}
-    if layout.reasoning == "field":
-        assistant["reasoning_content"] = row.reasoning or ""
-    turns = [{"role": "user", "content": row.question}, assistant]
-    if layout.system_prompt is not None:
-        turns.insert(0, {"role": "system", "content": layout.system_prompt})
-    return {"messages": turns, **additions(row, layout)}
+
+def prompt_completion(row: TrainingRow, layout: Layout) -> JsonObject:
+    """What a model is given, and what it is to learn: {"prompt": [{"role": "user", …}], "completion": [{"role":
+    "assistant", …}]}. Trainers take the loss of the completion alone, under any chat template."""
+    return {"prompt": asked(row, layout), "completion": [replied(row, layout)], **additions(row, layout)}
 
 
 def alpaca(row: TrainingRow, layout: Layout) -> JsonObject:

@@ -67,6 +67,23 @@ Open = Callable[[Path, Layout], AbstractContextManager[Write]]
 """Opens a new file at a path, and gives a function that appends rows to it until the context ends."""
 
 
+UNRATED = -1.0
+"""In the place of a number that a row does not have, in JSON: no mean is below 0."""
+
+
+def asked(row: TrainingRow, layout: Layout) -> list[JsonObject]:
+    """The messages up to the reply: the system prompt, where there is one, and the question."""
+    system = [] if layout.system_prompt is None else [{"role": "system", "content": layout.system_prompt}]
+    return [*system, {"role": "user", "content": row.question}]
+
+
+def replied(row: TrainingRow, layout: Layout) -> JsonObject:
+    """The message of the reply. With a field of its own, reasoning is `reasoning_content`, the name that chat templates
+    read."""
+    field = {"reasoning_content": row.reasoning or ""} if layout.reasoning == "field" else {}
+    return {"role": "assistant", "content": reply(row, layout), **field}
+
+
 def reply(row: TrainingRow, layout: Layout) -> str:
     """The text that a model is to learn to give."""
     return with_reasoning(row.reasoning, row.answer) if layout.reasoning == "think" else row.answer
@@ -83,15 +100,21 @@ def with_reasoning(reasoning: str | None, answer: str) -> str:
 def additions(row: TrainingRow, layout: Layout) -> JsonObject:
     """The `metadata` of a row of a JSON format, as an object to be merged into it; empty where it is switched off.
 
-    A text is "" where a row has none, as reasoning is.
+    Readers take a column's type from the first rows, so each row has a value of it: a text is "" where there is none,
+    as reasoning is, and a number UNRATED.
     """
     if not layout.metadata:
         return {}
-    texts = {name for name, kind in layout.columns.items() if kind == "text"}
-    more = {name: "" if value is None and name in texts else value for name, value in row.more.items()}
-    return {
-        "metadata": {"id": row.id, "question_id": row.question_id, "tag": row.tag, "path": row.path, **more},
-    }
+    more = {name: _typed(row.more[name], kind) for name, kind in layout.columns.items()}
+    place = {"id": row.id, "question_id": row.question_id or "", "tag": row.tag or "", "path": row.path}
+    return {"metadata": {**place, **more}}
+
+
+def _typed(value: str | float | None, kind: Literal["text", "number"]) -> str | float:
+    """A number is never whole: 4 would be of another type than 4.5."""
+    if kind == "number":
+        return UNRATED if value is None else float(value)
+    return "" if value is None else str(value)
 
 
 def reasoning_field(row: TrainingRow, layout: Layout) -> JsonObject:

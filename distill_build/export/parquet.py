@@ -1,4 +1,5 @@
-"""Apache Parquet with the columns of the CSV, and the path as a list. The only place that knows pyarrow.
+"""Apache Parquet with the columns of the CSV, the path as a list, and the row as messages. The only place that knows
+pyarrow.
 
 One version of pyarrow writes the same bytes for the same rows: format version, compression and row groups are
 fixed, and no time is written. Its own version stands in the file.
@@ -9,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distill_build.export.layout import Layout, TrainingRow, Write
+from distill_build.export.layout import Layout, TrainingRow, Write, asked, replied
 from distill_build.export.tabular import cell, column_names
 from distill_build.records import JsonObject
 
-REPEATED = ("system", "tag", "path.list.element", "model")
+MESSAGES = "messages"
+"""The column that trainers read; the others are for people."""
+REPEATED = ("messages.list.element.role", "system", "tag", "path.list.element", "model")
 """Columns whose few values come again and again, so that a dictionary of them makes the file smaller."""
 
 
@@ -29,7 +32,7 @@ def open_parquet(path: Path, layout: Layout) -> Iterator[Write]:
     ) as writer:
 
         def write(rows: Sequence[TrainingRow]) -> None:
-            columns = [[cell(row, name, layout) for row in rows] for name in schema.names]
+            columns = [[_value(row, name, layout) for row in rows] for name in schema.names]
             arrays = [pyarrow.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
             writer.write_batch(pyarrow.record_batch(arrays, schema=schema))
 
@@ -57,9 +60,15 @@ def read_parquet(content: bytes) -> Iterator[JsonObject]:
         raise ValueError(str(error)) from error
 
 
+def _value(row: TrainingRow, name: str, layout: Layout) -> object:
+    return [*asked(row, layout), replied(row, layout)] if name == MESSAGES else cell(row, name, layout)
+
+
 def _schema(layout: Layout) -> Any:
     import pyarrow
 
+    text, turn = pyarrow.string(), ["role", "content", *["reasoning_content"] * (layout.reasoning == "field")]
     special = {name: pyarrow.float64() for name, kind in layout.columns.items() if kind == "number"}
-    special |= {"path": pyarrow.list_(pyarrow.string()), "sample": pyarrow.int32()}
-    return pyarrow.schema([(name, special.get(name, pyarrow.string())) for name in column_names(layout)])
+    special |= {"path": pyarrow.list_(text), "sample": pyarrow.int32()}
+    special[MESSAGES] = pyarrow.list_(pyarrow.struct([(name, text) for name in turn]))
+    return pyarrow.schema([(name, special.get(name, text)) for name in (MESSAGES, *column_names(layout))])

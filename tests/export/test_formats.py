@@ -4,13 +4,24 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from distill_build.builds.assembly import encode_rows
 from distill_build.errors import ConfigurationError, StorageError
-from distill_build.export import FORMATS, Layout, TrainingRow, check_formats, first_if_empty, write_exports
+from distill_build.export import (
+    FORMATS,
+    TRAIN,
+    Layout,
+    TrainingRow,
+    check_formats,
+    file_name,
+    first_if_empty,
+    write_exports,
+)
 from distill_build.records import Usage
 from distill_build.stages.default import DEFAULT
 from distill_build.stages.training_rows import training_rows
@@ -145,9 +156,14 @@ def test_parquet_has_typed_columns_and_the_path_as_a_list() -> None:
         **dict.fromkeys(("question", "reasoning", "answer", "id", "question_id", "tag", "model"), "string"),
         "path": "list<element: string>",
         "sample": "int32",
+        "messages": "list<element: struct<role: string, content: string>>",
     }
     assert table.to_pylist() == [
         {
+            "messages": [
+                {"role": "user", "content": QUESTION.question},
+                {"role": "assistant", "content": "Nobody. 没有人"},
+            ],
             "question": QUESTION.question,
             "reasoning": None,
             "answer": "Nobody. 没有人",
@@ -159,6 +175,60 @@ def test_parquet_has_typed_columns_and_the_path_as_a_list() -> None:
             "model": "teacher-1",
         }
     ]
+
+
+def test_parquet_has_the_row_as_messages_beside_its_columns() -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    row = TrainingRow("x_1", None, None, ("sports",), 0, "Why?", "Hm.", "So.", "m")
+    for reasoning, reply in (
+        ("think", {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nSo."}),
+        ("field", {"role": "assistant", "content": "So.", "reasoning_content": "Hm."}),
+        ("drop", {"role": "assistant", "content": "So."}),
+    ):
+        (path,) = write_exports([row], Path("out"), ["parquet"], Layout(reasoning, False, "Be brief."))  # type: ignore[arg-type]
+        (read,) = parquet.read_table(path).to_pylist()
+        system, user, assistant = read["messages"]
+        assert (system["content"], user["content"], assistant) == ("Be brief.", "Why?", reply)
+
+
+def test_prompt_completion_parts_what_is_asked_from_what_is_learnt() -> None:
+    assert export("prompt_completion", answer(), system_prompt="Be brief.") == (
+        '{"prompt":[{"role":"system","content":"Be brief."},'
+        '{"role":"user","content":"Who said \\"goal\\",\\nand why?"}],'
+        '"completion":[{"role":"assistant","content":"<think>\\nLet me see.\\n</think>\\n\\nNobody. 没有人"}],'
+        + METADATA
+        + "}\n"
+    )
+    line = json.loads(export("prompt_completion", answer(), reasoning="field", metadata=False))
+    assert line["completion"] == [
+        {"role": "assistant", "content": "Nobody. 没有人", "reasoning_content": "Let me see."}
+    ]
+
+
+COLUMNS: dict[str, Literal["text", "number"]] = {"score": "number", "difficulty": "text"}
+BARE = TrainingRow(
+    "x_1", None, None, ("sports",), 0, "Why?", None, "So.", "m", more={"score": None, "difficulty": None}
+)
+FULL = TrainingRow(
+    "x_2", "q_1", "t_1", ("sports", "Chess"), 1, "How?", "Hm.", "So.", "m", more={"score": 4, "difficulty": "easy"}
+)
+HALF = TrainingRow(
+    "x_3", "q_2", "t_1", ("sports", "Chess"), 0, "How far?", "", "So.", "m", more={"score": 4.5, "difficulty": "易"}
+)
+
+
+@pytest.mark.parametrize("reasoning", ["think", "field", "drop"])
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.suffix.endswith("jsonl")])
+def test_a_reader_that_looks_at_any_one_row_knows_the_types_of_all(name: str, reasoning: str) -> None:
+    """`datasets` takes them from the first block of a file, which may hold rows of one kind alone."""
+    read = pytest.importorskip("pyarrow.json").read_json
+    layout = Layout(reasoning, True, None, columns=COLUMNS)  # type: ignore[arg-type]  # one of the three
+    for rows in ([BARE, FULL, HALF], [FULL, HALF, BARE]):
+        (path,) = write_exports(rows, Path("out"), [name], layout)
+        whole = read(path).schema
+        assert "null" not in str(whole)
+        for line in path.read_bytes().splitlines(keepends=True):
+            assert read(BytesIO(line)).schema == whole
 
 
 def export_bytes(name: str, *answers: Answer) -> bytes:
@@ -196,8 +266,9 @@ def test_a_dataset_without_answers_gives_a_file_without_rows(name: str) -> None:
 def test_one_pass_writes_all_formats_under_their_names() -> None:
     Path("answers.jsonl").write_bytes(encode_rows([answer().row()]))
     files = write_exports(rows_of_answers(), Path("out"), list(FORMATS), Layout("think", True, None))
-    names = ["train.messages.jsonl", "train.alpaca.jsonl", "train.sharegpt.jsonl", "train.csv", "train.parquet"]
+    names = [file_name(name, TRAIN) for name in FORMATS]
     assert [path.name for path in files] == names
+    assert {"train.messages.jsonl", "train.prompt_completion.jsonl", "train.csv", "train.parquet"} <= set(names)
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(names)
 
 
@@ -216,7 +287,7 @@ def test_each_side_has_a_file_of_every_format_and_rows_tell_what_others_say_of_t
         "test.messages.jsonl",
     ]
     assert (
-        '"id":"x_test","question_id":null,"tag":null,"path":["sports"],"score":4.5,"difficulty":"易"'
+        '"id":"x_test","question_id":"","tag":"","path":["sports"],"score":4.5,"difficulty":"易"'
         in files[2].read_text()
     )
     assert files[1].read_text() == ""
@@ -229,9 +300,9 @@ def test_each_side_has_a_file_of_every_format_and_rows_tell_what_others_say_of_t
 
 def test_a_row_of_no_question_and_no_tag_is_written_too() -> None:
     row = TrainingRow("x_1", None, None, ("sports",), 0, "Why?", None, "So.", "m")
-    files = write_exports([row], Path("out"), list(FORMATS), Layout("think", True, None))
-    assert '"question_id":null,"tag":null' in files[0].read_text()
-    assert files[3].read_text().splitlines()[1] == "Why?,,So.,x_1,,,sports,0,m"
+    files = write_exports([row], Path("out"), ["messages", "csv"], Layout("think", True, None))
+    assert '"question_id":"","tag":""' in files[0].read_text()
+    assert files[1].read_text().splitlines()[1] == "Why?,,So.,x_1,,,sports,0,m"
 
 
 def test_a_damaged_line_is_told_with_its_number() -> None:
@@ -241,7 +312,9 @@ def test_a_damaged_line_is_told_with_its_number() -> None:
 
 
 def test_a_format_that_is_not_known_is_told_with_those_that_are() -> None:
-    with pytest.raises(ConfigurationError, match="formats=jsonl is not known: take some of messages, alpaca"):
+    with pytest.raises(
+        ConfigurationError, match="formats=jsonl is not known: take some of messages, prompt_completion"
+    ):
         check_formats(["messages", "jsonl"])
 
 

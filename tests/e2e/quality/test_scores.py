@@ -42,7 +42,7 @@ def test_an_exported_row_has_its_mean_score_and_its_pass_rate(project: InProcess
     assert project.bytes() == whole
     assert asked(project, SCORED, "--until", "answers") == {}
     assert project.run("export", *LINE, SCORED).status == 0
-    assert [row["score"] for row in metadata(project)] == [None] * 6, "they are not there"
+    assert [row["score"] for row in metadata(project)] == [-1.0] * 6, "they are not there"
 
 
 def test_an_answer_that_lacks_a_score_is_exported_without_one_where_no_rule_goes_by_it(
@@ -54,7 +54,7 @@ def test_an_answer_that_lacks_a_score_is_exported_without_one_where_no_rule_goes
 
     endpoint.plan = broken
     asked(project, SCORED, "limits.reasks=0", status=1)
-    assert [row["score"] for row in metadata(project)] == [None, 3.0, 4.0] * 2
+    assert [row["score"] for row in metadata(project)] == [-1.0, 3.0, 4.0] * 2
 
 
 def test_the_judge_sees_question_reasoning_and_answer(project: InProcess) -> None:
