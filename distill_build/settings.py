@@ -12,7 +12,7 @@ from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, whole_tree
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
 """What a sweeper that looks for the best values may go by."""
 
-FormatName = Literal["messages", "prompt_completion", "alpaca", "sharegpt", "csv", "parquet"]
+FormatName = Literal["messages", "prompt_completion", "alpaca", "sharegpt", "preference", "csv", "parquet"]
 """A dataset format: see `export.formats`."""
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 """Items of one list, or of one request: a tree of ten such levels can still be counted."""
@@ -97,11 +97,13 @@ class CurateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How dataset rows are written. `reasoning` says where the chain of thought goes, `csv_bom` whether a CSV begins
-    with the byte order mark by which spreadsheets know UTF-8."""
+    with the byte order mark by which spreadsheets know UTF-8, `margin` how far apart the judges' means of the two
+    answers of a preference pair lie at the least."""
 
     reasoning: Literal["think", "field", "drop"] = "think"
     metadata: bool = True
     csv_bom: bool = False
+    margin: Annotated[float, msgspec.Meta(ge=0)] = 1
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
-from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, Dataset, State, is_artefact
+from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, CheckCount, Dataset, State, is_artefact
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, sound_lock
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
@@ -23,7 +23,9 @@ from distill_build.graph import END, Graph
 from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, graph_of
-from distill_build.stages.identity import build_digest, export_identity, export_layout, export_sides
+from distill_build.stages.identity import build_digest, export_identity, export_layout, export_sides, without_usual
+from distill_build.stages.training_checks import TrainingChecks, with_checks_of_exports
+from distill_build.stages.training_files import check_training_files
 from distill_build.stages.training_rows import artefacts_read, exported_stage, training_rows, uncounted
 
 EXPORT_FACTS = "export"
@@ -36,10 +38,11 @@ BUILD_FIRST = "build the dataset first, with the same settings and `build` for `
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """The files of exports, and the rows that make no training row."""
+    """The files of exports, the rows that make no training row, and what the others show."""
 
     files: tuple[Path, ...]
     refused: tuple[Failure, ...]
+    checks: tuple[CheckCount, ...]
 
 
 def export(
@@ -67,7 +70,7 @@ def _wanted(dataset: Dataset, settings: Settings, typed: Collection[str], *, nam
     there = [name for name in _formats_before(dataset, own) if _lies_there(dataset, written, name)]
     wanted = chosen | {"formats": list(dict.fromkeys([*there, *chosen["formats"]]))}
     check_formats(wanted["formats"])
-    return wanted if wanted.get("csv_bom") else {name: value for name, value in wanted.items() if name != "csv_bom"}
+    return without_usual(wanted)
 
 
 def _of_folder(
@@ -139,7 +142,9 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
     refused: list[Failure] = []
     rows = training_rows(dataset.artefact, graph, recipe, refused.append)
-    new = transaction.write_exports(rows, wanted["formats"], export_layout(wanted), export_sides(wanted))
+    layout = export_layout(wanted)
+    checks = TrainingChecks(wanted["formats"], layout)
+    new = transaction.write_exports(checks.watched(rows), wanted["formats"], layout, export_sides(wanted))
     files_of_exports = tuple(dataset.artefact(name) for name in new)
     failures = failures_after_export(read_objects(dataset.artefact(FAILURES), "stage", "missing"), refused)
     if failures:
@@ -155,10 +160,11 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
         if after != lock:
             note(f"{dataset.artefact(LOCK)} is rewritten{_other_exports(lock.exports, after.exports)}")
     if (state := dataset.state()) is not None:
+        state = replace(state, checks=with_checks_of_exports(state.checks, checks.counts()))
         new[STATE] = transaction.write(STATE, state_after_export(state, wanted, made, failures).encode())
     for path in transaction.commit(new, [*filter(_is_export, written), FAILURES]):
         note(f"{path} is removed: it is of no format that is known here")
-    return Exported(files_of_exports, tuple(refused))
+    return Exported(files_of_exports, tuple(refused), checks.counts())
 
 
 def _other_exports(before: Mapping[str, str], after: Mapping[str, str]) -> str:
@@ -183,6 +189,7 @@ def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> t
     if stage is None or not dataset.artefact(stage.file).exists():
         rows = "rows" if stage is None else stage.name if stage.name.endswith("s") else f"rows of {stage.name}"
         raise UsageError(f"there are no {rows} to export in {dataset.folder}: {BUILD_FIRST}")
+    check_training_files(graph, recipe)
     read = artefacts_read(dataset.artefact, graph, stage, recipe)
     if absent := [name for name in read if not dataset.artefact(name).exists()]:
         raise UsageError(

@@ -44,6 +44,7 @@ from distill_build.options import Options
 from distill_build.records import Failure, JsonObject
 from distill_build.stages.checks import check_rows
 from distill_build.stages.identity import export_layout, export_sides
+from distill_build.stages.training_checks import TrainingChecks
 from distill_build.stages.training_rows import training_rows
 
 
@@ -136,7 +137,7 @@ class Finish(msgspec.Struct):
         """Writes all files beside. Raises DifferenceError where they are not those of the lock."""
         writers, outcomes = write_artefacts(root, self._graph, self.rows, self.folder)
         self._require_untouched(root)
-        exports, refused = self._write_exports()
+        exports, refused, shown = self._write_exports()
         failures = [*failure_rows(root), *(each.row() for each in refused)]
         self._write_failures(failures, writers)
         checked = check_rows(Dataset(self.folder).artefact, self._graph, self.session.identity)
@@ -145,7 +146,7 @@ class Finish(msgspec.Struct):
         new = {name: writer.path for name, writer in writers.items()} | exports
         sha256 = {name: writer.sha256 for name, writer in writers.items()}
         outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
-        state = self._state(outputs, version_of(sha256), failures, checked.counts)
+        state = self._state(outputs, version_of(sha256), failures, (*checked.counts, *shown))
         if self._locked is not None:
             self._locked.refuse_others(state, new, self.session, self.plan)
             return BuiltFiles(self._beside_lock(self._locked, state), new, outcomes, len(failures))
@@ -211,15 +212,17 @@ class Finish(msgspec.Struct):
         outputs = state.outputs | {LOCK: file_state(self.session.dataset.artefact(LOCK))}
         return replace(state, build=state.build if same else "", outputs=outputs)
 
-    def _write_exports(self) -> tuple[dict[str, Path], list[Failure]]:
-        """The exports, and the rows that make no training row."""
+    def _write_exports(self) -> tuple[dict[str, Path], list[Failure], tuple[CheckCount, ...]]:
+        """The exports, the rows that make no training row, and what the others show."""
         refused: list[Failure] = []
         if self.options.until != END:
-            return {}, refused
+            return {}, refused, ()
         identity, export = self.session.identity, self.session.identity["export"]
+        layout = export_layout(export)
+        checks = TrainingChecks(export["formats"], layout)
         rows = training_rows(Dataset(self.folder).artefact, self._graph, identity, refused.append)
-        written = self._transaction.write_exports(rows, export["formats"], export_layout(export), export_sides(export))
-        return written, refused
+        written = self._transaction.write_exports(checks.watched(rows), export["formats"], layout, export_sides(export))
+        return written, refused, checks.counts()
 
     def _state(
         self,

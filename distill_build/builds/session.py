@@ -20,6 +20,7 @@ from distill_build.stages.all import Stages, prompts_of
 from distill_build.stages.course import course_of, read_transforms
 from distill_build.stages.identity import ROWS_VERSION, build_digest, export_identity, tree_identity
 from distill_build.stages.kinds.list_stage import ListStage
+from distill_build.stages.training_files import check_training_files
 
 if TYPE_CHECKING:
     from distill_build.builds.walk.nodes import Unit
@@ -101,6 +102,7 @@ class Session:
         self.stages = Stages(settings, self.prompts, self._weights)
         self.rebuild = Rebuild(rebuild, self.stages.graph.names)
         self.identity = self._identity()
+        check_training_files(self.stages.graph, self.identity)
 
     def asked_anew(self, call: "Call") -> bool:
         """Whether --rebuild names a call."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from distill_build.builds.exporting import ROW_FACTS, export
 from distill_build.builds.session import dataset_of
 from distill_build.commands.locate import find_dataset
+from distill_build.console.checks import check_sentences
 from distill_build.console.notes import notes, say
 from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import FAILURES, Dataset
@@ -38,6 +39,8 @@ def run(settings: Settings, options: Options) -> int:
         print_lines(f"{path}  {path.stat().st_size:,} bytes" for path in files)
     if (empty := first_if_empty(files)) is not None:
         say(f"no row is exported: {empty} is empty")
+    for sentence in check_sentences(exported.checks):
+        note(sentence)
     if not exported.refused:
         return 0
     number, failures = number_of(len(exported.refused), "rows"), dataset.artefact(FAILURES)
@@ -46,7 +49,7 @@ def run(settings: Settings, options: Options) -> int:
 
 
 NAMING = ("topic", "name", "output_dir")
-OF_FORMAT = ("reasoning", "metadata", "csv_bom")
+OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin")
 """The settings `format.*`, by which a recipe calls them too."""
 OF_ROWS = ("stage", "stages", "recipe")
 """Settings that may say which rows are exported, and as what."""

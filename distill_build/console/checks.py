@@ -9,6 +9,7 @@ from distill_build.dataset.layout import CHECKS, CheckCount
 from distill_build.records import number_of, rows_of
 from distill_build.stages.checks import APART, FAR, QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
+from distill_build.stages.training_checks import CLOSE, FEW_RATED, UNRATED
 
 
 def check_sentences(checks: Sequence[CheckCount]) -> Iterator[str]:
@@ -46,6 +47,27 @@ def _apart(found: CheckCount) -> str:
     return f"judges lie {FAR} or more apart on {found.rows:,} of {found.of:,} that several rated ({CHECKS})"
 
 
+def _no_pair(why: str) -> Callable[[CheckCount], str]:
+    """Of questions without a pair of a better and a worse answer."""
+
+    def told(found: CheckCount) -> str:
+        have, noun = "has" if found.rows == 1 else "have", f"question{'' if found.of == 1 else 's'}"
+        named = _examples(found, [example.label for example in found.examples])
+        return f"{found.rows:,} of {found.of:,} {noun} {have} no preference pair: {why}{named}"
+
+    return told
+
+
+def _rated_by_nobody(found: CheckCount) -> str:
+    have = "has" if found.rows == 1 else "have"
+    named = _examples(found, [example.label for example in found.examples])
+    return f"{found.rows:,} of {number_of(found.of, 'rows')} {have} no score, and {_stand(found)} in no pair{named}"
+
+
+def _stand(found: CheckCount) -> str:
+    return "stands" if found.rows == 1 else "stand"
+
+
 def _examples(found: CheckCount, named: Sequence[str]) -> str:
     more = ", …" if len(named) < found.texts else ""
     return f": {', '.join(named)}{more}" if named else ""
@@ -59,6 +81,9 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     REPEATED: lambda found: f"{_of_all(found)} repeat another ({CHECKS})",
     SAME_LABEL: _parents,
     APART: _apart,
+    CLOSE: _no_pair("its answers are rated alike, by format.margin, or say the same"),
+    FEW_RATED: _no_pair("fewer than two of its answers have a score"),
+    UNRATED: _rated_by_nobody,
     QUOTA: lambda found: f"{_number(found, 'has', 'have')} another value than the quota says ({CHECKS})",
 }
 

@@ -5,10 +5,22 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
-from distill_build.export.formats import FORMATS, check_formats, file_name, first_if_empty
+from distill_build.export.formats import FORMATS, PREFERENCE, check_formats, file_name, first_if_empty
 from distill_build.export.layout import TRAIN, Layout, TrainingRow
+from distill_build.export.preference import RATING
 
-__all__ = ["FORMATS", "TRAIN", "Layout", "TrainingRow", "check_formats", "file_name", "first_if_empty", "write_exports"]
+__all__ = [
+    "FORMATS",
+    "PREFERENCE",
+    "RATING",
+    "TRAIN",
+    "Layout",
+    "TrainingRow",
+    "check_formats",
+    "file_name",
+    "first_if_empty",
+    "write_exports",
+]
 
 BATCH_ROWS = 1000
 """Rows that are in memory at once, and in one row group of a Parquet file."""

@@ -10,25 +10,30 @@ from distill_build.errors import ConfigurationError
 from distill_build.export.json_lines import alpaca, json_lines, messages, no_line_in, prompt_completion, sharegpt
 from distill_build.export.layout import TRAIN, Open
 from distill_build.export.parquet import no_row_in_parquet, open_parquet
+from distill_build.export.preference import open_preference
 from distill_build.export.tabular import no_row_in_csv, open_csv
 
 
 class Format(msgspec.Struct, frozen=True):
-    """`suffix` ends the name of a file, which begins with its side (see `SIDES`). `is_empty` says of a file whether it
-    holds no row. `needs` is the package without which it cannot be written, and `extra` the extra that brings it."""
+    """`suffix` ends the name of a file, which begins with its side. `is_empty` says of a file whether it holds no row;
+    `has_all` is false where not every row has a line in it. `needs` is the package without which it cannot be written,
+    and `extra` the extra that brings it."""
 
     suffix: str
     open: Open
     is_empty: Callable[[Path], bool] = no_line_in
+    has_all: bool = True
     needs: str = ""
     extra: str = ""
 
 
+PREFERENCE = "preference"
 FORMATS: Mapping[str, Format] = {
     "messages": Format("messages.jsonl", json_lines(messages)),
     "prompt_completion": Format("prompt_completion.jsonl", json_lines(prompt_completion)),
     "alpaca": Format("alpaca.jsonl", json_lines(alpaca)),
     "sharegpt": Format("sharegpt.jsonl", json_lines(sharegpt)),
+    PREFERENCE: Format("preference.jsonl", open_preference, has_all=False),
     "csv": Format("csv", open_csv, no_row_in_csv),
     "parquet": Format("parquet", open_parquet, no_row_in_parquet, needs="pyarrow", extra="parquet"),
 }
@@ -40,9 +45,10 @@ def file_name(form: str, side: str) -> str:
 
 
 def first_if_empty(files: Iterable[Path]) -> Path | None:
-    """The first export of the training side among `files`, where it holds no row: then no other format has one."""
+    """The first export of the training side among `files` that has all rows, else the first, where it holds none."""
     by_name = {file_name(name, TRAIN): form for name, form in FORMATS.items()}
-    first = next((path for path in files if path.name in by_name and path.is_file()), None)
+    found = [path for path in files if path.name in by_name and path.is_file()]
+    first = next(iter(sorted(found, key=lambda path: not by_name[path.name].has_all)), None)
     return first if first is not None and by_name[first.name].is_empty(first) else None
 
 

@@ -29,7 +29,8 @@ TRAIN: Literal["train"] = "train"
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """How rows are laid out; `system_prompt` stands before each question, None for none. `csv_bom` is of CSV alone.
+    """How rows are laid out; `system_prompt` stands before each question, None for none. `csv_bom` is of CSV alone,
+    `margin` of preference: how far two answers are rated apart at the least.
 
     `columns` are what rows tell of themselves beside their ids and their place, by name: whether that is a text or a
     number.
@@ -39,6 +40,7 @@ class Layout(msgspec.Struct, frozen=True):
     metadata: bool
     system_prompt: str | None
     csv_bom: bool = False
+    margin: float = 1
     columns: Mapping[str, Literal["text", "number"]] = {}
 
 

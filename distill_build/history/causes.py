@@ -13,7 +13,7 @@ from distill_build.dataset.lockfile import Facts
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
 from distill_build.records import JsonObject
-from distill_build.stages.identity import BY_HAND
+from distill_build.stages.identity import BY_HAND, USUAL
 from distill_build.stages.kinds.declared import COUNTED_BY, counts_in
 
 PROMPT = ".jinja"
@@ -134,7 +134,7 @@ def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
     head, _, rest = place.partition(".")
     if part == EXPORT and place == "rows.reviewed":
         return "curate.reviewed"
-    if part == EXPORT and place in ("reasoning", "metadata", "csv_bom"):
+    if part == EXPORT and place in ("reasoning", "metadata", "csv_bom", "margin"):
         return f"format.{place}"
     if part in OTHER_PARTS:
         return names.get(place, place)
@@ -166,7 +166,8 @@ def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[ValueC
         both = [name for name in after if name in before]
         yield from changes_between({name: before[name] for name in both}, {name: after[name] for name in both})
         return
-    before, after = _whole_lists(old.get(part, {})), _whole_lists(new.get(part, {}))
+    usual = USUAL if part == EXPORT else {}
+    before, after = _whole_lists(usual | old.get(part, {})), _whole_lists(usual | new.get(part, {}))
     if part == "tree":
         yield from changes_between(_tree(before), _tree(after))
         return

@@ -24,6 +24,7 @@ from distill_build.records import Failure, JsonObject, short
 from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
 from distill_build.stages.identity import export_layout, export_sides
+from distill_build.stages.training_checks import TrainingChecks
 from distill_build.stages.training_rows import training_rows
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore
@@ -78,7 +79,7 @@ class _Restoring(msgspec.Struct, frozen=True):
         recipe = with_exports_of(named, self.archive.recipe(version))
         new = self._artefacts()
         refused: list[Failure] = []
-        exports = self._exports(recipe, refused.append) if until == END else {}
+        exports, shown = self._exports(recipe, refused.append) if until == END else ({}, ())
         failures = self._failures(new, refused)
         checks = self._checks(recipe, new)
         lock = lock_of_version(version, until, recipe, new, exports, missing_after_export(version.missing, refused))
@@ -94,7 +95,7 @@ class _Restoring(msgspec.Struct, frozen=True):
         state = replace(
             self._state(until, recipe, outputs | packs, failures),
             kept=before.kept if before else None,
-            checks=checks,
+            checks=(*checks, *shown),
         )
         self._register(version)
         removed = self.transaction.commit(new | {STATE: self.transaction.write(STATE, state.encode())}, old)
@@ -109,11 +110,17 @@ class _Restoring(msgspec.Struct, frozen=True):
             restore(self.archive.objects, kept[name], path)
         return new
 
-    def _exports(self, recipe: JsonObject, refused: Callable[[Failure], None]) -> dict[str, Path]:
-        options = recipe["export"]
+    def _exports(
+        self, recipe: JsonObject, refused: Callable[[Failure], None]
+    ) -> tuple[dict[str, Path], tuple[CheckCount, ...]]:
+        options, layout = recipe["export"], export_layout(recipe["export"])
+        checks = TrainingChecks(options["formats"], layout)
         place = Dataset(self.transaction.folder).artefact
         rows = training_rows(place, self.target.version.graph, recipe, refused)
-        return self.transaction.write_exports(rows, options["formats"], export_layout(options), export_sides(options))
+        written = self.transaction.write_exports(
+            checks.watched(rows), options["formats"], layout, export_sides(options)
+        )
+        return written, checks.counts()
 
     def _checks(self, recipe: JsonObject, new: dict[str, Path]) -> tuple[CheckCount, ...]:
         """Looks at the rows as a build does, with which checks.jsonl comes among the `new` files: a version is kept

@@ -15,6 +15,8 @@ BY_HAND = TREE_FILE
 REVIEWS = REVIEWS_FILE
 ORDER = "tags in order"
 NESTED = (CHILDREN, ABOUT)
+USUAL: JsonObject = {"csv_bom": False, "margin": 1}
+"""Export settings that stand in a recipe only where they have another value."""
 ROWS_VERSION = 7
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
 
@@ -52,23 +54,33 @@ def _in_order(said: JsonObject) -> JsonObject:
 
 def export_identity(settings: Settings) -> JsonObject:
     """The settings that reach exports."""
-    return {
+    margin = settings.format.margin
+    export = {
         "formats": list(settings.formats),
         "reasoning": settings.format.reasoning,
         "metadata": settings.format.metadata,
-        **({"csv_bom": True} if settings.format.csv_bom else {}),  # locks from before there was one say nothing
+        "csv_bom": settings.format.csv_bom,
+        "margin": int(margin) if margin == int(margin) else margin,
         "system_prompt": settings.system_prompt,
         "rows": export_rows(settings),
     }
+    return without_usual(export)
+
+
+def without_usual(export: JsonObject) -> JsonObject:
+    """Export settings without those that have their usual value: locks from before there were any say nothing."""
+    return {name: value for name, value in export.items() if name not in USUAL or value not in (None, USUAL[name])}
 
 
 def export_layout(identity: JsonObject) -> Layout:
     """How `export_identity` says that rows are laid out."""
+    identity = USUAL | identity
     return Layout(
         reasoning=identity["reasoning"],
         metadata=identity["metadata"],
         system_prompt=identity["system_prompt"],
-        csv_bom=identity.get("csv_bom", False),
+        csv_bom=identity["csv_bom"],
+        margin=identity["margin"],
         columns={name: told["kind"] for name, told in identity["rows"].get("metadata", {}).items()},
     )
 

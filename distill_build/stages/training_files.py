@@ -1,0 +1,50 @@
+"""What training files need of the rows that they are made of, held against settings before anything is sent."""
+
+from math import prod
+
+from distill_build.errors import ConfigurationError
+from distill_build.export import PREFERENCE, RATING
+from distill_build.graph import Graph, Shape
+from distill_build.records import JsonObject
+from distill_build.stages.kinds.declared import COUNTED_BY, results_in
+from distill_build.stages.training_rows import exported_stage
+
+
+def check_training_files(graph: Graph, recipe: JsonObject) -> None:
+    """Whether the rows that `recipe` exports tell what its formats are made of.
+
+    Raises ConfigurationError for a format that would have no row.
+    """
+    shape = exported_stage(graph, recipe)
+    if shape is not None and PREFERENCE in recipe["export"]["formats"]:
+        _check_pairs(graph, recipe, shape)
+
+
+def _check_pairs(graph: Graph, recipe: JsonObject, shape: Shape) -> None:
+    what, out = f"formats={PREFERENCE} sets the best of several", f"or leave {PREFERENCE} out of formats"
+    if RATING not in recipe["export"]["rows"].get("metadata", {}):
+        from distill_build.stages.measures.ratings import SCORE  # who exports again needs no stage that asks
+
+        raise ConfigurationError(
+            f"{what} {shape.name} to a question against the worst, and nobody rates them: add {SCORE.stage} to "
+            f"stages=[{','.join(graph.names)}], {out}"
+        )
+    if _rows_of_a_question(graph, recipe, shape) == 1:
+        raise ConfigurationError(
+            f"{what} {shape.name} to a question against the worst, and each question has one: say "
+            f"{_counted_by(graph, recipe, shape)}=4, {out}"
+        )
+
+
+def _rows_of_a_question(graph: Graph, recipe: JsonObject, shape: Shape) -> int | None:
+    """How many rows of `shape` hang on one item of a list; None where the recipe does not tell."""
+    results = results_in(graph, recipe)
+    above = [name for name in graph.lineage(shape.name) if graph[name].kind != "list"]
+    return prod(results[name] for name in above) if all(name in results for name in above) else None
+
+
+def _counted_by(graph: Graph, recipe: JsonObject, shape: Shape) -> str:
+    """The setting that says how many rows there are below an item of a list."""
+    first = next(name for name in graph.lineage(shape.name) if graph[name].kind != "list")
+    told: str = recipe.get(first, {}).get(COUNTED_BY, f"stage.{first}.samples")
+    return told
