@@ -90,9 +90,11 @@ class PromptSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 class CurateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What people's reviews come to. `reviewed` says which rows go on: `all`, those `not_rejected`, or, of those
-    that are exported, the ones that were `accepted` or edited."""
+    that are exported, the ones that were `accepted` or edited. `refill` says that another row is asked for in the place
+    of each that was rejected."""
 
     reviewed: Literal["all", "not_rejected", "accepted"] = "not_rejected"
+    refill: bool = False
 
 
 class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.all import Stages, prompts_of
 from distill_build.stages.course import course_of, read_transforms
-from distill_build.stages.identity import ROWS_VERSION, build_digest, export_identity, tree_identity
+from distill_build.stages.identity import REFILL_REJECTED, ROWS_VERSION, build_digest, export_identity, tree_identity
 from distill_build.stages.kinds.list_stage import ListStage
 from distill_build.stages.training_files import check_training_files
 
@@ -127,11 +127,12 @@ class Session:
                 before[segment.judged] = [self.identity[segment.judged]] if segment.judged in read else []
 
         counts = [[stage.name, stage.count()] for stage in self.stages]
+        refill = [REFILL_REJECTED] if self.settings.curate.refill else []
 
         def memo(unit: "Unit", number: int, verdicts: str) -> str:
             earlier = unit.node.earlier()
             shown = [stage.elsewhere(earlier) for stage in lists[number]]
-            return digest([bases[number], unit.tag.line, shown, verdicts, *_said_by_hand(unit, counts)])
+            return digest([bases[number], unit.tag.line, shown, verdicts, *_said_by_hand(unit, counts), *refill])
 
         return memo
 

@@ -13,7 +13,7 @@ import msgspec
 from distill_build.errors import StorageError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject, Path
-from distill_build.review import REJECT, REVIEW
+from distill_build.review import EDIT, REJECT, REVIEW
 
 AGAIN = "build the dataset again, which brings all rows back from the cache"
 """The way out where artefacts do not fit each other."""
@@ -85,9 +85,15 @@ class Row(msgspec.Struct, eq=False):
         return key
 
     @property
+    def unwanted(self) -> bool:
+        """Whether a person does not want this very row."""
+        verdict: str | None = self.line.get(REVIEW)
+        return verdict == REJECT
+
+    @property
     def rejected(self) -> bool:
         """Whether a person does not want it, or what it hangs on."""
-        return self.line.get(REVIEW) == REJECT or (self.above is not None and self.above.rejected)
+        return self.unwanted or (self.above is not None and self.above.rejected)
 
     @property
     def is_topic(self) -> bool:
@@ -96,7 +102,12 @@ class Row(msgspec.Struct, eq=False):
 
     def has_given(self, stage: str) -> bool:
         """Whether a person gave what `stage` would be asked for."""
-        return any(row.line.get("call") == "" for row in self.below.get(stage, ()))
+        given = (row.line for row in self.below.get(stage, ()) if row.line.get("call") == "")
+        return any(line.get("finish_reason") != EDIT for line in given)
+
+    def results(self, stage: str, *, refill: bool) -> int:
+        """How many of its results of `stage` count: with `refill` others are to be there for rejected ones."""
+        return sum(not (refill and row.unwanted) for row in self.below.get(stage, ()))
 
     def hang(self, below: "Row") -> None:
         """Takes a row below itself, in its place among the others."""
@@ -277,12 +288,15 @@ def restored(
     lines: Mapping[str, Iterable[JsonObject]],
     number: Callable[[str, JsonObject, int], int],
     results: Mapping[str, int],
+    *,
+    refill: bool = False,
 ) -> list[Row]:
     """The rows on `lines`, by stage, hung below `tag` with the verdicts on them, and with what they lack.
 
     `number` says which one a line is among those below the same row, given its stage and how many came before it.
-    `results` are the rows of each stage that hang on one row above where nothing is missing. A stage has to come with
-    the transforms before it. Raises StorageError for a line without the row that it hangs on.
+    `results` are the rows of each stage that hang on one row above where nothing is missing; with `refill` there are
+    others besides for those that a person rejected. A stage has to come with the transforms before it. Raises
+    StorageError for a line without the row that it hangs on.
     """
     by_id, rows, view = {tag.id: tag}, list[Row](), View(graph)
     for shape in graph:
@@ -311,7 +325,8 @@ def restored(
         wanted = results.get(shape.name, 0)
         for above in [row for row in (tag, *rows) if wanted and row.stage == shape.parent and not row.is_topic]:
             has_any = not shape.at_leaves or above.line.get("leaf", True)
-            short = has_any and len(above.below.get(shape.name, ())) < wanted and not above.has_given(shape.name)
+            there = above.results(shape.name, refill=refill)
+            short = has_any and there < wanted and not above.has_given(shape.name)
             if short and view.sight(above, shape.name) is not Sight.DROPPED:
                 above.lacking.add(shape.name)
     return rows

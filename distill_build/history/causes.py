@@ -13,7 +13,7 @@ from distill_build.dataset.lockfile import Facts
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
 from distill_build.records import JsonObject
-from distill_build.stages.identity import BY_HAND, USUAL
+from distill_build.stages.identity import BY_HAND, REFILL_REJECTED, REVIEWS, USUAL, makes_up_for_rejected
 from distill_build.stages.kinds.declared import COUNTED_BY, counts_in
 
 PROMPT = ".jinja"
@@ -200,6 +200,9 @@ def _counted(*recipes: JsonObject) -> dict[str, tuple[str, ...]]:
         for name in dict.fromkeys(recipe.get(part, {}).get(COUNTED_BY) for recipe in recipes):
             if name is not None:
                 counted[name] = (*counted.get(name, ()), part)
+    if any(makes_up_for_rejected(recipe) for recipe in recipes):  # then what people reject decides, too
+        by_any = tuple(dict.fromkeys(part for parts in counted.values() for part in parts))
+        counted |= {REFILL_REJECTED: by_any, REVIEWS: by_any}
     return counted
 
 
@@ -223,7 +226,7 @@ def _tree(identity: JsonObject) -> JsonObject:
     """The shape of the tree as a user says it: `depth`, and `breadth` as one number where it is one."""
     breadth = identity.get("breadth", ())
     one = breadth[0] if len(set(breadth)) == 1 else breadth
-    return {**identity, "depth": len(breadth), "breadth": one}
+    return {REFILL_REJECTED: False, **identity, "depth": len(breadth), "breadth": one}
 
 
 def _counts(part: str, place: str) -> tuple[str, ...]:

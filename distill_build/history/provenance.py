@@ -150,7 +150,8 @@ class Origins(msgspec.Struct, frozen=True):
             own = row.get("index", 0) < 0
             return GivenByHand(shape, row, f"{shape.name}.jsonl") if own else self._brought(shape, row, path, requests)
         if shape.kind == "map" and row.get("model") == BY_PERSON and not row["call"]:
-            return GivenByHand(shape, row, f"{self.graph.rows_of(shape.after or '').name}.jsonl")
+            with_item = f"{self.graph.rows_of(shape.after or '').name}{LINES}"
+            return GivenByHand(shape, row, REVIEWS if row.get("finish_reason") == EDIT else with_item)
         if shape.kind == "map":
             return self._answered(shape, row, path, requests)
         return Decided(shape, row, self._made_of(shape, row), self._settings(shape))

@@ -31,6 +31,7 @@ from distill_build.report.drawing import Drawing
 from distill_build.report.families import Teller, families_of
 from distill_build.review import REVIEW
 from distill_build.stages.flags import FLAGS
+from distill_build.stages.identity import makes_up_for_rejected
 from distill_build.stages.kinds.declared import results_in
 from distill_build.stages.measures.ratings import SCORE
 from distill_build.stages.training_rows import exported_stage, goes_on
@@ -90,11 +91,11 @@ class Reading:
 
     def run(self) -> Gathered:
         """Reads all rows."""
-        results = results_in(self._graph, self._recipe)
+        results, refill = results_in(self._graph, self._recipe), makes_up_for_rejected(self._recipe)
         wanted = frozenset(self.reached)
         graph = Graph(tuple(self._reached))
         for tag, lines in units_in(self._dataset.artefact, graph, wanted):
-            rows = restored(tag, graph, lines, lambda _stage, _line, before: before, results)
+            rows = restored(tag, graph, lines, lambda _stage, _line, before: before, results, refill=refill)
             self._take(tag, rows)
         return self.found
 

@@ -61,6 +61,10 @@ class Chain(msgspec.Struct):
             self.fruitless += 1
         return range(min(before, self.wanted), min(len(self.items), self.wanted))
 
+    def go_on(self) -> None:
+        """Wants one item more, in the place of one that is not wanted."""
+        self.wanted += 1
+
     @property
     def requests(self) -> int:
         """Replies that were taken."""

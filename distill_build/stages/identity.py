@@ -14,10 +14,12 @@ BY_HAND = TREE_FILE
 """What the parts of the tree are called, as a cause, that people have made."""
 REVIEWS = REVIEWS_FILE
 ORDER = "tags in order"
+REFILL_REJECTED = "curate.refill"
+"""The setting by which rejected rows are made up for, as a cause and in a recipe, which is silent where it is off."""
 NESTED = (CHILDREN, ABOUT)
 USUAL: JsonObject = {"csv_bom": False, "margin": 1}
 """Export settings that stand in a recipe only where they have another value."""
-ROWS_VERSION = 7
+ROWS_VERSION = 8
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
 
 
@@ -32,7 +34,13 @@ def tree_identity(settings: Settings) -> JsonObject:
         "topic": settings.topic,
         "breadth": [settings.breadth_at(level) for level in range(1, settings.depth + 1)],
         **_said_by_people(settings),
+        **({REFILL_REJECTED: True} if settings.curate.refill else {}),
     }
+
+
+def makes_up_for_rejected(recipe: JsonObject) -> bool:
+    """Whether other rows were asked for in the place of rejected ones, where `recipe` is that of the build."""
+    return bool(recipe.get("tree", {}).get(REFILL_REJECTED))
 
 
 def _said_by_people(settings: Settings) -> JsonObject:

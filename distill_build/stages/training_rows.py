@@ -20,6 +20,7 @@ from distill_build.prompting.known import Fields, Known
 from distill_build.records import EXPORTED, Failure, JsonObject
 from distill_build.review import ACCEPT, EDIT, REJECT, REVIEW
 from distill_build.settings import Settings
+from distill_build.stages.identity import makes_up_for_rejected
 from distill_build.stages.kinds.columns import stages_in
 from distill_build.stages.kinds.declared import results_in
 from distill_build.stages.measures.means import mean_of, rounded
@@ -239,10 +240,10 @@ def _joined(
 ) -> Iterator[TrainingRow | Failure]:
     expressions = _compiled(graph, shape, sources)
     named = frozenset[str]().union(*(each.rows for each in expressions.values()))
-    view = View(graph)
+    view, results, refill = View(graph), results_in(graph, recipe), makes_up_for_rejected(recipe)
     for tag, lines in units_in(place, graph, _stages_read(graph, shape, expressions, means)):
-        rows = [tag, *restored(tag, graph, lines, lambda _stage, _line, before: before, results_in(graph, recipe))]
-        for row in rows:
+        rows = restored(tag, graph, lines, lambda _stage, _line, before: before, results, refill=refill)
+        for row in (tag, *rows):
             if row.stage == shape.name and view.sight(row, END) is Sight.SEEN and goes_on(row.line, recipe):
                 others = view.others(row, named, END)
                 if others is not None:

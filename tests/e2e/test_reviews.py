@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from distill_build.review import text_digest
+from tests.e2e.caches import opened
+from tests.e2e.own_project import write_stage
 from tests.e2e.test_only_what_is_affected import InProcess, kind_of
 from tests.e2e.test_tree_by_hand import SMALL, built, by_place, project, says  # noqa: F401 - a fixture
-from tests.server import Body, Fault, content
+from tests.server import Body, Fault, content, status
 
 Row = dict[str, Any]
 
@@ -49,7 +52,10 @@ def test_a_rejected_question_takes_its_answers_with_it_and_asks_nothing(project:
     assert built(project) == []
     assert question["id"] not in {answer["question_id"] for answer in project.rows("answers")}
     assert question["id"] in {each["id"] for each in project.rows("questions")}
-    assert built(project, "questions_per_tag=3")
+    asked = built(project, "questions_per_tag=3")
+    assert Counter(kind for kind, _ in asked) == {"questions": 9, "answers": 9}, "its list grows as any other does"
+    assert question | {"review": "reject"} in project.rows("questions")
+    assert len(project.rows("answers")) == 9 * 3 - 1
 
 
 def test_an_edited_answer_asks_nothing_and_keeps_its_id(project: InProcess) -> None:  # noqa: F811
@@ -75,6 +81,73 @@ def test_an_edited_question_asks_for_its_own_answer_alone(project: InProcess) ->
     assert [each["id"] for each in now] == [each["id"] for each in answers]
     changed = [each for each, old in zip(now, answers, strict=True) if each != old]
     assert [each["question"] for each in changed] == ["What is a service ace?"]
+
+
+def test_a_question_and_its_answer_that_are_both_edited_ask_for_nothing(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    question, answer = row(project, "questions"), row(project, "answers")
+    reviews(
+        project,
+        {"id": question["id"], "verdict": "edit", "question": "What is a service ace?"},
+        {"id": answer["id"], "verdict": "edit", "answer": "A serve that nobody reaches."},
+    )
+    assert built(project) == []
+    nobody = {"prompt_tokens": 0, "completion_tokens": 0, "reasoning_tokens": 0}
+    assert row(project, "answers") == answer | {
+        "question": "What is a service ace?",
+        "reasoning": None,
+        "answer": "A serve that nobody reaches.",
+        "model": "hand",
+        "finish_reason": "edit",
+        "usage": nobody,
+        "call": "",
+        "flags": row(project, "answers")["flags"],
+        "review": "edit",
+    }
+    assert "given by hand in reviews.jsonl" in " ".join(project.raw("log", answer["id"]).stdout.split())
+    assert project.raw("verify", "sports").status == 0
+    assert [kind for kind, _ in built(project, "teacher.temperature=0.9")] == ["answers"] * 17
+    assert [kind for kind, _ in built(project, "answers_per_question=2")] == ["answers"] * 18, (
+        "a second one is a model's"
+    )
+
+
+def test_an_edit_that_says_all_whatever_a_model_says_asks_for_nothing_ever(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    whole, in_part = project.rows("answers")[:2]
+    reviews(
+        project,
+        {"id": whole["id"], "verdict": "edit", "reasoning": "So.", "answer": "By hand."},
+        {"id": in_part["id"], "verdict": "edit", "answer": "By hand, too."},
+    )
+    assert built(project) == []
+    assert [each["call"] != "" for each in project.rows("answers")[:2]] == [False, True]
+    assert [kind for kind, _ in built(project, "teacher.temperature=0.9")] == ["answers"] * 17
+
+
+def test_an_edited_answer_beside_one_that_failed_is_not_all_there_is(project: InProcess) -> None:  # noqa: F811
+    """Rows are read back behind dedup: what is made of answers waits until all of them are there."""
+    write_stage(
+        project.root, "best", kind="group", after="answers", by="questions", columns={"n": "rows.answers | length"}
+    )
+    (project.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n", encoding="utf-8")
+    says(project, '{"question": "What is sport?", "path": "Alpha sports/Alpha Alpha sports"}\n', "questions.jsonl")
+    words = ("answers_per_question=2", "dedup.near=null", "stages=[tags,questions,answers,dedup,best]")
+    assert project.run(*SMALL, *words, "--until", "answers").status == 0
+    question, first = row(project, "questions", 0), row(project, "answers", 0)
+    assert (question["question"], first["question_id"]) == ("What is sport?", question["id"])
+    reviews(
+        project,
+        {"id": question["id"], "verdict": "edit", "question": "What is a sport?"},
+        {"id": first["id"], "verdict": "edit", "answer": "By hand."},
+    )
+    assert project.server is not None
+    project.server.plan = lambda number, body: (
+        status(400) if "What is a sport?" in json.dumps(body) and kind_of(body) == "answers" else by_place(number, body)
+    )
+    assert project.run(*SMALL, *words).status == 1
+    assert {each["stage"] for each in project.rows("failures")} == {"answers"}
+    assert question["id"] not in {each["parent"] for each in project.rows("best")}
 
 
 def test_a_review_of_a_text_that_is_another_one_now_is_told_and_not_applied(project: InProcess) -> None:  # noqa: F811
@@ -138,11 +211,12 @@ def test_a_review_of_a_row_that_is_not_there_is_told(project: InProcess) -> None
 def test_only_the_unit_of_a_reviewed_row_is_walked_again(project: InProcess) -> None:  # noqa: F811
     """Rows of all others are taken over: their responses need not even be there."""
     built(project)
-    built(project)
     answer, last = row(project, "answers", 0), project.rows("answers")[-1]
+    with opened(project) as database:
+        for other in project.rows("answers"):
+            if other["tag"] not in (answer["tag"], last["tag"]):
+                database.execute("DELETE FROM Cache WHERE key = ?", (other["call"],))
     reviews(project, {"id": answer["id"], "verdict": "reject"})
-    plan = project.run("plan", "--json", *SMALL).document
-    assert plan["calls"] == 0
     assert built(project) == []
     reviews(project, {"id": answer["id"], "verdict": "reject"}, {"id": last["id"], "verdict": "reject"})
     assert built(project) == []

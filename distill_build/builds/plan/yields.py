@@ -27,6 +27,7 @@ class Yields:
         self._graph = stages.graph
         self._view = View(self._graph)
         self._results = declared(stages.settings).results()
+        self._refill = stages.settings.curate.refill
         reached = [stages[name] for name in self._graph.reached(until)]
         self._tried = {each.name: each for each in reached if isinstance(each, TransformStage) and each.has_thresholds}
         self._needed = {name: self._needed_for(each) for name, each in self._tried.items()}
@@ -51,7 +52,7 @@ class Yields:
         for stage in self._tried_in(segment):
             tag = Row(unit.tag.stage, unit.tag.line, ())
             there = {name: lines(name) for name in self._needed[stage.name]}
-            rows = restored(tag, self._graph, there, self._number, self._results)
+            rows = restored(tag, self._graph, there, self._number, self._results, refill=self._refill)
             self._judge(stage, unit, [row for row in (tag, *rows) if row.stage == stage.shape.after])
 
     def take_back(self, unit: Unit) -> None:

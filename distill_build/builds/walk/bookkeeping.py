@@ -11,7 +11,7 @@ from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import Row, Verdict
 from distill_build.graph import Graph, Shape
 from distill_build.records import Failure, JsonObject, number_of
-from distill_build.review import REVIEW, text_digest
+from distill_build.review import EDIT, REVIEW, text_digest
 from distill_build.stages.all import Stages
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain, same
 from distill_build.stages.identity import BY_HAND, REVIEWS
@@ -120,6 +120,16 @@ class Bookkeeping:
             fault = "its text is another one now than the one that was reviewed"
         self.reviews[key] = ReviewNote(review.said, unit.node.id, fault or "")
         return line if fault else {**line, **review.text, REVIEW: review.verdict}
+
+    def edited_whole(self, stage: MapStage, row: Row, number: int) -> JsonObject | None:
+        """What a person's edit says in all columns of result `number` of a row, if it need not know a model's text.
+
+        One with a digest does: it is there or not as that text comes out.
+        """
+        review = self._reviews.get(stage.row_id(row.id, number))
+        if review is None or review.digest is not None:
+            return None
+        return stage.editable.whole(review.text, alone=row.line.get(REVIEW) == EDIT)
 
     def reviews_recalled(self, outcome: Outcome, found: Mapping[str, ReviewNote]) -> None:
         """Notes what became of reviews in the last build, of those rows that are taken over with a segment."""

@@ -1,6 +1,6 @@
 """The tree while it grows, and what hangs on each tag of it while stages are at work."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -151,7 +151,8 @@ def walk(node: Node) -> Iterator[tuple[Node, Node]]:
 
 
 class Goals(msgspec.Struct, frozen=True):
-    """How many items a list is to have: those that are declared, and in each round as many more as were dropped."""
+    """How many items a list is to have besides those that are made up for otherwise: those that are declared, and in
+    each round as many more as were dropped."""
 
     each: tuple[int, ...]
 
@@ -184,7 +185,8 @@ class Unit(msgspec.Struct):
     `chains` are lists that grow, by stage; `sources` the calls behind results, by stage and place; `failures` are by
     place in the order of stages. `measures` is what the transform behind the segment goes by: id and measure of every
     row that it judges, by place, once they are `measured`; `verdicts` what such transforms have said, by transform
-    and row, where it is not just that the row is kept; `passed_over` counts the rows that it need not judge, and
+    and row, where it is not just that the row is kept; `passed_over` counts the rows that it need not judge,
+    `made_up_for` are the numbers, in order, of those that others came for since a person rejected them, and
     `undecided` says that it cannot judge one. `outcomes` are those of the segments that have ended.
     `goals` are those of lists that went on for items that were dropped; `short` are, by the number of a segment, its
     failures with what its list stays short of: what the barrier said is no part of the outcome, whose memo knows
@@ -209,6 +211,7 @@ class Unit(msgspec.Struct):
     measures: list[tuple[tuple[int, ...], str, Any]] = msgspec.field(default_factory=list)
     measured: bool = False
     passed_over: int = 0
+    made_up_for: list[int] = msgspec.field(default_factory=list)
     undecided: bool = False
     verdicts: dict[str, dict[str, Verdict]] = msgspec.field(default_factory=dict)
     judged: dict[str, Rows] = msgspec.field(default_factory=dict)
@@ -262,11 +265,14 @@ class Unit(msgspec.Struct):
         """What the rows of all units are judged in the order of: of the list `refilled` those of each round stand
         behind all before, so that what was kept stays, and a list that has all is never short again."""
         goals = self.goals.get(refilled or "")
-        return (goals.round_of(place[0]) if goals is not None and place else 0, *place)
+        if goals is None or not place:
+            return (0, *place)
+        return (goals.round_of(place[0] - bisect_left(self.made_up_for, place[0])), *place)
 
     def forget_measures(self) -> None:
         """Its rows are judged, or made once more."""
         self.measures, self.measured, self.passed_over, self.undecided = [], False, 0, False
+        self.made_up_for = []
 
     def leave(self) -> int:
         """Lets go of what a segment had in memory; returns how many rows that were."""

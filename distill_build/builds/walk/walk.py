@@ -32,6 +32,7 @@ from distill_build.engine.scheduler import Scheduler, Step
 from distill_build.prompting.expressions import EvaluationError
 from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject, rows_of
+from distill_build.review import EDIT, REJECT, REVIEW
 from distill_build.settings import declared_tree
 from distill_build.stages.all import Stages
 from distill_build.stages.chain import Chain, same
@@ -41,7 +42,7 @@ from distill_build.stages.kinds.base import ModelStage, Stage
 from distill_build.stages.kinds.declared import declared
 from distill_build.stages.kinds.group_stage import GroupStage
 from distill_build.stages.kinds.list_stage import ListStage
-from distill_build.stages.kinds.map_stage import MapStage
+from distill_build.stages.kinds.map_stage import BY_PERSON, MapStage
 from distill_build.stages.kinds.transform_stage import TransformStage
 from distill_build.subtree import NOTHING_SAID, TagByHand
 
@@ -83,6 +84,7 @@ class Walk:
         self._read = read_transforms(stages, until)
         self._view = View(self._graph)
         self._results = declared(stages.settings).results()
+        self._makes_up = stages.settings.curate.refill
         self._lengths = ChainLengths(stages, self.course)
         self._below_tags = any(shape.parent == self._tree and not shape.at_leaves for shape in self._graph)
         self._growing = 0
@@ -362,6 +364,8 @@ class Walk:
             sight = self._view.sight(row, name)
             if sight is Sight.DROPPED:
                 unit.passed_over += 1
+                if self._makes_up and row.unwanted and row.place[0] >= 0:  # for a person's own none is to come
+                    unit.made_up_for.append(row.place[0])
                 continue
             others = self._others(row, transform) if sight is Sight.SEEN else None
             if others is None:  # it has no verdict and is not exported: failures.jsonl says what is missing
@@ -443,6 +447,7 @@ class Walk:
             {name: self._lines(unit, name) for name in names if name != self._tree},
             lambda stage, line, _: self._stages[stage].number(line),
             self._results,
+            refill=self._makes_up,
         )
         for row in rows:
             unit.add(row)
@@ -504,16 +509,12 @@ class Walk:
             case Made(value, response, asked):
                 items, columns = stage.taken(value, chain.requests)
                 new = chain.take(items, columns, source=(key, response), asked=asked)
+                rows = self._listed(unit, stage, chain, new.start)
                 going_on = not chain.complete and not chain.given_up
                 if going_on:  # before what is shorter
                     self._submit_list(unit, stage, chain)
-                for index in new:
-                    if unit.node.has_own(stage.name, chain.items[index]):
-                        self._books.spare(unit, stage.shape, 1)
-                        continue
-                    line = stage.line(unit.place, index, chain.items[index]) | chain.columns.get(index, {})
-                    line = stage.flagged(self._books.reviewed(unit, stage, line))
-                    self._row_made(unit, Row(stage.name, line, (index,), unit.tag))
+                for row in rows:
+                    self._row_made(unit, row)
                 self._books.succeeded(stage.name)
                 if going_on:
                     return
@@ -526,6 +527,22 @@ class Walk:
         unit.requests[stage.name] = chain.requests
         self._step_done(unit)
 
+    def _listed(self, unit: Unit, stage: ListStage, chain: Chain, index: int) -> list[Row]:
+        """The rows of a list's items from `index` on; the list goes on for those that are to be made up for."""
+        rows: list[Row] = []
+        while index < min(chain.wanted, len(chain.items)):
+            if unit.node.has_own(stage.name, chain.items[index]):
+                self._books.spare(unit, stage.shape, 1)
+            else:
+                line = stage.line(unit.place, index, chain.items[index]) | chain.columns.get(index, {})
+                line = stage.flagged(self._books.reviewed(unit, stage, line))
+                rows.append(Row(stage.name, line, (index,), unit.tag))
+                if self._makes_up and rows[-1].unwanted:
+                    self._books.spare(unit, stage.shape, -1)
+                    chain.go_on()
+            index += 1
+        return rows
+
     # Results for rows
 
     def _start_results(self, unit: Unit, stage: MapStage, row: Row) -> None:
@@ -534,18 +551,31 @@ class Walk:
                 self._books.spare(unit, stage.shape, stage.results)
             case Sight.SEEN if (given := unit.node.given_with(row, stage)) is not None:
                 self._books.spare(unit, stage.shape, stage.results - 1)
-                line = stage.given_line(unit.place, row.line, given)
-                line = stage.flagged(self._books.reviewed(unit, stage, line))
-                self._row_made(unit, Row(stage.name, line, (*row.place, 0), row))
+                self._take_given(unit, stage, row, 0, given, BY_PERSON)
             case Sight.SEEN if self._others(row, stage) is not None:
-                unit.pending += stage.results
-                length = self._lengths.step(unit.segment, stage.name, 1)
                 for number in range(stage.results):
-                    step = partial(self._ask_result, unit, stage, row, number)
-                    self._submit(stage.role_of(number), length, (*unit.node.place, *row.place, number), step)
+                    self._start_result(unit, stage, row, number)
             case _:
                 self._estimator.undecided(stage, row.id)
                 self._books.leave_out(unit, row, stage.name)
+
+    def _take_given(
+        self, unit: Unit, stage: MapStage, row: Row, number: int, given: Mapping[str, Any], how: str
+    ) -> None:
+        """Makes the result that a person gave, for which nobody is asked."""
+        line = stage.given_line(unit.place, row.line, given, number, how)
+        line = stage.flagged(self._books.reviewed(unit, stage, line))
+        self._row_made(unit, Row(stage.name, line, (*row.place, number), row))
+
+    def _start_result(self, unit: Unit, stage: MapStage, row: Row, number: int) -> None:
+        """Asks for one result of a row, unless a person's edit stands for it."""
+        if (edited := self._books.edited_whole(stage, row, number)) is not None:
+            self._take_given(unit, stage, row, number, edited, EDIT)
+            return
+        unit.pending += 1
+        length = self._lengths.step(unit.segment, stage.name, 1)
+        step = partial(self._ask_result, unit, stage, row, number)
+        self._submit(stage.role_of(number), length, (*unit.node.place, *row.place, number), step)
 
     async def _ask_result(self, unit: Unit, stage: MapStage, row: Row, number: int) -> None:
         """One result for one row."""
@@ -560,6 +590,8 @@ class Walk:
                 unit.sources.setdefault(stage.name, {})[place] = (key, response)
                 self._books.succeeded(stage.name)
                 self._row_made(unit, Row(stage.name, line, place, row))
+                if self._makes_up and line.get(REVIEW) == REJECT:
+                    self._make_up_for(unit, stage, row, number)
             case Failed() as failed:
                 self._books.failed_for(unit, stage.name, row, place, failed)
             case Unasked():
@@ -567,6 +599,15 @@ class Walk:
                 self._books.leave_out(unit, row, stage.name)
         unit.requests[stage.name] += 1
         self._step_done(unit)
+
+    def _make_up_for(self, unit: Unit, stage: MapStage, row: Row, number: int) -> None:
+        """Asks for one result more of a row, in the place of one that a person rejected: the next sample behind those
+        declared, and behind those asked for so before. Which these are in the end depends on no order of arrival."""
+        role = stage.role_of(number)
+        rejected = [each for each in row.below[stage.name] if each.unwanted]
+        more = sum(stage.role_of(each.place[-1]) == role for each in rejected)
+        self._books.spare(unit, stage.shape, -1)
+        self._start_result(unit, stage, row, stage.further(number, more))
 
     def _row_made(self, unit: Unit, row: Row) -> None:
         """Takes a new row in, and starts what can be made from it."""

@@ -16,6 +16,13 @@ class Editable(msgspec.Struct, frozen=True):
     schema: ObjectSchema | None = None
     takes_given: bool = False
 
+    def whole(self, text: JsonObject, *, alone: bool) -> JsonObject | None:
+        """All columns by an edit that need not know what a model would say: it says each, or enough where it stands
+        `alone`, since what it hangs on was edited too. None where a reply has to be there."""
+        whole = dict.fromkeys(self.columns) | text
+        says_all = bool(text) and (alone or text.keys() >= set(self.columns))
+        return whole if says_all and self.fault(whole, {}) is None else None
+
     def fault(self, text: JsonObject, line: JsonObject) -> str | None:
         """Why a row with the columns of `line` cannot have `text` in some of them; None where it can."""
         if self.schema is not None:

@@ -75,17 +75,35 @@ class MapStage(ModelStage):
 
     def request(self, place: Place, row: JsonObject, others: JsonObject, number: int) -> "Call":
         """Asks for result `number` of `row`, a line of the stage above; `others` are the rows that the prompt names."""
-        role, sample = self.role_of(number), number % self.settings.samples
-        return self._call(place, self._messages(place, row, others, role), sample, role)
+        role = self.role_of(number)
+        return self._call(place, self._messages(place, row, others, role), self._sampled(number)[1], role)
 
     def role_of(self, number: int) -> str:
         """Who is asked for result `number` of a row."""
-        return list(self.recipes)[number // self.settings.samples]
+        return list(self.recipes)[self._sampled(number)[0]]
 
     def number(self, line: JsonObject) -> int:
         role = list(self.recipes).index(line["role"]) if "role" in line else 0
-        sample: int = line["sample"]
-        return role * self.settings.samples + sample
+        return self._numbered(role, line["sample"])
+
+    def further(self, number: int, more: int) -> int:
+        """The number of a result besides those declared, the `more`th of the role that result `number` is from."""
+        return self._numbered(self._sampled(number)[0], self.settings.samples - 1 + more)
+
+    def _numbered(self, role: int, sample: int) -> int:
+        """The number of a sample from the role at that place: those of a role stand together, further ones behind."""
+        return role * self.settings.samples + sample if sample < self.settings.samples else sample * self._roles + role
+
+    def _sampled(self, number: int) -> tuple[int, int]:
+        """The place of the role that a result is from, and which of its samples it is."""
+        if number < self.results:
+            return divmod(number, self.settings.samples)
+        sample, role = divmod(number, self._roles)
+        return role, sample
+
+    @property
+    def _roles(self) -> int:
+        return len(self.recipes)
 
     def _messages(self, place: Place, row: JsonObject, others: JsonObject, role: str) -> list[dict[str, str]]:
         model = self.recipes[role].model
@@ -124,14 +142,13 @@ class MapStage(ModelStage):
 
     def row_id(self, parent: str, number: int) -> str:
         """The id of a result."""
-        samples = self.settings.samples
-        if isinstance(self.settings.role, list):
-            return row_id(self.shape.prefix, parent, self.settings.role[number // samples], number % samples)
-        return row_id(self.shape.prefix, parent, number)
+        role, sample = self._sampled(number)
+        named = (self.settings.role[role],) if isinstance(self.settings.role, list) else ()
+        return row_id(self.shape.prefix, parent, *named, sample)
 
     def line(self, place: Place, above: JsonObject, number: int, call: str, kept: JsonObject) -> JsonObject:
         """The line of the artefact. `above` is the row that it is for, `call` the key of the call it was read from."""
-        fields, role, sample = dict(kept), self.role_of(number), number % self.settings.samples
+        fields, role, (_, sample) = dict(kept), self.role_of(number), self._sampled(number)
         finish_reason, usage = fields.pop("finish_reason"), fields.pop("usage")
         return {
             "id": self.row_id(above["id"], number),
@@ -146,11 +163,13 @@ class MapStage(ModelStage):
             "call": call,
         }
 
-    def given_line(self, place: Place, above: JsonObject, given: Mapping[str, str]) -> JsonObject:
-        """The line of a result that a person has given: no model was asked for it."""
+    def given_line(
+        self, place: Place, above: JsonObject, given: Mapping[str, Any], number: int = 0, finish_reason: str = BY_PERSON
+    ) -> JsonObject:
+        """The line of a result that a person has given: no model was asked for it. `finish_reason` says how."""
         fields = {name: given.get(name) for name in self.editable.columns}
-        kept = {**fields, "finish_reason": BY_PERSON, "usage": Usage().row()}
-        return {**self.line(place, above, 0, "", kept), "model": BY_PERSON}
+        kept = {**fields, "finish_reason": finish_reason, "usage": Usage().row()}
+        return {**self.line(place, above, number, "", kept), "model": BY_PERSON}
 
     def head(self, place: Place, above: JsonObject) -> JsonObject:
         """The columns that say where the row hangs."""
