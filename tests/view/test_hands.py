@@ -5,9 +5,10 @@ from typing import Any
 
 from distill_build.curate.tree_file import read_tree
 from tests.e2e.workspace import Workspace
-from tests.report.browser import PHONE, Browser, Opened
+from tests.report.browser import PHONE, Browser
 from tests.report.datasets import TAGS, build
 from tests.view.serving import Served
+from tests.view.showing import card, marks, on_tag, wait_for
 
 RULE = "filter.min_score=3"
 
@@ -20,29 +21,6 @@ def reviews(project: Workspace) -> list[dict[str, Any]]:
 
 def row(project: Workspace, stage: str, key: str) -> dict[str, Any]:
     return next(row for row in project.rows(stage) if row["id"] == key)
-
-
-def wait_for(opened: Opened, selector: str, words: str) -> None:
-    """Waits until what is there says so."""
-    opened.tab.wait_for_function(
-        "([selector, words]) => document.querySelector(selector)?.textContent.includes(words)", arg=[selector, words]
-    )
-
-
-def marks(key: str) -> str:
-    """What the list says of a row."""
-    return f"#list button[data-id='{key}'] .marks"
-
-
-def card(key: str) -> str:
-    """A row among those that are open."""
-    return f"#panel .row-card[data-id='{key}']"
-
-
-def on_tag(opened: Opened, key: str, what: str) -> None:
-    """Presses a button of a tag in the tree."""
-    opened.tab.hover(f"#part-tree .tag[data-id='{key}']")
-    opened.tab.click(f"#part-tree .tag[data-id='{key}'] [data-do={what}]")
 
 
 def test_rows_are_rejected_and_accepted_by_key_and_the_build_goes_by_it(
