@@ -297,9 +297,10 @@ class DifferenceShown(msgspec.Struct, frozen=True):
 
 class JobShown(msgspec.Struct, frozen=True, kw_only=True):
     """One job of a sweep, with what it holds and what that has cost. `dropped` is by transform and reason; shares are
-    from 0 to 1."""
+    from 0 to 1. `page` is the command that writes its own page, None where nothing was built."""
 
     job: str
+    page: str | None
     choices: dict[str, str]
     version: str | None
     counts: dict[str, int]

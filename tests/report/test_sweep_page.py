@@ -1,5 +1,6 @@
 """A sweep's jobs side by side, in a real browser."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,21 @@ def test_jobs_are_compared_by_what_one_chooses(browser: Browser, page: Path) -> 
         opened.tab.select_option("#axis-across", label="questions")
         assert opened.tab.is_visible(".chart canvas")
         assert len(opened.texts("tbody tr")) == 4
+
+
+def test_it_says_how_to_come_to_the_rows_of_each_job(browser: Browser, page: Path) -> None:
+    project = Workspace(page.parents[4])
+    with browser.open(page) as opened:
+        commands = opened.texts("#job-pages")[0].splitlines()
+    assert len(commands) == 4
+    for command in commands:
+        program, *words = shlex.split(command)
+        assert program == "distill-build"
+        assert project.raw(*words).status == 0
+    pages = sorted(page.parent.glob("*/report.html"))
+    assert len(pages) == 4
+    with browser.open(pages[0], "rows") as opened:
+        opened.settle("of 2 answers")
 
 
 def test_it_fits_a_phone(browser: Browser, page: Path) -> None:

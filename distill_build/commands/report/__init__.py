@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from distill_build.commands.locate import find_cache, find_rows, folder_at
+from distill_build.commands.locate import find_cache, find_rows, folder_at, typed
 from distill_build.commands.report.against import difference_shown
 from distill_build.commands.report.sweep import is_sweep, sweep_page
 from distill_build.console.checks import check_sentences
@@ -38,7 +38,7 @@ def run(options: Options) -> int:
     if folder is not None:
         if options.against is not None:
             raise UsageError("--against compares versions of one dataset: name the folder of one of the sweep's jobs")
-        page: DatasetPage | SweepPage = sweep_page(folder)
+        page: DatasetPage | SweepPage = sweep_page(folder, lambda job: _command(options, job))
         blocks: list[Block] = []
     else:
         with find_rows(options, *options.arguments) as dataset:
@@ -59,6 +59,10 @@ def _sweep_named(options: Options) -> Path | None:
     named = next(iter(options.arguments), options.dataset)
     folder = folder_at(named) if named is not None else None
     return folder if folder is not None and is_sweep(folder) else None
+
+
+def _command(options: Options, job: Path) -> str:
+    return typed(options._replace(dataset=None), "report", str(job))
 
 
 def around(options: Options, dataset: Dataset) -> Around:

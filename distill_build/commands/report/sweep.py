@@ -1,5 +1,6 @@
 """The page of a sweep: what sweep.jsonl says of its jobs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -14,14 +15,17 @@ def is_sweep(folder: Path) -> bool:
     return (folder / RESULTS).is_file()
 
 
-def sweep_page(folder: Path) -> SweepPage:
-    """What its page shows. Raises StorageError for a sweep.jsonl that cannot be read."""
+def sweep_page(folder: Path, command: Callable[[Path], str]) -> SweepPage:
+    """What its page shows; `command` writes the page of a job's folder.
+
+    Raises StorageError for a sweep.jsonl that cannot be read.
+    """
     results = read_results(folder)
     rows = results.rows if results is not None else _rows(folder / RESULTS)
     union = results.union if results is not None else None
     return SweepPage(
         name=folder.resolve().name,
-        jobs=[_job(row) for row in rows],
+        jobs=[_job(row, command(folder / row.job) if row.version is not None else None) for row in rows],
         calls=None if union is None else union.calls,
         tokens=None if union is None else union.tokens.prompt + union.tokens.completion,
         usd=None if union is None else union.usd,
@@ -38,9 +42,10 @@ def _rows(place: Path) -> list[JobRow]:
         ) from error
 
 
-def _job(row: JobRow) -> JobShown:
+def _job(row: JobRow, page: str | None) -> JobShown:
     return JobShown(
         job=row.job,
+        page=page,
         choices=row.choices,
         version=row.version,
         counts=row.counts,

@@ -40,7 +40,16 @@ function sweepSection() {
     part("Side by side", all.length ? choices(all.map((each) => [each.key, each.name]), all[0].key, show) : null, box),
     all.length > 1 ? against(all) : null,
     part("All jobs", jobTable(all)),
+    jobPages(),
   ].filter(Boolean);
+}
+
+/** How to come from here to the rows of a job: this file has none. */
+function jobPages() {
+  const pages = page.jobs.map((job) => job.page).filter(Boolean);
+  if (!pages.length) return null;
+  return part("The rows of a job", el("p", { class: "lead" }, "Each job is a dataset with a page of its own, which these write; ", el("code", {}, "view"), " in the place of ", el("code", {}, "report"), " shows it with hands."),
+    el("pre", { id: "job-pages" }, pages.join("\n")));
 }
 
 /** One figure against another one, a point for each job. */
