@@ -31,6 +31,10 @@ from distill_build.view.snapshot import Snapshot
 
 ALL_ROWS = 1 << 62
 """Bytes of rows that a page may ask for: it has no bound, for only what is looked at is sent."""
+QUICK = 1
+"""The level of compression of rows that stay in memory: a higher one takes most of the time that they are read in."""
+MANY = 30_000_000
+"""Bytes of rows that take seconds to read."""
 
 
 def run(options: Options) -> int:
@@ -41,6 +45,7 @@ def run(options: Options) -> int:
     said = Said(name)
     hands = Hands(name, who(), said, lambda: datetime.now(UTC))
     viewed = Viewed(lambda: _read(options), lambda: _standing(dataset), said, hands, _build_command)
+    _tell_many(options, dataset)
     viewed.refresh()
     asyncio.run(serve(viewed, options.port or 0, lambda address: _tell(options, dataset, address)))
     return 0
@@ -50,7 +55,7 @@ def _read(options: Options) -> Snapshot:
     """The rows as the last build left them; where there was none yet, those that one has so far."""
     with _rows(options) as dataset:
         graph = graph_in(dataset)
-        page, blocks = dataset_page(dataset, graph, around(options, dataset), Drawing(SEED, ALL_ROWS))
+        page, blocks = dataset_page(dataset, graph, around(options, dataset), Drawing(SEED, ALL_ROWS, QUICK))
         return Snapshot(dataset, graph, page, blocks)
 
 
@@ -62,6 +67,12 @@ def _rows(options: Options) -> Iterator[Dataset]:
     else:
         with find_rows(options, *options.arguments) as found:
             yield found
+
+
+def _tell_many(options: Options, dataset: Dataset) -> None:
+    size = sum(file.size for file in dataset.outputs().values())
+    if size > MANY:
+        notes(quiet=options.quiet)(f"reading {size / 1e6:,.0f} MB of rows in {dataset.folder} …")
 
 
 def _standing(dataset: Dataset) -> FolderStanding:

@@ -17,6 +17,7 @@ BOUND = 20_000_000
 """Bytes that all blocks may take in the page, in base64."""
 LOTS = 1 << 64
 LEVEL = 6
+"""Of compression, where blocks are to be kept."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -47,8 +48,9 @@ def lot_of(seed: int, key: str) -> int:
 class Drawing:
     """Takes families, and keeps as many as there is room for."""
 
-    def __init__(self, seed: int, bound: int = BOUND) -> None:
+    def __init__(self, seed: int, bound: int = BOUND, level: int = LEVEL) -> None:
         self.seed = seed
+        self._level = level
         self.seen = 0
         self._bound = bound
         self._below = LOTS
@@ -86,7 +88,7 @@ class Drawing:
     def _close_block(self) -> None:
         if self._open:
             lots, facts, whole = zip(*((each.lot, each.facts, each.whole) for each in self._open), strict=True)
-            block = Block(_compressed(facts), _compressed(whole))
+            block = Block(_compressed(facts, self._level), _compressed(whole, self._level))
             self._blocks.append(([*lots], block))
             self._sealed_bytes += block.size
             self._open, self._open_bytes = [], 0
@@ -103,8 +105,8 @@ class Drawing:
         self._close_block()
 
 
-def _compressed(parts: Iterable[bytes]) -> bytes:
-    return gzip.compress(b"[" + b",".join(parts) + b"]", LEVEL, mtime=0)  # of no time, so that the page's bytes hold
+def _compressed(parts: Iterable[bytes], level: int) -> bytes:
+    return gzip.compress(b"[" + b",".join(parts) + b"]", level, mtime=0)  # of no time, so that the page's bytes hold
 
 
 def _opened(lots: list[int], block: Block) -> list[Family]:

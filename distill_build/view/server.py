@@ -5,12 +5,14 @@ neither another user of the machine, nor a page of the web in the same browser, 
 127.0.0.1 gets in. Answers are for nobody else: no header lets another origin read them.
 
     GET  /                       the page
-    GET  /facts/N, /whole/N      blocks of rows of the snapshot `of`
+    GET  /facts/N                what lists go by, of block N of the snapshot `of` and of those behind it
+    GET  /whole/N                the rows of a block
     GET  /said                   what people have said after number `after`, and how the dataset stands
     POST /review /tag /include /item /undo      what a person does; the answer has the number of the step
 """
 
 import asyncio
+import gzip
 import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -23,6 +25,7 @@ from aiohttp.typedefs import Middleware
 from distill_build.engine.signals import interruptible
 from distill_build.errors import DistillError, StorageError, UsageError
 from distill_build.report.data import Server
+from distill_build.report.drawing import Block
 from distill_build.report.page import render
 from distill_build.view.hands import Hands, Inclusion, NewItem, TagChange, Undo
 from distill_build.view.reviewing import ReviewChange
@@ -42,6 +45,8 @@ HEADERS = {
 }
 JSON = "application/json"
 READING = ("GET", "HEAD")
+FACTS_AT_ONCE = 64
+"""Blocks whose facts go in one answer: a request for each would take longer than reading them."""
 READINGS = 5
 """Times that rows are read which a build replaces meanwhile; those of a first build become more all the time."""
 T = TypeVar("T")
@@ -114,12 +119,18 @@ class Viewed:
         self.refresh()
         return "".join(render(self.snapshot.page, (), self._told())).encode("utf-8", "replace")
 
-    def block(self, kind: str, place: int, of: str) -> bytes:
-        """A block of rows. Raises UsageError for rows that are here no more, or never were."""
-        blocks = self._of(of).blocks
-        if place >= len(blocks):
+    def facts(self, first: int, of: str) -> bytes:
+        """A JSON list of the facts of some blocks. Raises UsageError for rows that are here no more, or never were."""
+        return b"[" + b",".join(gzip.decompress(block.facts) for block in self._blocks(first, of)) + b"]"
+
+    def whole(self, place: int, of: str) -> bytes:
+        """The rows of a block, compressed. Raises as above."""
+        return self._blocks(place, of)[0].whole
+
+    def _blocks(self, first: int, of: str) -> list[Block]:
+        if not (blocks := self._of(of).blocks[first : first + FACTS_AT_ONCE]):
             raise UsageError("there is no such block")
-        return blocks[place].facts if kind == "facts" else blocks[place].whole
+        return blocks
 
     def stands(self, after: int, of: str) -> Stands:
         """How all of it stands for a page of the snapshot `of` that knows what was said up to number `after`."""
@@ -254,10 +265,12 @@ def _application(viewed: Viewed, gate: _Gate, bugs: list[Exception]) -> web.Appl
     async def page(_: web.Request) -> web.Response:
         return web.Response(body=await work(viewed.page), content_type="text/html", charset="utf-8")
 
-    async def block(request: web.Request) -> web.Response:
-        place = int(request.match_info["place"])
-        data = await work(viewed.block, request.match_info["kind"], place, request.query.get("of", ""))
-        return web.Response(body=data, content_type="application/octet-stream")
+    def reading(read: Callable[[int, str], bytes], kind: str) -> Handler:
+        async def reads(request: web.Request) -> web.Response:
+            data = await work(read, int(request.match_info["place"]), request.query.get("of", ""))
+            return web.Response(body=data, content_type=kind)
+
+        return reads
 
     async def said(request: web.Request) -> web.Response:
         after = request.query.get("after", "0")
@@ -275,7 +288,8 @@ def _application(viewed: Viewed, gate: _Gate, bugs: list[Exception]) -> web.Appl
 
     application = web.Application(middlewares=[_guarded(gate, bugs)], client_max_size=LARGEST)
     application.router.add_get("/", page)
-    application.router.add_get(r"/{kind:facts|whole}/{place:\d{1,6}}", block)
+    application.router.add_get(r"/facts/{place:\d{1,6}}", reading(viewed.facts, JSON))
+    application.router.add_get(r"/whole/{place:\d{1,6}}", reading(viewed.whole, "application/octet-stream"))
     application.router.add_get("/said", said)
     for name in ("review", "tag", "include", "item", "undo"):
         application.router.add_post(f"/{name}", doing(getattr(viewed, name)))

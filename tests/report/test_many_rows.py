@@ -13,7 +13,7 @@ from distill_build.report.dataset import Around, dataset_page
 from distill_build.report.drawing import Drawing
 from distill_build.report.page import render
 from distill_build.stages.default import DEFAULT
-from tests.report.browser import Browser
+from tests.report.browser import Browser, Opened
 
 QUESTIONS = 600
 
@@ -61,6 +61,38 @@ def test_a_list_has_pages_of_fifty(browser: Browser, folder: Path) -> None:
         opened.tab.click("#previous")
         opened.settle(f"1–50 of {QUESTIONS} questions")
         assert opened.tab.is_disabled("#previous")
+
+
+def test_keys_go_on_to_the_next_page_of_a_list_and_a_row_that_closes_is_marked_on_its_own(
+    browser: Browser, folder: Path
+) -> None:
+    write_page(folder / "keys", 20_000_000)
+    with browser.open(folder / "keys" / "report.html", "rows") as opened:
+        opened.settle(f"1–50 of {QUESTIONS}")
+        for _ in range(50):
+            opened.tab.keyboard.press("j")
+        opened.settle(f"51–100 of {QUESTIONS}")
+        assert marked(opened) == question_ids()[50]
+        opened.tab.keyboard.press("k")
+        opened.settle(f"1–50 of {QUESTIONS}")
+        assert marked(opened) == question_ids()[49]
+        opened.tab.keyboard.press("Enter")
+        opened.wait_open()
+        opened.tab.keyboard.press("j")
+        opened.tab.wait_for_selector(f"#panel .row-card.here[data-id='{question_ids()[50]}']")
+        opened.tab.keyboard.press("Escape")
+        opened.wait_closed()
+        opened.settle(f"51–100 of {QUESTIONS}")
+        assert marked(opened) == question_ids()[50]
+        opened.tab.evaluate("key => { location.hash = key; }", question_ids()[-1])
+        opened.wait_open()
+        opened.settle(f"551–600 of {QUESTIONS}")
+        assert marked(opened) == question_ids()[-1]
+
+
+def marked(opened: Opened) -> str | None:
+    """The row of the list that keys speak of."""
+    return opened.tab.get_attribute("#list .marked button", "data-id")
 
 
 def test_where_not_all_have_room_the_page_says_how_many_it_has(browser: Browser, folder: Path) -> None:

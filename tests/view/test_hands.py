@@ -47,7 +47,8 @@ def test_rows_are_rejected_and_accepted_by_key_and_the_build_goes_by_it(
         opened.settle("answers")
         wait_for(opened, marks(first), "rejected")
         assert opened.texts(marks(first))[0].endswith("rejected")
-        assert opened.texts("#waiting") == []
+        wait_for(opened, "#waiting", "Undo")
+        assert opened.texts("#waiting") == ["Undo"], "nothing waits"
 
 
 def test_a_row_is_edited_rated_tagged_and_noted_and_all_of_it_stays(
@@ -176,6 +177,70 @@ def test_tags_are_renamed_and_thrown_out_and_questions_added(
         assert opened.texts("#own-items") == []
         opened.tab.click("#tree-waits button")
         wait_for(opened, "#waiting", "1 change waits")
+
+
+def test_who_goes_through_what_is_not_reviewed_goes_on_from_there(
+    browser: Browser, view: Served, project: Workspace
+) -> None:
+    second, third, fourth = (row["id"] for row in project.rows("answers")[1:4])
+    with browser.visit(view.address, "rows") as opened:
+        opened.settle("answers")
+        opened.tab.select_option("#filter-review", "-")
+        opened.tab.keyboard.press("j")
+        opened.tab.keyboard.press("r")
+        opened.tab.wait_for_selector(f"#list button[data-id='{second}']", state="detached")
+        assert opened.tab.get_attribute("#list .marked button", "data-id") == third
+        opened.tab.keyboard.press("r")
+        opened.tab.wait_for_selector(f"#list .marked button[data-id='{fourth}']")
+    assert [line["id"] for line in reviews(project)] == [second, third]
+
+
+def test_steps_are_undone_after_a_build_and_in_a_page_that_was_loaded_again(
+    browser: Browser, view: Served, project: Workspace
+) -> None:
+    key = project.rows("answers")[0]["id"]
+    with browser.visit(view.address, "rows") as opened:
+        opened.settle("answers")
+        wait_for(opened, "#hint", "waits here until the next build")
+        opened.tab.keyboard.press("r")
+        wait_for(opened, marks(key), "rejected, in the next build")
+        assert opened.texts("#hint") == []
+        assert build(project, RULE) == 1
+        opened.tab.click("#reload")
+        opened.tab.wait_for_selector("html[data-ready]")
+        opened.settle("answers")
+        opened.tab.wait_for_selector("#undo")
+        opened.tab.keyboard.press("u")
+        wait_for(opened, marks(key), "no longer reviewed, in the next build")
+    with browser.visit(view.address, "rows") as another:
+        another.settle("answers")
+        wait_for(another, "#waiting", "1 change waits")
+        assert another.tab.query_selector("#undo") is None, "what another tab did"
+    assert build(project, RULE) == 1
+    assert row(project, "answers", key).get("review") is None
+
+
+def test_what_was_typed_and_not_saved_is_there_when_the_row_is_edited_again(
+    browser: Browser, view: Served, project: Workspace
+) -> None:
+    key, other = (row["id"] for row in project.rows("answers")[:2])
+    answer = f"{card(key)} textarea[name=answer]"
+    with browser.visit(view.address, key) as opened:
+        opened.wait_open()
+        opened.tab.keyboard.press("e")
+        opened.tab.fill(answer, "A long text.")
+        opened.tab.keyboard.press("Escape")
+        wait_for(opened, "#toast", "What you typed is kept")
+        opened.tab.keyboard.press("j")
+        opened.tab.wait_for_selector(f"{card(other)}.here")
+        opened.tab.keyboard.press("k")
+        opened.tab.wait_for_selector(f"{card(key)}.here")
+        opened.tab.keyboard.press("e")
+        assert opened.tab.input_value(answer) == "A long text."
+        opened.tab.click(f"{card(key)} .editor >> text=Cancel")
+        opened.tab.keyboard.press("e")
+        assert opened.tab.input_value(answer) == row(project, "answers", key)["answer"]
+    assert reviews(project) == []
 
 
 def test_two_tabs_see_what_each_other_says_and_undo_only_their_own(

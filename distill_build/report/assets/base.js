@@ -126,8 +126,11 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 // Blocks of rows: JSON, compressed; in the page in base64, or at its server.
 
-async function opened(id) {
-  const bytes = server ? await fetchedBlock(id) : bytesIn(byId(id).textContent);
+/** What lists go by, of a block and, at a server, of many behind it. */
+const factsFrom = async (place) => server ? (await fetched(`/facts/${place}`)).json() : [await opened(bytesIn(byId(`facts-${place}`).textContent))];
+const wholeOf = async (place) => opened(server ? await (await fetched(`/whole/${place}`)).arrayBuffer() : bytesIn(byId(`whole-${place}`).textContent));
+
+async function opened(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
 }

@@ -2,18 +2,18 @@
 
 const said = new Map(); // id of a row → what stands of it by now
 let stands = { number: 0, tree: [], items: [], waiting: 0, old: false, building: false, fault: null };
-const steps = []; // numbers of what this tab did, to be undone
 const EVERY = 1000; // milliseconds after which another tab's words are seen here
 let reached = true; // whether the server answers
 
 const token = new URLSearchParams(location.search).get("token");
+const STEPS = "distill-build steps"; // under which a tab keeps them, for when it is loaded again
+let steps = keptSteps(); // numbers of what this tab did, to be undone
 const address = (place, more = {}) => `${place}?${new URLSearchParams({ ...more, of: server.snapshot, token })}`;
 
-async function fetchedBlock(id) {
-  const [kind, place] = id.split("-");
-  const response = await fetch(address(`/${kind}/${place}`));
+async function fetched(place) {
+  const response = await fetch(address(place));
   if (!response.ok) throw new Error(await response.text());
-  return response.arrayBuffer();
+  return response;
 }
 
 /** Says something to the server; the answer, or null where it is refused: then it is told why. */
@@ -29,15 +29,30 @@ async function tellServer(place, what) {
 async function act(place, what) {
   const done = await tellServer(place, { ...what, of: server.snapshot });
   if (!done) return false;
-  steps.push(done.step);
+  keepSteps([...steps, done.step]);
   await look();
   return true;
 }
 
 async function undo() {
   if (!steps.length) { toast("There is nothing to undo here"); return; }
-  if (await tellServer("/undo", { step: steps.pop() })) toast("Taken back");
+  const step = steps.at(-1);
+  keepSteps(steps.slice(0, -1));
+  if (await tellServer("/undo", { step })) toast("Taken back");
   await look();
+}
+
+/** Steps belong to one run of the server, and so to its token. */
+function keptSteps() {
+  let kept = null;
+  try { kept = sessionStorage.getItem(STEPS); } catch { /* a file may have no storage, and a browser forbid it */ }
+  const { of, steps: own } = JSON.parse(kept) || {};
+  return of === token && token ? own : [];
+}
+
+function keepSteps(left) {
+  steps = left;
+  try { sessionStorage.setItem(STEPS, JSON.stringify({ of: token, steps })); } catch { /* as above */ }
 }
 
 // What stands by now, whoever said it.
@@ -54,10 +69,12 @@ async function lookOnce() {
     if (!response.ok) { toast(await response.text()); return; }
     const found = await response.json();
     const isNew = found.number !== stands.number;
+    const isTreeNew = JSON.stringify([found.tree, found.items]) !== JSON.stringify([stands.tree, stands.items]);
     reached = true;
     for (const [id, row] of Object.entries(found.rows)) said.set(id, row);
     stands = found;
     if (isNew) showSaid(Object.keys(found.rows));
+    if (isTreeNew) showTags();
     showBar();
   } catch { lost(); }
 }
@@ -77,8 +94,7 @@ function watch() {
 
 function showSaid(ids) {
   for (const id of ids) showSaidOf(id);
-  showTags();
-  if (wanted.review) filter({});
+  if (wanted.review) filter({}, [start, marked]); // who goes through the list goes on from there
 }
 
 let barWords = "";
@@ -95,6 +111,7 @@ function showBar() {
     (stands.waiting > 0 || steps.length > 0) && el("p", { class: "small", id: "waiting" },
       stands.waiting > 0 ? [`${plural(stands.waiting, "changes")} ${stands.waiting === 1 ? "waits" : "wait"} for the next build: `, el("code", {}, server.build), "  "] : null,
       steps.length > 0 && el("button", { type: "button", class: "quiet-button", id: "undo", title: "u", onclick: undo }, "Undo")),
+    !stands.waiting && !steps.length && el("p", { class: "small soft", id: "hint" }, "Accept, reject and edit rows, rename and throw out tags, add questions: it waits here until the next build takes it in."),
   ];
   byId("hands").replaceChildren(...lines.filter(Boolean));
 }

@@ -71,6 +71,7 @@ function focusIn(box) {
 const textOf = (value) => value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);
 
 let wantedForm = null; // of a row that is being opened
+const drafts = new Map(); // "kind id" → what was typed into a form and not saved, box by box
 
 /** Opens the form that somebody wanted of a row, now that the row is open. */
 function openWantedForm(id) {
@@ -84,17 +85,23 @@ function openEditor(id, kind) {
   const place = byId("panel").querySelector(`[data-editor="${id}"]`);
   if (!place) { toast("This row is worked out: say it of what it is made from"); return; }
   const form = { text: textForm, note: noteForm, tags: tagsForm }[kind](id, byId("panel").querySelector(`[data-hands="${id}"]`));
+  const name = `${kind} ${id}`;
+  const boxes = form.fields.map((each) => each.querySelector("textarea, input"));
+  boxes.forEach((box, at) => { box.value = drafts.get(name)?.[at] ?? box.value; });
   const close = () => { place.replaceChildren(); byId("panel").focus(); };
-  const save = async () => { const what = form.what(); if (what && await act("/review", { id, ...what })) close(); };
-  place.replaceChildren(el("form", { class: "editor", onsubmit: (event) => { event.preventDefault(); save(); }, onkeydown: (event) => {
-    if (event.key === "Escape") { event.stopPropagation(); close(); }
+  const drop = () => { drafts.delete(name); close(); };
+  const save = async () => { const what = form.what(); if (what && await act("/review", { id, ...what })) drop(); };
+  place.replaceChildren(el("form", { class: "editor", onsubmit: (event) => { event.preventDefault(); save(); }, oninput: () => drafts.set(name, boxes.map((box) => box.value)), onkeydown: (event) => {
+    if (event.key === "Escape") { event.stopPropagation(); close(); if (drafts.has(name)) toast("What you typed is kept until this row is edited again"); }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save();
   } }, form.fields, el("div", { class: "tools" },
     el("button", { type: "submit", class: "quiet-button main", "data-do": "save", title: "Ctrl+Enter" }, "Save"),
-    el("button", { type: "button", class: "quiet-button", onclick: close }, "Cancel"))));
+    el("button", { type: "button", class: "quiet-button", onclick: drop }, "Cancel"))));
   place.querySelector("textarea, input").focus();
   place.scrollIntoView({ block: "nearest" });
 }
+
+addEventListener("beforeunload", (event) => { if (drafts.size) event.preventDefault(); });
 
 const area = (name, value, label) => el("label", { class: "area" }, el("span", { class: "small soft" }, label), field_(name, value));
 function field_(name, value) {

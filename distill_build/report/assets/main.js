@@ -73,9 +73,9 @@ addEventListener("keydown", (event) => {
   if (server && handsKey(event)) return;
   if (event.key === "/") { event.preventDefault(); go("rows"); showPart("rows"); byId("search")?.focus(); return; }
   if (current !== "rows") return;
-  const step = { j: 1, k: -1 }[event.key];
-  if (step && open) byId("panel").querySelector(`[aria-label="${step > 0 ? "Next" : "Previous"} row"]`).click();
-  else if (step) mark(marked + step);
+  const by = { j: 1, k: -1 }[event.key];
+  if (by && open) byId("panel").querySelector(`[aria-label="${by > 0 ? "Next" : "Previous"} row"]`).click();
+  else if (by) step(by);
   else if (event.key === "Enter" && !open && !event.target.matches("button, a, summary")) listBox?.querySelector(".rows li.marked button")?.click();
 });
 

@@ -2,12 +2,12 @@
 
 const [F_STAGE, F_ABOVE, F_ID, F_TITLE, F_STATE, F_BY, F_RATING, F_FLAGS, F_REVIEW] = [...Array(9).keys()];
 const PAGE = 50;
+const PATIENCE = 500; // milliseconds after which a search says how far it has come
 const STATES = ["kept", "dropped", "not decided", "rejected"];
 const VERDICTS = { accept: "accepted", edit: "edited", reject: "rejected" };
 const INDENT = " ";
 
-const families = []; // {tag, facts, block, place in the block}
-const lists = new Map(); // stage → [{family, row}]
+const lists = new Map(); // stage → [{family, row}], a family being {tag, facts, block, place in the block}
 const found = new Map(); // id → {family, row}
 const wholes = new Map(); // block → promise of its families
 let ready = null; // until the facts are read
@@ -15,23 +15,26 @@ let ready = null; // until the facts are read
 /** Reads what lists and filters go by, of all rows that are on the page. */
 function readFacts() {
   ready ||= (async () => {
-    for (let block = 0; block < page.rows.blocks; block += 1) {
-      (await opened(`facts-${block}`)).forEach(([tag, facts], place) => {
-        const family = { tag, facts, block, place };
-        families.push(family);
-        facts.forEach((fact, row) => {
-          if (!lists.has(fact[F_STAGE])) lists.set(fact[F_STAGE], []);
-          lists.get(fact[F_STAGE]).push({ family, row });
-          found.set(fact[F_ID], { family, row });
-        });
-      });
+    for (let block = 0; block < page.rows.blocks;) {
+      for (const each of await factsFrom(block)) {
+        each.forEach(([tag, facts], place) => takeFamily({ tag, facts, block, place }));
+        block += 1;
+      }
     }
   })();
   return ready;
 }
 
+function takeFamily(family) {
+  family.facts.forEach((fact, row) => {
+    if (!lists.has(fact[F_STAGE])) lists.set(fact[F_STAGE], []);
+    lists.get(fact[F_STAGE]).push({ family, row });
+    found.set(fact[F_ID], { family, row });
+  });
+}
+
 function whole(block) {
-  if (!wholes.has(block)) wholes.set(block, opened(`whole-${block}`));
+  if (!wholes.has(block)) wholes.set(block, wholeOf(block));
   return wholes.get(block);
 }
 
@@ -75,8 +78,9 @@ function rowsSection() {
   listBox = el("div", { class: "part", id: "list" }, el("p", { class: "empty" }, "Reading the rows …"));
   return [part("Rows",
     few ? el("p", { class: "notice", id: "drawn" }, `${number(page.rows.families)} of ${number(page.rows.of)} rows with all that hangs on them, drawn by seed ${page.rows.seed}; charts and counts are of all.`) : null,
-    tools, listBox,
-    el("p", { class: "small faint keys" }, el("kbd", {}, "/"), " search  ", el("kbd", {}, "j"), " ", el("kbd", {}, "k"), " next, previous  ", el("kbd", {}, "Enter"), " open  ", el("kbd", {}, "Esc"), " close", keysOfHands()))];
+    tools,
+    el("p", { class: "small faint keys" }, el("kbd", {}, "/"), " search  ", el("kbd", {}, "j"), " ", el("kbd", {}, "k"), " next, previous  ", el("kbd", {}, "Enter"), " open  ", el("kbd", {}, "Esc"), " close", keysOfHands()),
+    listBox)];
 }
 
 /** Bounds to choose from, by what the measure says of rows. */
@@ -103,7 +107,8 @@ function fits(fact, tag) {
 }
 
 let filtering = 0;
-async function filter(change) {
+/** Takes up other filters; the list begins at its top, or stays `at` a page and a row of it. */
+async function filter(change, at = null) {
   Object.assign(wanted, change);
   wanted.stage = Number(wanted.stage);
   wanted.branch = Number(wanted.branch);
@@ -112,15 +117,41 @@ async function filter(change) {
   let rows = (lists.get(wanted.stage) || []).filter(({ family, row }) => fits(family.facts[row], family.tag));
   if (wanted.text.trim()) rows = await searched(rows, wanted.text.trim().toLowerCase(), () => own !== filtering);
   if (own !== filtering) return; // somebody has gone on typing
-  [shown, start, marked] = [rows, 0, 0];
+  shown = rows;
+  if (at) showListAt(...at); else showListAt(0, 0);
+}
+
+/** Shows the page of the list that begins at a row, or the last one; marks one on it. */
+function showListAt(first, place) {
+  start = Math.min(first, PAGE * Math.floor(Math.max(0, shown.length - 1) / PAGE));
+  marked = Math.min(place, Math.max(0, shown.slice(start, start + PAGE).length - 1));
   showList();
+}
+
+/** Marks the row before or after, on another page of the list too. */
+function step(by) {
+  const place = Math.min(Math.max(start + marked + by, 0), shown.length - 1);
+  if (place >= 0) markShown(place);
+}
+
+/** Marks one of the rows that the filters leave, on its page of the list. */
+function markShown(place) {
+  const first = PAGE * Math.floor(place / PAGE);
+  if (first !== start) showListAt(first, 0);
+  mark(place - first);
+}
+
+function tellSearch(share) {
+  if (byId("range")) byId("range").textContent = `searching, ${percent(share)} …`;
 }
 
 /** Those of `rows` whose id, or any text of their family, has the words. */
 async function searched(rows, text, over) {
   const left = [];
-  for (const each of rows) {
+  let told = performance.now();
+  for (const [place, each] of rows.entries()) {
     if (over()) return [];
+    if (performance.now() - told > PATIENCE) { told = performance.now(); tellSearch(place / rows.length); }
     const { family, row } = each;
     if (family.facts[row][F_ID].startsWith(text)) { left.push(each); continue; }
     const block = await whole(family.block);
@@ -151,7 +182,7 @@ function badges(fact) {
 function showList() {
   const rows = shown.slice(start, start + PAGE);
   const all = (lists.get(wanted.stage) || []).length;
-  const move = (by) => { start += by; marked = 0; showList(); listBox.scrollIntoView({ block: "start" }); };
+  const move = (by) => { showListAt(start + by, 0); listBox.scrollIntoView({ block: "start" }); };
   const range = shown.length ? `${number(start + 1)}–${number(start + rows.length)} of ${number(shown.length)}` : "none";
   const of = shown.length < all ? ` (filtered from ${number(all)})` : "";
   listBox.replaceChildren(
@@ -210,8 +241,8 @@ async function openRow(id) {
   const rows = (await whole(family.block))[family.place];
   before ||= document.activeElement;
   byId("panel").replaceChildren(...rowParts(family, row, rows));
-  const listed = shown.slice(start, start + PAGE).findIndex((each) => each.family === family && each.row === row);
-  if (listed >= 0) mark(listed);
+  const listed = shown.findIndex((each) => each.family === family && each.row === row);
+  if (listed >= 0) markShown(listed);
   byId("panel").hidden = false;
   byId("shade").hidden = false;
   byId("panel").scrollTop = 0;
