@@ -71,7 +71,7 @@ def _take(transaction: Transaction, names: Names) -> Taken:
     except CorruptEntryError as error:
         raise CorruptEntryError(f"what was written is no longer known: {error}. Nothing was changed") from error
     edits.left += edited_exports(dataset)
-    files = _write(written.version.name, written.topic, edits)
+    files = _write(dataset.name, written.topic, edits)
     kept = keep_edited(dataset, new, (), transaction.aside, {})
     if new:
         transaction.commit(new, ())
@@ -91,12 +91,11 @@ def _written(dataset: Dataset, names: Names) -> WrittenDataset:
             "edited; `distill-build cache pull` may bring it, and a build keeps edited files in runs/"
         )
     recipe = names.archive.recipe(version)
-    topic, file = str(recipe["tree"]["topic"]), file_of(version.name, REVIEWS)
+    topic, file = str(recipe["tree"]["topic"]), file_of(dataset.name, REVIEWS)
     reviews = {} if file is None else read_reviews(file, topic)
     content = KeptContent(names.archive.objects, version.files)
-    return WrittenDataset(
-        dataset, version, content, recipe, reviews, parts_by_hand(version.name, version.graph, recipe)
-    )
+    by_hand = parts_by_hand(dataset.name, version.graph, recipe)
+    return WrittenDataset(dataset, version, content, recipe, reviews, by_hand)
 
 
 def _as_written(
@@ -160,6 +159,8 @@ def _text(dataset: Dataset, taken: Taken, *, quiet: bool) -> Iterator[str]:
         yield f"{', '.join(told)}: written to {files[AMENDED]}"
     for stage, lines in edits.items.items():
         yield f"{number_of(len(lines), stage)} of your own written to {files[stage]}"
+    if edits.taken and dataset.name != dataset.folder.resolve().name and not quiet:
+        yield f"every build of {dataset.name} reads that, be it a job of a sweep or not"
     yield from (f"! {sentence}" for sentence in edits.left)
     if edits.files and not quiet:
         names, kept = " and ".join(edits.files), ", ".join(map(str, taken.kept))

@@ -7,7 +7,6 @@ from distill_build.commands.locate import find_cache
 from distill_build.commands.lookup import Found
 from distill_build.curate.files import REVIEWS, file_of
 from distill_build.dataset.layout import Dataset
-from distill_build.dataset.lockfile import LOCK, sound_lock
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import StorageError, UsageError
 from distill_build.history.provenance import Decided, GivenByHand, Link, Origins, rows_above
@@ -19,8 +18,7 @@ from distill_build.versions.archive import Archive
 
 def said_of_row(dataset: Dataset, row: JsonObject) -> JsonObject | None:
     """The last review of a row, with whether it is in the row; None where there is none."""
-    lock = sound_lock(dataset.artefact(LOCK))
-    file = file_of(lock.name if lock is not None else dataset.folder.resolve().name, REVIEWS)
+    file = file_of(dataset.name, REVIEWS)
     if file is None:
         return None
     from distill_build.curate.reviews_file import read_reviews

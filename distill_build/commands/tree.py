@@ -84,7 +84,7 @@ def tree_by_hand(dataset: Dataset, tree: CountedTree) -> str:
     from distill_build.curate.tree_file import read_tree
     from distill_build.curate.tree_text import tree_text
 
-    topic, name = tree.root.path[0], dataset.folder.resolve().name
+    topic, name = tree.root.path[0], dataset.name
     file = file_of(name, TREE)
     own = (read_tree(file, topic) if file is not None else None) or NOTHING_SAID
     return tree_text(_with_children(tree.root, own), topic, name)

@@ -16,7 +16,7 @@ from distill_build.console.notes import notes
 from distill_build.console.page import print_document
 from distill_build.curate.author import who
 from distill_build.dataset.layout import STATE, Dataset
-from distill_build.dataset.lockfile import LOCK, sound_lock
+from distill_build.dataset.lockfile import LOCK
 from distill_build.dataset.transaction import so_far_files
 from distill_build.engine.lock import is_held
 from distill_build.options import Options
@@ -40,10 +40,8 @@ MANY = 30_000_000
 def run(options: Options) -> int:
     """Serves the dataset that `options` name; 0 at the end."""
     dataset = find_dataset(options, *options.arguments)
-    lock = sound_lock(dataset.artefact(LOCK))
-    name = dataset.folder.name if lock is None else lock.name  # a sweep's job goes by the files of its dataset
-    said = Said(name)
-    hands = Hands(name, who(), said, lambda: datetime.now(UTC))
+    said = Said(dataset.name)
+    hands = Hands(dataset.name, who(), said, lambda: datetime.now(UTC))
     viewed = Viewed(lambda: _read(options), lambda: _standing(dataset), said, hands, _build_command)
     _tell_many(options, dataset)
     viewed.refresh()

@@ -188,6 +188,12 @@ class Dataset(msgspec.Struct, frozen=True):
     def artefact(self, name: str) -> Path:
         return self.folder / name
 
+    @property
+    def name(self) -> str:
+        """What its settings call it, by whose files of people's it goes: a sweep's job is called as its dataset is."""
+        lock = sound_lock(self.artefact(LOCK))
+        return lock.name if lock is not None else self.folder.resolve().name
+
     def graph(self) -> Graph | None:
         """The stages that the files here are of, by the state, else by the lock; None where neither tells."""
         if (state := self.state()) is not None:

@@ -237,3 +237,23 @@ def test_the_line_says_who_it_was_and_when(project: InProcess) -> None:  # noqa:
     edit(project)
     (review,) = says_of(project, "reviews.jsonl")
     assert (review["by"], review["at"][-1]) == ("Ada", "Z")
+
+
+def test_what_was_edited_in_a_sweeps_job_is_what_its_builds_read(project: InProcess) -> None:  # noqa: F811
+    jobs = (*SMALL, "-m", "teacher.temperature=0.1,0.2")
+    assert project.run(*jobs).status == 0
+    (job,) = project.folder().glob("sweeps/*/*temperature=0.1")
+    answers = job / "answers.jsonl"
+    first, *rows = answers.read_text().splitlines(keepends=True)
+    answers.write_text("".join([json.dumps(json.loads(first) | {"answer": "By hand."}) + "\n", *rows]))
+    finished = project.raw("edit", "-o", str(job.relative_to(project.root)))
+    assert finished.status == 0
+    assert "every build of sports reads that" in finished.stdout
+    (review,) = says_of(project, "reviews.jsonl")
+    finished = project.run(*jobs)
+    assert finished.status == 0
+    folders = project.folder().glob("sweeps/*/*temperature=0.1/answers.jsonl")
+    edited = [json.loads(line) for folder in folders for line in folder.read_text().splitlines() if "By hand." in line]
+    assert [row["id"] for row in edited] == [review["id"]], "a sweep of these is another one"
+    tree = project.raw("tree", "--yaml", "-o", str(job.relative_to(project.root))).stdout
+    assert "curate/sports/tree.yaml" in tree
