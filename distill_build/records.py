@@ -24,6 +24,8 @@ BOOKKEEPING = frozenset(
 )  # fmt: skip
 """Columns that say where a row stands and how it came to be; `question` of an answer is that above it. All others are
 content, and no stage of a user's own has a column of such a name."""
+ABOVE = ("question_id", "parent", "tag")
+"""Columns that name rows above: the first of them that a row has a value in names what it hangs on."""
 VERDICT = frozenset({"kept", "why"})
 """Columns that each row of a transform has."""
 RENAMED_FROM = "renamed_from"
@@ -38,6 +40,12 @@ SHOWN_DIGITS = 12
 def row_id(prefix: str, *parts: str | int) -> str:
     """The id of a row: `prefix` is its stage's, `parts` are the id of what it lies below, and what it is there."""
     return f"{prefix}_{hashlib.sha256(_encode([prefix, *parts]).encode()).hexdigest()[:ID_HEX_DIGITS]}"
+
+
+def above_of(row: JsonObject) -> str | None:
+    """The id of the row that a row hangs on; None for what lies below the topic."""
+    key = row.get("question_id") or row.get("parent") or row.get("tag")
+    return key if isinstance(key, str) else None
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -24,11 +24,9 @@ from distill_build.dataset.rows import (
 from distill_build.graph import Shape
 from distill_build.history.provenance import row_with, rows_above
 from distill_build.options import Options
-from distill_build.records import BOOKKEEPING, RENAMED_FROM, JsonObject, number_of
+from distill_build.records import ABOVE, BOOKKEEPING, RENAMED_FROM, JsonObject, number_of
 from distill_build.stages.flags import FLAGS
 
-ABOVE = ("question_id", "parent", "tag")
-"""Columns that name rows above."""
 SHORTENED = {"finish_reason": "finish"}
 TEXT = "answer"
 """The column of a reply that is read as it comes."""

@@ -41,23 +41,24 @@ class TagRow(msgspec.Struct, frozen=True, gc=False):
         return self.renamed_from or self.label
 
 
-class Placed(msgspec.Struct, frozen=True, gc=False):
-    """A row of any stage but a transform: whose it is, and where in the tree.
+class Hanging(Identified, frozen=True, gc=False):
+    """A row with what it hangs on, as `records.above_of` reads it."""
 
-    One of `question_id`, `parent` and `tag` names the row above, in this order: none for what lies below the topic.
-    """
-
-    id: str
-    path: tuple[str, ...]
     question_id: str | None = None
     parent: str | None = None
     tag: str | None = None
-    review: str | None = None
 
     @property
     def above(self) -> str | None:
-        """The id of the row that it lies below."""
+        """The id of the row that it lies below; None for what lies below the topic."""
         return self.question_id or self.parent or self.tag
+
+
+class Placed(Hanging, frozen=True, gc=False, kw_only=True):
+    """A row of any stage but a transform: whose it is, and where in the tree."""
+
+    path: tuple[str, ...]
+    review: str | None = None
 
 
 class Called(Placed, frozen=True, gc=False):

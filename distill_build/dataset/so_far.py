@@ -14,6 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from distill_build.dataset.layout import FAILURES, Dataset, is_artefact
+from distill_build.dataset.rows import Hanging
 from distill_build.dataset.transaction import NEW, SO_FAR
 from distill_build.engine.artefacts import open_file
 from distill_build.engine.temporary import temporary_folder
@@ -37,14 +38,10 @@ class _Noted(msgspec.Struct, frozen=True):
     row: msgspec.Raw
 
 
-class _Row(msgspec.Struct, frozen=True):
+class _Row(Hanging, frozen=True):
     """What says where a row stands among those of its stage. A verdict stands where the row does that it is on."""
 
-    id: str
     number: str | None = None
-    question_id: str | None = None
-    parent: str | None = None
-    tag: str | None = None
     index: int = 0
     sample: int = 0
 
@@ -148,7 +145,7 @@ def _place(row: _Row, places: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
     """Where a row stands in the tree; `places` are those of the rows above it."""
     if row.number is not None:
         return tuple(map(int, row.number.split(".")))
-    above = row.question_id or row.parent or row.tag
+    above = row.above
     return places.get(row.id, ()) if above is None else (*places.get(above, ()), row.index, row.sample)
 
 

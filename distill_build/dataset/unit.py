@@ -12,7 +12,7 @@ import msgspec
 
 from distill_build.errors import StorageError
 from distill_build.graph import Graph
-from distill_build.records import JsonObject, Path
+from distill_build.records import JsonObject, Path, above_of
 from distill_build.review import EDIT, REJECT, REVIEW
 
 AGAIN = "build the dataset again, which brings all rows back from the cache"
@@ -270,12 +270,6 @@ def lacks(row: Row, stages: tuple[str, ...], counts: Callable[[Row], bool]) -> b
     return any(lacks(child, stages[1:], counts) and counts(child) for child in below)
 
 
-def above_of(line: JsonObject) -> str:
-    """The id of the row that a row hangs on; the topic's text where it is the topic."""
-    key: str = line.get("question_id") or line.get("parent") or line.get("tag") or line["path"][0]
-    return key
-
-
 def verdict_of(line: JsonObject) -> Verdict:
     """The verdict on a line of a transform's artefact."""
     columns = {name: value for name, value in line.items() if name not in ("id", "kept", "why")}
@@ -311,10 +305,11 @@ def restored(
                     row.verdicts[shape.name] = said[row.id]
             continue
         for line in lines[shape.name]:
-            above = by_id.get(above_of(line))
+            key = above_of(line) or line["path"][0]  # the topic's text stands for it
+            above = by_id.get(key)
             if above is None:
                 raise StorageError(
-                    f"{shape.file} has a row {line['id']} that hangs on {above_of(line)}, which "
+                    f"{shape.file} has a row {line['id']} that hangs on {key}, which "
                     f"{graph.rows_of(shape.parent or shape.name).file} does not have: {AGAIN}"
                 )
             before = len(above.below.get(shape.name, ()))

@@ -14,7 +14,7 @@ from distill_build.dataset.layout import EXPORTS, Dataset
 from distill_build.engine.artefacts import file_sha256
 from distill_build.graph import Graph, Shape
 from distill_build.history.edited_rows import EditedFile, EditedRow, edited_rows
-from distill_build.records import RENAMED_FROM, JsonObject
+from distill_build.records import RENAMED_FROM, JsonObject, above_of
 from distill_build.records import Path as TagPath
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, REJECT, REVIEW, Review, text_digest
@@ -171,7 +171,7 @@ class _Finder:
     def _look_at_rows(self, shape: Shape, editable: Editable, edits: EditedFile) -> None:
         for row in edits.gone:
             self._gone.add(row["id"])
-            if not self._hangs_on_gone(row) and _above(row) not in self._texts:
+            if not self._hangs_on_gone(row) and above_of(row) not in self._texts:
                 self._found.reviews.append(self._review(row, editable, REJECT, {}))
         for old, new in edits.changed:
             self._edit(shape, editable, old, new)
@@ -184,7 +184,7 @@ class _Finder:
     def _edit(self, shape: Shape, editable: Editable, old: JsonObject, new: EditedRow) -> None:
         whole = {name: new.row.get(name) for name in editable.columns}
         text = {name: value for name, value in whole.items() if value != old.get(name)}
-        text = whole if text and _above(old) in self._texts else text
+        text = whole if text and above_of(old) in self._texts else text
         if text and self._hangs_on_gone(old):
             self._leave(shape, new.line, "what it hangs on is gone")
         elif text and (fault := editable.fault(text, new.row)) is not None:
@@ -203,7 +203,7 @@ class _Finder:
         before = self._written.reviews.get(row["id"])
         edited = row.get(REVIEW) == EDIT
         said = before or Review(row["id"])
-        follows = _above(row) in self._texts
+        follows = above_of(row) in self._texts
         digest = None if follows else said.digest if edited else text_digest(row, editable.columns)
         return msgspec.structs.replace(
             said,
@@ -232,7 +232,7 @@ class _Finder:
         """A result in the place of what would be asked for of a person's own item."""
         above = self._graph.above(shape.name)
         items = self._given.get(above.name, {}) if above is not None and editable.takes_given else {}
-        keys = [_above(new.row), normalise(str(new.row.get("question", "")))]
+        keys = [above_of(new.row), normalise(str(new.row.get("question", "")))]
         item = next((items[key] for key in keys if key in items), None)
         text = {name: new.row[name] for name in editable.columns if new.row.get(name) is not None}
         if item is None or item.keys() & text.keys():
@@ -245,7 +245,7 @@ class _Finder:
     def _hangs_on_gone(self, row: JsonObject) -> bool:
         """Whether a row or a tag above it is gone."""
         path = tuple(row["path"])
-        return _above(row) in self._gone or any(path[:end] in self._gone_paths for end in range(2, len(path) + 1))
+        return above_of(row) in self._gone or any(path[:end] in self._gone_paths for end in range(2, len(path) + 1))
 
     # What is left
 
@@ -260,7 +260,7 @@ class _Finder:
     def _follows(self, old: JsonObject, name: str, value: object) -> bool:
         if name == "path" and isinstance(value, list):
             return self._tags.shown(tuple(old["path"])) == tuple(value)
-        return name in (above := self._texts.get(_above(old) or "", {})) and above[name] == value
+        return name in (above := self._texts.get(above_of(old) or "", {})) and above[name] == value
 
     def _leave(self, shape: Shape, line: int | None, why: str) -> None:
         lines = self._left.setdefault((shape.file, why), [])
@@ -346,11 +346,6 @@ def has_items(tag: TagByHand, path: TagPath) -> bool:
         label = next((each for each in below if normalise(each) == normalise(path[0])), None)
         return label is not None and has_items(below[label], path[1:])
     return bool(tag.items) or any(has_items(below, ()) for below in (*tag.holders.values(), *tag.children.values()))
-
-
-def _above(row: JsonObject) -> str | None:
-    key = row.get("question_id") or row.get("parent") or row.get("tag")
-    return key if isinstance(key, str) else None
 
 
 def _path_of(row: JsonObject) -> TagPath:

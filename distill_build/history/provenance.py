@@ -27,7 +27,7 @@ from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
 from distill_build.graph import Graph, Shape
 from distill_build.history.causes import LINES
-from distill_build.records import RENAMED_FROM, JsonObject, Path, Source, Usage, row_id
+from distill_build.records import RENAMED_FROM, JsonObject, Path, Source, Usage, above_of, row_id
 from distill_build.replies.parse import Rejection, read_usage
 from distill_build.review import EDIT, REVIEW
 from distill_build.stages.all import ReplyReader, reader_of
@@ -240,7 +240,7 @@ def rows_above(dataset: Dataset, graph: Graph, stage: Shape, row: JsonObject) ->
     while True:
         shape, below = rows[0]
         above = shape if shape is graph.tree else graph.above(shape.name)
-        key = below.get("question_id") or below.get("parent") or below.get("tag")
+        key = above_of(below)
         found = row_with(dataset, above, key) if above is not None and key is not None else None
         if above is None or found is None or any(found == each for _, each in rows):  # one that is above itself
             return rows

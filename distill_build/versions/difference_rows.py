@@ -12,7 +12,7 @@ from typing import Any, get_args
 import msgspec
 
 from distill_build.graph import Graph, Kind, Shape
-from distill_build.records import Path
+from distill_build.records import Path, above_of
 from distill_build.review import REVIEW, ReviewVerdict
 from distill_build.versions.content import Content, rows_in, unreadable
 
@@ -127,7 +127,7 @@ class VersionRows:
                 paths.setdefault(key, tuple(row.get("path", ())))
                 text = _text(shape, row)
                 if text is None:
-                    above[key] = parent_of(row)
+                    above[key] = above_of(row) or ""
                 else:
                     texts[key] = text
             here = above
@@ -196,11 +196,6 @@ MARKS: Mapping[Kind, Callable[[tuple[Any, ...], tuple[str, ...], bytes], Mark]] 
     "transform": lambda row, columns, hashes: Mark(row[0], row[0], 0, "", False, columns, hashes),
     "group": lambda row, columns, hashes: Mark(row[0], row[1], 0, "", False, columns, hashes),
 }
-
-
-def parent_of(row: RowFields) -> str:
-    """The id of the row above, by the column that tells it."""
-    return str(row.get("question_id") or row.get("parent") or row.get("tag") or "")
 
 
 def content_columns(kind: Kind, columns: Collection[str]) -> tuple[str, ...]:
