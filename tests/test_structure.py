@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "review": set(),
     "settings": {"graph", "models", "review", "subtree"},
     "curate": {"errors", "export", "replies", "review", "subtree"},
-    "export": {"errors", "records", "settings"},
+    "export": {"errors", "records", "settings", "soft_labels"},
     "calls": {"engine", "errors", "models", "records", "replies", "settings"},
     "dataset": {"engine", "errors", "export", "graph", "records", "review", "settings"},
     "versions": {"dataset", "engine", "errors", "graph", "records", "review"},

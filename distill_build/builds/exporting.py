@@ -6,24 +6,30 @@ by the lock.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
+from distill_build.builds.kept_responses import KeepingFolder, StoreAndKept
 from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
-from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, CheckCount, Dataset, State, is_artefact
+from distill_build.dataset.layout import EXPORTS, FAILURES, SOURCES, STATE, CheckCount, Dataset, State, is_artefact
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, sound_lock
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.artefacts import UNKNOWN, FileState, file_state, replacing
+from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database
 from distill_build.errors import UsageError
 from distill_build.export import FORMATS, TRAIN, check_formats, file_name
 from distill_build.graph import END, Graph
+from distill_build.history.raw_responses import RawResponses
 from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, graph_of
 from distill_build.stages.identity import build_digest, export_identity, export_layout, export_sides, without_usual
+from distill_build.stages.soft_rows import SoftRows
 from distill_build.stages.training_checks import TrainingChecks, with_checks_of_exports
 from distill_build.stages.training_files import check_training_files
 from distill_build.stages.training_rows import artefacts_read, exported_stage, training_rows, uncounted
@@ -142,9 +148,13 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
     refused: list[Failure] = []
     rows = training_rows(dataset.artefact, graph, recipe, refused.append)
-    layout = export_layout(wanted)
-    checks = TrainingChecks(wanted["formats"], layout)
-    new = transaction.write_exports(checks.watched(rows), wanted["formats"], layout, export_sides(wanted))
+    response = RawResponses(dataset.artefact(SOURCES), _stage_of(wanted), partial(_stores, dataset, settings, note))
+    with closing(response):
+        soft = SoftRows(response)
+        layout = replace(export_layout(wanted), soft_labels=soft.of)
+        checks = TrainingChecks(wanted["formats"], layout)
+        new = transaction.write_exports(checks.watched(rows), wanted["formats"], layout, export_sides(wanted))
+    shown = (*checks.counts(), *soft.counts())
     files_of_exports = tuple(dataset.artefact(name) for name in new)
     failures = failures_after_export(read_objects(dataset.artefact(FAILURES), "stage", "missing"), refused)
     if failures:
@@ -160,11 +170,23 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
         if after != lock:
             note(f"{dataset.artefact(LOCK)} is rewritten{_other_exports(lock.exports, after.exports)}")
     if (state := dataset.state()) is not None:
-        state = replace(state, checks=with_checks_of_exports(state.checks, checks.counts()))
+        state = replace(state, checks=with_checks_of_exports(state.checks, shown))
         new[STATE] = transaction.write(STATE, state_after_export(state, wanted, made, failures).encode())
     for path in transaction.commit(new, [*filter(_is_export, written), FAILURES]):
         note(f"{path} is removed: it is of no format that is known here")
-    return Exported(files_of_exports, tuple(refused), checks.counts())
+    return Exported(files_of_exports, tuple(refused), shown)
+
+
+def _stores(
+    dataset: Dataset, settings: Settings, note: Callable[[str], None], opened: ExitStack
+) -> Sequence[Responses]:
+    """Where the responses behind the rows may lie: the cache of the last build, that of the settings, and the folder's
+    own packs."""
+    state = dataset.state()
+    caches = dict.fromkeys([*([dataset.cache(state)] if state is not None else []), Path(settings.cache.dir)])
+    found = [opened.enter_context(closing(ReadOnlyStore(each))) for each in caches if holds_database(each)]
+    both = StoreAndKept(found[0] if found else None, [KeepingFolder(dataset, next(iter(caches)))], note)
+    return [opened.enter_context(closing(both)), *found[1:]]
 
 
 def _other_exports(before: Mapping[str, str], after: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ The dataset's files change in `replace_together` alone, when everything else is 
 """
 
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -40,10 +41,12 @@ from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state
 from distill_build.engine.ledger import Ledger
 from distill_build.errors import StoppedError, StorageError
 from distill_build.graph import END, Graph
+from distill_build.history.raw_responses import RawResponses
 from distill_build.options import Options
 from distill_build.records import Failure, JsonObject
 from distill_build.stages.checks import check_rows
 from distill_build.stages.identity import export_layout, export_sides
+from distill_build.stages.soft_rows import SoftRows
 from distill_build.stages.training_checks import TrainingChecks
 from distill_build.stages.training_rows import training_rows
 
@@ -218,11 +221,15 @@ class Finish(msgspec.Struct):
         if self.options.until != END:
             return {}, refused, ()
         identity, export = self.session.identity, self.session.identity["export"]
-        layout = export_layout(export)
-        checks = TrainingChecks(export["formats"], layout)
-        rows = training_rows(Dataset(self.folder).artefact, self._graph, identity, refused.append)
-        written = self._transaction.write_exports(checks.watched(rows), export["formats"], layout, export_sides(export))
-        return written, refused, checks.counts()
+        place = Dataset(self.folder).artefact
+        stores = [self.execution.store]
+        with closing(RawResponses(place(SOURCES), export["rows"].get("stage", ""), lambda _: stores)) as response:
+            soft = SoftRows(response)
+            layout = replace(export_layout(export), soft_labels=soft.of)
+            checks = TrainingChecks(export["formats"], layout)
+            rows = checks.watched(training_rows(place, self._graph, identity, refused.append))
+            written = self._transaction.write_exports(rows, export["formats"], layout, export_sides(export))
+        return written, refused, (*checks.counts(), *soft.counts())
 
     def _state(
         self,

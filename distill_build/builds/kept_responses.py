@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -18,9 +19,10 @@ from distill_build.builds.session import Session
 from distill_build.cache.transfer.bundle import RECORD_BYTES, BundleWriter, Record, read_bundle
 from distill_build.cache.transfer.importer import Importer
 from distill_build.cache.transfer.packs import PACK_BYTES
-from distill_build.dataset.layout import RESPONSES, SOURCES, KeptCalls, State
+from distill_build.dataset.layout import RESPONSES, SOURCES, Dataset, KeptCalls, State
 from distill_build.dataset.rows import SourcesRow, read_rows
 from distill_build.engine.artefacts import FileState, file_state, sync
+from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.entry import Entry, is_intact
 from distill_build.engine.reading import ReadOnlyStore, Responses
 from distill_build.engine.store import Store, decode_or_none
@@ -44,6 +46,30 @@ class KeptPacks(msgspec.Struct, frozen=True):
     calls: KeptCalls
     outputs: dict[str, FileState]
     new: dict[str, Path]
+
+
+class Keeping(Protocol):
+    """A dataset, and the cache that its calls may be lacking in: of a session, say."""
+
+    @property
+    def dataset(self) -> Dataset: ...
+
+    @property
+    def cache_dir(self) -> Path: ...
+
+    @property
+    def directory(self) -> CacheDirectory: ...
+
+
+class KeepingFolder(msgspec.Struct, frozen=True):
+    """A dataset as it lies there, without what it is built with."""
+
+    dataset: Dataset
+    cache_dir: Path
+
+    @property
+    def directory(self) -> CacheDirectory:
+        return CacheDirectory(self.cache_dir)
 
 
 def keep_responses(session: Session, before: State | None, sources: Path, folder: Path) -> KeptPacks:
@@ -77,7 +103,7 @@ def take_responses(session: Session, store: Store, note: Callable[[str], None]) 
 class StoreAndKept:
     """A store with the calls behind it that folders keep and it lacks, in a temporary place: a plan changes nothing."""
 
-    def __init__(self, store: Responses | None, sessions: Iterable[Session], note: Callable[[str], None]) -> None:
+    def __init__(self, store: Responses | None, sessions: Iterable[Keeping], note: Callable[[str], None]) -> None:
         """`store` is None where there is no cache yet; `note` is told what is taken from where."""
         self._store = store
         self._kept: Store | None = None
@@ -163,7 +189,7 @@ def _sound_calls(place: Path) -> Iterator[Entry]:
             yield entry
 
 
-def _state_with_more(session: Session, store: Responses) -> State | None:
+def _state_with_more(session: Keeping, store: Responses) -> State | None:
     """The state of a folder that keeps something, where `store` lacks some of what the folder was made from."""
     state = session.dataset.state()
     if state is None or not state.packs:
@@ -176,7 +202,7 @@ def _state_with_more(session: Session, store: Responses) -> State | None:
 
 
 def _take(
-    session: Session, state: State, store: Responses, target: Path, into: Store, note: Callable[[str], None]
+    session: Keeping, state: State, store: Responses, target: Path, into: Store, note: Callable[[str], None]
 ) -> None:
     """Puts the calls that a folder keeps and `store` lacks into the store that lies at `target`.
 

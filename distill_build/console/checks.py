@@ -9,6 +9,7 @@ from distill_build.dataset.layout import CHECKS, CheckCount
 from distill_build.records import number_of, rows_of
 from distill_build.stages.checks import APART, FAR, QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
+from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_PEOPLE
 from distill_build.stages.training_checks import CLOSE, FEW_RATED, UNRATED
 
 
@@ -73,6 +74,17 @@ def _examples(found: CheckCount, named: Sequence[str]) -> str:
     return f": {', '.join(named)}{more}" if named else ""
 
 
+def _no_soft_labels(why: str) -> Callable[[CheckCount], str]:
+    """Of rows that a format of soft labels leaves out."""
+
+    def told(found: CheckCount) -> str:
+        have = "has" if found.rows == 1 else "have"
+        named = _examples(found, [example.label for example in found.examples])
+        return f"{found.rows:,} of {number_of(found.of, 'rows')} {have} no soft labels: {why}{named}"
+
+    return told
+
+
 SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     NO_REASONING.name: _with_reasoning,
     REPEATS_QUESTION.name: lambda found: f"{_number(found, 'repeats its', 'repeat their')} question{_flag(found)}",
@@ -84,6 +96,11 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     CLOSE: _no_pair("its answers are rated alike, by format.margin, or say the same"),
     FEW_RATED: _no_pair("fewer than two of its answers have a score"),
     UNRATED: _rated_by_nobody,
+    OF_PEOPLE: _no_soft_labels("a person wrote them"),
+    NOT_STORED: _no_soft_labels("they were asked for without log probabilities"),
+    NOT_LISTED: _no_soft_labels(
+        "the endpoint does not list all of their tokens (llama.cpp, where one character takes several, and in streams)"
+    ),
     QUOTA: lambda found: f"{_number(found, 'has', 'have')} another value than the quota says ({CHECKS})",
 }
 

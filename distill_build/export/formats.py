@@ -11,6 +11,7 @@ from distill_build.export.json_lines import alpaca, json_lines, messages, no_lin
 from distill_build.export.layout import TRAIN, Open
 from distill_build.export.parquet import no_row_in_parquet, open_parquet
 from distill_build.export.preference import open_preference
+from distill_build.export.soft import open_soft
 from distill_build.export.tabular import no_row_in_csv, open_csv
 
 
@@ -28,6 +29,9 @@ class Format(msgspec.Struct, frozen=True):
 
 
 PREFERENCE = "preference"
+SOFT = "soft"
+OF_TOKENS = (SOFT,)
+"""Formats that are made of the teacher's log probabilities."""
 FORMATS: Mapping[str, Format] = {
     "messages": Format("messages.jsonl", json_lines(messages)),
     "prompt_completion": Format("prompt_completion.jsonl", json_lines(prompt_completion)),
@@ -36,6 +40,7 @@ FORMATS: Mapping[str, Format] = {
     PREFERENCE: Format("preference.jsonl", open_preference, has_all=False),
     "csv": Format("csv", open_csv, no_row_in_csv),
     "parquet": Format("parquet", open_parquet, no_row_in_parquet, needs="pyarrow", extra="parquet"),
+    SOFT: Format("soft.parquet", open_soft, no_row_in_parquet, has_all=False, needs="pyarrow", extra="parquet"),
 }
 
 

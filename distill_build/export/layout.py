@@ -22,10 +22,19 @@ from typing import Literal
 import msgspec
 
 from distill_build.records import JsonObject
+from distill_build.soft_labels import SoftLabels
 
 TAG = re.compile(r"<(/?)think>")
 TRAIN: Literal["train"] = "train"
 """The side of all rows where nothing splits them."""
+
+
+SoftLabelsOf = Callable[["TrainingRow"], tuple[SoftLabels, JsonObject] | None]
+"""The soft labels of a row, and the reply that they are of; None where it has none."""
+
+
+def _none(_row: "TrainingRow") -> None:
+    """No row has any."""
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -33,7 +42,7 @@ class Layout(msgspec.Struct, frozen=True):
     `margin` of preference: how far two answers are rated apart at the least.
 
     `columns` are what rows tell of themselves beside their ids and their place, by name: whether that is a text or a
-    number.
+    number. `soft_labels` gives those of a row.
     """
 
     reasoning: Literal["think", "field", "drop"]
@@ -42,13 +51,15 @@ class Layout(msgspec.Struct, frozen=True):
     csv_bom: bool = False
     margin: float = 1
     columns: Mapping[str, Literal["text", "number"]] = {}
+    soft_labels: SoftLabelsOf = _none
 
 
 class TrainingRow(msgspec.Struct, frozen=True, gc=False):
     """What a model is to learn from one row of a dataset, whichever stage that is of.
 
     `question_id` is the question's where there is a row for it; `tag` and `path` are the place in the tree; `side` is
-    the one that it was split to. `more` holds what stands in `Layout.columns`.
+    the one that it was split to. `more` holds what stands in `Layout.columns`. `call` is the key of the call whose
+    reply it says, empty where a person wrote it.
     """
 
     id: str
@@ -62,6 +73,7 @@ class TrainingRow(msgspec.Struct, frozen=True, gc=False):
     model: str
     side: str = TRAIN
     more: Mapping[str, str | float | None] = {}
+    call: str = ""
 
 
 Write = Callable[[Sequence[TrainingRow]], None]

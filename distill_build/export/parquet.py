@@ -5,10 +5,13 @@ One version of pyarrow writes the same bytes for the same rows: format version, 
 fixed, and no time is written. Its own version stands in the file.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate, chain, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from distill_build.export.layout import Layout, TrainingRow, Write, asked, replied
 from distill_build.export.tabular import cell, column_names
@@ -37,6 +40,77 @@ def open_parquet(path: Path, layout: Layout) -> Iterator[Write]:
             writer.write_batch(pyarrow.record_batch(arrays, schema=schema))
 
         yield write
+
+
+class TokenColumn(msgspec.Struct, frozen=True):
+    """A column whose cells are lists of numbers, one a token: or where `nested` lists of lists, as wide as a row says.
+
+    `kind` says what the bytes of a cell are, little-endian; floats of 16 bits become 32, which everybody reads.
+    """
+
+    name: str
+    kind: Literal["int8", "int32", "float16"]
+    nested: bool = False
+
+
+class TokenRow(msgspec.Struct, frozen=True):
+    """One row: its id, for each column the bytes of its numbers, and how wide its nested lists are."""
+
+    id: str
+    cells: tuple[bytes, ...]
+    width: int
+
+
+WriteTokens = Callable[[Sequence[TokenRow]], None]
+
+
+@contextmanager
+def open_token_columns(path: Path, columns: Sequence[TokenColumn]) -> Iterator[WriteTokens]:
+    """A new file with an `id` and `columns`; each call of the function that it gives writes one row group."""
+    import pyarrow
+    from pyarrow.parquet import ParquetWriter
+
+    types = [(column.name, _token_type(column)) for column in columns]
+    schema = pyarrow.schema([("id", pyarrow.string()), *types])
+    with ParquetWriter(path, schema, version="2.6", compression="zstd", compression_level=3) as writer:
+
+        def write(rows: Sequence[TokenRow]) -> None:
+            ids = pyarrow.array([row.id for row in rows], pyarrow.string())
+            lists = [_token_lists(column, place, rows) for place, column in enumerate(columns)]
+            writer.write_batch(pyarrow.record_batch([ids, *lists], schema=schema))
+
+        yield write
+
+
+def _token_type(column: TokenColumn) -> Any:
+    import pyarrow
+
+    kinds = {"int8": pyarrow.int8(), "int32": pyarrow.int32(), "float16": pyarrow.float32()}
+    flat = pyarrow.list_(kinds[column.kind])
+    return pyarrow.list_(flat) if column.nested else flat
+
+
+def _token_lists(column: TokenColumn, place: int, rows: Sequence[TokenRow]) -> Any:
+    """One column of some rows: all their numbers in one piece, and where each list ends."""
+    import pyarrow
+
+    size = {"int8": 1, "int32": 4, "float16": 2}[column.kind]
+    numbers = [len(row.cells[place]) // size for row in rows]
+    buffer = pyarrow.py_buffer(b"".join(row.cells[place] for row in rows))
+    values = pyarrow.Array.from_buffers(getattr(pyarrow, column.kind)(), sum(numbers), [None, buffer])
+    if column.kind == "float16":
+        values = values.cast(pyarrow.float32())
+    if not column.nested:
+        return pyarrow.ListArray.from_arrays(_ends(numbers), values)
+    lists = [number // row.width for number, row in zip(numbers, rows, strict=True)]
+    widths = chain.from_iterable(repeat(row.width, number) for number, row in zip(lists, rows, strict=True))
+    return pyarrow.ListArray.from_arrays(_ends(lists), pyarrow.ListArray.from_arrays(_ends(widths), values))
+
+
+def _ends(lengths: Iterable[int]) -> Any:
+    import pyarrow
+
+    return pyarrow.array(accumulate(lengths, initial=0), pyarrow.int32())
 
 
 def no_row_in_parquet(path: Path) -> bool:

@@ -5,25 +5,38 @@ may tell of other exports, or of other settings that made the same items.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
 from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
-from distill_build.dataset.layout import CHECKS, FAILURES, STATE, UNITS, CheckCount, Dataset, State, kept_files
+from distill_build.dataset.layout import (
+    CHECKS,
+    FAILURES,
+    SOURCES,
+    STATE,
+    UNITS,
+    CheckCount,
+    Dataset,
+    State,
+    kept_files,
+)
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, recipe_in
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.artefacts import FileState, file_sha256, file_state
 from distill_build.engine.lock import in_use
-from distill_build.engine.reading import writable
+from distill_build.engine.reading import ReadOnlyStore, Responses, writable
 from distill_build.errors import CorruptEntryError
 from distill_build.graph import END
+from distill_build.history.raw_responses import RawResponses
 from distill_build.records import Failure, JsonObject, short
 from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
 from distill_build.stages.identity import export_layout, export_sides
+from distill_build.stages.soft_rows import SoftRows
 from distill_build.stages.training_checks import TrainingChecks
 from distill_build.stages.training_rows import training_rows
 from distill_build.versions.archive import Archive, Version
@@ -113,14 +126,18 @@ class _Restoring(msgspec.Struct, frozen=True):
     def _exports(
         self, recipe: JsonObject, refused: Callable[[Failure], None]
     ) -> tuple[dict[str, Path], tuple[CheckCount, ...]]:
-        options, layout = recipe["export"], export_layout(recipe["export"])
-        checks = TrainingChecks(options["formats"], layout)
-        place = Dataset(self.transaction.folder).artefact
-        rows = training_rows(place, self.target.version.graph, recipe, refused)
-        written = self.transaction.write_exports(
-            checks.watched(rows), options["formats"], layout, export_sides(options)
-        )
-        return written, checks.counts()
+        options, place = recipe["export"], Dataset(self.transaction.folder).artefact
+        response = RawResponses(place(SOURCES), options["rows"].get("stage", ""), self._stores)
+        with closing(response):
+            soft = SoftRows(response)
+            layout = replace(export_layout(options), soft_labels=soft.of)
+            checks = TrainingChecks(options["formats"], layout)
+            rows = checks.watched(training_rows(place, self.target.version.graph, recipe, refused))
+            written = self.transaction.write_exports(rows, options["formats"], layout, export_sides(options))
+        return written, (*checks.counts(), *soft.counts())
+
+    def _stores(self, opened: ExitStack) -> list[Responses]:
+        return [opened.enter_context(closing(ReadOnlyStore(self.archive.directory)))]
 
     def _checks(self, recipe: JsonObject, new: dict[str, Path]) -> tuple[CheckCount, ...]:
         """Looks at the rows as a build does, with which checks.jsonl comes among the `new` files: a version is kept

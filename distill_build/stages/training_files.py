@@ -3,7 +3,7 @@
 from math import prod
 
 from distill_build.errors import ConfigurationError
-from distill_build.export import PREFERENCE, RATING
+from distill_build.export import OF_TOKENS, PREFERENCE, RATING
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.stages.kinds.declared import COUNTED_BY, results_in
@@ -16,8 +16,20 @@ def check_training_files(graph: Graph, recipe: JsonObject) -> None:
     Raises ConfigurationError for a format that would have no row.
     """
     shape = exported_stage(graph, recipe)
-    if shape is not None and PREFERENCE in recipe["export"]["formats"]:
+    formats = recipe["export"]["formats"]
+    if shape is not None and PREFERENCE in formats:
         _check_pairs(graph, recipe, shape)
+    if shape is not None and (needing := next((name for name in formats if name in OF_TOKENS), None)) is not None:
+        _check_log_probabilities(recipe, shape, needing)
+
+
+def _check_log_probabilities(recipe: JsonObject, shape: Shape, needing: str) -> None:
+    models = recipe.get(shape.name, {}).get("models", {})
+    if models and not any(model.get("logprobs") for model in models.values()):
+        raise ConfigurationError(
+            f"formats={needing} is made of log probabilities, and {shape.name} are asked for without: build with "
+            f"{next(iter(models))}.logprobs=K (docs/soft.md), or leave {needing} out of formats"
+        )
 
 
 def _check_pairs(graph: Graph, recipe: JsonObject, shape: Shape) -> None:

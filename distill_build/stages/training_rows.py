@@ -217,6 +217,7 @@ def _row(
         answer=_text(values["answer"]),
         model=line.get("model") or "",
         side=values.get(SIDE, TRAIN),
+        call="" if line.get(REVIEW) == EDIT else line.get("call") or "",
         more={name.removeprefix(MORE): value for name, value in values.items() if name.startswith(MORE)},
     )
 

@@ -1,0 +1,140 @@
+"""Format `soft`: the teacher's likeliest tokens of each exported row, from the stored responses."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.server import ScriptedServer
+from tests.teacher import completion_tokens, likeliest, listing, prompt_tokens
+
+pyarrow = pytest.importorskip("pyarrow")
+WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "teacher.logprobs=5")
+SOFT = (*WORDS, "formats=[messages,soft]")
+FILE = "dataset/train.soft.parquet"
+
+
+@pytest.fixture
+def project(tmp_path: Path, server: ScriptedServer) -> InProcess:
+    server.tokens = listing()
+    project = InProcess(tmp_path / "here", server)
+    project.root.mkdir()
+    return project
+
+
+def soft_rows(project: InProcess, file: str = FILE) -> dict[str, dict[str, Any]]:
+    from pyarrow.parquet import read_table
+
+    return {row["id"]: row for row in read_table(project.folder() / file).to_pylist()}
+
+
+def message_of(row: dict[str, Any]) -> dict[str, Any]:
+    return {"content": row["answer"], "reasoning_content": row["reasoning"]}
+
+
+def test_each_row_has_the_tokens_of_its_reply_and_the_likeliest_at_each_place(project: InProcess) -> None:
+    assert project.run(*SOFT).status == 0
+    rows = soft_rows(project)
+    assert list(rows) == [row["id"] for row in project.rows("answers")]
+    for answer in project.rows("answers"):
+        own = completion_tokens(message_of(answer))
+        row = rows[answer["id"]]
+        assert row["token_ids"] == own
+        assert len(row["top_ids"]) == len(row["top_logprobs"]) == len(row["logprobs"]) == len(own)
+        before = prompt_tokens([{"role": "user", "content": answer["question"]}])
+        for place, token in enumerate(own):
+            tops = likeliest(before, 5)
+            assert row["top_ids"][place] == [each for each, _ in tops]
+            assert row["top_logprobs"][place] == pytest.approx([logprob for _, logprob in tops], rel=5e-4)
+            before.append(token)
+
+
+def test_it_is_a_format_as_the_others_are(project: InProcess, server: ScriptedServer) -> None:
+    assert project.run(*SOFT).status == 0
+    files = project.bytes()
+    server.reset()
+    assert FILE.removeprefix("dataset/") in project.lock()
+    assert project.raw("verify").status == 0
+    assert project.run(*SOFT, "--frozen").status == 0
+    assert project.run(*WORDS).status == 0
+    assert not (project.folder() / FILE).exists()
+    assert project.raw("export", "sports", "formats=[soft]").status == 0
+    assert project.bytes() == files
+    shutil.rmtree(project.folder() / "dataset")
+    assert project.raw("checkout", "latest").status == 0
+    assert project.bytes() == files
+    assert server.count == 0
+
+
+def test_a_folder_that_comes_alone_is_exported_from_what_it_keeps(project: InProcess, server: ScriptedServer) -> None:
+    assert project.run(*SOFT).status == 0
+    before = (project.folder() / FILE).read_bytes()
+    shutil.rmtree(project.root / ".distill-cache")
+    (project.folder() / FILE).unlink()
+    server.reset()
+    assert project.raw("export", "sports", "formats=[soft]").status == 0
+    assert (project.folder() / FILE).read_bytes() == before
+    assert not (project.root / ".distill-cache").exists()
+    (project.folder() / FILE).unlink()
+    assert project.run(*SOFT, "--frozen").status == 0
+    assert (project.folder() / FILE).read_bytes() == before
+    assert server.count == 0
+
+
+def test_where_the_responses_are_gone_an_export_says_so_and_changes_nothing(project: InProcess) -> None:
+    assert project.run(*WORDS).status == 0
+    files = project.bytes()
+    shutil.rmtree(project.root / ".distill-cache")
+    shutil.rmtree(project.folder() / "runs/responses")
+    exported = project.raw("export", "sports", "formats=[soft]")
+    assert exported.status == 5
+    assert "cache pull or cache import" in exported.stderr
+    assert project.bytes() == files
+
+
+def test_rows_that_people_wrote_have_none_and_are_told(project: InProcess) -> None:
+    assert project.run(*SOFT).status == 0
+    first, second, *_ = project.rows("answers")
+    review = {"id": first["id"], "verdict": "edit", "answer": "By hand.", "at": "2026-01-01T00:00:00Z"}
+    (project.root / "reviews.jsonl").write_text(json.dumps(review) + "\n")
+    given = {"question": "Who won in 1966?", "answer": "England."}
+    (project.root / "questions.jsonl").write_text(json.dumps(given) + "\n")
+    built = project.run(*SOFT)
+    assert built.status == 0
+    assert "2 of 5 rows have no soft labels: a person wrote them" in " ".join(built.stderr.split())
+    assert first["id"] not in soft_rows(project)
+    assert second["id"] in soft_rows(project)
+    assert "2 of 5 rows have no soft labels" in " ".join(project.run(*SOFT).stderr.split()), "nothing to do"
+    edited = (project.folder() / "answers.jsonl").read_text().replace(second["answer"], "Edited in place.")
+    (project.folder() / "answers.jsonl").write_text(edited)
+    assert "3 of 5 rows have no soft labels" in project.raw("export", "sports", "formats=[soft]").stderr
+    assert second["id"] not in soft_rows(project)
+
+
+def test_a_reply_of_which_tokens_are_missing_has_none(project: InProcess, server: ScriptedServer) -> None:
+    server.tokens = listing(lost=1)
+    built = project.run(*SOFT)
+    assert built.status == 0
+    assert "4 of 4 rows have no soft labels: the endpoint does not list all" in " ".join(built.stderr.split())
+    assert soft_rows(project) == {}
+
+
+def test_without_logprobs_it_is_refused_before_anything_is_sent(project: InProcess, server: ScriptedServer) -> None:
+    refused = project.run(*SOFT, "teacher.logprobs=null")
+    assert (refused.status, server.count) == (2, 0)
+    assert "teacher.logprobs=K" in refused.stderr
+    assert project.run(*WORDS, "teacher.logprobs=null").status == 0
+    exported = project.raw("export", "sports", "formats=[soft]")
+    assert exported.status == 2
+    assert "teacher.logprobs=K" in exported.stderr
+
+
+def test_each_side_of_a_split_has_its_own(project: InProcess) -> None:
+    split = ("stages=[tags,questions,answers,split]", "split.test=0.5", "questions_per_tag=8", "split.near=null")
+    assert project.run(*SOFT, *split).status == 0
+    test = soft_rows(project, "dataset/test.soft.parquet")
+    assert test
+    assert test.keys() | soft_rows(project).keys() == {row["id"] for row in project.rows("answers")}
