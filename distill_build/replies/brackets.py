@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from distill_build.replies.numbering import MARKER
+from distill_build.replies.numbering import marker_at_start
 
 BEGIN = re.compile(r"[{\[](?=\s*(?:[\"'“{\[\]}]|//|/\*))|\{(?=\s*\w+\s*:)")
 NOT_JSON = re.compile(r"\[\s?[xX]?\](?=[\s(]\s*\S)|\{\}(?!\s*$)")  # a check box, or empty brackets in prose
@@ -58,7 +58,7 @@ def spans(text: str) -> Iterator[Span]:
 
 def is_in_marked_line(text: str, position: int) -> bool:
     line = text[text.rfind("\n", 0, position) + 1 : position]
-    marker = MARKER.match(line)
+    marker = marker_at_start().match(line)
     return marker is not None and marker.end() < len(line)
 
 

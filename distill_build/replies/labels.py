@@ -6,7 +6,7 @@ Knows nothing of how they were sent.
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -33,11 +33,23 @@ class ListReading(msgspec.Struct, frozen=True):
     axes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
+CJK = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
 BOLD = re.compile(r"\*\*(?P<text>[^*]+)\*\*[\s:：.。]*")
 ITALIC = re.compile(r"\*(?P<text>[^*\s][^*]*)\*")
 EXPLAINED = re.compile(r"\*\*(?P<text>[^*]+?)(?:[:：]\*\*|\*\*\s*(?:[:：]|[-–—]\s)).+")
 QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'|“([^“”]+)”|`([^`]+)`")
+
+
+@cache  # a class of so many characters takes milliseconds to compile, and every start reads this file
+def cjk() -> re.Pattern[str]:
+    """A character of `CJK`."""
+    return re.compile(CJK)
+
+
+@cache
+def beside_cjk() -> re.Pattern[str]:
+    """The space beside such a character."""
+    return re.compile(rf"(?<={CJK})\s+|\s+(?={CJK})")
 
 
 def clean(found: Sequence[Any], reading: ListReading) -> tuple[list[str], list[str]]:
@@ -78,7 +90,7 @@ def bare(text: str) -> str:
 
 def _unusable(item: str, reading: ListReading) -> str | None:
     """Why an item cannot be used, or None."""
-    shortest = reading.shortest_cjk if CJK.search(item) else reading.shortest
+    shortest = reading.shortest_cjk if not item.isascii() and cjk().search(item) else reading.shortest
     if not any(map(str.isalnum, item)):
         return f"a {reading.item} needs words"
     if len(item) < shortest:
@@ -102,7 +114,6 @@ BEGINNING_READ, BEGINNING_LETTERS = 200, 60
 BETWEEN_DIGITS = re.compile(r"[.,:/\-](?<=\d.)(?=\d)")
 BEFORE_WORD = re.compile(r"[.\-](?<!\S.)(?=\d)|\.(?<!\S.)(?=[^\W\d_])")
 APOSTROPHES = re.compile(r"['’ʼ](?<=\w.)(?=\w)")
-BESIDE_CJK = re.compile(rf"(?<={CJK.pattern})\s+|\s+(?={CJK.pattern})")
 
 
 class _Blanks(dict[int, str | int]):
@@ -130,7 +141,7 @@ def normalise(text: str) -> str:
             words = f"{words[: kept.start()]}{kept[0]}{words[kept.end() :]}"
     key = " ".join(words.split())
     if not key.isascii():
-        key = BESIDE_CJK.sub("", key)
+        key = beside_cjk().sub("", key)
     return key or folded.strip() or text
 
 

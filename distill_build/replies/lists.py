@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from distill_build.replies.brackets import Span, spans
 from distill_build.replies.labels import ListReading
-from distill_build.replies.numbering import MARKED_LINE
+from distill_build.replies.numbering import marked_line
 
 
 class NoList(NamedTuple):
@@ -129,7 +129,7 @@ def plain_list(text: str) -> list[Any] | None:
     its dashes too.
     """
     lines = [line for line in text.splitlines() if line.strip()]
-    marked = [(len(match["indent"]), line) for line in lines if (match := MARKED_LINE.match(line))]
+    marked = [(len(match["indent"]), line) for line in lines if (match := marked_line().match(line))]
     announced = [line for line in lines if line.rstrip().endswith((":", "："))]
     if not marked or (len(marked) == 1 and len(lines) > 1 + len(announced)):
         return None

@@ -7,6 +7,7 @@ where the items of one list count up with them.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 CHINESE_DIGITS = "一二三四五六七八九十"
 MARKERS = (
@@ -19,19 +20,28 @@ MARKERS = (
     rf"(?:\*\*)?(?:Q|Question\s?|问题\s?)[\d{CHINESE_DIGITS}]{{1,3}}\s?[.:：、)](?:\*\*)?\s*",
     r"\*\*\d{1,3}[.)、:：]?\*\*\s*",
 )
-MARKER = re.compile(rf"\s*(?:{'|'.join(MARKERS)})")
 SOMETHING = re.compile(r"\S")
-MARKED_LINE = re.compile(rf"(?P<indent>\s*)(?:{'|'.join(MARKERS)}).*\S")
-
 COUNTED = re.compile(r"\s*(?P<prefix>(?:\d{1,3}\.)*)(?P<last>\d{1,3}|[A-Za-z])(?P<end>[.:：]?)\s+(?=\S)")
 NUMBERED = re.compile(r"\s*\d{1,3}[.)、]\s")
 DOTTED = re.compile(r"\s*\d{1,2}(?:\.\d{1,2})+\s+(?=[A-Z\u4e00-\u9fff])")
 
 
+@cache  # each takes more than a millisecond to compile, and every start reads this file
+def marker_at_start() -> re.Pattern[str]:
+    """A list marker, with what space is around it."""
+    return re.compile(rf"\s*(?:{'|'.join(MARKERS)})")
+
+
+@cache
+def marked_line() -> re.Pattern[str]:
+    """A line that begins with a list marker; `indent` stands before that."""
+    return re.compile(rf"(?P<indent>\s*)(?:{'|'.join(MARKERS)}).*\S")
+
+
 def without_marker(text: str) -> str:
     """`text` without the list markers at its start that are surely markers, unless nothing would be left."""
     start = 0
-    while (marker := MARKER.match(text, start)) and SOMETHING.search(text, marker.end()):
+    while (marker := marker_at_start().match(text, start)) and SOMETHING.search(text, marker.end()):
         start = marker.end()
     return text[start:].strip()
 

@@ -2,7 +2,7 @@
 
 import re
 
-from distill_build.replies.labels import CJK
+from distill_build.replies.labels import cjk
 
 _WORDS = """
 a an the this that these those is are was were be been being am do does did can should would will shall may might i me
@@ -25,7 +25,7 @@ def content_words(text: str) -> str:
 def content_tokens(text: str) -> list[str]:
     """The words of what a text is about, plurals as their singulars; of Chinese, Japanese and Korean the characters."""
     content = content_words(text)
-    spaced = content if content.isascii() else CJK.sub(lambda character: f" {character[0]} ", content)
+    spaced = content if content.isascii() else cjk().sub(lambda character: f" {character[0]} ", content)
     return [_singular(word) if word[-1] == "s" else word for word in spaced.split()]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import chain
 
-from distill_build.replies.labels import CJK
+from distill_build.replies.labels import cjk
 from distill_build.stages.likeness.content import content_tokens
 from distill_build.stages.likeness.repeats import ROUNDED, Repeat, exactly
 
@@ -29,7 +29,7 @@ Shingles = tuple[int, ...]
 def shingles_of(text: str) -> set[str]:
     """Runs of tokens of a text as `normalise` leaves it; one that is shorter than a run is its own."""
     tokens = content_tokens(text)
-    lengths = OF_CHARACTERS if not text.isascii() and CJK.search(text) else OF_WORDS
+    lengths = OF_CHARACTERS if not text.isascii() and cjk().search(text) else OF_WORDS
     return {
         " ".join(tokens[start : start + length])
         for length in lengths

@@ -8,6 +8,7 @@ open-r1 drop what has any run of 8 in common.)
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,21 @@ from distill_build.replies.labels import CJK, normalise
 
 COLUMNS = ("question", "problem", "prompt", "instruction", "query", "text", "input")
 """Where a row of a benchmark has its question, by the first of these names that it has."""
-WORD = re.compile(rf"{CJK.pattern}|(?:(?!{CJK.pattern})\w)+")
 RUN_BYTES = 8
 PARQUET, OBJECTS, TEXTS = ".parquet", (".jsonl", ".ndjson", ".json"), (".txt", ".md")
 MARK = "#"
 """Behind a file, before the name of the column that holds its questions."""
 
 
+@cache  # see `labels.cjk`
+def one_word() -> re.Pattern[str]:
+    """A word, or a character where none are set apart."""
+    return re.compile(rf"{CJK}|(?:(?!{CJK})\w)+")
+
+
 def set_apart(text: str) -> list[str]:
     """The words of a text, and the characters where none are set apart."""
-    return WORD.findall(normalise(text))
+    return one_word().findall(normalise(text))
 
 
 def runs_of(text: str, ngram: int) -> list[tuple[str, ...]]:
