@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from distill_build.sweeps.jobs import Variant
 
 
-YOUNG_OBJECTS = 5_000
-"""New objects after which the garbage collector looks for cycles among them. Python's 700 cost a tenth of a start: what
-imports and Hydra make by the hundred thousand is there to stay."""
+YOUNG_AT_START, YOUNG_AT_WORK = 250_000, 5_000
+"""New objects after which the garbage collector looks for cycles among them. What imports and Hydra make, 150,000 for
+one configuration, is there to stay: at Python's 700 it cost a fifth of a start to look through it, at 5,000 a tenth."""
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a standard output that takes no more answers. Commands translate the errors of their own files."""
 
@@ -44,7 +44,7 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv`, by default the process's own, and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    gc.set_threshold(YOUNG_OBJECTS)
+    gc.set_threshold(YOUNG_AT_START)
     atexit.register(gc.freeze)  # the interpreter's last collection would look through all that goes with the process
     for name in ("stdout", "stderr"):
         stream = lasting(getattr(sys, name))
@@ -191,9 +191,18 @@ def enter_project(line: CommandLine) -> None:
         say(f"the project is {project.root}, by its {project.sign}")
 
 
+def command_of(module: str) -> Any:
+    """The module of a command, which is to run now: from here on what is made is mostly not there to stay."""
+    command = importlib.import_module(module)
+    if not gc.get_freeze_count():  # a second command of this process would keep the garbage of the first for good
+        gc.freeze()
+    gc.set_threshold(YOUNG_AT_WORK)
+    return command
+
+
 def run_reading(line: CommandLine) -> int:
     """Runs a command that composes no configuration."""
-    status: int = importlib.import_module(COMMANDS[line.command].module).run(line.options)
+    status: int = command_of(COMMANDS[line.command].module).run(line.options)
     return status
 
 
@@ -211,7 +220,7 @@ def run_composing(line: CommandLine) -> int:
     def task(settings: "Settings") -> int:
         check_until(line.options.until, settings)
         check_rebuild(line.options.rebuild, line.options.until, settings)
-        status: int = importlib.import_module(command.module).run(settings, line.options)
+        status: int = command_of(command.module).run(settings, line.options)
         return status
 
     def sweep(variants: "Sequence[Variant]") -> int:
@@ -222,7 +231,7 @@ def run_composing(line: CommandLine) -> int:
             )
         for variant in variants:
             check_until(line.options.until, variant.settings)
-        status: int = importlib.import_module(command.sweep).run(variants, line.options)
+        status: int = command_of(command.sweep).run(variants, line.options)
         return status
 
     def launched() -> "LaunchedJob":
