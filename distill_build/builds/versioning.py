@@ -1,7 +1,6 @@
 """What a build does for versions: it says in the lock what it made, and keeps it in the cache."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -111,6 +110,8 @@ def keep_version(session: Session, state: State, files: dict[str, Path], tally: 
 
 def _snapshots(objects: Objects, files: Mapping[str, Path]) -> dict[str, FileSnapshot]:
     """Keeps files side by side: most of the time goes into waiting until the disk has a chunk."""
+    from concurrent.futures import ThreadPoolExecutor  # a build with nothing to do keeps nothing
+
     with ThreadPoolExecutor() as threads:
         return dict(zip(files, threads.map(partial(take_snapshot, objects), files.values()), strict=True))
 

@@ -248,9 +248,11 @@ def look_for_files(places: Mapping[str, str], overrides: Sequence[str]) -> None:
     Plugins.instance().register(plugin)
     primary = primary_of(places)
     take_over(primary, packed_conf())
-    folders = conf_folders(plugin.config_dir, places.get("--config-path"))
+    config_path = places.get("--config-path")
+    folders = conf_folders(plugin.config_dir, config_path)
     try:
-        find_stages(folders, packed_conf(), primary, overrides)
+        are_all = config_path is None or "://" not in config_path  # what is no folder Hydra alone can look into
+        find_stages(folders, packed_conf(), primary, overrides, are_all=are_all)
         if recipes := [word for word in overrides if RECIPE.match(word)]:
             refuse_recipe(recipes[0], folders, packed_conf(), primary)
     except Exception as error:

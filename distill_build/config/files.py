@@ -1,10 +1,11 @@
 """The files of a configuration: how one is read, and which stages and roles there are. Knows Hydra's sources.
 
     YamlSource     what Hydra reads files with: our own, by libyaml, and each once as long as it does not change
-    find_stages    every conf/stage/*.yaml on the search path → the defaults list that base.yaml begins with
+    find_stages    every conf/stage/*.yaml on the search path → the node that base.yaml begins with
 
-Hydra composes what a defaults list names, so the files are looked for before it begins. Of a stage's file only its
-keys are looked at here; whether they make a stage is for `config.stage_checks` to say, once they are composed.
+Hydra composes what a defaults list names, so the files are looked for before it begins. A stage's file that begins with
+no other stage is put into the node as it is: each entry of a list costs Hydra some milliseconds. Of what stands in one
+only the keys are looked at here; whether they make a stage is for `config.stage_checks` to say, once they are composed.
 """
 
 import os
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
@@ -30,7 +31,7 @@ from distill_build.stages.all import settings_type_of
 PRIMARY = "distill"
 GROUP = "stage"
 FOUND = "stages_found"
-"""The name of the defaults list that `find_stages` makes."""
+"""The name of the node that `find_stages` makes."""
 RECIPE = "recipe"
 NO_RECIPE = "basic"
 SELF = "_self_"
@@ -71,11 +72,16 @@ class YamlSource(FileConfigSource):
             header, data = {"package": None}, with_all_keys(data)
         elif name.startswith(f"{RECIPE}/"):
             header = {"package": "_global_"}
-        try:
-            config = OmegaConf.create() if data is None else OmegaConf.create(data)
-        except GrammarParseError as error:
-            raise half_a_reference(seen(Path(full_path)), error.full_key) from error
+        config = composable(full_path, data)
         return ConfigResult(config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header)
+
+
+def composable(full_path: str, data: Any) -> Any:
+    """What stands in a file, as OmegaConf holds it. Raises ConfigurationError for half a reference."""
+    try:
+        return OmegaConf.create() if data is None else OmegaConf.create(data)
+    except GrammarParseError as error:
+        raise half_a_reference(seen(Path(full_path)), error.full_key) from error
 
 
 def half_a_reference(file: str, key: str | None) -> ConfigurationError:
@@ -206,32 +212,56 @@ def loader() -> Any:
 # ---- Stages and roles ----
 
 
-def find_stages(folders: Sequence[Path], packed: Path, primary: str, words: Iterable[str]) -> None:
-    """Makes the defaults list of all stages and roles. `folders` are those of the search path, the first counting most.
+class StageFile(NamedTuple):
+    """Where the file of a stage lies, and what stands in it."""
 
-    Roles are those that a stage's file names, and those that `words` or the primary file give a stage. Raises
-    ConfigurationError for a file that has the name of one of ours where it may not, or begins with anything but
-    stages.
+    full_path: str
+    content: Mapping[str, Any]
+
+    @property
+    def builds_on_others(self) -> bool:
+        return bool(set(bases(self.content)) - {SELF})
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """All keys of a stage that builds on no other."""
+        return {key: value for key, value in with_all_keys(self.content).items() if key != "defaults"}
+
+
+def find_stages(
+    folders: Sequence[Path], packed: Path, primary: str, words: Iterable[str], *, are_all: bool = True
+) -> None:
+    """Makes the node of all stages and roles. `folders` are those of the search path, the first counting most.
+
+    Roles are those that a stage's file names, and those that `words` or the primary file give a stage. Where Hydra
+    looks into other places too (`are_all`), it has to find the files itself: one there may come before these.
+
+    Raises ConfigurationError for a file that has the name of one of ours where it may not, begins with anything but
+    stages, or holds half a reference.
     """
     files = stage_files(folders, packed, primary)
-    named = [content.get("role") for content in files.values()]
+    named = [file.content.get("role") for file in files.values()]
     project = first_content(folders, primary).get(GROUP)
     for settings in project.values() if isinstance(project, dict) else ():
         named.append(settings.get("role") if isinstance(settings, dict) else None)
     taken = NO_ROLES | set(first_content([packed], BASE))
     typed = (role for word in words if (match := TYPED_ROLE.fullmatch(word)) for role in ROLE_NAME.findall(match[1]))
     roles = dict.fromkeys([*(role for value in named for role in roles_in(value)), *typed])
-    ConfigStore.instance().store(
-        name=FOUND,
-        provider="distill-build",
-        node={
-            "defaults": [
-                *(f"{GROUP}/{name}@{GROUP}.{name}" for name in files),
-                *({f"model@{role}": "same"} for role in roles if role not in taken and role != "null"),
-                SELF,
-            ]
-        },
-    )
+    by_hydra = [name for name, file in files.items() if file.builds_on_others or not are_all]
+    node = {
+        "defaults": [
+            SELF,
+            *(f"{GROUP}/{name}@{GROUP}.{name}" for name in by_hydra),
+            *({f"model@{role}": "same"} for role in roles if role not in taken and role != "null"),
+        ],
+        GROUP: {name: file.whole for name, file in files.items() if name not in by_hydra},
+    }
+    try:
+        ConfigStore.instance().store(name=FOUND, provider="distill-build", node=node)
+    except GrammarParseError:
+        for file in files.values():
+            composable(file.full_path, file.content)  # raises what tells the file
+        raise
 
 
 def roles_in(value: Any) -> list[str]:
@@ -240,19 +270,19 @@ def roles_in(value: Any) -> list[str]:
     return [role for role in values if isinstance(role, str) and ROLE_NAME.fullmatch(role)]
 
 
-def stage_files(folders: Sequence[Path], packed: Path, primary: str) -> dict[str, Mapping[str, Any]]:
-    """What stands in the file of each stage, ours first.
+def stage_files(folders: Sequence[Path], packed: Path, primary: str) -> dict[str, StageFile]:
+    """The file of each stage, ours first.
 
     Beside a primary file all files are stages. Elsewhere they may be another program's: then those are, which look so.
     """
     where = {folder: names_in(folder / GROUP) for folder in dict.fromkeys([packed, *folders])}
     known = {SELF, *(name for names in where.values() for name in names)}
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, StageFile] = {}
     for folder in (packed, *(folder for folder in folders if folder != packed)):
         ours = folder == packed or any((folder / f"{name}.yaml").is_file() for name in (primary, PRIMARY))
         for name in where[folder]:
             file = folder / GROUP / f"{name}.yaml"
-            content = read(os.path.realpath(file))[1]
+            content = read(full_path := os.path.realpath(file))[1]
             if not ours and not looks_like_a_stage(content, known):
                 continue
             if not ours and name in where[packed]:
@@ -262,7 +292,7 @@ def stage_files(folders: Sequence[Path], packed: Path, primary: str) -> dict[str
                 )
             check_file(seen(file), content, known)
             if name not in found or found_first(folder, folders, name, where):
-                found[name] = on_ours(content, name, packed) or {}
+                found[name] = StageFile(full_path, on_ours(content, name, packed) or {})
     return found
 
 

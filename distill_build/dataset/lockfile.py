@@ -8,7 +8,6 @@ last line is a digest of all others, so that a hand edit is noticed.
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from io import TextIOWrapper
@@ -118,6 +117,8 @@ def parse_lock(text: str, whence: str) -> Lock:
             f"{whence} holds a merge conflict: take either side (git checkout --ours or --theirs {whence}), then "
             "build: it writes the lock of what the settings now give"
         )
+    import tomllib  # a build with nothing to do reads no lock
+
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,8 +1,10 @@
 """From words to Settings through the real Hydra: defaults, roles, topics, sweeps, a project's own files."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from distill_build.config import composition as config
@@ -247,6 +249,18 @@ def test_config_dir_comes_first(tmp_path: Path) -> None:
     assert settings_of("--config-dir=more", "--config-name=other").seed == 5
     assert settings_of("--config-path=more").depth == 7
     assert settings_of().depth == 2
+
+
+def test_a_stage_in_the_package_of_a_config_path_comes_before_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = msgspec.to_builtins(settings_of().stage["answers"])
+    write(tmp_path / "ownconf/__init__.py", "")
+    write(tmp_path / "ownconf/distill.yaml", "defaults: [base, _self_]\ndepth: 7\n")
+    write(tmp_path / "ownconf/stage/answers.yaml", json.dumps(ours | {"samples": 3}))
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = settings_of("--config-path=pkg://ownconf")
+    assert (settings.depth, settings.stage["answers"].samples) == (7, 3)
 
 
 def test_a_project_may_ask_hydra_for_more(tmp_path: Path) -> None:
