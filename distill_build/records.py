@@ -30,7 +30,9 @@ VERDICT = frozenset({"kept", "why"})
 """Columns that each row of a transform has."""
 RENAMED_FROM = "renamed_from"
 """The column of a tag that has the model's own label, where a person gave it another one; else null."""
-EXPORTED = ("question", "reasoning", "answer")
+LABEL, SHARES = "label", "shares"
+"""What says what a question is: one of several labels, and how much speaks for each."""
+EXPORTED = ("question", "reasoning", "answer", LABEL, SHARES)
 """What a training row is made of, and a stage's `export` says."""
 
 ID_HEX_DIGITS = 16

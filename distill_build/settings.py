@@ -12,7 +12,9 @@ from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand, whole_tree
 Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "failures", "calls", "tokens", "usd"]
 """What a sweeper that looks for the best values may go by."""
 
-FormatName = Literal["messages", "prompt_completion", "alpaca", "sharegpt", "preference", "csv", "parquet", "soft"]
+FormatName = Literal[
+    "messages", "prompt_completion", "alpaca", "sharegpt", "preference", "labels", "csv", "parquet", "soft"
+]
 """A dataset format: see `export.formats`."""
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 """Items of one list, or of one request: a tree of ten such levels can still be counted."""

@@ -130,7 +130,7 @@ SETTINGS = (
     ("limits.concurrency=…", "requests in flight at once, else as the model's file says; also rpm, tpm, …"),
     ("budget.usd=null", "a hard cap; also budget.tokens, budget.calls"),
     ("cache.dir=.distill-cache", "the responses that have been paid for"),
-    ("formats=[messages]", "messages, prompt_completion, alpaca, sharegpt, preference, csv, parquet"),
+    ("formats=[messages]", "messages, prompt_completion, alpaca, sharegpt, preference, labels, csv, parquet"),
 )
 
 

@@ -10,7 +10,7 @@ from distill_build.records import number_of, rows_of
 from distill_build.stages.checks import APART, FAR, QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
 from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_PEOPLE
-from distill_build.stages.training_checks import CLOSE, FEW_RATED, UNRATED
+from distill_build.stages.training_checks import CLOSE, FEW_RATED, UNLABELLED, UNRATED
 
 
 def check_sentences(checks: Sequence[CheckCount]) -> Iterator[str]:
@@ -59,10 +59,16 @@ def _no_pair(why: str) -> Callable[[CheckCount], str]:
     return told
 
 
-def _rated_by_nobody(found: CheckCount) -> str:
-    have = "has" if found.rows == 1 else "have"
-    named = _examples(found, [example.label for example in found.examples])
-    return f"{found.rows:,} of {number_of(found.of, 'rows')} {have} no score, and {_stand(found)} in no pair{named}"
+def _without(what: str, where: str) -> Callable[[CheckCount], str]:
+    """Of rows that lack what one format is made of."""
+
+    def told(found: CheckCount) -> str:
+        have = "has" if found.rows == 1 else "have"
+        lacking = f"{found.rows:,} of {number_of(found.of, 'rows')} {have} no {what}"
+        named = _examples(found, [example.label for example in found.examples])
+        return f"{lacking}, and {_stand(found)} in no {where}{named}"
+
+    return told
 
 
 def _stand(found: CheckCount) -> str:
@@ -95,12 +101,13 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     APART: _apart,
     CLOSE: _no_pair("its answers are rated alike, by format.margin, or say the same"),
     FEW_RATED: _no_pair("fewer than two of its answers have a score"),
-    UNRATED: _rated_by_nobody,
     OF_PEOPLE: _no_soft_labels("a person wrote them"),
     NOT_STORED: _no_soft_labels("they were asked for without log probabilities"),
     NOT_LISTED: _no_soft_labels(
         "the endpoint does not list all of their tokens (llama.cpp, where one character takes several, and in streams)"
     ),
+    UNRATED: _without("score", "pair"),
+    UNLABELLED: _without("label", "line of the format labels"),
     QUOTA: lambda found: f"{_number(found, 'has', 'have')} another value than the quota says ({CHECKS})",
 }
 

@@ -5,12 +5,21 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
-from distill_build.export.formats import FORMATS, OF_TOKENS, PREFERENCE, check_formats, file_name, first_if_empty
+from distill_build.export.formats import (
+    FORMATS,
+    LABELS,
+    OF_TOKENS,
+    PREFERENCE,
+    check_formats,
+    file_name,
+    first_if_empty,
+)
 from distill_build.export.layout import TRAIN, Layout, TrainingRow
 from distill_build.export.preference import RATING
 
 __all__ = [
     "FORMATS",
+    "LABELS",
     "OF_TOKENS",
     "PREFERENCE",
     "RATING",

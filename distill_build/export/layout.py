@@ -59,7 +59,8 @@ class TrainingRow(msgspec.Struct, frozen=True, gc=False):
 
     `question_id` is the question's where there is a row for it; `tag` and `path` are the place in the tree; `side` is
     the one that it was split to. `more` holds what stands in `Layout.columns`. `call` is the key of the call whose
-    reply it says, empty where a person wrote it.
+    reply it says, empty where a person wrote it. `label` is what the question is, and `shares` how much speaks for each
+    label, where the stage tells that.
     """
 
     id: str
@@ -74,6 +75,8 @@ class TrainingRow(msgspec.Struct, frozen=True, gc=False):
     side: str = TRAIN
     more: Mapping[str, str | float | None] = {}
     call: str = ""
+    label: str | None = None
+    shares: Mapping[str, float] | None = None
 
 
 Write = Callable[[Sequence[TrainingRow]], None]

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from distill_build.dataset.layout import CheckCount, CheckExample
-from distill_build.export import PREFERENCE, Layout, TrainingRow
+from distill_build.export import LABELS, PREFERENCE, Layout, TrainingRow
 from distill_build.export.preference import RATING, PreferencePair, Questions, pair_of
 from distill_build.graph import END
 
-FEW_RATED, CLOSE, UNRATED = "few_rated", "close", "unrated"
+FEW_RATED, CLOSE, UNRATED, UNLABELLED = "few_rated", "close", "unrated", "unlabelled"
 """Of questions: no pair, since fewer than two answers are rated, or the best and the worst too much alike. Of rows: no
-rating."""
+rating, no label."""
 EXAMPLES = 3
 """Ids that a count names."""
 
@@ -22,7 +22,7 @@ class TrainingChecks:
     """Counts what rows show, on their way into `formats`."""
 
     def __init__(self, formats: Sequence[str], layout: Layout) -> None:
-        self._pairs = PREFERENCE in formats
+        self._pairs, self._labels = PREFERENCE in formats, LABELS in formats
         self._layout = layout
         self._questions = Questions()
         self._of = Counter[str]()
@@ -46,6 +46,8 @@ class TrainingChecks:
         )
 
     def _look(self, row: TrainingRow) -> None:
+        if self._labels:
+            self._count(UNLABELLED, row.id, found=row.label is None)
         if self._pairs:
             self._count(UNRATED, row.id, found=row.more.get(RATING) is None)
             for ended in self._questions.ended_by([row]):

@@ -3,9 +3,9 @@
 from math import prod
 
 from distill_build.errors import ConfigurationError
-from distill_build.export import OF_TOKENS, PREFERENCE, RATING
+from distill_build.export import LABELS, OF_TOKENS, PREFERENCE, RATING
 from distill_build.graph import Graph, Shape
-from distill_build.records import JsonObject
+from distill_build.records import LABEL, SHARES, JsonObject
 from distill_build.stages.kinds.declared import COUNTED_BY, results_in
 from distill_build.stages.training_rows import exported_stage
 
@@ -19,6 +19,8 @@ def check_training_files(graph: Graph, recipe: JsonObject) -> None:
     formats = recipe["export"]["formats"]
     if shape is not None and PREFERENCE in formats:
         _check_pairs(graph, recipe, shape)
+    if shape is not None and LABELS in formats:
+        _check_labels(graph, recipe["export"]["rows"], shape)
     if shape is not None and (needing := next((name for name in formats if name in OF_TOKENS), None)) is not None:
         _check_log_probabilities(recipe, shape, needing)
 
@@ -45,6 +47,15 @@ def _check_pairs(graph: Graph, recipe: JsonObject, shape: Shape) -> None:
         raise ConfigurationError(
             f"{what} {shape.name} to a question against the worst, and each question has one: say "
             f"{_counted_by(graph, recipe, shape)}=4, {out}"
+        )
+
+
+def _check_labels(graph: Graph, rows: JsonObject, shape: Shape) -> None:
+    if lacking := [column for column in (LABEL, SHARES) if rows.get(column) is None]:
+        raise ConfigurationError(
+            f"formats={LABELS} writes what each question is, and the rows of {shape.name}, which are exported of "
+            f"stages=[{','.join(graph.names)}], have no {' and no '.join(lacking)}: export a stage that says so, as in "
+            f"stage.{shape.name}.export.{lacking[0]}=row.{lacking[0]}, or leave {LABELS} out of formats"
         )
 
 

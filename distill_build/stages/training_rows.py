@@ -17,7 +17,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.export import TRAIN, TrainingRow
 from distill_build.graph import END, Graph, Shape
 from distill_build.prompting.known import Fields, Known
-from distill_build.records import EXPORTED, Failure, JsonObject
+from distill_build.records import EXPORTED, LABEL, SHARES, Failure, JsonObject
 from distill_build.review import ACCEPT, EDIT, REJECT, REVIEW
 from distill_build.settings import Settings
 from distill_build.stages.identity import makes_up_for_rejected
@@ -206,6 +206,12 @@ def _row(
         if values[column] is None:
             fault = f"export.{column}: {sources[column]} is null, and a training row needs a text there"
             return _failure(line, "null", fault)
+    shares = values.get(SHARES)
+    if not isinstance(shares, Mapping | None) or not all(
+        isinstance(each, int | float) for each in (shares or {}).values()
+    ):
+        fault = f"export.{SHARES}: {sources[SHARES]} is no mapping of labels to numbers, as in positive: 0.8"
+        return _failure(line, "shares", fault)
     return TrainingRow(
         id=line["id"],
         question_id=question,
@@ -218,6 +224,8 @@ def _row(
         model=line.get("model") or "",
         side=values.get(SIDE, TRAIN),
         call="" if line.get(REVIEW) == EDIT else line.get("call") or "",
+        label=None if (label := values.get(LABEL)) is None else _text(label),
+        shares=shares,
         more={name.removeprefix(MORE): value for name, value in values.items() if name.startswith(MORE)},
     )
 

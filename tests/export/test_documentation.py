@@ -36,3 +36,8 @@ def test_the_page_shows_a_real_pair() -> None:
     better = replace(documented_row(), more={"score": 4.5})
     worse = replace(better, id="a_5b1f0f5fc1a0ea05", sample=1, reasoning=None, answer="A ball.", more={"score": 2.0})
     assert_shown([worse, better], ["preference"], Layout("think", True, None, columns={"score": "number"}))
+
+
+def test_the_page_shows_a_real_label() -> None:
+    row = replace(documented_row(), label="sport", shares={"sport": 0.75, "game": 0.25})
+    assert_shown([row], ["labels"], Layout("think", True, None))

@@ -212,13 +212,46 @@ def test_prompt_completion_parts_what_is_asked_from_what_is_learnt() -> None:
 
 COLUMNS: dict[str, Literal["text", "number"]] = {"score": "number", "difficulty": "text"}
 BARE = TrainingRow(
-    "x_1", None, None, ("sports",), 0, "Why?", None, "So.", "m", more={"score": None, "difficulty": None}
+    "x_1",
+    None,
+    None,
+    ("sports",),
+    0,
+    "Why?",
+    None,
+    "So.",
+    "m",
+    label="a",
+    shares={"a": 1, "b": 0},
+    more={"score": None, "difficulty": None},
 )
 FULL = TrainingRow(
-    "x_2", "q_1", "t_1", ("sports", "Chess"), 1, "How?", "Hm.", "So.", "m", more={"score": 4, "difficulty": "easy"}
+    "x_2",
+    "q_1",
+    "t_1",
+    ("sports", "Chess"),
+    1,
+    "How?",
+    "Hm.",
+    "So.",
+    "m",
+    label="b",
+    shares={"a": 0.25, "b": 0.75},
+    more={"score": 4, "difficulty": "easy"},
 )
 HALF = TrainingRow(
-    "x_3", "q_2", "t_1", ("sports", "Chess"), 0, "How far?", "", "So.", "m", more={"score": 4.5, "difficulty": "易"}
+    "x_3",
+    "q_2",
+    "t_1",
+    ("sports", "Chess"),
+    0,
+    "How far?",
+    "",
+    "So.",
+    "m",
+    label="b",
+    shares={"a": 0, "b": 1},
+    more={"score": 4.5, "difficulty": "易"},
 )
 
 
