@@ -28,7 +28,7 @@ from distill_build.engine.ledger import new_run_id
 from distill_build.engine.lock import exclusive, exclusive_at_once
 from distill_build.engine.signals import undisturbed
 from distill_build.errors import StorageError, unusable
-from distill_build.export import Layout, TrainingRow, write_exports
+from distill_build.export import Layout, TrainingRow, write_companions, write_exports
 
 NEW = "new"
 """Folder of files that are not yet in their place, within the run's own."""
@@ -128,8 +128,10 @@ class Transaction(msgspec.Struct, frozen=True):
     def write_exports(
         self, rows: Iterable[TrainingRow], formats: Sequence[str], layout: Layout, sides: Sequence[str]
     ) -> dict[str, Path]:
-        """The exports of `rows` by name, synced; errors are those of `export.write_exports`."""
-        paths = write_exports(rows, self.folder / EXPORTS, formats, layout, sides)
+        """The exports of `rows`, and what goes with them, by name, synced. Errors are those of
+        `export.write_exports`."""
+        folder = self.folder / EXPORTS
+        paths = [*write_exports(rows, folder, formats, layout, sides), *write_companions(folder, formats, sides)]
         for path in paths:
             sync(path)
         return {f"{EXPORTS}/{path.name}": path for path in paths}

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
+from distill_build.export.card import CARD, card
 from distill_build.export.formats import (
     FORMATS,
     LABELS,
@@ -29,6 +30,7 @@ __all__ = [
     "check_formats",
     "file_name",
     "first_if_empty",
+    "write_companions",
     "write_exports",
 ]
 
@@ -56,6 +58,19 @@ def write_exports(
                 if own := batch if len(sides) == 1 else [row for row in batch if row.side == side]:
                     write(own)
     return list(places.values())
+
+
+def write_companions(folder: Path, formats: Sequence[str], sides: Sequence[str]) -> list[Path]:
+    """Writes what makes the exports that lie in `folder` load there by name, and returns the files."""
+    filled = {name: [side for side in sides if not _is_empty(folder, name, side)] for name in formats}
+    texts = {CARD: card(filled)}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def _is_empty(folder: Path, form: str, side: str) -> bool:
+    return FORMATS[form].is_empty(folder / file_name(form, side))
 
 
 def _batches(rows: Iterator[TrainingRow]) -> Iterator[list[TrainingRow]]:

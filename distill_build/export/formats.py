@@ -28,6 +28,11 @@ class Format(msgspec.Struct, frozen=True):
     needs: str = ""
     extra: str = ""
 
+    @property
+    def lines(self) -> bool:
+        """Whether it is JSON lines."""
+        return self.suffix.endswith(".jsonl")
+
 
 PREFERENCE, LABELS, SOFT = "preference", "labels", "soft"
 OF_TOKENS = (SOFT,)

@@ -48,7 +48,7 @@ def is_current(chosen: Settings, dataset: Dataset) -> bool:
 
 
 def exported() -> list[str]:
-    return sorted(path.name for path in (FOLDER / "dataset").iterdir())
+    return sorted(path.name for path in (FOLDER / "dataset").glob("train.*"))
 
 
 def test_the_formats_asked_for_are_written_beside_those_that_lie_there(dataset: Dataset) -> None:
@@ -176,13 +176,14 @@ def test_an_edited_answer_is_exported_and_told(dataset: Dataset, capsys: pytest.
 
 def test_json_names_the_files_with_their_digests(dataset: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     run(settings(), Options(json=True))
-    (file,) = json.loads(capsys.readouterr().out)["files"]
+    file, card = json.loads(capsys.readouterr().out)["files"]
     written = dataset.folder / "dataset/train.messages.jsonl"
     assert file == {
         "path": str(written),
         "bytes": written.stat().st_size,
         "sha256": hashlib.sha256(written.read_bytes()).hexdigest(),
     }
+    assert Path(card["path"]).name == "README.md"
 
 
 def test_nothing_is_left_behind_even_by_an_export_that_was_killed(dataset: Dataset) -> None:

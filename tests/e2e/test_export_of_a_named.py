@@ -14,7 +14,7 @@ LAYOUT = ("format.metadata=false", "format.reasoning=field", 'system_prompt="Be 
 
 def names(project: Workspace) -> list[str]:
     """The exports that lie in the folder."""
-    return sorted(path.name for path in (project.folder() / "dataset").iterdir())
+    return sorted(path.name for path in (project.folder() / "dataset").glob("train.*"))
 
 
 def configure(project: Workspace, text: str) -> None:

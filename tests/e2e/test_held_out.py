@@ -105,7 +105,7 @@ def test_the_split_survives_a_checkout_and_an_export_of_more_formats(project: In
     }
     done = project.raw("export", "sports", "formats=[alpaca]")
     assert done.status == 0, done.stderr
-    names = {path.name for path in (project.folder() / "dataset").iterdir()}
+    names = {path.name for path in (project.folder() / "dataset").glob("*.jsonl")}
     assert names == {
         f"{side}.{form}.jsonl" for side in ("train", "validation", "test") for form in ("messages", "alpaca")
     }

@@ -24,13 +24,14 @@ def test_export_and_a_build_with_the_same_formats_agree(workspace: Workspace, se
     folder = workspace.root / "outputs/sports/dataset"
     exported = workspace.run("export", *SMALL, ALL)
     added = ", ".join(f"train.{name} is new" for name in ("alpaca.jsonl", "csv", "parquet", "sharegpt.jsonl"))
+    added += ", README.md has changed"
     told = f"distill-build: outputs/sports/distill.lock is rewritten: {added}\n"
     assert (exported.status, exported.stderr, server.count) == (0, told, sent)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert len(files) == 5
+    assert len(files) == 6
     assert "up to date" in workspace.run(*SMALL, ALL).stderr
     built = workspace.run(*SMALL)
-    assert [path.name for path in folder.iterdir()] == ["train.messages.jsonl"]
+    assert {path.name for path in folder.iterdir()} == {"README.md", "train.messages.jsonl"}
     assert (
         "dataset/train.alpaca.jsonl, dataset/train.csv, dataset/train.parquet, dataset/train.sharegpt.jsonl are "
         "removed, and the lock names them no more: this build was not to make them. One with them in formats=[…] "

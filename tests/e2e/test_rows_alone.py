@@ -222,7 +222,7 @@ def test_formats_of_before_are_written_anew_in_a_clone_too(fresh: InProcess) -> 
     assert fresh.run(*LINE, "formats=[messages,csv]").status == 0
     shutil.rmtree(fresh.folder() / "runs")
     assert fresh.run("export", *LINE, "formats=[alpaca]").status == 0
-    names = sorted(path.name for path in (fresh.folder() / "dataset").iterdir())
+    names = sorted(path.name for path in (fresh.folder() / "dataset").glob("train.*"))
     assert names == ["train.alpaca.jsonl", "train.csv", "train.messages.jsonl"]
     assert fresh.raw("verify", "sports").status == 0
 

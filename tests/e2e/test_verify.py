@@ -43,7 +43,7 @@ def test_what_a_build_left_is_good_and_nothing_is_changed_by_looking(project: In
     done = real.raw("verify", environment={"PYTHONPROFILEIMPORTTIME": "1"})
     assert done.status == 0
     assert not any(heavy in done.stderr for heavy in ("hydra", "omegaconf", "diskcache", "aiohttp", "jinja2"))
-    assert "1 question, 1 row of dedup, 1 answer, 1 export" in done.stdout
+    assert "1 question, 1 row of dedup, 1 answer, 2 exports" in done.stdout
     assert "the cache holds all 4 responses" in done.stdout
     assert everything(project) == before
 
