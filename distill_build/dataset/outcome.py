@@ -23,8 +23,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     `memo` is the digest of all that went in, None where something is missing. `rows` are by stage; `sources` is the
     line that names the responses behind them. `requests` and `spared` are numbers by stage: calls, and rows that were
-    not to be made since what they would hang on was dropped. `dropped` counts by transform and reason, of which a row
-    may have several, and `rows_dropped` the rows by transform.
+    not to be made since what they would hang on was dropped, less those that are there besides. `dropped` counts by
+    transform and reason, of which a row may have several, and `rows_dropped` the rows by transform.
     """
 
     memo: str | None

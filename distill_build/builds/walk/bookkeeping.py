@@ -59,13 +59,15 @@ class Bookkeeping:
         self._cap.succeeded(stage)
 
     def spare(self, unit: Unit, shape: Shape, rows: int, *, deeper: bool = True) -> None:
-        """Counts rows that are not made since what they would hang on was dropped, and all that would follow.
-
-        Less than none are rows that a person added to those that are declared.
-        """
+        """Counts rows that are not made since what they would hang on was dropped, and all that would follow."""
         for name, number in self._with_all_below(shape, rows) if deeper else ((shape.name, rows),):
             unit.spared[name] += number
             self.tally.stages[name].spared += number
+
+    def expect(self, unit: Unit, shape: Shape) -> None:
+        """Counts a row that is to be there besides those that settings declare, and all that would follow: one number
+        says how many fewer there are to be, or more."""
+        self.spare(unit, shape, -1)
 
     def _with_all_below(self, shape: Shape, rows: int) -> Iterator[tuple[str, int]]:
         """So many rows of a stage, and those that would be made of them."""
@@ -200,7 +202,7 @@ class Bookkeeping:
 
         That is no failed item on the way to a cap: it says nothing of the model, and would be one at every build.
         """
-        outcome, rounds = unit.outcomes[segment], unit.goals_of(stage, 0).rounds
+        outcome, rounds = unit.outcomes[segment], unit.goals[stage].rounds if stage in unit.goals else 0
         own = next((row for row in outcome.failures if row["stage"] == stage), None)
         if own is None:
             why = f", and {number_of(rounds, 'rounds')} brought too few others" if rounds else NOT_YET

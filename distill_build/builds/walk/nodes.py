@@ -14,6 +14,7 @@ from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand
 
 if TYPE_CHECKING:  # it knows what makes two items the same, which a build with nothing to do need not load
     from distill_build.stages.chain import Chain
+    from distill_build.stages.kinds.list_stage import ListStage
     from distill_build.stages.kinds.map_stage import MapStage
 
 
@@ -252,9 +253,13 @@ class Unit(msgspec.Struct):
         for number, outcome in enumerate(self.outcomes):
             yield from self.short.get(number, outcome.failures)
 
-    def goals_of(self, stage: str, wanted: int) -> Goals:
-        """The goals of a list, `wanted` of whose items are not to be dropped in the end."""
-        return self.goals.get(stage) or Goals((wanted,))
+    def wanted(self, stage: "ListStage") -> int:
+        """Items of a model's that a list is to have in the end, dropped ones aside."""
+        return stage.wanted_below(self.node.subtree, self.node.level) if self.leaf else 0
+
+    def goals_of(self, stage: "ListStage") -> Goals:
+        """The goals of a list."""
+        return self.goals.get(stage.name) or Goals((self.wanted(stage),))
 
     def dropped_of_list(self, verdicts: Mapping[str, Verdict]) -> int:
         """How many items of a model's were dropped: for a person's own, which come first, none is to come."""

@@ -19,8 +19,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from distill_build.builds.walk.barrier import Barrier
 from distill_build.builds.walk.bookkeeping import Bookkeeping
-from distill_build.builds.walk.nodes import Goals, Node, Unit, topic_node, units_of
+from distill_build.builds.walk.nodes import Node, Unit, topic_node, units_of
 from distill_build.builds.walk.protocols import Estimator, Sink
 from distill_build.builds.walk.tally import Tally
 from distill_build.calls.budget import FailureCap
@@ -31,12 +32,12 @@ from distill_build.engine.manifest import digest
 from distill_build.engine.scheduler import Scheduler, Step
 from distill_build.prompting.expressions import EvaluationError
 from distill_build.prompting.rendering import RenderingError
-from distill_build.records import JsonObject, rows_of
+from distill_build.records import JsonObject
 from distill_build.review import EDIT, REJECT, REVIEW
 from distill_build.settings import declared_tree
 from distill_build.stages.all import Stages
 from distill_build.stages.chain import Chain, same
-from distill_build.stages.course import ChainLengths, Phase, Segment, course_of, read_transforms
+from distill_build.stages.course import ChainLengths, Phase, course_of, read_transforms
 from distill_build.stages.flags import flags_of
 from distill_build.stages.kinds.base import ModelStage, Stage
 from distill_build.stages.kinds.declared import declared
@@ -85,6 +86,11 @@ class Walk:
         self._view = View(self._graph)
         self._results = declared(stages.settings).results()
         self._makes_up = stages.settings.curate.refill
+        self._barriers = [
+            Barrier(number, segment, stages, self._view, self._books, sink, estimator)
+            for number, segment in enumerate(self.course)
+            if segment.judged is not None
+        ]
         self._lengths = ChainLengths(stages, self.course)
         self._below_tags = any(shape.parent == self._tree and not shape.at_leaves for shape in self._graph)
         self._growing = 0
@@ -259,7 +265,7 @@ class Walk:
             unit.phase += 1
         outcome = self._sink.take(unit, unit.segment, segment, self._verdicts_digest(unit))
         if segment.judged is not None:
-            self._measure(unit, segment.judged)
+            self._measure(unit, self._barriers[unit.segment])
         self.rows_held -= unit.leave()
         self._end_segment(unit, outcome)
 
@@ -305,73 +311,38 @@ class Walk:
     def _pass_barriers(self) -> None:
         """Judges where all units have come to a barrier, and has them go on."""
         while not self._growing and self._at + 1 < len(self.course) and not self._open[self._at]:
-            segment = self.course[self._at]
-            units = list(units_of(self.root))
-            found = self._verdicts(units, segment)
-            if short := self._to_refill(units, segment, found):
-                self._refill(short, segment)
+            units, barrier = list(units_of(self.root)), self._barriers[self._at]
+            self._measure_recalled(units, barrier)
+            found = barrier.verdicts(units)
+            if short := barrier.to_refill(units, found):
+                self._work_once_more(short)
                 continue
-            self._settle(units, segment, found)
+            barrier.settle(units, found)
             self._at += 1
             self._open[self._at] = len(units)
             for unit in units:
                 self._start_segment(unit)
 
-    def _verdicts(self, units: Sequence[Unit], segment: Segment) -> list[dict[str, Verdict]]:
-        """What the transform behind a segment says of the rows of each unit, where it is not the usual."""
-        transform = self._judge_of(segment)
+    def _measure_recalled(self, units: Sequence[Unit], barrier: Barrier) -> None:
         for unit in units:
-            if not unit.measured:  # recalled
-                self._load(unit, segment.measured)
-                self._measure(unit, transform.name)
+            if not unit.measured:
+                self._load(unit, self.course[self._at].measured)
+                self._measure(unit, barrier)
                 self.rows_held -= unit.leave()
-        found: list[dict[str, Verdict]] = [{} for _ in units]
-        measures = (
-            (unit.rank(segment.refilled, place), number, key, measure)
-            for number, unit in enumerate(units)
-            for place, key, measure in unit.measures
-        )
-        ranked = sorted(measures, key=lambda each: each[:2])
-        measured = [(key, measure) for _, _, key, measure in ranked]
-        self._sink.judging(transform.name, measured)
-        said = transform.verdicts(measured)
-        for (_, number, key, _), verdict in zip(ranked, said, strict=True):
-            if verdict is not transform.usual:
-                found[number][key] = verdict
-        return found
 
-    def _settle(self, units: Sequence[Unit], segment: Segment, found: Sequence[dict[str, Verdict]]) -> None:
-        """Takes verdicts as the last word."""
-        transform = self._judge_of(segment)
-        name = transform.name
-        for unit, verdicts in zip(units, found, strict=True):
-            if segment.refilled is not None:
-                self._settle_list(unit, self._list(segment.refilled), transform, verdicts)
-            for _, key, _ in unit.measures:
-                self._books.judged(name, key, verdicts.get(key, transform.usual))
-            self._books.made(name, len(unit.measures))
-            self._books.passed_over(name, unit.passed_over)
-            lines = [verdicts.get(key, transform.usual).line(key) for _, key, _ in unit.measures]
-            unit.verdicts[name] = verdicts
-            unit.judged[name] = self._sink.take_verdicts(name, lines)
+    def _measure(self, unit: Unit, barrier: Barrier) -> None:
+        barrier.measure(unit, self._rows(unit, self._after(barrier.transform.name)))
+
+    def _work_once_more(self, units: Sequence[Unit]) -> None:
+        """Has units work through the segment before a barrier again, whose list has a higher goal now."""
+        self._open[self._at] = len(units)
+        for unit in units:
+            self._books.taken_back(unit.outcomes.pop())
+            self._sink.take_back(unit)
+            unit.segment -= 1
             unit.forget_measures()
-
-    def _measure(self, unit: Unit, name: str) -> None:
-        """Notes what the rows go by that the transform is to judge, in their order."""
-        transform = self._transform(name)
-        unit.measured = True
-        for row in self._rows(unit, self._after(name)):
-            sight = self._view.sight(row, name)
-            if sight is Sight.DROPPED:
-                unit.passed_over += 1
-                if self._makes_up and row.unwanted and row.place[0] >= 0:  # for a person's own none is to come
-                    unit.made_up_for.append(row.place[0])
-                continue
-            others = self._others(row, transform) if sight is Sight.SEEN else None
-            if others is None:  # it has no verdict and is not exported: failures.jsonl says what is missing
-                unit.undecided = True
-            else:
-                unit.measures.append((row.place, row.id, transform.measure(unit.place, row.line, others)))
+        for unit in units:
+            self._start_segment(unit)
 
     def _verdicts_digest(self, unit: Unit) -> str:
         """What transforms over all units have said of a unit's rows so far, as far as it matters to what comes behind,
@@ -385,57 +356,6 @@ class Walk:
         if transform in self._read:
             return [each.line(key) for key, each in found.items()]
         return [key for key, each in found.items() if not each.kept]
-
-    # Refill
-
-    def _to_refill(
-        self, units: Sequence[Unit], segment: Segment, found: Sequence[dict[str, Verdict]]
-    ) -> list[tuple[Unit, Goals]]:
-        """The units whose list goes on, each with the goals that it has then.
-
-        One that lacks anything is left to the next build, which tries that again first.
-        """
-        if segment.refilled is None:
-            return []
-        stage, rounds = self._list(segment.refilled), self._judge_of(segment).refill
-        short = list[tuple[Unit, Goals]]()
-        for unit, verdicts in zip(units, found, strict=True):
-            goals = self._goals(unit, stage)
-            lost = goals.lost(unit.dropped_of_list(verdicts))
-            if lost and goals.rounds < rounds and unit.outcomes[-1].memo is not None:
-                short.append((unit, goals.going_on(lost)))
-        return short
-
-    def _refill(self, short: Sequence[tuple[Unit, Goals]], segment: Segment) -> None:
-        """Has units work through a segment once more, with a list that is longer."""
-        assert segment.refilled is not None, "it has a list that goes on"  # noqa: S101
-        self._open[self._at] = len(short)
-        for unit, goals in short:
-            unit.goals[segment.refilled] = goals
-            self._books.taken_back(unit.outcomes.pop())
-            self._sink.take_back(unit)
-            unit.segment -= 1
-            unit.forget_measures()
-        for unit, _ in short:
-            self._start_segment(unit)
-
-    def _settle_list(
-        self, unit: Unit, stage: ListStage, transform: TransformStage, verdicts: dict[str, Verdict]
-    ) -> None:
-        """Says what a list stays short of, after all rounds."""
-        wanted, outcome, goals = self._wanted(unit, stage), unit.outcomes[self._at], self._goals(unit, stage)
-        dropped = unit.dropped_of_list(verdicts)
-        lost = goals.lost(dropped)
-        if (lost or unit.undecided) and outcome.memo is None and goals.rounds < transform.refill:
-            self._estimator.refill_unknown(stage, unit.node, lost)
-        if not dropped:
-            return
-        made = outcome.rows[stage.name].count + outcome.spared.get(stage.name, 0)  # of a model
-        self._books.replaced(transform.name, stage.shape, dropped, max(0, made - wanted))
-        told = sum(row["missing"] for row in outcome.failures if row["stage"] == stage.name)
-        if missing := wanted + dropped - made - told:
-            told_of = f"{transform.name} dropped {dropped:,} of {rows_of(made, stage.name)}"
-            self._books.stays_short(unit, self._at, stage.name, missing, told_of)
 
     # Rows that were written away
 
@@ -465,15 +385,8 @@ class Walk:
 
     # Lists
 
-    def _wanted(self, unit: Unit, stage: ListStage) -> int:
-        """Items of a model's that a unit's list is to have."""
-        return stage.wanted_below(unit.node.subtree, unit.node.level) if unit.leaf else 0
-
-    def _goals(self, unit: Unit, stage: ListStage) -> Goals:
-        return unit.goals_of(stage.name, self._wanted(unit, stage))
-
     def _start_list(self, unit: Unit, stage: ListStage) -> None:
-        wanted = self._goals(unit, stage).last
+        wanted = unit.goals_of(stage).last
         match self._view.sight(unit.tag, stage.name):
             case Sight.DROPPED:
                 self._books.spare(unit, stage.shape, wanted)
@@ -492,7 +405,7 @@ class Walk:
         items = unit.node.subtree.own.items.get(stage.name, ())
         for index, item in enumerate(items, start=-len(items)):
             line = stage.line(unit.place, index, item.text) | stage.own_columns()
-            self._books.spare(unit, stage.shape, -1)
+            self._books.expect(unit, stage.shape)
             line = stage.flagged(self._books.reviewed(unit, stage, line))
             self._row_made(unit, Row(stage.name, line, (index,), unit.tag))
 
@@ -538,7 +451,7 @@ class Walk:
                 line = stage.flagged(self._books.reviewed(unit, stage, line))
                 rows.append(Row(stage.name, line, (index,), unit.tag))
                 if self._makes_up and rows[-1].unwanted:
-                    self._books.spare(unit, stage.shape, -1)
+                    self._books.expect(unit, stage.shape)
                     chain.go_on()
             index += 1
         return rows
@@ -606,7 +519,7 @@ class Walk:
         role = stage.role_of(number)
         rejected = [each for each in row.below[stage.name] if each.unwanted]
         more = sum(stage.role_of(each.place[-1]) == role for each in rejected)
-        self._books.spare(unit, stage.shape, -1)
+        self._books.expect(unit, stage.shape)
         self._start_result(unit, stage, row, stage.further(number, more))
 
     def _row_made(self, unit: Unit, row: Row) -> None:
@@ -692,15 +605,6 @@ class Walk:
         after = self._graph[name].after
         assert after is not None, "only the tree has no stage above it"  # noqa: S101
         return after
-
-    def _judge_of(self, segment: Segment) -> TransformStage:
-        assert segment.judged is not None, "only the last segment ends without a judge"  # noqa: S101
-        return self._transform(segment.judged)
-
-    def _list(self, name: str) -> ListStage:
-        stage = self._stages[name]
-        assert isinstance(stage, ListStage), f"{name} grows"  # noqa: S101
-        return stage
 
     def _transform(self, name: str) -> TransformStage:
         stage = self._stages[name]
