@@ -26,7 +26,7 @@ from distill_build.dataset.transaction import Transaction, begin_transaction, ke
 from distill_build.engine.lock import in_use
 from distill_build.errors import CorruptEntryError, StorageError, UsageError
 from distill_build.history.by_hand import parts_by_hand
-from distill_build.history.hand_edits import HandEdits, WrittenDataset, edited_exports, hand_edits
+from distill_build.history.hand_edits import HandEdits, WrittenDataset, absent_files, edited_exports, hand_edits
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
 from distill_build.review import REJECT
@@ -70,7 +70,7 @@ def _take(transaction: Transaction, names: Names) -> Taken:
         new = _as_written(transaction, archive, written, edits)
     except CorruptEntryError as error:
         raise CorruptEntryError(f"what was written is no longer known: {error}. Nothing was changed") from error
-    edits.left += edited_exports(dataset)
+    edits.left += [*absent_files(written), *edited_exports(dataset)]
     files = _write(dataset.name, written.topic, edits)
     kept = keep_edited(dataset, new, (), transaction.aside, {})
     if new:

@@ -8,7 +8,7 @@ import msgspec
 from distill_build.commands.locate import find_cache, find_dataset, tell_unfinished
 from distill_build.console.notes import notes, say
 from distill_build.console.page import print_document, print_lines
-from distill_build.dataset.layout import EXPORTS, SOURCES, Dataset
+from distill_build.dataset.layout import EXPORTS, SOURCES, Dataset, is_artefact
 from distill_build.dataset.transaction import has_rows_so_far
 from distill_build.errors import DifferenceError, DistillError
 from distill_build.history.verifying import ResponseCounts, Verification, stored_responses, verify
@@ -76,6 +76,14 @@ def _good(dataset: Dataset, verdict: Verification) -> str:
     return f"{dataset.folder} is what its lock says: version {short(verdict.version)}, {held}"
 
 
+def _keeps_edits(dataset: Dataset) -> str:
+    """What keeps hand edits, where rows have any."""
+    files = ((dataset.artefact(name), facts) for name, facts in dataset.outputs().items() if is_artefact(name))
+    if any(place.is_file() and not facts.holds(place) for place, facts in files):
+        return f"`distill-build edit {dataset.folder}` has all builds to come keep what was edited in rows; "
+    return ""
+
+
 def _way_out(options: Options, dataset: Dataset, verdict: Verification) -> str:
     """What mends all but foreign files."""
     if verdict.locked is None and has_rows_so_far(dataset):
@@ -87,8 +95,8 @@ def _way_out(options: Options, dataset: Dataset, verdict: Verification) -> str:
     checkout = f"`distill-build checkout {dataset.folder}`"
     if _is_kept(options, dataset, verdict.locked):
         return (
-            f"{checkout} brings back what the lock names, and a build makes what the settings give; both keep what was "
-            "edited"
+            f"{_keeps_edits(dataset)}{checkout} brings back what the lock names, and a build makes what the settings "
+            "give; both keep what was edited under runs/"
         )
     return (
         "a build makes what the settings give, and keeps what was edited; version "

@@ -32,10 +32,17 @@ def _object(place: str, line: str, example: str) -> dict[str, Any]:
             f"{place}: it has half of a letter, as \\ud800 without what belongs behind it: type the letter itself"
         ) from error
     except ValueError as error:
-        raise ConfigurationError(f"{place}: it is no JSON ({error}): one object a line") from error
+        raise ConfigurationError(f"{place}: it is no JSON ({json_fault(error)}): one object a line") from error
     if not isinstance(found, dict):
         raise ConfigurationError(f"{place}: each line is an object, as in {example}")
     return found
+
+
+def json_fault(error: ValueError) -> str:
+    """What is wrong with a line that is no JSON, and where in it: the line itself is told beside."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg}: character {error.pos + 1}"
+    return "it is no text in UTF-8"
 
 
 def no_text_of_theirs(file: Path, error: OSError | UnicodeDecodeError) -> ConfigurationError:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from distill_build.curate.json_lines import json_fault
 from distill_build.dataset.rows import Identified, line_digest
 from distill_build.engine.artefacts import open_file
 from distill_build.errors import UsageError
@@ -90,8 +91,8 @@ def _row(place: Path, number: int, line: bytes) -> JsonObject:
         row = json.loads(line)
     except ValueError as error:
         raise UsageError(
-            f"{place}, line {number}: it is no JSON ({error}): mend it, or take the whole line out, which rejects the "
-            "row; nothing was changed"
+            f"{place}, line {number}: it is no JSON ({json_fault(error)}): mend it, each row on one line, or take the "
+            "whole line out, which rejects the row; nothing was changed"
         ) from error
     if not isinstance(row, dict):
         raise UsageError(f"{place}, line {number}: a row is an object, as all others here are; nothing was changed")

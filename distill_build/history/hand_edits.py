@@ -339,6 +339,13 @@ def edited_exports(dataset: Dataset) -> Iterator[str]:
             yield f"{name} is made from the rows, and stays as it is: edit these"
 
 
+def absent_files(written: WrittenDataset) -> Iterator[str]:
+    """Sentences on files of rows that are not there: nobody rejects all that a stage has by that."""
+    for name in written.graph.files:
+        if name in written.version.files and not written.dataset.artefact(name).is_file():
+            yield f"{name} is not there, which rejects none of its rows: a build writes it again"
+
+
 def has_items(tag: TagByHand, path: TagPath) -> bool:
     """Whether a person's own items lie at `path` or below."""
     if path:

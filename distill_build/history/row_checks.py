@@ -36,7 +36,10 @@ NOWHERE = -1
 
 
 class RowChecks:
-    """One pass over each artefact of `dataset`. `counts` are the rows that were seen, by file."""
+    """One pass over each artefact of `dataset`. `counts` are its rows, by file; nothing of one that cannot be read.
+
+    What hangs on rows that cannot be read is not looked at: nobody knows whether those are there.
+    """
 
     def __init__(self, dataset: Dataset, graph: Graph | None = None) -> None:
         """`graph` is by default what the dataset's own files tell."""
@@ -46,11 +49,16 @@ class RowChecks:
         self._tags: dict[str, int] = {}
         self._paths: dict[tuple[str, ...], int] = {}
         self._seen: dict[str, dict[str, int]] = {}
+        self._unknown: set[str] = set()
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """(file, what is wrong with it): each kind once, with the number of rows and the first of them."""
         for place, shape in enumerate(self._graph):
             seen = self._seen[shape.name] = self._tags if shape is self._graph.tree else {}
+            above = self._graph.above(shape.name)
+            if above is not None and above.name in self._unknown:
+                self._unknown.add(shape.name)
+                continue
             if shape is self._graph.tree:
                 yield from self._pass(shape, TagRow, self._tag)
             elif shape.kind == "list":
@@ -82,6 +90,8 @@ class RowChecks:
                     numbers[problem] += 1
                     first.setdefault(problem, row.id)
         except StorageError as error:
+            del self.counts[name]
+            self._unknown.add(shape.name)
             yield name, str(error)
         yield from ((name, _told(problem, number, first[problem])) for problem, number in numbers.items())
 

@@ -41,7 +41,8 @@ class FileProblem(msgspec.Struct, frozen=True):
 class Verification(msgspec.Struct, frozen=True):
     """`version` is that of the artefacts as they are; `locked` that of the lock, None where none can be gone by.
 
-    `checked` maps every file that was looked at to its SHA-256, `rows` every artefact to its number of rows.
+    `checked` maps every file that was looked at to its SHA-256, `rows` every artefact that can be read to its number of
+    rows.
     """
 
     version: str

@@ -1,6 +1,7 @@
 """`edit`: what a person changes in the files of a dataset becomes theirs, and the next build has it."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -257,3 +258,29 @@ def test_what_was_edited_in_a_sweeps_job_is_what_its_builds_read(project: InProc
     assert [row["id"] for row in edited] == [review["id"]], "a sweep of these is another one"
     tree = project.raw("tree", "--yaml", "-o", str(job.relative_to(project.root))).stdout
     assert "curate/sports/tree.yaml" in tree
+
+
+def test_a_file_that_is_gone_rejects_nothing_and_is_told(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    (project.folder() / "answers.jsonl").unlink()
+    assert edit(project).document["left"] == [
+        "answers.jsonl is not there, which rejects none of its rows: a build writes it again"
+    ]
+    assert not (project.root / "curate").exists()
+
+
+def test_verify_says_what_keeps_an_edit_and_nothing_of_what_hangs_on_a_line_that_is_no_json(
+    project: InProcess,  # noqa: F811
+) -> None:
+    built(project)
+    questions = project.folder() / "questions.jsonl"
+    first, second, *rest = questions.read_text().splitlines(keepends=True)
+    questions.write_text("".join([first, second[:-4] + "\n", *rest]))
+    finished = project.raw("verify", "--json")
+    assert [finding["file"] for finding in finished.document["findings"]] == ["questions.jsonl"] * 2
+    assert "`distill-build edit outputs/sports` has all builds to come keep what was edited" in finished.stderr
+    finished = project.raw("edit", "outputs/sports")
+    assert finished.status == 2
+    assert re.search(r"questions.jsonl, line 2: it is no JSON \([^():]+: character \d+\): mend it", finished.stderr)
+    assert project.raw("checkout", "outputs/sports").status == 0
+    assert "distill-build edit" not in project.raw("verify").stdout
