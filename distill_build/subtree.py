@@ -1,6 +1,6 @@
 """What holds at a tag and below it: the settings of a build, and what people say of that part of its tree. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -74,6 +74,13 @@ def own_items_of(tag: TagByHand, stage: str) -> dict[str, Any]:
     found = {label: items for label, each in below.items() if (items := own_items_of(each, stage))}
     own = [[item.text, item.given] for item in tag.items.get(stage, ())]
     return {**({"here": own} if own else {}), **({"below": found} if found else {})}
+
+
+def all_items(tag: TagByHand, stage: str) -> Iterator[OwnItem]:
+    """The same, one by one."""
+    yield from tag.items.get(stage, ())
+    for below in (*tag.children.values(), *tag.holders.values()):
+        yield from all_items(below, stage)
 
 
 def with_items_at(

@@ -6,6 +6,7 @@ from distill_build.models.base import Limits, ModelSettings
 from distill_build.settings import PerRequest, Settings, StageSettings
 from distill_build.stages.builtin.dedup import DedupSettings
 from distill_build.stages.builtin.questions import QuestionsSettings
+from distill_build.stages.kinds.answering import AnsweringSettings
 
 
 def made_settings(model: ModelSettings, **changes: Any) -> Settings:
@@ -39,10 +40,13 @@ def own_stages(settings: Settings) -> dict[str, StageSettings]:
             kind="transform", builtin="dedup", after="questions",
             names={"near": "dedup.near", "likeness": "dedup.by", "refill": "dedup.refill"},
         ),
-        "answers": StageSettings(
+        "answers": AnsweringSettings(
             kind="map", builtin="answers", ids="a", after="questions", role="teacher", prompt="answers",
             samples=settings.answers_per_question, system_prompt=settings.system_prompt,
             export={"question": "row.question", "reasoning": "row.reasoning", "answer": "row.answer"},
-            names={"samples": "answers_per_question", "system_prompt": "system_prompt"},
+            names={
+                "samples": "answers_per_question", "system_prompt": "system_prompt", "answer_kind": "answer.kind",
+                "labels": "answer.labels", "answer_schema": "answer.schema",
+            },
         ),
     }  # fmt: skip

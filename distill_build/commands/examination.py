@@ -33,8 +33,8 @@ from distill_build.records import JsonObject
 from distill_build.replies.parse import read_usage, response_format
 from distill_build.settings import Settings
 from distill_build.soft_labels import asked_for
-from distill_build.stages.all import tree_reading
-from distill_build.stages.kinds.declared import replies_in_json, roles_in_use
+from distill_build.stages.all import replies_in_json, tree_reading
+from distill_build.stages.kinds.declared import roles_in_use
 from distill_build.stages.kinds.recipe import Recipe
 
 WORD = "Write one English word of your choice, and nothing else."

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from distill_build.config.answer_schema import with_schemas_read
 from distill_build.config.axes import read_axes
 from distill_build.config.checks import check_address, check_settings, check_topic, not_text, objective_names
 from distill_build.config.naming import check_name, dataset_name
@@ -37,13 +38,16 @@ MOST_NAMED = 3
 """Settings that a model file lacks, named one by one."""
 ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 TAKEN_BY_SETTINGS = frozenset(Settings.__struct_fields__) | {"hydra", "recipe"}
-ANY_KEYS = re.compile(r"[\w-]+\.extra_body\.|stage\.[\w-]+\.(schema|columns|export|names|axes)\.|axes\.")
+ANY_KEYS = re.compile(
+    r"[\w-]+\.extra_body\.|stage\.[\w-]+\.(schema|answer_schema|columns|export|names|axes)\.|axes\.|answer\.schema\."
+)
 """Keys below settings whose keys are the user's own."""
 
 
 def to_settings(data: Data) -> Settings:
     """The typed settings of `data`. Raises ConfigurationError with the key, its value and what it takes."""
     check_nodes_of_stages(data.get("stage"))
+    data = with_schemas_read(data)
     names = stages_in_force(data.get("stages"), data["stage"])
     roles = roles_of(data, names)
     check_keys(data, names, roles)
@@ -359,6 +363,8 @@ def convert(
         typed = names.get(key, f"{prefix}{key}")
         if isinstance(value, bool | int | float) and "text" in wanted.split(" or "):
             raise not_text(typed, value) from None
+        if isinstance(value, list) and wanted.endswith("of text") and (other := _first_other(value)) is not None:
+            raise not_text(f"{typed} has an item", other) from None
         raise ConfigurationError(f"{typed}={_shown(value)}: expected {wanted}") from None
 
 
@@ -374,6 +380,11 @@ def find_mistake(message: str, data: Data, struct: type[msgspec.Struct]) -> tupl
             break
         expected = next(field.type for field in expected.fields if field.name == name)
     return key, value, describe(expected)
+
+
+def _first_other(values: list[Any]) -> Any:
+    """The first item of a list that is to hold texts and is a number or a truth value, which YAML makes of some."""
+    return next((value for value in values if isinstance(value, bool | int | float)), None)
 
 
 def _shown(value: Any) -> str:

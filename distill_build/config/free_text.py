@@ -14,12 +14,16 @@ LITERAL = frozenset({"topic", "name", "description", "audience", "system_prompt"
 """Keys whose value is text as typed: not even `${…}` means anything."""
 
 PATHS = re.compile(
-    r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|filter\.tokenizer|stage\.[\w-]+\.tokenizer|[\w-]+\.path"
+    r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|filter\.tokenizer|[\w-]+\.path"
+    r"|stage\.[\w-]+\.(tokenizer|answer_schema)|answer\.schema"
 )
 """Keys whose value is a path, with Hydra's `null` and `${…}`: typed, it counts from the working directory."""
 
 FILES = re.compile(r"(decontaminate|stage\.[\w-]+)\.against")
 """Keys whose value is a path as those of `PATHS` are, or a list of some."""
+
+LABELS = re.compile(r"answer\.labels|stage\.[\w-]+\.labels")
+"""Keys whose value is a list of texts as typed."""
 
 OF_A_STAGE = re.compile(r"stage\.[\w-]+\.(system_prompt|where|columns\.\w+|export\.\w+)")
 """Keys of a stage whose value is text as typed: expressions, most often."""
@@ -31,7 +35,8 @@ NO_RELATIVE_PATH = ("$", "~", "/")
 
 WORD = re.compile(r"(?P<key>\+{0,2}[\w.-]+)=(?P<value>.*)", re.DOTALL)
 OWN_KEYS = re.compile(
-    r"[\w-]+\.extra_body[.=]|stage\.[\w-]+\.(columns|export|schema)=\{|(stage\.[\w-]+\.)?axes(\.\w+)?="
+    r"[\w-]+\.extra_body[.=]|(stage\.[\w-]+\.(columns|export|schema|answer_schema)|answer\.schema)=\{"
+    r"|(stage\.[\w-]+\.)?axes(\.\w+)?="
 )
 """Settings that hold keys of the endpoint's or the user's own: Hydra takes a new one with `++` only. A column that is
 typed by itself gets none, since it may be a misspelt one."""
@@ -70,6 +75,8 @@ def quote_word(word: str, *, multirun: bool) -> str:
         return word
     if FILES.fullmatch(key):
         return f"{match['key']}={IN_LIST.sub(lambda each: quote_path(each[0].strip()), match['value'])}"
+    if LABELS.fullmatch(key):
+        return f"{match['key']}={IN_LIST.sub(lambda each: quote_text(each[0].strip()), match['value'])}"
     if not is_free(key):
         return word
     values = split_sweep(match["value"]) if multirun else [match["value"]]
@@ -121,8 +128,14 @@ def quote_value(key: str, value: str) -> str:
         return value
     if PATHS.fullmatch(key):
         return quote_path(value)
-    text = unquote(value) if QUOTED.fullmatch(value) else value
-    return quote(escape_interpolations(text) if is_literal(key) else text)
+    if is_literal(key):
+        return quote_text(value)
+    return quote(unquote(value) if QUOTED.fullmatch(value) else value)
+
+
+def quote_text(value: str) -> str:
+    """A text as it is typed, in Hydra's quotes."""
+    return quote(escape_interpolations(unquote(value) if QUOTED.fullmatch(value) else value))
 
 
 def quote_path(value: str) -> str:

@@ -29,7 +29,8 @@ OF_A_SECRET = re.compile(
 """Names of variables whose values stand in no file. Words are whole between underscores: PATH and PATTERN are none of
 these. What is behind a KEY or TOKEN says another thing of it most often, as in TOKEN_LIMIT."""
 WRITTEN_DOWN = re.compile(
-    r"system_prompt|stage\.[\w-]+\.(system_prompt|prompt|where|(schema|columns|export)\..*)|[\w-]+\.extra_body\..*"
+    r"system_prompt|stage\.[\w-]+\.(system_prompt|prompt|where|(labels|schema|answer_schema|columns|export)\b.+)"
+    r"|answer\.(labels|schema)\b.+|[\w-]+\.extra_body\..*"
 )
 """Texts of a user's own that distill.lock repeats, whatever they hold."""
 FOLLOWED_NAME = "${model.name}"

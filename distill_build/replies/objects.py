@@ -25,8 +25,14 @@ class NoObject(NamedTuple):
     detail: str
 
 
+def find_fields(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
+    """As `find_object`, with the fields that the schema names alone, in its order."""
+    found = find_object(text, schema)
+    return found if isinstance(found, NoObject) else {name: found[name] for name in schema.fields if name in found}
+
+
 def find_object(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
-    """The last object in `text` that fits `schema`, with the fields that the schema names, in its order.
+    """The last object in `text` that fits `schema`, as it stands there.
 
     What is found out while writing comes last. Where none fits, the last one's fault is told.
     """
@@ -37,10 +43,10 @@ def find_object(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
         values.append(loaded(span))
     fault = None
     for candidate in candidates(values):
-        value = lossless(candidate, schema.document, schema.document)
+        value: dict[str, Any] = lossless(candidate, schema.document, schema.document)
         wrong = unwritable(value) or schema.fault(value)
         if wrong is None:
-            return {name: value[name] for name in schema.fields if name in value}
+            return value
         fault = fault or wrong
     if fault is None:
         return NoObject(f"The reply holds no JSON object; it has to be one with {_listed(schema.fields)}.")

@@ -1,7 +1,8 @@
 """From a chat completion to what a stage asked for: a list of items, an object, or an answer with its reasoning.
 
 The steps are in modules of their own: `reply` (the message and how it ended), `reasoning` (the chain of thought),
-`lists` and `objects` (JSON, or plain lists, in a text), `labels` (what makes an item), `schemas` (what was promised).
+`lists`, `objects` and `choice` (JSON, plain lists or a label in a text), `labels` (what makes an item), `schemas` (what
+was promised).
 Any JSON value gives a result or a `Rejection`; both know the usage, so nobody has to read a completion twice for it.
 
 How a reply ended comes before what stands in it: refusal, content filter, length, empty, then the parse.
@@ -9,15 +10,17 @@ A refusal is what the endpoint calls one, never guessed from the text; what was 
 neither an answer nor a list, even if it parses.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.records import Usage
+from distill_build.replies.choice import NoLabel, find_label
 from distill_build.replies.labels import ListReading, clean, normalise
 from distill_build.replies.lists import NoList, find_items, said_of_items
-from distill_build.replies.objects import NoObject, find_object, is_unicode
+from distill_build.replies.objects import NoObject, find_fields, find_object, is_unicode
 from distill_build.replies.reasoning import USUAL_MARKS, Marks, answer_in, opened_at, split_reasoning
 from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage, verdict
 from distill_build.replies.schemas import ObjectSchema, list_schema, object_format, response_format
@@ -35,6 +38,8 @@ __all__ = [
     "object_format",
     "parse_answer",
     "parse_items",
+    "parse_json",
+    "parse_label",
     "parse_object",
     "read_reply",
     "read_usage",
@@ -72,13 +77,45 @@ class ParsedObject(msgspec.Struct, frozen=True):
 def parse_answer(raw: Any, own: tuple[Marks, ...] | None = None) -> ParsedAnswer | Rejection:
     """The answer in the chat completion `raw`. Reasoning in a field of its own wins over a `<think>` block,
     which is taken off the answer in any case. `own` marks of such a block stand in the place of the usual ones."""
+    return _answer(raw, own, lambda text: text)
+
+
+def parse_label(raw: Any, labels: Sequence[str], own: tuple[Marks, ...] | None = None) -> ParsedAnswer | Rejection:
+    """As `parse_answer`; the answer is the one of `labels` that the chat completion `raw` gives, as it stands there."""
+
+    def read(text: str) -> str | Rejection:
+        found = find_label(text, labels)
+        return Rejection("invalid", found.detail) if isinstance(found, NoLabel) else found
+
+    return _answer(raw, own, read)
+
+
+def parse_json(raw: Any, schema: ObjectSchema, own: tuple[Marks, ...] | None = None) -> ParsedAnswer | Rejection:
+    """As `parse_answer`; the answer is the JSON object in the chat completion `raw` that fits `schema`: on one line,
+    without spaces, its keys in the order of the reply."""
+
+    def read(text: str) -> str | Rejection:
+        found = find_object(text, schema)
+        if isinstance(found, NoObject):
+            return Rejection("invalid", found.detail)
+        return msgspec.json.encode(found).decode()
+
+    return _answer(raw, own, read)
+
+
+def _answer(
+    raw: Any, own: tuple[Marks, ...] | None, read: Callable[[str], str | Rejection]
+) -> ParsedAnswer | Rejection:
+    """The chain of thought in a completion, and what `read` makes of the text that follows it."""
     reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    thought, answer = split_thought(reply, own)
-    if not answer:
+    thought, text = split_thought(reply, own)
+    if not text:
         return Rejection("empty", "The reply holds reasoning but no answer after it.", reply.usage)
-    reasoning = reply.reasoning or thought
+    answer, reasoning = read(text), reply.reasoning or thought
+    if isinstance(answer, Rejection):
+        return replace(answer, usage=reply.usage)
     if not is_unicode(answer) or (reasoning is not None and not is_unicode(reasoning)):
         return Rejection("invalid", "The reply holds half a surrogate pair, which is no character.", reply.usage)
     return ParsedAnswer(reasoning, answer, reply.finish_reason, reply.usage)
@@ -122,7 +159,7 @@ def parse_object(raw: Any, schema: ObjectSchema, own: tuple[Marks, ...] | None =
     _, text = split_thought(reply, own)
     if not text:
         return Rejection("empty", "The reply holds reasoning but no JSON object after it.", reply.usage)
-    found = find_object(text, schema)
+    found = find_fields(text, schema)
     if isinstance(found, NoObject):
         return Rejection("invalid", found.detail, reply.usage)
     return ParsedObject(found, reply.finish_reason, reply.usage)

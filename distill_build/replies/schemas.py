@@ -73,7 +73,7 @@ class ObjectSchema(msgspec.Struct, frozen=True, dict=True):
         document = self.document
         example = "as in {type: object, properties: {score: {type: integer}}, required: [score]}"
         if not isinstance(document, Mapping) or document.get("type") != "object":
-            return f"a row has fields, so its schema is one of an object, {example}"
+            return f"a reply has fields, so its schema is one of an object, {example}"
         try:
             Draft202012Validator.check_schema(document, format_checker=Draft202012Validator.FORMAT_CHECKER)
         except SchemaError as error:
@@ -97,11 +97,11 @@ def _unmet(document: Mapping[str, Any]) -> str | None:
     for name in document.get("required", ()):
         if name not in document["properties"]:
             return (
-                f"{name} is required and is none of its properties, which are the columns of a row: say what it is "
+                f"{name} is required and is none of its properties, which are the fields of a reply: say what it is "
                 "among the properties, or leave it out of 'required'"
             )
         if not _fits_something(document["properties"][name], document, (document,)):
-            return f"{name} is required, and no value fits properties.{name}: no reply could be a row"
+            return f"{name} is required, and no value fits properties.{name}: no reply could fit"
     return None if _fits_something(document, document, ()) else "no reply fits it"
 
 
@@ -214,6 +214,16 @@ def valued_item(name: str, axes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     values = {axis: {"type": "string", "enum": list(values)} for axis, values in axes.items()}
     properties = {name: {"type": "string"}, **values}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def choice_schema(labels: Sequence[str]) -> dict[str, Any]:
+    """The JSON schema of an object that says one of `labels`."""
+    return {
+        "type": "object",
+        "properties": {"label": {"type": "string", "enum": list(labels)}},
+        "required": ["label"],
+        "additionalProperties": False,
+    }
 
 
 def response_format(

@@ -15,7 +15,6 @@ from distill_build.prompting.known import TEXTS, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading
 from distill_build.replies.reasoning import Marks
-from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
 from distill_build.stages.flags import FLAGS
 from distill_build.stages.identity import REVIEWS
@@ -32,9 +31,10 @@ from distill_build.stages.kinds.columns import (
 from distill_build.stages.kinds.editable import Editable
 from distill_build.stages.kinds.group_stage import GroupStage
 from distill_build.stages.kinds.list_stage import ListStage, read_list
-from distill_build.stages.kinds.map_stage import MapStage, read_result
+from distill_build.stages.kinds.map_stage import MapStage
 from distill_build.stages.kinds.recipe import reading_of
 from distill_build.stages.kinds.transform_stage import TransformStage
+from distill_build.subtree import all_items
 
 if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
     from distill_build.prompting.prompts import Prompts
@@ -64,6 +64,7 @@ class Stages:
             self._stages[shape.name] = _made(shape, settings, known, prompts, weights)
             check_export(shape, settings, known_to(shape.name, settings, columns, shape.name))
         _check_edits(self)
+        _check_given(self)
         prompts.refuse_unused()
 
     def __getitem__(self, name: str) -> Stage:
@@ -103,8 +104,19 @@ def _check_edits(stages: Stages) -> None:
         for column in review.text.keys() - set(editable.columns):
             has = f"they have {' and '.join(editable.columns)}" if editable.columns else "they are worked out"
             raise ConfigurationError(f"{REVIEWS}: {key}: {shape.name} have no {column} to be edited: {has}")
-        if editable.schema is None and (fault := editable.fault(review.text, {})) is not None:
+        if (fault := editable.fault_alone(review.text)) is not None:
             raise ConfigurationError(f"{REVIEWS}: {key}: {fault}")
+
+
+def _check_given(stages: Stages) -> None:
+    """Raises ConfigurationError for an answer beside a person's own question that it cannot have, say."""
+    for stage in stages.asking:
+        above = stage.shape.after
+        if above is None or not stage.editable.takes_given:
+            continue
+        for item in all_items(stages.settings.by_hand, above):
+            if item.given and (fault := stage.editable.fault_alone(dict(item.given))) is not None:
+                raise ConfigurationError(f"{above}.jsonl: {item.text}: {fault}")
 
 
 def class_of(kind: str, builtin: str | None) -> type[Stage]:
@@ -206,8 +218,16 @@ def reader_of(shape: Shape, identity: JsonObject, role: str | None = None) -> Re
     if issubclass(kind, ListStage):
         reading = kind.reading_by(identity)
         return ReplyReader(lambda raw: read_list(raw, reading, marks), reading_of(marks))
-    schema = None if identity.get("schema") is None else ObjectSchema(identity["schema"])
-    return ReplyReader(lambda raw: read_result(raw, schema, marks), reading_of(marks))
+    assert issubclass(kind, MapStage), "no other kind asks"  # noqa: S101
+    form = kind.form_by(identity)
+    return ReplyReader(lambda raw: form.read(raw, marks), reading_of(marks, form.told))
+
+
+def replies_in_json(settings: Settings, shape: Shape) -> bool:
+    """Whether a stage's replies have a schema. A text needs none."""
+    own = settings.stage[shape.name]
+    kind = class_of(own.kind, own.builtin)
+    return not issubclass(kind, MapStage) or kind.form_by(msgspec.to_builtins(own)).schema is not None
 
 
 def _marks_in(identity: JsonObject, role: str) -> tuple[Marks, ...] | None:

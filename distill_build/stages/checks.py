@@ -19,6 +19,7 @@ from distill_build.dataset.rows import Identified, Placed, VerdictRow, list_text
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.replies.labels import beginning, normalise
+from distill_build.stages.all import editable_of
 from distill_build.stages.flags import FLAGS
 from distill_build.stages.measures.quotas import Shares, quota
 from distill_build.stages.measures.ratings import SCORE
@@ -96,7 +97,7 @@ class _Repeats:
         self._path = place(shape.file)
         self._shape = shape
         self._is_tree = shape is graph.tree
-        self._has_texts = shape.kind == "list" or recipe.get(shape.name, {}).get("schema") is None
+        self._has_texts = shape.kind == "list" or editable_of(shape, recipe.get(shape.name, {})).form.is_free
         self._dropped = dropped
         self._flags = Counter[str]()
         self._flagged: dict[str, list[CheckExample]] = {}

@@ -507,8 +507,11 @@ FILES = [
     (GOOD + "columns: {_x: row.id}\n", "stage.own.columns._x: a column's name has letters"),
     (GOOD + "columns: {x: 3}\n", 'stage.own.columns={"x":3}: expected keys and texts as in {key: text}'),
     (with_schema("{type: object}"), "stage.own.schema: it names no fields, as in {type: object"),
-    (with_schema("{type: array}"), "stage.own.schema: a row has fields, so its schema is one of an object"),
-    (with_schema("{type: objekt, properties: {a: {}}}"), "stage.own.schema: a row has fields, so its schema is one of"),
+    (with_schema("{type: array}"), "stage.own.schema: a reply has fields, so its schema is one of an object"),
+    (
+        with_schema("{type: objekt, properties: {a: {}}}"),
+        "stage.own.schema: a reply has fields, so its schema is one of",
+    ),
     (
         with_schema("{type: object, properties: {a: {type: nmber}}}"),
         "stage.own.schema: it is no JSON schema: properties.a.type: 'nmber' is not valid",

@@ -142,7 +142,7 @@ class ModelStage(Stage):
         self.recipes: dict[str, Recipe] = {}
         for role in settings.roles:
             model = build.models[role]
-            self.recipes[role] = Recipe(shape.name, role, model, build.seed, weights(role, model))
+            self.recipes[role] = Recipe(shape.name, role, model, build.seed, weights(role, model), self.read_by)
         _refuse_one_in_two(shape.name, self.recipes)
 
     @property
@@ -162,6 +162,11 @@ class ModelStage(Stage):
     def told_at(self, place: Place) -> JsonObject:
         """The same at one place, of which a person may have said something."""
         return self.of_build if place.description is None else {**self.of_build, "description": place.description}
+
+    @property
+    def read_by(self) -> JsonObject | None:
+        """Settings of its own by which a reply is read, as `Recipe` has them."""
+        return None
 
     @property
     def counted_by(self) -> str:

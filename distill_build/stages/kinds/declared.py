@@ -198,8 +198,3 @@ def roles_in_use(settings: Settings) -> dict[str, list[Shape]]:
         for role in settings.stage[shape.name].roles:
             stages.setdefault(role, []).append(shape)
     return stages
-
-
-def replies_in_json(settings: Settings, shape: Shape) -> bool:
-    """Whether a stage's replies have a schema. A text needs none."""
-    return shape.kind == "list" or settings.stage[shape.name].schema is not None

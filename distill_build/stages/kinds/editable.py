@@ -3,17 +3,18 @@
 import msgspec
 
 from distill_build.records import JsonObject
-from distill_build.replies.schemas import ObjectSchema
+from distill_build.replies.forms import FieldsForm, ReplyForm, TextForm
 
 
 class Editable(msgspec.Struct, frozen=True):
-    """What a person may say of a stage's rows: `columns` with their text, none where they are worked out.
+    """What a person may say of a stage's rows: `columns` with their text, none where they are worked out; `form` is
+    what they have to be.
 
     `takes_given` says whether they may stand beside a person's own item in the row above.
     """
 
     columns: tuple[str, ...] = ()
-    schema: ObjectSchema | None = None
+    form: ReplyForm = TextForm()
     takes_given: bool = False
 
     def whole(self, text: JsonObject, *, alone: bool) -> JsonObject | None:
@@ -25,10 +26,8 @@ class Editable(msgspec.Struct, frozen=True):
 
     def fault(self, text: JsonObject, line: JsonObject) -> str | None:
         """Why a row with the columns of `line` cannot have `text` in some of them; None where it can."""
-        if self.schema is not None:
-            fields = {name: value for name in self.schema.fields if (value := (line | text).get(name)) is not None}
-            return self.schema.fault(fields)
-        for column, value in text.items():
-            if (column, value) != ("reasoning", None) and (not isinstance(value, str) or not value.strip()):
-                return f"{column} is a text, not {value!r}"
-        return None
+        return self.form.fault(text, line)
+
+    def fault_alone(self, text: JsonObject) -> str | None:
+        """The same without the row, as far as `text` tells by itself."""
+        return None if isinstance(self.form, FieldsForm) else self.form.fault(text, {})

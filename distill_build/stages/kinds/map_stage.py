@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from distill_build.dataset.unit import Place
 from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Fields, Known
 from distill_build.records import JsonObject, Usage, row_id
-from distill_build.replies.reasoning import Marks
+from distill_build.replies.forms import ANSWER, REASONING, FieldsForm, ReplyForm, TextForm
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import StageSettings
 from distill_build.stages.flags import NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS, RowFlag
@@ -37,9 +39,23 @@ class MapStage(ModelStage):
 
     @classmethod
     def editable_by(cls, own: Mapping[str, Any]) -> Editable:
-        schema = None if own.get("schema") is None else ObjectSchema(own["schema"])
-        columns = ("reasoning", "answer") if schema is None else schema.fields
-        return Editable(columns, schema, cls.takes_given)
+        form = cls.form_by(own)
+        return Editable(form.columns, form, cls.takes_given)
+
+    @classmethod
+    def form_by(cls, own: Mapping[str, Any]) -> ReplyForm:
+        """What a result is, by settings of the stage's own, as its identity holds them."""
+        schema = own.get("schema")
+        return TextForm() if schema is None else FieldsForm(ObjectSchema(schema))
+
+    @cached_property
+    def form(self) -> ReplyForm:
+        """What a result is."""
+        return self.form_by(msgspec.to_builtins(self.settings))
+
+    @property
+    def read_by(self) -> JsonObject | None:
+        return self.form.told
 
     @property
     def asked_roles(self) -> tuple[str, ...]:
@@ -52,7 +68,10 @@ class MapStage(ModelStage):
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
         role: dict[str, Known] = {"role": TEXT} if isinstance(own.role, list) else {}
-        fields = {"reasoning": ANYTHING, "answer": TEXT} if own.schema is None else known_fields(own.schema)
+        form = cls.form_by(msgspec.to_builtins(own))
+        fields: dict[str, Known] = {REASONING: ANYTHING, ANSWER: TEXT}
+        if isinstance(form, FieldsForm):
+            fields = known_fields(form.schema.document)
         carried = {name: above.get(name) for name in cls.takes_over}
         counted = Fields(dict.fromkeys(Usage().row(), NUMBER))
         return {
@@ -114,7 +133,7 @@ class MapStage(ModelStage):
             row=row,
             rows=others,
             system_prompt=self.settings.system_prompt,
-            schema=self.settings.schema,
+            schema=None if self.schema is None else self.schema.document,
             structured=model.structured,
             examples=model.examples,
             **self.variables(row),
@@ -132,13 +151,13 @@ class MapStage(ModelStage):
     @cached_property
     def schema(self) -> ObjectSchema | None:
         """What a reply has to fit; None for a text."""
-        return None if self.settings.schema is None else ObjectSchema(self.settings.schema)
+        return self.form.schema
 
     @cached_property
     def readers(self) -> "dict[str, Callable[[Any], Rejection | JsonObject]]":
         """What reads a reply of each role: what is kept are its fields, and how it ended."""
         marks = {role: recipe.model.reasoning_marks for role, recipe in self.recipes.items()}
-        return {role: partial(read_result, schema=self.schema, marks=own) for role, own in marks.items()}
+        return {role: partial(self.form.read, marks=own) for role, own in marks.items()}
 
     def row_id(self, parent: str, number: int) -> str:
         """The id of a result."""
@@ -186,25 +205,3 @@ class MapStage(ModelStage):
 
     def count(self) -> int:
         return self.settings.samples
-
-
-def read_result(raw: Any, schema: ObjectSchema | None, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":
-    """The fields in a reply to a request of a map, and how it ended; or why it cannot stand. Without a schema the
-    fields are reasoning and answer. `marks` are the model's own of reasoning."""
-    from distill_build.replies.parse import Rejection, parse_answer, parse_object
-
-    if schema is not None:
-        found = parse_object(raw, schema, marks)
-        if isinstance(found, Rejection):
-            return found
-        fields = {name: found.fields.get(name) for name in schema.fields}  # every row has every column
-        return {**fields, "finish_reason": found.finish_reason, "usage": found.usage.row()}
-    parsed = parse_answer(raw, marks)
-    if isinstance(parsed, Rejection):
-        return parsed
-    return {
-        "reasoning": parsed.reasoning,
-        "answer": parsed.answer,
-        "finish_reason": parsed.finish_reason,
-        "usage": parsed.usage.row(),
-    }

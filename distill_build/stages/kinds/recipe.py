@@ -54,15 +54,24 @@ READING = frozenset({"reasoning_marks"})
 class Recipe:
     """Makes the calls of one stage to one model from what differs among them: messages, sample, output schema."""
 
-    def __init__(self, stage: str, role: str, model: ModelSettings, seed: int, weights: str | None) -> None:
-        """`weights` is the digest of the model's weights file, None for a model behind an address."""
+    def __init__(
+        self,
+        stage: str,
+        role: str,
+        model: ModelSettings,
+        seed: int,
+        weights: str | None,
+        read_by: JsonObject | None = None,
+    ) -> None:
+        """`weights` is the digest of the model's weights file, None for a model behind an address; `read_by` are
+        settings of the stage that a reply is read by."""
         self.stage = stage
         self.role = role
         self.model = model
         self._seed = seed
         self._weights = weights
         self._sampling = sampling_of(model)
-        self._reading = reading_of(model.reasoning_marks)
+        self._reading = reading_of(model.reasoning_marks, read_by)
 
     def call(
         self,
@@ -117,8 +126,10 @@ class Recipe:
         }
 
 
-def reading_of(marks: tuple[Marks, ...] | None) -> str:
+def reading_of(marks: tuple[Marks, ...] | None, read_by: JsonObject | None = None) -> str:
     """What stands for the settings that a reply is read by, as `engine.entry.Accepted` has it; empty for the usual."""
+    if read_by is not None:
+        return digest([marks, read_by])
     return "" if marks is None else digest(marks)
 
 

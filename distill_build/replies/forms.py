@@ -1,0 +1,149 @@
+"""What a result of a model may be: a text, one of some labels, JSON as a text, or an object whose fields are columns.
+
+A form says what an endpoint is asked for, reads a reply, and holds what a person writes in the place of one against the
+same. Pure; what reads replies is loaded when the first one is read.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from distill_build.records import JsonObject
+from distill_build.replies.reasoning import Marks
+from distill_build.replies.schemas import ObjectSchema, choice_schema
+
+if TYPE_CHECKING:
+    from distill_build.replies.parse import ParsedAnswer, Rejection
+
+REASONING, ANSWER = "reasoning", "answer"
+
+
+class TextForm(msgspec.Struct, frozen=True):
+    """A text, with the chain of thought before it."""
+
+    is_free: ClassVar[bool] = True
+    """Whether any text may stand there, so that two rows say the same for no other reason than that they repeat."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of a row that hold it."""
+        return (REASONING, ANSWER)
+
+    @property
+    def schema(self) -> ObjectSchema | None:
+        """What an endpoint is asked for that knows structured output; None for a text."""
+        return None
+
+    @property
+    def told(self) -> JsonObject | None:
+        """Settings by which a reply is read, where one that was accepted is to be read again as they change."""
+        return None
+
+    def parsed(self, raw: Any, marks: tuple[Marks, ...] | None) -> "ParsedAnswer | Rejection":
+        from distill_build.replies.parse import parse_answer
+
+        return parse_answer(raw, marks)
+
+    def read(self, raw: Any, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":
+        """What is kept of a reply: its columns, and how it ended; or why it cannot stand. `marks` are the model's own
+        of reasoning."""
+        from distill_build.replies.parse import Rejection
+
+        found = self.parsed(raw, marks)
+        if isinstance(found, Rejection):
+            return found
+        kept = {REASONING: found.reasoning, ANSWER: found.answer}
+        return {**kept, "finish_reason": found.finish_reason, "usage": found.usage.row()}
+
+    def fault(self, text: JsonObject, line: JsonObject) -> str | None:  # noqa: ARG002 - for those that have parts
+        """Why a row with the columns of `line` cannot have `text` in some of them; None where it can."""
+        for column, value in text.items():
+            if (column, value) != (REASONING, None) and (not isinstance(value, str) or not value.strip()):
+                return f"{column} is a text, not {value!r}"
+        return self._unfit(text[ANSWER]) if ANSWER in text else None
+
+    def _unfit(self, answer: str) -> str | None:  # noqa: ARG002 - for those that are not free
+        """Why a text cannot be the answer."""
+        return None
+
+
+class LabelForm(TextForm, frozen=True):
+    """One of `labels`, as it is written there."""
+
+    is_free: ClassVar[bool] = False
+    labels: tuple[str, ...]
+
+    @property
+    def schema(self) -> ObjectSchema:
+        return ObjectSchema(choice_schema(self.labels))
+
+    @property
+    def told(self) -> JsonObject:
+        return {"labels": list(self.labels)}
+
+    def parsed(self, raw: Any, marks: tuple[Marks, ...] | None) -> "ParsedAnswer | Rejection":
+        from distill_build.replies.parse import parse_label
+
+        return parse_label(raw, self.labels, marks)
+
+    def _unfit(self, answer: str) -> str | None:
+        return None if answer in self.labels else f"answer is one of {', '.join(self.labels)}, not {answer!r}"
+
+
+class JsonForm(TextForm, frozen=True):
+    """A JSON object that fits a schema, as a text."""
+
+    is_free: ClassVar[bool] = False
+    document: Mapping[str, Any]
+
+    @property
+    def schema(self) -> ObjectSchema:
+        return ObjectSchema(self.document)
+
+    @property
+    def told(self) -> JsonObject:
+        return {"schema": self.document}
+
+    def parsed(self, raw: Any, marks: tuple[Marks, ...] | None) -> "ParsedAnswer | Rejection":
+        from distill_build.replies.parse import parse_json
+
+        return parse_json(raw, self.schema, marks)
+
+    def _unfit(self, answer: str) -> str | None:
+        try:
+            value = msgspec.json.decode(answer)
+        except msgspec.DecodeError as error:
+            return f"answer is no JSON ({error})"
+        fault = self.schema.fault(value)
+        return None if fault is None else f"answer does not fit its schema: {fault}"
+
+
+class FieldsForm(msgspec.Struct, frozen=True):
+    """An object that fits a schema; its fields are columns."""
+
+    is_free: ClassVar[bool] = False
+    told: ClassVar[JsonObject | None] = None
+    schema: ObjectSchema
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.schema.fields
+
+    def read(self, raw: Any, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":
+        """See `TextForm`."""
+        from distill_build.replies.parse import Rejection, parse_object
+
+        found = parse_object(raw, self.schema, marks)
+        if isinstance(found, Rejection):
+            return found
+        fields = {name: found.fields.get(name) for name in self.columns}  # every row has every column
+        return {**fields, "finish_reason": found.finish_reason, "usage": found.usage.row()}
+
+    def fault(self, text: JsonObject, line: JsonObject) -> str | None:
+        """See `TextForm`."""
+        fields = {name: value for name in self.columns if (value := (line | text).get(name)) is not None}
+        return self.schema.fault(fields)
+
+
+ReplyForm = TextForm | FieldsForm

@@ -1,0 +1,64 @@
+"""The label that a reply gives: as models write one, and never one that the reply only speaks of."""
+
+import pytest
+
+from distill_build.replies.choice import NoLabel, find_label
+
+LABELS = ("positive", "negative", "a bit of both")
+GIVEN = {
+    '{"label": "positive"}': "positive",
+    '{"label": "Positive."}': "positive",
+    '```json\n{"label": "negative"}\n```': "negative",
+    '{"reason": "It praises the screen.", "label": "positive"}': "positive",
+    '{"sentiment": "negative"}': "negative",
+    'First {"label": "negative"}, but on reflection:\n{"label": "positive"}': "positive",
+    "{'label': 'positive',}": "positive",
+    '{"label": ["positive"]}': "positive",
+    "positive": "positive",
+    " **Negative** ": "negative",
+    '"a bit of both"': "a bit of both",
+    "Label: positive": "positive",
+    "**Answer:** A bit of both.": "a bit of both",
+    "positive\n\nThe review praises the screen and says that it is not negative.": "positive",
+    "The review praises the screen.\n\nLabel: positive\nLabel: positive": "positive",
+    "标签：positive": "positive",
+}
+NONE = [
+    "It is good.",
+    "not positive",
+    "This is positive, I think.",
+    "It is neither positive nor negative.",
+    "positive\nnegative",
+    '{"label": "not positive"}',
+    '{"label": null}',
+    '{"first": "positive", "second": "negative"}',
+    "mixed",
+]
+
+
+@pytest.mark.parametrize(("text", "label"), GIVEN.items())
+def test_a_label_is_found_as_models_write_it(text: str, label: str) -> None:
+    assert find_label(text, LABELS) == label
+
+
+@pytest.mark.parametrize("text", NONE)
+def test_what_gives_none_is_told_which_there_are(text: str) -> None:
+    found = find_label(text, LABELS)
+    assert isinstance(found, NoLabel)
+    assert '"positive", "negative", "a bit of both"' in found.detail
+
+
+def test_a_label_that_may_not_be_whole_is_none() -> None:
+    assert find_label('{"label": "positive', LABELS) == NoLabel(
+        "The JSON object is not closed: the reply ends in the middle of it."
+    )
+
+
+def test_labels_that_json_has_other_values_for_are_found() -> None:
+    assert find_label('{"label": 2}', ("1", "2")) == "2"
+    assert find_label('{"label": true}', ("true", "false")) == "true"
+
+
+def test_labels_that_differ_in_signs_alone_stay_apart() -> None:
+    assert find_label("C", ("C", "C++", "C#")) == "C"
+    assert find_label('{"label": "C#"}', ("C", "C++", "C#")) == "C#"
