@@ -19,6 +19,7 @@ SCRIPTS = (
     "carrying",
     "locked",
     "report",
+    "view",
 )  # memory makes the datasets that others use
 
 

@@ -100,8 +100,10 @@ def test_a_built_edit_is_edited_again_and_speaks_of_what_the_model_wrote(
         assert opened.texts("#waiting") == ["Undo"], "a rating is nothing that a build takes in"
         opened.tab.keyboard.press("r")
         wait_for(opened, card(key), "rejected, in the next build")
+        wait_for(opened, "#fate", "the next build leaves it out")
         opened.tab.keyboard.press("a")
         wait_for(opened, f"{card(key)} .badges", "edited")
+        wait_for(opened, "#fate", "It stands.")
     first, *_, last = reviews(project)
     assert (last["verdict"], last["question"], last["digest"]) == (
         "edit",
@@ -302,6 +304,23 @@ def test_a_file_with_a_mistake_is_told_and_nothing_is_written(
         assert (answer.status, b"reviews.jsonl, line 1" in answer.body) == (409, True)
         file.unlink()
         opened.tab.wait_for_selector("#hands .notice", state="detached")
+
+
+def test_a_server_that_has_ended_is_told_and_how_to_start_it_again(
+    browser: Browser, view: Served, project: Workspace
+) -> None:
+    key = project.rows("answers")[0]["id"]
+    with browser.visit(view.address, key) as opened:
+        opened.wait_open()
+        view.process.kill()
+        view.process.wait()
+        opened.tab.keyboard.press("r")
+        wait_for(opened, "#toast", "The server does not answer")
+        wait_for(opened, "#hands .notice", "run distill-build view sports again")
+        assert "rejected" not in opened.texts(card(key))[0]
+        assert all("net::ERR_" in each for each in opened.complaints), "what a browser says of it by itself"
+        opened.complaints.clear()
+    assert reviews(project) == []
 
 
 def test_it_fits_a_phone(browser: Browser, view: Served, project: Workspace) -> None:

@@ -199,7 +199,7 @@ def test_what_a_model_or_a_person_wrote_runs_in_no_page_with_hands(browser: Brow
         tags = project.rows("tags", "hostile")
         key = json.loads(lines[0])["id"]
         assert view.say("/review", id=key, note=text, tags=[text], text={"answer": text}).status == 200
-        assert view.say("/item", stage="questions", tag=tags[0]["id"], text=text).status == 200
+        assert view.say("/item", stage="questions", tag=tags[0]["id"], text=text + "x" * 300).status == 200
         assert view.say("/tag", id=tags[0]["id"], rename=HOSTILE[0]).status == 200
         assert view.say("/tag", id=tags[1]["id"], exclude=True).status == 200
         with browser.visit(view.address, key) as opened:
@@ -211,5 +211,6 @@ def test_what_a_model_or_a_person_wrote_runs_in_no_page_with_hands(browser: Brow
             opened.tab.keyboard.press("Escape")
             opened.show("tree")
             opened.tab.wait_for_selector("#own-items li")
+            assert not opened.is_wider_than_its_window
             assert opened.tab.evaluate("() => window.wasRun") is None
             assert opened.tab.query_selector_all("img, iframe, svg, [srcdoc], [onerror], [onload], [onclick]") == []

@@ -80,6 +80,7 @@ async function lookOnce() {
 }
 
 function lost() {
+  if (reached) toast("The server does not answer"); // an open row may lie over the bar
   reached = false;
   showBar();
 }
@@ -116,7 +117,7 @@ function showBar() {
   byId("hands").replaceChildren(...lines.filter(Boolean));
 }
 
-const keysOfHands = () => server ? ["  ", el("kbd", {}, "a"), " accept  ", el("kbd", {}, "r"), " reject  ", el("kbd", {}, "1"), "–", el("kbd", {}, "5"), " rate  ", el("kbd", {}, "e"), " edit  ", el("kbd", {}, "n"), " note  ", el("kbd", {}, "u"), " undo"] : null;
+const keysOfHands = () => server ? ["  ", el("kbd", {}, "a"), " accept  ", el("kbd", {}, "r"), " reject  ", el("kbd", {}, "1"), "–", el("kbd", {}, "5"), " rate  ", el("kbd", {}, "e"), " edit  ", el("kbd", {}, "n"), " note  ", el("kbd", {}, "t"), " tag  ", el("kbd", {}, "u"), " undo"] : null;
 
 /** Does what a key is for; says whether it is for anything. */
 function handsKey(event) {

@@ -60,6 +60,7 @@ function showSaidOf(id) {
   for (const box of document.querySelectorAll(`[data-hands="${id}"]`)) { const at = focusIn(box); showHands(box); at(); }
   for (const box of document.querySelectorAll(`[data-badges="${id}"]`)) box.replaceChildren(...flagBadges(fact));
   for (const box of document.querySelectorAll(`#list button[data-id="${id}"] .marks`)) box.replaceChildren(...badges(fact));
+  if (byId("fate")) byId("fate").replaceWith(byId("fate").again());
 }
 
 /** Remembers which of the buttons has the focus, to give it back when they are new. */

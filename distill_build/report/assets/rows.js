@@ -259,10 +259,8 @@ function closeRow() {
 
 function rowParts(family, row, rows) {
   const { facts } = family;
-  const lineage = [];
-  for (let here = row; here >= 0; here = facts[here][F_ABOVE]) lineage.unshift(here);
   const below = (place) => facts.map((_, other) => other).filter((other) => facts[other][F_ABOVE] === place);
-  const cards = lineage.map((place) => card(facts, rows, place, place === row));
+  const cards = cardsAbove(facts, row).map((place) => card(facts, rows, place, place === row));
   const under = (place) => below(place).flatMap((other) => [card(facts, rows, other, false), ...under(other)]);
   const beside = (step) => {
     const place = shown.findIndex((each) => each.family === family && each.row === row);
@@ -282,7 +280,14 @@ function fullTitle(facts, rows, row) {
   return facts[row][F_ID];
 }
 
-/** Why a row is in or out. */
+/** The places of a row and of all that it hangs on, what is on top first. */
+function cardsAbove(facts, row) {
+  const lineage = [];
+  for (let here = row; here >= 0; here = facts[here][F_ABOVE]) lineage.unshift(here);
+  return lineage;
+}
+
+/** Why a row is in or out, or will be out. */
 function fate(facts, rows, row) {
   const said = (place) => Object.entries(rows[place][2]).filter(([, verdict]) => !verdict.kept).map(([stage, verdict]) => `${stage}: ${verdict.why.join("; ") || "no reason given"}`);
   const name = (place) => page.stages[facts[place][F_STAGE]].singular;
@@ -301,7 +306,11 @@ function fate(facts, rows, row) {
       text = reasons.length ? `All that was judged below it was dropped by ${reasons.join(", ")}` : "Its tag was dropped.";
     }
   }
-  return el("p", { class: `fate ${["in", "out", "open", "rejected"][state]}`, id: "fate", dir: "auto" }, text);
+  const box = el("p", { class: `fate ${["in", "out", "open", "rejected"][state]}`, id: "fate", dir: "auto" }, text);
+  const rejected = cardsAbove(facts, row).some((place) => waits(facts[place][F_ID]) && verdictOn(facts[place]) === "reject");
+  if (state === 0 && rejected) { box.className = "fate rejected"; box.textContent = "Rejected: the next build leaves it out."; }
+  box.again = () => fate(facts, rows, row);
+  return box;
 }
 
 const THOUGHT = "reasoning"; // folded, since it is long
