@@ -16,6 +16,8 @@ FormatName = Literal[
     "messages", "prompt_completion", "alpaca", "sharegpt", "preference", "labels", "csv", "parquet", "soft"
 ]
 """A dataset format: see `export.formats`."""
+TrainerName = Literal["trl", "llamafactory", "axolotl"]
+"""A trainer: see `export.trainers`."""
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 """Items of one list, or of one request: a tree of ten such levels can still be counted."""
 Samples = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
@@ -102,12 +104,13 @@ class CurateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How dataset rows are written. `reasoning` says where the chain of thought goes, `csv_bom` whether a CSV begins
     with the byte order mark by which spreadsheets know UTF-8, `margin` how far apart the judges' means of the two
-    answers of a preference pair lie at the least."""
+    answers of a preference pair lie at the least, `max_length` how many tokens of a row the trainers take."""
 
     reasoning: Literal["think", "field", "drop"] = "think"
     metadata: bool = True
     csv_bom: bool = False
     margin: Annotated[float, msgspec.Meta(ge=0)] = 1
+    max_length: Positive = 2048
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,6 +152,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     prompts: PromptSettings = PromptSettings()
     formats: list[FormatName] = msgspec.field(default_factory=lambda: ["messages"])
     format: FormatSettings = FormatSettings()
+    trainers: list[TrainerName] = []
     keep_responses: bool = True
     confirm: Literal["replace", "never"] = "replace"
 

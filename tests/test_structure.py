@@ -157,6 +157,7 @@ ORDINARY = {
 looked up."""
 WRITTEN_BY_PEOPLE = {
     "subtree.py": ("the key of a tag's children by hand in tree.yaml",),
+    "export/trainers.py": ("a key of LLaMA-Factory's dataset_info.json",),
     "curate/reviews_file.py": ("what a person tags a row with", "as above"),
     "curate/writing.py": ("what a person tags a row with",),
     "commands/reviewed.py": ("what a person tags a row with",),

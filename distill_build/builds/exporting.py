@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -27,7 +28,7 @@ from distill_build.graph import END, Graph
 from distill_build.history.raw_responses import RawResponses
 from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
-from distill_build.settings import Settings, graph_of
+from distill_build.settings import Settings, TrainerName, graph_of
 from distill_build.stages.identity import build_digest, export_identity, export_layout, export_sides, without_usual
 from distill_build.stages.soft_rows import SoftRows
 from distill_build.stages.training_checks import TrainingChecks, with_checks_of_exports
@@ -38,8 +39,11 @@ EXPORT_FACTS = "export"
 """The part of a recipe, and of a lock, that tells of exports."""
 ROW_FACTS = "rows"
 """The part of that which tells of what stage they are made, and of which of its columns."""
+TRAINERS = "trainers"
+"""The part of that which names the trainers whose files lie beside."""
 OF_VERDICTS = ("side", "sides", "metadata")
 """Of these facts those that follow from what was built, whatever is typed now."""
+TRAINER_NAMES = get_args(TrainerName)
 BUILD_FIRST = "build the dataset first, with the same settings and `build` for `export`"
 
 
@@ -75,6 +79,8 @@ def _wanted(dataset: Dataset, settings: Settings, typed: Collection[str], *, nam
     written = _last_written(dataset)
     there = [name for name in _formats_before(dataset, own) if _lies_there(dataset, written, name)]
     wanted = chosen | {"formats": list(dict.fromkeys([*there, *chosen["formats"]]))}
+    served = [name for name in (told or {}).get(TRAINERS) or () if name in TRAINER_NAMES]
+    wanted[TRAINERS] = list(dict.fromkeys([*served, *(chosen.get(TRAINERS) or ())]))
     check_formats(wanted["formats"])
     return without_usual(wanted)
 

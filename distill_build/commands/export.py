@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from distill_build.builds.exporting import ROW_FACTS, export
+from distill_build.builds.exporting import ROW_FACTS, TRAINERS, export
 from distill_build.builds.session import dataset_of
 from distill_build.commands.locate import find_dataset
 from distill_build.console.checks import check_sentences
@@ -16,6 +16,7 @@ from distill_build.export import first_if_empty
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
+from distill_build.stages.identity import OF_FORMAT
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -49,15 +50,13 @@ def run(settings: Settings, options: Options) -> int:
 
 
 NAMING = ("topic", "name", "output_dir")
-OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin")
-"""The settings `format.*`, by which a recipe calls them too."""
 OF_ROWS = ("stage", "stages", "recipe")
 """Settings that may say which rows are exported, and as what."""
 EXPORT = "export"
 """The one of a stage's own settings that does; a recipe calls all of them ROW_FACTS."""
-OWN = ("formats", "system_prompt", ROW_FACTS, *OF_FORMAT)
+OWN = ("formats", "system_prompt", TRAINERS, ROW_FACTS, *OF_FORMAT)
 """The export settings by their names in a recipe."""
-TYPED = ("formats=[…]", "format.*", "system_prompt", "stages", "stage.NAME.export", "recipe")
+TYPED = ("formats=[…]", "format.*", "system_prompt", "trainers=[…]", "stages", "stage.NAME.export", "recipe")
 """The same as they are typed."""
 
 

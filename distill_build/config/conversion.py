@@ -58,7 +58,8 @@ def to_settings(data: Data) -> Settings:
     if not isinstance(data["name"], str | None):
         raise not_text("name", data["name"])
     build["name"] = dataset_name(data["topic"]) if data["name"] is None else check_name(data["name"])
-    build["formats"] = [data["formats"]] if isinstance(data["formats"], str) else data["formats"]
+    for lists in ("formats", "trainers"):
+        build[lists] = [data[lists]] if isinstance(data[lists], str) else data[lists]
     followed = convert({**data["model"], "name": data["model"]["name"] or ""}, ModelSettings, "model.")
     plain = convert(build | {"stages": names, "stage": {}, "models": {}}, Settings)
     stages = {name: to_stage(name, data["stage"][name]) for name in names}

@@ -178,9 +178,10 @@ def removed(report: Report) -> Iterator[Sentence]:
     if told:
         are, it = ("is", "it") if len(told) == 1 else ("are", "them")
         formats = report.until == END and all(path.parent.name for path in told)
+        way = f"with {it} in formats=[…] or trainers=[…]" if formats else "that is"
         yield Sentence(
             f"{', '.join(map(str, told))} {are} removed, and the lock names {it} no more: this build was not to make "
-            f"{it}. One {f'with {it} in formats=[…]' if formats else 'that is'} brings {it} back, and asks nothing",
+            f"{it}. One {way} brings {it} back, and asks nothing",
             "warning",
         )
 

@@ -131,7 +131,8 @@ class Transaction(msgspec.Struct, frozen=True):
         """The exports of `rows`, and what goes with them, by name, synced. Errors are those of
         `export.write_exports`."""
         folder = self.folder / EXPORTS
-        paths = [*write_exports(rows, folder, formats, layout, sides), *write_companions(folder, formats, sides)]
+        paths = write_exports(rows, folder, formats, layout, sides)
+        paths += write_companions(folder, formats, layout, sides)
         for path in paths:
             sync(path)
         return {f"{EXPORTS}/{path.name}": path for path in paths}

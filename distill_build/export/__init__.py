@@ -17,6 +17,7 @@ from distill_build.export.formats import (
 )
 from distill_build.export.layout import TRAIN, Layout, TrainingRow
 from distill_build.export.preference import RATING
+from distill_build.export.trainers import check_trainers, trainer_files
 
 __all__ = [
     "FORMATS",
@@ -28,6 +29,7 @@ __all__ = [
     "Layout",
     "TrainingRow",
     "check_formats",
+    "check_trainers",
     "file_name",
     "first_if_empty",
     "write_companions",
@@ -60,10 +62,10 @@ def write_exports(
     return list(places.values())
 
 
-def write_companions(folder: Path, formats: Sequence[str], sides: Sequence[str]) -> list[Path]:
-    """Writes what makes the exports that lie in `folder` load there by name, and returns the files."""
+def write_companions(folder: Path, formats: Sequence[str], layout: Layout, sides: Sequence[str]) -> list[Path]:
+    """Writes what makes the exports that lie in `folder` load by name, and work in trainers; returns the files."""
     filled = {name: [side for side in sides if not _is_empty(folder, name, side)] for name in formats}
-    texts = {CARD: card(filled)}
+    texts = {CARD: card(filled)} | trainer_files(filled, layout)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]

@@ -13,7 +13,7 @@ from distill_build.dataset.lockfile import Facts
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
 from distill_build.records import JsonObject
-from distill_build.stages.identity import BY_HAND, REFILL_REJECTED, REVIEWS, USUAL, makes_up_for_rejected
+from distill_build.stages.identity import BY_HAND, OF_FORMAT, REFILL_REJECTED, REVIEWS, USUAL, makes_up_for_rejected
 from distill_build.stages.kinds.declared import COUNTED_BY, counts_in
 
 PROMPT = ".jinja"
@@ -134,7 +134,7 @@ def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
     head, _, rest = place.partition(".")
     if part == EXPORT and place == "rows.reviewed":
         return "curate.reviewed"
-    if part == EXPORT and place in ("reasoning", "metadata", "csv_bom", "margin"):
+    if part == EXPORT and place in OF_FORMAT:
         return f"format.{place}"
     if part in OTHER_PARTS:
         return names.get(place, place)

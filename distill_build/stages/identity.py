@@ -17,7 +17,9 @@ ORDER = "tags in order"
 REFILL_REJECTED = "curate.refill"
 """The setting by which rejected rows are made up for, as a cause and in a recipe, which is silent where it is off."""
 NESTED = (CHILDREN, ABOUT)
-USUAL: JsonObject = {"csv_bom": False, "margin": 1}
+OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin", "max_length")
+"""The settings `format.*`, by which a recipe calls them too."""
+USUAL: JsonObject = {"csv_bom": False, "margin": 1, "trainers": [], "max_length": 2048}
 """Export settings that stand in a recipe only where they have another value."""
 ROWS_VERSION = 8
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
@@ -69,6 +71,8 @@ def export_identity(settings: Settings) -> JsonObject:
         "metadata": settings.format.metadata,
         "csv_bom": settings.format.csv_bom,
         "margin": int(margin) if margin == int(margin) else margin,
+        "trainers": list(settings.trainers),
+        "max_length": settings.format.max_length,
         "system_prompt": settings.system_prompt,
         "rows": export_rows(settings),
     }
@@ -89,6 +93,8 @@ def export_layout(identity: JsonObject) -> Layout:
         system_prompt=identity["system_prompt"],
         csv_bom=identity["csv_bom"],
         margin=identity["margin"],
+        trainers=tuple(identity["trainers"]),
+        max_length=identity["max_length"],
         columns={name: told["kind"] for name, told in identity["rows"].get("metadata", {}).items()},
     )
 

@@ -3,7 +3,7 @@
 from math import prod
 
 from distill_build.errors import ConfigurationError
-from distill_build.export import LABELS, OF_TOKENS, PREFERENCE, RATING
+from distill_build.export import LABELS, OF_TOKENS, PREFERENCE, RATING, check_trainers
 from distill_build.graph import Graph, Shape
 from distill_build.records import LABEL, SHARES, JsonObject
 from distill_build.stages.kinds.declared import COUNTED_BY, results_in
@@ -13,10 +13,11 @@ from distill_build.stages.training_rows import exported_stage
 def check_training_files(graph: Graph, recipe: JsonObject) -> None:
     """Whether the rows that `recipe` exports tell what its formats are made of.
 
-    Raises ConfigurationError for a format that would have no row.
+    Raises ConfigurationError for a format that would have no row, and for a trainer that reads none of them.
     """
     shape = exported_stage(graph, recipe)
     formats = recipe["export"]["formats"]
+    check_trainers(recipe["export"].get("trainers", ()), formats)
     if shape is not None and PREFERENCE in formats:
         _check_pairs(graph, recipe, shape)
     if shape is not None and LABELS in formats:

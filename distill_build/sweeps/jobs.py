@@ -28,7 +28,7 @@ PLAIN = "=,.[]+-_@"
 ONE_FOR_ALL = ("output_dir", "cache", "budget", "limits")
 """Settings that a sweep has once: a folder, a store, a purse, and how hard a call that several jobs need is tried."""
 NOT_CONTENT = frozenset(
-    {*ONE_FOR_ALL, "formats", "format", "prompts", "idle_prompts", "own_fields", "objective", "models"}
+    {*ONE_FOR_ALL, "formats", "format", "trainers", "prompts", "idle_prompts", "own_fields", "objective", "models"}
 )
 """Settings that say how a dataset is made or written, and not which one it is; models are looked at role by role."""
 

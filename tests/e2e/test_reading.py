@@ -34,8 +34,8 @@ def test_export_and_a_build_with_the_same_formats_agree(workspace: Workspace, se
     assert {path.name for path in folder.iterdir()} == {"README.md", "train.messages.jsonl"}
     assert (
         "dataset/train.alpaca.jsonl, dataset/train.csv, dataset/train.parquet, dataset/train.sharegpt.jsonl are "
-        "removed, and the lock names them no more: this build was not to make them. One with them in formats=[…] "
-        "brings them back, and asks nothing\n"
+        "removed, and the lock names them no more: this build was not to make them. One with them in "
+        "formats=[…] or trainers=[…] brings them back, and asks nothing\n"
     ) in built.stderr
     workspace.run(*SMALL, ALL)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files

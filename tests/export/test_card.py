@@ -17,8 +17,9 @@ def row(side: str, number: int = 0) -> TrainingRow:
 
 def configs(formats: Sequence[str], *rows: TrainingRow, sides: Sequence[str] = SIDES) -> dict[str, list[str]]:
     """Of each config its files; a loader that knows no name takes the first."""
-    write_exports(rows, Path("out"), formats, Layout("think", True, None), sides)
-    write_companions(Path("out"), formats, sides)
+    layout = Layout("think", True, None)
+    write_exports(rows, Path("out"), formats, layout, sides)
+    write_companions(Path("out"), formats, layout, sides)
     text = (Path("out") / CARD).read_text(encoding="utf-8")
     if not text.startswith("---\n"):
         return {}

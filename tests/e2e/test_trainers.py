@@ -1,0 +1,111 @@
+"""Files that make the folder of exports work in a trainer, beside the rows that it reads."""
+
+import ast
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.e2e.judged import LINE, reply
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.server import ScriptedServer
+
+STAGES = "stages=[tags,questions,dedup,answers,split]"
+FORMATS = "formats=[messages,prompt_completion,alpaca,sharegpt]"
+FILES = ("axolotl.yaml", "dataset_info.json", "train_trl.py")
+WORDS = (STAGES, FORMATS, "trainers=[trl,llamafactory,axolotl]", "split.validation=0.5", "format.max_length=700")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[ScriptedServer]:
+    with ScriptedServer(plan=reply) as running:
+        yield running
+
+
+@pytest.fixture
+def project(tmp_path: Path, endpoint: ScriptedServer) -> InProcess:
+    endpoint.reset()
+    return InProcess(tmp_path, endpoint)
+
+
+def files(project: InProcess) -> dict[str, bytes]:
+    """Those of trainers that lie there."""
+    return {path.name: path.read_bytes() for path in (project.folder() / "dataset").iterdir() if path.name in FILES}
+
+
+def entries(project: InProcess) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(files(project)["dataset_info.json"])
+    return found
+
+
+def test_each_trainer_gets_its_file_and_what_it_names_lies_there(project: InProcess) -> None:
+    done = project.run(*LINE, *WORDS, 'system_prompt="Be brief."')
+    assert done.status == 0, done.stderr
+    folder = project.folder() / "dataset"
+    for name, entry in entries(project).items():
+        form = name.removesuffix("_validation")
+        row = json.loads((folder / entry["file_name"]).read_text().splitlines()[0])
+        assert set(entry["columns"].values()) <= row.keys()
+        assert entry["file_name"] == f"{'train' if form == name else 'validation'}.{form}.jsonl"
+        for turn in row[entry["columns"]["messages"]] if form == "messages" else []:
+            assert {entry["tags"]["role_tag"], entry["tags"]["content_tag"]} == set(turn)
+    assert len(entries(project)) == 6
+    axolotl = YAML(typ="safe").load(files(project)["axolotl.yaml"])
+    (train,), (held_out,) = axolotl["datasets"], axolotl["test_datasets"]
+    assert (train["path"], held_out["path"]) == ("train.messages.jsonl", "validation.messages.jsonl")
+    assert (axolotl["sequence_len"], axolotl["excess_length_strategy"]) == (700, "raise")
+    script = files(project)["train_trl.py"].decode()
+    ast.parse(script)
+    assert '"--max-length", type=int, default=700' in script
+    assert project.raw("verify").status == 0
+
+
+def test_a_sharegpt_file_is_mapped_for_axolotl(project: InProcess) -> None:
+    assert project.run(*LINE, "formats=[sharegpt]", "trainers=axolotl").status == 0
+    (train,) = YAML(typ="safe").load(files(project)["axolotl.yaml"])["datasets"]
+    row = json.loads((project.folder() / "dataset" / train["path"]).read_text().splitlines()[0])
+    mapped = train["message_property_mappings"].values()
+    assert all(set(turn) == set(mapped) for turn in row[train["field_messages"]])
+    assert "test_datasets" not in files(project)["axolotl.yaml"].decode()
+
+
+def test_they_come_and_go_as_exports_do_and_ask_nothing(project: InProcess, endpoint: ScriptedServer) -> None:
+    assert project.run(*LINE, *WORDS).status == 0
+    whole, sent = project.bytes(), endpoint.count
+    shutil.rmtree(project.folder() / "runs")
+    assert project.run("--frozen", *LINE, *WORDS).status == 0
+    assert project.bytes() == whole
+    fewer = project.run(*LINE, *[word for word in WORDS if not word.startswith("trainers")])
+    assert "dataset/axolotl.yaml, dataset/dataset_info.json, dataset/train_trl.py are removed" in fewer.stderr
+    assert files(project) == {}
+    assert project.raw("export", "sports", "trainers=[axolotl]").status == 0
+    assert list(files(project)) == ["axolotl.yaml"]
+    assert project.raw("export", "sports", "trainers=[trl]", "format.max_length=700").status == 0
+    assert sorted(files(project)) == ["axolotl.yaml", "train_trl.py"]
+    assert project.raw("verify").status == 0
+    assert project.run(*LINE, *WORDS).status == 0
+    assert (project.bytes(), endpoint.count) == (whole, sent)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("trainers=[trl]",),
+            "trainers=trl reads prompt_completion, and formats=[messages] has no such file: say "
+            "formats=[messages,prompt_completion], or leave trl out of trainers",
+        ),
+        (("trainers=[axolotl]", "formats=[csv]"), "trainers=axolotl reads messages or sharegpt, and formats=[csv] has"),
+        (("trainers=[unsloth]",), "trl"),
+    ],
+)
+def test_a_trainer_without_a_format_of_its_own_is_refused_before_anything_is_sent(
+    project: InProcess, endpoint: ScriptedServer, words: tuple[str, ...], told: str
+) -> None:
+    refused = project.run(*LINE, *words)
+    assert (refused.status, endpoint.count) == (2, 0)
+    assert told in refused.stderr
