@@ -20,6 +20,7 @@ class Review(msgspec.Struct, frozen=True):
     """The last line on one row in reviews.jsonl. `text` are columns that an edit changes, with what is to be there.
 
     `digest` names the text that it speaks of, see `text_digest`; None is whatever is there. `at` is ISO 8601.
+    `place` is where that line stands, as people are told it; of one that is not written yet there is none.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Review(msgspec.Struct, frozen=True):
     note: str | None = None
     at: str = ""
     by: str | None = None
+    place: str = ""
 
     @property
     def said(self) -> str:

@@ -8,6 +8,8 @@ from msgspec.structs import replace
 
 DEEPEST = 10
 """Levels of tags below the topic."""
+Same = Callable[[str, str], bool]
+"""Says of two labels whether they are one."""
 ListLengths = Mapping[str, int]
 """Setting of a list's length (`questions_per_tag`) → the items that are wanted below a leaf."""
 
@@ -43,10 +45,18 @@ class TagByHand(msgspec.Struct, frozen=True):
     items: dict[str, tuple[OwnItem, ...]] = {}
     holders: dict[str, "TagByHand"] = {}
 
-    @property
-    def names_given(self) -> tuple[str, ...]:
-        """Labels that children have by being renamed: no other child has one of these."""
-        return tuple(new for old, new in self.rename.items() if old != new)
+    def shown(self, label: str, same: Same) -> str:
+        """What a child is called."""
+        if not self.rename or label in self.rename:
+            return self.rename.get(label, label)
+        return next((new for old, new in self.rename.items() if same(old, label)), label)
+
+    def is_taken(self, label: str, same: Same) -> bool:
+        """Whether a person gave another child the label that this one would be shown by."""
+        if not self.rename:
+            return False
+        shown = self.shown(label, same)
+        return any(same(new, shown) and not same(old, label) for old, new in self.rename.items())
 
 
 TREE_FILE = "tree.yaml"

@@ -3,24 +3,31 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 from distill_build.curate.files import FileStamp, stamp_of
-from distill_build.curate.json_lines import no_text_of_theirs, objects_in
+from distill_build.curate.json_lines import objects_in
+from distill_build.curate.texts import cannot_be_read, text_in, way_out
 from distill_build.errors import ConfigurationError
 from distill_build.export.parquet import read_parquet
 from distill_build.replies.labels import normalise
 from distill_build.subtree import DEEPEST, OwnItem, TagByHand, with_items_at
 
-PATH, TOPIC = "path", "topic"
+PATH, TOPIC, NOTE = "path", "topic", "note"
+"""Beside the text: where it lies, whose it is, and what its author wants to remember, which no build looks at."""
 GIVEN = ("answer", "reasoning")
 """Columns with what would be asked for of an item, which a person may know already."""
+DELIMITERS = ",;\t"
+"""Between the columns of a CSV, which spreadsheets choose by the language of their user."""
 SEPARATOR = "/"
 """Between the labels of a path that is one text."""
 
+
+MOST_TOLD = 80
+"""Characters of what somebody typed that are told."""
 
 Places = dict[tuple[str, ...], list[OwnItem]]
 """The labels of a path below the topic → the items there."""
@@ -35,7 +42,7 @@ def with_items(tree: TagByHand, files: Sequence[Path], stage: str, item: str, to
     try:
         stamps = tuple(map(stamp_of, files))
     except OSError as error:
-        raise no_text_of_theirs(Path(error.filename), error) from error
+        raise cannot_be_read(Path(error.filename), error) from error
     for path, items in _by_place(tuple(files), stamps, item, topic).items():
         tree = with_items_at(tree, path, stage, tuple(items), normalise)
     return tree
@@ -47,9 +54,10 @@ def _by_place(files: tuple[Path, ...], stamps: tuple[FileStamp, ...], item: str,
     places: Places = {}
     typed: dict[tuple[str, ...], tuple[str, ...]] = {}
     seen: set[tuple[tuple[str, ...], str]] = set()
-    for place, line in (each for file in files for each in _lines(file)):
+    for place, line in (each for file in files for each in _lines(file, item)):
         if (told := _text(place, line, TOPIC)) is not None and normalise(told) != normalise(topic):
             continue
+        _refuse_unknown(place, line, item)
         text = _text(place, line, item)
         if text is None:
             _refuse(place, f'each line has a text {item}, as in {{"{item}": "…"}}')
@@ -61,27 +69,47 @@ def _by_place(files: tuple[Path, ...], stamps: tuple[FileStamp, ...], item: str,
     return places
 
 
-def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        if file.suffix == ".parquet":
-            yield from _parquet(file)
-        elif file.suffix == ".csv":
-            yield from _csv(file)
-        else:
-            yield from objects_in(file, '{"question": "…"}')
-    except (OSError, UnicodeDecodeError) as error:
-        raise no_text_of_theirs(file, error) from error
+def _lines(file: Path, item: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if file.suffix == ".parquet":
+        return _parquet(file)
+    return _csv(file, item) if file.suffix == ".csv" else objects_in(file, f'{{"{item}": "…"}}')
 
 
-def _csv(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"), newline=""), strict=True)
-    try:
-        for found in reader:
-            if None in found or None in found.values():
-                _refuse(f"{file}, line {reader.line_num}", "it has more or fewer columns than the first line names")
-            yield f"{file}, line {reader.line_num}", {name: value or None for name, value in found.items()}
-    except csv.Error as error:
-        raise ConfigurationError(f"{file}, line {reader.line_num}: it is no CSV ({error})") from error
+def _csv(file: Path, item: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    records = _records(file)
+    place, names = next(records, ("", [item]))  # an empty file has no items
+    names = [name.strip() for name in names]
+    if item not in names:
+        told = ", ".join(names)[:MOST_TOLD]
+        _refuse(place, f"the first line names the columns, as in {item},{PATH},{GIVEN[0]}: here it is {told}")
+    _refuse_unknown(place, names, item)
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        _refuse(place, f"two columns are called {twice}: leave one of them out")
+    for place, cells in records:
+        if len(cells) != len(names):
+            told = f"it has more or fewer columns than the first line names ({len(cells)}, not {len(names)})"
+            _refuse(place, f"{told}: what has a mark in it that stands between columns is put in quotes")
+        yield place, {name: cell or None for name, cell in zip(names, cells, strict=True)}
+
+
+def _records(file: Path) -> Iterator[tuple[str, list[str]]]:
+    """Where each record begins, and its cells; of empty lines none."""
+    text = text_in(file)
+    head = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    while True:
+        place = f"{file}, line {reader.line_num + 1}"
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise ConfigurationError(
+                f"{place}: it is no CSV ({error}): a text with quotes stands in quotes, and each within it twice"
+            ) from error
+        if cells is None:
+            return
+        if cells:
+            yield place, cells
 
 
 def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -92,6 +120,8 @@ def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise ConfigurationError(
             f"{file}: Parquet is read by pyarrow, which is not installed: pip install 'distill-build[parquet]'"
         ) from error
+    except OSError as error:
+        raise cannot_be_read(file, error) from error
     except ValueError as error:
         raise ConfigurationError(f"{file} is no Parquet ({error}): mend it, or move it away") from error
 
@@ -118,8 +148,10 @@ def _list_in(place: str, text: str) -> list[Any]:
         return [label for label in text.split(SEPARATOR) if label.strip()]
     try:
         found: list[Any] = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{place}: {PATH} is no list in JSON ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f'{place}: {PATH} is no list in JSON ({error}): as in ["Ball games", "Tennis"], or Ball games/Tennis'
+        ) from error
     return found
 
 
@@ -138,6 +170,15 @@ def _text(place: str, line: dict[str, Any], name: str) -> str | None:
     if not isinstance(value, str):
         _refuse(place, f"{name} is a text, not {value!r}")
     return value.strip()
+
+
+def _refuse_unknown(place: str, names: Iterable[str], item: str) -> None:
+    """Refuses columns of which nothing would come: one is a slip, or holds what its author takes to be used."""
+    known = (item, PATH, *GIVEN, TOPIC, NOTE)
+    for name in names:
+        if name not in known:
+            remedy = way_out(name, known, f"take it out, or put what is for yourself into {NOTE}")
+            _refuse(place, f"{name or 'a column without a name'}: no build reads such a column; {remedy}")
 
 
 def _refuse(place: str, why: str) -> NoReturn:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from distill_build.curate.texts import text_in
 from distill_build.errors import ConfigurationError
 
 MERGE_MARKS = ("<<<<<<<", "=======", ">>>>>>>")
@@ -13,9 +14,9 @@ MERGE_MARKS = ("<<<<<<<", "=======", ">>>>>>>")
 def objects_in(file: Path, example: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Where each object stands, as people are told it, and the object; `example` is what a line may look like.
 
-    Raises ConfigurationError for a line that is none, OSError and UnicodeDecodeError for a file that is no text.
+    Raises ConfigurationError with file, line and remedy for what is none.
     """
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), start=1):
+    for number, line in enumerate(text_in(file).split("\n"), start=1):
         if line.strip():
             place = f"{file}, line {number}"
             yield place, _object(place, line, example)
@@ -25,27 +26,33 @@ def _object(place: str, line: str, example: str) -> dict[str, Any]:
     if line.startswith(MERGE_MARKS):
         raise ConfigurationError(f"{place}: it was left by a merge: keep the lines of both sides, and remove the marks")
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=lambda pairs: _once(place, pairs))
         json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:  # an escape may stand for what no file in UTF-8 can hold
         raise ConfigurationError(
             f"{place}: it has half of a letter, as \\ud800 without what belongs behind it: type the letter itself"
         ) from error
-    except ValueError as error:
-        raise ConfigurationError(f"{place}: it is no JSON ({json_fault(error)}): one object a line") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{place}: it is no JSON ({json_fault(error)}): each line is one object by itself, as in {example}"
+        ) from error
     if not isinstance(found, dict):
         raise ConfigurationError(f"{place}: each line is an object, as in {example}")
     return found
 
 
-def json_fault(error: ValueError) -> str:
+def json_fault(error: ValueError | RecursionError) -> str:
     """What is wrong with a line that is no JSON, and where in it: the line itself is told beside."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg}: character {error.pos + 1}"
-    return "it is no text in UTF-8"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "it is no text in UTF-8"
 
 
-def no_text_of_theirs(file: Path, error: OSError | UnicodeDecodeError) -> ConfigurationError:
-    """What to raise for a file of theirs that cannot be read."""
-    reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-    return ConfigurationError(f"{file} cannot be read ({reason}): mend it, or move it away")
+def _once(place: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, in which no key may hide another one."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigurationError(f"{place}: {twice} stands there twice: leave one of them out")
+    return found

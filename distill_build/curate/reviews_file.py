@@ -1,17 +1,18 @@
 """reviews.jsonl: what people say of rows, a line each time; the last one on a row, by the time it was said, counts."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from distill_build.curate.json_lines import no_text_of_theirs, objects_in
+from distill_build.curate.json_lines import objects_in
+from distill_build.curate.texts import way_out
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, Review, ReviewVerdict
 
 FIELDS = frozenset({"id", "digest", "verdict", "rating", "tags", "note", "at", "by", "topic"})
 """Keys of a line; all others are columns of the row that an edit changes."""
+EXAMPLE = '{"id": "a_…", "verdict": "reject"}'
 VERDICTS: tuple[ReviewVerdict, ...] = get_args(ReviewVerdict)
 RATINGS = range(1, 6)
 
@@ -22,7 +23,7 @@ def read_reviews(file: Path, topic: str) -> dict[str, Review]:
     Raises ConfigurationError with file, line and remedy for what is none.
     """
     found: dict[str, tuple[datetime, Review]] = {}
-    for place, line in _lines(file):
+    for place, line in objects_in(file, EXAMPLE):
         if (told := line.get("topic")) is not None and normalise(str(told)) != normalise(topic):
             continue
         review = _review(place, line)
@@ -32,24 +33,19 @@ def read_reviews(file: Path, topic: str) -> dict[str, Review]:
     return {key: review for key, (_, review) in found.items()}
 
 
-def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        yield from objects_in(file, '{"id": "a_…", "verdict": "reject"}')
-    except (OSError, UnicodeDecodeError) as error:
-        raise no_text_of_theirs(file, error) from error
-
-
 def _review(place: str, line: dict[str, Any]) -> Review:
     key, verdict = line.get("id"), line.get("verdict")
     if not isinstance(key, str) or not key:
-        _refuse(place, 'a review names its row, as in {"id": "a_…", "verdict": "reject"}')
+        _refuse(place, f"a review names its row, as in {EXAMPLE}")
     if verdict is not None and verdict not in VERDICTS:
         _refuse(place, f"verdict is {', '.join(VERDICTS)} or left out, not {verdict!r}")
     text = {name: value for name, value in line.items() if name not in FIELDS}
     if verdict == EDIT and not text:
         _refuse(place, 'an edit has the new text, as in "answer": "…"')
     if text and verdict != EDIT:
-        _refuse(place, f"{', '.join(text)}: only an edit changes columns of a row")
+        name = next(iter(text))
+        remedy = way_out(name, sorted(FIELDS), f'say "verdict": "{EDIT}", or take it out')
+        _refuse(place, f"{name}: only an edit changes columns of a row; {remedy}")
     rating = line.get("rating")
     if rating is not None and (type(rating) is not int or rating not in RATINGS):
         _refuse(place, f"rating is a whole number from {RATINGS.start} to {RATINGS.stop - 1}, not {rating!r}")
@@ -69,6 +65,7 @@ def _review(place: str, line: dict[str, Any]) -> Review:
         note=line.get("note"),
         at=line.get("at") or "",
         by=line.get("by"),
+        place=place,
     )
 
 

@@ -3,13 +3,13 @@
 YAML is read as nodes, not as values: a label is what is typed, be it `2024`, `No` or `3.10`.
 """
 
-import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
+from distill_build.curate.texts import cannot_be_read, decoded, way_out
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
 from distill_build.subtree import ABOUT, CHILDREN, DEEPEST, TagByHand
@@ -24,6 +24,8 @@ SAID_AS = {"children": CHILDREN}
 """What fields of a tag by hand are called in the file, where that is another name."""
 TOPIC = "topic"
 """Of the file's own node alone: the topic that it is for."""
+A_LABEL = "a label is a text on one line, as in Football"
+MERGE = "tag:yaml.org,2002:merge"
 TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -33,27 +35,22 @@ def read_tree(file: Path, topic: str) -> TagByHand | None:
     Raises ConfigurationError with file, line and remedy for what it cannot say.
     """
     try:
-        text = file.read_bytes()
+        content = file.read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read ({error.strerror}): mend it, or move it away") from error
-    return tree_in(text, file, topic)
+        raise cannot_be_read(file, error) from error
+    return tree_in(content, file, topic)
 
 
-def tree_in(text: bytes, file: Path, topic: str) -> TagByHand | None:
-    """As `read_tree`, of the text that `file` has or is to have."""
+def tree_in(content: bytes, file: Path, topic: str) -> TagByHand | None:
+    """As `read_tree`, of what `file` has or is to have in it."""
+    text = decoded(content, file)
     try:
         root = yaml.compose(text, _LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{file}, line {mark.line + 1}" if mark is not None else f"{file}"
-        problem = getattr(error, "problem", None) or "it is no text in UTF-8"
-        raise ConfigurationError(
-            f"{where}: this is no YAML ({problem}): a label with a colon, or one that begins with a sign, stands in "
-            "quotes"
-        ) from error
-    if root is None:
-        return TagByHand()
-    return _Reader(file).topic(root, topic)
+        return TagByHand() if root is None else _Reader(file).topic(root, topic)
+    except yaml.YAMLError as error:
+        raise _no_yaml(file, text, error) from error
+    except RecursionError as error:
+        raise ConfigurationError(f"{file}: it is nested too deeply: a tree has {DEEPEST} levels of tags") from error
 
 
 def label_in(told: object) -> str | None:
@@ -62,7 +59,29 @@ def label_in(told: object) -> str | None:
     return flat if flat and len(flat) <= LONGEST_LABEL and flat.isprintable() else None
 
 
+def _no_yaml(file: Path, text: str, error: yaml.YAMLError) -> ConfigurationError:
+    """What to raise for a text that is no YAML. What was opened and never closed is told where it begins."""
+    opened = None if isinstance(error, yaml.composer.ComposerError) else getattr(error, "context_mark", None)
+    mark = opened or getattr(error, "problem_mark", None)
+    if mark is not None:
+        line, problem = mark.line + 1, getattr(error, "problem", "")
+    else:  # a character that YAML does not take
+        line = text.encode().count(b"\n", 0, getattr(error, "position", 0)) + 1
+        problem = getattr(error, "reason", "")
+    return ConfigurationError(
+        f"{file}, line {line}: this is no YAML ({problem}): a label with a colon, or one that begins with a sign, "
+        "stands in quotes, each bracket is closed, and lines are indented by spaces"
+    )
+
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Field(NamedTuple):
+    """A key of a mapping, and what stands behind it."""
+
+    key: yaml.Node
+    value: yaml.Node
 
 
 class _Reader:
@@ -73,88 +92,107 @@ class _Reader:
 
     def topic(self, node: yaml.Node, topic: str) -> TagByHand | None:
         fields = self._mapping(node, "the file says what is by hand below the topic, as in `exclude: [Miscellaneous]`")
-        if (told := fields.pop(TOPIC, None)) is not None and normalise(self._text(told)) != normalise(topic):
+        told = fields.pop(TOPIC, None)
+        if told is not None and normalise(self._text(told.value, "topic is a text: that of the dataset")) != normalise(
+            topic
+        ):
             return None
-        return self._tag(node, fields, 0)
+        return self._tag(fields, 0)
 
-    def _tag(self, node: yaml.Node, fields: Mapping[str, yaml.Node], level: int) -> TagByHand:
-        for key, value in fields.items():
-            if key not in KEYS:
-                near = difflib.get_close_matches(key, KEYS, 1)
-                hint = f"did you mean {near[0]}?" if near else f"a tag has {', '.join(KEYS)}"
-                self._refuse(value, f"{key}: a tag has no such key; {hint} A tag by hand stands below `tags:`")
+    def _tag(self, fields: Mapping[str, _Field], level: int) -> TagByHand:
+        for name, field in fields.items():
+            if name not in KEYS:
+                known = KEYS if level else (*KEYS, TOPIC)
+                hint = way_out(name, known, f"it may have {', '.join(known)}.")
+                what = "a tag" if level else "the topic"
+                self._refuse(field.key, f"{name}: {what} has no such key; {hint} A tag by hand stands below `tags:`")
         read: dict[str, Callable[[yaml.Node], Any]] = {
             "children": lambda value: self._tags(value, level + 1),
             "only": self._truth,
             ABOUT: lambda value: self._tags(value, level + 1),
             "rename": self._renames,
-            "exclude": lambda value: tuple(self._labels(value)),
+            "exclude": lambda value: tuple(self._list(value)),
             "breadth": self._breadth,
-            "depth": lambda value: self._number(value, 0, DEEPEST - level),
-            "description": self._text,
+            "depth": lambda value: self._number("depth", value, 0, DEEPEST - level),
+            "description": self._description,
         }
-        found = {key: make(fields[said]) for key, make in read.items() if (said := SAID_AS.get(key, key)) in fields}
-        counts = {key: self._number(fields[key], 1, MOST_ITEMS) for key in COUNTED if key in fields}
+        found = {
+            key: make(fields[said].value) for key, make in read.items() if (said := SAID_AS.get(key, key)) in fields
+        }
+        counts = {key: self._number(key, fields[key].value, 1, MOST_ITEMS) for key in COUNTED if key in fields}
         tag = TagByHand(**found, counts=counts)
-        self._check(node, fields, tag)
+        self._check(fields, tag)
         return tag
 
-    def _check(self, node: yaml.Node, fields: Mapping[str, yaml.Node], tag: TagByHand) -> None:
+    def _check(self, fields: Mapping[str, _Field], tag: TagByHand) -> None:
         by_hand = {normalise(label): label for label in tag.children}
         for label in tag.exclude:
             if normalise(label) in by_hand:
-                self._refuse(fields["exclude"], f"{label} is excluded, and stands under tags: leave one of them out")
+                self._refuse(
+                    fields["exclude"].key, f"{label} is excluded, and stands under tags: leave one of them out"
+                )
         for label in tag.about:
             if normalise(label) in by_hand:
-                self._refuse(fields[ABOUT], f"{label} stands under tags, too: say there what is to hold for it")
+                self._refuse(fields[ABOUT].key, f"{label} stands under tags, too: say there what is to hold for it")
         shown = [
-            *(tag.rename.get(label, label) for label in tag.children),
+            *(tag.shown(label, _same) for label in tag.children),
             *(new for old, new in tag.rename.items() if normalise(old) not in by_hand),
         ]
+        known = set[str]()
         for label in shown:
-            if sum(normalise(each) == normalise(label) for each in shown) > 1:
-                self._refuse(node, f"two children would be called {label}: give one of them another name")
+            if normalise(label) in known:
+                self._refuse(
+                    fields["rename"].key, f"two children would be called {label}: give one of them another name"
+                )
+            known.add(normalise(label))
 
     def _tags(self, node: yaml.Node, level: int) -> dict[str, TagByHand]:
         if level > DEEPEST:
             self._refuse(node, f"a tree has {DEEPEST} levels of tags at the most")
-        if isinstance(node, yaml.SequenceNode):
-            found = {label: TagByHand() for label in self._labels(node)}
-        else:
-            below = self._mapping(node, "tags are labels, each with what is below it, as in `tags: {Football: {}}`")
-            found = {
-                self._label(label, value): self._tag(
-                    value,
-                    {}
-                    if _is_empty(value)
-                    else self._mapping(value, f"{label} has keys of a tag below it, as in {label}: {{depth: 1}}"),
-                    level,
-                )
-                for label, value in below.items()
-            }
-        self._refuse_repeats(node, found)
-        return found
+        if not isinstance(node, yaml.MappingNode):
+            return {label: TagByHand() for label in self._list(node)}
+        below = self._mapping(node, "tags are labels, each with what is below it, as in `tags: {Football: {}}`")
+        labels = self._once((self._label(name, field.key), field.key) for name, field in below.items())
+        return {
+            label: self._tag(self._keys_below(label, value), level)
+            for label, (_, value) in zip(labels, below.values(), strict=True)
+        }
+
+    def _keys_below(self, label: str, node: yaml.Node) -> dict[str, _Field]:
+        return self._mapping(node, f"{label} has keys of a tag below it, as in {label}: {{depth: 1}}")
 
     def _renames(self, node: yaml.Node) -> dict[str, str]:
-        said = self._mapping(node, "labels and what they are to be called, as in `rename: {Team Sports: Team games}`")
-        found = {self._label(old, value): self._label(self._text(value), value) for old, value in said.items()}
-        self._refuse_repeats(node, found)
-        return found
+        said = self._mapping(
+            node, "rename has labels and what they are to be called, as in `rename: {Team Sports: Team games}`"
+        )
+        labels = self._once((self._label(old, field.key), field.key) for old, field in said.items())
+        new = (self._label(self._text(value, A_LABEL), value) for _, value in said.values())
+        return dict(zip(labels, new, strict=True))
 
-    def _labels(self, node: yaml.Node) -> Iterator[str]:
+    def _list(self, node: yaml.Node) -> list[str]:
+        """The labels of a list, or a single one."""
+        return self._once(self._labels(node))
+
+    def _labels(self, node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
         if isinstance(node, yaml.ScalarNode) and not _is_empty(node):
-            yield self._label(node.value, node)
+            yield self._label(node.value, node), node
         elif isinstance(node, yaml.SequenceNode):
             for each in node.value:
-                yield self._label(self._text(each), each)
+                yield self._label(self._text(each, A_LABEL), each), each
         elif not _is_empty(node):
             self._refuse(node, "this is a list of labels, as in [Football, Tennis]")
 
-    def _refuse_repeats(self, node: yaml.Node, labels: Mapping[str, object]) -> None:
+    def _once(self, labels: Iterable[tuple[str, yaml.Node]]) -> list[str]:
+        """The labels, none of which may stand there twice, in whatever case."""
         seen: dict[str, str] = {}
-        for label in labels:
-            if (before := seen.setdefault(normalise(label), label)) != label:
-                self._refuse(node, f"{before} and {label} are one label up to case and width: leave one of them out")
+        for label, node in labels:
+            if (before := seen.get(normalise(label))) is not None:
+                told = f"{before} and {label} are one label up to case and width"
+                self._refuse(
+                    node, f"{f'{label} stands there twice' if label == before else told}: leave one of them out"
+                )
+            seen[normalise(label)] = label
+        return list(seen.values())
 
     def _label(self, label: str, node: yaml.Node) -> str:
         if (found := label_in(label)) is None:
@@ -163,37 +201,42 @@ class _Reader:
 
     def _breadth(self, node: yaml.Node) -> int | list[int]:
         if isinstance(node, yaml.SequenceNode) and node.value:
-            return [self._number(each, 1, MOST_ITEMS) for each in node.value]
-        return self._number(node, 1, MOST_ITEMS)
+            return [self._number("breadth", each, 1, MOST_ITEMS) for each in node.value]
+        return self._number("breadth", node, 1, MOST_ITEMS)
 
-    def _number(self, node: yaml.Node, least: int, most: int) -> int:
+    def _number(self, key: str, node: yaml.Node, least: int, most: int) -> int:
         text = node.value if isinstance(node, yaml.ScalarNode) else ""
         if not text.isascii() or not text.isdecimal() or not least <= int(text[:12]) <= most:
-            self._refuse(node, f"{text or 'this'} is no number from {least} to {most:,}")
+            self._refuse(node, f"{key}: {text or 'this'} is no number from {least} to {most:,}")
         return int(text)
 
     def _truth(self, node: yaml.Node) -> bool:
         text = node.value.lower() if isinstance(node, yaml.ScalarNode) else ""
         if text not in TRUTHS:
-            self._refuse(node, f"{text or 'this'} is neither true nor false")
+            self._refuse(node, f"only: {text or 'this'} is neither true nor false")
         return TRUTHS[text]
 
-    def _text(self, node: yaml.Node) -> str:
+    def _description(self, node: yaml.Node) -> str:
+        return "" if _is_empty(node) else self._text(node, "description is a text, as in `description: on grass`")
+
+    def _text(self, node: yaml.Node, what: str) -> str:
         if not isinstance(node, yaml.ScalarNode):
-            self._refuse(node, "this is a text")
+            self._refuse(node, what)
         return str(node.value).strip()
 
-    def _mapping(self, node: yaml.Node, what: str) -> dict[str, yaml.Node]:
+    def _mapping(self, node: yaml.Node, what: str) -> dict[str, _Field]:
         if _is_empty(node):
             return {}
         if not isinstance(node, yaml.MappingNode):
             self._refuse(node, what)
-        found: dict[str, yaml.Node] = {}
+        found: dict[str, _Field] = {}
         for key, value in node.value:
-            name = self._text(key)
+            name = self._text(key, A_LABEL)
+            if key.tag == MERGE:
+                self._refuse(key, "<<: write out what it stands for; a label of that name stands in quotes")
             if name in found:
                 self._refuse(key, f"{name} stands there twice: leave one of them out")
-            found[name] = value
+            found[name] = _Field(key, value)
         return found
 
     def _refuse(self, node: yaml.Node, why: str) -> NoReturn:
@@ -202,3 +245,7 @@ class _Reader:
 
 def _is_empty(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.value in ("", "null", "~")
+
+
+def _same(one: str, other: str) -> bool:
+    return normalise(one) == normalise(other)

@@ -9,7 +9,8 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -17,7 +18,7 @@ import msgspec
 
 from distill_build.curate.files import FOLDER, REVIEWS, TREE, file_of
 from distill_build.curate.tree_changes import TreeChange, amended
-from distill_build.curate.tree_file import tree_in
+from distill_build.curate.tree_file import read_tree, tree_in
 from distill_build.errors import StorageError
 from distill_build.review import Review
 
@@ -56,7 +57,7 @@ def amend_tree(dataset: str, topic: str, changes: Sequence[TreeChange]) -> Amend
     Raises ConfigurationError, with the file as it was, where it cannot be read or would say what it cannot.
     """
     place = place_of(dataset, TREE)
-    if place.is_file() and tree_in(place.read_bytes(), place, topic) is None:  # another topic's
+    if file_of(dataset, TREE) is not None and read_tree(place, topic) is None:  # another topic's
         place = Path(FOLDER, dataset, TREE)
     with _held(place) as file:
         before = file.read()
@@ -132,7 +133,7 @@ def _write(file: BinaryIO, place: Path, lines: bytes) -> None:
     else:
         why = os.strerror(errno.ENOSPC)
     if not whole:
-        os.ftruncate(file.fileno(), end)
+        _on_disk(place, partial(os.ftruncate, file.fileno(), end))
         raise StorageError(f"{place} cannot be written: {why}; nothing was added to it")
 
 
@@ -143,7 +144,7 @@ def _held(place: Path) -> Iterator[BinaryIO]:
     _on_disk(place, lambda: place.parent.mkdir(parents=True, exist_ok=True))
     while True:
         with _on_disk(place, lambda: place.open("a+b", buffering=0)) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _on_disk(place, partial(fcntl.flock, file, fcntl.LOCK_EX))  # not every file system has locks
             if not _is_at(file, place):  # another program has put a new one there, or taken it away
                 continue
             file.seek(0)
@@ -151,7 +152,7 @@ def _held(place: Path) -> Iterator[BinaryIO]:
                 yield file
             finally:
                 if _is_at(file, place) and not os.fstat(file.fileno()).st_size:
-                    place.unlink()
+                    _on_disk(place, place.unlink)
             return
 
 
@@ -165,9 +166,9 @@ def _is_at(file: BinaryIO, place: Path) -> bool:
 def _replace(place: Path, text: bytes) -> None:
     """Puts a new file into the place of the old one, synced."""
     beside = place.with_name(f".{place.name}.{os.getpid()}.new")
-    mode = place.stat().st_mode
 
     def write() -> None:
+        mode = place.stat().st_mode
         with beside.open("wb") as file:
             file.write(text)
             file.flush()
@@ -178,7 +179,8 @@ def _replace(place: Path, text: bytes) -> None:
     try:
         _on_disk(place, write)
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # what could not be written is told already
+            beside.unlink()
 
 
 def _on_disk(place: Path, act: Callable[[], T]) -> T:

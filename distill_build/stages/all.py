@@ -17,7 +17,6 @@ from distill_build.replies.labels import ListReading
 from distill_build.replies.reasoning import Marks
 from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
 from distill_build.stages.flags import FLAGS
-from distill_build.stages.identity import REVIEWS
 from distill_build.stages.kinds.base import ModelStage, Stage, Weights, template_of
 from distill_build.stages.kinds.columns import (
     Columns,
@@ -103,9 +102,9 @@ def _check_edits(stages: Stages) -> None:
         editable = stages[shape.name].editable
         for column in review.text.keys() - set(editable.columns):
             has = f"they have {' and '.join(editable.columns)}" if editable.columns else "they are worked out"
-            raise ConfigurationError(f"{REVIEWS}: {key}: {shape.name} have no {column} to be edited: {has}")
+            raise ConfigurationError(f"{review.place}: {key}: {shape.name} have no {column} to be edited: {has}")
         if (fault := editable.fault_alone(review.text)) is not None:
-            raise ConfigurationError(f"{REVIEWS}: {key}: {fault}")
+            raise ConfigurationError(f"{review.place}: {key}: {fault}")
 
 
 def _check_given(stages: Stages) -> None:

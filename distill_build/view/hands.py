@@ -129,7 +129,7 @@ class Hands:
     def _restore(self, snapshot: Snapshot, written: Review, before: Review) -> bool:
         """Says again what was said before, where nothing else has been said since: what was taken back counts not."""
         present = self._said.reviews.get(written.id)
-        if present is None or replace(present, at=written.at, by=written.by) != written:
+        if present is None or replace(present, at=written.at, by=written.by, place=written.place) != written:
             return False
         self._write(snapshot, before, present)
         return True

@@ -1,5 +1,6 @@
 """Items of one's own are read from JSONL, CSV and Parquet, each at its place."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,26 @@ def test_a_table_gives_the_same() -> None:
     ("text", "name", "told"),
     [
         ("question\na,b\n", "questions.csv", "questions.csv, line 2: it has more or fewer columns than the first"),
-        ('question\n"a', "questions.csv", "it is no CSV"),
+        ('question\n"a', "questions.csv", "questions.csv, line 2: it is no CSV"),
+        ('question,path\nx,y\n"a,b\nc,d\ne,f\n', "questions.csv", "questions.csv, line 3: it is no CSV"),
+        ("question;path\na\n", "questions.csv", "questions.csv, line 2: it has more or fewer columns"),
+        ("Why?\nWho?\n", "questions.csv", "questions.csv, line 1: the first line names the columns"),
+        ("question,question\na,b\n", "questions.csv", "line 1: two columns are called question"),
+        ("question,anwser\na,b\n", "questions.csv", "questions.csv, line 1: anwser: no build reads such a column; did"),
+        ("question,\na,b\n", "questions.csv", "questions.csv, line 1: a column without a name: no build reads"),
+        (
+            '\n{"question": "?", "anwser": "!"}',
+            "questions.jsonl",
+            "line 2: anwser: no build reads such a column; did",
+        ),
+        (
+            '{"qestion": "?"}',
+            "questions.jsonl",
+            "line 1: qestion: no build reads such a column; did you",
+        ),
+        ('{"question": "?", "by": "me"}', "questions.jsonl", "take it out, or put what is for yourself into note"),
+        ('{"question": "?", "question": "!"}', "questions.jsonl", "line 1: question stands there twice"),
+        ("[" * 100_000, "questions.jsonl", "questions.jsonl, line 1: it is no JSON"),
         ("[1]\n", "questions.jsonl", "questions.jsonl, line 1: each line is an object"),
         ('{"question": "?", "path": "[1"}', "questions.jsonl", "line 1: path is no list in JSON"),
         ('{"question": "?", "path": ["", 1]}', "questions.jsonl", "line 1: path is a list of labels"),
@@ -53,3 +73,30 @@ def test_a_mistake_is_told_with_its_place(text: str, name: str, told: str) -> No
     with pytest.raises(ConfigurationError) as refused:
         read(text, name)
     assert told in str(refused.value)
+
+
+def test_an_unknown_column_of_parquet_is_told() -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.Table.from_pylist([{"question": "?", "anwser": None}]), "questions.parquet")
+    with pytest.raises(ConfigurationError, match=r"questions\.parquet, row 1: anwser: .* did you mean answer\?"):
+        with_items(NOTHING_SAID, [Path("questions.parquet")], "questions", "question", "sports")
+
+
+def test_a_byte_that_is_no_text_is_told_with_its_line() -> None:
+    for name, first in (("questions.jsonl", b'{"question": "?"}'), ("questions.csv", b"question")):
+        Path(name).write_bytes(first + b"\n\xff\n")
+        with pytest.raises(ConfigurationError, match=f"^{name}, line 2: it is no text in UTF-8"):
+            with_items(NOTHING_SAID, [Path(name)], "questions", "question", "sports")
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_table_of_another_spreadsheet_gives_the_same(mark: str) -> None:
+    table = read(f'question{mark}path\r\n"Why, then{mark} me?"{mark}A/B\r\n', "questions.csv")
+    assert table == read(f'{{"question": {json.dumps(f"Why, then{mark} me?")}, "path": "A/B"}}')
+
+
+def test_a_note_is_for_its_author_alone_and_lines_of_others_are_theirs() -> None:
+    lines = '{"question": "Why?", "note": {"from": "Ada"}}\n{"question": "e4?", "topic": "chess", "opening": 5}\n'
+    assert read(lines) == read('{"question": "Why?"}')

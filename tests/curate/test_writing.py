@@ -1,5 +1,7 @@
 """What is written into the files that people own: whole lines, in the right file, and none is lost between two."""
 
+import errno
+import fcntl
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -7,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from distill_build.curate.reviews_file import read_reviews
 from distill_build.curate.tree_changes import Exclude, Rename
@@ -14,6 +17,7 @@ from distill_build.curate.tree_file import read_tree
 from distill_build.curate.writing import amend_tree, append_items, append_reviews
 from distill_build.errors import ConfigurationError, StorageError
 from distill_build.review import Review
+from tests.e2e.mounts import read_only
 
 REVIEW = Review(
     "a_1", "edit", {"reasoning": None, "answer": "Ein Wort. 答"}, "d", 4, ("x",), "why", "2026-11-29T12:00:00Z", "me"
@@ -23,7 +27,10 @@ REVIEW = Review(
 def test_a_review_is_read_back_as_it_was_said() -> None:
     file = append_reviews("sports", "sports", [REVIEW, Review("a_2", "reject")])
     assert file == Path("curate/sports/reviews.jsonl")
-    assert read_reviews(file, "sports") == {"a_1": REVIEW, "a_2": Review("a_2", "reject")}
+    said = [REVIEW, Review("a_2", "reject")]
+    assert read_reviews(file, "sports") == {
+        review.id: replace(review, place=f"{file}, line {number}") for number, review in enumerate(said, start=1)
+    }
     assert "topic" not in file.read_text(encoding="utf-8")
 
 
@@ -68,6 +75,28 @@ def test_what_cannot_be_written_is_told() -> None:
     Path("curate").write_text("", encoding="utf-8")
     with pytest.raises(StorageError, match=r"curate/sports/reviews\.jsonl cannot be written"):
         append_reviews("sports", "sports", [REVIEW])
+
+
+def test_a_file_system_without_locks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)  # as of some network file systems
+    with pytest.raises(StorageError, match=r"curate/sports/reviews\.jsonl cannot be written: No locks available"):
+        append_reviews("sports", "sports", [REVIEW])
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_its_files_stay() -> None:
+    place = Path("curate/sports")
+    place.mkdir(parents=True)
+    for name, text in (("tree.yaml", "exclude: [a]\n"), ("reviews.jsonl", '{"id": "a_0"}\n')):
+        (place / name).write_text(text, encoding="utf-8")
+    with read_only(place):
+        with pytest.raises(StorageError, match=r"curate/sports/tree\.yaml cannot be written: Read-only file system"):
+            amend_tree("sports", "sports", [Exclude(("Golf",))])
+        with pytest.raises(StorageError, match=r"curate/sports/reviews\.jsonl cannot be written: Read-only"):
+            append_reviews("sports", "sports", [REVIEW])
+    assert (place / "tree.yaml").read_text(encoding="utf-8") == "exclude: [a]\n"
 
 
 def _writes(number: int) -> None:

@@ -203,8 +203,8 @@ def test_a_review_of_a_row_that_is_not_there_is_told(project: InProcess) -> None
     finished = project.run("--json", *SMALL)
     assert finished.status == 0
     assert finished.document["unmatched"] == [
-        "reviews.jsonl: a_0123456789abcdef is no row of this dataset",
-        "reviews.jsonl: a_1 is no row of this dataset",
+        "reviews.jsonl, line 1: a_0123456789abcdef is no row of this dataset",
+        "reviews.jsonl, line 2: a_1 is no row of this dataset",
     ]
 
 
@@ -259,21 +259,21 @@ def test_a_changed_review_is_the_cause_that_explain_and_diff_name(project: InPro
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('{"id": "a_1", "verdict": "rejected"}', "line 1: verdict is accept, reject, edit or left out, not 'rejected'"),
-        ('{"verdict": "reject"}', "line 1: a review names its row"),
-        ('{"id": "a_1", "verdict": "edit"}', "line 1: an edit has the new text"),
-        ('{"id": "a_1", "verdict": "reject", "answer": "x"}', "line 1: answer: only an edit changes columns of a row"),
-        ('{"id": "a_1", "rating": 6}', "line 1: rating is a whole number from 1 to 5, not 6"),
-        ('{"id": "a_1", "at": "yesterday"}', "line 1: at is a time in ISO 8601"),
-        ("<<<<<<< HEAD", "line 1: it was left by a merge"),
-        ("reject a_1", "line 1: it is no JSON"),
-        ('{"id": "a_1", "verdict": "edit", "answer": "\\ud800"}', "line 1: it has half of a letter"),
-        ('{"id": "q_1", "verdict": "edit", "answer": "x"}', "q_1: questions have no answer to be edited: they have"),
-        ('{"id": "a_1", "verdict": "edit", "answer": ""}', "a_1: answer is a text, not ''"),
+        ('{"id": "a_1", "verdict": "rejected"}', "line 2: verdict is accept, reject, edit or left out, not 'rejected'"),
+        ('{"verdict": "reject"}', "line 2: a review names its row"),
+        ('{"id": "a_1", "verdict": "edit"}', "line 2: an edit has the new text"),
+        ('{"id": "a_1", "verdict": "reject", "answer": "x"}', "line 2: answer: only an edit changes columns of a row"),
+        ('{"id": "a_1", "rating": 6}', "line 2: rating is a whole number from 1 to 5, not 6"),
+        ('{"id": "a_1", "at": "yesterday"}', "line 2: at is a time in ISO 8601"),
+        ("<<<<<<< HEAD", "line 2: it was left by a merge"),
+        ("reject a_1", "line 2: it is no JSON"),
+        ('{"id": "a_1", "verdict": "edit", "answer": "\\ud800"}', "line 2: it has half of a letter"),
+        ('{"id": "q_1", "verdict": "edit", "answer": "x"}', "line 2: q_1: questions have no answer to be edited: they"),
+        ('{"id": "a_1", "verdict": "edit", "answer": ""}', "reviews.jsonl, line 2: a_1: answer is a text, not ''"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line_and_a_way_out(project: InProcess, line: str, told: str) -> None:  # noqa: F811
-    says(project, line + "\n", "reviews.jsonl")
+    says(project, f'{{"id": "a_0", "rating": 3}}\n{line}\n', "reviews.jsonl")
     finished = project.run("plan", *SMALL)
     assert finished.status == 2
     assert told in " ".join(finished.stderr.split())
@@ -304,7 +304,7 @@ def test_a_review_of_a_row_that_is_no_longer_made_is_told(project: InProcess) ->
     built(project)
     reviews(project, {"id": answer["id"], "verdict": "reject"}, {"id": question["id"], "verdict": "reject"})
     finished = project.run("--json", *SMALL)
-    assert finished.document["unmatched"] == [f"reviews.jsonl: {answer['id']} is no row of this dataset"]
+    assert finished.document["unmatched"] == [f"reviews.jsonl, line 1: {answer['id']} is no row of this dataset"]
 
 
 def test_a_setting_of_reviews_is_the_cause_and_not_their_file(project: InProcess) -> None:  # noqa: F811

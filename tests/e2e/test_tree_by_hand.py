@@ -95,6 +95,21 @@ def test_a_renamed_tag_keeps_all_below_and_asks_nothing(project: InProcess) -> N
     assert project.data() == bytes_before
 
 
+def test_a_rename_is_of_a_label_in_any_case_and_may_change_case_alone_or_swap_two(
+    project: InProcess,
+) -> None:
+    built(project)
+    for text, shown in (
+        ("rename: {bravo SPORTS: Team games}\n", ["Alpha sports", "Team games", "Charlie sports"]),
+        ("rename: {Bravo sports: BRAVO SPORTS}\n", ["Alpha sports", "BRAVO SPORTS", "Charlie sports"]),
+        ("rename: {Bravo sports: Alpha sports, Alpha sports: Bravo sports}\n", ["Bravo sports", "Alpha sports"]),
+    ):
+        says(project, text)
+        assert built(project) == []
+        assert level_1(project)[: len(shown)] == shown
+        assert len(level_1(project)) == 3
+
+
 def test_what_grows_below_a_renamed_tag_is_asked_for_by_the_models_own_label(project: InProcess) -> None:
     built(project)
     says(project, "rename: {Bravo sports: Team games}\n")

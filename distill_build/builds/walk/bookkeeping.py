@@ -14,7 +14,7 @@ from distill_build.records import Failure, JsonObject, number_of
 from distill_build.review import EDIT, REVIEW, text_digest
 from distill_build.stages.all import Stages
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain, same
-from distill_build.stages.identity import BY_HAND, REVIEWS
+from distill_build.stages.identity import BY_HAND
 from distill_build.stages.kinds.base import Stage
 from distill_build.stages.kinds.declared import declared
 from distill_build.stages.kinds.map_stage import MapStage
@@ -119,7 +119,7 @@ class Bookkeeping:
             return line
         fault = stage.editable.fault(review.text, line)
         if review.digest not in (None, text_digest(line, stage.editable.columns)):
-            fault = "its text is another one now than the one that was reviewed"
+            fault = "its text is another one now than the one that was reviewed: look at it again, and say it anew"
         self.reviews[key] = ReviewNote(review.said, unit.node.id, fault or "")
         return line if fault else {**line, **review.text, REVIEW: review.verdict}
 
@@ -142,12 +142,12 @@ class Bookkeeping:
 
     def reviews_in_vain(self, *, everything: bool) -> Iterator[str]:
         """Sentences on reviews that were not applied; `everything` says that the walk has come to every row."""
-        for key in self._reviews:
+        for key, review in self._reviews.items():
             note, shape = self.reviews.get(key), self._stages.graph.of_id(key)
             if note is not None and note.fault:
-                yield f"{REVIEWS}: {key} is left as it is: {note.fault}"
+                yield f"{review.place}: {key} is left as it is: {note.fault}"
             elif note is None and everything and (shape is None or shape.name in self._graph):
-                yield f"{REVIEWS}: {key} {NO_ROW if shape != self._graph.tree else OF_A_TAG}"
+                yield f"{review.place}: {key} {NO_ROW if shape != self._graph.tree else OF_A_TAG}"
 
     def judged(self, name: str, key: str, verdict: Verdict) -> None:
         """Counts a verdict on a row, and notes one that drops what the last build had kept."""

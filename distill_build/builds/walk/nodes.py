@@ -61,12 +61,21 @@ class Node(msgspec.Struct, eq=False):
             place=(*self.place, index),
             id=row_id(prefix, self.id, label),
             subtree=subtree,
-            shown=(*self.shown, self.subtree.own.rename.get(label, label)),
+            shown=(*self.shown, self.label_shown(label)),
             listed=listed,
             above=self,
         )
         self.children.append(child)
         return child
+
+    def label_shown(self, label: str) -> str:
+        """What a child is called for people."""
+        own = self.subtree.own
+        if not own.rename:
+            return label
+        from distill_build.stages.chain import same
+
+        return own.shown(label, same)
 
     def said_of_listed(self, label: str) -> TagByHand:
         """What a person says of a child that its list has, which is not by hand."""

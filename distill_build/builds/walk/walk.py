@@ -171,7 +171,7 @@ class Walk:
         if not node.lacking or any(same(label, each) for each in own.children):
             return None
         node.filled += 1
-        if any(same(label, each) for each in (*own.exclude, *own.names_given)):
+        if any(same(label, each) for each in own.exclude) or own.is_taken(label, same):
             self._books.exclude(node.subtree.below())
             return None
         if (said := node.said_of_listed(label)) is not NOTHING_SAID:
@@ -180,7 +180,7 @@ class Walk:
 
     def _child(self, node: Node, label: str, index: int, listed: int | None, own: TagByHand = NOTHING_SAID) -> Node:
         """A child of `node`, with a person's own items at its place."""
-        names = (label, node.subtree.own.rename.get(label, label))
+        names = (label, node.label_shown(label))
         for held, holder in node.subtree.own.holders.items():
             if any(same(held, name) for name in names):
                 own = replace(own, items=holder.items, holders=holder.holders)

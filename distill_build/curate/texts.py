@@ -1,0 +1,38 @@
+"""The text of a file that people write, and what is told of one that is none."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from distill_build.errors import ConfigurationError
+
+
+def text_in(file: Path) -> str:
+    """The whole text. Raises ConfigurationError for a file that cannot be read, and for bytes that are no UTF-8."""
+    try:
+        return decoded(file.read_bytes(), file)
+    except OSError as error:
+        raise cannot_be_read(file, error) from error
+
+
+def decoded(content: bytes, file: Path) -> str:
+    """What `content`, that `file` has or is to have, says. Raises ConfigurationError with the line that is no UTF-8."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            f"{file}, line {line}: it is no text in UTF-8: save the file in that encoding, or move it away"
+        ) from error
+
+
+def cannot_be_read(file: Path, error: OSError) -> ConfigurationError:
+    """What to raise for a file of theirs that cannot be read."""
+    return ConfigurationError(f"{file} cannot be read ({error.strerror}): mend it, or move it away")
+
+
+def way_out(name: str, known: Sequence[str], otherwise: str) -> str:
+    """What to do about a name that is none of `known`: the one that was meant, else what `otherwise` says."""
+    import difflib  # a start without a mistake is to be short
+
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    return f"did you mean {near[0]}?" if near else otherwise
