@@ -1,5 +1,6 @@
 """What holds at a tag and below it: the settings of a build, and what people say of that part of its tree. Pure."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -50,6 +51,17 @@ class TagByHand(msgspec.Struct, frozen=True):
         if not self.rename or label in self.rename:
             return self.rename.get(label, label)
         return next((new for old, new in self.rename.items() if same(old, label)), label)
+
+    def items_by_stage(self) -> Counter[str]:
+        """How many items a person has of each list here and below."""
+        found = Counter({stage: len(items) for stage, items in self.items.items()})
+        for below in (*self.children.values(), *self.holders.values()):
+            found += below.items_by_stage()
+        return found
+
+    def is_excluded(self, label: str, same: Same) -> bool:
+        """Whether a person does not want the child that has this label, or is shown by it."""
+        return any(same(each, label) or same(self.shown(each, same), label) for each in self.exclude)
 
     def is_taken(self, label: str, same: Same) -> bool:
         """Whether a person gave another child the label that this one would be shown by."""
@@ -115,7 +127,8 @@ class Subtree(msgspec.Struct, frozen=True):
 
     `depth` is the number of levels below it, as far as a model fills them; `breadths` are the tags under each parent,
     by level, the last for all levels behind. `counts` are those of lists that are not as the settings say, and
-    `description` is the nearest one that a person gave. One that is `held` is there for a person's own items alone.
+    `description` is the nearest one that a person gave. One that is `held` is there for a person's own items alone, and
+    one at the `top` is the topic's: no tag, and never a leaf.
     """
 
     depth: int
@@ -124,6 +137,7 @@ class Subtree(msgspec.Struct, frozen=True):
     counts: ListLengths = {}
     description: str | None = None
     held: bool = False
+    top: bool = False
 
     @property
     def filled(self) -> int:
@@ -141,7 +155,7 @@ class Subtree(msgspec.Struct, frozen=True):
     @property
     def leaf(self) -> bool:
         """Whether it is a tag that lists hang on: it has no children, nor is to have any."""
-        return not self.own.children and (self.own.only or self.depth == 0)
+        return not self.top and not self.own.children and (self.own.only or self.depth == 0)
 
     def below(self, own: TagByHand = NOTHING_SAID) -> "Subtree":
         """That of a child of which a person says `own`."""
@@ -152,6 +166,11 @@ class Subtree(msgspec.Struct, frozen=True):
     def holding(self, own: TagByHand) -> "Subtree":
         """That of a child which is there for a person's own items alone."""
         return replace(self, held=True).below(own)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is to be nothing at all below it."""
+        return not (self.filled or self.own.children or self.own.items or self.own.holders)
 
 
 def subtree_of(
@@ -173,4 +192,4 @@ def subtree_of(
 def whole_tree(by_hand: TagByHand, depth: int, breadth: int | list[int]) -> Subtree:
     """A whole tree, as settings and a person's own file declare it."""
     breadths = tuple(breadth) if isinstance(breadth, list) else (breadth,)
-    return subtree_of(by_hand, depth, breadths, {}, None)
+    return replace(subtree_of(by_hand, depth, breadths, {}, None), top=True)

@@ -20,12 +20,14 @@ if TYPE_CHECKING:  # a report holds what was replaced, and a baseline knows lock
     from distill_build.builds.baseline import Baseline
 
 CAUSES_SHOWN = 3
+TAGS_SHOWN = 10
 
 
 class Replacement(msgspec.Struct, frozen=True):
     """`fewer` counts by stage the rows of `version` that are wanted no more, `others` those beside them that a
     plan does not come to as they stand: what is asked for again may be the same then, or not come at all.
 
+    `leaving` are the tags that go with all that is below them, in words.
     `causes` are the settings and prompts that differ, in words: first what was typed. `way_back` says what brings the
     version back.
     """
@@ -33,6 +35,7 @@ class Replacement(msgspec.Struct, frozen=True):
     version: str
     fewer: Mapping[str, int]
     others: Mapping[str, int]
+    leaving: tuple[str, ...]
     causes: tuple[str, ...]
     way_back: str
 
@@ -40,7 +43,8 @@ class Replacement(msgspec.Struct, frozen=True):
         """What is said of it: `verb` says who does it, and when."""
         fewer = [f"{rows_of(number, stage)} fewer" for stage, number in self.fewer.items()]
         others = [rows_of(number, stage) for stage, number in self.others.items()]
-        what = [*fewer, *([f"{', '.join(others)} made anew, changed or gone"] if others else [])]
+        gone = [f"gone with all below: {listed(self.leaving, TAGS_SHOWN)}"] if self.leaving else []
+        what = [*gone, *fewer, *([f"{', '.join(others)} made anew, changed or gone"] if others else [])]
         why = f"; {listed(self.causes, CAUSES_SHOWN)}" if self.causes else ""
         return f"{verb} version {short(self.version)}: {'; '.join(what)}{why}; {self.way_back}"
 
@@ -61,7 +65,8 @@ def replacement_of(session: Session, options: Options, baseline: "Baseline", pla
     causes = [*until_cause(present.until, until), *causes_between(then, now)]
     causes.sort(key=lambda cause: _weight(cause, options.overrides, session.stages.roles))
     words = tuple(map(cause_words, causes)) or tuple(_other_cause(baseline.state, plan))
-    return Replacement(present.version, fewer, others, words, _way_back(session, baseline, present))
+    leaving = tuple(" / ".join(path[1:]) for path in plan.leaving)
+    return Replacement(present.version, fewer, others, leaving, words, _way_back(session, baseline, present))
 
 
 def _way_back(session: Session, baseline: "Baseline", present: PresentVersion) -> str:

@@ -1,22 +1,27 @@
 """The parts of a dataset that people own, as settings. A dataset's own folder comes before the project's root."""
 
+from pathlib import Path
+
 from msgspec.structs import replace
 
 from distill_build.curate.files import ITEM_SUFFIXES, REVIEWS, TREE, file_of
+from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
-from distill_build.settings import Settings, graph_of
+from distill_build.settings import Settings, declared_tree, graph_of
 
 
 def with_parts_by_hand(settings: Settings) -> Settings:
     """`settings` with what these files say. Raises ConfigurationError for one that cannot be used."""
-    if (file := file_of(settings.name, TREE)) is not None:
+    if (tree_file := file_of(settings.name, TREE)) is not None:
         from distill_build.curate.tree_file import read_tree
 
-        tree = read_tree(file, settings.topic)
+        tree = read_tree(tree_file, settings.topic)
         settings = settings if tree is None else replace(settings, by_hand=tree)
     for shape in graph_of(settings):
         if shape.kind == "list" and shape.after is not None:
             settings = _with_items(settings, shape)
+    if declared_tree(settings).empty and tree_file is not None:
+        raise _nothing_left(settings, tree_file)
     if (file := file_of(settings.name, REVIEWS)) is not None:
         from distill_build.curate.reviews_file import read_reviews
 
@@ -24,6 +29,17 @@ def with_parts_by_hand(settings: Settings) -> Settings:
         said = {key: review for key, review in sorted(reviews.items()) if review.verdict is not None}
         settings = replace(settings, reviews=said)
     return settings
+
+
+def _nothing_left(settings: Settings, file: Path) -> ConfigurationError:
+    """What to raise for a tree without a tag or an item of anybody's."""
+    from distill_build.curate.tree_file import line_of
+
+    key, said = ("only", "only: true") if settings.by_hand.only else ("depth", "depth: 0")
+    return ConfigurationError(
+        f"{line_of(file, key)}: `{said}` leaves nothing below {settings.topic}: name its tags under `tags:`, or take "
+        f"{key} out"
+    )
 
 
 def _with_items(settings: Settings, shape: Shape) -> Settings:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
-from distill_build.curate.texts import cannot_be_read, decoded, way_out
+from distill_build.curate.texts import cannot_be_read, decoded, text_in, way_out
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
 from distill_build.subtree import ABOUT, CHILDREN, DEEPEST, TagByHand
@@ -51,6 +51,14 @@ def tree_in(content: bytes, file: Path, topic: str) -> TagByHand | None:
         raise _no_yaml(file, text, error) from error
     except RecursionError as error:
         raise ConfigurationError(f"{file}: it is nested too deeply: a tree has {DEEPEST} levels of tags") from error
+
+
+def line_of(file: Path, key: str) -> str:
+    """Where the topic's own node says `key`, as people are told it."""
+    root = yaml.compose(text_in(file), _LOADER)
+    assert isinstance(root, yaml.MappingNode), "it was read"  # noqa: S101
+    lines = [name.start_mark.line + 1 for name, _ in root.value if name.value == key]
+    return f"{file}, line {lines[0]}"
 
 
 def label_in(told: object) -> str | None:

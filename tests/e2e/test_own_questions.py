@@ -90,6 +90,42 @@ def test_questions_below_a_leaf_an_inner_tag_and_a_renamed_one(project: InProces
     assert checked(project).status == 0
 
 
+def test_one_below_a_tag_that_is_excluded_is_told_and_not_made(project: InProcess) -> None:  # noqa: F811
+    says(project, "exclude: [Bravo sports]\nrename: {Bravo sports: Team games}\n")
+    built(project)
+    before = project.data()
+    own(
+        project,
+        {"question": "What is a team?", "path": "bravo SPORTS/Teams"},
+        {"question": "Who is in it?", "path": "Bravo sports"},
+        {"question": "What is a game?", "path": "Team games"},
+    )
+    assert built(project) == []
+    told = "of your own below sports / {0}: take it out of exclude, or give them another path"
+    said = [
+        f"tree.yaml: exclude bravo SPORTS leaves out 2 questions {told.format('bravo SPORTS')}",
+        f"tree.yaml: exclude Team games leaves out 1 question {told.format('Team games')}",
+    ]
+    assert project.run("plan", "--json", *SMALL).document["unmatched"] == said
+    assert project.run("--json", *SMALL).document["unmatched"] == said
+    artefacts = {name: text for name, text in project.data().items() if name.endswith(".jsonl")}
+    assert artefacts == {name: text for name, text in before.items() if name.endswith(".jsonl")}
+    says(project, "")
+    built(project)
+    assert [row["path"] for row in project.rows("questions") if row["index"] < 0][:1] == [["sports", "Bravo sports"]]
+
+
+def test_a_tree_of_ones_own_questions_alone(project: InProcess) -> None:  # noqa: F811
+    says(project, "only: true\n")
+    own(project, {"question": "What is sport?"}, {"question": "Is chess a sport?", "path": "Board games"})
+    assert [kind for kind, _ in built(project)] == ["answers", "answers"]
+    assert [row["question"] for row in project.rows("questions")] == ["What is sport?", "Is chess a sport?"]
+    own(project, {"question": "What is sport?"})
+    assert built(project) == []
+    assert project.rows("tags") == []
+    assert checked(project).status == 0
+
+
 def test_an_answer_that_a_person_gives_is_not_asked_for(project: InProcess) -> None:  # noqa: F811
     own(
         project,

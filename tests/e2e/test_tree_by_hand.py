@@ -202,6 +202,44 @@ def test_what_is_said_about_a_tag_that_is_not_there_is_told(project: InProcess) 
     assert finished.document["unmatched"] == ["tree.yaml: about Chess: sports has no such tag"]
 
 
+def test_what_is_said_of_children_of_a_leaf_is_told(project: InProcess) -> None:
+    says(project, "tags: {Golf: {depth: 0, exclude: [Putting], about: {Holes: {}}}}\n")
+    assert project.run("--json", *SMALL).document["unmatched"] == [
+        "tree.yaml: exclude Putting: sports / Golf has no such tag",
+        "tree.yaml: about Holes: sports / Golf has no such tag",
+    ]
+
+
+@pytest.mark.parametrize("key", ["only: true", "depth: 0"])
+def test_a_tree_with_nothing_in_it_is_refused_with_its_line(project: InProcess, key: str) -> None:
+    says(project, f"# ours\n{key}\nexclude: [Chess]\n")
+    for words in (("plan",), ()):
+        refused = project.run(*words, *SMALL)
+        assert refused.status == 2
+        assert f"tree.yaml, line 2: `{key}` leaves nothing below sports: name its tags" in refused.stderr
+    assert not project.folder().exists()
+
+
+def test_a_branch_that_has_no_place_any_more_is_named_before_it_goes(project: InProcess) -> None:
+    built(project)
+    says(project, "tags: [Golf]\nabout: {Alpha sports: {breadth: 2}}\n")
+    planned, document = project.run("plan", *SMALL), project.run("plan", "--json", *SMALL).document
+    assert "gone with all below: Alpha sports / Charlie Alpha sports; Charlie sports; " in planned.stderr
+    assert document["leaving"] == [
+        ["sports", "Alpha sports", "Charlie Alpha sports"],
+        ["sports", "Charlie sports"],
+    ]
+    finished = project.run(*SMALL)
+    assert "gone with all below: Alpha sports / Charlie Alpha sports; Charlie sports; " in finished.stderr
+    assert "Charlie sports" not in level_1(project)
+
+
+def test_no_branch_is_said_to_go_that_may_come_again(project: InProcess) -> None:
+    built(project)
+    assert project.run("plan", "--json", *SMALL, "tagger.temperature=0.9").document["leaving"] == []
+    assert project.run("plan", "--json", *SMALL, "questions_per_tag=1").document["leaving"] == []
+
+
 def test_with_only_there_are_no_tags_but_those_by_hand(project: InProcess) -> None:
     says(project, "only: true\ntags: [Tennis, Golf]\n")
     asked = built(project)

@@ -71,6 +71,7 @@ class Plan(msgspec.Struct, frozen=True):
     `dropped` counts by transform the rows that it would drop, of those that are known, and `newly_dropped` those among
     them that the last build kept. `replaced` counts by stage the rows of the version in the folder that the plan does
     not come to as they stand: they go, or are made anew, be it alike; `wanted` are those that there are to be.
+    `leaving` are the paths of tags of that version that the tree has no more, each with all that is below it.
     `assumed` are completion tokens of one result by the setting that says them, of requests whose like have not been
     seen, and `seen` the stages whose requests have. `unmatched` are sentences on what people say of parts of the
     dataset that are not there.
@@ -82,6 +83,7 @@ class Plan(msgspec.Struct, frozen=True):
     newly_dropped: dict[str, int] = msgspec.field(default_factory=dict)
     replaced: dict[str, int] = msgspec.field(default_factory=dict)
     wanted: dict[str, int] = msgspec.field(default_factory=dict)
+    leaving: tuple[Path, ...] = ()
     unmatched: tuple[str, ...] = ()
     assumed: dict[str, int] = msgspec.field(default_factory=dict)
     seen: frozenset[str] = frozenset()
@@ -127,6 +129,7 @@ class Plan(msgspec.Struct, frozen=True):
             "dropped": self.dropped,
             "newly_dropped": sum(self.newly_dropped.values()),
             "replaced": self.replaced,
+            "leaving": [list(path) for path in self.leaving],
             "unmatched": list(self.unmatched),
         }
 

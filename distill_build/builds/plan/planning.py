@@ -19,18 +19,19 @@ from distill_build.builds.plan.yields import Yields
 from distill_build.builds.present import PresentVersion
 from distill_build.builds.session import Session
 from distill_build.builds.walk.nodes import Node, Unit, topic_node
+from distill_build.builds.walk.nodes import walk as tags_below
 from distill_build.builds.walk.tally import Tally
 from distill_build.builds.walk.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
 from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.dataset.outcome import Outcome
-from distill_build.dataset.rows import line_digest, line_digests
+from distill_build.dataset.rows import TagRow, line_digest, line_digests, read_rows
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
 from distill_build.errors import ConfigurationError
 from distill_build.models.completion import estimated_tokens
 from distill_build.prompting.rendering import RenderingError
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, Path
 from distill_build.settings import declared_tree
 from distill_build.stages.course import Segment, course_of
 from distill_build.stages.kinds.declared import declared
@@ -96,8 +97,10 @@ async def make_plan(
     spared = {name: tally.stages[name].spared for name in graph.names}
     full = declared(session.settings).rows()
     wanted = {name: full[name] - number for name, number in spared.items()}
-    replaced = rows.replaced(walk.root)
-    return replace(plan, newly_dropped=newly_dropped, replaced=replaced, wanted=wanted, unmatched=unmatched)
+    replaced, leaving = rows.replaced(walk.root), rows.leaving(walk.root)
+    return replace(
+        plan, newly_dropped=newly_dropped, replaced=replaced, wanted=wanted, leaving=leaving, unmatched=unmatched
+    )
 
 
 class PlanRows(UnitRows):
@@ -169,6 +172,15 @@ class PlanRows(UnitRows):
         self._standing.stay(tree, self._standing.again(tree, tag_lines(root)))
         return self._standing.replaced()
 
+    def leaving(self, root: Node) -> tuple[Path, ...]:
+        """The tags of that version for which the tree of the walk from `root` has no place, without those below them.
+
+        Where a list is not all there, anything may come of it.
+        """
+        nodes = {None: root} | {node.id: node for node, _ in tags_below(root)}
+        gone = (row for row in self._standing.tree_rows(self._graph.tree.name) if row.id not in nodes)
+        return tuple(row.path for row in gone if (above := nodes.get(row.parent)) is not None and not above.lacking)
+
 
 class StandingRows:
     """The rows of the version that lies in a folder, and how many of them a walk comes to again as they stand.
@@ -199,6 +211,11 @@ class StandingRows:
         if lines is None:
             lines = self._lines[stage] = line_digests(self._files[stage])
         return sum(line_digest(encode_rows([row])) in lines for row in rows)
+
+    def tree_rows(self, tree: str) -> Iterator[TagRow]:
+        """The tags of the version, where the walk did not come to all of them."""
+        if tree not in self._other and self._again.get(tree, 0) < self._counts.get(tree, 0):
+            yield from read_rows(self._files[tree], TagRow)
 
     def replaced(self) -> dict[str, int]:
         """Rows by stage that the walk did not come to."""

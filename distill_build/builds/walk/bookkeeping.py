@@ -10,7 +10,7 @@ from distill_build.dataset.layout import ReviewNote
 from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import Row, Verdict
 from distill_build.graph import Graph, Shape
-from distill_build.records import Failure, JsonObject, number_of
+from distill_build.records import Failure, JsonObject, number_of, rows_of
 from distill_build.review import EDIT, REVIEW, text_digest
 from distill_build.stages.all import Stages
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain, same
@@ -18,7 +18,7 @@ from distill_build.stages.identity import BY_HAND
 from distill_build.stages.kinds.base import Stage
 from distill_build.stages.kinds.declared import declared
 from distill_build.stages.kinds.map_stage import MapStage
-from distill_build.subtree import ABOUT, Subtree
+from distill_build.subtree import ABOUT, Subtree, TagByHand
 
 NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")
 
@@ -104,12 +104,22 @@ class Bookkeeping:
         for name, rows in self._declared.rows_of(subtree).items():
             self.tally.stages[name].spared -= rows
 
-    def listed(self, node: Node, chain: Chain) -> None:
-        """Notes which children a person speaks of that `node` does not have, now that its list is all there."""
+    def left_out(self, node: Node, label: str, holder: TagByHand) -> None:
+        """Notes that a person's own items lie below a tag that they do not want: nothing is made of these."""
+        items = " and ".join(rows_of(number, stage) for stage, number in holder.items_by_stage().items())
+        self.unmatched.append(
+            f"{BY_HAND}: exclude {label} leaves out {items} of your own below {' / '.join((*node.shown, label))}: "
+            "take it out of exclude, or give them another path"
+        )
+
+    def listed(self, node: Node, chain: Chain | None) -> None:
+        """Notes which children a person speaks of that `node` does not have, now that its list is all there. A leaf has
+        none."""
         own = node.subtree.own
         for said, labels in (("rename", own.rename), ("exclude", own.exclude), (ABOUT, own.about)):
             for label in labels:
-                if chain.place_of(label) is None and not any(same(label, each) for each in own.children):
+                is_listed = chain is not None and chain.place_of(label) is not None
+                if not is_listed and not any(same(label, each) for each in own.children):
                     self.unmatched.append(f"{BY_HAND}: {said} {label}: {' / '.join(node.shown)} has no such tag")
 
     def reviewed(self, unit: Unit, stage: Stage, line: JsonObject) -> JsonObject:

@@ -191,7 +191,11 @@ class Walk:
         known = [label for child in node.children for label in (child.path[-1], child.shown[-1])]
         behind = len(node.subtree.own.children) + node.subtree.filled
         for label, holder in node.subtree.own.holders.items():
-            if not any(same(label, each) for each in known):
+            if any(same(label, each) for each in known):
+                continue
+            if node.subtree.own.is_excluded(label, same):
+                self._books.left_out(node, label, holder)
+            else:
                 self._books.added(self._tree)
                 subtree = node.subtree.holding(holder)
                 self._tag_made(node.child(label, self._stages.tree.shape.prefix, behind, None, subtree))
@@ -215,6 +219,7 @@ class Walk:
         if not node.leaf:
             self._grow(node)
         else:
+            self._books.listed(node, None)
             self._make_holders(node)
 
     def _start_unit(self, node: Node, row: Row) -> None:
