@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from distill_build.commands.locate import find_rows
 from distill_build.console.page import print_document
@@ -21,7 +20,6 @@ from distill_build.project import from_cwd
 from distill_build.records import JsonObject, rows_of
 from distill_build.records import Path as TagPath
 from distill_build.stages.default import graph_in
-from distill_build.subtree import NOTHING_SAID, TagByHand
 
 
 class TagNode(msgspec.Struct):
@@ -59,6 +57,8 @@ def run(options: Options) -> int:
     with find_rows(options, *options.arguments) as dataset:
         tree = load_tree(dataset, graph_in(dataset))
     if options.yaml:
+        from distill_build.commands.tree_by_hand import tree_by_hand
+
         print(tree_by_hand(dataset, tree), end="")
         return 0
     if options.json:
@@ -76,29 +76,6 @@ def _print_outline(file: str) -> int:
     place = Path(from_cwd(file))
     print(tree_text(read_outline(place), place.stem, "NAME"), end="")
     return 0
-
-
-def tree_by_hand(dataset: Dataset, tree: CountedTree) -> str:
-    """A tree.yaml that gives the tags which are there, with what the present one says besides."""
-    from distill_build.curate.files import TREE, file_of
-    from distill_build.curate.tree_file import read_tree
-    from distill_build.curate.tree_text import tree_text
-
-    topic, name = tree.root.path[0], dataset.name
-    file = file_of(name, TREE)
-    own = (read_tree(file, topic) if file is not None else None) or NOTHING_SAID
-    return tree_text(_with_children(tree.root, own), topic, name)
-
-
-def _with_children(node: TagNode, own: TagByHand) -> TagByHand:
-    """What is said of a tag, with all the children that it has."""
-    said = {**own.about, **own.children}
-    children = {
-        child.tag.own_label: _with_children(child, said.get(child.tag.own_label, NOTHING_SAID))
-        for child in node.children
-        if child.tag is not None
-    }
-    return replace(own, children=children, about={})
 
 
 def load_tree(dataset: Dataset, graph: Graph) -> CountedTree:

@@ -4,6 +4,7 @@ from typing import Any
 
 import yaml
 
+from distill_build.curate.tree_file import TOPIC
 from distill_build.subtree import TagByHand, said_of
 
 HEADING = """\
@@ -20,8 +21,8 @@ HEADING = """\
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def tree_text(tag: TagByHand, topic: str, name: str) -> str:
-    """The text; `name` is that of the dataset."""
-    said = said_of(tag)
+def tree_text(tag: TagByHand, title: str, name: str, topic: str | None = None) -> str:
+    """The text; `name` is that of the dataset. Where there is a `topic` it is for no other one."""
+    said = ({TOPIC: topic} if topic is not None else {}) | said_of(tag)
     body = yaml.dump(said, Dumper=_DUMPER, allow_unicode=True, sort_keys=False, width=120) if said else "tags: {}\n"
-    return HEADING.format(topic=" ".join(topic.split()), name=name) + body
+    return HEADING.format(topic=" ".join(title.split()), name=name) + body

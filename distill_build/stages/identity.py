@@ -8,7 +8,7 @@ from distill_build.graph import Graph
 from distill_build.records import JsonObject
 from distill_build.review import REVIEWS_FILE
 from distill_build.settings import Settings, graph_of
-from distill_build.subtree import ABOUT, CHILDREN, NOTHING_SAID, TREE_FILE, own_items_of, said_of
+from distill_build.subtree import ABOUT, CHILDREN, NOTHING_SAID, TREE_FILE, TagByHand, own_items_of, said_of
 
 BY_HAND = TREE_FILE
 """What the parts of the tree are called, as a cause, that people have made."""
@@ -60,6 +60,24 @@ def _in_order(said: JsonObject) -> JsonObject:
     """What is said of a tag, with the order of its children: a lock has neither that nor what is empty."""
     found = {key: {label: _in_order(each) for label, each in said[key].items()} for key in NESTED if key in said}
     return {**said, **found, **({ORDER: list(said[CHILDREN])} if CHILDREN in said else {})}
+
+
+def tag_said_of(said: JsonObject) -> TagByHand:
+    """The tag of which a recipe says that, with its children in their order."""
+    children: JsonObject = said.get(CHILDREN, {})
+    order: list[str] = said.get(ORDER, list(children))
+    known = (*TagByHand.__struct_fields__, CHILDREN, ORDER)
+    return TagByHand(
+        children={label: tag_said_of(children.get(label, {})) for label in order},
+        only=said.get("only", False),
+        about={label: tag_said_of(below) for label, below in said.get(ABOUT, {}).items()},
+        rename=said.get("rename", {}),
+        exclude=tuple(said.get("exclude", ())),
+        breadth=said.get("breadth"),
+        depth=said.get("depth"),
+        description=said.get("description"),
+        counts={key: value for key, value in said.items() if key not in known},
+    )
 
 
 def export_identity(settings: Settings) -> JsonObject:

@@ -362,17 +362,57 @@ def test_names_that_match_nothing_are_told_by_plan_and_by_every_build(project: I
     assert set(project.run("plan", "--json", *SMALL).document["unmatched"]) == told
 
 
-def test_a_tree_that_was_printed_asks_nothing_and_changes_nothing(project: InProcess) -> None:
-    says(project, "exclude: [Delta sports]\nrename: {Bravo sports: '2024: games'}\n")
-    words = ("breadth=4", "questions_per_tag=1")
-    built(project, *words)
+SHAPES = {
+    "nothing by hand": "",
+    "excluded in between": "exclude: [Bravo sports]\n",
+    "renamed to what a model has": "rename: {bravo SPORTS: Charlie sports, Alpha sports: '2024: games'}\n",
+    "said about a model's": "about: {charlie SPORTS: {exclude: [Alpha Charlie sports]}, Chess: {depth: 0}}\n",
+    "beside a model's": "tags: {Golf: {}, Charlie sports: {tags: [Fencing]}}\nabout: {Alpha sports: {depth: 0}}\n",
+    "in the place of all": "tags: [Golf, Tennis, Chess, Rugby]\n",
+    "only": "only: true\ntags: {Golf: {only: true, tags: [Holes]}, Tennis: {description: 'Two\\n\\nlines: of it'}}\n",
+    "of another size": "breadth: [2, 1]\nquestions_per_tag: 1\nabout: {Alpha sports: {breadth: 3, depth: 2}}\n",
+}
+OWN = """\
+{"question": "What is sport?"}
+{"question": "Who wins?", "path": "Board games/Go"}
+{"question": "What is a rule?", "path": "Alpha sports/Alpha Alpha sports/Rules"}
+{"question": "What is a hole?", "path": "Golf"}
+{"question": "Who is Bravo?", "path": "Bravo sports"}
+"""
+
+
+@pytest.mark.parametrize("own", [pytest.param("", id="without questions"), pytest.param(OWN, id="with questions")])
+@pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES)
+def test_a_tree_that_was_printed_asks_nothing_and_changes_nothing(project: InProcess, text: str, own: str) -> None:
+    says(project, text)
+    says(project, own, "questions.jsonl")
+    built(project)
     before = project.data()
+    says(project, "")  # as a shell leaves the file to which it sends the output
     printed = project.raw("tree", "sports", "--yaml").stdout
-    assert "exclude" in printed
     says(project, printed)
-    assert built(project, *words) == []
-    artefacts = {name: text for name, text in project.data().items() if name.endswith(".jsonl")}
-    assert artefacts == {name: text for name, text in before.items() if name.endswith(".jsonl")}
+    assert built(project) == []
+    assert lines_of(project.data()) == lines_of(before)
+    assert project.raw("tree", "sports", "--yaml").stdout == printed
+    says(project, "exclude: [Openings]\n", "curate/chess/tree.yaml")
+    built(project, "topic=chess")
+    assert "Alpha chess" in (project.root / "outputs/chess/tags.jsonl").read_text(encoding="utf-8")
+
+
+def lines_of(data: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in data.items() if name.endswith(".jsonl")}
+
+
+def test_a_tree_is_printed_as_it_was_made_and_what_differs_is_told(project: InProcess) -> None:
+    says(project, "exclude: [Bravo sports]\n")
+    built(project)
+    says(project, "exclude: [Alpha sports]\n")
+    printed = project.raw("tree", "sports", "--yaml")
+    assert "exclude:\n- Bravo sports\n" in printed.stdout
+    assert "tree.yaml says something else by now" in printed.stderr
+    for file in ("runs/state.json", "distill.lock"):  # rows that were sent alone
+        (project.folder() / file).unlink()
+        assert "exclude:\n- Alpha sports\n" in project.raw("tree", "sports", "--yaml").stdout
 
 
 CONTENTS = """\
