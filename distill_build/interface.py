@@ -20,6 +20,7 @@ from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.dataset.rows import FailureRow, read_objects, read_rows
 from distill_build.errors import MISSING_ITEMS, DistillError, StoppedError, UsageError
 from distill_build.export import TrainingRow
+from distill_build.project import project_around
 from distill_build.records import JsonObject
 from distill_build.stages.default import graph_in
 from distill_build.stages.training_rows import training_rows
@@ -174,15 +175,17 @@ def plan(
 
 
 def load(place: str | Path, root: str | Path | None = None) -> LoadedDataset:
-    """A dataset that was built, by its name (below outputs/) or its folder; `root` is the project's folder.
+    """A dataset that was built, by its folder or its name (below the project's outputs/).
 
-    Raises UsageError where there is none.
+    `root` is the project's folder or one below it, as for `build`; a folder is named from there. Raises UsageError
+    where there is none.
     """
-    base = Path(root or ".")
-    for folder in (base / place, base / "outputs" / place):
+    base = Path(root or ".").resolve()
+    project = project_around(base).root
+    for folder in dict.fromkeys((base / place, project / "outputs" / place)):
         if (folder / "runs").is_dir() or (folder / "distill.lock").is_file():
             return LoadedDataset(folder)
-    raise UsageError(f"there is no dataset {place} in {base.absolute()}: build it, or name its folder")
+    raise UsageError(f"there is no dataset {place} in {project}: build it, or name its folder")
 
 
 def _document(

@@ -54,6 +54,12 @@ def find_project(cwd: Path, home: Path | None) -> Project:
     return Project(cwd, cwd)
 
 
+def project_around(cwd: Path) -> Project:
+    """As `find_project`, for the user's own home."""
+    home = os.environ.get("HOME")
+    return find_project(cwd, Path(home).resolve() if home else None)
+
+
 def is_of(owner: int, folder: Path) -> bool:
     """Whether a folder is that user's alone. One such as /tmp belongs to everybody, whoever has made it."""
     try:

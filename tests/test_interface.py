@@ -46,6 +46,28 @@ def test_one_that_is_there_is_loaded_by_name_or_folder(words: tuple[str, ...], t
         built.rows("scores")
 
 
+def test_the_project_is_found_upwards_as_by_a_build(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/distill.yaml").write_text("defaults: [base, _self_]\n", encoding="utf-8")
+    below = tmp_path / "notebooks/week 1"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    built = build(*words, progress=str)
+    assert built.folder == tmp_path / "outputs/sports"
+    monkeypatch.chdir(tmp_path.parent)
+    assert build(*words, root=below, progress=str).folder.samefile(built.folder)
+    assert load("sports", root=below).version == built.version
+    assert load("../../outputs/sports", root=below).version == built.version
+    monkeypatch.chdir(below)
+    assert load("sports").version == built.version
+    assert plan(*words, progress=str).calls == 0
+    assert [each.version for each in load("sports").versions()] == [built.version]
+    with pytest.raises(UsageError, match=f"no dataset chess in {tmp_path}: build it"):
+        load("chess")
+
+
 def test_a_mistake_is_raised_with_the_sentence(words: tuple[str, ...]) -> None:
     with pytest.raises(ConfigurationError, match="did you mean"):
         plan(*words, "dept=3", progress=str)

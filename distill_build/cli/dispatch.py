@@ -26,7 +26,7 @@ from distill_build.errors import (
     UsageError,
     unusable,
 )
-from distill_build.project import Project, enter, entered, find_project
+from distill_build.project import Project, enter, entered, project_around
 
 if TYPE_CHECKING:
     from distill_build.config.launching import LaunchedJob
@@ -183,9 +183,7 @@ def enter_project(line: CommandLine) -> None:
         cwd = Path.cwd()
     except FileNotFoundError as error:
         raise UsageError("the working directory is gone: cd to one that is there") from error
-    home = os.environ.get("HOME")
-    known = COMMANDS[line.command].reads
-    enter(find_project(cwd, Path(home).resolve() if home else None) if known else Project(cwd, cwd))
+    enter(project_around(cwd) if COMMANDS[line.command].reads else Project(cwd, cwd))
     project = entered()
     if project.is_elsewhere and not line.options.quiet and "--shell-completion" not in line.settings:
         from distill_build.console.notes import say
