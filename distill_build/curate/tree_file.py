@@ -18,7 +18,7 @@ LONGEST_LABEL = 120
 """Characters, as of a model's labels."""
 MOST_ITEMS = 1_000_000
 COUNTED = ("questions_per_tag",)
-"""Keys of a node that are settings of a list's length."""
+"""Keys of a node that are settings of a list's length: lists grow by stages of ours alone, so these are all."""
 KEYS = (CHILDREN, "only", ABOUT, "rename", "exclude", "breadth", "depth", *COUNTED, "description")
 SAID_AS = {"children": CHILDREN}
 """What fields of a tag by hand are called in the file, where that is another name."""
