@@ -15,6 +15,7 @@ class Options(NamedTuple):
     `seed`: which rows `sample` draws. `yaml`, `outline`: tree prints a tree.yaml, of a dataset or of that file.
     `seed`: which rows `sample` draws. `to`: the file that `report` writes; `against`: the version it compares with.
     `port`: where `view` listens, any free one if None; `no_browser`: it opens none.
+    `private`: a repository that `publish` makes is not for all.
     `arguments`: the words after the command. `overrides`: the key=value words as typed, for messages.
     """
 
@@ -42,6 +43,7 @@ class Options(NamedTuple):
     against: str | None = None
     port: int | None = None
     no_browser: bool = False
+    private: bool = False
     arguments: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
 

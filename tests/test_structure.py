@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "report": {
         *("calls", "dataset", "engine", "errors", "graph", "history", "records", "review", "stages"),
     },
+    "publish": {"dataset", "engine", "errors", "export", "records", "report", "stages"},
     "view": {
         *("curate", "dataset", "engine", "errors", "graph", "history", "records", "replies", "report", "review"),
         *("stages", "subtree"),
@@ -61,7 +62,7 @@ MAY_IMPORT = {
     "commands": {
         *("builds", "cache", "config", "console", "dataset", "engine", "errors", "export", "graph", "history"),
         *("models", "options", "project", "prompting", "records", "replies", "review", "settings", "stages"),
-        *("curate", "report", "soft_labels", "subtree", "sweeps", "versions", "view"),
+        *("curate", "report", "soft_labels", "subtree", "sweeps", "versions", "view", "publish"),
     },
     "cli": {"commands", "config", "console", "errors", "options", "project", "settings", "sweeps"},
     "__main__": {"cli"},
@@ -91,6 +92,7 @@ ONLY_KNOWN_IN = {
         "prompting/sandbox.py",
         "prompting/unconditional.py",
     },
+    "huggingface_hub": {"publish/hub.py"},
     "jsonschema": {"replies/schemas.py"},
     "xllamacpp": {"models/embedded_server.py"},
     "pyarrow": {"export/parquet.py"},
@@ -161,6 +163,7 @@ WRITTEN_BY_PEOPLE = {
     "curate/reviews_file.py": ("what a person tags a row with", "as above"),
     "curate/writing.py": ("what a person tags a row with",),
     "commands/reviewed.py": ("what a person tags a row with",),
+    "publish/card.py": ("what a card's own tags stand under, for the Hub",),
     "view/reviewing.py": ("as above", "as above", "as above"),
     "view/said.py": ("as above",),
 }

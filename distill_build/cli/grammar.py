@@ -147,6 +147,13 @@ COMMANDS: Mapping[str, Command] = {
         stand_in=("topic=export",),
         group="curate",
     ),
+    "publish": Command(
+        "distill_build.commands.publish",
+        "the exports with their card, to a folder or to the Hub: hf://datasets/USER/NAME",
+        composes=False,
+        words="DEST [NAME]",
+        group="curate",
+    ),
     "log": Command("distill_build.commands.log", "say where an item came from", composes=False, words="ID [NAME]"),
     "diff": Command(
         "distill_build.commands.diff", "compare two versions", composes=False, words="[A] [B] [ID]", group="versions"
@@ -211,6 +218,7 @@ FLAGS = (
     Flag("against", "show what differs from that version, too", value="VERSION", whose="report"),
     Flag("port", "the port to listen at; else a free one", value="N", whose="view"),
     Flag("no-browser", "open no browser", whose="view"),
+    Flag("private", "a repository that is made is not for all", whose="publish"),
     Flag("keep-last", "of each dataset's versions only the last N are roots", value="N", whose="cache gc"),
     Flag("max-size", "remove what nothing needs, oldest first, down to this size: 500MB, 2GB", value="SIZE",
          whose="cache gc"),

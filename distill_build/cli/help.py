@@ -72,6 +72,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("export sports formats=[csv,alpaca]", "two formats more"),
         ("export -o outputs/sports formats=[messages] format.reasoning=field", "reasoning in a field of its own"),
     ),
+    "publish": (
+        ("publish ../sports-for-all", "a folder that loads with `datasets`"),
+        ("publish hf://datasets/ada/sports sports --private", "one of several, to the Hub, by HF_TOKEN"),
+    ),
     "diff": (
         ("diff", "the version before with the latest one"),
         ("diff git:HEAD~1 latest -v", "the lock of a commit with the latest one, row by row"),

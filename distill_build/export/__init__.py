@@ -20,6 +20,7 @@ from distill_build.export.preference import RATING
 from distill_build.export.trainers import check_trainers, trainer_files
 
 __all__ = [
+    "CARD",
     "FORMATS",
     "LABELS",
     "OF_TOKENS",
@@ -31,6 +32,7 @@ __all__ = [
     "check_formats",
     "check_trainers",
     "file_name",
+    "filled_in",
     "first_if_empty",
     "write_companions",
     "write_exports",
@@ -64,11 +66,16 @@ def write_exports(
 
 def write_companions(folder: Path, formats: Sequence[str], layout: Layout, sides: Sequence[str]) -> list[Path]:
     """Writes what makes the exports that lie in `folder` load by name, and work in trainers; returns the files."""
-    filled = {name: [side for side in sides if not _is_empty(folder, name, side)] for name in formats}
+    filled = filled_in(folder, formats, sides)
     texts = {CARD: card(filled)} | trainer_files(filled, layout)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
+
+
+def filled_in(folder: Path, formats: Sequence[str], sides: Sequence[str]) -> dict[str, list[str]]:
+    """The sides of which the exports in `folder` have a row, by format."""
+    return {name: [side for side in sides if not _is_empty(folder, name, side)] for name in formats}
 
 
 def _is_empty(folder: Path, form: str, side: str) -> bool:

@@ -16,13 +16,19 @@ CARD = "README.md"
 
 def card(filled: Mapping[str, Sequence[str]]) -> str:
     """The text of the card, given the sides of which each format has rows."""
-    lines = [name for name in filled if FORMATS[name].lines]
-    loaded = [name for name in lines or list(filled)[:1] if filled[name]]
-    configs = ["---", *_configs({name: filled[name] for name in loaded}), "---", ""] if loaded else []
+    loaded = loaded_of(filled)
+    configs = ["---", *configs_of({name: filled[name] for name in loaded}), "---", ""] if loaded else []
     return "\n".join([*configs, *_text(loaded, filled), ""])
 
 
-def _configs(loaded: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def loaded_of(filled: Mapping[str, Sequence[str]]) -> list[str]:
+    """The formats that load from the folder by name: of one type of file, and with a row."""
+    lines = [name for name in filled if FORMATS[name].lines]
+    return [name for name in lines or list(filled)[:1] if filled[name]]
+
+
+def configs_of(loaded: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The lines of a card's `configs`, given the formats that are to load by name and the sides of each."""
     yield "configs:"
     for number, (name, sides) in enumerate(loaded.items()):
         yield f"- config_name: {name}"

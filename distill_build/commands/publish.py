@@ -1,0 +1,83 @@
+"""`publish DEST [NAME]`: the dataset with its card, to a folder or to the Hub. A second time sends nothing."""
+
+from pathlib import Path
+
+from distill_build.commands.locate import find_cache, find_dataset, folder_at
+from distill_build.console.notes import notes, say
+from distill_build.console.page import print_document, print_lines
+from distill_build.curate.files import file_of
+from distill_build.dataset.layout import Dataset
+from distill_build.errors import DifferenceError, StorageError, UsageError
+from distill_build.history.verifying import verify
+from distill_build.options import Options
+from distill_build.publish.card import names_licence
+from distill_build.publish.folder import publish_to_folder
+from distill_build.publish.hub import SCHEME, check_hub, publish_to_hub
+from distill_build.publish.publication import OWN_TEXT, Publication, Published, publication_of
+from distill_build.records import number_of
+
+
+def run(options: Options) -> int:
+    """Publishes where the first of the arguments says; 0 also where nothing differed."""
+    where, *name = options.arguments
+    repository = check_hub(where) if where.startswith(SCHEME) else None
+    if options.private and repository is None:
+        raise UsageError("--private is for a repository of the Hub, hf://datasets/USER/NAME")
+    note = notes(quiet=options.quiet)
+    dataset = find_dataset(options, *name)
+    verdict = verify(dataset, note)
+    if verdict.findings:
+        first = verdict.findings[0]
+        raise DifferenceError(
+            f"{dataset.folder} is not what its lock says, so nothing is published: {first.file}: {first.problem}. "
+            "Build again, or `distill-build checkout` the version; `verify` tells all"
+        )
+    publication = publication_of(dataset, _cache(options, dataset), _own_text(dataset))
+    if repository is not None:
+        published = publish_to_hub(publication, repository, private=options.private)
+    else:
+        published = publish_to_folder(publication, folder_at(where), dataset)
+    if not names_licence(publication.card):
+        note(f"the card names no licence: write {OWN_TEXT} that begins with `---`, `license: …`, `---`")
+    _tell(options, publication, published)
+    return 0
+
+
+def _cache(options: Options, dataset: Dataset) -> Path | None:
+    """Where the cost is known, if it is; of a cache that is typed errors are told."""
+    try:
+        return find_cache(options, dataset)
+    except (UsageError, StorageError) as error:
+        if options.cache_dir is not None:
+            raise
+        notes(quiet=options.quiet)(f"the card tells no cost: {error}")
+        return None
+
+
+def _own_text(dataset: Dataset) -> str | None:
+    """What a person says of the dataset. Raises UsageError for what is no text."""
+    file = file_of(dataset.folder.resolve().name, OWN_TEXT)
+    try:
+        return file.read_text(encoding="utf-8") if file is not None else None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is no text in UTF-8: save it as one") from error
+
+
+def _tell(options: Options, publication: Publication, published: Published) -> None:
+    if options.json:
+        print_document(
+            {
+                "place": published.place,
+                "version": publication.version,
+                "sent": list(published.sent),
+                "removed": list(published.removed),
+            }
+        )
+        return
+    if options.quiet:
+        return
+    if not published.sent and not published.removed:
+        say(f"{published.place} holds that version already: nothing was sent")
+        return
+    removed = f", {number_of(len(published.removed), 'files')} removed" if published.removed else ""
+    print_lines([f"{published.place}: {number_of(len(published.sent), 'files')} written{removed}", *published.sent])

@@ -1,0 +1,63 @@
+"""Publishes to a folder. Every file is whole or old; the lock comes last, so what it names is there."""
+
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from distill_build.dataset.layout import Dataset
+from distill_build.dataset.lockfile import LOCK, sound_lock
+from distill_build.engine.artefacts import file_sha256, sync
+from distill_build.errors import UsageError
+from distill_build.export import CARD
+from distill_build.publish.card import is_as_written
+from distill_build.publish.publication import Publication, Published, refuse_edited
+
+
+def publish_to_folder(publication: Publication, place: Path, dataset: Dataset) -> Published:
+    """Makes `place` hold the publication, and writes what differs alone.
+
+    Raises UsageError for a folder that holds something else, DifferenceError for a card that was changed there.
+    """
+    _refuse_others(place, dataset)
+    lock, card = sound_lock(place / LOCK), place / CARD
+    if card.is_file() and not is_as_written(card.read_text(encoding="utf-8", errors="replace")):
+        raise refuse_edited(str(place))
+    place.mkdir(parents=True, exist_ok=True)
+    there = {name: file_sha256(place / name) for name in publication.files if (place / name).is_file()}
+    sent = [name for name in _in_order(publication.files) if there.get(name) != publication.sha256(name)]
+    for name in sent:
+        _write(publication, name, place / name)
+    gone = sorted(lock.exports.keys() - publication.files.keys()) if lock is not None else []
+    removed = [name for name in gone if (place / name).is_file()]
+    for name in removed:
+        (place / name).unlink()
+    return Published(str(place), sent, removed)
+
+
+def _in_order(files: Mapping[str, object]) -> list[str]:
+    return [*(name for name in files if name != LOCK), LOCK]
+
+
+def _refuse_others(place: Path, dataset: Dataset) -> None:
+    if place.exists() and not place.is_dir():
+        raise UsageError(f"{place} is a file: name a folder to publish to, or hf://datasets/USER/NAME")
+    own, there = dataset.folder.resolve(), place.resolve()
+    if there == own or own in there.parents:
+        raise UsageError(f"{place} is of the dataset itself: name another folder to publish to")
+    if place.is_dir() and any(place.iterdir()) and not (place / CARD).is_file():
+        raise UsageError(f"{place} holds files that were not published by distill-build: name an empty folder")
+
+
+def _write(publication: Publication, name: str, target: Path) -> None:
+    held = publication.files[name]
+    temporary = target.with_name(f".{name}.{secrets.token_hex(4)}")
+    try:
+        if isinstance(held, Path):
+            shutil.copyfile(held, temporary)
+        else:
+            temporary.write_bytes(held)
+        sync(temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

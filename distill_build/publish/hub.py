@@ -1,0 +1,147 @@
+"""Publishes to the Hugging Face Hub, by huggingface_hub: one commit with what differs. The only place that knows it.
+
+The token is the library's own affair: HF_TOKEN, or what `hf auth login` keeps. It reaches no file or message of ours.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from distill_build.dataset.lockfile import LOCK, parse_lock
+from distill_build.errors import ConfigurationError, DifferenceError, EndpointError, StorageError, UsageError
+from distill_build.export import CARD
+from distill_build.publish.card import is_as_written
+from distill_build.publish.publication import Publication, Published, refuse_edited
+from distill_build.records import short
+
+SCHEME = "hf://"
+ADDRESS = re.compile(r"hf://datasets/(?P<repository>[\w.-]+/[\w.-]+)/?")
+KIND = "dataset"
+MAIN = "main"
+
+
+def check_hub(address: str) -> str:
+    """The repository that an address names. Raises UsageError for another, ConfigurationError without the library."""
+    found = ADDRESS.fullmatch(address)
+    if found is None:
+        raise UsageError(f"{address} names no dataset of the Hub: it is hf://datasets/USER/NAME")
+    if find_spec("huggingface_hub") is None:
+        raise ConfigurationError(f"{address} needs huggingface_hub: pip install 'distill-build[hub]'")
+    return found["repository"]
+
+
+def publish_to_hub(publication: Publication, repository: str, *, private: bool) -> Published:
+    """Makes the branch main of a dataset repository, which is made where there is none, hold the publication.
+
+    Raises EndpointError for a refusal, StorageError where the Hub cannot be reached, DifferenceError for a card that
+    was changed there.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))  # as the library reads it, at its own import
+    with _told(repository):
+        head = _head(hub, repository, private=private)
+        there = {file.path: file for file in hub.list_repo_tree(repository, repo_type=KIND, revision=MAIN)}
+        sent = [name for name in publication.files if not _is_there(there.get(name), publication.content(name))]
+        removed = sorted((_published_before(hub, repository, there) - publication.files.keys()) & there.keys())
+        place = f"{hub.endpoint}/datasets/{repository}"
+        if not sent and not removed:
+            return Published(place, [], [])
+        if CARD in there and CARD in sent:
+            _refuse_edited_card(hub, repository, place)
+        hub.create_commit(
+            repository,
+            [
+                *(CommitOperationAdd(name, publication.files[name]) for name in sent),
+                *(CommitOperationDelete(name) for name in removed),
+            ],
+            commit_message=f"Version {short(publication.version)} of {publication.name}",
+            repo_type=KIND,
+            revision=MAIN,
+            parent_commit=head,
+        )
+    return Published(place, sent, removed)
+
+
+def _head(hub: Any, repository: str, *, private: bool) -> str:
+    """The commit that main stands at, of a repository that is made where there is none."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        found = hub.repo_info(repository, repo_type=KIND, revision=MAIN)
+    except RepositoryNotFoundError:
+        hub.create_repo(repository, repo_type=KIND, private=private, exist_ok=True)
+        found = hub.repo_info(repository, repo_type=KIND, revision=MAIN)
+    return str(found.sha)
+
+
+def _is_there(file: Any, content: bytes) -> bool:
+    """Whether the Hub's file holds these bytes: it names a large one by SHA-256, any other as git does."""
+    if file is None:
+        return False
+    if getattr(file, "lfs", None) is not None:
+        return bool(file.lfs.sha256 == hashlib.sha256(content).hexdigest())
+    blob = b"blob %d\0%b" % (len(content), content)
+    return bool(getattr(file, "blob_id", None) == hashlib.sha1(blob, usedforsecurity=False).hexdigest())
+
+
+def _published_before(hub: Any, repository: str, there: Any) -> set[str]:
+    """The exports of the version that lies there; nothing where none does."""
+    if LOCK not in there:
+        return set()
+    try:
+        return set(parse_lock(_text(hub, repository, LOCK), LOCK).exports)
+    except DifferenceError:  # another release's, or somebody's own: nothing of it is ours to remove
+        return set()
+
+
+def _refuse_edited_card(hub: Any, repository: str, place: str) -> None:
+    if not is_as_written(_text(hub, repository, CARD)):
+        raise refuse_edited(place)
+
+
+def _text(hub: Any, repository: str, name: str) -> str:
+    """A file of the repository as it is now, past any cache of the library's."""
+    from huggingface_hub import get_session, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # exported lazily
+
+    url = hf_hub_url(repository, name, repo_type=KIND, revision=MAIN, endpoint=hub.endpoint)
+    reply = get_session().get(url, headers=build_hf_headers(token=hub.token), follow_redirects=True)
+    reply.raise_for_status()
+    return str(reply.content.decode("utf-8", "replace"))
+
+
+@contextmanager
+def _told(repository: str) -> Iterator[None]:
+    """What the library raises, as sentences."""
+    from huggingface_hub import errors
+
+    unreachable = errors.HTTPError  # type: ignore[attr-defined]  # of the client that it uses, whichever that is
+
+    try:
+        yield
+    except errors.LocalTokenNotFoundError as error:
+        raise EndpointError(_no_token(repository)) from error
+    except errors.HFValidationError as error:
+        raise UsageError(f"{repository} is no name of a repository: {error}") from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403):
+            raise EndpointError(_no_token(repository)) from error
+        reason = error.server_message or f"status {status}"
+        raise StorageError(
+            f"the Hub does not take {repository}: {reason}. Publish again: what is there stays"
+        ) from error
+    except unreachable as error:
+        raise StorageError(f"the Hub cannot be reached: {error}. Publish again when it can") from error
+
+
+def _no_token(repository: str) -> str:
+    return (
+        f"the Hub does not let you write {repository}: set HF_TOKEN to a token with the right to write there, or "
+        "log in with `hf auth login`"
+    )

@@ -1,0 +1,127 @@
+"""What is published of a dataset: its exports, its lock and a card, as files by name."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from distill_build.dataset.layout import EXPORTS, Dataset
+from distill_build.dataset.lockfile import LOCK, Lock, read_lock, recipe_in
+from distill_build.dataset.rows import TagRow, read_rows
+from distill_build.errors import DifferenceError, UsageError
+from distill_build.export import CARD, FORMATS, TRAIN, file_name, filled_in
+from distill_build.publish.card import CardFacts, published_card
+from distill_build.records import JsonObject
+from distill_build.report.facts import setting_groups
+from distill_build.report.spending import spending_of
+from distill_build.stages.default import graph_in
+
+OWN_TEXT = "card.md"
+"""A person's own words on a dataset, beside the other files that people own."""
+PROMPT = "prompt."
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """A version as it is published. `files` maps names to what they hold: a file of the dataset, or a text."""
+
+    name: str
+    version: str
+    files: Mapping[str, Path | bytes]
+
+    @property
+    def card(self) -> str:
+        return self.content(CARD).decode()
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a file."""
+        held = self.files[name]
+        return held if isinstance(held, bytes) else held.read_bytes()
+
+    def sha256(self, name: str) -> str:
+        """The SHA-256 of a file, in hex."""
+        return hashlib.sha256(self.content(name)).hexdigest()
+
+
+class Published(msgspec.Struct, frozen=True):
+    """What a publication has changed where it went: names of files. `place` is where people find it."""
+
+    place: str
+    sent: Sequence[str]
+    removed: Sequence[str]
+
+
+def publication_of(dataset: Dataset, cache: Path | None, own: str | None) -> Publication:
+    """What is to be published of `dataset`, whose files are as its lock says; `own` is what a person says of it.
+
+    Raises UsageError where it has no lock or no exports, DifferenceError for a lock that cannot be read.
+    """
+    lock = read_lock(dataset.artefact(LOCK))
+    if lock is None:
+        raise UsageError(f"{dataset.folder} has no {LOCK}, so it is no version yet: build it first")
+    folder = dataset.artefact(EXPORTS)
+    exports = {name: folder / name for name in sorted(lock.exports) if name != CARD}
+    if not exports:
+        raise UsageError(f"{dataset.folder} has no exports to publish: `distill-build export` writes them")
+    card = published_card(_facts(dataset, lock, cache, exports), own).encode()
+    return Publication(lock.name, lock.version, {**exports, CARD: card, LOCK: dataset.artefact(LOCK)})
+
+
+def _facts(dataset: Dataset, lock: Lock, cache: Path | None, exports: Mapping[str, Path]) -> CardFacts:
+    export: JsonObject = dataset.recipe()["export"]
+    sides = export["rows"].get("sides", [TRAIN])
+    formats = [form for form in FORMATS if any(file_name(form, side) in exports for side in sides)]
+    filled = filled_in(dataset.artefact(EXPORTS), formats, sides)
+    recipe = recipe_in(lock.recipe)
+    groups, _ = setting_groups({stage: _settings(own) for stage, own in recipe.items()})
+    return CardFacts(
+        name=lock.name,
+        topic=_topic(dataset),
+        version=lock.version,
+        language=next(
+            (own["language"] for own in recipe.values() if isinstance(own, dict) and "language" in own), None
+        ),
+        filled=filled,
+        rows=_rows(exports, filled),
+        counts=lock.counts,
+        missing=lock.missing,
+        asked=spending_of(dataset, graph_in(dataset), cache).by,
+        prompts=dict(sorted(_prompts(recipe))),
+        settings={group.name: group.settings for group in groups},
+    )
+
+
+def _topic(dataset: Dataset) -> str:
+    first = next(read_rows(dataset.artefact(graph_in(dataset).tree.file), TagRow), None)
+    return dataset.folder.resolve().name if first is None else first.path[0]
+
+
+def _settings(own: object) -> object:
+    return {key: value for key, value in own.items() if key != "prompt"} if isinstance(own, dict) else own
+
+
+def _prompts(recipe: JsonObject) -> Iterator[tuple[str, str]]:
+    for own in recipe.values():
+        prompts = own.get("prompt") if isinstance(own, dict) else None
+        yield from prompts.items() if isinstance(prompts, dict) else ()
+
+
+def _rows(exports: Mapping[str, Path], filled: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Rows by side, by the first format that has one a line and all that are exported; none where there is no such."""
+    form = next((name for name in filled if FORMATS[name].lines), None)
+    if form is None:
+        return {}
+    return {side: _lines_in(exports[file_name(form, side)]) for side in filled[form]}
+
+
+def _lines_in(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def refuse_edited(place: str) -> DifferenceError:
+    """The error for a card that somebody has changed where it lies."""
+    return DifferenceError(
+        f"{CARD} of {place} was changed since it was published, and would be overwritten: put your own words into "
+        f"{OWN_TEXT} in the project, which is published as its beginning, and remove {CARD} there"
+    )

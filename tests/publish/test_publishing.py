@@ -1,0 +1,179 @@
+"""`publish`: to a folder and to a Hub, what differs alone, and never over what people have written there."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import Finished, Workspace
+from tests.publish.hub import TOKEN, ScriptedHub, scripted_hub
+
+SMALL = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
+HUB = "hf://datasets/ada/sports"
+
+
+@pytest.fixture
+def built(workspace: Workspace) -> Workspace:
+    assert workspace.run(*SMALL, "formats=[messages,alpaca]").status == 0
+    return workspace
+
+
+@pytest.fixture
+def hub() -> Iterator[ScriptedHub]:
+    with scripted_hub() as running:
+        yield running
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def to_hub(built: Workspace, hub: ScriptedHub, *words: str, token: str = TOKEN) -> Finished:
+    told = {"HF_ENDPOINT": hub.address, "HF_TOKEN": token, "HF_HOME": str(built.root / "hf")}
+    return built.raw("publish", HUB, *words, environment=told)
+
+
+def test_a_folder_gets_exports_lock_and_card_and_a_second_time_nothing(built: Workspace) -> None:
+    done = built.raw("publish", "out", "sports", "--json")
+    assert done.status == 0, done.stderr
+    out = built.root / "out"
+    exports = {"train.messages.jsonl", "train.alpaca.jsonl"}
+    assert files_in(out).keys() == {*exports, "README.md", "distill.lock"}
+    for name in exports:
+        assert (out / name).read_bytes() == (built.folder() / "dataset" / name).read_bytes()
+    assert (out / "distill.lock").read_text() == built.lock()
+    assert done.document["sent"][-1] == "distill.lock"  # what it names is there before it
+    stamps = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    again = built.raw("publish", "out", "sports", "--json")
+    assert again.status == 0
+    assert (again.document["sent"], again.document["removed"]) == ([], [])
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == stamps
+
+
+def test_another_version_writes_what_differs_and_takes_out_what_is_gone(built: Workspace) -> None:
+    built.raw("publish", "out", "sports")
+    assert built.run(*SMALL, "formats=[messages]").status == 0
+    done = built.raw("publish", "out", "sports", "--json")
+    assert done.document["removed"] == ["train.alpaca.jsonl"]
+    assert done.document["sent"] == ["README.md", "distill.lock"]
+    assert not (built.root / "out/train.alpaca.jsonl").exists()
+
+
+def test_the_card_says_how_it_loads_and_how_it_was_made(built: Workspace) -> None:
+    built.raw("publish", "out", "sports")
+    card = (built.root / "out/README.md").read_text()
+    for said in (
+        *("- config_name: messages", "path: train.messages.jsonl", "- n<1K", "- en"),
+        *("| train | 4 |", "2 tags, 4 questions", "4 answers", "| answers | scripted | 4 |", "`en/answers.jinja`"),
+    ):
+        assert said in card, said
+    assert str(built.root) not in card
+
+
+def test_a_persons_own_words_stand_on_top_and_their_front_matter_counts(built: Workspace) -> None:
+    (built.root / "card.md").write_text("---\nlicense: cc-by-4.0\nlanguage: [de]\n---\n\n# Sport für alle\n\nHello.\n")
+    done = built.raw("publish", "out", "sports")
+    card = (built.root / "out/README.md").read_text()
+    assert card.startswith("---\nlicense: cc-by-4.0\nlanguage: [de]\n")
+    assert card.count("language:") == 1
+    assert card.index("# Sport für alle") < card.index("## How it was made")
+    assert "licence" not in done.stderr
+
+
+def test_without_a_licence_it_says_so(built: Workspace) -> None:
+    assert "names no licence" in built.raw("publish", "out", "sports").stderr
+
+
+def test_a_card_that_was_changed_where_it_lies_is_not_overwritten(built: Workspace) -> None:
+    built.raw("publish", "out", "sports")
+    card = built.root / "out/README.md"
+    card.write_text(card.read_text().replace("# sports", "# Sports, by me"))
+    before = files_in(built.root / "out")
+    assert built.run(*SMALL, "formats=[messages]").status == 0
+    done = built.raw("publish", "out", "sports")
+    assert done.status == 4
+    assert "card.md" in done.stderr
+    assert files_in(built.root / "out") == before
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("outputs/sports", "of the dataset itself"),
+        ("outputs/sports/dataset", "of the dataset itself"),
+        ("other", "holds files that were not published"),
+        ("other/notes.txt", "is a file"),
+        ("hf://datasets/ada", "names no dataset of the Hub"),
+        ("hf://ada/sports", "names no dataset of the Hub"),
+    ],
+)
+def test_places_that_are_none_are_refused_with_a_sentence(built: Workspace, where: str, said: str) -> None:
+    (built.root / "other").mkdir()
+    (built.root / "other/notes.txt").write_text("mine")
+    before = built.bytes()
+    done = built.raw("publish", where, "sports")
+    assert (done.status, said in done.stderr) == (2, True), done.stderr
+    assert built.bytes() == before
+    assert files_in(built.root / "other") == {"notes.txt": b"mine"}
+
+
+def test_a_dataset_that_is_not_as_its_lock_says_is_not_published(built: Workspace) -> None:
+    with (built.folder() / "dataset/train.messages.jsonl").open("a") as file:
+        file.write(json.dumps({"messages": []}) + "\n")
+    done = built.raw("publish", "out", "sports")
+    assert done.status == 4
+    assert "train.messages.jsonl" in done.stderr
+    assert not (built.root / "out").exists()
+
+
+def test_the_hub_gets_one_commit_and_a_second_time_nothing(built: Workspace, hub: ScriptedHub) -> None:
+    done = to_hub(built, hub, "--private")
+    assert done.status == 0, done.stderr
+    assert hub.private
+    assert hub.writes == ["create", "commit"]
+    assert hub.files is not None
+    assert hub.files.keys() - {".gitattributes"} == {
+        *("train.messages.jsonl", "train.alpaca.jsonl", "README.md", "distill.lock")
+    }
+    assert to_hub(built, hub).status == 0
+    hub.large = frozenset({"train.messages.jsonl"})  # by another digest than git's
+    assert to_hub(built, hub).status == 0
+    assert hub.writes == ["create", "commit"]
+
+
+def test_the_hub_gets_what_differs_alone(built: Workspace, hub: ScriptedHub) -> None:
+    to_hub(built, hub)
+    assert hub.files is not None
+    hub.files["notes.md"] = b"somebody's own"
+    assert built.run(*SMALL, "formats=[messages]").status == 0
+    done = to_hub(built, hub, "--json")
+    assert (done.document["sent"], done.document["removed"]) == (["README.md", "distill.lock"], ["train.alpaca.jsonl"])
+    assert hub.files["notes.md"] == b"somebody's own"
+    assert len(hub.commits) == 2
+
+
+def test_a_card_that_was_changed_on_the_hub_is_not_overwritten(built: Workspace, hub: ScriptedHub) -> None:
+    to_hub(built, hub)
+    assert hub.files is not None
+    hub.files["README.md"] += b"A word by me.\n"
+    done = to_hub(built, hub)
+    assert done.status == 4
+    assert "card.md" in done.stderr
+    assert len(hub.commits) == 1
+
+
+def test_a_token_that_may_not_write_is_a_sentence_and_reaches_no_output(built: Workspace, hub: ScriptedHub) -> None:
+    done = to_hub(built, hub, token="hf_secret_of_mine")  # noqa: S106 - it is none
+    assert done.status == 2
+    assert "HF_TOKEN" in done.stderr
+    assert "secret_of_mine" not in done.stdout + done.stderr
+    assert hub.files is None
+
+
+def test_a_hub_that_is_not_there_is_a_sentence(built: Workspace, hub: ScriptedHub) -> None:
+    address, hub.address = hub.address, "http://127.0.0.1:9"
+    done = to_hub(built, hub)
+    hub.address = address
+    assert done.status == 5
+    assert "cannot be reached" in done.stderr
