@@ -104,13 +104,15 @@ class CurateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How dataset rows are written. `reasoning` says where the chain of thought goes, `csv_bom` whether a CSV begins
     with the byte order mark by which spreadsheets know UTF-8, `margin` how far apart the judges' means of the two
-    answers of a preference pair lie at the least, `max_length` how many tokens of a row the trainers take."""
+    answers of a preference pair lie at the least, `max_length` how many tokens of a row the trainers take,
+    `student` the name of the model that is to be trained."""
 
-    reasoning: Literal["think", "field", "drop"] = "think"
+    reasoning: Literal["think", "field", "drop", "auto"] = "think"
     metadata: bool = True
     csv_bom: bool = False
     margin: Annotated[float, msgspec.Meta(ge=0)] = 1
     max_length: Positive = 2048
+    student: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -29,7 +29,14 @@ from distill_build.history.raw_responses import RawResponses
 from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, TrainerName, graph_of
-from distill_build.stages.identity import build_digest, export_identity, export_layout, export_sides, without_usual
+from distill_build.stages.identity import (
+    build_digest,
+    export_identity,
+    export_layout,
+    export_sides,
+    lost_in_training,
+    without_usual,
+)
 from distill_build.stages.soft_rows import SoftRows
 from distill_build.stages.training_checks import TrainingChecks, with_checks_of_exports
 from distill_build.stages.training_files import check_training_files
@@ -147,6 +154,8 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
     graph, recipe = _require_rows(dataset, settings, wanted)
     if (other := _stage_of(export_identity(settings))) != (stage := _stage_of(wanted)):
         note(f"exported is {stage}, as it was built; these settings say {other}, which a build with them exports")
+    if (lost := lost_in_training(wanted)) is not None:
+        note(lost)
     written = _last_written(dataset)
     edited = _edited(dataset, graph, written)
     if edited:

@@ -10,9 +10,11 @@ from distill_build.builds.replacement import Replacement
 from distill_build.builds.session import Session
 from distill_build.builds.up_to_date import edited_files
 from distill_build.dataset.layout import State, is_artefact
+from distill_build.graph import END
 from distill_build.options import Options
 from distill_build.records import number_of
 from distill_build.stages.course import course_of
+from distill_build.stages.identity import lost_in_training
 from distill_build.stages.kinds.transform_stage import TransformStage
 
 OF_A_ROLE = re.compile(r"\+{0,2}model@(?P<role>[\w-]+)=(?P<model>.*)")
@@ -40,6 +42,8 @@ def notices(
                 f"what an interrupted --rebuild {globs} brought is taken, and the rest is not asked for: the same "
                 "--rebuild would go on with it"
             )
+    if options.until == END and (lost := lost_in_training(session.identity["export"])) is not None:
+        yield lost
     yield from _models_of_nobody(session, options)
     for stage in session.stages:
         yield from stage.notices

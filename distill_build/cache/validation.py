@@ -169,7 +169,7 @@ def intact(objects: Objects, name: str) -> bool:
 
 class _Export(msgspec.Struct):
     formats: list[str]
-    reasoning: Annotated[str, msgspec.Meta(pattern=r"\A(think|field|drop)\Z")]
+    reasoning: Annotated[str, msgspec.Meta(pattern=r"\A(think|field|drop|auto)\Z")]
     metadata: bool
     system_prompt: str | None
 

@@ -40,7 +40,8 @@ def _none(_row: "TrainingRow") -> None:
 class Layout(msgspec.Struct, frozen=True):
     """How rows are laid out; `system_prompt` stands before each question, None for none. `csv_bom` is of CSV alone,
     `margin` of preference: how far two answers are rated apart at the least. `trainers` are those whose files are
-    written beside the rows, `max_length` the tokens of a row that they train on at the most.
+    written beside the rows, `max_length` the tokens of a row that they train on at the most, `student` the model,
+    "" for none that is known.
 
     `columns` are what rows tell of themselves beside their ids and their place, by name: whether that is a text or a
     number. `soft_labels` gives those of a row.
@@ -53,6 +54,7 @@ class Layout(msgspec.Struct, frozen=True):
     margin: float = 1
     trainers: Sequence[str] = ()
     max_length: int = 2048
+    student: str = ""
     columns: Mapping[str, Literal["text", "number"]] = {}
     soft_labels: SoftLabelsOf = _none
 

@@ -99,6 +99,8 @@ def _axolotl(filled: Filled, layout: Layout) -> str:
 
 def _axolotl_lines(filled: Filled, layout: Layout) -> Iterator[str]:
     yield "# In this folder: axolotl train axolotl.yaml --base-model MODEL"
+    if layout.student:
+        yield f"base_model: {json.dumps(layout.student)}"
     name = next(iter(filled), None)
     if name is not None:
         for key, side in (("datasets", TRAIN), ("test_datasets", HELD_OUT)):

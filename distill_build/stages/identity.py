@@ -4,6 +4,7 @@ from distill_build.dataset.unit import View
 from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError
 from distill_build.export import TRAIN, Layout
+from distill_build.export.reasoning import Where, chosen_place, lost_thought
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 from distill_build.review import REVIEWS_FILE
@@ -17,9 +18,10 @@ ORDER = "tags in order"
 REFILL_REJECTED = "curate.refill"
 """The setting by which rejected rows are made up for, as a cause and in a recipe, which is silent where it is off."""
 NESTED = (CHILDREN, ABOUT)
-OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin", "max_length")
+OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin", "max_length", "student")
 """The settings `format.*`, by which a recipe calls them too."""
-USUAL: JsonObject = {"csv_bom": False, "margin": 1, "trainers": [], "max_length": 2048}
+STUDENT, AUTO = "student", "auto"
+USUAL: JsonObject = {"csv_bom": False, "margin": 1, "trainers": [], "max_length": 2048, "student": ""}
 """Export settings that stand in a recipe only where they have another value."""
 ROWS_VERSION = 8
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
@@ -91,10 +93,18 @@ def export_identity(settings: Settings) -> JsonObject:
         "margin": int(margin) if margin == int(margin) else margin,
         "trainers": list(settings.trainers),
         "max_length": settings.format.max_length,
+        "student": settings.format.student or _own_student(settings),
         "system_prompt": settings.system_prompt,
         "rows": export_rows(settings),
     }
     return without_usual(export)
+
+
+def _own_student(settings: Settings) -> str:
+    """The name of the role that is to be trained, where it has one of its own and trainers or `auto` go by it."""
+    goes_by_it = settings.trainers or settings.format.reasoning == AUTO
+    own = goes_by_it and STUDENT in settings.models and "name" in settings.own_fields.get(STUDENT, ())
+    return settings.models[STUDENT].name if own else ""
 
 
 def without_usual(export: JsonObject) -> JsonObject:
@@ -106,15 +116,29 @@ def export_layout(identity: JsonObject) -> Layout:
     """How `export_identity` says that rows are laid out."""
     identity = USUAL | identity
     return Layout(
-        reasoning=identity["reasoning"],
+        reasoning=place_of_thought(identity),
         metadata=identity["metadata"],
         system_prompt=identity["system_prompt"],
         csv_bom=identity["csv_bom"],
         margin=identity["margin"],
         trainers=tuple(identity["trainers"]),
         max_length=identity["max_length"],
+        student=identity["student"],
         columns={name: told["kind"] for name, told in identity["rows"].get("metadata", {}).items()},
     )
+
+
+def place_of_thought(identity: JsonObject) -> Where:
+    """Where `export_identity` says that reasoning goes."""
+    if identity["reasoning"] == AUTO:
+        return chosen_place(identity.get("trainers", ()), identity.get("student", ""))
+    said: Where = identity["reasoning"]
+    return said
+
+
+def lost_in_training(identity: JsonObject) -> str | None:
+    """What is to be said, before they are written, of exports from which no thought reaches the student."""
+    return lost_thought(place_of_thought(identity), identity.get("trainers", ()), identity.get("student", ""))
 
 
 def export_sides(identity: JsonObject) -> tuple[str, ...]:

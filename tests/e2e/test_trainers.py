@@ -109,3 +109,37 @@ def test_a_trainer_without_a_format_of_its_own_is_refused_before_anything_is_sen
     refused = project.run(*LINE, *words)
     assert (refused.status, endpoint.count) == (2, 0)
     assert told in refused.stderr
+
+
+def thought(project: InProcess, form: str = "prompt_completion") -> str:
+    """Where the thought of the first row stands: think or field."""
+    line = (project.folder() / f"dataset/train.{form}.jsonl").read_text().splitlines()[0]
+    return "field" if "reasoning_content" in line else "think"
+
+
+def test_auto_puts_the_thought_where_trainer_and_student_read_it(project: InProcess) -> None:
+    words = (FORMATS, "format.reasoning=auto")
+    for more, place in (
+        ((), "think"),
+        (("trainers=[trl]", "format.student=Qwen/Qwen3-0.6B"), "field"),
+        (("trainers=[trl]", "student.name=Qwen/Qwen3-0.6B"), "field"),
+        (("trainers=[trl,llamafactory]", "format.student=Qwen/Qwen3-0.6B"), "think"),
+        (("trainers=[trl]", "format.student=Qwen/Qwen2.5-0.5B"), "think"),
+    ):
+        done = project.run(*LINE, *words, *more)
+        assert (done.status, thought(project)) == (0, place), more
+        assert "the thought is lost" not in done.stderr
+        assert project.raw("verify").status == 0
+    axolotl = project.raw("export", "sports", "trainers=[axolotl]")
+    assert axolotl.status == 0
+    assert 'base_model: "Qwen/Qwen2.5-0.5B"\n' in files(project)["axolotl.yaml"].decode()
+
+
+def test_a_layout_that_loses_the_thought_is_told_by_plan_build_and_export(project: InProcess) -> None:
+    words = (FORMATS, "format.reasoning=field", "trainers=[llamafactory]")
+    told = "the thought is lost with format.reasoning=field and trainers=llamafactory"
+    assert told in project.run("plan", *LINE, *words).stderr + project.run("plan", *LINE, *words).stdout
+    assert told in project.run(*LINE, *words).stderr
+    assert told in project.raw("export", "sports", "formats=[csv]").stderr
+    exported = project.raw("export", "sports", "format.reasoning=think")
+    assert (exported.status, told in exported.stderr, thought(project, "messages")) == (0, False, "think")

@@ -1,0 +1,76 @@
+"""Where the thought goes, by trainers and family, and what is said where it would be lost."""
+
+import pytest
+
+from distill_build.export.reasoning import chosen_place, family_of, lost_thought
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("Qwen/Qwen3-0.6B", "Qwen3"),
+        ("Qwen/Qwen3-4B-Instruct-2507", "Qwen3-2507-Instruct"),
+        ("Qwen/Qwen2.5-1.5B-Instruct", "Qwen2.5"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "R1-Distill"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", "R1-Distill"),
+        ("deepseek-ai/DeepSeek-V3", "DeepSeek"),
+        ("meta-llama/Llama-3.2-1B-Instruct", "Llama 3"),
+        ("google/gemma-3-1b-it", "Gemma 1 to 3"),
+        ("google/gemma-2b", "Gemma 1 to 3"),
+        ("google/gemma-4-E2B-it", "Gemma"),
+        ("microsoft/phi-4", "Phi"),
+        ("microsoft/Phi-3.5-mini-instruct", "Phi"),
+        ("CohereForAI/c4ai-command-r7b-12-2024", "Cohere"),
+        ("openai/gpt-oss-20b", "gpt-oss"),
+        ("LiquidAI/LFM2.5-1.2B", "LFM2.5"),
+        ("zai-org/GLM-4.5-Air", "GLM-4-MoE"),
+        ("models/my qwen3 student", "Qwen3"),
+    ],
+)
+def test_a_family_is_known_by_the_name_of_a_model(model: str, family: str) -> None:
+    found = family_of(model)
+    assert found is not None
+    assert found.name == family
+
+
+@pytest.mark.parametrize("model", ["", "HuggingFaceTB/SmolLM2-135M-Instruct", "gpt-4o", "dolphin-3", "qwen-plus"])
+def test_of_another_model_nothing_is_said(model: str) -> None:
+    assert family_of(model) is None
+    assert chosen_place(["trl"], model) == "think"
+    assert lost_thought("field", ["trl"], model) is None
+
+
+@pytest.mark.parametrize(
+    ("trainers", "model", "place"),
+    [
+        (["trl"], "Qwen/Qwen3-0.6B", "field"),
+        (["trl", "llamafactory"], "Qwen/Qwen3-0.6B", "think"),
+        (["axolotl"], "Qwen/Qwen3-0.6B", "think"),
+        ([], "Qwen/Qwen3-0.6B", "think"),
+        (["trl"], "meta-llama/Llama-3.2-1B", "think"),
+        (["trl"], "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "think"),
+    ],
+)
+def test_auto_takes_the_field_only_where_everybody_reads_it(trainers: list[str], model: str, place: str) -> None:
+    assert chosen_place(trainers, model) == place
+
+
+@pytest.mark.parametrize(
+    ("where", "trainers", "model", "told"),
+    [
+        ("field", ["trl"], "Qwen/Qwen3-0.6B", None),
+        ("think", ["llamafactory"], "Qwen/Qwen3-0.6B", None),
+        ("drop", ["llamafactory"], "deepseek-ai/DeepSeek-V3", None),
+        ("field", ["trl", "llamafactory"], "", "trainers=llamafactory, which reads no field of it"),
+        ("field", ["trl"], "Qwen/Qwen2.5-0.5B", "the chat template of Qwen2.5 (Qwen/Qwen2.5-0.5B) drops"),
+        (
+            "think",
+            ["trl"],
+            "deepseek-ai/DeepSeek-V3",
+            "the chat template of DeepSeek (deepseek-ai/DeepSeek-V3) keeps none",
+        ),
+    ],
+)
+def test_a_place_that_loses_the_thought_is_told(where: str, trainers: list[str], model: str, told: str | None) -> None:
+    found = lost_thought(where, trainers, model)  # type: ignore[arg-type]  # one of the three
+    assert (found is None) if told is None else (found is not None and told in found)
