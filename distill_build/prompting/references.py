@@ -1,7 +1,7 @@
 """What a template or expression reads of its variables, held against what is known of these before anything is sent.
 
-A walk over jinja2's tree with what is known of each name: `row.anwser`, `rows.votes.lable`, also by way of a loop
-(`for q in rows.votes`) or a name that is set. Where something is not known, nothing is said of it: a name that is set
+A walk over jinja2's tree with what is known of each name: `row.anwser`, `rows.marks.lable`, also by way of a loop
+(`for q in rows.marks`) or a name that is set. Where something is not known, nothing is said of it: a name that is set
 in several places, what a macro is given, what most filters make.
 """
 

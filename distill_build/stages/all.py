@@ -305,10 +305,11 @@ def _made(shape: Shape, settings: Settings, known: Mapping[str, Known], prompts:
     if issubclass(kind, ModelStage):
         return kind(shape, own, settings, prompts, weights)
     if issubclass(kind, (TransformStage, GroupStage)):
-        if own.builtin is not None and own.expressions:
+        rules = [key for key in own.expressions if not key.startswith("export.")]
+        if own.builtin is not None and rules:
             raise ConfigurationError(
-                f"stage.{shape.name}.{next(iter(own.expressions))}: {shape.name} goes by a rule of its own: leave it "
-                "out, and write yours as a transform beside it, a file in conf/stage/ whose name stands in stages=[…]"
+                f"stage.{shape.name}.{rules[0]}: {shape.name} goes by a rule of its own: leave it out, and write "
+                f"yours as a {shape.kind} beside it, a file in conf/stage/ whose name stands in stages=[…]"
             )
         return kind(shape, own, settings, known)
     raise AssertionError(f"{shape.name} is of no kind")

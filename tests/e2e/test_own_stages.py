@@ -497,7 +497,7 @@ STAND_IN = {"kind": "map", "after": "questions", "role": "teacher"}
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "answers.jinja, line 15: there is no variable question: it is a prompt of ours for another stage"),
+        ((), "answers.jinja, line 6: there is no variable answer_schema: it is a prompt of ours for another stage"),
         (("stage.answers.prompt=scores", "answers_per_question=3"), "say samples: ${answers_per_question} there"),
         (("stage.answers.prompt=scores", "system_prompt=Hi"), "say system_prompt: ${system_prompt} there"),
     ],

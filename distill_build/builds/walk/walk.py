@@ -580,6 +580,9 @@ class Walk:
             self._estimator.undecided(stage, row.id)
             self._books.leave_out(unit, row, stage.name)
             return
+        if stage.says_nothing_of(others):
+            self._books.spare(unit, stage.shape, 1)
+            return
         try:
             line = stage.line(unit.place, row.line, others)
         except EvaluationError as error:

@@ -1,9 +1,11 @@
-"""Select: of the answers that are left so many are kept, in one of several orders. Each row has its `rank`.
+"""Select: of the answers that are left so many are kept, of each question or of all, in one of several orders. Each row
+has its `rank`.
 
 Ties go by id, which is made of place and content, so that the order is the same on every machine.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice
@@ -14,7 +16,7 @@ import msgspec
 from distill_build.dataset.unit import Place, Verdict
 from distill_build.graph import Shape
 from distill_build.prompting.known import ANYTHING, Known
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, above_of
 from distill_build.settings import Positive, Settings, StageSettings
 from distill_build.stages.kinds.transform_stage import JudgeScope, TransformStage
 from distill_build.stages.measures.draw import draw_domains
@@ -28,22 +30,27 @@ LEFT_OUT: Mapping[Order, str] = {
     "longest": "not among the longest",
     "s1": "not drawn",
 }
+OF_QUESTION = "of its question"
+"""Behind those words, where others of one question come first."""
 KNOWN = "the student gets it right"
 TRIED = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 """Counts of which a plan says what they would keep, up to the first that keeps all."""
 
 
 class SelectSettings(StageSettings, frozen=True, kw_only=True):
-    """`count`: how many are kept, None for all; `order`: which come first."""
+    """`count`: how many are kept, None for all, `per_question`: how many of one question; `order`: which come first."""
 
     count: Positive | None = None
+    per_question: Positive | None = None
     order: Order = "random"
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """What an answer is chosen by. Lengths are in characters; `score` and `pass_rate` are means of what judges said."""
+    """What an answer is chosen by. Lengths are in characters; `score` and `pass_rate` are means of what judges said.
+    `above` is the id of its question."""
 
     tag: str
+    above: str | None
     reasoning: int
     length: int
     score: Fraction | None = None
@@ -61,7 +68,11 @@ class Builtin(TransformStage):
     scope: ClassVar[JudgeScope] = "dataset"
     has_thresholds: ClassVar[bool] = True
     reads = frozenset({"answer"})
-    followers: ClassVar[Mapping[str, str]] = {"select.count": "count", "select.by": "order"}
+    followers: ClassVar[Mapping[str, str]] = {
+        "select.count": "count",
+        "select.per_question": "per_question",
+        "select.by": "order",
+    }
 
     @classmethod
     def columns(cls, own: StageSettings, above: Mapping[str, Known]) -> dict[str, Known]:
@@ -96,6 +107,7 @@ class Builtin(TransformStage):
         reasoning = len(row.get("reasoning") or "")
         return Measured(
             tag=place.tag,
+            above=above_of(row),
             reasoning=reasoning,
             length=reasoning + len(row["answer"]),
             score=SCORE.mean(others) if SCORE.stage in others else None,
@@ -105,21 +117,34 @@ class Builtin(TransformStage):
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
         count, order = self.settings.count, self.settings.order
         rows: dict[str, Measured] = dict(measured)
-        ranked = islice(self._in_order(rows), count if order == "s1" else None)
+        passed_over = set[str]()
+        ranked = islice(self._first_of_questions(rows, passed_over), count if order == "s1" else None)
         ranks = {key: rank for rank, key in enumerate(ranked, start=1)}
         for key, measure in measured:
             rank = ranks.get(key)
             kept = rank is not None and (count is None or rank <= count)
-            why = () if kept else (KNOWN if order == "s1" and measure.solved else LEFT_OUT[order],)
+            left_out = f"{LEFT_OUT[order]} {OF_QUESTION}" if key in passed_over else LEFT_OUT[order]
+            why = () if kept else (KNOWN if order == "s1" and measure.solved else left_out,)
             yield Verdict(kept, why, {"rank": rank, **{name: told(measure) for name, told in VALUES[order].items()}})
 
     def yields(self, measured: Sequence[tuple[str, Any]]) -> Mapping[str, Mapping[float, int]]:
         """Any order keeps all that there are to keep, so it is enough to count them."""
-        left = sum(not each.solved for _, each in measured) if self.settings.order == "s1" else len(measured)
+        there = Counter(each.above for _, each in measured if self.settings.order != "s1" or not each.solved)
+        left = sum(min(count, self.settings.per_question or count) for count in there.values())
         enough = next((count for count in TRIED if count >= left), left)
         tried = [count for count in TRIED if count <= enough]
         own = [] if self.settings.count is None else [self.settings.count]
         return {self.called("count"): {count: min(count, left) for count in sorted({*tried, *own})}}
+
+    def _first_of_questions(self, rows: Mapping[str, Measured], passed_over: set[str]) -> Iterator[str]:
+        """As `_in_order`, of each question as many as are kept; `passed_over` takes the others."""
+        most, taken = self.settings.per_question, Counter[str | None]()
+        for key in self._in_order(rows):
+            if most is not None and taken[rows[key].above] >= most:
+                passed_over.add(key)
+                continue
+            taken[rows[key].above] += 1
+            yield key
 
     def _in_order(self, rows: Mapping[str, Measured]) -> Iterator[str]:
         """The ids of rows that may be kept, the first first."""

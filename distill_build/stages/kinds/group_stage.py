@@ -30,8 +30,16 @@ class GroupStage(Stage):
 
     def line(self, place: Place, row: JsonObject, others: JsonObject) -> JsonObject:
         """The line of the artefact for `row`, a line of `by`. Raises EvaluationError."""
-        columns = evaluated(self.values, place, row, others)
+        columns = self.values_at(place, row, others)
         return {"id": row_id(self.shape.prefix, row["id"]), "parent": row["id"], "path": list(place.path), **columns}
+
+    def says_nothing_of(self, others: JsonObject) -> bool:  # noqa: ARG002 - an expression says something of any rows
+        """Whether there is no row to make: what it would be made of was all thrown out, which is not missing."""
+        return False
+
+    def values_at(self, place: Place, row: JsonObject, others: JsonObject) -> JsonObject:
+        """The columns of its own, for a line of `by`. Raises EvaluationError."""
+        return evaluated(self.values, place, row, others)
 
     def identity(self) -> JsonObject:
         return super().identity() | {"after": self.shape.after, "by": self.shape.by} | self.own("columns")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.judged import JUDGED, LINE, TRANSLATE, asked, kept, own_stage, reply
+from tests.e2e.judged import JUDGED, LINE, TRANSLATE, asked, judgement, kept, own_stage, reply
 from tests.e2e.test_only_what_is_affected import InProcess
-from tests.server import Body, Fault, ScriptedServer, classify, content
+from tests.server import Body, Fault, ScriptedServer, classify, content, digest
 
 PLAIN = "stages=[tags,questions,dedup,answers,select]"
 SCORED = "stages=[tags,questions,dedup,answers,scores,filter,select]"
@@ -41,6 +41,30 @@ def test_the_best_by_score_are_kept(project: InProcess) -> None:
     assert chosen(project)[:3] == best, "a larger count keeps what a smaller one kept"
     assert asked(project, *line, "select.count=100") == {}
     assert exported(project) == 6
+
+
+def test_the_best_of_each_question_are_kept(project: InProcess, endpoint: ScriptedServer) -> None:
+    def by_chance(number: int, body: Body) -> Fault | None:
+        return judgement(digest(body)[0] % 5 + 1) if classify(body) == "scores" else reply(number, body)
+
+    endpoint.plan = by_chance
+    line = (SCORED, "answers_per_question=3", "select.by=score")
+    assert asked(project, *line)["scores"] == 18
+    assert asked(project, *line, "select.per_question=1") == {}
+    scores = {row["parent"]: row["score"] for row in project.rows("scores")}
+    of_question: dict[str, list[str]] = {}
+    for row in project.rows("answers"):
+        of_question.setdefault(row["question_id"], []).append(row["id"])
+    best = {min(ids, key=lambda key: (-scores[key], key)) for ids in of_question.values()}
+    assert set(chosen(project)) == best
+    assert exported(project) == 6
+    left_out = [row for row in project.rows("select") if not row["kept"]]
+    assert {(*row["why"], row["rank"]) for row in left_out} == {("not among the best by score of its question", None)}
+    assert asked(project, *line, "select.per_question=1", "select.count=2") == {}
+    assert chosen(project) == sorted(best, key=lambda key: (-scores[key], key))[:2]
+    told = project.run("plan", *LINE, *line, "select.per_question=2", "--json").document
+    assert told["yields"]["select.count"] == {"10": 10, "30": 12}
+    assert asked(project, *line, "select.per_question=1", "answers_per_question=4") == {"answers": 6, "scores": 6}
 
 
 def test_what_a_filter_dropped_is_not_chosen_from(project: InProcess) -> None:
@@ -188,6 +212,7 @@ def test_a_grade_that_cannot_be_read_is_missing_and_no_answer_is_exported_for_it
         ),
         ((PLAIN, "select.by=best"), "select.by=best: expected one of longest, random, s1, score"),
         ((PLAIN, "select.count=0"), "select.count=0: expected a whole number from 1 to 1000000"),
+        ((PLAIN, "select.per_question=0"), "select.per_question=0: expected a whole number from 1 to 1000000"),
         ((JUDGED, "select.count=3"), "select.count=3 does nothing: select is not among"),
         ((JUDGED, "attempts.samples=3"), "attempts.samples=3 does nothing: attempts is not among"),
         (("stages=[tags,questions,attempts,grades]",), "put answers before grades in stages=[…], or leave"),
