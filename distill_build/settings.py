@@ -13,7 +13,7 @@ Objective = Literal["repeats", "unique", "near_duplicates", "leaf_coverage", "fa
 """What a sweeper that looks for the best values may go by."""
 
 FormatName = Literal[
-    "messages", "prompt_completion", "alpaca", "sharegpt", "preference", "labels", "csv", "parquet", "soft"
+    "messages", "prompt_completion", "alpaca", "sharegpt", "preference", "labels", "csv", "parquet", "soft", "kd"
 ]
 """A dataset format: see `export.formats`."""
 TrainerName = Literal["trl", "llamafactory", "axolotl"]
@@ -115,6 +115,15 @@ class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     student: str | None = None
 
 
+class KdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the format kd is made for: the folder of the model that is to be trained, or its tokenizer.json; who trains
+    it; and how many tokens each row is to have, None for as many as there are."""
+
+    tokenizer: str | None = None
+    trainer: Literal["distillkit", "axolotl"] = "distillkit"
+    length: Positive | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything one build is told. `breadth` is one number or one a level, root first.
 
@@ -155,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     formats: list[FormatName] = msgspec.field(default_factory=lambda: ["messages"])
     format: FormatSettings = FormatSettings()
     trainers: list[TrainerName] = []
+    kd: KdSettings = KdSettings()
     keep_responses: bool = True
     confirm: Literal["replace", "never"] = "replace"
 

@@ -5,9 +5,11 @@ are listed as llama.cpp's server or vLLM does.
 """
 
 import hashlib
+import json
 import math
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from tests.server import Body, Tokens
@@ -70,3 +72,25 @@ def listing(ids: Literal["field", "text", "none"] = "field", lost: int = 0) -> T
         return {**whole, "usage": usage, "choices": [{**choice, "logprobs": {"content": listed[lost:]}}]}
 
     return tokens
+
+
+def letters() -> list[str]:
+    """What stands for each byte in a tokenizer that works on bytes: GPT-2's own letters."""
+    shown = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    hidden = (byte for byte in range(256) if byte not in shown)
+    others = {byte: chr(256 + place) for place, byte in enumerate(hidden)}
+    return [others.get(byte, chr(byte)) for byte in range(256)]
+
+
+def write_student(folder: Path, template: str = TEMPLATE) -> Path:
+    """The files of a model that has the teacher's tokens."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.BPE(vocab={letter: byte for byte, letter in enumerate(letters())}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(each, special=True) for each in ("<|im_start|>", "<|im_end|>")])
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
+    return folder

@@ -86,6 +86,7 @@ ONLY_KNOWN_IN = {
     "jinja2": {
         "prompting/prompts.py",
         "prompting/expressions.py",
+        "prompting/chat_template.py",
         "prompting/inspection.py",
         "prompting/references.py",
         "prompting/rendering.py",

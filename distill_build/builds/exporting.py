@@ -165,8 +165,9 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
     rows = training_rows(dataset.artefact, graph, recipe, refused.append)
     response = RawResponses(dataset.artefact(SOURCES), _stage_of(wanted), partial(_stores, dataset, settings, note))
     with closing(response):
-        soft = SoftRows(response)
-        layout = replace(export_layout(wanted), soft_labels=soft.of)
+        layout = export_layout(wanted)
+        soft = SoftRows(response, layout, wanted.get("kd_tokenizer"))
+        layout = replace(layout, tokens=soft)
         checks = TrainingChecks(wanted["formats"], layout)
         new = transaction.write_exports(checks.watched(rows), wanted["formats"], layout, export_sides(wanted))
     shown = (*checks.counts(), *soft.counts())

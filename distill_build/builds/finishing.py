@@ -224,8 +224,9 @@ class Finish(msgspec.Struct):
         place = Dataset(self.folder).artefact
         stores = [self.execution.store]
         with closing(RawResponses(place(SOURCES), export["rows"].get("stage", ""), lambda _: stores)) as response:
-            soft = SoftRows(response)
-            layout = replace(export_layout(export), soft_labels=soft.of)
+            layout = export_layout(export)
+            soft = SoftRows(response, layout, export.get("kd_tokenizer"))
+            layout = replace(layout, tokens=soft)
             checks = TrainingChecks(export["formats"], layout)
             rows = checks.watched(training_rows(place, self._graph, identity, refused.append))
             written = self._transaction.write_exports(rows, export["formats"], layout, export_sides(export))

@@ -16,7 +16,7 @@ from distill_build.export import first_if_empty
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
-from distill_build.stages.identity import OF_FORMAT
+from distill_build.stages.identity import OF_FORMAT, OF_KD
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -54,9 +54,12 @@ OF_ROWS = ("stage", "stages", "recipe")
 """Settings that may say which rows are exported, and as what."""
 EXPORT = "export"
 """The one of a stage's own settings that does; a recipe calls all of them ROW_FACTS."""
-OWN = ("formats", "system_prompt", TRAINERS, ROW_FACTS, *OF_FORMAT)
+OWN = ("formats", "system_prompt", TRAINERS, ROW_FACTS, *OF_FORMAT, *OF_KD)
 """The export settings by their names in a recipe."""
-TYPED = ("formats=[…]", "format.*", "system_prompt", "trainers=[…]", "stages", "stage.NAME.export", "recipe")
+TYPED = (
+    *("formats=[…]", "format.*", "kd.*", "system_prompt", "trainers=[…]"),
+    *("stages", "stage.NAME.export", "recipe"),
+)
 """The same as they are typed."""
 
 
@@ -87,6 +90,8 @@ def typed_settings(words: Iterable[str]) -> Iterator[str]:
         group, _, name = key.partition(".")
         if group == "format":
             yield from [name] if name else OF_FORMAT
+        elif group == "kd":
+            yield from [f"kd_{name}", *(["kd_student"] if name == "tokenizer" else [])] if name else OF_KD
         elif group in OF_ROWS and (group != "stage" or EXPORT in name.split(".")[1:2]):
             yield ROW_FACTS
         else:

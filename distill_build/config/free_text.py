@@ -14,7 +14,7 @@ LITERAL = frozenset({"topic", "name", "description", "audience", "system_prompt"
 """Keys whose value is text as typed: not even `${…}` means anything."""
 
 PATHS = re.compile(
-    r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|filter\.tokenizer|[\w-]+\.path"
+    r"output_dir|cache\.dir|prompts\.dir|hydra\.run\.dir|(filter|kd)\.tokenizer|[\w-]+\.path"
     r"|stage\.[\w-]+\.(tokenizer|answer_schema)|answer\.schema"
 )
 """Keys whose value is a path, with Hydra's `null` and `${…}`: typed, it counts from the working directory."""

@@ -9,7 +9,7 @@ from distill_build.dataset.layout import CHECKS, CheckCount
 from distill_build.records import number_of, rows_of
 from distill_build.stages.checks import APART, FAR, QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
-from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_PEOPLE
+from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_PEOPLE, OTHER_PROMPT, OTHER_TOKENS, TOO_LONG
 from distill_build.stages.training_checks import CLOSE, FEW_RATED, UNLABELLED, UNRATED
 
 
@@ -82,13 +82,20 @@ def _examples(found: CheckCount, named: Sequence[str]) -> str:
 
 def _no_soft_labels(why: str) -> Callable[[CheckCount], str]:
     """Of rows that a format of soft labels leaves out."""
+    return lambda found: f"{_rows_that(found, 'has', 'have')} no soft labels: {why}{_named(found)}"
 
-    def told(found: CheckCount) -> str:
-        have = "has" if found.rows == 1 else "have"
-        named = _examples(found, [example.label for example in found.examples])
-        return f"{found.rows:,} of {number_of(found.of, 'rows')} {have} no soft labels: {why}{named}"
 
-    return told
+def _of_no_use(why: str) -> Callable[[CheckCount], str]:
+    """Of rows that kd leaves out, though they have soft labels."""
+    return lambda found: f"{_rows_that(found, 'is', 'are')} not in the format kd: {why}{_named(found)}"
+
+
+def _rows_that(found: CheckCount, one: str, several: str) -> str:
+    return f"{found.rows:,} of {number_of(found.of, 'rows')} {one if found.rows == 1 else several}"
+
+
+def _named(found: CheckCount) -> str:
+    return _examples(found, [example.label for example in found.examples])
 
 
 SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
@@ -108,6 +115,12 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     ),
     UNRATED: _without("score", "pair"),
     UNLABELLED: _without("label", "line of the format labels"),
+    OTHER_PROMPT: _of_no_use(
+        "by kd.tokenizer and its chat template their prompt has another length than the endpoint counted, so the "
+        "teacher was shown something else (teacher.examples, audience, another template)"
+    ),
+    OTHER_TOKENS: _of_no_use("the teacher's tokens are not those of kd.tokenizer"),
+    TOO_LONG: _of_no_use("they are longer than kd.length"),
     QUOTA: lambda found: f"{_number(found, 'has', 'have')} another value than the quota says ({CHECKS})",
 }
 

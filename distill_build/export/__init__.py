@@ -8,6 +8,7 @@ from pathlib import Path
 from distill_build.export.card import CARD, card
 from distill_build.export.formats import (
     FORMATS,
+    KD,
     LABELS,
     OF_TOKENS,
     PREFERENCE,
@@ -22,6 +23,7 @@ from distill_build.export.trainers import check_trainers, trainer_files
 __all__ = [
     "CARD",
     "FORMATS",
+    "KD",
     "LABELS",
     "OF_TOKENS",
     "PREFERENCE",

@@ -8,6 +8,7 @@ import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.export.json_lines import alpaca, json_lines, messages, no_line_in, prompt_completion, sharegpt
+from distill_build.export.kd import open_kd
 from distill_build.export.labels import open_labels
 from distill_build.export.layout import TRAIN, Open
 from distill_build.export.parquet import no_row_in_parquet, open_parquet
@@ -34,8 +35,8 @@ class Format(msgspec.Struct, frozen=True):
         return self.suffix.endswith(".jsonl")
 
 
-PREFERENCE, LABELS, SOFT = "preference", "labels", "soft"
-OF_TOKENS = (SOFT,)
+PREFERENCE, LABELS, SOFT, KD = "preference", "labels", "soft", "kd"
+OF_TOKENS = (SOFT, KD)
 """Formats that are made of the teacher's log probabilities."""
 FORMATS: Mapping[str, Format] = {
     "messages": Format("messages.jsonl", json_lines(messages)),
@@ -47,6 +48,7 @@ FORMATS: Mapping[str, Format] = {
     "csv": Format("csv", open_csv, no_row_in_csv),
     "parquet": Format("parquet", open_parquet, no_row_in_parquet, needs="pyarrow", extra="parquet"),
     SOFT: Format("soft.parquet", open_soft, no_row_in_parquet, has_all=False, needs="pyarrow", extra="parquet"),
+    KD: Format("kd.parquet", open_kd, no_row_in_parquet, has_all=False, needs="pyarrow", extra="parquet"),
 }
 
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -29,12 +29,33 @@ TRAIN: Literal["train"] = "train"
 """The side of all rows where nothing splits them."""
 
 
-SoftLabelsOf = Callable[["TrainingRow"], tuple[SoftLabels, JsonObject] | None]
-"""The soft labels of a row, and the reply that they are of; None where it has none."""
+class TokenSequence(msgspec.Struct, frozen=True):
+    """A prompt in the tokens of the model that is to be trained, and a teacher's reply in the same, with its soft
+    labels."""
+
+    prompt: Sequence[int]
+    reply: SoftLabels
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.reply)
 
 
-def _none(_row: "TrainingRow") -> None:
-    """No row has any."""
+class TokensOf(Protocol):
+    """What rows are in tokens: None for one of which that cannot be had."""
+
+    def soft_labels(self, row: "TrainingRow") -> SoftLabels | None: ...
+
+    def token_sequence(self, row: "TrainingRow") -> TokenSequence | None: ...
+
+
+class NoTokens:
+    """Of no row."""
+
+    def soft_labels(self, row: "TrainingRow") -> None:  # noqa: ARG002 - see TokensOf
+        return None
+
+    def token_sequence(self, row: "TrainingRow") -> None:  # noqa: ARG002
+        return None
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -44,7 +65,8 @@ class Layout(msgspec.Struct, frozen=True):
     "" for none that is known.
 
     `columns` are what rows tell of themselves beside their ids and their place, by name: whether that is a text or a
-    number. `soft_labels` gives those of a row.
+    number. `tokens` has what a row is in tokens; of kd `kd_trainer` says who reads it, `kd_length` how many tokens
+    each row has, None for as many as there are.
     """
 
     reasoning: Literal["think", "field", "drop"]
@@ -56,7 +78,9 @@ class Layout(msgspec.Struct, frozen=True):
     max_length: int = 2048
     student: str = ""
     columns: Mapping[str, Literal["text", "number"]] = {}
-    soft_labels: SoftLabelsOf = _none
+    tokens: TokensOf = NoTokens()
+    kd_trainer: str = "distillkit"
+    kd_length: int | None = None
 
 
 class TrainingRow(msgspec.Struct, frozen=True, gc=False):

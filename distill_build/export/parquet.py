@@ -49,7 +49,7 @@ class TokenColumn(msgspec.Struct, frozen=True):
     """
 
     name: str
-    kind: Literal["int8", "int32", "float16"]
+    kind: Literal["int8", "int32", "float16", "float32"]
     nested: bool = False
 
 
@@ -65,19 +65,20 @@ WriteTokens = Callable[[Sequence[TokenRow]], None]
 
 
 @contextmanager
-def open_token_columns(path: Path, columns: Sequence[TokenColumn]) -> Iterator[WriteTokens]:
-    """A new file with an `id` and `columns`; each call of the function that it gives writes one row group."""
+def open_token_columns(path: Path, columns: Sequence[TokenColumn], *, with_id: bool) -> Iterator[WriteTokens]:
+    """A new file with `columns`, and before them `id` if it is wanted: some trainers take no text. Each call of the
+    function that it gives writes one row group."""
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 
     types = [(column.name, _token_type(column)) for column in columns]
-    schema = pyarrow.schema([("id", pyarrow.string()), *types])
+    schema = pyarrow.schema([("id", pyarrow.string()), *types] if with_id else types)
     with ParquetWriter(path, schema, version="2.6", compression="zstd", compression_level=3) as writer:
 
         def write(rows: Sequence[TokenRow]) -> None:
-            ids = pyarrow.array([row.id for row in rows], pyarrow.string())
+            ids = [pyarrow.array([row.id for row in rows], pyarrow.string())] if with_id else []
             lists = [_token_lists(column, place, rows) for place, column in enumerate(columns)]
-            writer.write_batch(pyarrow.record_batch([ids, *lists], schema=schema))
+            writer.write_batch(pyarrow.record_batch([*ids, *lists], schema=schema))
 
         yield write
 
@@ -85,8 +86,8 @@ def open_token_columns(path: Path, columns: Sequence[TokenColumn]) -> Iterator[W
 def _token_type(column: TokenColumn) -> Any:
     import pyarrow
 
-    kinds = {"int8": pyarrow.int8(), "int32": pyarrow.int32(), "float16": pyarrow.float32()}
-    flat = pyarrow.list_(kinds[column.kind])
+    kinds = {"int8": pyarrow.int8(), "int32": pyarrow.int32()}
+    flat = pyarrow.list_(kinds.get(column.kind, pyarrow.float32()))
     return pyarrow.list_(flat) if column.nested else flat
 
 
@@ -94,7 +95,7 @@ def _token_lists(column: TokenColumn, place: int, rows: Sequence[TokenRow]) -> A
     """One column of some rows: all their numbers in one piece, and where each list ends."""
     import pyarrow
 
-    size = {"int8": 1, "int32": 4, "float16": 2}[column.kind]
+    size = {"int8": 1, "int32": 4, "float16": 2, "float32": 4}[column.kind]
     numbers = [len(row.cells[place]) // size for row in rows]
     buffer = pyarrow.py_buffer(b"".join(row.cells[place] for row in rows))
     values = pyarrow.Array.from_buffers(getattr(pyarrow, column.kind)(), sum(numbers), [None, buffer])

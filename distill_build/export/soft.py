@@ -24,7 +24,7 @@ LARGEST_GROUP = 8 << 20
 @contextmanager
 def open_soft(path: Path, layout: Layout) -> Iterator[Write]:
     """A new file; soft labels are had where the layout says."""
-    with open_token_columns(path, COLUMNS) as write_group:
+    with open_token_columns(path, COLUMNS, with_id=True) as write_group:
 
         def write(rows: Sequence[TrainingRow]) -> None:
             write_in_groups((_row(row, layout) for row in rows), write_group)
@@ -47,8 +47,7 @@ def write_in_groups(rows: Iterable[TokenRow | None], write: WriteTokens) -> None
 
 
 def _row(row: TrainingRow, layout: Layout) -> TokenRow | None:
-    if (found := layout.soft_labels(row)) is None:
+    if (labels := layout.tokens.soft_labels(row)) is None:
         return None
-    labels, _ = found
     cells = (labels.token_ids, labels.logprobs, labels.top_ids, labels.top_logprobs)
     return TokenRow(row.id, cells, labels.width)

@@ -136,6 +136,8 @@ def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
         return "curate.reviewed"
     if part == EXPORT and place in OF_FORMAT:
         return f"format.{place}"
+    if part == EXPORT and place.startswith("kd_"):
+        return "kd.tokenizer (its digest)" if place == "kd_student" else place.replace("_", ".", 1)
     if part in OTHER_PARTS:
         return names.get(place, place)
     match head:

@@ -129,8 +129,9 @@ class _Restoring(msgspec.Struct, frozen=True):
         options, place = recipe["export"], Dataset(self.transaction.folder).artefact
         response = RawResponses(place(SOURCES), options["rows"].get("stage", ""), self._stores)
         with closing(response):
-            soft = SoftRows(response)
-            layout = replace(export_layout(options), soft_labels=soft.of)
+            layout = export_layout(options)
+            soft = SoftRows(response, layout, options.get("kd_tokenizer"))
+            layout = replace(layout, tokens=soft)
             checks = TrainingChecks(options["formats"], layout)
             rows = checks.watched(training_rows(place, self.target.version.graph, recipe, refused))
             written = self.transaction.write_exports(rows, options["formats"], layout, export_sides(options))

@@ -3,12 +3,12 @@
 from distill_build.dataset.unit import View
 from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError
-from distill_build.export import TRAIN, Layout
+from distill_build.export import KD, TRAIN, Layout
 from distill_build.export.reasoning import Where, chosen_place, lost_thought
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 from distill_build.review import REVIEWS_FILE
-from distill_build.settings import Settings, graph_of
+from distill_build.settings import KdSettings, Settings, graph_of
 from distill_build.subtree import ABOUT, CHILDREN, NOTHING_SAID, TREE_FILE, TagByHand, own_items_of, said_of
 
 BY_HAND = TREE_FILE
@@ -20,8 +20,13 @@ REFILL_REJECTED = "curate.refill"
 NESTED = (CHILDREN, ABOUT)
 OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin", "max_length", "student")
 """The settings `format.*`, by which a recipe calls them too."""
+OF_KD = ("kd_tokenizer", "kd_student", "kd_trainer", "kd_length")
+"""The settings `kd.*` in a recipe, and the digest of what is in the student's files."""
 STUDENT, AUTO = "student", "auto"
-USUAL: JsonObject = {"csv_bom": False, "margin": 1, "trainers": [], "max_length": 2048, "student": ""}
+USUAL: JsonObject = {
+    **{"csv_bom": False, "margin": 1, "trainers": [], "max_length": 2048, "student": ""},
+    **{"kd_tokenizer": None, "kd_student": None, "kd_trainer": "distillkit", "kd_length": None},
+}
 """Export settings that stand in a recipe only where they have another value."""
 ROWS_VERSION = 8
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
@@ -96,6 +101,7 @@ def export_identity(settings: Settings) -> JsonObject:
         "student": settings.format.student or _own_student(settings),
         "system_prompt": settings.system_prompt,
         "rows": export_rows(settings),
+        **(_kd_identity(settings.kd) if KD in settings.formats else {}),
     }
     return without_usual(export)
 
@@ -105,6 +111,18 @@ def _own_student(settings: Settings) -> str:
     goes_by_it = settings.trainers or settings.format.reasoning == AUTO
     own = goes_by_it and STUDENT in settings.models and "name" in settings.own_fields.get(STUDENT, ())
     return settings.models[STUDENT].name if own else ""
+
+
+def _kd_identity(kd: KdSettings) -> JsonObject:
+    """`kd_student` is the digest of what is in the student's files."""
+    from distill_build.stages.measures.student import student_digest
+
+    return {
+        "kd_tokenizer": kd.tokenizer,
+        "kd_student": None if kd.tokenizer is None else student_digest(kd.tokenizer),
+        "kd_trainer": kd.trainer,
+        "kd_length": kd.length,
+    }
 
 
 def without_usual(export: JsonObject) -> JsonObject:
@@ -124,6 +142,8 @@ def export_layout(identity: JsonObject) -> Layout:
         trainers=tuple(identity["trainers"]),
         max_length=identity["max_length"],
         student=identity["student"],
+        kd_trainer=identity["kd_trainer"],
+        kd_length=identity["kd_length"],
         columns={name: told["kind"] for name, told in identity["rows"].get("metadata", {}).items()},
     )
 

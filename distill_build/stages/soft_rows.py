@@ -5,62 +5,121 @@ the reply's tokens are listed: llama.cpp lists no piece of a character by itself
 """
 
 import json
+import struct
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from distill_build.dataset.layout import CheckCount, CheckExample
-from distill_build.export import TrainingRow
+from distill_build.export import Layout, TrainingRow
+from distill_build.export.layout import TokenSequence, asked
 from distill_build.graph import END
 from distill_build.records import JsonObject
-from distill_build.replies.reply import Rejection, read_reply
+from distill_build.replies.reply import Rejection, read_reply, read_usage
 from distill_build.soft_labels import SoftLabels, soft_labels_in
+
+if TYPE_CHECKING:  # it needs a library that most datasets do without
+    from distill_build.stages.measures.student import Student
 
 OF_PEOPLE, NOT_STORED, NOT_LISTED = "soft_of_people", "soft_not_stored", "soft_not_listed"
 """Why a row has no soft labels."""
+OTHER_PROMPT, OTHER_TOKENS, TOO_LONG = "kd_other_prompt", "kd_other_tokens", "kd_too_long"
+"""Why one that has some is of no use to a student: it would be shown another prompt than the teacher was, its tokenizer
+has other tokens, or the row is longer than all are to be."""
 EXAMPLES = 3
-"""Ids that a count names."""
+"""Rows that a count names."""
 
 
 class SoftRows:
-    """See `distill_build.export.layout.SoftSource`. `response` gives the reply that a call was answered by."""
+    """See `distill_build.export.layout.TokensOf`. Which rows lack something is counted, once for all formats."""
 
-    def __init__(self, response: Callable[[str], JsonObject]) -> None:
+    def __init__(self, response: Callable[[str], JsonObject], layout: Layout, student: str | None) -> None:
+        """`response` gives the reply to a call, `student` is the place of the model that is to be trained."""
         self._response = response
+        self._layout = layout
+        self._place = student
         self._looked = set[str]()
-        self._lacking: dict[str, str] = {}
+        self._lacking: dict[str, _Lack] = {}
 
-    def of(self, row: TrainingRow) -> "tuple[SoftLabels, JsonObject] | None":
-        """The soft labels of a row, and the reply that they are of. Raises what `response` does."""
+    def soft_labels(self, row: TrainingRow) -> SoftLabels | None:
+        """Raises what `response` does."""
+        found = self._found(row)
+        return None if found is None else found[0]
+
+    def token_sequence(self, row: TrainingRow) -> TokenSequence | None:
+        """Raises what `response` does, and ConfigurationError for a student whose files are not there."""
+        if (found := self._found(row)) is None:
+            return None
+        labels, raw = found
+        made = self._of_student(row, labels, read_usage(raw).prompt_tokens)
+        if isinstance(made, TokenSequence):
+            return made
+        self._lacking[row.id] = made
+        return None
+
+    def counts(self) -> tuple[CheckCount, ...]:
+        """How many rows lack something, by reason."""
+        found: dict[str, list[str]] = {}
+        for lack in self._lacking.values():
+            found.setdefault(lack.why, []).append(lack.example)
+        return tuple(
+            CheckCount(why, END, len(told), len(self._looked), len(told), _examples(told))
+            for why, told in sorted(found.items())
+        )
+
+    def _found(self, row: TrainingRow) -> tuple[SoftLabels, JsonObject] | None:
+        """The soft labels of a row, and the reply that they are of."""
         self._looked.add(row.id)
         raw = self._response(row.call) if row.call else None
         found = soft_labels_in(raw)
-        why = _lack(row, raw, found)
-        if why is not None:
-            self.lacks(row, why)
-            return None
-        assert raw is not None  # noqa: S101 - else it lacks it
-        assert found is not None  # noqa: S101
-        return found, raw
+        if (why := _why_none(row, raw, found)) is not None:
+            self._lacking[row.id] = _Lack(why, row.id)
+        return None if why is not None or found is None or raw is None else (found, raw)
 
-    def lacks(self, row: TrainingRow, why: str) -> None:
-        """Counts a row for which there is nothing in a file; the first reason stands."""
-        self._lacking.setdefault(row.id, why)
+    def _of_student(self, row: TrainingRow, found: SoftLabels, counted: int) -> "TokenSequence | _Lack":
+        """A row in the student's tokens, or why it is of no use to it; `counted` are the tokens of the prompt that the
+        teacher was shown."""
+        from distill_build.prompting.chat_template import ChatTemplateError
 
-    def counts(self) -> tuple[CheckCount, ...]:
-        """How many rows have none, by reason."""
-        found: dict[str, list[str]] = {}
-        for key, why in self._lacking.items():
-            found.setdefault(why, []).append(key)
-        return tuple(
-            CheckCount(why, END, len(ids), len(self._looked), len(ids), _examples(ids))
-            for why, ids in sorted(found.items())
-        )
+        try:
+            prompt = self._student.prompt(asked(row, self._layout))
+        except ChatTemplateError:
+            return _Lack(OTHER_PROMPT, row.id)
+        if len(prompt) != counted:
+            return _Lack(OTHER_PROMPT, f"{len(prompt):,} tokens for {counted:,} of {row.id}")
+        if not self._has_tokens(row, found):
+            return _Lack(OTHER_TOKENS, row.id)
+        made, longest = TokenSequence(prompt, found), self._layout.kd_length
+        return made if longest is None or len(made) <= longest else _Lack(TOO_LONG, f"{len(made):,} tokens of {row.id}")
+
+    def _has_tokens(self, row: TrainingRow, found: SoftLabels) -> bool:
+        """Whether the teacher's tokens are the student's: then they say what the row does."""
+        tokens = struct.unpack(f"<{len(found)}i", found.token_ids)
+        tops = struct.unpack(f"<{len(found) * found.width}i", found.top_ids)
+        return max(*tokens, *tops) < self._student.vocabulary and _says(self._student.text(tokens), row)
+
+    @cached_property
+    def _student(self) -> "Student":
+        from distill_build.stages.measures.student import Student
+
+        assert self._place is not None, "it was checked before"  # noqa: S101
+        return Student(self._place)
 
 
-def _examples(ids: list[str]) -> tuple[CheckExample, ...]:
-    return tuple(CheckExample(key, 1) for key in ids[:EXAMPLES])
+class _Lack(msgspec.Struct, frozen=True):
+    """Why a row is not in a file, and how it is named where that is told."""
+
+    why: str
+    example: str
 
 
-def _lack(row: TrainingRow, raw: JsonObject | None, found: SoftLabels | None) -> str | None:
+def _examples(told: list[str]) -> tuple[CheckExample, ...]:
+    return tuple(CheckExample(each, 1) for each in told[:EXAMPLES])
+
+
+def _why_none(row: TrainingRow, raw: JsonObject | None, found: SoftLabels | None) -> str | None:
     """Why a row has no soft labels; None where it has."""
     reply = read_reply(raw)
     if isinstance(reply, Rejection) or not _says(f"{reply.reasoning or ''}\n{reply.content}", row):

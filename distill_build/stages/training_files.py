@@ -3,7 +3,7 @@
 from math import prod
 
 from distill_build.errors import ConfigurationError
-from distill_build.export import LABELS, OF_TOKENS, PREFERENCE, RATING, check_trainers
+from distill_build.export import KD, LABELS, OF_TOKENS, PREFERENCE, RATING, check_trainers
 from distill_build.graph import Graph, Shape
 from distill_build.records import LABEL, SHARES, JsonObject
 from distill_build.stages.kinds.declared import COUNTED_BY, results_in
@@ -24,6 +24,19 @@ def check_training_files(graph: Graph, recipe: JsonObject) -> None:
         _check_labels(graph, recipe["export"]["rows"], shape)
     if shape is not None and (needing := next((name for name in formats if name in OF_TOKENS), None)) is not None:
         _check_log_probabilities(recipe, shape, needing)
+    if shape is not None and KD in formats:
+        _check_student(recipe)
+
+
+def _check_student(recipe: JsonObject) -> None:
+    if (place := recipe["export"].get("kd_tokenizer")) is None:
+        raise ConfigurationError(
+            f"formats={KD} is made for one model, in whose tokens it is: set kd.tokenizer to the folder that has its "
+            "tokenizer.json and its chat template"
+        )
+    from distill_build.stages.measures.student import Student
+
+    Student(place).require_prompts(recipe["export"]["system_prompt"])
 
 
 def _check_log_probabilities(recipe: JsonObject, shape: Shape, needing: str) -> None:

@@ -87,7 +87,7 @@ def test_a_job_of_a_sweep_is_named_by_its_folder(workspace: Workspace) -> None:
         (("-o", "sports", "name=games"), "the dataset is named twice, by -o sports and by name=games: leave one out"),
         (("sports", "-o", "sports"), "the dataset is named twice, as 'sports' and by -o sports: leave one out"),
         (("sports", "breadth=5", "budget.usd=1"), "breadth=5 and budget.usd=1 would be ignored: "),
-        (("-o", "sports", "formats=[csv]", "seed=9"), "but for formats=[…], format.*, system_prompt, "),
+        (("-o", "sports", "formats=[csv]", "seed=9"), "but for formats=[…], format.*, kd.*, system_prompt, "),
         (("sports", "stage.answers.samples=2"), "stage.answers.samples=2 would be ignored: "),
         (("sports", "model@teacher=ollama"), "model@teacher=ollama would be ignored: "),
         (("sprots",), "there is no dataset 'sprots': did you mean 'sports'?"),
