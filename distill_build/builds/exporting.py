@@ -168,7 +168,7 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
         layout = export_layout(wanted)
         soft = SoftRows(response, layout, wanted.get("kd_tokenizer"))
         layout = replace(layout, tokens=soft)
-        checks = TrainingChecks(wanted["formats"], layout)
+        checks = TrainingChecks(wanted["formats"], layout, recipe)
         new = transaction.write_exports(checks.watched(rows), wanted["formats"], layout, export_sides(wanted))
     shown = (*checks.counts(), *soft.counts())
     files_of_exports = tuple(dataset.artefact(name) for name in new)

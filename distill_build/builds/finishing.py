@@ -227,7 +227,7 @@ class Finish(msgspec.Struct):
             layout = export_layout(export)
             soft = SoftRows(response, layout, export.get("kd_tokenizer"))
             layout = replace(layout, tokens=soft)
-            checks = TrainingChecks(export["formats"], layout)
+            checks = TrainingChecks(export["formats"], layout, identity)
             rows = checks.watched(training_rows(place, self._graph, identity, refused.append))
             written = self._transaction.write_exports(rows, export["formats"], layout, export_sides(export))
         return written, refused, (*checks.counts(), *soft.counts())

@@ -10,7 +10,16 @@ from distill_build.records import number_of, rows_of
 from distill_build.stages.checks import APART, FAR, QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
 from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_PEOPLE, OTHER_PROMPT, OTHER_TOKENS, TOO_LONG
-from distill_build.stages.training_checks import CLOSE, FEW_RATED, UNLABELLED, UNRATED
+from distill_build.stages.training_checks import (
+    CLOSE,
+    ENDS_THOUGHT,
+    FEW_RATED,
+    OVER_LENGTH,
+    OVER_LENGTH_ESTIMATED,
+    TOKEN_IN_TEXT,
+    UNLABELLED,
+    UNRATED,
+)
 
 
 def check_sentences(checks: Sequence[CheckCount]) -> Iterator[str]:
@@ -71,6 +80,11 @@ def _without(what: str, where: str) -> Callable[[CheckCount], str]:
     return told
 
 
+def _of_trainers(one: str, several: str) -> Callable[[CheckCount], str]:
+    """Of rows that a trainer would stumble over."""
+    return lambda found: f"{_rows_that(found, one, several)}{_named(found)}"
+
+
 def _stand(found: CheckCount) -> str:
     return "stands" if found.rows == 1 else "stand"
 
@@ -112,6 +126,22 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     NOT_STORED: _no_soft_labels("they were asked for without log probabilities"),
     NOT_LISTED: _no_soft_labels(
         "the endpoint does not list all of their tokens (llama.cpp, where one character takes several, and in streams)"
+    ),
+    TOKEN_IN_TEXT: _of_trainers(
+        "holds what a tokenizer takes for a token of the chat template",
+        "hold what a tokenizer takes for a token of the chat template",
+    ),
+    ENDS_THOUGHT: _of_trainers(
+        "has an answer that says </think>, where the templates of Qwen3, GLM and DeepSeek cut it",
+        "have an answer that says </think>, where the templates of Qwen3, GLM and DeepSeek cut it",
+    ),
+    OVER_LENGTH: _of_trainers(
+        "is longer than format.max_length, by the tokenizer of the filter",
+        "are longer than format.max_length, by the tokenizer of the filter",
+    ),
+    OVER_LENGTH_ESTIMATED: _of_trainers(
+        "is longer than format.max_length, by estimate (filter.tokenizer counts)",
+        "are longer than format.max_length, by estimate (filter.tokenizer counts)",
     ),
     UNRATED: _without("score", "pair"),
     UNLABELLED: _without("label", "line of the format labels"),

@@ -132,7 +132,7 @@ class _Restoring(msgspec.Struct, frozen=True):
             layout = export_layout(options)
             soft = SoftRows(response, layout, options.get("kd_tokenizer"))
             layout = replace(layout, tokens=soft)
-            checks = TrainingChecks(options["formats"], layout)
+            checks = TrainingChecks(options["formats"], layout, recipe)
             rows = checks.watched(training_rows(place, self.target.version.graph, recipe, refused))
             written = self.transaction.write_exports(rows, options["formats"], layout, export_sides(options))
         return written, (*checks.counts(), *soft.counts())

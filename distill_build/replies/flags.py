@@ -74,6 +74,13 @@ def has_special_token(text: str) -> bool:
     return closes_nothing or (before.lstrip().startswith(BEGINS) and not after.strip())
 
 
+def has_any_token(text: str) -> bool:
+    """Whether a token of a chat template stands in a text at all: a tokenizer takes it for the real one in code and in
+    quotes too. Marks of reasoning are none here."""
+    marks = {mark for pair in USUAL_MARKS for mark in pair}
+    return ENDS in text or any(found[0] not in marks for found in TOKENS.finditer(text))
+
+
 def _is_spoken_of(text: str, start: int, end: int) -> bool:
     return (
         is_quoted(text, start, end)

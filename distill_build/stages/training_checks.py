@@ -10,20 +10,28 @@ from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.export import LABELS, PREFERENCE, Layout, TrainingRow
 from distill_build.export.preference import RATING, PreferencePair, Questions, pair_of
 from distill_build.graph import END
+from distill_build.records import JsonObject
+from distill_build.stages.row_length import RowLength
 
 FEW_RATED, CLOSE, UNRATED, UNLABELLED = "few_rated", "close", "unrated", "unlabelled"
 """Of questions: no pair, since fewer than two answers are rated, or the best and the worst too much alike. Of rows: no
 rating, no label."""
+TOKEN_IN_TEXT, ENDS_THOUGHT = "token_in_text", "ends_thought"
+OVER_LENGTH, OVER_LENGTH_ESTIMATED = "over_length", "over_length_estimated"
+"""Of rows, where trainers are named: a text that a tokenizer takes for a token of the chat template; an answer that
+says where templates cut a reply; more tokens than the trainers are to take, counted or estimated."""
+END_OF_THOUGHT = "</think>"
 EXAMPLES = 3
 """Ids that a count names."""
 
 
 class TrainingChecks:
-    """Counts what rows show, on their way into `formats`."""
+    """Counts what rows show, on their way into `formats`; `recipe` is what they were made with."""
 
-    def __init__(self, formats: Sequence[str], layout: Layout) -> None:
+    def __init__(self, formats: Sequence[str], layout: Layout, recipe: JsonObject) -> None:
         self._pairs, self._labels = PREFERENCE in formats, LABELS in formats
         self._layout = layout
+        self._length = RowLength(layout, recipe) if layout.trainers else None
         self._questions = Questions()
         self._of = Counter[str]()
         self._found: dict[str, list[str]] = {}
@@ -46,12 +54,22 @@ class TrainingChecks:
         )
 
     def _look(self, row: TrainingRow) -> None:
+        if self._length is not None:
+            self._look_as_trainers_do(row, self._length)
         if self._labels:
             self._count(UNLABELLED, row.id, found=row.label is None)
         if self._pairs:
             self._count(UNRATED, row.id, found=row.more.get(RATING) is None)
             for ended in self._questions.ended_by([row]):
                 self._look_at_question(ended)
+
+    def _look_as_trainers_do(self, row: TrainingRow, length: RowLength) -> None:
+        from distill_build.replies.flags import has_any_token  # its patterns are for who looks at texts
+
+        texts = (row.question, row.answer, (row.reasoning or "") if self._layout.reasoning != "drop" else "")
+        self._count(TOKEN_IN_TEXT, row.id, found=any(map(has_any_token, texts)))
+        self._count(ENDS_THOUGHT, row.id, found=END_OF_THOUGHT in row.answer)
+        self._count(OVER_LENGTH_ESTIMATED if length.estimated else OVER_LENGTH, row.id, found=length.exceeds(row))
 
     def _look_at_question(self, rows: Sequence[TrainingRow]) -> None:
         pair = pair_of(rows, self._layout.margin)

@@ -1,6 +1,7 @@
 """Files that make the folder of exports work in a trainer, beside the rows that it reads."""
 
 import ast
+import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.e2e.judged import LINE, reply
+from tests.e2e.quality.test_tokens import tokenizer
 from tests.e2e.test_only_what_is_affected import InProcess
-from tests.server import ScriptedServer
+from tests.server import Body, Fault, ScriptedServer, classify, content
 
 STAGES = "stages=[tags,questions,dedup,answers,split]"
 FORMATS = "formats=[messages,prompt_completion,alpaca,sharegpt]"
@@ -28,6 +30,7 @@ def endpoint() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def project(tmp_path: Path, endpoint: ScriptedServer) -> InProcess:
+    endpoint.plan = reply
     endpoint.reset()
     return InProcess(tmp_path, endpoint)
 
@@ -143,3 +146,49 @@ def test_a_layout_that_loses_the_thought_is_told_by_plan_build_and_export(projec
     assert told in project.raw("export", "sports", "formats=[csv]").stderr
     exported = project.raw("export", "sports", "format.reasoning=think")
     assert (exported.status, told in exported.stderr, thought(project, "messages")) == (0, False, "think")
+
+
+def hard_to_train_on(number: int, body: Body) -> Fault | None:
+    """Of the three answers of a leaf one quotes a token, one says where a thought ends, and one is long."""
+    if classify(body) != "answers":
+        return reply(number, body)
+    text = body["messages"][-1]["content"]
+    if "at level 2" in text:
+        return content("ChatML ends a message with `<|im_end|>`.")
+    return content("So it ends with `</think>`." if "at level 3" in text else "one two three four five " * 20)
+
+
+TOLD = (
+    "2 of 6 rows hold what a tokenizer takes for a token of the chat template: a_",
+    "2 of 6 rows have an answer that says </think>",
+)
+
+
+def test_what_trainers_stumble_over_is_told_by_build_and_export(project: InProcess, endpoint: ScriptedServer) -> None:
+    endpoint.plan = hard_to_train_on
+    words = ("formats=[messages]", "trainers=[axolotl]", "format.max_length=60")
+    told = (*TOLD, "2 of 6 rows are longer than format.max_length, by estimate (filter.tokenizer counts): a_")
+    built, again = project.run(*LINE, *words).stderr, project.run(*LINE, *words).stderr
+    assert "up to date" in again
+    for sentence in told:
+        assert sentence in built
+        assert sentence in again
+    exported = project.raw("export", "sports", "format.max_length=2000").stderr
+    assert [sentence in exported for sentence in told] == [True, True, False]
+    without = project.run(*LINE, "formats=[messages]").stderr
+    assert not any(sentence in without for sentence in told)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tokenizers") is None, reason="needs the extra `tokens`")
+def test_length_is_counted_where_there_is_a_tokenizer(project: InProcess, endpoint: ScriptedServer) -> None:
+    """To which each word is a token: the long answers have 100 of them."""
+    endpoint.plan = hard_to_train_on
+    (project.root / "tokenizer.json").write_text(tokenizer())
+    stages = "stages=[tags,questions,dedup,answers,filter]"
+    words = (stages, "filter.tokenizer=tokenizer.json", "trainers=[axolotl]")
+    counted = "rows are longer than format.max_length, by the tokenizer of the filter: a_"
+    assert f"2 of 6 {counted}" in project.run(*LINE, *words, "format.max_length=100").stderr
+    assert counted not in project.raw("export", "sports", "format.max_length=900").stderr
+    (project.root / "tokenizer.json").unlink()
+    moved = project.raw("export", "sports", "format.max_length=60")
+    assert "2 of 6 rows are longer than format.max_length, by estimate" in moved.stderr
