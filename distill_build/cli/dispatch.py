@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 YOUNG_AT_START, YOUNG_AT_WORK = 250_000, 20_000
 """New objects after which the garbage collector looks for cycles among them. What imports and Hydra make, 150,000 for
 one configuration, is there to stay: at Python's 700 it cost a fifth of a start to look through it, at 5,000 a tenth. Of
-what a build makes most stays until its unit has ended: at 5,000 a tenth of its time went into looking through that, at
-20,000 a thirtieth, and its memory was the same."""
+what a build makes most stays until its unit has ended: at 5,000 a twelfth of its CPU went into looking through that, at
+20,000 a thirtieth, for 3 % more memory."""
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a standard output that takes no more answers. Commands translate the errors of their own files."""
 
