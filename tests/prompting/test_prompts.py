@@ -33,6 +33,8 @@ SAMPLE = {
     "row": {"question": "How does a tie-break work?"},
     "rows": {},
     "schema": None,
+    "labels": [],
+    "answer_schema": None,
 }
 
 
