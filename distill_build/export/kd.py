@@ -2,12 +2,13 @@
 
 Of a prompt of P tokens and a reply of M there are N = P + M positions, and **position p holds the distribution of token
 p + 1**: what a causal model predicts there. So the first of the reply stands at P - 1, and the last at N - 2. Positions
-without one have that of the nearest: trainers take a loss of some of them (DistillKit of the last), and it has to be a
-distribution.
+without one have that of the nearest: what a trainer computes and masks has to be a distribution.
 
 `input_ids`, `labels` (-100 where no loss of the token is taken) and `attention_mask`, and besides
 
-- distillkit: `token_ids`, `top_values` (log probabilities as they are). https://github.com/arcee-ai/DistillKit
+- distillkit: `token_ids`, `top_values` (log probabilities as they are). It takes the loss of a distribution where the
+  label at the same position is one, so the last label is none: the end of a reply is learnt from the distribution
+  before it. https://github.com/arcee-ai/DistillKit (distillkit/trainer.py: valid_mask)
 - axolotl: `target_token_ids`, `target_logprobs` (of the likeliest, so that they add up to 1), `target_mask`.
   https://github.com/axolotl-ai-cloud/axolotl (integrations/kd)
 """
@@ -65,9 +66,10 @@ def aligned(row: TokenSequence, trainer: str, length: int | None) -> TokenRow:
         wide = size * reply.width
         return values[:wide] * (before - 1) + values + values[-wide:] * (1 + padding)
 
+    labelled = reply.token_ids[:-ID_BYTES] + no_loss if trainer == "distillkit" else reply.token_ids
     cells = [
         struct.pack(f"<{before}i", *row.prompt) + reply.token_ids + struct.pack("<i", 0) * padding,
-        no_loss * before + reply.token_ids + no_loss * padding,
+        no_loss * before + labelled + no_loss * padding,
         b"\1" * len(row) + b"\0" * padding,
         placed(reply.top_ids, ID_BYTES),
     ]

@@ -65,11 +65,12 @@ def answer_places(row: dict[str, Any]) -> range:
     return range(first - 1, length - 1)
 
 
+@pytest.mark.parametrize(("trainer", "last"), [("axolotl", CLOSE), ("distillkit", -100)])
 @pytest.mark.parametrize("words", [(), (f"system_prompt={SYSTEM}",)])
 def test_a_row_is_the_prompt_and_the_reply_in_tokens_with_the_loss_on_the_reply(
-    project: InProcess, words: tuple[str, ...]
+    project: InProcess, words: tuple[str, ...], trainer: str, last: int
 ) -> None:
-    assert project.run(*KD, *words).status == 0
+    assert project.run(*KD, *words, f"kd.trainer={trainer}").status == 0
     rows = kd_rows(project)
     assert len(rows) == 4
     system = [{"role": "system", "content": SYSTEM}] if words else []
@@ -77,7 +78,7 @@ def test_a_row_is_the_prompt_and_the_reply_in_tokens_with_the_loss_on_the_reply(
         prompt = prompt_tokens([*system, {"role": "user", "content": answer["question"]}])
         own = completion_tokens(message_of(answer))
         assert row["input_ids"] == prompt + own
-        assert row["labels"] == [-100] * len(prompt) + own
+        assert row["labels"] == [-100] * len(prompt) + [*own[:-1], last]
         assert row["attention_mask"] == [1] * len(row["input_ids"])
         assert own[-1] == CLOSE
 

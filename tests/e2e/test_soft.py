@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_only_what_is_affected import InProcess
-from tests.server import ScriptedServer
+from tests.server import ScriptedServer, classify, content
 from tests.teacher import completion_tokens, likeliest, listing, prompt_tokens
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -82,6 +82,16 @@ def test_a_folder_that_comes_alone_is_exported_from_what_it_keeps(project: InPro
     assert project.run(*SOFT, "--frozen").status == 0
     assert (project.folder() / FILE).read_bytes() == before
     assert server.count == 0
+
+
+def test_it_is_made_of_the_replies_that_the_rows_came_from(project: InProcess, server: ScriptedServer) -> None:
+    assert project.run(*SOFT).status == 0
+    before = (project.folder() / FILE).read_bytes()
+    server.plan = lambda _, body: content("Another answer.") if classify(body) == "answers" else None
+    assert project.run(*SOFT, "name=other", "--rebuild", "answers:*").status == 0
+    assert {row["answer"] for row in project.rows("answers", "other")} == {"Another answer."}
+    assert project.raw("export", "sports", "formats=[soft]").status == 0
+    assert (project.folder() / FILE).read_bytes() == before
 
 
 def test_where_the_responses_are_gone_an_export_says_so_and_changes_nothing(project: InProcess) -> None:
