@@ -39,7 +39,7 @@ MISTAKES = [
     ("breadth=10,5", "breadth=10,5: a list stands in brackets, breadth=[10,5]"),
     ("depth=choice(1,2)", "requires --multirun"),
     ("language=fr", "language=fr: expected one of en, zh"),
-    ("formats=[cvs]", "alpaca, csv, messages, parquet, "),
+    ("formats=[cvs]", "expected a list as in [a,b] of one of alpaca, csv, "),
     ("format.metadata=maybe", "format.metadata=maybe: expected true or false"),
     ("limits=5", "limits=5: expected settings of its own: concurrency, rpm"),
     ("model.temperature=hot", "model.temperature=hot: expected a number or null"),

@@ -1,5 +1,6 @@
 """What is said of a build that has ended."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from distill_build.builds.report import Report
 from distill_build.console.checks import SENTENCES
 from distill_build.console.outcome import details, ending, report_grid, troubles, up_to_date, verdicts
 from distill_build.dataset.layout import CheckCount, CheckExample
+from distill_build.export import LABELS, PREFERENCE, RATING
+from distill_build.graph import END
 from distill_build.records import number_of
-from distill_build.stages import flags
+from distill_build.stages import flags, soft_rows, training_checks
 from distill_build.stages.checks import APART, QUOTA, REPEATED, SAME_LABEL
 from tests.console.examples import report, short_report, sifted_report
 
@@ -160,7 +163,15 @@ def test_what_rows_show_that_they_should_not_is_a_line_for_each_kind(check: str,
 
 def test_every_check_has_a_sentence() -> None:
     named = {flag.name for flag in vars(flags).values() if isinstance(flag, flags.RowFlag)}
-    assert SENTENCES.keys() == named | {APART, QUOTA, REPEATED, SAME_LABEL}
+    of_exports = {
+        value
+        for module in (soft_rows, training_checks)
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, str) and re.fullmatch(r"[a-z]+(_[a-z]+)*", value)
+    }
+    assert SENTENCES.keys() == named | {APART, QUOTA, REPEATED, SAME_LABEL} | (
+        of_exports - {END, LABELS, PREFERENCE, RATING}
+    )
 
 
 def test_one_of_a_stage_whose_name_ends_in_ss_keeps_its_name() -> None:
