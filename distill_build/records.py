@@ -7,7 +7,7 @@ of SHA-256: among a million items a collision has a chance of about one in 10^7.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,6 +34,10 @@ LABEL, SHARES = "label", "shares"
 """What says what a question is: one of several labels, and how much speaks for each."""
 EXPORTED = ("question", "reasoning", "answer", LABEL, SHARES)
 """What a training row is made of, and a stage's `export` says."""
+
+ReasoningMode = Literal["native", "prompted", "required", "drop"]
+"""What becomes of a model's chain of thought: kept where it comes; asked for by the prompt; kept, and a reply without
+it cannot be used; left out."""
 
 ID_HEX_DIGITS = 16
 SHOWN_DIGITS = 12

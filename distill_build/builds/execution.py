@@ -174,10 +174,10 @@ def role_name(name: str, role: str) -> str:
     return f"{name}/{role}"
 
 
-def _reask(prompts: Prompts, structured: str, error: str) -> list[Message]:
+def _reask(prompts: Prompts, structured: str, error: str, in_json: bool) -> list[Message]:
     """The messages that show a model what was wrong with its reply. Raises ModelFailure where there are none."""
     try:
-        return prompts.render(REASK, error=error, structured=structured)
+        return prompts.render(REASK, error=error, structured=structured if in_json else "none")
     except RenderingError as fault:
         raise ModelFailure("prompt", str(fault)) from fault
 

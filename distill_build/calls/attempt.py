@@ -26,14 +26,15 @@ class Route(msgspec.Struct, frozen=True):
     """Where the calls of a role go, and on what terms.
 
     `name` is the model's; `reasks` is per call and build; `reask` makes the messages that tell a model what was wrong
-    with its reply, and raises ModelFailure where it cannot; `timeout_s` is how many seconds one request may take.
+    with its reply, and whether that is to be JSON alone; it raises ModelFailure where it cannot; `timeout_s` is how
+    many seconds one request may take.
     """
 
     name: str
     model: Model
     prices: Prices
     reasks: int
-    reask: Callable[[str], Sequence[JsonObject]]
+    reask: Callable[[str, bool], Sequence[JsonObject]]
     timeout_s: float
 
 
@@ -89,7 +90,7 @@ def _reask_messages(call: Call, route: Route, entry: Entry) -> tuple[JsonObject,
     verdict = call.read(reply)
     if not isinstance(verdict, Rejection) or verdict.cause != "invalid":
         return ()
-    reask = route.reask(verdict.detail)
+    reask = route.reask(verdict.detail, "response_format" in call.body)
     shown = isinstance(reply, Reply) and reply.content
     return ({"role": "assistant", "content": shown}, *reask) if shown else tuple(reask)
 

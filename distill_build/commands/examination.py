@@ -167,7 +167,7 @@ class Examination:
 def needs_json(settings: Settings, roles: Iterable[str]) -> bool:
     """Whether any stage that one of the roles works for wants replies with a schema."""
     in_use = roles_in_use(settings)
-    return any(replies_in_json(settings, shape) for role in roles for shape in in_use[role])
+    return any(replies_in_json(settings, shape, role) for role in roles for shape in in_use[role])
 
 
 def distinct(settings: Settings) -> dict[bytes, tuple[str, ...]]:

@@ -19,7 +19,7 @@ from distill_build.replies.parse import (
     read_usage,
     split_thought,
 )
-from distill_build.replies.reasoning import USUAL_MARKS, opened_at
+from distill_build.replies.reasoning import USUAL_MARKS, Thoughts, opened_at
 from distill_build.replies.reply import first_choice, verdict
 from distill_build.soft_labels import has_token_ids
 
@@ -65,7 +65,7 @@ def access(first: ProbeResult, model: ModelSettings, *, sends_key: bool) -> list
 
 def fault_of_answer(raw: JsonObject, model: ModelSettings) -> str | None:
     """Why a build could not use such an answer; None where it could, and where the reply was cut for being tiny."""
-    answer = parse_answer(raw, model.reasoning_marks)
+    answer = parse_answer(raw, Thoughts(model.reasoning_marks))
     if not isinstance(answer, Rejection) or answer.cause == "length":
         return None
     reply = read_reply(raw)

@@ -37,6 +37,7 @@ MODEL_REACH: Mapping[str, tuple[str, ...]] = {
     "weights": ("weights",),
     "structured": SCHEMA,
     "examples": MESSAGES,
+    "reasoning": SCHEMA,
     "send_seed": ("body.seed",),
 }
 """Where in a manifest a part of a model shows. What is not named here is sent in a field of its own name."""

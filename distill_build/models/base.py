@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 
 from distill_build.models.retry import RetryableError
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, ReasoningMode
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +64,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     (weights file) counts for `embedded` alone.
     A sampling parameter that is None is not sent. `assumed_tokens` are the completion tokens, reasoning among them, of
     one answer, for estimates as long as nothing is known. `reasoning_marks` are pairs of texts that enclose reasoning
-    in a reply's text; None are the usual ones. `logprobs` says of how many likeliest tokens
+    in a reply's text; None are the usual ones. `reasoning` says what becomes of it in rows that have a column for it.
+    `logprobs` says of how many likeliest tokens
     at each place of a reply the log probabilities are asked for and kept.
     """
 
@@ -82,6 +83,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     logprobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
     assumed_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     reasoning_marks: tuple[tuple[MarkText, MarkText], ...] | None = None
+    reasoning: ReasoningMode = "native"
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"
     send_seed: bool = True
     stream: bool = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from distill_build.records import JsonObject
-from distill_build.replies.reasoning import Marks
+from distill_build.replies.reasoning import Thoughts
 from distill_build.replies.schemas import ObjectSchema, choice_schema
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ REASONING, ANSWER = "reasoning", "answer"
 class TextForm(msgspec.Struct, frozen=True):
     """A text, with the chain of thought before it."""
 
+    has_reasoning: ClassVar[bool] = True
+    """Whether the chain of thought is kept, in a column of its own."""
     is_free: ClassVar[bool] = True
     """Whether any text may stand there, so that two rows say the same for no other reason than that they repeat."""
 
@@ -40,17 +42,17 @@ class TextForm(msgspec.Struct, frozen=True):
         """Settings by which a reply is read, where one that was accepted is to be read again as they change."""
         return None
 
-    def parsed(self, raw: Any, marks: tuple[Marks, ...] | None) -> "ParsedAnswer | Rejection":
+    def parsed(self, raw: Any, thoughts: Thoughts) -> "ParsedAnswer | Rejection":
         from distill_build.replies.parse import parse_answer
 
-        return parse_answer(raw, marks)
+        return parse_answer(raw, thoughts)
 
-    def read(self, raw: Any, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":
-        """What is kept of a reply: its columns, and how it ended; or why it cannot stand. `marks` are the model's own
-        of reasoning."""
+    def read(self, raw: Any, thoughts: Thoughts) -> "Rejection | JsonObject":
+        """What is kept of a reply: its columns, and how it ended; or why it cannot stand. `thoughts` is
+        how the model's reasoning is read."""
         from distill_build.replies.parse import Rejection
 
-        found = self.parsed(raw, marks)
+        found = self.parsed(raw, thoughts)
         if isinstance(found, Rejection):
             return found
         kept = {REASONING: found.reasoning, ANSWER: found.answer}
@@ -82,10 +84,10 @@ class LabelForm(TextForm, frozen=True):
     def told(self) -> JsonObject:
         return {"labels": list(self.labels)}
 
-    def parsed(self, raw: Any, marks: tuple[Marks, ...] | None) -> "ParsedAnswer | Rejection":
+    def parsed(self, raw: Any, thoughts: Thoughts) -> "ParsedAnswer | Rejection":
         from distill_build.replies.parse import parse_label
 
-        return parse_label(raw, self.labels, marks)
+        return parse_label(raw, self.labels, thoughts)
 
     def _unfit(self, answer: str) -> str | None:
         return None if answer in self.labels else f"answer is one of {', '.join(self.labels)}, not {answer!r}"
@@ -105,10 +107,10 @@ class JsonForm(TextForm, frozen=True):
     def told(self) -> JsonObject:
         return {"schema": self.document}
 
-    def parsed(self, raw: Any, marks: tuple[Marks, ...] | None) -> "ParsedAnswer | Rejection":
+    def parsed(self, raw: Any, thoughts: Thoughts) -> "ParsedAnswer | Rejection":
         from distill_build.replies.parse import parse_json
 
-        return parse_json(raw, self.schema, marks)
+        return parse_json(raw, self.schema, thoughts)
 
     def _unfit(self, answer: str) -> str | None:
         try:
@@ -122,6 +124,7 @@ class JsonForm(TextForm, frozen=True):
 class FieldsForm(msgspec.Struct, frozen=True):
     """An object that fits a schema; its fields are columns."""
 
+    has_reasoning: ClassVar[bool] = False
     is_free: ClassVar[bool] = False
     told: ClassVar[JsonObject | None] = None
     schema: ObjectSchema
@@ -130,11 +133,11 @@ class FieldsForm(msgspec.Struct, frozen=True):
     def columns(self) -> tuple[str, ...]:
         return self.schema.fields
 
-    def read(self, raw: Any, marks: tuple[Marks, ...] | None) -> "Rejection | JsonObject":
+    def read(self, raw: Any, thoughts: Thoughts) -> "Rejection | JsonObject":
         """See `TextForm`."""
         from distill_build.replies.parse import Rejection, parse_object
 
-        found = parse_object(raw, self.schema, marks)
+        found = parse_object(raw, self.schema, thoughts.marks)
         if isinstance(found, Rejection):
             return found
         fields = {name: found.fields.get(name) for name in self.columns}  # every row has every column

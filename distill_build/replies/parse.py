@@ -21,7 +21,16 @@ from distill_build.replies.choice import NoLabel, find_label
 from distill_build.replies.labels import ListReading, clean, normalise
 from distill_build.replies.lists import NoList, find_items, said_of_items
 from distill_build.replies.objects import NoObject, find_fields, find_object, is_unicode
-from distill_build.replies.reasoning import USUAL_MARKS, Marks, answer_in, opened_at, split_reasoning
+from distill_build.replies.reasoning import (
+    ASKED_MARKS,
+    NATIVE,
+    USUAL_MARKS,
+    Marks,
+    Thoughts,
+    answer_in,
+    opened_at,
+    split_reasoning,
+)
 from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage, verdict
 from distill_build.replies.schemas import ObjectSchema, list_schema, object_format, response_format
 
@@ -74,23 +83,23 @@ class ParsedObject(msgspec.Struct, frozen=True):
     usage: Usage
 
 
-def parse_answer(raw: Any, own: tuple[Marks, ...] | None = None) -> ParsedAnswer | Rejection:
+def parse_answer(raw: Any, thoughts: Thoughts = NATIVE) -> ParsedAnswer | Rejection:
     """The answer in the chat completion `raw`. Reasoning in a field of its own wins over a `<think>` block,
-    which is taken off the answer in any case. `own` marks of such a block stand in the place of the usual ones."""
-    return _answer(raw, own, lambda text: text)
+    which is taken off the answer in any case. Where the prompt has asked for a thought, that one alone counts."""
+    return _answer(raw, thoughts, lambda text: text)
 
 
-def parse_label(raw: Any, labels: Sequence[str], own: tuple[Marks, ...] | None = None) -> ParsedAnswer | Rejection:
+def parse_label(raw: Any, labels: Sequence[str], thoughts: Thoughts = NATIVE) -> ParsedAnswer | Rejection:
     """As `parse_answer`; the answer is the one of `labels` that the chat completion `raw` gives, as it stands there."""
 
     def read(text: str) -> str | Rejection:
         found = find_label(text, labels)
         return Rejection("invalid", found.detail) if isinstance(found, NoLabel) else found
 
-    return _answer(raw, own, read)
+    return _answer(raw, thoughts, read)
 
 
-def parse_json(raw: Any, schema: ObjectSchema, own: tuple[Marks, ...] | None = None) -> ParsedAnswer | Rejection:
+def parse_json(raw: Any, schema: ObjectSchema, thoughts: Thoughts = NATIVE) -> ParsedAnswer | Rejection:
     """As `parse_answer`; the answer is the JSON object in the chat completion `raw` that fits `schema`: on one line,
     without spaces, its keys in the order of the reply."""
 
@@ -100,25 +109,37 @@ def parse_json(raw: Any, schema: ObjectSchema, own: tuple[Marks, ...] | None = N
             return Rejection("invalid", found.detail)
         return msgspec.json.encode(found).decode()
 
-    return _answer(raw, own, read)
+    return _answer(raw, thoughts, read)
 
 
-def _answer(
-    raw: Any, own: tuple[Marks, ...] | None, read: Callable[[str], str | Rejection]
-) -> ParsedAnswer | Rejection:
+def _answer(raw: Any, thoughts: Thoughts, read: Callable[[str], str | Rejection]) -> ParsedAnswer | Rejection:
     """The chain of thought in a completion, and what `read` makes of the text that follows it."""
     reply = _sound_reply(raw)
     if isinstance(reply, Rejection):
         return reply
-    thought, text = split_thought(reply, own)
+    thought, text = split_thought(reply, thoughts.marks)
+    reasoning = reply.reasoning or thought
+    if thoughts.asked:
+        reasoning, text = split_reasoning(text or "", (ASKED_MARKS,))
+    if thoughts.needed and reasoning is None:
+        return Rejection("no_reasoning", _without_reasoning(thoughts), reply.usage)
     if not text:
         return Rejection("empty", "The reply holds reasoning but no answer after it.", reply.usage)
-    answer, reasoning = read(text), reply.reasoning or thought
+    answer = read(text)
     if isinstance(answer, Rejection):
         return replace(answer, usage=reply.usage)
     if not is_unicode(answer) or (reasoning is not None and not is_unicode(reasoning)):
         return Rejection("invalid", "The reply holds half a surrogate pair, which is no character.", reply.usage)
-    return ParsedAnswer(reasoning, answer, reply.finish_reason, reply.usage)
+    if thoughts.asked and any(mark in f"{reasoning}\n{answer}" for mark in ASKED_MARKS):
+        again = "The marks of the reasoning stand in the reply more than once; each belongs there once, at its start."
+        return Rejection("invalid", again, reply.usage)
+    return ParsedAnswer(None if thoughts.mode == "drop" else reasoning, answer, reply.finish_reason, reply.usage)
+
+
+def _without_reasoning(thoughts: Thoughts) -> str:
+    if thoughts.asked:
+        return "The reply does not begin with reasoning between {} and {}.".format(*ASKED_MARKS)
+    return "The reply holds an answer without reasoning."
 
 
 def parse_items(raw: Any, reading: ListReading, own: tuple[Marks, ...] | None = None) -> ParsedItems | Rejection:

@@ -7,6 +7,10 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
+from distill_build.records import ReasoningMode
+
 CHANNEL = "<|channel|>"
 Marks = tuple[str, str]
 """What opens and what closes a chain of thought."""
@@ -30,6 +34,9 @@ BARE: tuple[Marks, ...] = (
     ("<|START_THINKING|>", "<|END_THINKING|>"),
 )
 """Those of them whose opening mark stands in some prompts, so that a reply has the closing one alone."""
+ASKED_MARKS: Marks = ("<working>", "</working>")
+"""Those that a prompt asks a model to think in. None of the usual ones: a model's own thought is not what was asked,
+and servers that look for one would take them away."""
 TURN = "<|start|>assistant"
 FINAL = re.compile(
     rf"(?:{re.escape(TURN)})?<\|channel\|>final(?: ?<\|constrain\|>\w+)?<\|message\|>"
@@ -41,6 +48,27 @@ UNMARKED = re.compile(r"\s*analysis(?P<reasoning>.*?)assistantfinal(?P<answer>.*
 """harmony from a server that takes the marks away and leaves the words."""
 NEXT_UNMARKED = "assistantcommentary"
 QUOTES = frozenset("`\"'“”‘’「」")
+
+
+class Thoughts(msgspec.Struct, frozen=True):
+    """How the chain of thought in a model's replies is read: by its own marks, None for the usual ones, and what
+    becomes of it."""
+
+    marks: tuple[Marks, ...] | None = None
+    mode: ReasoningMode = "native"
+
+    @property
+    def asked(self) -> bool:
+        """Whether the prompt asks for it, in `ASKED_MARKS`."""
+        return self.mode == "prompted"
+
+    @property
+    def needed(self) -> bool:
+        """Whether a reply without it cannot be used."""
+        return self.mode in ("prompted", "required")
+
+
+NATIVE = Thoughts()
 
 
 class Split(NamedTuple):

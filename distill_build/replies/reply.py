@@ -14,7 +14,7 @@ import msgspec
 
 from distill_build.records import Usage
 
-RejectionCause = Literal["length", "content_filter", "refusal", "empty", "invalid"]
+RejectionCause = Literal["length", "content_filter", "refusal", "empty", "invalid", "no_reasoning"]
 NO_USAGE = Usage(0, 0, 0)
 
 

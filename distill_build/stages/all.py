@@ -14,7 +14,7 @@ from distill_build.graph import Shape
 from distill_build.prompting.known import TEXTS, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import ListReading
-from distill_build.replies.reasoning import Marks
+from distill_build.replies.reasoning import Thoughts
 from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
 from distill_build.stages.flags import FLAGS
 from distill_build.stages.kinds.base import ModelStage, Stage, Weights, template_of
@@ -213,26 +213,32 @@ def reader_of(shape: Shape, identity: JsonObject, role: str | None = None) -> Re
     `identity` is that of the stage, as a recipe holds it: so stages of older versions can be read too.
     """
     kind = class_of(shape.kind, identity.get("builtin"))
-    marks = _marks_in(identity, role or next(iter(identity.get("role", ())), ""))
+    thoughts = _thoughts_in(identity, role or next(iter(identity.get("role", ())), ""))
     if issubclass(kind, ListStage):
         reading = kind.reading_by(identity)
-        return ReplyReader(lambda raw: read_list(raw, reading, marks), reading_of(marks))
+        return ReplyReader(lambda raw: read_list(raw, reading, thoughts.marks), reading_of(thoughts))
     assert issubclass(kind, MapStage), "no other kind asks"  # noqa: S101
     form = kind.form_by(identity)
-    return ReplyReader(lambda raw: form.read(raw, marks), reading_of(marks, form.told))
+    return ReplyReader(lambda raw: form.read(raw, thoughts), reading_of(thoughts, form.told))
 
 
-def replies_in_json(settings: Settings, shape: Shape) -> bool:
-    """Whether a stage's replies have a schema. A text needs none."""
+def replies_in_json(settings: Settings, shape: Shape, role: str) -> bool:
+    """Whether a role's replies to a stage are asked for with a schema. A text needs none, and thinks first."""
     own = settings.stage[shape.name]
     kind = class_of(own.kind, own.builtin)
-    return not issubclass(kind, MapStage) or kind.form_by(msgspec.to_builtins(own)).schema is not None
+    if not issubclass(kind, MapStage):
+        return True
+    form = kind.form_by(msgspec.to_builtins(own))
+    asked = form.has_reasoning and settings.models[role].reasoning == "prompted"
+    return form.schema is not None and not asked
 
 
-def _marks_in(identity: JsonObject, role: str) -> tuple[Marks, ...] | None:
-    """The marks of reasoning that the model of a role has of its own."""
-    own = identity.get("models", {}).get(role, {}).get("reasoning_marks")
-    return None if own is None else tuple((opening, closing) for opening, closing in own)
+def _thoughts_in(identity: JsonObject, role: str) -> Thoughts:
+    """How the reasoning of the model of a role is read."""
+    model = identity.get("models", {}).get(role, {})
+    own = model.get("reasoning_marks")
+    marks = None if own is None else tuple((opening, closing) for opening, closing in own)
+    return Thoughts(marks, model.get("reasoning", "native"))
 
 
 def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":

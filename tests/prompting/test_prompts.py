@@ -35,6 +35,7 @@ SAMPLE = {
     "schema": None,
     "labels": [],
     "answer_schema": None,
+    "thought_marks": None,
 }
 
 

@@ -75,6 +75,7 @@ CHANGES_OF_IDENTITY: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
     "send_seed": [({"send_seed": False}, ALL)],
     "extra_body": [({"extra_body": {"top_k": 1}}, ALL), ({"extra_body": {"stop": None}}, ALL)],
     "examples": [({"examples": True}, ALL)],
+    "reasoning": [({"reasoning": "prompted"}, {"answers"})],
 }
 CHANGES_OF_NO_IDENTITY: dict[str, list[dict[str, Any]]] = {
     "engine": [{"engine": "embedded"}],

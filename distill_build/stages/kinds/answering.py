@@ -59,8 +59,9 @@ class AnsweringStage(MapStage):
     def notices(self) -> tuple[str, ...]:
         shown = LABELS if self.settings.answer_kind == "label" else SCHEMA
         if type(self.form) is TextForm or self.settings.schema is not None or self.prompts.uses(self.template, shown):
-            return ()
+            return super().notices
         return (
+            *super().notices,
             f"the prompt {self.template} does not say by itself what {self.called(KIND)}={self.settings.answer_kind} "
             f"asks for: show its variable {shown}, as the packed one does",
         )

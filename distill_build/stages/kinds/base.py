@@ -33,7 +33,9 @@ OF_ALL = frozenset({"topic", "description", "audience", "path", "structured", "e
 """What the template of any stage is rendered with."""
 OF_LIST = OF_ALL | {"elsewhere", "existing", "count"}
 """What the template of a list is rendered with; a list may add the name that it has for its place."""
-OF_ROW = OF_ALL | {"row", "rows", "system_prompt", "schema"}
+THOUGHT_MARKS = "thought_marks"
+"""The variable of a template with the two marks between which a model is asked to think; null where it is not asked."""
+OF_ROW = OF_ALL | {"row", "rows", "system_prompt", "schema", THOUGHT_MARKS}
 """What the template of a map is rendered with: `row` is the row above, `rows` the others by their stages."""
 TOLD = ("description", "audience")
 """Settings of a build that a prompt may show."""
@@ -142,7 +144,8 @@ class ModelStage(Stage):
         self.recipes: dict[str, Recipe] = {}
         for role in settings.roles:
             model = build.models[role]
-            self.recipes[role] = Recipe(shape.name, role, model, build.seed, weights(role, model), self.read_by)
+            digest, has = weights(role, model), self.has_reasoning
+            self.recipes[role] = Recipe(shape.name, role, model, build.seed, digest, self.read_by, has_reasoning=has)
         _refuse_one_in_two(shape.name, self.recipes)
 
     @property
@@ -167,6 +170,11 @@ class ModelStage(Stage):
     def read_by(self) -> JsonObject | None:
         """Settings of its own by which a reply is read, as `Recipe` has them."""
         return None
+
+    @property
+    def has_reasoning(self) -> bool:
+        """Whether its rows have a column for the chain of thought."""
+        return False
 
     @property
     def counted_by(self) -> str:
@@ -226,7 +234,7 @@ def template_of(settings: StageSettings, stage: str) -> str:
 def _refuse_one_in_two(stage: str, recipes: Mapping[str, Recipe]) -> None:
     """Raises ConfigurationError for two roles whose requests are the same: one reply would count as two."""
     for (first, one), (second, other) in combinations(recipes.items(), 2):
-        if one.identity() == other.identity():
+        if one.asks_as(other):
             raise ConfigurationError(
                 f"stage.{stage}.role: {first} and {second} would be sent the same requests, whose replies count once: "
                 f"set another {second}.name, {second}.temperature or {second}.revision, or leave {second} out and set "

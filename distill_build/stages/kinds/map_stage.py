@@ -10,10 +10,11 @@ from distill_build.dataset.unit import Place
 from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Fields, Known
 from distill_build.records import JsonObject, Usage, row_id
 from distill_build.replies.forms import ANSWER, REASONING, FieldsForm, ReplyForm, TextForm
+from distill_build.replies.reasoning import ASKED_MARKS
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import StageSettings
 from distill_build.stages.flags import NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS, RowFlag
-from distill_build.stages.kinds.base import OF_ROW, ModelStage
+from distill_build.stages.kinds.base import OF_ROW, THOUGHT_MARKS, ModelStage
 from distill_build.stages.kinds.columns import known_fields
 from distill_build.stages.kinds.editable import Editable
 
@@ -56,6 +57,26 @@ class MapStage(ModelStage):
     @property
     def read_by(self) -> JsonObject | None:
         return self.form.told
+
+    @property
+    def has_reasoning(self) -> bool:
+        return self.form.has_reasoning
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        asked = [role for role, recipe in self.recipes.items() if recipe.thoughts.asked]
+        if not asked or self.prompts.uses(self.template, THOUGHT_MARKS):
+            return ()
+        setting = self.build.setting(asked[0], "reasoning")
+        return (
+            f"the prompt {self.template} does not ask for what {setting}=prompted reads: "
+            f'put {{% include "{self.build.language}/reasoning.jinja" %}} into a message, as the packed one does',
+        )
+
+    @cached_property
+    def row_flags(self) -> tuple[RowFlag, ...]:
+        dropped = any(recipe.thoughts.mode == "drop" for recipe in self.recipes.values())
+        return tuple(flag for flag in self.flags if not dropped or flag is not NO_REASONING)
 
     @property
     def asked_roles(self) -> tuple[str, ...]:
@@ -125,7 +146,7 @@ class MapStage(ModelStage):
         return len(self.recipes)
 
     def _messages(self, place: Place, row: JsonObject, others: JsonObject, role: str) -> list[dict[str, str]]:
-        model = self.recipes[role].model
+        model, asked = self.recipes[role].model, self.recipes[role].thoughts.asked
         return self.prompts.render(
             self.template,
             **self.told_at(place),
@@ -134,14 +155,15 @@ class MapStage(ModelStage):
             rows=others,
             system_prompt=self.settings.system_prompt,
             schema=None if self.schema is None else self.schema.document,
-            structured=model.structured,
+            structured="none" if asked else model.structured,
             examples=model.examples,
+            **{THOUGHT_MARKS: ASKED_MARKS if asked else None},
             **self.variables(row),
         )
 
     def _call(self, place: Place, messages: list[dict[str, str]], sample: int, role: str) -> "Call":
         recipe = self.recipes[role]
-        if self.schema is None:
+        if self.schema is None or recipe.thoughts.asked:  # what is held to JSON from its start on cannot think first
             return recipe.call(place.seen, messages, sample, self.readers[role])
         from distill_build.replies.parse import object_format
 
@@ -156,8 +178,7 @@ class MapStage(ModelStage):
     @cached_property
     def readers(self) -> "dict[str, Callable[[Any], Rejection | JsonObject]]":
         """What reads a reply of each role: what is kept are its fields, and how it ended."""
-        marks = {role: recipe.model.reasoning_marks for role, recipe in self.recipes.items()}
-        return {role: partial(self.form.read, marks=own) for role, own in marks.items()}
+        return {role: partial(self.form.read, thoughts=recipe.thoughts) for role, recipe in self.recipes.items()}
 
     def row_id(self, parent: str, number: int) -> str:
         """The id of a result."""

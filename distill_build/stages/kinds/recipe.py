@@ -11,7 +11,7 @@ from distill_build.calls.call import Call, derived_seed
 from distill_build.engine.manifest import SCHEME, digest
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
-from distill_build.replies.reasoning import Marks
+from distill_build.replies.reasoning import Thoughts
 from distill_build.soft_labels import asked_for
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ IDENTITY = {
     "send_seed": "whether the endpoint gets a seed",
     "extra_body": "sent as it is",
     "examples": "only through the prompt that is rendered with it",
+    "reasoning": "prompted: through the prompt that asks for it, and no schema is sent; else how a reply is read",
 }
 """The settings of a model that reach its requests, each with the way it does."""
 
@@ -47,8 +48,8 @@ NOT_IDENTITY = {
 """The settings of a model that change no request, each with the reason."""
 
 
-READING = frozenset({"reasoning_marks"})
-"""Those among them that change what is read of a reply."""
+READING = frozenset({"reasoning_marks", "reasoning"})
+"""Those that change what is read of a reply which is stored."""
 
 
 class Recipe:
@@ -62,16 +63,19 @@ class Recipe:
         seed: int,
         weights: str | None,
         read_by: JsonObject | None = None,
+        *,
+        has_reasoning: bool = False,
     ) -> None:
         """`weights` is the digest of the model's weights file, None for a model behind an address; `read_by` are
-        settings of the stage that a reply is read by."""
+        settings of the stage that a reply is read by; `has_reasoning` says whether its rows have a column for that."""
         self.stage = stage
         self.role = role
         self.model = model
         self._seed = seed
         self._weights = weights
         self._sampling = sampling_of(model)
-        self._reading = reading_of(model.reasoning_marks, read_by)
+        self.thoughts = Thoughts(model.reasoning_marks, model.reasoning if has_reasoning else "native")
+        self._reading = reading_of(self.thoughts, read_by)
 
     def call(
         self,
@@ -123,13 +127,20 @@ class Recipe:
                 if model.reasoning_marks is None
                 else {"reasoning_marks": [list(each) for each in model.reasoning_marks]}
             ),
+            **({} if self.thoughts.mode == "native" else {"reasoning": self.thoughts.mode}),
         }
 
+    def asks_as(self, other: "Recipe") -> bool:
+        """Whether the requests of both are the same."""
+        asked = [{key: value for key, value in each.identity().items() if key not in READING} for each in (self, other)]
+        return asked[0] == asked[1] and self.thoughts.asked == other.thoughts.asked
 
-def reading_of(marks: tuple[Marks, ...] | None, read_by: JsonObject | None = None) -> str:
+
+def reading_of(thoughts: Thoughts, read_by: JsonObject | None = None) -> str:
     """What stands for the settings that a reply is read by, as `engine.entry.Accepted` has it; empty for the usual."""
-    if read_by is not None:
-        return digest([marks, read_by])
+    marks, mode = thoughts.marks, () if thoughts.mode == "native" else (thoughts.mode,)
+    if read_by is not None or mode:
+        return digest([marks, *([] if read_by is None else [read_by]), *mode])
     return "" if marks is None else digest(marks)
 
 
