@@ -172,6 +172,9 @@ class _Export(msgspec.Struct):
     reasoning: Annotated[str, msgspec.Meta(pattern=r"\A(think|field|drop|auto)\Z")]
     metadata: bool
     system_prompt: str | None
+    kd_tokenizer: str | None = None
+    kd_trainer: Annotated[str, msgspec.Meta(pattern=r"\A(distillkit|axolotl)\Z")] = "distillkit"
+    kd_length: int | None = None
 
 
 class _Recipe(msgspec.Struct):

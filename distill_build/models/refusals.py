@@ -178,7 +178,8 @@ class Endpoint(msgspec.Struct, frozen=True):
         return f"it refuses {parameter}={_shown(sent.get(parameter))}: set {self._assignment(parameter)}"
 
     def _without_soft_labels(self, parameter: str) -> str:
-        fewer = " or to a lower number" if parameter == "top_logprobs" else ""
+        """Some endpoints blame the one parameter for the number in the other."""
+        fewer = " or to a lower number" if parameter.endswith("logprobs") else ""
         return f"set {self.setting('logprobs')} to null{fewer}, or take an endpoint that gives {GIVERS}"
 
     def without_token_ids(self, error: NoTokenIdsError) -> EndpointError:

@@ -56,6 +56,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "settings": {"recipe": []},
     "no settings of exports": {"recipe": {}},
     "settings of exports": {"recipe": {"export": EXPORT | {"formats": None}}},
+    "a trainer that is none": {"recipe": {"export": EXPORT | {"kd_trainer": "somebody"}}},
+    "a length that is none": {"recipe": {"export": EXPORT | {"kd_length": "long"}}},
 }
 
 
