@@ -29,6 +29,10 @@ class NoTokenIdsError(Exception):
     """A reply tells no ids of its tokens: its text says what an endpoint gave in their place."""
 
 
+class TokensLostError(NoTokenIdsError):
+    """A stream lists other tokens than it counts: its text says how many."""
+
+
 class SoftLabels(msgspec.Struct, frozen=True):
     """The tokens of one reply, and the likeliest at each place, the likeliest first.
 
@@ -67,6 +71,17 @@ def packed(raw: JsonObject) -> JsonObject:
     fields = msgspec.structs.asdict(_read(listed))
     kept = {name: base64.b64encode(it).decode() if isinstance(it, bytes) else it for name, it in fields.items()}
     return {**raw, "choices": [{**choice, "logprobs": {PACKED: kept}}, *raw["choices"][1:]]}
+
+
+def require_all_listed(raw: JsonObject) -> None:
+    """Raises TokensLostError where the packed tokens of a stream are not as many as its usage counts.
+
+    llama.cpp leaves some out of each stream, so no reply would be of use; in one piece they are there.
+    """
+    labels, usage = soft_labels_in(raw), raw.get("usage")
+    counted = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    if labels is not None and counted != len(labels):
+        raise TokensLostError(f"as a stream it lists {len(labels):,} tokens and counts {counted or 'none'}")
 
 
 def soft_labels_in(raw: Any) -> SoftLabels | None:

@@ -17,7 +17,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.models.completion import booked_tokens, estimated_tokens, is_completion, streamed
 from distill_build.records import JsonObject
-from distill_build.soft_labels import packed
+from distill_build.soft_labels import packed, require_all_listed
 
 MOST = 127
 """What the largest number of a vector becomes: whole numbers of 8 bits tell cosines apart by a thousandth."""
@@ -66,7 +66,12 @@ class ChatCompletions:
     def completion(self, raw: JsonObject, body: Mapping[str, Any]) -> JsonObject | None:  # noqa: ARG002 - see Dialect
         if not is_completion(raw):
             return None
-        return packed(raw) if self._keeps_logprobs else raw
+        if not self._keeps_logprobs:
+            return raw
+        kept = packed(raw)
+        if self._stream:
+            require_all_listed(kept)
+        return kept
 
     def lack(self, raw: JsonObject) -> str:  # noqa: ARG002 - see Dialect
         return f"there are no {self.replies} in it"

@@ -61,6 +61,17 @@ def test_an_endpoint_without_ids_stops_the_build_at_its_first_reply(
     assert "Traceback" not in build.stderr
 
 
+def test_a_stream_that_leaves_tokens_out_stops_the_build_at_its_first_reply(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.tokens = listing(lost=1)
+    build = workspace.run(*SOFT, "limits.concurrency=1", "teacher.stream=true")
+    assert build.status == 2
+    assert server.kinds["answers"] == 1
+    assert "set teacher.stream=false" in build.stderr
+    assert workspace.run(*SOFT).status == 0
+
+
 @pytest.mark.parametrize("parameter", ["logprobs", "top_logprobs", "return_tokens_as_token_ids"])
 def test_an_endpoint_that_refuses_the_parameter_gets_a_sentence(
     workspace: Workspace, server: ScriptedServer, parameter: str
