@@ -23,7 +23,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.models.dialect import as_embedder
 from distill_build.settings import Settings, StageSettings
-from distill_build.stages.all import followers_of_ours, settings_type_of
+from distill_build.stages.all import class_of, followers_of_ours, settings_type_of
 from distill_build.stages.embedders import embedding_roles
 
 Data = dict[str, Any]
@@ -50,6 +50,7 @@ def to_settings(data: Data) -> Settings:
     data = with_schemas_read(data)
     names = stages_in_force(data.get("stages"), data["stage"])
     roles = roles_of(data, names)
+    check_builtins(data["stage"], names)
     check_keys(data, names, roles)
     of_others = {*NOT_OF_A_BUILD, *roles, *nodes_of_stages()}
     build = {key: value for key, value in data.items() if key not in of_others}
@@ -92,6 +93,14 @@ def check_nodes_of_stages(stages: Any) -> None:
             )
         if name not in files:  # what a file says has all keys
             raise unknown_stage_key(f"stage.{name}", [f"stage.{each}" for each in files])
+
+
+def check_builtins(stages: Mapping[str, Data], names: Collection[str]) -> None:
+    """Raises ConfigurationError for a stage that is of another kind than the one of ours that it names: which settings
+    it has follows from both."""
+    for name in names:
+        if (builtin := stages[name].get("builtin")) is not None:
+            class_of(kind_of(name, stages[name]), builtin)
 
 
 def to_model(role: str, data: Data) -> ModelSettings:

@@ -126,8 +126,12 @@ class FieldsForm(msgspec.Struct, frozen=True):
 
     has_reasoning: ClassVar[bool] = False
     is_free: ClassVar[bool] = False
-    told: ClassVar[JsonObject | None] = None
     schema: ObjectSchema
+
+    @property
+    def told(self) -> JsonObject:
+        """See `TextForm`: a prompt need not show the schema, and an endpoint need not take it."""
+        return {"schema": self.schema.document}
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -491,6 +491,27 @@ def test_the_prompt_of_a_stage_that_is_not_in_force_is_no_mistake_whatever_its_k
     assert fresh.run("plan", *LINE[:-1]).status == 0
 
 
+def test_replies_are_read_again_by_another_schema_that_no_request_shows(
+    fresh: InProcess, endpoint: ScriptedServer
+) -> None:
+    def telling(number: int, body: Body) -> Fault | None:
+        asks = str(body["messages"][-1]["content"]).startswith("Tell")
+        return content('{"mood": "glad", "tone": "warm"}') if asks else reply(number, body)
+
+    endpoint.plan = telling
+    small = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
+    line = (*small, "stages=[tags,questions,answers,moods]", "teller.structured=none")
+    own: dict[str, Any] = {"kind": "map", "after": "answers", "role": "teller"}
+    write_prompt(fresh.root, "moods", "Tell the mood of {{ row.answer }}")
+    for fields in (["mood"], ["mood", "tone"], ["tone"]):
+        schema = {"type": "object", "properties": {key: {"type": "string"} for key in fields}, "required": fields}
+        write_stage(fresh.root, "moods", **own, schema=schema)
+        endpoint.reset()
+        assert fresh.run(*line).status == 0
+        assert list(fresh.rows("moods")[0]) == [*HEAD, *fields, *TAIL]
+    assert endpoint.count == 0
+
+
 STAND_IN = {"kind": "map", "after": "questions", "role": "teacher"}
 
 
