@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 ReviewVerdict = Literal["accept", "reject", "edit"]
 REVIEWS_FILE = "reviews.jsonl"
@@ -38,6 +39,29 @@ class Review(msgspec.Struct, frozen=True):
     def said(self) -> str:
         """Stands for all of it that rows depend on."""
         return text_digest({"verdict": self.verdict, "text": self.text, "of": self.digest}, ("verdict", "text", "of"))
+
+
+def said_so_far(said: Review | None, key: str, row: dict[str, Any], columns: Sequence[str]) -> Review:
+    """What a person has said of the text that a row with the id `key` has now; a verdict on another text is none on it.
+
+    `row` has its verdict in it, as in an artefact. One that lies as it was edited keeps the digest of the text before;
+    where that is no longer known, any will do.
+    """
+    if row.get(REVIEW) == EDIT:
+        return said or Review(key)
+    digest = text_digest(row, columns)
+    if said is None:
+        return Review(key, digest=digest)
+    if said.digest in (None, digest):
+        return replace(said, digest=digest)
+    return replace(said, digest=digest, verdict=None, text={}, rating=None)
+
+
+def edit_so_far(said: Review, row: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """The columns that a person has changed by then: as was `said`, or as they lie there, though rejected since."""
+    if said.verdict == EDIT:
+        return said.text
+    return {name: row.get(name) for name in columns} if row.get(REVIEW) == EDIT else {}
 
 
 def text_digest(line: dict[str, Any], columns: Sequence[str]) -> str:

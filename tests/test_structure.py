@@ -161,8 +161,7 @@ looked up."""
 WRITTEN_BY_PEOPLE = {
     "subtree.py": ("the key of a tag's children by hand in tree.yaml",),
     "export/trainers.py": ("a key of LLaMA-Factory's dataset_info.json",),
-    "curate/reviews_file.py": ("what a person tags a row with", "as above"),
-    "curate/writing.py": ("what a person tags a row with",),
+    "curate/reviews_file.py": ("what a person tags a row with", "as above", "as above"),
     "commands/reviewed.py": ("what a person tags a row with",),
     "publish/card.py": ("what a card's own tags stand under, for the Hub",),
     "view/reviewing.py": ("as above", "as above", "as above"),

@@ -66,7 +66,7 @@ def _take(transaction: Transaction, names: Names) -> Taken:
     dataset, archive = transaction.dataset, names.archive
     try:
         written = _written(dataset, names)
-        edits = hand_edits(written, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", who())
+        edits = hand_edits(written, datetime.now(UTC), who())
         new = _as_written(transaction, archive, written, edits)
     except CorruptEntryError as error:
         raise CorruptEntryError(f"what was written is no longer known: {error}. Nothing was changed") from error

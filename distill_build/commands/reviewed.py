@@ -21,8 +21,7 @@ def said_of_row(dataset: Dataset, row: JsonObject) -> JsonObject | None:
     file = file_of(dataset.name, REVIEWS)
     if file is None:
         return None
-    from distill_build.curate.reviews_file import read_reviews
-    from distill_build.curate.writing import review_line
+    from distill_build.curate.reviews_file import read_reviews, review_line
 
     review = read_reviews(file, row["path"][0]).get(row["id"])
     if review is None:

@@ -19,6 +19,6 @@ def who() -> str | None:
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         told = ""
     try:
-        return told or getpass.getuser()
+        return told or getpass.getuser().encode(errors="replace").decode()  # a variable may hold what no file can
     except (OSError, KeyError):
         return None

@@ -1,7 +1,7 @@
 """Objects in JSON, one a line, in a file that people write: a mistake is told with its line."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,18 @@ def objects_in(file: Path, example: str) -> Iterator[tuple[str, dict[str, Any]]]
         if line.strip():
             place = f"{file}, line {number}"
             yield place, _object(place, line, example)
+
+
+def fault_of_line(line: dict[str, Any], read: Callable[[str, dict[str, Any]], object]) -> str | None:
+    """Why what `read`s a line, and is told where it stands, would refuse one that is about to be written; else None."""
+    place = "the line"
+    try:
+        read(place, _object(place, json.dumps(line), ""))
+    except RecursionError as error:
+        return json_fault(error)
+    except ConfigurationError as error:
+        return str(error).removeprefix(f"{place}: ")
+    return None
 
 
 def _object(place: str, line: str, example: str) -> dict[str, Any]:

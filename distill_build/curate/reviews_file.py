@@ -1,10 +1,10 @@
 """reviews.jsonl: what people say of rows, a line each time; the last one on a row, by the time it was said, counts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from distill_build.curate.json_lines import objects_in
+from distill_build.curate.json_lines import fault_of_line, objects_in
 from distill_build.curate.texts import way_out
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
@@ -27,10 +27,33 @@ def read_reviews(file: Path, topic: str) -> dict[str, Review]:
         if (told := line.get("topic")) is not None and normalise(str(told)) != normalise(topic):
             continue
         review = _review(place, line)
-        at = _time(place, review.at)
+        at = _time(review)
         if review.id not in found or found[review.id][0] <= at:
             found[review.id] = at, review
     return {key: review for key, (_, review) in found.items()}
+
+
+def review_line(review: Review) -> dict[str, Any]:
+    """The line that says it."""
+    said = {"id": review.id, "digest": review.digest, "verdict": review.verdict, **review.text}
+    said |= {"rating": review.rating, "tags": list(review.tags), "note": review.note, "at": review.at, "by": review.by}
+    return {name: value for name, value in said.items() if name in review.text or value not in (None, [], "")}
+
+
+def fault_of_review(review: Review) -> str | None:
+    """Why nobody could read the line that says it; None where it can be read."""
+    return fault_of_line(review_line(review), lambda place, line: _time(_review(place, line)))
+
+
+def time_behind(before: Review | None, now: datetime) -> str:
+    """The time of what is said `now` of a row: later than what was said `before`, though another clock may have been
+    ahead."""
+    if before is not None and (told := _time(before)) >= now:
+        try:
+            now = told + timedelta(microseconds=1)
+        except OverflowError:  # the end of all time, where the later line counts
+            return before.at
+    return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _review(place: str, line: dict[str, Any]) -> Review:
@@ -69,14 +92,14 @@ def _review(place: str, line: dict[str, Any]) -> Review:
     )
 
 
-def _time(place: str, at: str) -> datetime:
+def _time(review: Review) -> datetime:
     """When it was said; what has no time was said before all that has one."""
-    if not at:
+    if not review.at:
         return datetime.min.replace(tzinfo=UTC)
     try:
-        told = datetime.fromisoformat(at)
+        told = datetime.fromisoformat(review.at)
     except ValueError:
-        _refuse(place, f"at is a time in ISO 8601, as in 2026-11-29T12:00:00Z, not {at!r}")
+        _refuse(review.place, f"at is a time in ISO 8601, as in 2026-11-29T12:00:00Z, not {review.at!r}")
     return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
 
 

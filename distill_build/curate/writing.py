@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from distill_build.curate.files import FOLDER, REVIEWS, TREE, file_of
+from distill_build.curate.reviews_file import review_line
 from distill_build.curate.tree_changes import TreeChange, amended
 from distill_build.curate.tree_file import read_tree, tree_in
 from distill_build.errors import StorageError
@@ -101,18 +102,11 @@ def place_of(dataset: str, name: str) -> Path:
     return file_of(dataset, name) or Path(FOLDER, dataset, name)
 
 
-def review_line(review: Review) -> dict[str, Any]:
-    """The line of reviews.jsonl."""
-    said = {"id": review.id, "digest": review.digest, "verdict": review.verdict, **review.text}
-    said |= {"rating": review.rating, "tags": list(review.tags), "note": review.note, "at": review.at, "by": review.by}
-    return {name: value for name, value in said.items() if name in review.text or value not in (None, [], "")}
-
-
 def _append(place: Path, topic: str, lines: Iterable[dict[str, Any]]) -> tuple[Path, list[bytes]]:
     """Adds whole lines in one write. In the project's root they name the topic: several datasets may share the file."""
     shared = {} if place.parent.parts[:1] == (FOLDER,) else {TOPIC: topic}
     told = [json.dumps(line | shared, ensure_ascii=False, separators=(", ", ": ")) + "\n" for line in lines]
-    written = [line.encode("utf-8", "surrogatepass") for line in told]
+    written = [line.encode() for line in told]
     if written:
         with _held(place) as file:
             _write(file, place, b"".join(written))

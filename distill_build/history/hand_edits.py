@@ -5,9 +5,11 @@ a new row of a list is an item of their own. What cannot be taken is told with i
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 import msgspec
 
+from distill_build.curate.reviews_file import fault_of_review, time_behind
 from distill_build.curate.tree_changes import Add, Exclude, Rename, TreeChange
 from distill_build.curate.tree_file import label_in
 from distill_build.dataset.layout import EXPORTS, Dataset
@@ -18,7 +20,7 @@ from distill_build.history.tag_names import TagNames
 from distill_build.records import JsonObject, above_of
 from distill_build.records import Path as TagPath
 from distill_build.replies.labels import normalise
-from distill_build.review import EDIT, REJECT, REVIEW, Review, text_digest
+from distill_build.review import EDIT, REJECT, Review, ReviewVerdict, edit_so_far, said_so_far
 from distill_build.stages.all import editable_of
 from distill_build.stages.kinds.editable import Editable
 from distill_build.subtree import TagByHand
@@ -74,19 +76,19 @@ class HandEdits(msgspec.Struct):
         return len(self.reviews) + len(self.tree) + sum(map(len, self.items.values()))
 
 
-def hand_edits(written: WrittenDataset, at: str, by: str | None) -> HandEdits:
-    """What people have edited. `at` is now, in ISO 8601, and `by` who it was.
+def hand_edits(written: WrittenDataset, now: datetime, by: str | None) -> HandEdits:
+    """What people have edited. `by` is who it was.
 
     Raises UsageError for a file that cannot be compared, CorruptEntryError where what was written is gone.
     """
-    return _Finder(written, at, by).find()
+    return _Finder(written, now, by).find()
 
 
 class _Finder:
     """Goes through the edited files in the order of stages: what is gone or new above is known below."""
 
-    def __init__(self, written: WrittenDataset, at: str, by: str | None) -> None:
-        self._written, self._graph, self._at, self._by = written, written.graph, at, by
+    def __init__(self, written: WrittenDataset, now: datetime, by: str | None) -> None:
+        self._written, self._graph, self._now, self._by = written, written.graph, now, by
         self._found = HandEdits()
         self._left: dict[tuple[str, str], list[int]] = {}
         self._gone: set[str] = set()
@@ -189,30 +191,29 @@ class _Finder:
         text = whole if text and above_of(old) in self._texts else text
         if text and self._hangs_on_gone(old):
             self._leave(shape, new.line, "what it hangs on is gone")
-        elif text and (fault := editable.fault(text, new.row)) is not None:
-            self._leave(shape, new.line, fault)
         elif text:
-            self._found.reviews.append(self._review(old, editable, EDIT, text))
-            self._texts[old["id"]] = text
+            review = self._review(old, editable, EDIT, text)
+            if (fault := fault_of_review(review) or editable.fault(text, new.row)) is not None:
+                self._leave(shape, new.line, fault)
+            else:
+                self._found.reviews.append(review)
+                self._texts[old["id"]] = text
         self._leave_columns(shape, old, new, editable.columns)
 
-    def _review(self, row: JsonObject, editable: Editable, verdict: str, text: JsonObject) -> Review:
+    def _review(self, row: JsonObject, editable: Editable, verdict: ReviewVerdict, text: JsonObject) -> Review:
         """What is said of a row now. It keeps what was said before, but for the verdict and what has another text.
 
         A digest is of the text before any edit. There is none where what it hangs on was edited, too: another text is
         about to come for that, and this one is to stand whatever it is.
         """
         before = self._written.reviews.get(row["id"])
-        edited = row.get(REVIEW) == EDIT
-        said = before or Review(row["id"])
-        follows = above_of(row) in self._texts
-        digest = None if follows else said.digest if edited else text_digest(row, editable.columns)
+        said = said_so_far(before, row["id"], row, editable.columns)
         return msgspec.structs.replace(
             said,
             verdict=verdict,
-            text={**said.text, **text} if verdict == EDIT and edited else text,
-            digest=digest,
-            at=self._at,
+            text=edit_so_far(said, row, editable.columns) | text if verdict == EDIT else {},
+            digest=None if above_of(row) in self._texts else said.digest,
+            at=time_behind(before, self._now),
             by=self._by,
         )
 

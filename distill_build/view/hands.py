@@ -1,11 +1,12 @@
 """What a person does on the page → lines of the files that people own, and back again."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import msgspec
 from msgspec.structs import replace
 
+from distill_build.curate.reviews_file import fault_of_review, time_behind
 from distill_build.curate.tree_changes import Exclude, Include, Rename, TreeChange
 from distill_build.curate.tree_file import label_in
 from distill_build.curate.writing import (
@@ -122,7 +123,9 @@ class Hands:
             raise UsageError(CHANGED_SINCE)
 
     def _write(self, snapshot: Snapshot, review: Review, before: Review | None) -> Review:
-        written = replace(review, at=self._time(before), by=self._by)
+        written = replace(review, at=time_behind(before, self._now()), by=self._by)
+        if (fault := fault_of_review(written)) is not None:
+            raise UsageError(f"it cannot be said: {fault}")
         append_reviews(self._name, snapshot.topic, [written])
         return written
 
@@ -133,14 +136,6 @@ class Hands:
             return False
         self._write(snapshot, before, present)
         return True
-
-    def _time(self, before: Review | None) -> str:
-        """Now; later than what was said before, though another clock may have been ahead."""
-        now = self._now()
-        if before is not None and before.at:
-            told = datetime.fromisoformat(before.at)
-            now = max(now, (told if told.tzinfo else told.replace(tzinfo=UTC)) + timedelta(microseconds=1))
-        return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
     def _label(self, snapshot: Snapshot, change: TagChange) -> str:
         label = label_in(change.rename)

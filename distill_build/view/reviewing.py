@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from distill_build.errors import UsageError
-from distill_build.review import ACCEPT, EDIT, REJECT, Review, ReviewVerdict, text_digest
+from distill_build.review import ACCEPT, EDIT, REJECT, Review, ReviewVerdict, edit_so_far, said_so_far
 from distill_build.view.snapshot import SeenRow
 
 
@@ -38,14 +38,14 @@ def review_of(row: SeenRow, said: Review | None, change: ReviewChange) -> Review
     """The review of `row` with `change` in it. Raises UsageError for what cannot be said of it."""
     if not row.editable.columns:
         raise UsageError(f"the rows of {row.stage} are worked out: say it of what they are made from")
-    before = _that_applies(row, said)
+    before = said_so_far(said, row.id, row.row, row.editable.columns)
     changed = replace(before, **_told(change))
     if change.text is not msgspec.UNSET:
         return _edited(row, changed, change.text)
     if change.verdict is msgspec.UNSET:
         return changed
-    if change.verdict == ACCEPT and (text := before.text or _text_edited(row)):  # the edit is what is accepted
-        return replace(changed, verdict=EDIT, text=text)
+    if change.verdict == ACCEPT and (text := edit_so_far(before, row.row, row.editable.columns)):
+        return replace(changed, verdict=EDIT, text=text)  # the edit is what is accepted
     if change.verdict == EDIT:
         raise UsageError("an edit has the new text")
     return replace(changed, verdict=change.verdict, text={})
@@ -53,27 +53,7 @@ def review_of(row: SeenRow, said: Review | None, change: ReviewChange) -> Review
 
 def nothing_said(row: SeenRow) -> Review:
     """What stands of a row of which nobody says anything."""
-    return Review(row.id, digest=text_digest(row.content, row.editable.columns))
-
-
-def _that_applies(row: SeenRow, said: Review | None) -> Review:
-    """What was said, if of the text that is there; a verdict on another text is none on this one.
-
-    A row that lies as it was edited keeps the digest of the text before.
-    """
-    if said is None:
-        return nothing_said(row)
-    if row.review == EDIT:
-        return said
-    digest = text_digest(row.content, row.editable.columns)
-    if said.digest in (None, digest):
-        return replace(said, digest=digest)
-    return replace(said, digest=digest, verdict=None, text={}, rating=None)
-
-
-def _text_edited(row: SeenRow) -> dict[str, Any]:
-    """The text of a row that lies as it was edited, though it may have been rejected since."""
-    return {name: row.content.get(name) for name in row.editable.columns} if row.review == EDIT else {}
+    return said_so_far(None, row.id, row.row, row.editable.columns)
 
 
 def _told(change: ReviewChange) -> dict[str, Any]:
@@ -91,7 +71,7 @@ def _told(change: ReviewChange) -> dict[str, Any]:
 def _edited(row: SeenRow, before: Review, text: dict[str, Any]) -> Review:
     if strange := [name for name in text if name not in row.editable.columns]:
         raise UsageError(f"{', '.join(strange)} is no text of a row of {row.stage}")
-    wanted = {**before.text, **text}
+    wanted = edit_so_far(before, row.row, row.editable.columns) | text
     if row.review != EDIT:  # else what lies there is not what the model wrote
         wanted = {name: value for name, value in wanted.items() if value != row.content.get(name)}
     if (fault := row.editable.fault(wanted, row.content)) is not None:

@@ -31,6 +31,11 @@ class SeenRow(msgspec.Struct, frozen=True):
     review: str | None
     editable: Editable
 
+    @property
+    def row(self) -> JsonObject:
+        """Both, as they lie in the artefact."""
+        return self.content | {REVIEW: self.review}
+
 
 class Snapshot:
     """What was read of a dataset. `name` is another one for each reading, so that a tab knows when its rows are old.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from distill_build.review import text_digest
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.test_tree_by_hand import SMALL, built, level_1, paths, project, says  # noqa: F401 - a fixture
 from tests.e2e.workspace import Finished
@@ -20,8 +21,7 @@ def edited(project: InProcess, artefact: str, change: Callable[[list[Row]], obje
     """Has a person edit the rows of a file in place."""
     rows = project.rows(artefact)
     change(rows)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (project.folder() / f"{artefact}.jsonl").write_text(text, encoding="utf-8")
+    (project.folder() / f"{artefact}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def edit(project: InProcess) -> Finished:  # noqa: F811
@@ -103,6 +103,60 @@ def test_a_second_edit_of_a_row_is_of_the_models_text_and_keeps_the_first(projec
     assert project.run("--json", *SMALL).document["unmatched"] == []
 
 
+def test_an_edit_stands_though_another_machines_clock_was_ahead(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    first, second = (row["id"] for row in project.rows("answers")[:2])
+    ahead = [
+        {"id": first, "rating": 3, "at": "2099-01-01T00:00:00+14:00"},
+        {"id": second, "note": "later than all", "at": "9999-12-31T23:59:59.999999-01:00"},
+    ]
+    says(project, "".join(json.dumps(line) + "\n" for line in ahead), "curate/sports/reviews.jsonl")
+    edited(project, "answers", lambda rows: [row.update(answer="By hand.") for row in rows[:2]])
+    edit(project)
+    built(project)
+    assert [row["answer"] for row in project.rows("answers")[:2]] == ["By hand.", "By hand."]
+    *_, one, other = says_of(project, "reviews.jsonl")
+    assert (one["rating"], other["note"]) == (3, "later than all")
+
+
+@pytest.mark.parametrize("digest", [True, False])
+def test_an_edit_keeps_one_that_waits(project: InProcess, digest: bool) -> None:  # noqa: F811
+    built(project)
+    row = project.rows("answers")[0]
+    of = text_digest(row, ("reasoning", "answer"))
+    waits = {"id": row["id"], "verdict": "edit", "reasoning": "Mine."} | ({"digest": of} if digest else {})
+    stale = {"id": project.rows("answers")[1]["id"], "verdict": "edit", "reasoning": "Of old.", "digest": "0" * 64}
+    says(project, "".join(json.dumps(line) + "\n" for line in (waits, stale)), "curate/sports/reviews.jsonl")
+    edited(project, "answers", lambda rows: [row.update(answer="By hand.") for row in rows[:2]])
+    edit(project)
+    built(project)
+    one, other = project.rows("answers")[:2]
+    assert (one["reasoning"], one["answer"]) == ("Mine.", "By hand.")
+    assert other["answer"] == "By hand."
+    assert other["reasoning"] != "Of old.", "what spoke of another text"
+
+
+@pytest.mark.parametrize("last", [None, "reject"])
+def test_an_edited_row_that_is_edited_again_keeps_the_first_edit(
+    project: InProcess,  # noqa: F811
+    last: str | None,
+) -> None:
+    """Also where the line that said it is gone, or says something else by now."""
+    built(project)
+    edited(project, "answers", lambda rows: rows[0].update(answer="First."))
+    edit(project)
+    built(project)
+    file = project.root / "curate/sports/reviews.jsonl"
+    line = json.loads(file.read_text())
+    told = {key: line[key] for key in ("id", "digest")} | {"verdict": last}
+    file.write_text(json.dumps(told) + "\n" if last else "")
+    edited(project, "answers", lambda rows: rows[0].update(reasoning="Since."))
+    edit(project)
+    assert project.run("--json", *SMALL).document["unmatched"] == []
+    row = project.rows("answers")[0]
+    assert (row["reasoning"], row["answer"], row["review"]) == ("Since.", "First.", "edit")
+
+
 def test_new_rows_are_questions_of_ones_own_with_their_answers(project: InProcess) -> None:  # noqa: F811
     built(project)
     path = project.rows("questions")[0]["path"]
@@ -175,6 +229,8 @@ def test_other_order_and_layout_are_no_edits(project: InProcess) -> None:  # noq
     [
         ("answers", lambda rows: rows[1].update(usage={}), "line 2: usage is no text of a row of answers"),
         ("answers", lambda rows: rows[1].update(answer=""), "line 2: answer is a text, not ''"),
+        ("answers", lambda rows: rows[1].update(answer="half \ud83d"), "line 2: it has half of a letter"),
+        ("tags", lambda rows: rows[1].update(label="half \ud83d"), "line 2: label is no label"),
         ("answers", lambda rows: rows.append({"answer": "So."}), "line 19: a model answers what is there"),
         ("questions", lambda rows: rows.append(rows[0] | {"question": "Why?"}), "line 19: another row has this"),
         ("questions", lambda rows: rows.append({"text": "Why?"}), "line 19: a new row has a text question"),

@@ -11,13 +11,14 @@ import pytest
 
 from tests.e2e.workspace import Workspace, start
 from tests.report.browser import Browser
-from tests.report.datasets import LINE
+from tests.report.datasets import LINE, build
 from tests.report.test_hostile import HOSTILE, TOPIC
 from tests.report.test_hostile import reply as hostile_reply
 from tests.server import ScriptedServer
 from tests.view.serving import Served, served
 
 READ = ("/", "/facts/0", "/whole/0", "/said")
+RULE = "filter.min_score=3"
 WRITE = ("/review", "/tag", "/include", "/item", "/undo")
 
 
@@ -168,6 +169,20 @@ def test_comments_in_a_tree_stay_and_come_back(view: Served, project: Workspace)
     file.write_text(file.read_text() + "only: true\n")
     refused = view.ask("/undo", body=json.dumps({"step": step}).encode())
     assert (refused.status, b"something else has been said of it since" in refused.body) == (409, True)
+
+
+def test_what_is_said_of_an_edited_row_whose_review_is_gone_applies(view: Served, project: Workspace) -> None:
+    """What the model wrote is no longer known here, so it is said of whatever it wrote."""
+    first, second = (row["id"] for row in project.rows("answers")[:2])
+    for key in (first, second):
+        assert view.say("/review", id=key, text={"answer": "Mine."}).status == 200
+    assert build(project, RULE) == 1
+    (project.root / "curate/sports/reviews.jsonl").unlink()
+    assert view.say("/review", id=first, verdict="accept").status == 200
+    assert view.say("/review", id=second, text={"reasoning": "Since."}).status == 200
+    assert build(project, RULE) == 1
+    assert [row["answer"] for row in project.rows("answers")[:2]] == ["Mine.", "Mine."]
+    assert project.rows("answers")[1]["reasoning"] == "Since."
 
 
 def test_before_there_is_a_version_the_rows_so_far_are_shown(tmp_path: Path) -> None:
