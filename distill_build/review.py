@@ -65,6 +65,9 @@ def edit_so_far(said: Review, row: dict[str, Any], columns: Sequence[str]) -> di
 
 
 def text_digest(line: dict[str, Any], columns: Sequence[str]) -> str:
-    """What stands for the text of a row: SHA-256, in hex, of the JSON list of its columns, without spaces, in UTF-8."""
-    told = json.dumps([line.get(column) for column in columns], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+    """What stands for the text of a row: SHA-256, in hex, of the JSON list of its `columns` in the order of their
+    names, without spaces, in UTF-8. The keys of an object in them stand in order, too.
+    """
+    told = [line.get(column) for column in sorted(columns)]
+    text = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -29,8 +29,8 @@ OTHER_FILES = frozenset({END, "failures", "runs", "checks", "renamed_tags", "cau
 PARTS_OF_A_RECIPE = frozenset({"tree", "counts", "graph", "export"})
 NODES = frozenset({"model", "local", "objective", "hydra", "recipe"})
 KEYS_OF_DOCUMENTS = frozenset(
-    {"a", "above", "b", "below", "chain", "counts", "different", "dropped", "failures", "from_version", "groups"}
-    | {"items_compared", "kind", "missing", "notes", "review", "stage", "verdicts", "versions"}
+    {"a", "above", "b", "below", "chain", "counts", "different", "dropped", "edited_from", "failures", "from_version"}
+    | {"groups", "items_compared", "kind", "missing", "notes", "review", "stage", "verdicts", "versions"}
 )
 """The keys of documents beside which one is called as a stage, or in the singular as one of its rows."""
 TAKEN: Mapping[str, str] = {

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from distill_build.review import text_digest
+from tests.e2e.judged import LINE, reply
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.test_tree_by_hand import SMALL, built, level_1, paths, project, says  # noqa: F401 - a fixture
 from tests.e2e.workspace import Finished
@@ -340,3 +341,21 @@ def test_verify_says_what_keeps_an_edit_and_nothing_of_what_hangs_on_a_line_that
     assert re.search(r"questions.jsonl, line 2: it is no JSON \([^():]+: character \d+\): mend it", finished.stderr)
     assert project.raw("checkout", "outputs/sports").status == 0
     assert "distill-build edit" not in project.raw("verify").stdout
+
+
+JUDGED_TWICE = (*LINE, "stages=[tags,questions,answers,attempts,grades,scores]")
+
+
+def test_rows_of_any_stage_are_edited_whatever_the_order_of_their_columns(project: InProcess) -> None:  # noqa: F811
+    """A schema's keys have an order, which is not that of what is recorded of a version."""
+    assert project.server is not None
+    project.server.plan = reply
+    assert project.run(*JUDGED_TWICE).status == 0
+    edited(project, "scores", lambda rows: rows[0].update(score=1))
+    edited(project, "grades", lambda rows: rows[0].update(agrees=not rows[0]["agrees"]))
+    edited(project, "scores", lambda rows: rows.pop(2))
+    assert edit(project).document["reviews"] == {"edits": 2, "rejections": 1}
+    done = project.run("--json", *JUDGED_TWICE).document
+    assert (done["calls"], done["unmatched"]) == (0, [])
+    assert [row.get("review") for row in project.rows("scores")[:4]] == ["edit", None, "reject", None]
+    assert (project.rows("scores")[0]["score"], project.rows("grades")[0]["review"]) == (1, "edit")
