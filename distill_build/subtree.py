@@ -1,7 +1,7 @@
 """What holds at a tag and below it: the settings of a build, and what people say of that part of its tree. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,18 @@ class OwnItem(msgspec.Struct, frozen=True):
 
     text: str
     given: dict[str, str] = {}
+
+
+class ItemAt(msgspec.Struct, frozen=True):
+    """An item of a person's own, and the labels of its place as they were typed, level 1 first.
+
+    `keys` are those by which labels are the same, and `key` that of its text.
+    """
+
+    item: OwnItem
+    key: str
+    path: tuple[str, ...]
+    keys: tuple[str, ...]
 
 
 class TagByHand(msgspec.Struct, frozen=True):
@@ -60,8 +72,13 @@ class TagByHand(msgspec.Struct, frozen=True):
         return found
 
     def is_excluded(self, label: str, same: Same) -> bool:
-        """Whether a person does not want the child that has this label, or is shown by it."""
-        return any(same(each, label) or same(self.shown(each, same), label) for each in self.exclude)
+        """Whether a person does not want the child that has this label."""
+        return any(same(each, label) for each in self.exclude)
+
+    def of_child(self, label: str, same: Same) -> "TagByHand":
+        """What a person says of the child that has this label, be it by hand or a model's."""
+        told = {**self.about, **self.children}
+        return told.get(label) or next((below for each, below in told.items() if same(each, label)), NOTHING_SAID)
 
     def is_taken(self, label: str, same: Same) -> bool:
         """Whether a person gave another child the label that this one would be shown by."""
@@ -106,20 +123,54 @@ def all_items(tag: TagByHand, stage: str) -> Iterator[OwnItem]:
 
 
 def with_items_at(
-    tag: TagByHand, path: tuple[str, ...], stage: str, items: tuple[OwnItem, ...], key: Callable[[str], str]
+    tag: TagByHand,
+    stage: str,
+    items: Sequence[ItemAt],
+    key: Callable[[str], str],
+    *,
+    said: TagByHand | None = None,
+    level: int = 0,
 ) -> TagByHand:
-    """`tag` with a person's own items at `path` below it; labels with the same `key` are the same."""
-    if not path:
-        return replace(tag, items={**tag.items, stage: (*tag.items.get(stage, ()), *items)})
-    name = key(path[0])
-    for children in ("children", "holders"):
-        there: dict[str, TagByHand] = getattr(tag, children)
-        if (label := next((each for each in there if key(each) == name), None)) is not None:
-            return replace(
-                tag, **{children: {**there, label: with_items_at(there[label], path[1:], stage, items, key)}}
-            )
-    made = with_items_at(NOTHING_SAID, path[1:], stage, items, key)
-    return replace(tag, holders={**tag.holders, path[0]: made})
+    """`tag` with a person's own items of a list at their places below it; of those that are the same at one place the
+    first counts.
+
+    Labels with the same `key` are the same. One that people see stands for the tag's own, by what is `said` of the
+    place: of a tag that holds items alone, that stands elsewhere. So whoever reads the places has own labels alone.
+    """
+    said = tag if said is None else said
+    here: dict[str, OwnItem] = {}
+    for each in items:
+        if len(each.keys) == level:
+            here.setdefault(each.key, each.item)
+    told = {key(label): below for label, below in {**said.about, **said.children}.items()}
+    known = {key(label): label for label in (*tag.holders, *tag.children)}
+    children, holders = dict(tag.children), dict(tag.holders)
+    for (name, label), below in _below(said, items, key, level).items():
+        label = known.get(name, label)
+        there = children if label in children else holders
+        there[label] = with_items_at(
+            there.get(label, NOTHING_SAID), stage, below, key, said=told.get(name, NOTHING_SAID), level=level + 1
+        )
+    own = {**tag.items, stage: tuple(here.values())} if here else tag.items
+    return replace(tag, items=own, children=children, holders=holders)
+
+
+def _below(
+    said: TagByHand, items: Sequence[ItemAt], key: Callable[[str], str], level: int
+) -> dict[tuple[str, str], list[ItemAt]]:
+    """The items that lie deeper, by key and label of the child of which that is `said` below which they do. A label
+    that is one's own and another's new one is one's own: so files that programs write say the same for ever."""
+    renamed = {key(own): own for own in said.rename}
+    own_labels = {key(new): own for own, new in said.rename.items() if key(new) not in renamed}
+    names: dict[str, tuple[str, str]] = {}
+    found: dict[tuple[str, str], list[ItemAt]] = {}
+    for each in items:
+        if len(each.keys) > level:
+            name = each.keys[level]
+            if (own := own_labels.get(name)) is not None:
+                name = key(own)
+            found.setdefault(names.setdefault(name, (name, own or each.path[level])), []).append(each)
+    return found
 
 
 class Subtree(msgspec.Struct, frozen=True):

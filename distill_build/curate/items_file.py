@@ -14,7 +14,7 @@ from distill_build.curate.texts import cannot_be_read, text_in, way_out
 from distill_build.errors import ConfigurationError
 from distill_build.export.parquet import read_parquet
 from distill_build.replies.labels import normalise
-from distill_build.subtree import DEEPEST, OwnItem, TagByHand, with_items_at
+from distill_build.subtree import DEEPEST, ItemAt, OwnItem, TagByHand, with_items_at
 
 PATH, TOPIC, NOTE = "path", "topic", "note"
 """Beside the text: where it lies, whose it is, and what its author wants to remember, which no build looks at."""
@@ -29,9 +29,6 @@ SEPARATOR = "/"
 MOST_TOLD = 80
 """Characters of what somebody typed that are told."""
 
-Places = dict[tuple[str, ...], list[OwnItem]]
-"""The labels of a path below the topic → the items there."""
-
 
 def with_items(tree: TagByHand, files: Sequence[Path], stage: str, item: str, topic: str) -> TagByHand:
     """`tree` with the items of `stage` in `files` at their places; `item` is the column of their text.
@@ -43,17 +40,14 @@ def with_items(tree: TagByHand, files: Sequence[Path], stage: str, item: str, to
         stamps = tuple(map(stamp_of, files))
     except OSError as error:
         raise cannot_be_read(Path(error.filename), error) from error
-    for path, items in _by_place(tuple(files), stamps, item, topic).items():
-        tree = with_items_at(tree, path, stage, tuple(items), normalise)
-    return tree
+    items = _items(tuple(files), stamps, item, topic)
+    return with_items_at(tree, stage, items, normalise) if items else tree
 
 
 @lru_cache(maxsize=8)  # jobs of a sweep have one topic mostly, and the same thousands of items
-def _by_place(files: tuple[Path, ...], stamps: tuple[FileStamp, ...], item: str, topic: str) -> Places:  # noqa: ARG001 - of the cache
-    """The items by their places, each path as it was typed first."""
-    places: Places = {}
-    typed: dict[tuple[str, ...], tuple[str, ...]] = {}
-    seen: set[tuple[tuple[str, ...], str]] = set()
+def _items(files: tuple[Path, ...], stamps: tuple[FileStamp, ...], item: str, topic: str) -> tuple[ItemAt, ...]:  # noqa: ARG001 - of the cache
+    """The items in the order of their lines."""
+    items: list[ItemAt] = []
     for place, line in (each for file in files for each in _lines(file, item)):
         if (told := _text(place, line, TOPIC)) is not None and normalise(told) != normalise(topic):
             continue
@@ -61,12 +55,9 @@ def _by_place(files: tuple[Path, ...], stamps: tuple[FileStamp, ...], item: str,
         text = _text(place, line, item)
         if text is None:
             _refuse(place, f'each line has a text {item}, as in {{"{item}": "…"}}')
-        path, given = _path(place, line.get(PATH), topic), _given(place, line)
-        key = tuple(normalise(label) for label in path)
-        if (key, normalise(text)) not in seen:
-            seen.add((key, normalise(text)))
-            places.setdefault(typed.setdefault(key, path), []).append(OwnItem(text, given))
-    return places
+        path, own = _path(place, line.get(PATH), topic), OwnItem(text, _given(place, line))
+        items.append(ItemAt(own, normalise(text), path, tuple(map(normalise, path))))
+    return tuple(items)
 
 
 def _lines(file: Path, item: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -15,9 +15,14 @@ FRUITLESS_REQUESTS = 3
 """So many requests of one build in a row without a new item, and the parent is given up until the next build."""
 
 
+def item_key(item: str) -> str:
+    """What items are told apart by in a list."""
+    return normalise(item)
+
+
 def same(one: str, other: str) -> bool:
     """Whether two items are the same to a list."""
-    return normalise(one) == normalise(other)
+    return item_key(one) == item_key(other)
 
 
 class Chain(msgspec.Struct):

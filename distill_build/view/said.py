@@ -15,6 +15,7 @@ from distill_build.dataset.layout import ReviewNote
 from distill_build.engine.manifest import digest
 from distill_build.history.by_hand import parts_by_hand
 from distill_build.records import JsonObject
+from distill_build.replies.labels import normalise
 from distill_build.report.families import TITLE
 from distill_build.review import REJECT, Review
 from distill_build.stages.identity import BY_HAND
@@ -177,12 +178,18 @@ def _items(by_hand: TagByHand, snapshot: Snapshot) -> Iterator[OwnItemWaiting]:
     for shape in snapshot.graph:
         items = own_items_of(by_hand, shape.name)
         if items and snapshot.recipe["tree"].get(f"{shape.name}.jsonl") != digest(items):
-            for path, text in _texts(items):
+            for path, text in _texts(by_hand, by_hand, shape.name):
                 if not snapshot.has_text(path, text[:TITLE]):
                     yield OwnItemWaiting(shape.name, path, text)
 
 
-def _texts(items: JsonObject, path: OwnPath = ()) -> Iterator[tuple[OwnPath, str]]:
-    yield from ((path, text) for text, _ in items.get("here", ()))
-    for label, below in items.get("below", {}).items():
-        yield from _texts(below, (*path, label))
+def _texts(tag: TagByHand, said: TagByHand, stage: str, path: OwnPath = ()) -> Iterator[tuple[OwnPath, str]]:
+    """The items at a tag and below, but for those below a tag that is excluded; that is `said` of the tag."""
+    yield from ((path, item.text) for item in tag.items.get(stage, ()))
+    for label, below in (*tag.holders.items(), *tag.children.items()):
+        if not said.is_excluded(label, _same):
+            yield from _texts(below, said.of_child(label, _same), stage, (*path, label))
+
+
+def _same(one: str, other: str) -> bool:
+    return normalise(one) == normalise(other)

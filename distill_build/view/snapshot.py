@@ -3,6 +3,7 @@
 import gzip
 import secrets
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -10,6 +11,7 @@ from distill_build.dataset.layout import Dataset
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
+from distill_build.replies.labels import normalise
 from distill_build.report.data import TOPIC, DatasetPage
 from distill_build.report.drawing import Block
 from distill_build.report.families import RowFacts, WholeRow
@@ -57,7 +59,6 @@ class Snapshot:
             shape.name: editable_of(shape, recipe.get(shape.name, {})) for shape in graph
         }
         self._tags = {tag.id: place for place, tag in enumerate(page.tree)}
-        self._by_path = {(): TOPIC} | {self._path(place): place for place in self._tags.values()}
         self._places: dict[str, int] = {}
         self._titles: set[tuple[int | None, str]] = set()
         for block in range(len(blocks)):
@@ -73,12 +74,16 @@ class Snapshot:
                     return self._seen(fact, row)
         return None
 
+    @cached_property
+    def _by_path(self) -> Mapping[OwnPath, int]:
+        return {(): TOPIC} | {_key(self._path(place)): place for place in self._tags.values()}
+
     def has_row(self, key: str) -> bool:
         return key in self._places
 
     def has_text(self, path: OwnPath, title: str) -> bool:
-        """Whether a row of a list with a text that begins so lies at a tag."""
-        return (self._by_path.get(path), title) in self._titles
+        """Whether a row of a list with a text that begins so lies at a tag, whose labels may be in any letter case."""
+        return (self._by_path.get(_key(path)), title) in self._titles
 
     def own_path(self, key: str) -> OwnPath | None:
         """The labels of a tag as the model or file has them, from level 1 on; None where there is no such tag."""
@@ -115,3 +120,7 @@ class Snapshot:
         if shape.kind == "list" and editable.columns:
             content = content | {editable.columns[0]: content[shape.singular]}
         return SeenRow(fact.id, shape.name, content, row.told.get(REVIEW), editable)
+
+
+def _key(path: OwnPath) -> OwnPath:
+    return tuple(map(normalise, path))

@@ -24,6 +24,18 @@ def test_a_path_is_a_list_or_a_text_with_or_without_the_topic(path: str) -> None
     assert tree.holders == {}
 
 
+def test_items_of_one_place_keep_the_order_of_their_lines_by_whichever_label_they_name_it() -> None:
+    renamed = TagByHand(rename={"Bravo": "Teams", "Golf": "Chess", "Chess": "Golf"})
+    lines = [("Why?", "Bravo"), ("Who?", "TEAMS"), ("Where?", "bravo"), ("where", "Teams"), ("Which?", "Golf")]
+    tree = read("".join(f'{{"question": "{text}", "path": "{path}"}}\n' for text, path in lines), tree=renamed)
+    assert own_items_of(tree, "questions") == {
+        "below": {
+            "Bravo": {"here": [["Why?", {}], ["Who?", {}], ["Where?", {}]]},
+            "Golf": {"here": [["Which?", {}]]},  # a tag's own label comes before another one's new label
+        }
+    }
+
+
 def test_what_has_no_place_yet_is_held_there() -> None:
     tree = read('{"question": "Why?", "path": ["A", "B"]}\n\n{"question": "Who?", "answer": "I."}\n')
     assert own_items_of(tree, "questions") == {

@@ -101,11 +101,8 @@ def test_one_below_a_tag_that_is_excluded_is_told_and_not_made(project: InProces
         {"question": "What is a game?", "path": "Team games"},
     )
     assert built(project) == []
-    told = "of your own below sports / {0}: take it out of exclude, or give them another path"
-    said = [
-        f"tree.yaml: exclude bravo SPORTS leaves out 2 questions {told.format('bravo SPORTS')}",
-        f"tree.yaml: exclude Team games leaves out 1 question {told.format('Team games')}",
-    ]
+    told = "of your own below sports / Team games: take it out of exclude, or give them another path"
+    said = [f"tree.yaml: exclude bravo SPORTS leaves out 3 questions {told}"]
     assert project.run("plan", "--json", *SMALL).document["unmatched"] == said
     assert project.run("--json", *SMALL).document["unmatched"] == said
     artefacts = {name: text for name, text in project.data().items() if name.endswith(".jsonl")}
@@ -113,6 +110,58 @@ def test_one_below_a_tag_that_is_excluded_is_told_and_not_made(project: InProces
     says(project, "")
     built(project)
     assert [row["path"] for row in project.rows("questions") if row["index"] < 0][:1] == [["sports", "Bravo sports"]]
+
+
+@pytest.mark.parametrize(
+    ("tree", "own_label", "seen"),
+    [
+        ("rename: {bravo SPORTS: Team games}", "Bravo sports", "Team games"),
+        ("tags: {Golf: {}}\nrename: {Golf: Clubs}", "Golf", "Clubs"),
+        ("rename: {Nobody: Somebody}", "Nobody", "Somebody"),
+    ],
+    ids=["a model's", "by hand", "of one's own questions alone"],
+)
+def test_a_tags_own_label_and_the_one_that_people_see_are_one_place(
+    project: InProcess,  # noqa: F811
+    tree: str,
+    own_label: str,
+    seen: str,
+) -> None:
+    says(project, tree + "\n")
+    own(
+        project,
+        {"question": "Who?", "path": own_label, "answer": "1"},
+        {"question": "Why?", "path": [seen.upper()], "answer": "2"},
+        {"question": "who", "path": seen, "answer": "3"},
+        {"question": "Where?", "path": [seen, "Below"], "answer": "4"},
+        {"question": "When?", "path": [own_label, "Below"], "answer": "5"},
+    )
+    assert [kind for kind, _ in built(project) if kind == "answers"] == ["answers"] * (3 * 3 * 2)
+    mine = [(row["path"][1:], row["question"]) for row in project.rows("questions") if row["index"] < 0]
+    assert mine == [
+        ([seen], "Who?"),
+        ([seen], "Why?"),
+        ([seen, "Below"], "Where?"),
+        ([seen, "Below"], "When?"),
+    ]
+    assert [row["answer"] for row in project.rows("answers") if row["model"] == "hand"] == ["1", "2", "4", "5"]
+    assert project.run("--json", *SMALL).document["unmatched"] == []
+    assert checked(project).status == 0
+
+
+def test_a_label_that_people_see_below_a_tag_that_is_spoken_of_is_found(project: InProcess) -> None:  # noqa: F811
+    says(project, "about: {alpha SPORTS: {rename: {Alpha Alpha sports: First}, tags: {Golf: {}}, exclude: [Misc]}}\n")
+    own(
+        project,
+        {"question": "Who?", "path": "Alpha sports/First", "answer": "1"},
+        {"question": "Why?", "path": "Alpha sports/golf", "answer": "2"},
+        {"question": "Where?", "path": "Alpha sports/Misc", "answer": "3"},
+    )
+    built(project)
+    mine = ["/".join(row["path"][1:]) for row in project.rows("questions") if row["index"] < 0]
+    assert mine == ["Alpha sports/Golf", "Alpha sports/First"]
+    told = "exclude Misc leaves out 1 question of your own below sports / Alpha sports / Misc"
+    assert told in project.run("--json", *SMALL).document["unmatched"][0]
 
 
 def test_a_tree_of_ones_own_questions_alone(project: InProcess) -> None:  # noqa: F811

@@ -107,19 +107,21 @@ class Bookkeeping:
     def left_out(self, node: Node, label: str, holder: TagByHand) -> None:
         """Notes that a person's own items lie below a tag that they do not want: nothing is made of these."""
         items = " and ".join(rows_of(number, stage) for stage, number in holder.items_by_stage().items())
+        place = " / ".join((*node.shown, node.label_shown(label)))
         self.unmatched.append(
-            f"{BY_HAND}: exclude {label} leaves out {items} of your own below {' / '.join((*node.shown, label))}: "
+            f"{BY_HAND}: exclude {label} leaves out {items} of your own below {place}: "
             "take it out of exclude, or give them another path"
         )
 
     def listed(self, node: Node, chain: Chain | None) -> None:
         """Notes which children a person speaks of that `node` does not have, now that its list is all there. A leaf has
-        none."""
+        none but those for a person's own items, of which nothing is said `about`."""
         own = node.subtree.own
         for said, labels in (("rename", own.rename), ("exclude", own.exclude), (ABOUT, own.about)):
             for label in labels:
                 is_listed = chain is not None and chain.place_of(label) is not None
-                if not is_listed and not any(same(label, each) for each in own.children):
+                is_held = said != ABOUT and node.held(label) is not None
+                if not is_listed and not is_held and not any(same(label, each) for each in own.children):
                     self.unmatched.append(f"{BY_HAND}: {said} {label}: {' / '.join(node.shown)} has no such tag")
 
     def reviewed(self, unit: Unit, stage: Stage, line: JsonObject) -> JsonObject:

@@ -40,6 +40,7 @@ class Node(msgspec.Struct, eq=False):
     unit: "Unit | None" = None
     flags: tuple[str, ...] = ()
     above: "Node | None" = None
+    _held: dict[str, str] | None = None
 
     @property
     def level(self) -> int:
@@ -85,6 +86,21 @@ class Node(msgspec.Struct, eq=False):
         from distill_build.stages.chain import same
 
         return next((own for each, own in about.items() if same(label, each)), NOTHING_SAID)
+
+    def held(self, label: str) -> str | None:
+        """The label, as a person typed it, under which they have items of their own at a child."""
+        if not self.subtree.own.holders:
+            return None
+        from distill_build.stages.chain import item_key
+
+        if self._held is None:
+            self._held = {item_key(each): each for each in self.subtree.own.holders}
+        return self._held.get(item_key(label))
+
+    def holder(self, label: str) -> TagByHand | None:
+        """What a person has of their own at a child."""
+        held = self.held(label)
+        return None if held is None else self.subtree.own.holders[held]
 
     def has_own(self, stage: str, text: str) -> bool:
         """Whether an item of a list is one of a person's own there."""

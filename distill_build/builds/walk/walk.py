@@ -171,7 +171,7 @@ class Walk:
         if not node.lacking or any(same(label, each) for each in own.children):
             return None
         node.filled += 1
-        if any(same(label, each) for each in own.exclude) or own.is_taken(label, same):
+        if own.is_excluded(label, same) or own.is_taken(label, same):
             self._books.exclude(node.subtree.below())
             return None
         if (said := node.said_of_listed(label)) is not NOTHING_SAID:
@@ -180,18 +180,18 @@ class Walk:
 
     def _child(self, node: Node, label: str, index: int, listed: int | None, own: TagByHand = NOTHING_SAID) -> Node:
         """A child of `node`, with a person's own items at its place."""
-        names = (label, node.label_shown(label))
-        for held, holder in node.subtree.own.holders.items():
-            if any(same(held, name) for name in names):
-                own = replace(own, items=holder.items, holders=holder.holders)
+        if (holder := node.holder(label)) is not None:
+            own = replace(own, items=holder.items, holders=holder.holders)
         return node.child(label, self._stages.tree.shape.prefix, index, listed, node.subtree.below(own))
 
     def _make_holders(self, node: Node) -> None:
         """Makes the tags that are there for a person's own items alone."""
-        known = [label for child in node.children for label in (child.path[-1], child.shown[-1])]
+        if not node.subtree.own.holders:
+            return
+        there = {node.held(child.path[-1]) for child in node.children}
         behind = len(node.subtree.own.children) + node.subtree.filled
         for label, holder in node.subtree.own.holders.items():
-            if any(same(label, each) for each in known):
+            if label in there:
                 continue
             if node.subtree.own.is_excluded(label, same):
                 self._books.left_out(node, label, holder)

@@ -1,0 +1,41 @@
+"""What waits for the next build, on a page of a dataset with tags by hand."""
+
+import json
+from typing import Any
+
+from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.test_tree_by_hand import SMALL, built, by_place, level_1, project, says  # noqa: F401 - a fixture
+from tests.e2e.workspace import Workspace
+from tests.view.serving import Served, served
+
+
+def page_of(project: InProcess) -> Any:  # noqa: F811
+    """The dataset, served as it is by now."""
+    assert project.server is not None
+    return served(Workspace(project.root, project.server))
+
+
+def said(view: Served) -> dict[str, Any]:
+    found: dict[str, Any] = view.ask("/said", of=view.snapshot()).document
+    return found
+
+
+def id_of(project: InProcess, label: str) -> str:  # noqa: F811
+    return next(str(row["id"]) for row in project.rows("tags") if row["label"] == label)
+
+
+def test_items_by_the_label_that_people_see_are_built_and_hold_their_tag(project: InProcess) -> None:  # noqa: F811
+    says(project, "rename: {Bravo sports: Team games}\nexclude: [Charlie sports]\n")
+    lines = [
+        {"question": f"Who is {number}?", "path": path} for number, path in enumerate(("team GAMES", "Charlie sports"))
+    ]
+    says(project, "".join(json.dumps(line) + "\n" for line in lines), "questions.jsonl")
+    built(project)
+    with page_of(project) as view:
+        assert said(view)["waiting"] == 0
+        assert view.say("/item", stage="questions", tag=id_of(project, "Alpha sports"), text="Another?").status == 200
+        waits = said(view)
+        assert [(item["path"], item["text"]) for item in waits["items"]] == [(["Alpha sports"], "Another?")]
+        assert waits["waiting"] == 1
+        held = view.say("/tag", id=id_of(project, "Team games"), exclude=True)
+        assert (held.status, b"items of your own lie below it" in held.body) == (409, True)
