@@ -97,7 +97,6 @@ ONLY_KNOWN_IN = {
     "jsonschema": {"replies/schemas.py"},
     "xllamacpp": {"models/embedded_server.py"},
     "pyarrow": {"export/parquet.py"},
-    "ruamel": {"curate/tree_changes.py"},
     "numpy": {"stages/likeness/meaning.py", "stages/likeness/cosine.py"},
     "threadpoolctl": {"stages/likeness/cosine.py"},
     "safetensors": {"stages/likeness/meaning.py"},

@@ -45,7 +45,8 @@ def tree_in(content: bytes, file: Path, topic: str) -> TagByHand | None:
     """As `read_tree`, of what `file` has or is to have in it."""
     text = decoded(content, file)
     try:
-        root = yaml.compose(text, _LOADER)
+        _refuse_anchors(file, text)
+        root = yaml.compose(text, LOADER)
         return TagByHand() if root is None else _Reader(file).topic(root, topic)
     except yaml.YAMLError as error:
         raise _no_yaml(file, text, error) from error
@@ -55,7 +56,7 @@ def tree_in(content: bytes, file: Path, topic: str) -> TagByHand | None:
 
 def line_of(file: Path, key: str) -> str:
     """Where the topic's own node says `key`, as people are told it."""
-    root = yaml.compose(text_in(file), _LOADER)
+    root = yaml.compose(text_in(file), LOADER)
     assert isinstance(root, yaml.MappingNode), "it was read"  # noqa: S101
     lines = [name.start_mark.line + 1 for name, _ in root.value if name.value == key]
     return f"{file}, line {lines[0]}"
@@ -65,6 +66,20 @@ def label_in(told: object) -> str | None:
     """A label as it was typed; None for what is none."""
     flat = " ".join(told.split()) if isinstance(told, str) else ""
     return flat if flat and len(flat) <= LONGEST_LABEL and flat.isprintable() else None
+
+
+def _refuse_anchors(file: Path, text: str) -> None:
+    """Refuses what stands for another place in the file: a change of one tag would be one of others."""
+    if "&" not in text and "*" not in text:
+        return
+    for event in yaml.parse(text, LOADER):
+        assert event.start_mark is not None  # noqa: S101 - events that were read have one
+        if (name := getattr(event, "anchor", None)) is not None:
+            sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
+            raise ConfigurationError(
+                f"{file}, line {event.start_mark.line + 1}: {sign}{name}: write out what it stands for; a label that "
+                "begins with such a sign stands in quotes"
+            )
 
 
 def _no_yaml(file: Path, text: str, error: yaml.YAMLError) -> ConfigurationError:
@@ -82,7 +97,7 @@ def _no_yaml(file: Path, text: str, error: yaml.YAMLError) -> ConfigurationError
     )
 
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Field(NamedTuple):
@@ -182,12 +197,12 @@ class _Reader:
         return self._once(self._labels(node))
 
     def _labels(self, node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
-        if isinstance(node, yaml.ScalarNode) and not _is_empty(node):
+        if isinstance(node, yaml.ScalarNode) and not is_empty(node):
             yield self._label(node.value, node), node
         elif isinstance(node, yaml.SequenceNode):
             for each in node.value:
                 yield self._label(self._text(each, A_LABEL), each), each
-        elif not _is_empty(node):
+        elif not is_empty(node):
             self._refuse(node, "this is a list of labels, as in [Football, Tennis]")
 
     def _once(self, labels: Iterable[tuple[str, yaml.Node]]) -> list[str]:
@@ -225,7 +240,7 @@ class _Reader:
         return TRUTHS[text]
 
     def _description(self, node: yaml.Node) -> str:
-        return "" if _is_empty(node) else self._text(node, "description is a text, as in `description: on grass`")
+        return "" if is_empty(node) else self._text(node, "description is a text, as in `description: on grass`")
 
     def _text(self, node: yaml.Node, what: str) -> str:
         if not isinstance(node, yaml.ScalarNode):
@@ -233,7 +248,7 @@ class _Reader:
         return str(node.value).strip()
 
     def _mapping(self, node: yaml.Node, what: str) -> dict[str, _Field]:
-        if _is_empty(node):
+        if is_empty(node):
             return {}
         if not isinstance(node, yaml.MappingNode):
             self._refuse(node, what)
@@ -251,7 +266,7 @@ class _Reader:
         raise ConfigurationError(f"{self._file}, line {node.start_mark.line + 1}: {why}")
 
 
-def _is_empty(node: yaml.Node) -> bool:
+def is_empty(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.value in ("", "null", "~")
 
 

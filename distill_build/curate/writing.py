@@ -8,6 +8,7 @@ import errno
 import fcntl
 import json
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -63,7 +64,8 @@ def amend_tree(dataset: str, topic: str, changes: Sequence[TreeChange]) -> Amend
     with _held(place) as file:
         before = file.read()
         tree_in(before, place, topic)
-        after = amended(before.decode("utf-8-sig"), changes).encode()
+        mark = BOM_UTF8 if before.startswith(BOM_UTF8) else b""
+        after = mark + amended(before.decode("utf-8-sig"), changes).encode()
         tree_in(after, place, topic)
         if after != before:
             _replace(place, after)

@@ -67,6 +67,8 @@ def test_a_topic_says_whose_it_is() -> None:
         ("exclude: [Golf, golf]\n", 1, "Golf and golf are one label"),
         ("rename: {Golf: A, golf: B}\n", 1, "Golf and golf are one label"),
         ("tags: {a: {}, <<: {b: {}}}\n", 1, "<<: write out what it stands for"),
+        ("tags:\n  a: &c {depth: 1}\n  b: *c\n", 2, "&c: write out what it stands for"),
+        ("tags: [*c]\n", 1, "*c: write out what it stands for; a label that begins with such a sign stands in quotes"),
         ("exclude: [a\nbreadth: 3\n", 1, "this is no YAML"),
         ("tags:\n\tGolf: {}\n", 2, "lines are indented by spaces"),
         ("a: 1\n---\nb: 2\n", 2, "this is no YAML"),

@@ -54,6 +54,13 @@ def test_a_tree_of_another_topic_is_left_alone() -> None:
     assert Path("tree.yaml").read_text(encoding="utf-8") == "topic: chess\nexclude: [Openings]\n"
 
 
+def test_a_tree_keeps_what_its_editor_put_into_it() -> None:
+    file = Path("tree.yaml")
+    file.write_bytes(b"\xef\xbb\xbfexclude: [Misc]\t# c\r\nbreadth: 3\r\n")
+    amend_tree("sports", "sports", [Exclude(("Golf",)), Rename(("Go",), "Weiqi")])
+    assert file.read_bytes() == (b"\xef\xbb\xbfexclude: [Misc, Golf]\t# c\r\nbreadth: 3\r\nrename:\r\n  Go: Weiqi\r\n")
+
+
 @pytest.mark.parametrize(
     ("before", "told"),
     [("exclude: [a\n", "this is no YAML"), ("rename: {Golf: Chess}\n", "two children would be called Chess")],
