@@ -20,8 +20,9 @@ EDIT: ReviewVerdict = "edit"
 class Review(msgspec.Struct, frozen=True):
     """The last line on one row in reviews.jsonl. `text` are columns that an edit changes, with what is to be there.
 
-    `digest` names the text that it speaks of, see `text_digest`; None is whatever is there. `at` is ISO 8601.
-    `place` is where that line stands, as people are told it; of one that is not written yet there is none.
+    `digest` names the text that it speaks of, see `text_digest`; None is whatever is there. `at` is ISO 8601; where it
+    is left out, `behind` is the latest one of those on the row before it. `place` is where that line stands, as people
+    are told it; of one that is not written yet there is none.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Review(msgspec.Struct, frozen=True):
     at: str = ""
     by: str | None = None
     place: str = ""
+    behind: str = ""
 
     @property
     def said(self) -> str:

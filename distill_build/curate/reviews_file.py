@@ -1,8 +1,14 @@
-"""reviews.jsonl: what people say of rows, a line each time; the last one on a row, by the time it was said, counts."""
+"""reviews.jsonl: what people say of rows, a line each time; the last one on a row counts.
+
+Which is the last: lines with a time go by it, wherever a merge has put them, and of equal times by their places. One
+without comes behind all that stand before it, and before each with a time that stands behind it.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn, get_args
+
+from msgspec.structs import replace
 
 from distill_build.curate.json_lines import fault_of_line, objects_in
 from distill_build.curate.texts import way_out
@@ -22,15 +28,20 @@ def read_reviews(file: Path, topic: str) -> dict[str, Review]:
 
     Raises ConfigurationError with file, line and remedy for what is none.
     """
-    found: dict[str, tuple[datetime, Review]] = {}
+    timed: dict[str, tuple[datetime, Review]] = {}
+    last: dict[str, Review] = {}
     for place, line in objects_in(file, EXAMPLE):
         if (told := line.get("topic")) is not None and normalise(str(told)) != normalise(topic):
             continue
         review = _review(place, line)
-        at = _time(review)
-        if review.id not in found or found[review.id][0] <= at:
-            found[review.id] = at, review
-    return {key: review for key, (_, review) in found.items()}
+        before = timed.get(review.id)
+        if (at := _time(place, review.at)) is None:
+            last[review.id] = replace(review, behind=before[1].at) if before is not None else review
+            continue
+        if before is None or before[0] <= at:
+            timed[review.id] = at, review
+        last[review.id] = timed[review.id][1]
+    return last
 
 
 def review_line(review: Review) -> dict[str, Any]:
@@ -42,17 +53,18 @@ def review_line(review: Review) -> dict[str, Any]:
 
 def fault_of_review(review: Review) -> str | None:
     """Why nobody could read the line that says it; None where it can be read."""
-    return fault_of_line(review_line(review), lambda place, line: _time(_review(place, line)))
+    return fault_of_line(review_line(review), lambda place, line: _time(place, _review(place, line).at))
 
 
 def time_behind(before: Review | None, now: datetime) -> str:
     """The time of what is said `now` of a row: later than what was said `before`, though another clock may have been
     ahead."""
-    if before is not None and (told := _time(before)) >= now:
+    latest = (before.at or before.behind) if before is not None else ""
+    if before is not None and (told := _time(before.place, latest)) is not None and told >= now:
         try:
             now = told + timedelta(microseconds=1)
         except OverflowError:  # the end of all time, where the later line counts
-            return before.at
+            return latest
     return f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
@@ -92,14 +104,14 @@ def _review(place: str, line: dict[str, Any]) -> Review:
     )
 
 
-def _time(review: Review) -> datetime:
-    """When it was said; what has no time was said before all that has one."""
-    if not review.at:
-        return datetime.min.replace(tzinfo=UTC)
+def _time(place: str, at: str) -> datetime | None:
+    """When it was said; None where nothing tells."""
+    if not at:
+        return None
     try:
-        told = datetime.fromisoformat(review.at)
+        told = datetime.fromisoformat(at)
     except ValueError:
-        _refuse(review.place, f"at is a time in ISO 8601, as in 2026-11-29T12:00:00Z, not {review.at!r}")
+        _refuse(place, f"at is a time in ISO 8601, as in 2026-11-29T12:00:00Z, not {at!r}")
     return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
 
 

@@ -132,7 +132,8 @@ class Hands:
     def _restore(self, snapshot: Snapshot, written: Review, before: Review) -> bool:
         """Says again what was said before, where nothing else has been said since: what was taken back counts not."""
         present = self._said.reviews.get(written.id)
-        if present is None or replace(present, at=written.at, by=written.by, place=written.place) != written:
+        beside = {name: getattr(written, name) for name in ("at", "by", "place", "behind")}
+        if present is None or replace(present, **beside) != written:
             return False
         self._write(snapshot, before, present)
         return True

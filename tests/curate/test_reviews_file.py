@@ -1,11 +1,16 @@
 """Lines of reviews.jsonl: each mistake is told with its line and a way out."""
 
+import itertools
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from distill_build.curate.reviews_file import read_reviews
+from distill_build.curate.reviews_file import read_reviews, time_behind
 from distill_build.errors import ConfigurationError
+from distill_build.review import Review
 
 FILE = Path("reviews.jsonl")
 
@@ -38,3 +43,39 @@ def test_a_byte_that_is_no_text_is_told_with_its_line() -> None:
     FILE.write_bytes(b'{"id": "a"}\n{"id": "\xff"}\n')
     with pytest.raises(ConfigurationError, match=r"^reviews\.jsonl, line 2: it is no text in UTF-8"):
         read_reviews(FILE, "sports")
+
+
+def counts(notes: Iterable[tuple[str, str]]) -> Review:
+    """The one that counts of several lines on one row, each a note with its time."""
+    lines = (json.dumps({"id": "a", "note": note} | ({"at": at} if at else {})) for note, at in notes)
+    FILE.write_text("\n".join(lines), encoding="utf-8")
+    return read_reviews(FILE, "sports")["a"]
+
+
+@pytest.mark.parametrize(
+    ("notes", "last"),
+    [
+        ((("first", ""), ("second", "")), "second"),
+        ((("seen", "2026-11-29"), ("typed", "")), "typed"),
+        ((("typed", ""), ("seen", "2026-11-29")), "seen"),
+        ((("late", "2026-11-30"), ("early", "2026-11-29"), ("typed", "")), "typed"),
+        ((("late", "2026-11-30"), ("typed", ""), ("early", "2026-11-29")), "late"),
+        ((("one", "2026-11-29T12:00:00Z"), ("other", "2026-11-29T13:00:00+01:00")), "other"),
+    ],
+)
+def test_a_line_without_a_time_comes_behind_those_before_it(notes: tuple[tuple[str, str], ...], last: str) -> None:
+    assert counts(notes).note == last
+
+
+def test_how_a_merge_puts_the_lines_of_two_branches_says_nothing() -> None:
+    """Of one branch a line without a time has been followed by one with: of what was said there, that is the last."""
+    ours = [("typed", ""), ("seen", "2026-11-29T12:00:00Z")]
+    theirs = [("theirs", "2026-11-29T11:00:00Z"), ("later", "2026-11-29T11:30:00Z")]
+    every = itertools.permutations(ours + theirs)
+    assert {counts(order).note for order in every if order.index(ours[0]) < order.index(ours[1])} == {"seen"}
+
+
+def test_what_is_said_next_comes_behind_what_was_typed_and_all_before_it() -> None:
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    notes = [("of a clock ahead", "2027-01-01T00:00:00Z"), ("typed", "")]
+    assert counts([*notes, ("next", time_behind(counts(notes), now))]).note == "next"
