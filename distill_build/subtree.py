@@ -16,10 +16,12 @@ ListLengths = Mapping[str, int]
 
 
 class OwnItem(msgspec.Struct, frozen=True):
-    """An item of a list that is a person's own. `given` are the columns of what would be asked for of it."""
+    """An item of a list that is a person's own. `given` are the columns of what would be asked for of it; `place` is
+    where it stands, as people are told it."""
 
     text: str
     given: dict[str, str] = {}
+    place: str = ""
 
 
 class ItemAt(msgspec.Struct, frozen=True):

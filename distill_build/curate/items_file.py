@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from distill_build.curate.files import FileStamp, stamp_of
-from distill_build.curate.json_lines import objects_in
+from distill_build.curate.json_lines import objects_in, read_back
 from distill_build.curate.texts import cannot_be_read, text_in, way_out
 from distill_build.errors import ConfigurationError
 from distill_build.export.parquet import read_parquet
@@ -51,13 +51,32 @@ def _items(files: tuple[Path, ...], stamps: tuple[FileStamp, ...], item: str, to
     for place, line in (each for file in files for each in _lines(file, item)):
         if (told := _text(place, line, TOPIC)) is not None and normalise(told) != normalise(topic):
             continue
-        _refuse_unknown(place, line, item)
-        text = _text(place, line, item)
-        if text is None:
-            _refuse(place, f'each line has a text {item}, as in {{"{item}": "…"}}')
-        path, own = _path(place, line.get(PATH), topic), OwnItem(text, _given(place, line))
-        items.append(ItemAt(own, normalise(text), path, tuple(map(normalise, path))))
+        path, own = _item(place, line, item, topic)
+        items.append(ItemAt(own, normalise(own.text), path, tuple(map(normalise, path))))
     return tuple(items)
+
+
+def read_item(line: dict[str, Any], item: str, topic: str) -> tuple[tuple[str, ...], OwnItem]:
+    """The labels of the place, below the topic, and the item of a line that is about to be written.
+
+    Raises ConfigurationError with the reason alone where it could be read by nobody.
+    """
+    return read_back(line, lambda place, line: _item(place, line, item, topic))
+
+
+def path_line(path: tuple[str, ...], topic: str) -> dict[str, list[str]]:
+    """What a line says of a place. Before a tag that is called as the topic that one stands."""
+    if not path:
+        return {}
+    return {PATH: [topic, *path] if normalise(path[0]) == normalise(topic) else list(path)}
+
+
+def _item(place: str, line: dict[str, Any], item: str, topic: str) -> tuple[tuple[str, ...], OwnItem]:
+    _refuse_unknown(place, line, item)
+    text = _text(place, line, item)
+    if text is None:
+        _refuse(place, f'each line has a text {item}, as in {{"{item}": "…"}}')
+    return _path(place, line.get(PATH), topic), OwnItem(text, _given(place, line), place)
 
 
 def _lines(file: Path, item: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from distill_build.curate.texts import text_in
 from distill_build.errors import ConfigurationError
 
+T = TypeVar("T")
 MERGE_MARKS = ("<<<<<<<", "=======", ">>>>>>>")
 
 
@@ -22,16 +23,18 @@ def objects_in(file: Path, example: str) -> Iterator[tuple[str, dict[str, Any]]]
             yield place, _object(place, line, example)
 
 
-def fault_of_line(line: dict[str, Any], read: Callable[[str, dict[str, Any]], object]) -> str | None:
-    """Why what `read`s a line, and is told where it stands, would refuse one that is about to be written; else None."""
+def read_back(line: dict[str, Any], read: Callable[[str, dict[str, Any]], T]) -> T:
+    """What `read`, which is told where a line stands, makes of one that is about to be written.
+
+    Raises ConfigurationError with the reason alone where it would refuse it.
+    """
     place = "the line"
     try:
-        read(place, _object(place, json.dumps(line), ""))
+        return read(place, _object(place, json.dumps(line), ""))
     except RecursionError as error:
-        return json_fault(error)
+        raise ConfigurationError(json_fault(error)) from error
     except ConfigurationError as error:
-        return str(error).removeprefix(f"{place}: ")
-    return None
+        raise ConfigurationError(str(error).removeprefix(f"{place}: ")) from error
 
 
 def _object(place: str, line: str, example: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, get_args
 
 from msgspec.structs import replace
 
-from distill_build.curate.json_lines import fault_of_line, objects_in
+from distill_build.curate.json_lines import objects_in, read_back
 from distill_build.curate.texts import way_out
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
@@ -53,7 +53,11 @@ def review_line(review: Review) -> dict[str, Any]:
 
 def fault_of_review(review: Review) -> str | None:
     """Why nobody could read the line that says it; None where it can be read."""
-    return fault_of_line(review_line(review), lambda place, line: _time(place, _review(place, line).at))
+    try:
+        read_back(review_line(review), lambda place, line: _time(place, _review(place, line).at))
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def time_behind(before: Review | None, now: datetime) -> str:

@@ -4,30 +4,34 @@ A changed text is an edit, a row that is gone a rejection, of a tag an exclusion
 a new row of a list is an item of their own. What cannot be taken is told with its line.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
 import msgspec
 
+from distill_build.curate.items_file import GIVEN, NOTE, PATH, path_line, read_item
 from distill_build.curate.reviews_file import fault_of_review, time_behind
 from distill_build.curate.tree_changes import Add, Exclude, Rename, TreeChange
 from distill_build.curate.tree_file import label_in
 from distill_build.dataset.layout import EXPORTS, Dataset
 from distill_build.engine.artefacts import file_sha256
+from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph, Shape
 from distill_build.history.edited_rows import EditedFile, EditedRow, edited_rows
 from distill_build.history.tag_names import TagNames
-from distill_build.records import JsonObject, above_of
+from distill_build.records import BOOKKEEPING, JsonObject, above_of
 from distill_build.records import Path as TagPath
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, REJECT, Review, ReviewVerdict, edit_so_far, said_so_far
 from distill_build.stages.all import editable_of
-from distill_build.stages.kinds.editable import Editable
+from distill_build.stages.kinds.editable import Editable, fault_of_given
 from distill_build.subtree import TagByHand
 from distill_build.versions.archive import Version
 from distill_build.versions.content import Content, rows_in
 
 LINES_NAMED = 3
+OF_AN_ITEM = (PATH, *GIVEN, NOTE)
+"""What a new row may say beside its text."""
 
 
 class WrittenDataset(msgspec.Struct, frozen=True):
@@ -160,8 +164,11 @@ class _Finder:
     def _add(self, shape: Shape, new: EditedRow) -> None:
         told, label = _path_of(new.row), label_in(new.row.get("label"))
         label = label or (label_in(told[-1]) if told else None)
+        by_path = self._tags.named(None, told[:-1])
         above = self._tags.named(new.row.get("parent"), told[:-1])
-        if label is None or above is None:
+        if told and above != by_path:
+            self._leave(shape, new.line, "parent and path name two places: take one of them out")
+        elif label is None or above is None:
             why = "a new tag has a label, and the path or parent of one that is there"
             self._leave(shape, new.line, why)
         elif self._tags.has_child(above, label):
@@ -218,18 +225,46 @@ class _Finder:
         )
 
     def _own_item(self, shape: Shape, editable: Editable, new: EditedRow) -> None:
-        (column,), told = editable.columns, _path_of(new.row)
-        text = new.row.get(column)
-        path = self._tags.named(new.row.get("tag"), told)
-        if not isinstance(text, str) or not text.strip():
-            self._leave(shape, new.line, f"a new row has a text {column}")
+        (column,) = editable.columns
+        try:
+            line = self._own_line(shape, column, new.row)
+        except ConfigurationError as error:
+            self._leave(shape, new.line, str(error))
             return
-        line = {column: text.strip()} | ({"path": list(path or told)} if path or told else {})
+        self._leave_unknown(shape, new, (*OF_AN_ITEM, column))
         self._found.items.setdefault(shape.name, []).append(line)
         known = self._given.setdefault(shape.name, {})
-        known[normalise(text)] = line
+        known[normalise(line[column])] = line
         if isinstance(key := new.row.get("id"), str):
             known[key] = line
+
+    def _own_line(self, shape: Shape, column: str, row: JsonObject) -> JsonObject:
+        """The line of questions.jsonl, say, for a new row. Raises ConfigurationError where there can be none."""
+        told = {name: value for name in (column, *OF_AN_ITEM) if (value := row.get(name)) is not None}
+        labels, item = read_item(told, column, self._written.topic)
+        if (fault := fault_of_given(self._behind(shape), item.given)) is not None:
+            raise ConfigurationError(fault)
+        path = self._place(row.get("tag"), labels if PATH in told else None)
+        note = {NOTE: told[NOTE]} if NOTE in told else {}
+        return {column: item.text, **path_line(path, self._written.topic), **item.given, **note}
+
+    def _place(self, tag: object, labels: TagPath | None) -> TagPath:
+        """The own labels of the place that a new row names, by the id of a tag or by its path or by both.
+
+        A path may name a tag that is not there yet. Raises ConfigurationError where nobody can tell which place it is.
+        """
+        by_id = self._tags.named(tag, ())
+        by_path = None if labels is None else self._tags.named(None, (self._written.topic, *labels)) or labels
+        if tag is not None and by_id is None and by_path is None:
+            raise ConfigurationError(f"there is no tag {tag!r}: name one that is there, or a path")
+        if by_id is not None and by_path is not None and _key(by_id) != _key(by_path):
+            raise ConfigurationError("tag and path name two places: take one of them out")
+        return by_id or by_path or ()
+
+    def _behind(self, shape: Shape) -> list[Editable]:
+        """What may be said of the rows of the stages that come after one."""
+        recipe = self._written.recipe
+        return [editable_of(each, recipe.get(each.name, {})) for each in self._graph if each.after == shape.name]
 
     def _given_with(self, shape: Shape, editable: Editable, new: EditedRow) -> None:
         """A result in the place of what would be asked for of a person's own item."""
@@ -237,13 +272,23 @@ class _Finder:
         items = self._given.get(above.name, {}) if above is not None and editable.takes_given else {}
         keys = [above_of(new.row), normalise(str(new.row.get("question", "")))]
         item = next((items[key] for key in keys if key in items), None)
-        text = {name: new.row[name] for name in editable.columns if new.row.get(name) is not None}
+        whole = {name: new.row.get(name) for name in editable.columns}
+        text = {name: value for name, value in whole.items() if value is not None}
         if item is None or item.keys() & text.keys():
             self._leave(shape, new.line, "a model answers what is there: a new row goes with a new one above it alone")
-        elif (fault := editable.fault(dict.fromkeys(editable.columns) | text, new.row)) is not None:
+        elif (fault := self._fault_of_given(item, text) or editable.fault(whole, new.row)) is not None:
             self._leave(shape, new.line, fault)
         else:
+            self._leave_unknown(shape, new, editable.columns)
             item.update(text)
+
+    def _fault_of_given(self, item: JsonObject, text: JsonObject) -> str | None:
+        """Why the line of a person's own item could not be read with `text` beside it."""
+        try:
+            read_item(item | text, next(iter(item)), self._written.topic)
+        except ConfigurationError as error:
+            return str(error)
+        return None
 
     def _hangs_on_gone(self, row: JsonObject) -> bool:
         """Whether a row or a tag above it is gone."""
@@ -259,6 +304,12 @@ class _Finder:
             if name in taken or value == old.get(name) or self._follows(old, name, value):
                 continue
             self._leave(shape, new.line, f"{name} is no text of a row of {shape.name}, and stays as it was")
+
+    def _leave_unknown(self, shape: Shape, new: EditedRow, taken: Collection[str]) -> None:
+        """Tells of columns of a new row of which nothing comes; those that say where a row stands may be a copy's."""
+        for name, value in new.row.items():
+            if value is not None and name not in BOOKKEEPING and name not in taken:
+                self._leave(shape, new.line, f"{name} is nothing that a new row of {shape.name} can say")
 
     def _follows(self, old: JsonObject, name: str, value: object) -> bool:
         if name == "path" and isinstance(value, list):
@@ -292,6 +343,10 @@ def has_items(tag: TagByHand, path: TagPath) -> bool:
         label = next((each for each in below if normalise(each) == normalise(path[0])), None)
         return label is not None and has_items(below[label], path[1:])
     return bool(tag.items) or any(has_items(below, ()) for below in (*tag.holders.values(), *tag.children.values()))
+
+
+def _key(path: TagPath) -> TagPath:
+    return tuple(map(normalise, path))
 
 
 def _path_of(row: JsonObject) -> TagPath:

@@ -27,7 +27,7 @@ from distill_build.stages.kinds.columns import (
     require_columns,
     stages_in,
 )
-from distill_build.stages.kinds.editable import Editable
+from distill_build.stages.kinds.editable import Editable, fault_of_given
 from distill_build.stages.kinds.group_stage import GroupStage
 from distill_build.stages.kinds.list_stage import ListStage, read_list
 from distill_build.stages.kinds.map_stage import MapStage
@@ -109,13 +109,11 @@ def _check_edits(stages: Stages) -> None:
 
 def _check_given(stages: Stages) -> None:
     """Raises ConfigurationError for an answer beside a person's own question that it cannot have, say."""
-    for stage in stages.asking:
-        above = stage.shape.after
-        if above is None or not stage.editable.takes_given:
-            continue
-        for item in all_items(stages.settings.by_hand, above):
-            if item.given and (fault := stage.editable.fault_alone(dict(item.given))) is not None:
-                raise ConfigurationError(f"{above}.jsonl: {item.text}: {fault}")
+    for shape in stages.graph:
+        behind = [stages[each.name].editable for each in stages.graph if each.after == shape.name]
+        for item in all_items(stages.settings.by_hand, shape.name):
+            if (fault := fault_of_given(behind, dict(item.given))) is not None:
+                raise ConfigurationError(f"{item.place}: {fault}: mend it, or leave it out to have a model asked")
 
 
 def class_of(kind: str, builtin: str | None) -> type[Stage]:

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
+from distill_build.curate.items_file import GIVEN, path_line, read_item
 from distill_build.curate.reviews_file import fault_of_review, time_behind
 from distill_build.curate.tree_changes import Exclude, Include, Rename, TreeChange
 from distill_build.curate.tree_file import label_in
@@ -17,10 +18,11 @@ from distill_build.curate.writing import (
     put_back,
     take_back,
 )
-from distill_build.errors import UsageError
+from distill_build.errors import ConfigurationError, UsageError
 from distill_build.history.hand_edits import has_items
 from distill_build.replies.labels import normalise
 from distill_build.review import Review
+from distill_build.stages.kinds.editable import fault_of_given
 from distill_build.view.reviewing import ReviewChange, nothing_said, review_of
 from distill_build.view.said import Said
 from distill_build.view.snapshot import OwnPath, Snapshot
@@ -106,13 +108,16 @@ class Hands:
         if path is None or shape is None or shape.kind != "list" or shape.after is None:
             raise UsageError(f"{new.stage} at {new.tag} is no place for an item of your own")
         editable = snapshot.editable[shape.name]
-        line = {editable.columns[0]: new.text.strip(), "path": list(path)}
-        given = {name: text.strip() for name in ("reasoning", "answer") if (text := getattr(new, name)).strip()}
-        if not line[editable.columns[0]] or ("reasoning" in given and "answer" not in given):
-            raise UsageError("an item has a text, and a reasoning goes with an answer")
-        place, lines = append_item_lines(
-            self._name, shape.name, snapshot.topic, [{key: value for key, value in (line | given).items() if value}]
-        )
+        given = {name: text.strip() for name in GIVEN if (text := getattr(new, name)).strip()}
+        line = {editable.columns[0]: new.text.strip(), **path_line(path, snapshot.topic), **given}
+        behind = (snapshot.editable[each.name] for each in snapshot.graph if each.after == shape.name)
+        try:
+            read_item(line, editable.columns[0], snapshot.topic)
+        except ConfigurationError as error:
+            raise UsageError(f"it cannot be that: {error}") from error
+        if (fault := fault_of_given(behind, given)) is not None:
+            raise UsageError(f"it cannot be that: {fault}")
+        place, lines = append_item_lines(self._name, shape.name, snapshot.topic, [line])
         return self._note(lambda: take_back(place, lines[0]))
 
     def undo(self, undo: Undo) -> None:

@@ -210,7 +210,9 @@ def test_an_answer_that_a_person_gives_is_held_to_the_same(project: InProcess, s
     own.write_text(json.dumps({"question": "It broke on the first day.", "answer": "bad"}) + "\n")
     done = project.run(*LINE, *LABELS)
     assert (done.status, server.count) == (2, 0), done.stderr
-    assert "It broke on the first day.: answer is one of positive, negative, neutral, not 'bad'" in done.stderr
+    assert (
+        "curate/sports/questions.jsonl, line 1: answer is one of positive, negative, neutral, not 'bad'" in done.stderr
+    )
     own.write_text(json.dumps({"question": "It broke on the first day.", "answer": "negative"}) + "\n")
     assert project.run(*LINE, *LABELS).status == 0
     assert next(row["answer"] for row in project.rows("answers") if row["model"] == "hand") == "negative"

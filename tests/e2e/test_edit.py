@@ -182,6 +182,44 @@ def test_new_rows_are_questions_of_ones_own_with_their_answers(project: InProces
     assert project.raw("verify", "sports").status == 0
 
 
+def test_an_answer_a_note_and_a_path_of_one_text_stand_in_the_questions_own_row(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    first = project.rows("questions")[0]
+    copied = {name: value for name, value in first.items() if name != "id"} | {"question": "Why?", "level": "hard"}
+    new = {"question": "Who?", "path": "/".join(first["path"]), "answer": "All.", "reasoning": "So.", "note": "mine"}
+    edited(project, "questions", lambda rows: rows.extend([copied, new]))
+    done = edit(project).document
+    assert done["left"] == []
+    assert built(project)[0][0] == "answers"
+    rows = {row["question"]: row for row in project.rows("answers")}
+    assert (rows["Who?"]["path"], rows["Why?"]["path"]) == (first["path"], first["path"])
+    assert (rows["Who?"]["answer"], rows["Who?"]["reasoning"]) == ("All.", "So.")
+    assert says_of(project, "questions.jsonl")[1]["note"] == "mine"
+
+
+def test_what_a_new_row_cannot_say_is_told_and_the_rest_taken(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    edited(project, "questions", lambda rows: rows.append({"question": "Why?", "difficulty": "hard"}))
+    done = edit(project).document
+    assert done["left"] == ["questions.jsonl, line 19: difficulty is nothing that a new row of questions can say"]
+    assert (done["added"], done["put_back"]) == ({"questions": 1}, ["questions.jsonl"])
+
+
+def test_an_answer_that_no_build_would_take_is_left_with_its_line(project: InProcess) -> None:  # noqa: F811
+    kind = ("answer.kind=label", "answer.labels=[yes,no]")
+    assert project.run(*SMALL, *kind).status in (0, 1)
+    new = [{"question": "Is it?", "answer": "perhaps"}, {"id": "mine", "question": "Is it not?"}]
+    edited(project, "questions", lambda rows: rows.extend(new))
+    edited(project, "answers", lambda rows: rows.append({"question_id": "mine", "answer": "perhaps"}))
+    done = edit(project).document
+    assert [re.sub(r", line \d+", "", sentence) for sentence in done["left"]] == [
+        "questions.jsonl: answer is one of yes, no, not 'perhaps'",
+        "answers.jsonl: answer is one of yes, no, not 'perhaps'",
+    ]
+    assert says_of(project, "questions.jsonl") == [{"question": "Is it not?"}]
+    assert project.run("plan", *SMALL, *kind).status == 0
+
+
 def test_a_tag_that_was_added_is_by_hand(project: InProcess) -> None:  # noqa: F811
     built(project)
     edited(project, "tags", lambda rows: rows.append({"label": "Chess", "path": ["sports", "Bravo sports", "Chess"]}))
@@ -234,7 +272,15 @@ def test_other_order_and_layout_are_no_edits(project: InProcess) -> None:  # noq
         ("tags", lambda rows: rows[1].update(label="half \ud83d"), "line 2: label is no label"),
         ("answers", lambda rows: rows.append({"answer": "So."}), "line 19: a model answers what is there"),
         ("questions", lambda rows: rows.append(rows[0] | {"question": "Why?"}), "line 19: another row has this"),
-        ("questions", lambda rows: rows.append({"text": "Why?"}), "line 19: a new row has a text question"),
+        ("questions", lambda rows: rows.append({"text": "Why?"}), "line 19: each line has a text question"),
+        ("questions", lambda rows: rows.append({"question": 7}), "line 19: question is a text, not 7"),
+        ("questions", lambda rows: rows.append({"question": "a \ud83d"}), "line 19: it has half of a letter"),
+        ("questions", lambda rows: rows.append({"question": "?", "path": ["sports", " ", "x"]}), "path is a list of"),
+        ("questions", lambda rows: rows.append({"question": "?", "path": ["x"] * 11}), "10 levels of tags at the most"),
+        ("questions", lambda rows: rows.append({"question": "?", "tag": "t_gone"}), "there is no tag 't_gone'"),
+        ("questions", lambda rows: rows.append({"question": "?", "tag": rows[0]["tag"], "path": ["x"]}), "two places"),
+        ("questions", lambda rows: rows.append({"question": "?", "reasoning": "So."}), "reasoning goes with an answer"),
+        ("tags", lambda rows: rows.append({"label": "A", "parent": rows[0]["id"], "path": ["sports", "A"]}), "places"),
         ("tags", lambda rows: rows[0].update(label="bravo SPORTS"), "line 1: another tag beside it is called"),
         ("tags", lambda rows: rows[0].update(label=" "), "tags.jsonl, line 1: label is no label"),
         ("tags", lambda rows: rows[0].update(number="7"), "line 1: number is no text of a row of tags"),

@@ -185,6 +185,26 @@ def test_what_is_said_of_an_edited_row_whose_review_is_gone_applies(view: Served
     assert project.rows("answers")[1]["reasoning"] == "Since."
 
 
+def test_what_no_build_would_take_beside_a_question_is_refused(tmp_path: Path) -> None:
+    with ScriptedServer() as server:
+        project = Workspace(tmp_path, server)
+        line = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "answer.kind=label", "-q")
+        labels = "answer.labels=[yes,no]"
+        project.run(*line, labels)
+        with served(project) as view:
+            tag = project.rows("tags")[0]["id"]
+            for given, told in (
+                ({"answer": "perhaps"}, "answer is one of yes, no, not 'perhaps'"),
+                ({"reasoning": "So."}, "reasoning goes with an answer"),
+                ({"text": " "}, "each line has a text question"),
+            ):
+                refused = view.say("/item", **{"stage": "questions", "tag": tag, "text": "Is it?"} | given)
+                assert (refused.status, told in refused.body.decode()) == (409, True)
+            assert not (project.root / "curate").exists()
+            assert view.say("/item", stage="questions", tag=tag, text="Is it?", answer="yes").status == 200
+        assert project.run("plan", *line, labels).status == 0
+
+
 def test_before_there_is_a_version_the_rows_so_far_are_shown(tmp_path: Path) -> None:
     with ScriptedServer() as server:
         project = Workspace(tmp_path, server)

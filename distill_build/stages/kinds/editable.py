@@ -1,5 +1,7 @@
 """What a person may say of the rows of a stage. Pure."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from distill_build.records import JsonObject
@@ -31,3 +33,9 @@ class Editable(msgspec.Struct, frozen=True):
     def fault_alone(self, text: JsonObject) -> str | None:
         """The same without the row, as far as `text` tells by itself."""
         return None if isinstance(self.form, FieldsForm) else self.form.fault(text, {})
+
+
+def fault_of_given(behind: Iterable[Editable], given: JsonObject) -> str | None:
+    """Why a person's own item cannot have that beside it; `behind` are the stages that come after its own."""
+    faults = (each.fault_alone(given) for each in behind if given and each.takes_given)
+    return next((fault for fault in faults if fault is not None), None)
