@@ -32,7 +32,9 @@ RENAMED_FROM = "renamed_from"
 """The column of a tag that has the model's own label, where a person gave it another one; else null."""
 LABEL, SHARES = "label", "shares"
 """What says what a question is: one of several labels, and how much speaks for each."""
-EXPORTED = ("question", "reasoning", "answer", LABEL, SHARES)
+HISTORY = "history"
+"""The turns of a dialogue before the last one, as an export says them."""
+EXPORTED = ("question", "reasoning", "answer", LABEL, SHARES, HISTORY)
 """What a training row is made of, and a stage's `export` says."""
 
 ReasoningMode = Literal["native", "prompted", "required", "drop"]

@@ -105,7 +105,7 @@ class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How dataset rows are written. `reasoning` says where the chain of thought goes, `csv_bom` whether a CSV begins
     with the byte order mark by which spreadsheets know UTF-8, `margin` how far apart the judges' means of the two
     answers of a preference pair lie at the least, `max_length` how many tokens of a row the trainers take,
-    `student` the name of the model that is to be trained."""
+    `student` the name of the model that is to be trained, `turns` whether a dialogue is one row or has one for each."""
 
     reasoning: Literal["think", "field", "drop", "auto"] = "think"
     metadata: bool = True
@@ -113,6 +113,7 @@ class FormatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     margin: Annotated[float, msgspec.Meta(ge=0)] = 1
     max_length: Positive = 2048
     student: str | None = None
+    turns: Literal["dialogue", "each"] = "dialogue"
 
 
 class KdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from distill_build.config.errors import translate
 from distill_build.errors import ConfigurationError
 from distill_build.project import from_root
+from distill_build.stages.dialogue import unrolled, with_turns
 from distill_build.stages.embedders import with_embeddings
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class Composition:
         for role in self._models - chosen:
             if with_embeddings(named, nodes, {*chosen, role}) != names:
                 self._refuse_nameless(role)
-        return names, nodes if names == named else self._stages(names)
+        names = with_turns(names, nodes)
+        return unrolled(names, nodes if names == named else self._stages(names))
 
     def _refuse_nameless(self, role: str) -> None:
         """Raises ConfigurationError for a setting of a role that would be asked if a model were named for it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from distill_build.export.card import CARD, card
 from distill_build.export.formats import (
+    FLAT,
     FORMATS,
     KD,
     LABELS,
@@ -16,12 +17,13 @@ from distill_build.export.formats import (
     file_name,
     first_if_empty,
 )
-from distill_build.export.layout import TRAIN, Layout, TrainingRow
+from distill_build.export.layout import TRAIN, Layout, TrainingRow, Turn
 from distill_build.export.preference import RATING
 from distill_build.export.trainers import check_trainers, trainer_files
 
 __all__ = [
     "CARD",
+    "FLAT",
     "FORMATS",
     "KD",
     "LABELS",
@@ -31,6 +33,7 @@ __all__ = [
     "TRAIN",
     "Layout",
     "TrainingRow",
+    "Turn",
     "check_formats",
     "check_trainers",
     "file_name",

@@ -36,6 +36,8 @@ class Format(msgspec.Struct, frozen=True):
 
 
 PREFERENCE, LABELS, SOFT, KD = "preference", "labels", "soft", "kd"
+FLAT = ("csv", LABELS)
+"""Formats that have no place for the turns before the last."""
 OF_TOKENS = (SOFT, KD)
 """Formats that are made of the teacher's log probabilities."""
 FORMATS: Mapping[str, Format] = {

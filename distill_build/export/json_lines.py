@@ -21,6 +21,7 @@ from distill_build.export.layout import (
     reasoning_field,
     replied,
     reply,
+    said_before,
 )
 from distill_build.records import JsonObject
 
@@ -64,13 +65,17 @@ def prompt_completion(row: TrainingRow, layout: Layout) -> JsonObject:
 def alpaca(row: TrainingRow, layout: Layout) -> JsonObject:
     """The format of Stanford Alpaca, with LLaMA-Factory's `system`: {"instruction", "input", "output", "system"}.
 
-    `input` is always empty: a question needs no second text.
+    `input` is always empty: a question needs no second text. `history` has the turns before, where there are any.
     """
+    history = (
+        {"history": [[turn.question, said_before(turn, layout)] for turn in row.history]} if layout.dialogues else {}
+    )
     return {
         "instruction": row.question,
         "input": "",
         "output": reply(row, layout),
         "system": layout.system_prompt or "",
+        **history,
         **reasoning_field(row, layout),
         **additions(row, layout),
     }
@@ -81,7 +86,13 @@ def sharegpt(row: TrainingRow, layout: Layout) -> JsonObject:
 
     `system` is there where there is a system prompt.
     """
+    said = [
+        message
+        for turn in row.history
+        for message in ({"from": "human", "value": turn.question}, {"from": "gpt", "value": said_before(turn, layout)})
+    ]
     conversations = [
+        *said,
         {"from": "human", "value": row.question},
         {"from": "gpt", "value": reply(row, layout)},
     ]

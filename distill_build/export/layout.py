@@ -66,7 +66,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     `columns` are what rows tell of themselves beside their ids and their place, by name: whether that is a text or a
     number. `tokens` has what a row is in tokens; of kd `kd_trainer` says who reads it, `kd_length` how many tokens
-    each row has, None for as many as there are.
+    each row has, None for as many as there are. `dialogues` says that rows have turns before them.
     """
 
     reasoning: Literal["think", "field", "drop"]
@@ -81,6 +81,18 @@ class Layout(msgspec.Struct, frozen=True):
     tokens: TokensOf = NoTokens()
     kd_trainer: str = "distillkit"
     kd_length: int | None = None
+    dialogues: bool = False
+
+
+class Turn(msgspec.Struct, frozen=True, gc=False):
+    """A turn of a dialogue before the last: what was asked and answered, by which model, and the key of the call."""
+
+    id: str
+    question: str
+    reasoning: str | None
+    answer: str
+    model: str = ""
+    call: str = ""
 
 
 class TrainingRow(msgspec.Struct, frozen=True, gc=False):
@@ -89,7 +101,7 @@ class TrainingRow(msgspec.Struct, frozen=True, gc=False):
     `question_id` is the question's where there is a row for it; `tag` and `path` are the place in the tree; `side` is
     the one that it was split to. `more` holds what stands in `Layout.columns`. `call` is the key of the call whose
     reply it says, empty where a person wrote it. `label` is what the question is, and `shares` how much speaks for each
-    label, where the stage tells that.
+    label, where the stage tells that. `history` are the turns before, where it is the last one of a dialogue.
     """
 
     id: str
@@ -106,6 +118,7 @@ class TrainingRow(msgspec.Struct, frozen=True, gc=False):
     call: str = ""
     label: str | None = None
     shares: Mapping[str, float] | None = None
+    history: tuple[Turn, ...] = ()
 
 
 Write = Callable[[Sequence[TrainingRow]], None]
@@ -118,16 +131,33 @@ UNRATED = -1.0
 
 
 def asked(row: TrainingRow, layout: Layout) -> list[JsonObject]:
-    """The messages up to the reply: the system prompt, where there is one, and the question."""
+    """The messages up to the reply: the system prompt, where there is one, the turns before, and the question.
+
+    An answer before has its thought in a field of its own alone: from a text templates strip it.
+    """
     system = [] if layout.system_prompt is None else [{"role": "system", "content": layout.system_prompt}]
-    return [*system, {"role": "user", "content": row.question}]
+    said = [message for turn in row.history for message in _said(turn, layout)]
+    return [*system, *said, {"role": "user", "content": row.question}]
+
+
+def _said(turn: Turn, layout: Layout) -> tuple[JsonObject, JsonObject]:
+    answer = {"role": "assistant", "content": said_before(turn, layout), **_thought(turn, layout)}
+    return {"role": "user", "content": turn.question}, answer
+
+
+def said_before(turn: Turn, layout: Layout) -> str:
+    """The answer of a turn before the last, without its thought."""
+    return with_reasoning(None, turn.answer) if layout.reasoning == "think" else turn.answer
+
+
+def _thought(turn: Turn | TrainingRow, layout: Layout) -> JsonObject:
+    """With a field of its own, reasoning is `reasoning_content`, the name that chat templates read."""
+    return {"reasoning_content": turn.reasoning or ""} if layout.reasoning == "field" else {}
 
 
 def replied(row: TrainingRow, layout: Layout) -> JsonObject:
-    """The message of the reply. With a field of its own, reasoning is `reasoning_content`, the name that chat templates
-    read."""
-    field = {"reasoning_content": row.reasoning or ""} if layout.reasoning == "field" else {}
-    return {"role": "assistant", "content": reply(row, layout), **field}
+    """The message of the reply."""
+    return {"role": "assistant", "content": reply(row, layout), **_thought(row, layout)}
 
 
 def reply(row: TrainingRow, layout: Layout) -> str:

@@ -87,6 +87,8 @@ def _dataset_info(filled: Filled, layout: Layout) -> str:
 
 def _entry(name: str, layout: Layout) -> JsonObject:
     entry = ENTRIES[name]
+    if name == "alpaca" and layout.dialogues:
+        return {**entry, "columns": {**entry["columns"], "history": "history"}}
     if name == "sharegpt" and layout.system_prompt is not None:
         return {**entry, "columns": {**entry["columns"], "system": "system"}}
     return entry

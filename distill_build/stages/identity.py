@@ -6,7 +6,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.export import KD, TRAIN, Layout
 from distill_build.export.reasoning import Where, chosen_place, lost_thought
 from distill_build.graph import Graph
-from distill_build.records import JsonObject
+from distill_build.records import HISTORY, JsonObject
 from distill_build.review import REVIEWS_FILE
 from distill_build.settings import KdSettings, Settings, graph_of
 from distill_build.subtree import ABOUT, CHILDREN, NOTHING_SAID, TREE_FILE, TagByHand, own_items_of, said_of
@@ -18,13 +18,13 @@ ORDER = "tags in order"
 REFILL_REJECTED = "curate.refill"
 """The setting by which rejected rows are made up for, as a cause and in a recipe, which is silent where it is off."""
 NESTED = (CHILDREN, ABOUT)
-OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin", "max_length", "student")
+OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin", "max_length", "student", "turns")
 """The settings `format.*`, by which a recipe calls them too."""
 OF_KD = ("kd_tokenizer", "kd_student", "kd_trainer", "kd_length")
 """The settings `kd.*` in a recipe, and the digest of what is in the student's files."""
 STUDENT, AUTO = "student", "auto"
 USUAL: JsonObject = {
-    **{"csv_bom": False, "margin": 1, "trainers": [], "max_length": 2048, "student": ""},
+    **{"csv_bom": False, "margin": 1, "trainers": [], "max_length": 2048, "student": "", "turns": "dialogue"},
     **{"kd_tokenizer": None, "kd_student": None, "kd_trainer": "distillkit", "kd_length": None},
 }
 """Export settings that stand in a recipe only where they have another value."""
@@ -99,6 +99,7 @@ def export_identity(settings: Settings) -> JsonObject:
         "trainers": list(settings.trainers),
         "max_length": settings.format.max_length,
         "student": settings.format.student or _own_student(settings),
+        "turns": settings.format.turns,
         "system_prompt": settings.system_prompt,
         "rows": export_rows(settings),
         **(_kd_identity(settings.kd) if KD in settings.formats else {}),
@@ -144,6 +145,7 @@ def export_layout(identity: JsonObject) -> Layout:
         student=identity["student"],
         kd_trainer=identity["kd_trainer"],
         kd_length=identity["kd_length"],
+        dialogues=HISTORY in identity["rows"],
         columns={name: told["kind"] for name, told in identity["rows"].get("metadata", {}).items()},
     )
 

@@ -23,6 +23,7 @@ class RowLength:
         """Whether a row has more tokens than the layout lets trainers take."""
         most = self._layout.max_length
         texts = [self._layout.system_prompt or "", row.question, row.answer]
+        texts += [text for turn in row.history for text in (turn.question, turn.answer)]
         if self._layout.reasoning != "drop":
             texts.append(row.reasoning or "")
         if self._counter is None:

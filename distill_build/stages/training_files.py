@@ -3,9 +3,9 @@
 from math import prod
 
 from distill_build.errors import ConfigurationError
-from distill_build.export import KD, LABELS, OF_TOKENS, PREFERENCE, RATING, check_trainers
+from distill_build.export import FLAT, KD, LABELS, OF_TOKENS, PREFERENCE, RATING, check_trainers
 from distill_build.graph import Graph, Shape
-from distill_build.records import LABEL, SHARES, JsonObject
+from distill_build.records import HISTORY, LABEL, SHARES, JsonObject
 from distill_build.stages.kinds.declared import COUNTED_BY, results_in
 from distill_build.stages.training_rows import exported_stage
 
@@ -18,6 +18,11 @@ def check_training_files(graph: Graph, recipe: JsonObject) -> None:
     shape = exported_stage(graph, recipe)
     formats = recipe["export"]["formats"]
     check_trainers(recipe["export"].get("trainers", ()), formats)
+    if HISTORY in recipe["export"]["rows"] and (flat := next((name for name in formats if name in FLAT), None)):
+        raise ConfigurationError(
+            f"formats={flat} has one question and one answer a row, and rows are dialogues: take messages, "
+            f"prompt_completion, sharegpt, alpaca or parquet, or leave {flat} out of formats"
+        )
     if shape is not None and PREFERENCE in formats:
         _check_pairs(graph, recipe, shape)
     if shape is not None and LABELS in formats:

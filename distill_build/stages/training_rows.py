@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.unit import Row, Sight, View, restored
 from distill_build.dataset.unit_lines import units_in
 from distill_build.errors import ConfigurationError
-from distill_build.export import TRAIN, TrainingRow
+from distill_build.export import TRAIN, TrainingRow, Turn
 from distill_build.graph import END, Graph, Shape
 from distill_build.prompting.known import Fields, Known
-from distill_build.records import EXPORTED, LABEL, SHARES, Failure, JsonObject
+from distill_build.records import EXPORTED, HISTORY, LABEL, SHARES, Failure, JsonObject
 from distill_build.review import ACCEPT, EDIT, REJECT, REVIEW
 from distill_build.settings import Settings
 from distill_build.stages.identity import makes_up_for_rejected
@@ -101,8 +102,26 @@ def training_rows(
     for made in _made(place, graph, shape, recipe):
         if isinstance(made, Failure):
             refused(made)
+        elif recipe.get("export", {}).get("turns") == "each":
+            yield from _turn_by_turn(made)
         else:
             yield made
+
+
+def _turn_by_turn(row: TrainingRow) -> Iterator[TrainingRow]:
+    """A row for each turn of a dialogue, with those before it."""
+    for place, turn in enumerate(row.history):
+        yield replace(
+            row,
+            id=turn.id,
+            question=turn.question,
+            reasoning=turn.reasoning,
+            answer=turn.answer,
+            model=turn.model,
+            call=turn.call,
+            history=row.history[:place],
+        )
+    yield row
 
 
 def _made(
@@ -212,6 +231,8 @@ def _row(
     ):
         fault = f"export.{SHARES}: {sources[SHARES]} is no mapping of labels to numbers, as in positive: 0.8"
         return _failure(line, "shares", fault)
+    if isinstance(history := _history(values.get(HISTORY)), str):
+        return _failure(line, HISTORY, f"export.{HISTORY}: {sources[HISTORY]}: {history}")
     return TrainingRow(
         id=line["id"],
         question_id=question,
@@ -226,8 +247,17 @@ def _row(
         call="" if line.get(REVIEW) == EDIT else line.get("call") or "",
         label=None if (label := values.get(LABEL)) is None else _text(label),
         shares=shares,
+        history=history,
         more={name.removeprefix(MORE): value for name, value in values.items() if name.startswith(MORE)},
     )
+
+
+def _history(said: Any) -> tuple[Turn, ...] | str:
+    """The turns before a row; or why they are none."""
+    try:
+        return msgspec.convert(said or (), tuple[Turn, ...])
+    except msgspec.ValidationError as error:
+        return f"a turn before has the texts id, question, answer, and reasoning or null ({error})"
 
 
 def _failure(line: JsonObject, cause: str, fault: str) -> Failure:

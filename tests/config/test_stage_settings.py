@@ -402,7 +402,7 @@ def test_a_recipe_beside_a_file_that_sets_stages_is_refused() -> None:
 
 def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
     assert sentence("topic=sports", "recipe=basik") == (
-        "unknown recipe 'basik': did you mean 'basic'? Known are basic, classify, judged, preference, s1"
+        "unknown recipe 'basik': did you mean 'basic'? Known are basic, classify, dialogue, judged, preference, s1"
     )
 
 

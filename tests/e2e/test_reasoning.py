@@ -141,6 +141,21 @@ def test_one_that_needs_reasoning_asks_only_for_what_lacks_it_and_going_back_ask
     assert server.count == 0
 
 
+def test_each_way_of_reading_reads_what_was_accepted_by_another(project: InProcess, server: ScriptedServer) -> None:
+    server.plan = answering("It is so.", reasoning_content="Since it is.")
+    kept, left_out = {("Since it is.", "It is so.")}, {(None, "It is so.")}
+    for mode, found in (
+        ("required", kept),
+        ("drop", left_out),
+        ("native", kept),
+        ("drop", left_out),
+        ("required", kept),
+    ):
+        assert project.run(*SMALL, f"teacher.reasoning={mode}").status == 0
+        assert read(project) == found, mode
+    assert server.kinds["answers"] == 4
+
+
 def test_without_reasoning_in_the_end_an_answer_is_a_failure(project: InProcess, server: ScriptedServer) -> None:
     server.plan = answering("It is so.")
     assert project.run(*SMALL, "model.reasoning=required").status == 1

@@ -13,7 +13,7 @@ class Builtin(AnsweringStage):
     above_column = "question_id"
     takes_given = True
     place_columns = ("question_id", "tag")
-    takes_over = ("question",)
+    takes_over: ClassVar[Mapping[str, str]] = {"question": "question"}
     reads = frozenset({"question"})
     followers: ClassVar[Mapping[str, str]] = {
         "answers_per_question": "samples",
@@ -23,8 +23,8 @@ class Builtin(AnsweringStage):
         "answer.schema": SCHEMA,
     }
 
-    def variables(self, row: JsonObject) -> JsonObject:
-        return super().variables(row) | {"question": row["question"]}
+    def variables(self, row: JsonObject, others: JsonObject) -> JsonObject:
+        return super().variables(row, others) | {"question": row["question"]}
 
     def head(self, place: Place, above: JsonObject) -> JsonObject:
         return {"question_id": above["id"], "tag": place.of_tag, "path": list(place.path)}

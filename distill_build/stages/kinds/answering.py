@@ -66,7 +66,7 @@ class AnsweringStage(MapStage):
             f"asks for: show its variable {shown}, as the packed one does",
         )
 
-    def variables(self, row: JsonObject) -> JsonObject:  # noqa: ARG002 - see `MapStage`
+    def variables(self, row: JsonObject, others: JsonObject) -> JsonObject:  # noqa: ARG002 - see `MapStage`
         schema = self.settings.answer_schema
         return {LABELS: self.settings.labels, SCHEMA: None if schema is None else msgspec.json.encode(schema).decode()}
 

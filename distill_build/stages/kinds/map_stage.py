@@ -35,8 +35,8 @@ class MapStage(ModelStage):
     """The columns that say what the row hangs on, besides its path."""
     takes_given: ClassVar[bool] = False
     """Whether what a person gives with a row of their own stands for its results."""
-    takes_over: ClassVar[tuple[str, ...]] = ()
-    """Columns of the row above that it has too."""
+    takes_over: ClassVar[Mapping[str, str]] = {}
+    """Columns of its rows → those of the row above that they hold."""
 
     @classmethod
     def editable_by(cls, own: Mapping[str, Any]) -> Editable:
@@ -93,7 +93,7 @@ class MapStage(ModelStage):
         fields: dict[str, Known] = {REASONING: ANYTHING, ANSWER: TEXT}
         if isinstance(form, FieldsForm):
             fields = known_fields(form.schema.document)
-        carried = {name: above.get(name) for name in cls.takes_over}
+        carried = {name: above.get(held) for name, held in cls.takes_over.items()}
         counted = Fields(dict.fromkeys(Usage().row(), NUMBER))
         return {
             "id": TEXT,
@@ -109,7 +109,7 @@ class MapStage(ModelStage):
             "call": TEXT,
         }
 
-    def variables(self, row: JsonObject) -> JsonObject:  # noqa: ARG002 - for those of ours that have more
+    def variables(self, row: JsonObject, others: JsonObject) -> JsonObject:  # noqa: ARG002 - for ours that have more
         """What a template has besides `topic`, `path`, `row`, `rows`, `system_prompt`, `schema` and the model's."""
         return {}
 
@@ -158,7 +158,7 @@ class MapStage(ModelStage):
             structured="none" if asked else model.structured,
             examples=model.examples,
             **{THOUGHT_MARKS: ASKED_MARKS if asked else None},
-            **self.variables(row),
+            **self.variables(row, others),
         )
 
     def _call(self, place: Place, messages: list[dict[str, str]], sample: int, role: str) -> "Call":
@@ -195,7 +195,7 @@ class MapStage(ModelStage):
             **self.head(place, above),
             "sample": sample,
             **({"role": role} if isinstance(self.settings.role, list) else {}),
-            **{name: above[name] for name in self.takes_over},
+            **{name: above[held] for name, held in self.takes_over.items()},
             **fields,
             "model": self.recipes[role].model.name,
             "finish_reason": finish_reason,
