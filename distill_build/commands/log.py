@@ -61,7 +61,7 @@ def run(options: Options) -> int:
 
 def _document(found: Found, dataset: Dataset, chain: list[ChainLink], held: list[Holding]) -> JsonObject:
     """The document of `log --json`: the item's line, the links of its chain, and all versions of the dataset."""
-    kind, said = found.stage.singular, said_of_row(dataset, found.row)
+    kind, said = found.stage.singular, said_of_row(dataset, found)
     return {
         "stage": found.stage.name,
         "kind": kind,
@@ -154,7 +154,7 @@ def _item_text(
     yield _fact(found.stage.singular, row["id"])
     yield _fact("path", " / ".join(row["path"]))
     yield from (_fact(name, row[name]) for name in ("number", "index", "sample") if name in row)
-    said = said_of_row(dataset, row)
+    said = said_of_row(dataset, found)
     yield from (_fact("review", words) for words in review_words(said))
     yield from _versions(row, held, whole=whole)
     for link in chain:

@@ -6,28 +6,37 @@ from contextlib import closing, suppress
 from distill_build.commands.locate import find_cache
 from distill_build.commands.lookup import Found
 from distill_build.curate.files import REVIEWS, file_of
+from distill_build.curate.reviews_file import OF_ROW, read_reviews, review_line
 from distill_build.dataset.layout import Dataset
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.errors import StorageError, UsageError
 from distill_build.history.provenance import Decided, GivenByHand, Link, Origins, rows_above
 from distill_build.options import Options
 from distill_build.records import JsonObject
-from distill_build.review import EDIT, REVIEW
+from distill_build.review import EDIT, REVIEW, Review
 from distill_build.versions.archive import Archive
 
 
-def said_of_row(dataset: Dataset, row: JsonObject) -> JsonObject | None:
+def said_of_row(dataset: Dataset, found: Found) -> JsonObject | None:
     """The last review of a row, with whether it is in the row; None where there is none."""
+    row = found.row
     file = file_of(dataset.name, REVIEWS)
     if file is None:
         return None
-    from distill_build.curate.reviews_file import read_reviews, review_line
-
     review = read_reviews(file, row["path"][0]).get(row["id"])
     if review is None:
         return None
-    applied = review.verdict == row.get(REVIEW)
-    return {**review_line(review), "applied": applied, "file": str(file)}
+    return {**review_line(review), "applied": _is_in(review, dataset, found), "file": str(file)}
+
+
+def _is_in(review: Review, dataset: Dataset, found: Found) -> bool:
+    """Whether a row is as a review wants it: so the last build noted, else the row's verdict and text tell."""
+    state = dataset.state() if found.from_version is None else None
+    note = state.reviews.get(review.id) if state is not None else None
+    if note is not None and note.said == review.said:
+        return not note.fault
+    row = found.row
+    return review.verdict == row.get(REVIEW) and all(row.get(name) == text for name, text in review.text.items())
 
 
 def before_edit(row: JsonObject, chain: Sequence[Link | Decided | GivenByHand], said: JsonObject | None) -> JsonObject:
@@ -39,7 +48,7 @@ def before_edit(row: JsonObject, chain: Sequence[Link | Decided | GivenByHand], 
     own = [link for link in chain if not isinstance(link, Decided)]
     if row.get(REVIEW) != EDIT or not own or not isinstance(own[-1], Link):
         return {}
-    columns = said if said is not None and said["applied"] else row
+    columns = {name.removeprefix(OF_ROW) for name in said} if said is not None and said["applied"] else row.keys()
     return {name: text for name, text in own[-1].replied.items() if name in columns and row.get(name) != text}
 
 

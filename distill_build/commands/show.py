@@ -39,7 +39,7 @@ def run(options: Options) -> int:
     wanted, *name = options.arguments
     with find_rows(options, *name) as dataset, find_item(options, dataset, wanted) as found:
         shown = _document(found)
-        shown["review"] = said_of_row(dataset, found.row)
+        shown["review"] = said_of_row(dataset, found)
         shown["edited_from"] = models_text(options, dataset, found, shown["review"]) or None
         lines = [*found.note(options, dataset), *_text(found, shown)]
     if options.json:

@@ -18,6 +18,8 @@ from distill_build.review import EDIT, Review, ReviewVerdict
 
 FIELDS = frozenset({"id", "digest", "verdict", "rating", "tags", "note", "at", "by", "topic"})
 """Keys of a line; all others are columns of the row that an edit changes."""
+OF_ROW = "row."
+"""Before the name of a column, which may be called as one of these keys: `row.note`."""
 EXAMPLE = '{"id": "a_…", "verdict": "reject"}'
 VERDICTS: tuple[ReviewVerdict, ...] = get_args(ReviewVerdict)
 RATINGS = range(1, 6)
@@ -46,9 +48,10 @@ def read_reviews(file: Path, topic: str) -> dict[str, Review]:
 
 def review_line(review: Review) -> dict[str, Any]:
     """The line that says it."""
-    said = {"id": review.id, "digest": review.digest, "verdict": review.verdict, **review.text}
+    text = {f"{OF_ROW}{name}" if name in FIELDS else name: value for name, value in review.text.items()}
+    said = {"id": review.id, "digest": review.digest, "verdict": review.verdict, **text}
     said |= {"rating": review.rating, "tags": list(review.tags), "note": review.note, "at": review.at, "by": review.by}
-    return {name: value for name, value in said.items() if name in review.text or value not in (None, [], "")}
+    return {name: value for name, value in said.items() if name in text or value not in (None, [], "")}
 
 
 def fault_of_review(review: Review) -> str | None:
@@ -78,7 +81,11 @@ def _review(place: str, line: dict[str, Any]) -> Review:
         _refuse(place, f"a review names its row, as in {EXAMPLE}")
     if verdict is not None and verdict not in VERDICTS:
         _refuse(place, f"verdict is {', '.join(VERDICTS)} or left out, not {verdict!r}")
-    text = {name: value for name, value in line.items() if name not in FIELDS}
+    text = {name.removeprefix(OF_ROW): value for name, value in line.items() if name not in FIELDS}
+    if twice := next(
+        (name for name in text if name in line and f"{OF_ROW}{name}" in line and name not in FIELDS), None
+    ):
+        _refuse(place, f"{twice} stands there twice: leave {OF_ROW}{twice} out")
     if verdict == EDIT and not text:
         _refuse(place, 'an edit has the new text, as in "answer": "…"')
     if text and verdict != EDIT:

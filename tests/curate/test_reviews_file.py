@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from distill_build.curate.reviews_file import read_reviews, time_behind
+from distill_build.curate.reviews_file import FIELDS, fault_of_review, read_reviews, time_behind
+from distill_build.curate.writing import append_reviews
 from distill_build.errors import ConfigurationError
 from distill_build.review import Review
 
@@ -27,6 +29,10 @@ FILE = Path("reviews.jsonl")
         ('{"id": "a", "tags": "x"}', "tags is a list of texts"),
         ('{"id": "a", "note": 1}', "note is a text, or left out"),
         ('{"id": "a", "at": "yesterday"}', "at is a time in ISO 8601"),
+        (
+            '{"id": "a", "verdict": "edit", "answer": "", "row.answer": ""}',
+            "answer stands there twice: leave row.answer",
+        ),
         ('{"id": "a", "id": "b"}', "id stands there twice: leave one of them out"),
         ("reject a", "it is no JSON"),
     ],
@@ -37,6 +43,16 @@ def test_a_mistake_is_told_with_its_line(line: str, told: str) -> None:
         read_reviews(FILE, "sports")
     assert str(refused.value).startswith("reviews.jsonl, line 3: ")
     assert told in str(refused.value)
+
+
+def test_a_column_that_is_called_as_a_key_of_the_line_is_written_and_read() -> None:
+    text = {**dict.fromkeys(FIELDS - {"id"}, "of the row"), "tags": ["x"], "answer": "So.", "reasoning": None}
+    review = Review("a_1", "edit", text, "5d1e", 4, ("good",), "mine", "2026-11-29T12:00:00Z", "Ada")
+    assert fault_of_review(review) is None
+    file = append_reviews("sports", "sports", [review])
+    assert read_reviews(file, "sports") == {"a_1": replace(review, place=f"{file}, line 1")}
+    file.write_text('{"id": "a_1", "verdict": "edit", "row.answer": "So."}')
+    assert read_reviews(file, "sports")["a_1"].text == {"answer": "So."}
 
 
 def test_a_byte_that_is_no_text_is_told_with_its_line() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from distill_build.review import text_digest
 from tests.e2e.judged import LINE, reply
+from tests.e2e.own_project import write_prompt, write_stage
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.test_tree_by_hand import SMALL, built, level_1, paths, project, says  # noqa: F401 - a fixture
 from tests.e2e.workspace import Finished
@@ -261,6 +262,22 @@ def test_other_order_and_layout_are_no_edits(project: InProcess) -> None:  # noq
     done = edit(project).document
     assert (done["reviews"], done["left"], done["put_back"]) == ({"edits": 0, "rejections": 0}, [], ["answers.jsonl"])
     assert project.data() == before
+
+
+def test_a_column_of_ones_own_stage_may_be_called_as_a_key_of_a_review(project: InProcess) -> None:  # noqa: F811
+    columns = {"note": {"type": "string"}, "by": {"type": "string"}, "rating": {"type": "string"}}
+    schema = {"type": "object", "properties": columns, "required": list(columns)}
+    write_stage(project.root, "glosses", kind="map", after="answers", role="glosser", prompt="glosses", schema=schema)
+    write_prompt(project.root, "glosses", "Say something of: {{ row.answer }}")
+    (project.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n")
+    words = (*SMALL[:-1], "stages=[tags,questions,answers,glosses]")
+    assert project.run(*words).status == 0
+    edited(project, "glosses", lambda rows: rows[0].update(note="Mine.", by="Me", rating="good"))
+    assert edit(project).document["reviews"]["edits"] == 1
+    assert project.run(*words).status == 0
+    row = project.rows("glosses")[0]
+    assert (row["note"], row["by"], row["rating"], row["review"]) == ("Mine.", "Me", "good", "edit")
+    assert project.raw("show", row["id"], "--json").document["edited_from"].keys() == columns.keys()
 
 
 @pytest.mark.parametrize(

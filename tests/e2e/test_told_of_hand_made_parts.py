@@ -63,6 +63,27 @@ def test_a_review_is_told_with_the_row(curated: InProcess) -> None:
     assert (document["review"]["rating"], document["review"]["applied"]) == (4, True)
 
 
+@pytest.mark.parametrize("command", ["show", "log"])
+def test_an_edit_is_told_as_in_the_row_where_it_is(curated: InProcess, command: str) -> None:
+    """Of two edits one after the other, and of one that speaks of another text."""
+    edited = row(curated, "answers", answer="By hand.")
+    line = {"id": edited["id"], "verdict": "edit", "answer": "Second."}
+
+    def applied() -> bool:
+        says(curated, json.dumps(line) + "\n", "reviews.jsonl")
+        told = curated.raw(command, edited["id"], "--json").document
+        return bool(told["review"]["applied"])
+
+    assert not applied()
+    assert "(not in this row: a build reads reviews.jsonl)" in told(curated, command, edited["id"])
+    built(curated)
+    assert applied()
+    line["digest"] = "0" * 64
+    says(curated, json.dumps(line) + "\n", "reviews.jsonl")
+    built(curated)
+    assert not applied(), "it is stale"
+
+
 def test_an_edited_text_is_told_with_the_models_own(curated: InProcess) -> None:
     edited = row(curated, "answers", answer="By hand.")
     replied = next(iter(curated.raw("log", edited["id"], "--json").document["chain"][-1]["attempts"]))["raw"]
