@@ -41,9 +41,9 @@ class TagByHand(msgspec.Struct, frozen=True):
 
     `children` are those by hand, in order, and with `only` there are no others. `about` says something of children that
     a model's list has, which stay where they are in it. `rename` gives children of either kind
-    other labels to show, by their own; `exclude` names those of a model's that are not wanted. `breadth` is the number
-    of children, or one a level from here on; `depth` the levels of tags below; `counts` the items of lists at leaves;
-    `description` what requests below are told. None is as above.
+    other labels to show, by their own; `exclude` names those of either kind that are not wanted, one by hand as it
+    stands in `children`. `breadth` is the number of children, or one a level from here on; `depth` the levels of tags
+    below; `counts` the items of lists at leaves; `description` what requests below are told. None is as above.
     `items` are a person's own of lists, by stage, and `holders` children that are there for such items if for nothing
     else. Neither stands in the file.
     """
@@ -59,6 +59,11 @@ class TagByHand(msgspec.Struct, frozen=True):
     description: str | None = None
     items: dict[str, tuple[OwnItem, ...]] = {}
     holders: dict[str, "TagByHand"] = {}
+
+    @property
+    def wanted(self) -> dict[str, "TagByHand"]:
+        """The children by hand without those that are excluded, which keep their places all the same."""
+        return {label: below for label, below in self.children.items() if label not in self.exclude}
 
     def shown(self, label: str, same: Same) -> str:
         """What a child is called."""
@@ -91,8 +96,8 @@ class TagByHand(msgspec.Struct, frozen=True):
 
 
 TREE_FILE = "tree.yaml"
-CHILDREN, ABOUT = "tags", "about"
-"""The keys of the children by hand, and of what is said of a model's, as people write them."""
+CHILDREN, ABOUT, EXCLUDE = "tags", "about", "exclude"
+"""The keys of the children by hand, of what is said of a model's, and of those not wanted, as people write them."""
 NOTHING_SAID = TagByHand()
 
 
@@ -222,8 +227,10 @@ class Subtree(msgspec.Struct, frozen=True):
 
     @property
     def empty(self) -> bool:
-        """Whether there is to be nothing at all below it."""
-        return not (self.filled or self.own.children or self.own.items or self.own.holders)
+        """Whether there is to be no leaf at or below it, nor an item of a person's own."""
+        if self.leaf or self.filled or self.own.items or self.own.holders:
+            return False
+        return all(self.below(own).empty for own in self.own.wanted.values())
 
 
 def subtree_of(

@@ -25,11 +25,12 @@ from distill_build.dataset.lockfile import LOCK, sound_lock
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.lock import in_use
 from distill_build.errors import CorruptEntryError, StorageError, UsageError
-from distill_build.history.by_hand import parts_by_hand
+from distill_build.history.by_hand import parts_by_hand, refuse_nothing
 from distill_build.history.hand_edits import HandEdits, WrittenDataset, absent_files, edited_exports, hand_edits
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of, short
 from distill_build.review import REJECT
+from distill_build.subtree import TagByHand
 from distill_build.versions.archive import Archive
 from distill_build.versions.content import KeptContent
 from distill_build.versions.names import Names
@@ -71,7 +72,7 @@ def _take(transaction: Transaction, names: Names) -> Taken:
     except CorruptEntryError as error:
         raise CorruptEntryError(f"what was written is no longer known: {error}. Nothing was changed") from error
     edits.left += [*absent_files(written), *edited_exports(dataset)]
-    files = _write(dataset.name, written.topic, edits)
+    files = _write(dataset.name, written, edits)
     kept = keep_edited(dataset, new, (), transaction.aside, {})
     if new:
         transaction.commit(new, ())
@@ -108,11 +109,16 @@ def _as_written(
     return new
 
 
-def _write(name: str, topic: str, edits: HandEdits) -> dict[str, Path]:
+def _write(name: str, written: WrittenDataset, edits: HandEdits) -> dict[str, Path]:
     """Writes what was found into the files that people own; returns these. A tree that cannot be is told first."""
-    files: dict[str, Path] = {}
+    files, topic = dict[str, Path](), written.topic
+
+    def check(tree: TagByHand) -> None:
+        if not edits.items:  # which come to what is there
+            refuse_nothing(tree, name, written.graph, written.recipe)
+
     if edits.tree:
-        files[AMENDED] = amend_tree(name, topic, edits.tree).place
+        files[AMENDED] = amend_tree(name, topic, edits.tree, check).place
     if edits.reviews:
         files[REVIEWED] = append_reviews(name, topic, edits.reviews)
     for stage, lines in edits.items.items():

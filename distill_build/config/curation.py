@@ -35,6 +35,11 @@ def _nothing_left(settings: Settings, file: Path) -> ConfigurationError:
     """What to raise for a tree without a tag or an item of anybody's."""
     from distill_build.curate.tree_file import line_of
 
+    if settings.by_hand.children:
+        key = "exclude" if settings.by_hand.exclude else "tags"
+        return ConfigurationError(
+            f"{line_of(file, key)}: exclude leaves nothing below {settings.topic}: take a label out of it"
+        )
     key, said = ("only", "only: true") if settings.by_hand.only else ("depth", "depth: 0")
     return ConfigurationError(
         f"{line_of(file, key)}: `{said}` leaves nothing below {settings.topic}: name its tags under `tags:`, or take "

@@ -12,8 +12,7 @@ import msgspec
 
 from distill_build.curate.tree_splices import TreeText
 from distill_build.errors import UsageError
-from distill_build.replies.labels import normalise
-from distill_build.subtree import ABOUT, CHILDREN
+from distill_build.subtree import ABOUT, CHILDREN, EXCLUDE
 
 TagPath = tuple[str, ...]
 
@@ -36,20 +35,17 @@ class TreeChange(msgspec.Struct, frozen=True):
 
 
 class Exclude(TreeChange, frozen=True):
-    """Throws a tag out. One that was by hand is so no more; a model may have it, too, so it is named all the same."""
+    """Throws a tag out. One by hand stands under `tags` still: it keeps its place, and comes back as it was."""
 
     def make(self, tree: TreeText) -> None:
-        parent, label = keys_of(tree, self.path[:-1]), self.path[-1]
-        by_hand = tree.take((*parent, CHILDREN), label)
-        if not (by_hand and _is_only(tree, parent)):
-            tree.say(_nested((*parent, "exclude"), [label]))
+        tree.say(_nested((*keys_of(tree, self.path[:-1]), EXCLUDE), [self.path[-1]]))
 
 
 class Include(TreeChange, frozen=True):
     """Has a tag again that was thrown out."""
 
     def make(self, tree: TreeText) -> None:
-        tree.take((*keys_of(tree, self.path[:-1]), "exclude"), self.path[-1])
+        tree.take((*keys_of(tree, self.path[:-1]), EXCLUDE), self.path[-1])
 
 
 class Rename(TreeChange, frozen=True):
@@ -66,9 +62,10 @@ class Rename(TreeChange, frozen=True):
 
 
 class Add(TreeChange, frozen=True):
-    """Adds a tag by hand."""
+    """Adds a tag by hand, or has one again that was thrown out."""
 
     def make(self, tree: TreeText) -> None:
+        Include(self.path).make(tree)
         tree.say(_nested((*keys_of(tree, self.path[:-1]), CHILDREN), {self.path[-1]: None}))
 
 
@@ -86,11 +83,6 @@ def keys_of(tree: TreeText, path: TagPath) -> tuple[str, ...]:
     for label in path:
         keys = (*keys, CHILDREN if tree.has((*keys, CHILDREN), label) else ABOUT, label)
     return keys
-
-
-def _is_only(tree: TreeText, keys: tuple[str, ...]) -> bool:
-    """Whether a model adds no children to those by hand."""
-    return normalise(tree.scalar((*keys, "only"))) in ("true", "yes", "on")
 
 
 def _nested(keys: tuple[str, ...], said: Any) -> Any:

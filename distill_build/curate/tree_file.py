@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import yaml
+from msgspec.structs import replace
 
 from distill_build.curate.texts import cannot_be_read, decoded, text_in, way_out
 from distill_build.errors import ConfigurationError
@@ -144,16 +145,11 @@ class _Reader:
         }
         counts = {key: self._number(key, fields[key].value, 1, MOST_ITEMS) for key in COUNTED if key in fields}
         tag = TagByHand(**found, counts=counts)
-        self._check(fields, tag)
-        return tag
-
-    def _check(self, fields: Mapping[str, _Field], tag: TagByHand) -> None:
         by_hand = {normalise(label): label for label in tag.children}
-        for label in tag.exclude:
-            if normalise(label) in by_hand:
-                self._refuse(
-                    fields["exclude"].key, f"{label} is excluded, and stands under tags: leave one of them out"
-                )
+        self._check(fields, tag, by_hand)
+        return replace(tag, exclude=tuple(by_hand.get(normalise(label), label) for label in tag.exclude))
+
+    def _check(self, fields: Mapping[str, _Field], tag: TagByHand, by_hand: Mapping[str, str]) -> None:
         for label in tag.about:
             if normalise(label) in by_hand:
                 self._refuse(fields[ABOUT].key, f"{label} stands under tags, too: say there what is to hold for it")

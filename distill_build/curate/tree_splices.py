@@ -48,11 +48,6 @@ class TreeText:
         """Whether `label` stands in the mapping or the list below `keys`."""
         return _found(self._node(keys), label) is not None
 
-    def scalar(self, keys: Keys) -> str:
-        """What stands below `keys`; nothing where that is no scalar."""
-        node = self._node(keys)
-        return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
-
     def say(self, said: Any) -> None:
         """Has the file say `said`, too: mappings of one key each, down to a list of one label, a text, or None.
 

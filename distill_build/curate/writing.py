@@ -23,6 +23,7 @@ from distill_build.curate.tree_changes import TreeChange, amended
 from distill_build.curate.tree_file import read_tree, tree_in
 from distill_build.errors import StorageError
 from distill_build.review import Review
+from distill_build.subtree import NOTHING_SAID, TagByHand
 
 TOPIC = "topic"
 T = TypeVar("T")
@@ -53,10 +54,13 @@ class Amended(msgspec.Struct, frozen=True):
     after: bytes
 
 
-def amend_tree(dataset: str, topic: str, changes: Sequence[TreeChange]) -> Amended:
+def amend_tree(
+    dataset: str, topic: str, changes: Sequence[TreeChange], check: Callable[[TagByHand], None] = lambda _: None
+) -> Amended:
     """Changes what a person says of the tree of `topic`, and keeps all comments.
 
-    Raises ConfigurationError, with the file as it was, where it cannot be read or would say what it cannot.
+    Raises ConfigurationError, with the file as it was, where it cannot be read or would say what it cannot, and what
+    `check` raises of the tree that it would say.
     """
     place = place_of(dataset, TREE)
     if file_of(dataset, TREE) is not None and read_tree(place, topic) is None:  # another topic's
@@ -66,7 +70,7 @@ def amend_tree(dataset: str, topic: str, changes: Sequence[TreeChange]) -> Amend
         tree_in(before, place, topic)
         mark = BOM_UTF8 if before.startswith(BOM_UTF8) else b""
         after = mark + amended(before.decode("utf-8-sig"), changes).encode()
-        tree_in(after, place, topic)
+        check(tree_in(after, place, topic) or NOTHING_SAID)
         if after != before:
             _replace(place, after)
     return Amended(place, before, after)

@@ -19,10 +19,12 @@ from distill_build.curate.writing import (
     take_back,
 )
 from distill_build.errors import ConfigurationError, UsageError
+from distill_build.history.by_hand import refuse_nothing
 from distill_build.history.hand_edits import has_items
 from distill_build.replies.labels import normalise
 from distill_build.review import Review
 from distill_build.stages.kinds.editable import fault_of_given
+from distill_build.subtree import TagByHand
 from distill_build.view.reviewing import ReviewChange, nothing_said, review_of
 from distill_build.view.said import Said
 from distill_build.view.snapshot import OwnPath, Snapshot
@@ -155,7 +157,10 @@ class Hands:
         return label
 
     def _amend(self, snapshot: Snapshot, change: TreeChange) -> int:
-        amended: Amended = amend_tree(self._name, snapshot.topic, [change])
+        def check(tree: TagByHand) -> None:
+            refuse_nothing(tree, self._name, snapshot.graph, snapshot.recipe)
+
+        amended: Amended = amend_tree(self._name, snapshot.topic, [change], check)
         return self._note(lambda: put_back(amended))
 
     def _note(self, step: TakeBack) -> int:

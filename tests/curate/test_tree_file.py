@@ -38,6 +38,13 @@ exclude: Misc
     }
 
 
+def test_a_tag_by_hand_may_be_excluded_in_any_letter_case() -> None:
+    tree = tree_in(b"tags: {Golf: {depth: 0}, Chess: {}}\nexclude: [GOLF, Misc]\n", FILE, "sports")
+    assert tree is not None
+    assert list(tree.children) == ["Golf", "Chess"]
+    assert list(tree.wanted) == ["Chess"]
+
+
 def test_a_topic_says_whose_it_is() -> None:
     assert tree_in(b"topic: Chess\nexclude: [a]\n", FILE, "sports") is None
     assert tree_in(b"topic: SPORTS\nexclude: [a]\n", FILE, "sports") is not None
@@ -73,7 +80,6 @@ def test_a_topic_says_whose_it_is() -> None:
         ("tags:\n\tGolf: {}\n", 2, "lines are indented by spaces"),
         ("a: 1\n---\nb: 2\n", 2, "this is no YAML"),
         ("breadth: 2\ndescription: \x01\n", 2, "this is no YAML (control characters are not allowed)"),
-        ("tags: [Golf]\nexclude: [GOLF]\n", 2, "GOLF is excluded, and stands under tags"),
         ("tags: [Golf]\nabout: {golf: {}}\n", 2, "golf stands under tags, too"),
         ("tags: [Golf, Chess]\nrename: {GOLF: Chess}\n", 2, "two children would be called Chess"),
         ("breadth: 2\nbreadth: 3\n", 2, "breadth stands there twice"),

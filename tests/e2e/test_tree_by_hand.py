@@ -3,10 +3,13 @@
 import json
 import re
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from distill_build.curate.tree_changes import Exclude, Include
+from distill_build.curate.writing import amend_tree
 from tests.e2e.test_only_what_is_affected import InProcess, kind_of, place_of
 from tests.server import Body, Fault, ScriptedServer, content
 
@@ -140,6 +143,74 @@ def test_an_excluded_tag_keeps_its_place_in_breadth_and_costs_nothing_from_the_s
     assert {place for kind, place in built(project) if kind == "tags"} == {"sports > Bravo sports"}
 
 
+BY_HAND = "tags: {Golf: {questions_per_tag: 3, tags: [Putting]}, Chess: {}}\n"
+
+
+@pytest.mark.parametrize(
+    ("tree", "path"),
+    [
+        (BY_HAND, ("golf",)),
+        (BY_HAND, ("Golf", "Putting")),
+        ("only: true\n" + BY_HAND, ("Chess",)),
+        ("tags: [Golf, Chess, Alpha sports]\n", ("Golf",)),
+        ("tags: {Golf: {only: true, tags: [Putting]}}\n", ("Golf", "Putting")),
+        ("about: {Alpha sports: {tags: [Golf]}}\n", ("Alpha sports", "Golf")),
+    ],
+)
+def test_a_tag_by_hand_that_is_thrown_out_keeps_its_place_and_comes_back_for_nothing(
+    project: InProcess, tree: str, path: tuple[str, ...]
+) -> None:
+    says(project, tree)
+    built(project)
+    before, tags = project.data(), project.rows("tags")
+    gone = [row["id"] for row in tags if " > ".join(row["path"][1:]).casefold().startswith(" > ".join(path).casefold())]
+    assert gone
+    with chdir(project.root):
+        amend_tree("sports", "sports", [Exclude(path)])
+    assert built(project) == []
+    assert [row for row in project.rows("tags") if row["id"] in gone] == []
+    assert project.rows("tags") == [row for row in tags if row["id"] not in gone], "the others keep their numbers"
+    assert project.run("--json", *SMALL).document["missing"] == {"tags": 0, "questions": 0, "answers": 0}
+    assert project.raw("verify", "sports").status == 0
+    with chdir(project.root):
+        amend_tree("sports", "sports", [Include(path)])
+    assert built(project) == []
+    assert project.data() == before
+
+
+def test_a_tag_by_hand_that_is_excluded_costs_nothing_from_the_start(project: InProcess) -> None:
+    says(project, BY_HAND + "exclude: [Golf]\n")
+    assert not any("Golf" in place for _, place in built(project))
+    assert level_1(project) == ["Chess", "Alpha sports"]
+    assert project.run("--json", *SMALL).document["missing"] == {"tags": 0, "questions": 0, "answers": 0}
+
+
+def test_ones_own_questions_below_a_tag_by_hand_that_is_excluded_are_told(project: InProcess) -> None:
+    says(project, BY_HAND + "exclude: [Golf]\n")
+    says(project, '{"question": "Who?", "path": "Golf/Putting"}\n', "questions.jsonl")
+    told = project.run("--json", *SMALL).document["unmatched"]
+    assert [sentence.partition(":")[2].partition(":")[0] for sentence in told] == [
+        " exclude Golf leaves out 1 question of your own below sports / Golf"
+    ]
+    assert "Golf" not in level_1(project)
+
+
+def test_what_would_leave_nothing_is_refused_by_edit_before_it_writes(project: InProcess) -> None:
+    tree = "only: true\ntags: {Golf: {only: true, tags: [Putting]}}\n"
+    says(project, tree)
+    built(project)
+    tags = project.folder() / "tags.jsonl"
+    tags.write_text(tags.read_text().splitlines(keepends=True)[0])
+    refused = project.raw("edit")
+    assert refused.status == 2
+    assert "nothing would be left below sports: keep a tag, or add a question of your own first" in refused.stderr
+    assert (project.root / "tree.yaml").read_text() == tree
+    with (project.folder() / "questions.jsonl").open("a") as file:
+        file.write('{"question": "What is sport?"}\n')
+    assert project.raw("edit").status == 0
+    assert built(project) == [("answers", "What is sport?")]
+
+
 def test_tags_by_hand_come_first_count_towards_breadth_and_ask_for_what_is_below_them_alone(project: InProcess) -> None:
     built(project)
     rows = project.rows("questions")
@@ -208,6 +279,20 @@ def test_what_is_said_of_children_of_a_leaf_is_told(project: InProcess) -> None:
         "tree.yaml: exclude Putting: sports / Golf has no such tag",
         "tree.yaml: about Holes: sports / Golf has no such tag",
     ]
+
+
+@pytest.mark.parametrize(
+    ("tree", "line"),
+    [
+        ("only: true\ntags: [Golf, Chess]\nexclude: [golf, Chess]\n", 3),
+        ("only: true\ntags: {Golf: {only: true, tags: [Putting], exclude: [Putting]}}\n", 2),
+    ],
+)
+def test_a_tree_of_which_all_is_excluded_is_refused_with_its_line(project: InProcess, tree: str, line: int) -> None:
+    says(project, tree)
+    refused = project.run("plan", *SMALL)
+    assert refused.status == 2
+    assert f"tree.yaml, line {line}: exclude leaves nothing below sports: take a label out of it" in refused.stderr
 
 
 @pytest.mark.parametrize("key", ["only: true", "depth: 0"])
@@ -369,6 +454,8 @@ SHAPES = {
     "said about a model's": "about: {charlie SPORTS: {exclude: [Alpha Charlie sports]}, Chess: {depth: 0}}\n",
     "beside a model's": "tags: {Golf: {}, Charlie sports: {tags: [Fencing]}}\nabout: {Alpha sports: {depth: 0}}\n",
     "in the place of all": "tags: [Golf, Tennis, Chess, Rugby]\n",
+    "by hand and excluded": "tags: {Golf: {tags: [Holes]}, Chess: {}, Go: {}}\nexclude: [chess, Delta sports]\n",
+    "by hand, and the last one excluded": "only: true\ntags: {Alpha: {}, Golf: {depth: 0}}\nexclude: [Golf]\n",
     "only": "only: true\ntags: {Golf: {only: true, tags: [Holes]}, Tennis: {description: 'Two\\n\\nlines: of it'}}\n",
     "of another size": "breadth: [2, 1]\nquestions_per_tag: 1\nabout: {Alpha sports: {breadth: 3, depth: 2}}\n",
 }

@@ -39,3 +39,18 @@ def test_items_by_the_label_that_people_see_are_built_and_hold_their_tag(project
         assert waits["waiting"] == 1
         held = view.say("/tag", id=id_of(project, "Team games"), exclude=True)
         assert (held.status, b"items of your own lie below it" in held.body) == (409, True)
+
+
+def test_what_would_leave_nothing_is_refused_before_it_is_written(project: InProcess) -> None:  # noqa: F811
+    tree = "only: true\ntags:\n  Golf: {depth: 0}\n  Chess: {depth: 0}\n"
+    says(project, tree)
+    built(project)
+    with page_of(project) as view:
+        golf, chess = (id_of(project, label) for label in ("Golf", "Chess"))
+        assert view.say("/tag", id=golf, exclude=True).status == 200
+        refused = view.say("/tag", id=chess, exclude=True)
+        assert (refused.status, b"nothing would be left below sports: keep a tag" in refused.body) == (409, True)
+        assert (project.root / "tree.yaml").read_text() == tree + "exclude:\n  - Golf\n"
+        assert view.say("/item", stage="questions", text="What is sport?").status == 200
+        assert view.say("/tag", id=chess, exclude=True).status == 200
+    assert built(project) == [("answers", "What is sport?")]

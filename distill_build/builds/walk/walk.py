@@ -203,8 +203,12 @@ class Walk:
 
     def _end_growing(self, node: Node, chain: Chain) -> None:
         """Takes in the children by hand: what a model's list has before them is known now."""
-        for index, (label, own) in enumerate(node.subtree.own.children.items()):
-            self._tag_made(self._child(node, label, index, chain.place_of(label), own))
+        above = node.subtree.own
+        for index, (label, own) in enumerate(above.children.items()):
+            if label in above.wanted:
+                self._tag_made(self._child(node, label, index, chain.place_of(label), own))
+            elif own.items_by_stage():
+                self._books.left_out(node, label, own)
         self._make_holders(node)
         node.children.sort(key=lambda child: child.place)
         self._growing -= 1

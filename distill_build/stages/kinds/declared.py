@@ -86,7 +86,7 @@ class Declared(msgspec.Struct, frozen=True):
         if subtree.leaf:
             return _Extent(1, {tuple(sorted(subtree.counts.items())): 1}, 0)
         extent = _Extent(1, {}, -(-subtree.listed // self.per_request[self.graph.tree.name]))
-        for own in subtree.own.children.values():
+        for own in subtree.own.wanted.values():
             extent.add(self._extent(subtree.below(own)))
         if subtree.filled:
             extent.add(self._extent(subtree.below()), times=subtree.filled)
