@@ -56,7 +56,7 @@ MAY_IMPORT = {
     },
     "config": {
         *("builds", "curate", "dataset", "engine", "errors", "graph", "models"),
-        *("options", "project", "records", "replies", "review", "settings", "stages", "sweeps"),
+        *("options", "project", "records", "replies", "review", "settings", "stages", "subtree", "sweeps"),
     },
     "console": {"builds", "dataset", "graph", "models", "records", "settings", "stages", "sweeps"},
     "commands": {

@@ -8,6 +8,7 @@ from distill_build.curate.files import ITEM_SUFFIXES, REVIEWS, TREE, file_of
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.settings import Settings, declared_tree, graph_of
+from distill_build.subtree import CHILDREN, EXCLUDE
 
 
 def with_parts_by_hand(settings: Settings) -> Settings:
@@ -36,9 +37,9 @@ def _nothing_left(settings: Settings, file: Path) -> ConfigurationError:
     from distill_build.curate.tree_file import line_of
 
     if settings.by_hand.children:
-        key = "exclude" if settings.by_hand.exclude else "tags"
+        key = EXCLUDE if settings.by_hand.exclude else CHILDREN
         return ConfigurationError(
-            f"{line_of(file, key)}: exclude leaves nothing below {settings.topic}: take a label out of it"
+            f"{line_of(file, key)}: {EXCLUDE} leaves nothing below {settings.topic}: take a label out of it"
         )
     key, said = ("only", "only: true") if settings.by_hand.only else ("depth", "depth: 0")
     return ConfigurationError(
