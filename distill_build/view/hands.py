@@ -24,10 +24,10 @@ from distill_build.history.hand_edits import has_items
 from distill_build.replies.labels import normalise
 from distill_build.review import Review
 from distill_build.stages.kinds.editable import fault_of_given
-from distill_build.subtree import TagByHand
 from distill_build.view.reviewing import ReviewChange, nothing_said, review_of
 from distill_build.view.said import Said
 from distill_build.view.snapshot import OwnPath, Snapshot
+from distill_build.view.tree_steps import opposite, stands
 
 MOST_UNDONE = 1000
 """Steps that can be taken back."""
@@ -66,6 +66,10 @@ class Undo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     step: int
 
 
+class GoneStepError(UsageError):
+    """A step that is not there to be taken back, now or later."""
+
+
 TakeBack = Callable[[], bool]
 """Takes one back; False where what it had written is not what stands by now."""
 CHANGED_SINCE = "something else has been said of it since: look at what stands there now"
@@ -85,8 +89,9 @@ class Hands:
         if row is None:
             raise UsageError(f"there is no row {change.id} on this page")
         before = self._said.reviews.get(row.id)
-        written = self._write(snapshot, review_of(row, before, change), before)
-        return self._note(lambda: self._restore(snapshot, written, before or nothing_said(row)))
+        topic, said_before = snapshot.topic, before or nothing_said(row)
+        written = self._write(topic, review_of(row, before, change), before)
+        return self._note(lambda: self._restore(topic, written, said_before))
 
     def tag(self, snapshot: Snapshot, change: TagChange) -> int:
         """Renames a tag or throws it out; returns the number of the step."""
@@ -123,26 +128,30 @@ class Hands:
         return self._note(lambda: take_back(place, lines[0]))
 
     def undo(self, undo: Undo) -> None:
-        """Takes a step back. Raises UsageError where that is not to be had."""
-        if (step := self._steps.pop(undo.step, None)) is None:
-            raise UsageError("there is nothing to undo")
-        if not step():
-            raise UsageError(CHANGED_SINCE)
+        """Takes a step back. One that cannot be taken, as where a disk is full, is there to be tried again.
 
-    def _write(self, snapshot: Snapshot, review: Review, before: Review | None) -> Review:
+        Raises GoneStepError where there is none, or something else has been said since.
+        """
+        if (step := self._steps.get(undo.step)) is None:
+            raise GoneStepError("there is nothing to undo")
+        if not step():
+            raise GoneStepError(CHANGED_SINCE)
+        del self._steps[undo.step]
+
+    def _write(self, topic: str, review: Review, before: Review | None) -> Review:
         written = replace(review, at=time_behind(before, self._now()), by=self._by)
         if (fault := fault_of_review(written)) is not None:
             raise UsageError(f"it cannot be said: {fault}")
-        append_reviews(self._name, snapshot.topic, [written])
+        append_reviews(self._name, topic, [written])
         return written
 
-    def _restore(self, snapshot: Snapshot, written: Review, before: Review) -> bool:
+    def _restore(self, topic: str, written: Review, before: Review) -> bool:
         """Says again what was said before, where nothing else has been said since: what was taken back counts not."""
         present = self._said.reviews.get(written.id)
         beside = {name: getattr(written, name) for name in ("at", "by", "place", "behind")}
         if present is None or replace(present, **beside) != written:
             return False
-        self._write(snapshot, before, present)
+        self._write(topic, before, present)
         return True
 
     def _label(self, snapshot: Snapshot, change: TagChange) -> str:
@@ -157,11 +166,24 @@ class Hands:
         return label
 
     def _amend(self, snapshot: Snapshot, change: TreeChange) -> int:
-        def check(tree: TagByHand) -> None:
-            refuse_nothing(tree, self._name, snapshot.graph, snapshot.recipe)
+        topic, graph, recipe = snapshot.topic, snapshot.graph, snapshot.recipe  # a step outlives the rows of the page
 
-        amended: Amended = amend_tree(self._name, snapshot.topic, [change], check)
-        return self._note(lambda: put_back(amended))
+        def amend(what: TreeChange) -> Amended:
+            return amend_tree(self._name, topic, [what], lambda tree: refuse_nothing(tree, self._name, graph, recipe))
+
+        before = self._said.by_hand
+        back = None if stands(change, before) else opposite(change, before)
+        amended = amend(change)
+
+        def undone() -> bool:
+            """Where another thing was said in the file since, that stays."""
+            if back is not None and not stands(change, self._said.by_hand):
+                return False
+            if back is not None and not put_back(amended):
+                amend(back)
+            return True
+
+        return self._note(undone)
 
     def _note(self, step: TakeBack) -> int:
         self._last += 1

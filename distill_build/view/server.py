@@ -27,7 +27,7 @@ from distill_build.errors import DistillError, StorageError, UsageError
 from distill_build.report.data import Server
 from distill_build.report.drawing import Block
 from distill_build.report.page import render
-from distill_build.view.hands import Hands, Inclusion, NewItem, TagChange, Undo
+from distill_build.view.hands import GoneStepError, Hands, Inclusion, NewItem, TagChange, Undo
 from distill_build.view.reviewing import ReviewChange
 from distill_build.view.said import OwnItemWaiting, Said, SaidOfRow, SaidOfTag
 from distill_build.view.snapshot import Snapshot
@@ -223,7 +223,7 @@ async def serve(viewed: Viewed, port: int, tell: Callable[[str], None]) -> None:
     finally:
         await runner.cleanup()
     for bug in bugs:
-        raise bug  # the first, for who has called: what people said meanwhile was more urgent
+        raise bug  # for who has called: what people said meanwhile was more urgent
 
 
 async def _listen(runner: web.AppRunner, port: int) -> None:
@@ -315,10 +315,13 @@ async def _answered(request: web.Request, handler: Handler, bugs: list[Exception
         return await handler(request)
     except web.HTTPException as error:
         return web.Response(status=error.status, text=error.reason)
+    except GoneStepError as error:
+        return web.Response(status=HTTPStatus.GONE, text=str(error))
     except DistillError as error:
         status = HTTPStatus.SERVICE_UNAVAILABLE if isinstance(error, StorageError) else HTTPStatus.CONFLICT
         return web.Response(status=status, text=str(error))
     except Exception as bug:  # noqa: BLE001 - the next request is another one
-        bugs.append(bug)
+        if not bugs:  # a page asks each second
+            bugs.append(bug)
         text = f"this is a bug in distill-build ({type(bug).__name__}): end the server with Ctrl-C for its log"
         return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR, text=text)

@@ -60,9 +60,9 @@ class Opened:
     def wait_closed(self) -> None:
         self.tab.wait_for_selector("#panel", state="hidden")
 
-    def expect_refusal(self) -> None:
+    def expect_refusal(self, status: int = 409) -> None:
         """Takes it that the server has refused something, of which a browser complains by itself."""
-        refused = [each for each in self.complaints if "status of 409" in each]
+        refused = [each for each in self.complaints if f"status of {status}" in each]
         assert len(refused) == 1
         self.complaints.remove(refused[0])
 

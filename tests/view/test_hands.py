@@ -129,6 +129,13 @@ def test_what_was_done_is_undone_step_by_step(browser: Browser, view: Served, pr
         on_tag(opened, tag, "exclude")
         wait_for(opened, f"#part-tree .tag[data-id='{tag}']", "thrown out, in the next build")
         assert (project.root / "curate/sports/tree.yaml").exists()
+        file = project.root / "curate/sports/reviews.jsonl"
+        before = file.read_text()
+        file.write_text(before + "a slip\n")
+        opened.tab.click("#undo")
+        wait_for(opened, "#toast", "line 4: it is no JSON")
+        opened.expect_refusal()
+        file.write_text(before)
         opened.tab.click("#undo")
         opened.tab.wait_for_selector(f"#part-tree .tag[data-id='{tag}'] .badge.bad", state="detached")
         assert not (project.root / "curate/sports/tree.yaml").exists()
@@ -263,7 +270,7 @@ def test_two_tabs_see_what_each_other_says_and_undo_only_their_own(
         wait_for(one, marks(key), "★★★★★")
         one.tab.keyboard.press("u")
         wait_for(one, "#toast", "something else has been said of it since")
-        one.expect_refusal()
+        one.expect_refusal(410)
         assert [line["verdict"] for line in reviews(project)] == ["reject", "reject"], "a line is whole"
         (project.root / "curate/sports/reviews.jsonl").unlink()  # as a person may, too
         one.tab.wait_for_function(

@@ -9,17 +9,23 @@ from pathlib import Path
 
 import pytest
 
+from distill_build.curate.tree_file import read_tree
+from tests.e2e.mounts import read_only
 from tests.e2e.workspace import Workspace, start
 from tests.report.browser import Browser
 from tests.report.datasets import LINE, build
 from tests.report.test_hostile import HOSTILE, TOPIC
 from tests.report.test_hostile import reply as hostile_reply
 from tests.server import ScriptedServer
-from tests.view.serving import Served, served
+from tests.view.serving import Answer, Served, served
 
 READ = ("/", "/facts/0", "/whole/0", "/said")
 RULE = "filter.min_score=3"
 WRITE = ("/review", "/tag", "/include", "/item", "/undo")
+
+
+def undo(view: Served, step: int) -> Answer:
+    return view.ask("/undo", body=json.dumps({"step": step}).encode())
 
 
 def test_the_first_line_is_the_whole_address(view: Served) -> None:
@@ -166,9 +172,38 @@ def test_comments_in_a_tree_stay_and_come_back(view: Served, project: Workspace)
     assert view.ask("/undo", body=json.dumps({"step": step}).encode()).status == 200
     assert file.read_text() == before
     step = view.say("/tag", id=tags[0]["id"], exclude=True).document["step"]
-    file.write_text(file.read_text() + "only: true\n")
-    refused = view.ask("/undo", body=json.dumps({"step": step}).encode())
-    assert (refused.status, b"something else has been said of it since" in refused.body) == (409, True)
+    file.write_text(file.read_text() + "breadth: 9  # mine, too\n")
+    assert undo(view, step).status == 200
+    assert file.read_text() == before + "breadth: 9  # mine, too\n", "what was said since stays"
+
+
+def test_a_step_is_undone_though_another_tab_changed_another_tag(view: Served, project: Workspace) -> None:
+    first, second = (row for row in project.rows("tags") if not row["leaf"])
+    one = view.say("/tag", id=first["id"], exclude=True).document["step"]
+    other = view.say("/tag", id=second["id"], rename="Team games").document["step"]
+    assert undo(view, one).status == 200
+    tree = read_tree(project.root / "curate/sports/tree.yaml", first["path"][0])
+    assert tree is not None
+    assert (tree.exclude, tree.rename) == ((), {second["label"]: "Team games"})
+    gone = undo(view, one)
+    assert (gone.status, b"there is nothing to undo" in gone.body) == (410, True)
+    last = view.say("/tag", id=second["id"], rename="Sport in teams").document["step"]
+    since = undo(view, other)
+    assert (since.status, b"something else has been said of it since" in since.body) == (410, True)
+    assert [undo(view, step).status for step in (last, other)] == [200, 200], "its turn has come"
+    assert (project.root / "curate/sports/tree.yaml").read_text() == ""
+
+
+def test_a_step_that_cannot_be_taken_back_now_can_be_later(view: Served, project: Workspace) -> None:
+    steps = [
+        view.say("/tag", id=project.rows("tags")[0]["id"], rename="Ball sports").document["step"],
+        view.say("/item", stage="questions", tag=project.rows("tags")[1]["id"], text="Mine?").document["step"],
+        view.say("/review", id=project.rows("answers")[0]["id"], verdict="reject").document["step"],
+    ]
+    with read_only(project.root / "curate"):
+        assert [undo(view, step).status for step in steps] == [503, 503, 503]
+    assert [undo(view, step).status for step in steps] == [200, 200, 200]
+    assert view.ask("/said", of=view.snapshot()).document["waiting"] == 0
 
 
 def test_what_is_said_of_an_edited_row_whose_review_is_gone_applies(view: Served, project: Workspace) -> None:

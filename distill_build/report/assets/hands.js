@@ -16,10 +16,12 @@ async function fetched(place) {
   return response;
 }
 
-/** Says something to the server; the answer, or null where it is refused: then it is told why. */
-async function tellServer(place, what) {
+/** Says something to the server; the answer, or null where it is refused: then it is told why, and `gone` is called
+ * where it cannot be had later either. */
+async function tellServer(place, what, gone = () => {}) {
   try {
     const response = await fetch(address(place), { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) });
+    if (response.status === 410) gone();
     if (!response.ok) { toast(await response.text()); return null; }
     return await response.json();
   } catch { lost(); return null; }
@@ -34,11 +36,18 @@ async function act(place, what) {
   return true;
 }
 
-async function undo() {
+let undoing = Promise.resolve();
+function undo() {
+  undoing = undoing.then(undoOnce);
+  return undoing;
+}
+
+/** Takes the last step back. One that cannot be taken now, as where a disk is full, stays. */
+async function undoOnce() {
   if (!steps.length) { toast("There is nothing to undo here"); return; }
   const step = steps.at(-1);
-  keepSteps(steps.slice(0, -1));
-  if (await tellServer("/undo", { step })) toast("Taken back");
+  const forget = () => keepSteps(steps.filter((each) => each !== step));
+  if (await tellServer("/undo", { step }, forget)) { forget(); toast("Taken back"); }
   await look();
 }
 
