@@ -46,6 +46,11 @@ class Shape(msgspec.Struct, frozen=True):
         return self.name.removesuffix("s")
 
     @property
+    def heading(self) -> str:
+        """The same above what is told of one."""
+        return self.singular.replace("_", " ").title()
+
+    @property
     def asks(self) -> bool:
         """Whether a model is asked for its rows."""
         return self.kind in ("list", "map")

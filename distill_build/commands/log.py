@@ -197,7 +197,7 @@ def _edited(row: JsonObject, chain: list[ChainLink], said: JsonObject | None, *,
 
 
 def _heading(link: ChainLink) -> str:
-    noun = link.stage.singular.title()
+    noun = link.stage.heading
     if isinstance(link, GivenByHand):
         return f"{noun} “{_line(list_text(link.row))}”" if link.stage.kind == "list" else noun
     if isinstance(link, Decided):

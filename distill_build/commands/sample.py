@@ -92,7 +92,9 @@ def _rows_to_show(dataset: Dataset, graph: Graph) -> Iterator[tuple[str, Callabl
 
 def _exported(dataset: Dataset, graph: Graph, recipe: JsonObject) -> Iterator[Drawable]:
     for row in training_rows(dataset.artefact, graph, recipe, lambda _: None):  # what is refused is told by the build
-        yield Drawable(row.id, row.path, {"question": row.question, "reasoning": row.reasoning, "answer": row.answer})
+        before = [{"question": turn.question, "answer": turn.answer} for turn in row.history]
+        texts = {"question": row.question, "reasoning": row.reasoning, "answer": row.answer}
+        yield Drawable(row.id, row.path, {**({"history": before} if before else {}), **texts})
 
 
 def _of_stage(dataset: Dataset, shape: Shape) -> Iterator[Drawable]:

@@ -177,7 +177,7 @@ def _texts_above(found: Found, above: list[JsonObject]) -> Iterator[str | Line]:
     for row in above:
         stage = found.graph.of_id(row["id"])
         if stage is not None and stage is not found.graph.tree:
-            yield from ("", stage.singular.title())
+            yield from ("", stage.heading)
             yield from _texts(stage, row)
 
 
@@ -204,13 +204,13 @@ def _rows_below(stage: Shape, rows: list[JsonObject], *, whole: bool) -> Iterato
     if not whole:
         names = list(dict.fromkeys(name for each in rows for name in each["below"]))
         numbers = f", with the number of their {' and '.join(names)}" if names else ""
-        yield from ("", f"{stage.name.title()}{numbers}")
+        yield from ("", f"{stage.name.replace('_', ' ').title()}{numbers}")
     for each in rows:
         row = each["row"]
         dropped = "; ".join(f"dropped by {name}: {'; '.join(why)}" for name, why in each["dropped"].items())
         if whole:
             sample = f" {row['sample']}" if "sample" in row else ""
-            yield from ("", f"{stage.singular.title()}{sample}  {row['id']}" + (f"  {dropped}" if dropped else ""))
+            yield from ("", f"{stage.heading}{sample}  {row['id']}" + (f"  {dropped}" if dropped else ""))
             yield from _texts(stage, row)
         else:
             place = [row["number"]] if "number" in row else [f"{number:>3}" for number in each["below"].values()]

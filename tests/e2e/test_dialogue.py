@@ -189,6 +189,9 @@ def test_a_row_of_a_turn_is_told_edited_and_asked_anew_as_any_other(project: InP
     asked = project.rows("follow_ups")[0]
     assert asked["follow_up"] in project.raw("show", asked["id"]).stdout
     assert asked["follow_up"] in project.raw("log", project.rows("turns_3")[0]["id"]).stdout
+    assert "Follow Up" in project.raw("log", project.rows("turns_3")[0]["id"]).stdout
+    drawn = project.raw("sample", "1", "--json").document["rows"][0]
+    assert [turn["question"] for turn in drawn["history"]][1:] == ["And 1?"]
     digest = text_digest(asked, ("follow_up",))
     review = {"id": asked["id"], "digest": digest, "verdict": "edit", "at": "2026-01-01T00:00:00Z", "follow_up": "Why?"}
     (project.root / "reviews.jsonl").write_text(json.dumps(review) + "\n")

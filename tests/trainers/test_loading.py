@@ -52,3 +52,19 @@ def test_each_file_loads_alone_with_its_rows_and_texts(workspace: Workspace, for
             answer = answers[row["metadata"]["id"] if "metadata" in row else row["id"]]
             assert text_of(row, form).endswith(answer["answer"])
     assert loaded == len(answers) == 6
+
+
+@pytest.mark.parametrize("turns", ["dialogue", "each"])
+@pytest.mark.parametrize("form", ["messages", "prompt_completion", "sharegpt", "alpaca"])
+def test_a_dialogue_loads_with_all_of_its_turns(workspace: Workspace, form: str, turns: str) -> None:
+    line = ("topic=sports", "depth=1", "breadth=1", "questions_per_tag=2", "recipe=dialogue", f"format.turns={turns}")
+    done = workspace.run(*line, f"formats=[{form}]")
+    assert done.status == 0, done.stderr
+    rows = load("json", workspace.folder() / f"dataset/train.{form}.jsonl")
+    messages = {
+        "messages": lambda row: len(row["messages"]),
+        "prompt_completion": lambda row: len(row["prompt"]) + 1,
+        "sharegpt": lambda row: len(row["conversations"]),
+        "alpaca": lambda row: sum(map(len, row["history"])) + 2,
+    }
+    assert list(map(messages[form], rows)) == ([4, 4] if turns == "dialogue" else [2, 4, 2, 4])
