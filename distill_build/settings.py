@@ -132,7 +132,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     of each role that they ask. `idle_prompts` are names of templates that other stages would use, which are found and
     not in force. `own_fields` are by role those of its model that do not follow `model`: they name settings in
     sentences, and change nothing.
-    `by_hand` is what tree.yaml says of the tree, `reviews` what reviews.jsonl says of rows, by id.
+    `by_hand` is what tree.yaml says of the tree, `reviews` what reviews.jsonl says of rows, by id, and `unread` are
+    sentences on files of theirs that are not read.
     No field is a set: settings are digested as they are written, and a set is written in the order of chance.
     """
 
@@ -157,6 +158,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     own_fields: dict[str, tuple[str, ...]] = {}
     by_hand: TagByHand = NOTHING_SAID
     reviews: dict[str, Review] = {}
+    unread: tuple[str, ...] = ()
     curate: CurateSettings = CurateSettings()
     limits: Limits
     budget: Budget = Budget()

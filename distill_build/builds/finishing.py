@@ -133,7 +133,7 @@ class Finish(msgspec.Struct):
             newly_dropped=() if kept_rows else self.execution.newly_dropped,
             kept_rows=kept_rows,
             checks=there.checks,
-            unmatched=self.execution.unmatched,
+            unmatched=(*self.execution.session.settings.unread, *self.execution.unmatched),
         )
 
     def make(self, root: Node) -> BuiltFiles:

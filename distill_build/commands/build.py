@@ -95,7 +95,7 @@ def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
         files=state.files(session.dataset),
         edited=(),
         checks=state.checks,
-        unmatched=state.unmatched,
+        unmatched=(*session.settings.unread, *state.unmatched),
     )
 
 

@@ -30,7 +30,7 @@ Data = dict[str, Any]
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 NOT_OF_A_BUILD = frozenset({"model", "local", "objective"})
 """Top-level keys that other keys refer to, or a sweep goes by, and that no build reads."""
-WORKED_OUT = frozenset({"models", "idle_prompts", "own_fields", "by_hand", "reviews"})
+WORKED_OUT = frozenset({"models", "idle_prompts", "own_fields", "by_hand", "reviews", "unread"})
 """Fields of `Settings` that are made of others, or of files: no configuration has keys of these names."""
 FOLLOWS = "same"
 """The model file of a role that follows `model`."""

@@ -1,14 +1,18 @@
 """The parts of a dataset that people own, as settings. A dataset's own folder comes before the project's root."""
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from distill_build.curate.files import ITEM_SUFFIXES, REVIEWS, TREE, file_of
+from distill_build.curate.unread import SaysSomething, unread_files
+from distill_build.dataset.lockfile import LOCK
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.settings import Settings, declared_tree, graph_of
-from distill_build.subtree import CHILDREN, EXCLUDE
+from distill_build.subtree import CHILDREN, EXCLUDE, NOTHING_SAID, TagByHand
 
 
 def with_parts_by_hand(settings: Settings) -> Settings:
@@ -18,9 +22,8 @@ def with_parts_by_hand(settings: Settings) -> Settings:
 
         tree = read_tree(tree_file, settings.topic)
         settings = settings if tree is None else replace(settings, by_hand=tree)
-    for shape in graph_of(settings):
-        if shape.kind == "list" and shape.after is not None:
-            settings = _with_items(settings, shape)
+    for shape in _lists(settings):
+        settings = _with_items(settings, shape)
     if declared_tree(settings).empty and tree_file is not None:
         raise _nothing_left(settings, tree_file)
     if (file := file_of(settings.name, REVIEWS)) is not None:
@@ -29,7 +32,36 @@ def with_parts_by_hand(settings: Settings) -> Settings:
         reviews = read_reviews(file, settings.topic)
         said = {key: review for key, review in sorted(reviews.items()) if review.verdict is not None}
         settings = replace(settings, reviews=said)
-    return settings
+    built = {place.parent.name for place in Path(settings.output_dir).glob(f"*/{LOCK}")}
+    return replace(settings, unread=tuple(unread_files(settings.name, dict(_readers(settings)), built)))
+
+
+def _lists(settings: Settings) -> list[Shape]:
+    """The stages that items of a person's own are of."""
+    return [shape for shape in graph_of(settings) if shape.kind == "list" and shape.after is not None]
+
+
+def _readers(settings: Settings) -> Iterator[tuple[str, SaysSomething]]:
+    """The files that people may have, each with what tells whether anything in one is for this dataset."""
+
+    def tree(file: Path) -> bool:
+        from distill_build.curate.tree_file import read_tree
+
+        return read_tree(file, settings.topic) is not None
+
+    def reviews(file: Path) -> bool:
+        from distill_build.curate.reviews_file import read_reviews
+
+        return bool(read_reviews(file, settings.topic))
+
+    yield from ((TREE, tree), (REVIEWS, reviews))
+    for shape in _lists(settings):
+        for suffix in ITEM_SUFFIXES:
+            yield f"{shape.name}{suffix}", partial(_has_items, replace(settings, by_hand=NOTHING_SAID), shape)
+
+
+def _has_items(settings: Settings, shape: Shape, file: Path) -> bool:
+    return _with_items_in([file], settings, shape) != settings.by_hand
 
 
 def _nothing_left(settings: Settings, file: Path) -> ConfigurationError:
@@ -52,10 +84,12 @@ def _with_items(settings: Settings, shape: Shape) -> Settings:
     """`settings` with a person's own items of a list."""
     places = (file_of(settings.name, f"{shape.name}{suffix}") for suffix in ITEM_SUFFIXES)
     files = [file for file in places if file is not None]
-    if not files:
-        return settings
+    return replace(settings, by_hand=_with_items_in(files, settings, shape)) if files else settings
+
+
+def _with_items_in(files: list[Path], settings: Settings, shape: Shape) -> TagByHand:
     from distill_build.curate.items_file import with_items  # most datasets have none, and it takes time to load
     from distill_build.stages.all import item_column
 
     column = item_column(settings.stage[shape.name])
-    return replace(settings, by_hand=with_items(settings.by_hand, files, shape.name, column, settings.topic))
+    return with_items(settings.by_hand, files, shape.name, column, settings.topic)

@@ -29,6 +29,7 @@ ONE_FOR_ALL = ("output_dir", "cache", "budget", "limits")
 """Settings that a sweep has once: a folder, a store, a purse, and how hard a call that several jobs need is tried."""
 NOT_CONTENT = frozenset(
     {*ONE_FOR_ALL, "formats", "format", "trainers", "prompts", "idle_prompts", "own_fields", "objective", "models"}
+    | {"unread"}
 )
 """Settings that say how a dataset is made or written, and not which one it is; models are looked at role by role."""
 
@@ -148,6 +149,7 @@ def several(key: str) -> ConfigurationError:
 def content(settings: Settings) -> JsonObject:
     """The settings that say which dataset comes out."""
     row: JsonObject = {key: value for key, value in msgspec.to_builtins(settings).items() if key not in NOT_CONTENT}
+    row["reviews"] = {key: review.said for key, review in settings.reviews.items()}
     for role in roles_in_use(settings):
         model = msgspec.to_builtins(settings.models[role])
         row[role] = {key: value for key, value in model.items() if key not in NOT_IDENTITY}

@@ -255,3 +255,41 @@ def test_all_else_that_reads_a_dataset_reads_it(curated: InProcess) -> None:
     assert curated.server is not None
     curated.server.plan = by_place
     assert curated.run(*SMALL, "-m", "teacher.temperature=0.1,0.2").status == 0
+
+
+def test_a_file_that_is_not_read_is_told_by_every_plan_and_build(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    answers = [each["id"] for each in project.rows("answers")]
+    for number, place in enumerate(("curate/sports/reviews.jsonl", "reviews.jsonl")):
+        says(project, json.dumps({"id": answers[number], "verdict": "reject"}) + "\n", place)
+    says(project, "exclude: [Bravo sports]\n", "tree.yml")
+    told = [
+        "reviews.jsonl is not read: curate/sports/reviews.jsonl comes before it; move there what it says",
+        "tree.yml is not read: call it tree.yaml",
+    ]
+    for words in (("plan",), (), ("plan",), ()):  # the last two have nothing to do
+        assert project.run(*words, "--json", *SMALL).document["unmatched"] == told
+        finished = project.run(*words, *SMALL)
+        text = " ".join((finished.stdout + finished.stderr).replace("! ", "").split())
+        assert all(sentence in text for sentence in told)
+    says(project, json.dumps({"id": answers[1], "topic": "chess", "verdict": "reject"}) + "\n", "reviews.jsonl")
+    (project.root / "tree.yml").unlink()
+    assert project.run("--json", *SMALL).document["unmatched"] == []
+
+
+def test_what_is_not_read_makes_no_other_sweep(project: InProcess) -> None:  # noqa: F811
+    first = project.run("plan", "-m", "--json", *SMALL, "teacher.temperature=0.1,0.2").document["sweep"]
+    says(project, "exclude: [Bravo sports]\n", "tree.yml")
+    assert project.run("plan", "-m", "--json", *SMALL, "teacher.temperature=0.1,0.2").document["sweep"] == first
+
+
+def test_where_a_line_stands_and_who_wrote_it_makes_no_other_sweep(project: InProcess) -> None:  # noqa: F811
+    def sweep(*lines: Row) -> str:
+        says(project, "".join(f"{json.dumps(line)}\n" for line in lines), "reviews.jsonl")
+        found: str = project.run("plan", "-m", "--json", *SMALL, "teacher.temperature=0.1,0.2").document["sweep"]
+        return found
+
+    review = {"id": "a_0123456789abcdef", "verdict": "reject"}
+    same = sweep(review)
+    assert sweep({"id": "a_1", "note": "odd"}, review | {"by": "Ada", "at": "2026-11-29"}) == same
+    assert sweep(review | {"verdict": "edit", "answer": "By hand."}) != same

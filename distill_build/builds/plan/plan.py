@@ -205,7 +205,8 @@ def plan_of_state(stages: Stages, state: State, figures: RequestStatistics) -> P
     """The plan of a build that would leave everything as `state` says."""
     plans = {name: StagePlan(cached=state.requests.get(name, 0)) for name in stages.graph.names}
     dropped = {name: sum(why.values()) for name, why in state.dropped.items()}
-    return replace(price(stages, plans, figures, lambda _: 0.0, dropped), unmatched=state.unmatched)
+    unmatched = (*stages.settings.unread, *state.unmatched)
+    return replace(price(stages, plans, figures, lambda _: 0.0, dropped), unmatched=unmatched)
 
 
 def items_of(stage: ModelStage) -> int:
