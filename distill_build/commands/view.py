@@ -1,14 +1,16 @@
 """`view`: the page of a dataset with hands, served to this machine alone until Ctrl-C."""
 
 import asyncio
+import html
 import os
 import shlex
 import sys
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from distill_build.commands.locate import find_dataset, find_rows
 from distill_build.commands.report import SEED, around
@@ -45,7 +47,8 @@ def run(options: Options) -> int:
     viewed = Viewed(lambda: _read(options), lambda: _standing(dataset), said, hands, _build_command)
     _tell_many(options, dataset)
     viewed.refresh()
-    asyncio.run(serve(viewed, options.port or 0, lambda address: _tell(options, dataset, address)))
+    with ExitStack() as until_the_end:
+        asyncio.run(serve(viewed, options.port or 0, lambda address: _tell(options, dataset, address, until_the_end)))
     return 0
 
 
@@ -93,7 +96,7 @@ def _build_command(topic: str) -> str:
     return "distill-build" if Path(CONFIGURATION).exists() else f"distill-build {shlex.quote(f'topic={topic}')} …"
 
 
-def _tell(options: Options, dataset: Dataset, address: str) -> None:
+def _tell(options: Options, dataset: Dataset, address: str, until_the_end: ExitStack) -> None:
     if options.json:
         print_document({"address": address, "folder": str(dataset.folder)})
     else:
@@ -101,5 +104,22 @@ def _tell(options: Options, dataset: Dataset, address: str) -> None:
     sys.stdout.flush()
     note = notes(quiet=options.quiet)
     note(f"{dataset.folder} is shown to this machine alone, at this address, until Ctrl-C")
-    if not options.no_browser and not webbrowser.open(address):
+    if not options.no_browser and not webbrowser.open(until_the_end.enter_context(_leading_to(address, dataset))):
         note("no browser could be opened: open the address in one")
+
+
+@contextmanager
+def _leading_to(address: str, dataset: Dataset) -> Iterator[str]:
+    """What a browser is to open for an address: a file that this user alone can read. Other users of the machine see
+    what stands in the command lines of programs.
+
+    It lies in the dataset's folder, since a browser in a sandbox may see no other folder for temporary files.
+    """
+    folder = dataset.runs if os.access(dataset.runs, os.W_OK) else None
+    told = html.escape(address)
+    with NamedTemporaryFile("w", prefix="view-", suffix=".html", dir=folder, encoding="utf-8") as file:
+        file.write(
+            f'<meta http-equiv="refresh" content="0; url={told}"><a href="{told}">{html.escape(dataset.name)}</a>\n'
+        )
+        file.flush()
+        yield Path(file.name).absolute().as_uri()

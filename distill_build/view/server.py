@@ -34,6 +34,8 @@ from distill_build.view.snapshot import Snapshot
 
 LOOPBACK = "127.0.0.1"
 NAMES = (LOOPBACK, "localhost")
+HTTP = 80
+"""The port that stands in no address."""
 LARGEST = 1 << 20
 """Bytes of a request."""
 HEADERS = {
@@ -242,7 +244,8 @@ class _Gate:
 
     def refusal(self, request: web.Request) -> str | None:
         """Why a request is refused; None where it is not."""
-        hosts = [f"{name}:{self.port}" for name in NAMES]
+        own = [f"{name}:{self.port}" for name in NAMES]
+        hosts = [*own, *NAMES] if self.port == HTTP else own  # a browser leaves the usual port out
         if request.headers.get("Host") not in hosts:
             return "this server answers to 127.0.0.1 alone"
         given = request.query.get("token", "").encode("utf-8", "replace")

@@ -5,7 +5,10 @@ import re
 import shutil
 import signal
 import socket
+import stat
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
@@ -93,6 +96,44 @@ def test_it_listens_on_loopback_alone(view: Served) -> None:
     for address in others:
         with pytest.raises(ConnectionError), socket.create_connection((address, port), timeout=5):
             pass
+
+
+def test_the_token_stands_in_no_command_line(browser: Browser, project: Workspace) -> None:
+    """Other users see these. What a browser is given is a file that they cannot read, which is gone at the end."""
+    told, script = project.root / "told", project.root / "browser"
+    script.write_text(f'#!/bin/sh\necho "$@" > {told}.part\nmv {told}.part {told}\n')
+    script.chmod(0o755)
+    with project.start("view", "sports", environment={"BROWSER": f"{script} %s"}) as process:
+        assert process.stdout is not None
+        view = Served(process, process.stdout.readline().strip())
+        while not told.exists():
+            assert view.ask("/said").status == 200
+        place = told.read_text().strip()
+        file = Path(url2pathname(urlsplit(place).path))
+        assert view.token not in place
+        assert stat.filemode(file.stat().st_mode) == "-rw-------"
+        with browser.visit(place) as opened:
+            opened.tab.wait_for_selector("#hands")
+            assert opened.tab.url.startswith(view.address)
+            opened.tab.goto("about:blank")
+            opened.asked.clear()  # the file, and the page that it leads to
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert (process.returncode, file.exists()) == (0, False)
+
+
+def test_on_the_port_of_http_browsers_leave_it_out(project: Workspace) -> None:
+    with project.start("view", "sports", "--no-browser", "--port", "80") as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        if not address:
+            pytest.skip(f"not here: {process.communicate()[1]}")
+        view = Served(process, address)
+        plain = {"Host": "127.0.0.1", "Origin": "http://127.0.0.1"}
+        assert view.ask("/", plain).status == 200
+        assert view.say("/review", plain, id=project.rows("answers")[0]["id"], note="so").status == 200
+        assert view.ask("/", {"Host": "127.0.0.1:81"}).status == 403
+        process.kill()
 
 
 def test_ctrl_c_ends_it_well_and_a_taken_port_is_a_sentence(view: Served, project: Workspace) -> None:
