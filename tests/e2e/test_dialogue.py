@@ -112,6 +112,17 @@ def test_more_turns_ask_for_the_new_ones_alone_and_fewer_for_nothing(
     assert not (project.folder() / "turns.jsonl").exists()
 
 
+def test_a_setting_of_all_turns_is_told_by_its_one_name(project: InProcess) -> None:
+    line = (*SMALL, "dialogue.turns=3")
+    assert project.run(*line).status == 0
+    words = ("dialogue.scenario=A rower.", "system_prompt=Be kind.", "stage.follow_ups.schema.description=So.")
+    told = project.run("explain", *line, *words[:2], "+" + words[2]).stdout
+    assert told.count("dialogue.scenario: null → A rower.") == 2
+    assert "system_prompt: null → Be kind." in told
+    assert told.count("stage.follow_ups.schema") == 2
+    assert "_3." not in told
+
+
 def test_each_turn_may_have_a_row_with_those_before_it(project: InProcess, server: ScriptedServer) -> None:
     assert project.run(*SMALL).status == 0
     whole = exported(project)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # as in `base`
 
 SAID = ("question", "reasoning", "answer")
 """What a turn is, as a prompt has it."""
+SHARED = ("schema", "system_prompt", "scenario")
+"""Settings that are identity and of all turns."""
 
 
 class DialogueSettings(StageSettings, frozen=True, kw_only=True):
@@ -51,6 +53,15 @@ class DialogueStage(MapStage):
     @property
     def refers_to(self) -> frozenset[str]:
         return super().refers_to | frozenset(self.before)
+
+    def identity(self) -> JsonObject:
+        """A further turn's settings are called as those that they are a copy of."""
+        told = super().identity()
+        second = next(name for name in self.build.stages if self.build.stage[name].builtin == self.settings.builtin)
+        if second == self.name:
+            return told
+        names = names_of(second, self.build.stage[second])
+        return told | {"names": {key: names.get(key, f"stage.{second}.{key}") for key in SHARED}}
 
     def variables(self, row: JsonObject, others: JsonObject) -> JsonObject:
         turns = [{column: others[name][column] for column in SAID} for name in self.before]
