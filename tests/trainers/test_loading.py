@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, load_dataset
+from datasets import Dataset, Features, load_dataset
 
 from tests.e2e.workspace import Workspace
 
@@ -29,6 +29,8 @@ def text_of(row: Any, form: str) -> str:
             text: str = row["messages"][-1]["content"]
         case "alpaca":
             text = row["output"]
+        case "prompt_completion":
+            text = row["completion"][-1]["content"]
         case "sharegpt":
             text = row["conversations"][-1]["value"]
         case _:
@@ -36,7 +38,8 @@ def text_of(row: Any, form: str) -> str:
     return text
 
 
-BUILDERS = {"messages": "json", "alpaca": "json", "sharegpt": "json", "csv": "csv", "parquet": "parquet"}
+LINES = ("messages", "prompt_completion", "alpaca", "sharegpt")
+BUILDERS = dict.fromkeys(LINES, "json") | {"csv": "csv", "parquet": "parquet"}
 
 
 @pytest.mark.parametrize("form", BUILDERS)
@@ -68,3 +71,32 @@ def test_a_dialogue_loads_with_all_of_its_turns(workspace: Workspace, form: str,
         "alpaca": lambda row: sum(map(len, row["history"])) + 2,
     }
     assert list(map(messages[form], rows)) == ([4, 4] if turns == "dialogue" else [2, 4, 2, 4])
+
+
+def test_the_folder_loads_by_its_card_format_by_format_with_its_splits(workspace: Workspace) -> None:
+    words = (*SMALL, STAGES, f"formats=[{','.join([*LINES, 'csv', 'parquet'])}]")
+    assert workspace.run(*words).status == 0
+    folder = workspace.folder() / "dataset"
+    for form in LINES:
+        loaded = load_dataset(str(folder), form)
+        sides = {path.name.partition(".")[0] for path in folder.glob(f"*.{form}.jsonl")}
+        assert set(loaded) == sides
+        assert sum(map(len, loaded.values())) == 6
+
+
+def test_columns_have_one_type_whatever_their_first_rows_hold(workspace: Workspace) -> None:
+    """A file whose first rows have no thought has the features of one in which all have."""
+    assert workspace.run(*SMALL, STAGES, "formats=[messages,prompt_completion]").status == 0
+    for form in ("messages", "prompt_completion"):
+        file = workspace.folder() / f"dataset/train.{form}.jsonl"
+        whole: Features = load("json", file).features
+        for number, line in enumerate(file.read_text().splitlines()):
+            (alone := workspace.root / f"{form}-{number}.jsonl").write_text(line + "\n")
+            assert load("json", alone).features == whole
+
+
+def test_a_published_folder_loads_unchanged(workspace: Workspace) -> None:
+    assert workspace.run(*SMALL, STAGES, "formats=[messages,parquet]").status == 0
+    assert workspace.raw("publish", "published", "sports").status == 0
+    loaded = load_dataset(str(workspace.root / "published"), "messages")
+    assert sum(map(len, loaded.values())) == 6
