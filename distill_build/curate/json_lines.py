@@ -9,6 +9,7 @@ from distill_build.curate.texts import text_in
 from distill_build.errors import ConfigurationError
 
 T = TypeVar("T")
+NO_NUMBER = "it has a number that no JSON has, as NaN, or one that is too long"
 MERGE_MARKS = ("<<<<<<<", "=======", ">>>>>>>")
 
 
@@ -42,15 +43,17 @@ def _object(place: str, line: str, example: str) -> dict[str, Any]:
         raise ConfigurationError(f"{place}: it was left by a merge: keep the lines of both sides, and remove the marks")
     try:
         found = json.loads(line, object_pairs_hook=lambda pairs: _once(place, pairs))
-        json.dumps(found, ensure_ascii=False).encode()
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError as error:  # an escape may stand for what no file in UTF-8 can hold
         raise ConfigurationError(
             f"{place}: it has half of a letter, as \\ud800 without what belongs behind it: type the letter itself"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ConfigurationError(
             f"{place}: it is no JSON ({json_fault(error)}): each line is one object by itself, as in {example}"
         ) from error
+    except ValueError as error:
+        raise ConfigurationError(f"{place}: {NO_NUMBER}: type another one, or null") from error
     if not isinstance(found, dict):
         raise ConfigurationError(f"{place}: each line is an object, as in {example}")
     return found
@@ -60,7 +63,9 @@ def json_fault(error: ValueError | RecursionError) -> str:
     """What is wrong with a line that is no JSON, and where in it: the line itself is told beside."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg}: character {error.pos + 1}"
-    return "it is nested too deeply" if isinstance(error, RecursionError) else "it is no text in UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else NO_NUMBER
 
 
 def _once(place: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -35,6 +35,9 @@ FILE = Path("reviews.jsonl")
         ),
         ('{"id": "a", "id": "b"}', "id stands there twice: leave one of them out"),
         ("reject a", "it is no JSON"),
+        ('{"id": "a", "verdict": "edit", "score": NaN}', "a number that no JSON has, as NaN"),
+        ('{"id": "a", "verdict": "edit", "score": -1e999}', "a number that no JSON has, as NaN"),
+        (f'{{"id": "a", "verdict": "edit", "score": {"9" * 5000}}}', "or one that is too long"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(line: str, told: str) -> None:

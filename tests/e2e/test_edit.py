@@ -1,6 +1,7 @@
 """`edit`: what a person changes in the files of a dataset becomes theirs, and the next build has it."""
 
 import json
+import math
 import re
 import subprocess
 from collections.abc import Callable
@@ -265,18 +266,21 @@ def test_other_order_and_layout_are_no_edits(project: InProcess) -> None:  # noq
 
 
 def test_a_column_of_ones_own_stage_may_be_called_as_a_key_of_a_review(project: InProcess) -> None:  # noqa: F811
-    columns = {"note": {"type": "string"}, "by": {"type": "string"}, "rating": {"type": "string"}}
+    columns = {"note": {"type": "string"}, "by": {"type": "string"}, "rating": {"type": "number"}}
     schema = {"type": "object", "properties": columns, "required": list(columns)}
     write_stage(project.root, "glosses", kind="map", after="answers", role="glosser", prompt="glosses", schema=schema)
     write_prompt(project.root, "glosses", "Say something of: {{ row.answer }}")
     (project.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n")
     words = (*SMALL[:-1], "stages=[tags,questions,answers,glosses]")
     assert project.run(*words).status == 0
-    edited(project, "glosses", lambda rows: rows[0].update(note="Mine.", by="Me", rating="good"))
-    assert edit(project).document["reviews"]["edits"] == 1
+    edited(project, "glosses", lambda rows: rows[0].update(note="Mine.", by="Me", rating=7))
+    edited(project, "glosses", lambda rows: rows[1].update(rating=math.nan))
+    done = edit(project).document
+    assert done["reviews"]["edits"] == 1
+    assert ["line 2: it has a number that no JSON has" in sentence for sentence in done["left"]] == [True]
     assert project.run(*words).status == 0
     row = project.rows("glosses")[0]
-    assert (row["note"], row["by"], row["rating"], row["review"]) == ("Mine.", "Me", "good", "edit")
+    assert (row["note"], row["by"], row["rating"], row["review"]) == ("Mine.", "Me", 7, "edit")
     assert project.raw("show", row["id"], "--json").document["edited_from"].keys() == columns.keys()
 
 
