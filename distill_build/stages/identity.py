@@ -54,13 +54,18 @@ def makes_up_for_rejected(recipe: JsonObject) -> bool:
 
 def _said_by_people(settings: Settings) -> JsonObject:
     """What files of theirs say, by file: what is much by its digest."""
-    said: JsonObject = {} if settings.by_hand == NOTHING_SAID else {BY_HAND: _in_order(said_of(settings.by_hand))}
+    said: JsonObject = {BY_HAND: tree_said(settings.by_hand)}
     for shape in graph_of(settings):
         if items := own_items_of(settings.by_hand, shape.name):
             said[f"{shape.name}.jsonl"] = digest(items)
     if settings.reviews:
         said[REVIEWS] = digest({key: review.said for key, review in settings.reviews.items()})
     return {name: told for name, told in said.items() if told}
+
+
+def tree_said(tag: TagByHand) -> JsonObject:
+    """What is said of a tag and below, as a recipe holds it, which `tag_said_of` reads back."""
+    return {} if tag == NOTHING_SAID else _in_order(said_of(tag))
 
 
 def _in_order(said: JsonObject) -> JsonObject:

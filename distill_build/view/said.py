@@ -12,14 +12,14 @@ import msgspec
 from distill_build.curate.files import ITEM_SUFFIXES, REVIEWS, TREE, file_of, stamp_of
 from distill_build.curate.reviews_file import read_reviews
 from distill_build.dataset.layout import ReviewNote
+from distill_build.dataset.lockfile import facts_of, recipe_in
 from distill_build.engine.manifest import digest
 from distill_build.history.by_hand import parts_by_hand
-from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.report.families import TITLE
 from distill_build.review import REJECT, Review
-from distill_build.stages.identity import BY_HAND
-from distill_build.subtree import CHILDREN, TagByHand, own_items_of, said_of
+from distill_build.stages.identity import BY_HAND, tag_said_of, tree_said
+from distill_build.subtree import NOTHING_SAID, TagByHand, own_items_of
 from distill_build.view.snapshot import OwnPath, Snapshot
 
 Standing = Literal["built", "waits", "left"]
@@ -85,7 +85,7 @@ class Said:
         self.reviews, self.by_hand, self._stamp = reviews, by_hand, stamp
         self.number += 1
         self._take_rows(snapshot)
-        self.tree = list(_tags(snapshot.recipe["tree"].get(BY_HAND, {}), said_of(by_hand)))
+        self.tree = list(_tags(_built_tree(snapshot, by_hand), by_hand))
         self.items = list(_items(by_hand, snapshot))
 
     @property
@@ -143,34 +143,40 @@ def _standing(review: Review, noted: ReviewNote | None) -> tuple[Standing, str]:
     return ("left", noted.fault) if noted.fault else ("built", "")
 
 
-def _tags(built: JsonObject, now: JsonObject) -> Iterator[SaidOfTag]:
-    """What is said of tags: of each rename and exclusion whether it waits, and of those that are no more."""
-    before, after = dict(_facts(built)), dict(_facts(now))
-    for (path, key), value in after.items():
-        waits = before.get((path, key)) != value
-        if key == "rename":
-            yield SaidOfTag(path=path, shown=value, waits=waits)
-        elif key == "exclude":
-            yield SaidOfTag(path=path, excluded=True, waits=waits)
-        elif waits:
-            yield SaidOfTag(path=path)
-    for path, key in before.keys() - after.keys():
-        yield SaidOfTag(path=path, shown=path[-1] if key == "rename" else None)
+def _built_tree(snapshot: Snapshot, now: TagByHand) -> TagByHand:
+    """What was said of the tree as the rows were made. Where a lock alone tells, it has digests of what is long: it
+    says whether that was the same as `now`, and else all of it counts as new."""
+    built = snapshot.recipe["tree"].get(BY_HAND, {})
+    if snapshot.noted is not None:
+        return tag_said_of(built)
+    return now if recipe_in(facts_of(tree_said(now))) == built else NOTHING_SAID
 
 
-def _facts(said: JsonObject, path: OwnPath = ()) -> Iterator[tuple[tuple[OwnPath, str], Any]]:
-    for key, value in said.items():
-        if key == "rename":
-            yield from ((((*path, label), key), shown) for label, shown in value.items() if label != shown)
-        elif key == "exclude":
-            yield from ((((*path, label), key), True) for label in value)
-        elif isinstance(value, dict):
-            for label, below in value.items():
-                if key == CHILDREN:
-                    yield ((*path, label), key), True
-                yield from _facts(below, (*path, label))
-        else:
-            yield (path, key), value
+def _tags(built: TagByHand, now: TagByHand, path: OwnPath = (), *, moved: bool = False) -> Iterator[SaidOfTag]:
+    """What is said of tags: of each rename and exclusion whether it waits, and one change for each tag of which
+    anything else is said by now than there was; `moved` says that it came to those by hand, or is no more one."""
+    if moved or _of_itself(built, now) != _of_itself(now, built):
+        yield SaidOfTag(path=path)
+    for label in {**now.rename, **built.rename}:
+        before, shown = built.rename.get(label, label), now.rename.get(label, label)
+        if shown != label or before != shown:
+            yield SaidOfTag(path=(*path, label), shown=shown, waits=before != shown)
+    for label in dict.fromkeys((*now.exclude, *built.exclude)):
+        excluded = label in now.exclude
+        yield SaidOfTag(path=(*path, label), excluded=excluded, waits=excluded != (label in built.exclude))
+    for label in {**now.children, **now.about, **built.children, **built.about}:
+        moved = (label in built.children) != (label in now.children)
+        yield from _tags(_said_of(built, label), _said_of(now, label), (*path, label), moved=moved)
+
+
+def _said_of(tag: TagByHand, label: str) -> TagByHand:
+    return tag.children.get(label) or tag.about.get(label) or NOTHING_SAID
+
+
+def _of_itself(tag: TagByHand, other: TagByHand) -> tuple[object, ...]:
+    """What is said of a tag itself, and in which order its children stand that `other` has, too."""
+    order = [label for label in tag.children if label in other.children]
+    return tag.only, tag.breadth, tag.depth, tag.counts, tag.description, order
 
 
 def _items(by_hand: TagByHand, snapshot: Snapshot) -> Iterator[OwnItemWaiting]:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.test_tree_by_hand import SMALL, built, by_place, level_1, project, says  # noqa: F401 - a fixture
 from tests.e2e.workspace import Workspace
@@ -54,3 +56,52 @@ def test_what_would_leave_nothing_is_refused_before_it_is_written(project: InPro
         assert view.say("/item", stage="questions", text="What is sport?").status == 200
         assert view.say("/tag", id=chess, exclude=True).status == 200
     assert built(project) == [("answers", "What is sport?")]
+
+
+TREE = """\
+only: true
+rename: {Golf: Clubs}
+about: {Misc: {exclude: [Old]}}
+tags:
+  Golf: {depth: 0, description: on grass}
+  Chess: {tags: [Openings, Endings]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "waits"),
+    [
+        ("", "", []),
+        ("Golf: {depth: 0, description: on grass}", "Golf: {depth: 1, questions_per_tag: 3}", [["Golf"]]),
+        ("[Openings, Endings]", "[Endings, Openings]", [["Chess"]]),
+        ("[Openings, Endings]", "[Openings, Gambits]", [["Chess", "Endings"], ["Chess", "Gambits"]]),
+        ("Golf: {depth", "Go: {depth: 0, breadth: 2}\n  Golf: {depth", [["Go"]]),
+        ("tags: [Openings, Endings]", "tags: [Openings, Endings], exclude: [Endings]", [["Chess", "Endings"]]),
+        ("exclude: [Old]", "exclude: [Old], breadth: 2", [["Misc"]]),
+        ("rename: {Golf: Clubs}", "rename: {Golf: Club}", [["Golf"]]),
+        ("only: true", "only: false", [[]]),
+    ],
+)
+def test_one_change_waits_for_each_tag_of_which_something_else_is_said(
+    project: InProcess,  # noqa: F811
+    old: str,
+    new: str,
+    waits: list[list[str]],
+) -> None:
+    says(project, TREE)
+    built(project)
+    says(project, TREE.replace(old, new))
+    with page_of(project) as view:
+        found = said(view)
+    assert sorted(tag["path"] for tag in found["tree"] if tag["waits"]) == waits
+    assert found["waiting"] == len(waits)
+
+
+def test_nothing_waits_where_a_lock_alone_tells_what_was_built(project: InProcess) -> None:  # noqa: F811
+    says(project, TREE + "exclude: [" + ", ".join(f"Something long {number}" for number in range(40)) + "]\n")
+    built(project)
+    (project.folder() / "runs/state.json").unlink()
+    with page_of(project) as view:
+        assert said(view)["waiting"] == 0
+        assert view.say("/tag", id=id_of(project, "Openings"), exclude=True).status == 200
+        assert said(view)["waiting"] > 0
