@@ -208,6 +208,17 @@ def test_a_review_of_a_row_that_is_not_there_is_told(project: InProcess) -> None
     ]
 
 
+def test_a_review_of_a_row_that_is_worked_out_says_where_to_say_it(project: InProcess) -> None:  # noqa: F811
+    write_stage(
+        project.root, "best", kind="group", after="answers", by="questions", columns={"n": "rows.answers | length"}
+    )
+    words = ("stages=[tags,questions,answers,best]",)
+    built(project, *words)
+    says(project, json.dumps({"id": project.rows("best")[0]["id"], "verdict": "reject"}) + "\n", "reviews.jsonl")
+    (told,) = project.run("--json", *SMALL, *words).document["unmatched"]
+    assert told.endswith("is of best, whose rows are worked out: say it of what they are made from")
+
+
 def test_only_the_unit_of_a_reviewed_row_is_walked_again(project: InProcess) -> None:  # noqa: F811
     """Rows of all others are taken over: their responses need not even be there."""
     built(project)

@@ -559,6 +559,15 @@ def test_a_tag_that_is_added_or_moved_is_the_cause_that_is_named(project: InProc
     assert level_1(project)[:2] == ["Tennis", "Golf"]
 
 
+def test_a_change_beside_a_label_that_yaml_takes_for_nothing_leaves_that_as_it_was_typed(project: InProcess) -> None:
+    says(project, "tags: {Null: {}, ~: {}}\n")
+    built(project)
+    with chdir(project.root):
+        amend_tree("sports", "sports", [Exclude(("Alpha sports",))])
+    assert built(project) == []
+    assert level_1(project) == ["Null", "~"]
+
+
 def test_a_review_of_a_tag_says_where_tags_are_spoken_of(project: InProcess) -> None:
     built(project)
     says(project, json.dumps({"id": project.rows("tags")[0]["id"], "verdict": "reject"}) + "\n", "reviews.jsonl")

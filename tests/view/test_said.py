@@ -105,3 +105,13 @@ def test_nothing_waits_where_a_lock_alone_tells_what_was_built(project: InProces
         assert said(view)["waiting"] == 0
         assert view.say("/tag", id=id_of(project, "Openings"), exclude=True).status == 200
         assert said(view)["waiting"] > 0
+
+
+def test_a_question_is_added_at_a_tag_that_is_called_as_the_topic(project: InProcess) -> None:  # noqa: F811
+    says(project, "tags: {Sports: {depth: 0}}\nonly: true\n")
+    built(project)
+    with page_of(project) as view:
+        assert view.say("/item", stage="questions", tag=id_of(project, "Sports"), text="Mine?").status == 200
+        assert said(view)["items"] == [{"stage": "questions", "path": ["Sports"], "text": "Mine?"}]
+    assert built(project) == [("answers", "Mine?")]
+    assert [row["path"] for row in project.rows("questions") if row["index"] < 0] == [["sports", "Sports"]]

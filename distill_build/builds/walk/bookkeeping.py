@@ -159,7 +159,15 @@ class Bookkeeping:
             if note is not None and note.fault:
                 yield f"{review.place}: {key} is left as it is: {note.fault}"
             elif note is None and everything and (shape is None or shape.name in self._graph):
-                yield f"{review.place}: {key} {NO_ROW if shape != self._graph.tree else OF_A_TAG}"
+                yield f"{review.place}: {key} {self._why_in_vain(shape)}"
+
+    def _why_in_vain(self, shape: Shape | None) -> str:
+        """Why a review of a row of that stage, to which the walk did not come, is not applied."""
+        if shape == self._graph.tree:
+            return OF_A_TAG
+        if shape is not None and not self._stages[shape.name].editable.columns:
+            return f"is of {shape.name}, whose rows are worked out: say it of what they are made from"
+        return NO_ROW
 
     def judged(self, name: str, key: str, verdict: Verdict) -> None:
         """Counts a verdict on a row, and notes one that drops what the last build had kept."""
