@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from distill_build.curate.files import FileStamp, stamp_of
 from distill_build.curate.json_lines import objects_in, read_back
-from distill_build.curate.texts import cannot_be_read, text_in, way_out
+from distill_build.curate.texts import all_bytes_of, cannot_be_read, is_about, text_in, way_out
 from distill_build.errors import ConfigurationError
 from distill_build.export.parquet import read_parquet
 from distill_build.replies.labels import normalise
@@ -49,7 +49,7 @@ def _items(files: tuple[Path, ...], stamps: tuple[FileStamp, ...], item: str, to
     """The items in the order of their lines."""
     items: list[ItemAt] = []
     for place, line in (each for file in files for each in _lines(file, item)):
-        if (told := _text(place, line, TOPIC)) is not None and normalise(told) != normalise(topic):
+        if not is_about(topic, line.get(TOPIC), place):
             continue
         path, own = _item(place, line, item, topic)
         items.append(ItemAt(own, normalise(own.text), path, tuple(map(normalise, path))))
@@ -124,14 +124,12 @@ def _records(file: Path) -> Iterator[tuple[str, list[str]]]:
 
 def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        for number, found in enumerate(read_parquet(file.read_bytes()), start=1):
+        for number, found in enumerate(read_parquet(all_bytes_of(file)), start=1):
             yield f"{file}, row {number}", found
     except ImportError as error:
         raise ConfigurationError(
             f"{file}: Parquet is read by pyarrow, which is not installed: pip install 'distill-build[parquet]'"
         ) from error
-    except OSError as error:
-        raise cannot_be_read(file, error) from error
     except ValueError as error:
         raise ConfigurationError(f"{file} is no Parquet ({error}): mend it, or move it away") from error
 

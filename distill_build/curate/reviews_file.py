@@ -11,9 +11,8 @@ from typing import Any, NoReturn, get_args
 from msgspec.structs import replace
 
 from distill_build.curate.json_lines import objects_in, read_back
-from distill_build.curate.texts import way_out
+from distill_build.curate.texts import is_about, way_out
 from distill_build.errors import ConfigurationError
-from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, Review, ReviewVerdict
 
 FIELDS = frozenset({"id", "digest", "verdict", "rating", "tags", "note", "at", "by", "topic"})
@@ -33,7 +32,7 @@ def read_reviews(file: Path, topic: str) -> dict[str, Review]:
     timed: dict[str, tuple[datetime, Review]] = {}
     last: dict[str, Review] = {}
     for place, line in objects_in(file, EXAMPLE):
-        if (told := line.get("topic")) is not None and normalise(str(told)) != normalise(topic):
+        if not is_about(topic, line.get("topic"), place):
             continue
         review = _review(place, line)
         before = timed.get(review.id)

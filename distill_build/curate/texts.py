@@ -1,15 +1,29 @@
 """The text of a file that people write, and what is told of one that is none."""
 
+import fcntl
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from distill_build.errors import ConfigurationError
+from distill_build.replies.labels import normalise
 
 
 def text_in(file: Path) -> str:
     """The whole text. Raises ConfigurationError for a file that cannot be read, and for bytes that are no UTF-8."""
+    return decoded(all_bytes_of(file), file)
+
+
+def all_bytes_of(file: Path) -> bytes:
+    """All that stands in a file between two changes of ours: what another program is adding to it is waited for.
+
+    Raises ConfigurationError for a file that cannot be read.
+    """
     try:
-        return decoded(file.read_bytes(), file)
+        with file.open("rb") as opened:
+            with suppress(OSError):  # where a file system has no locks, nothing is written either
+                fcntl.flock(opened, fcntl.LOCK_SH)
+            return opened.read()
     except OSError as error:
         raise cannot_be_read(file, error) from error
 
@@ -28,6 +42,18 @@ def decoded(content: bytes, file: Path) -> str:
 def cannot_be_read(file: Path, error: OSError) -> ConfigurationError:
     """What to raise for a file of theirs that cannot be read."""
     return ConfigurationError(f"{file} cannot be read ({error.strerror}): mend it, or move it away")
+
+
+def is_about(topic: str, told: object, place: str) -> bool:
+    """Whether a file, or a line, that names `told` speaks of `topic`: one that names none speaks of all.
+
+    Raises ConfigurationError, told with `place`, for what is no topic.
+    """
+    if told is None or told == "":
+        return True
+    if not isinstance(told, str):
+        raise ConfigurationError(f"{place}: topic is a text: that of the dataset, or left out, not {told!r}")
+    return not told.strip() or normalise(told) == normalise(topic)
 
 
 def way_out(name: str, known: Sequence[str], otherwise: str) -> str:

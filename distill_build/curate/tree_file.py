@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 import yaml
 from msgspec.structs import replace
 
-from distill_build.curate.texts import cannot_be_read, decoded, text_in, way_out
+from distill_build.curate.texts import all_bytes_of, decoded, is_about, way_out
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
 from distill_build.subtree import ABOUT, CHILDREN, DEEPEST, TagByHand
@@ -35,11 +35,7 @@ def read_tree(file: Path, topic: str) -> TagByHand | None:
 
     Raises ConfigurationError with file, line and remedy for what it cannot say.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise cannot_be_read(file, error) from error
-    return tree_in(content, file, topic)
+    return tree_in(all_bytes_of(file), file, topic)
 
 
 def tree_in(content: bytes, file: Path, topic: str) -> TagByHand | None:
@@ -57,7 +53,12 @@ def tree_in(content: bytes, file: Path, topic: str) -> TagByHand | None:
 
 def line_of(file: Path, key: str) -> str:
     """Where the topic's own node says `key`, as people are told it."""
-    root = yaml.compose(text_in(file), LOADER)
+    return line_in(all_bytes_of(file), file, key)
+
+
+def line_in(content: bytes, file: Path, key: str) -> str:
+    """As `line_of`, of what `file` has in it."""
+    root = yaml.compose(decoded(content, file), LOADER)
     assert isinstance(root, yaml.MappingNode), "it was read"  # noqa: S101
     lines = [name.start_mark.line + 1 for name, _ in root.value if name.value == key]
     return f"{file}, line {lines[0]}"
@@ -67,6 +68,11 @@ def label_in(told: object) -> str | None:
     """A label as it was typed; None for what is none."""
     flat = " ".join(told.split()) if isinstance(told, str) else ""
     return flat if flat and len(flat) <= LONGEST_LABEL and flat.isprintable() else None
+
+
+def no_label(told: str) -> str:
+    """What is said of a text that is none."""
+    return f"{told[:40]!r} is no label: a label has 1 to {LONGEST_LABEL} characters on one line"
 
 
 def _refuse_anchors(file: Path, text: str) -> None:
@@ -116,11 +122,10 @@ class _Reader:
 
     def topic(self, node: yaml.Node, topic: str) -> TagByHand | None:
         fields = self._mapping(node, "the file says what is by hand below the topic, as in `exclude: [Miscellaneous]`")
-        told = fields.pop(TOPIC, None)
-        if told is not None and normalise(self._text(told.value, "topic is a text: that of the dataset")) != normalise(
-            topic
-        ):
-            return None
+        if (told := fields.pop(TOPIC, None)) is not None and not is_empty(told.value):
+            named = self._text(told.value, "topic is a text: that of the dataset")
+            if not is_about(topic, named, str(self._file)):
+                return None
         return self._tag(fields, 0)
 
     def _tag(self, fields: Mapping[str, _Field], level: int) -> TagByHand:
@@ -215,7 +220,7 @@ class _Reader:
 
     def _label(self, label: str, node: yaml.Node) -> str:
         if (found := label_in(label)) is None:
-            self._refuse(node, f"{label[:40]!r} is no label: a label has 1 to {LONGEST_LABEL} characters on one line")
+            self._refuse(node, no_label(label))
         return found
 
     def _breadth(self, node: yaml.Node) -> int | list[int]:

@@ -20,8 +20,8 @@ import msgspec
 from distill_build.curate.files import FOLDER, REVIEWS, TREE, file_of
 from distill_build.curate.reviews_file import review_line
 from distill_build.curate.tree_changes import TreeChange, amended
-from distill_build.curate.tree_file import read_tree, tree_in
-from distill_build.errors import StorageError
+from distill_build.curate.tree_file import line_in, read_tree, tree_in
+from distill_build.errors import ConfigurationError, StorageError
 from distill_build.review import Review
 from distill_build.subtree import NOTHING_SAID, TagByHand
 
@@ -47,10 +47,10 @@ def append_item_lines(
 
 
 class Amended(msgspec.Struct, frozen=True):
-    """A file that was replaced, with what it said `before` and says `after`."""
+    """A file that was replaced, with what it said `before`, None where there was none, and says `after`."""
 
     place: Path
-    before: bytes
+    before: bytes | None
     after: bytes
 
 
@@ -59,44 +59,48 @@ def amend_tree(
 ) -> Amended:
     """Changes what a person says of the tree of `topic`, and keeps all comments.
 
-    Raises ConfigurationError, with the file as it was, where it cannot be read or would say what it cannot, and what
-    `check` raises of the tree that it would say.
+    Raises ConfigurationError, with the file as it was, where it cannot be read, is another topic's in the dataset's own
+    folder, or would say what it cannot, and what `check` raises of the tree that it would say.
     """
-    place = place_of(dataset, TREE)
-    if file_of(dataset, TREE) is not None and read_tree(place, topic) is None:  # another topic's
-        place = Path(FOLDER, dataset, TREE)
-    with _held(place) as file:
+    place, own = place_of(dataset, TREE), Path(FOLDER, dataset, TREE)
+    if place != own and read_tree(place, topic) is None:  # another topic's
+        place = own
+    with _held(place) as (file, is_new):
         before = file.read()
-        tree_in(before, place, topic)
+        if tree_in(before, place, topic) is None:
+            raise ConfigurationError(
+                f"{line_in(before, place, TOPIC)}: the file speaks of another topic, and no other place is read for "
+                f"{topic}: take the line out, or move the file away"
+            )
         mark = BOM_UTF8 if before.startswith(BOM_UTF8) else b""
         after = mark + amended(before.decode("utf-8-sig"), changes).encode()
         check(tree_in(after, place, topic) or NOTHING_SAID)
         if after != before:
             _replace(place, after)
-    return Amended(place, before, after)
+    return Amended(place, None if is_new else before, after)
 
 
 def put_back(amended: Amended) -> bool:
     """Has a file say again what it said before; False where it says something else by now."""
-    with _held(amended.place) as file:
+    with _held(amended.place) as (file, _):
         if file.read() != amended.after:
             return False
-        if amended.before:
-            _replace(amended.place, amended.before)
-        else:
+        if amended.before is None:
             _on_disk(amended.place, amended.place.unlink)
+        else:
+            _replace(amended.place, amended.before)
     return True
 
 
 def take_back(place: Path, line: bytes) -> bool:
     """Takes a line that was added out again; False where it is not there any more."""
-    with _held(place) as file:
+    with _held(place) as (file, _):
         lines = file.read().splitlines(keepends=True)
         if line not in lines:
             return False
         at = len(lines) - 1 - lines[::-1].index(line)
         left = b"".join(lines[:at] + lines[at + 1 :])
-        if left:
+        if left or place.is_symlink():
             _replace(place, left)
         else:
             _on_disk(place, place.unlink)
@@ -114,7 +118,7 @@ def _append(place: Path, topic: str, lines: Iterable[dict[str, Any]]) -> tuple[P
     told = [json.dumps(line | shared, ensure_ascii=False, separators=(", ", ": ")) + "\n" for line in lines]
     written = [line.encode() for line in told]
     if written:
-        with _held(place) as file:
+        with _held(place) as (file, _):
             _write(file, place, b"".join(written))
     return place, written
 
@@ -138,20 +142,21 @@ def _write(file: BinaryIO, place: Path, lines: bytes) -> None:
 
 
 @contextmanager
-def _held(place: Path) -> Iterator[BinaryIO]:
+def _held(place: Path) -> Iterator[tuple[BinaryIO, bool]]:
     """The file at `place`, read from its beginning and written at its end, which no other program of ours changes
-    meanwhile. One that was not there goes again where nothing comes into it."""
+    meanwhile, and whether it is a new one. That goes again where nothing comes into it."""
     _on_disk(place, lambda: place.parent.mkdir(parents=True, exist_ok=True))
     while True:
+        is_new = not os.path.lexists(place)
         with _on_disk(place, lambda: place.open("a+b", buffering=0)) as file:
             _on_disk(place, partial(fcntl.flock, file, fcntl.LOCK_EX))  # not every file system has locks
             if not _is_at(file, place):  # another program has put a new one there, or taken it away
                 continue
             file.seek(0)
             try:
-                yield file
+                yield file, is_new
             finally:
-                if _is_at(file, place) and not os.fstat(file.fileno()).st_size:
+                if is_new and _is_at(file, place) and not os.fstat(file.fileno()).st_size:
                     _on_disk(place, place.unlink)
             return
 
@@ -164,23 +169,26 @@ def _is_at(file: BinaryIO, place: Path) -> bool:
 
 
 def _replace(place: Path, text: bytes) -> None:
-    """Puts a new file into the place of the old one, synced."""
-    beside = place.with_name(f".{place.name}.{os.getpid()}.new")
+    """Puts a new file, synced, into the place of the old one, which is held; of a link, into that of what it leads to.
+
+    What a killed program left beside it goes with the next one: whoever holds a file is the only one there.
+    """
 
     def write() -> None:
-        mode = place.stat().st_mode
-        with beside.open("wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.chmod(mode)
-        beside.replace(place)
+        there = place.resolve()
+        beside = there.with_name(f".{there.name}.new")
+        try:
+            with beside.open("wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.chmod(there.stat().st_mode)
+            beside.replace(there)
+        finally:
+            with suppress(OSError):  # what could not be written is told already
+                beside.unlink()
 
-    try:
-        _on_disk(place, write)
-    finally:
-        with suppress(OSError):  # what could not be written is told already
-            beside.unlink()
+    _on_disk(place, write)
 
 
 def _on_disk(place: Path, act: Callable[[], T]) -> T:

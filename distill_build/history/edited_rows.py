@@ -89,7 +89,7 @@ def _written_lines(content: Content, file: str) -> Iterator[bytes]:
 def _row(place: Path, number: int, line: bytes) -> JsonObject:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{place}, line {number}: it is no JSON ({json_fault(error)}): mend it, each row on one line, or take the "
             "whole line out, which rejects the row; nothing was changed"

@@ -75,6 +75,11 @@ def test_a_table_gives_the_same() -> None:
         ('{"question": "?", "question": "!"}', "questions.jsonl", "line 1: question stands there twice"),
         ("[" * 100_000, "questions.jsonl", "questions.jsonl, line 1: it is no JSON"),
         ("[1]\n", "questions.jsonl", "questions.jsonl, line 1: each line is an object"),
+        (
+            '{"question": "?", "topic": 5}',
+            "questions.jsonl",
+            "line 1: topic is a text: that of the dataset, or left out",
+        ),
         ('{"question": "?", "path": "[1"}', "questions.jsonl", "line 1: path is no list in JSON"),
         ('{"question": "?", "path": ["", 1]}', "questions.jsonl", "line 1: path is a list of labels"),
         (f'{{"question": "?", "path": "{"a/" * 11}"}}', "questions.jsonl", "line 1: a tree has 10 levels of tags"),
@@ -111,5 +116,6 @@ def test_a_table_of_another_spreadsheet_gives_the_same(mark: str) -> None:
 
 
 def test_a_note_is_for_its_author_alone_and_lines_of_others_are_theirs() -> None:
-    lines = '{"question": "Why?", "note": {"from": "Ada"}}\n{"question": "e4?", "topic": "chess", "opening": 5}\n'
+    lines = '{"question": "Why?", "topic": "", "note": {"from": "Ada"}}\n'
+    lines += '{"question": "e4?", "topic": "chess", "opening": 5}\n'
     assert read(lines) == read('{"question": "Why?"}')

@@ -29,6 +29,7 @@ def labels(text: str, file: Path = Path("outline.txt")) -> object:
         ("1. Ball games ...... 7\n1.1 Golf    9\n2. Chess\t12\n", {"Ball games": {}, "Golf": {}, "Chess": {}}),
         ("* **Golf**:\n+ _Tennis:_\n", {"Golf": {}, "Tennis": {}}),
         ("Golf\n  A\ngolf\n  B\nGo\n", {"Golf": {"A": {}, "B": {}}, "Go": {}}),
+        ("# A\n## One\n- x\n# B\n# a\n## ONE\n- y\n", {"A": {"One": {"x": {}, "y": {}}}, "B": {}}),
         ("\ufeff体育\n  足球\n篮球\n", {"体育": {"足球": {}}, "篮球": {}}),
     ],
 )
@@ -43,3 +44,20 @@ def test_what_makes_no_tree_is_told(text: str, told: str) -> None:
         read_outline(Path("outline.txt"))
     with pytest.raises(UsageError, match="it cannot be read"):
         read_outline(Path("nowhere.txt"))
+
+
+def levels(count: int) -> str:
+    return "".join(f"{' ' * level}L{level}\n" for level in range(count))
+
+
+def test_an_outline_has_as_many_levels_as_a_tree_beside_its_title() -> None:
+    labels(levels(11))
+    labels(levels(10) + "Chess\n")
+    for text in (levels(12), levels(11) + "Chess\n", levels(5000)):
+        with pytest.raises(UsageError, match=r"^--from outline\.txt, line 1[12]: a tree has 10 levels of tags"):
+            labels(text)
+
+
+def test_what_is_no_label_is_told_with_its_line() -> None:
+    with pytest.raises(UsageError, match=r"^--from outline\.txt, line 2: 'x+' is no label: a label has 1 to 120"):
+        labels(f"Golf\n{'x' * 121}\n")

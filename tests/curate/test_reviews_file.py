@@ -34,6 +34,8 @@ FILE = Path("reviews.jsonl")
             "answer stands there twice: leave row.answer",
         ),
         ('{"id": "a", "id": "b"}', "id stands there twice: leave one of them out"),
+        ('{"id": "a", "topic": 5}', "topic is a text: that of the dataset, or left out, not 5"),
+        ('{"id": "a", "topic": ["sports"]}', "topic is a text: that of the dataset, or left out, not ['sports']"),
         ("reject a", "it is no JSON"),
         ('{"id": "a", "verdict": "edit", "score": NaN}', "a number that no JSON has, as NaN"),
         ('{"id": "a", "verdict": "edit", "score": -1e999}', "a number that no JSON has, as NaN"),
@@ -98,3 +100,10 @@ def test_what_is_said_next_comes_behind_what_was_typed_and_all_before_it() -> No
     now = datetime(2026, 11, 29, tzinfo=UTC)
     notes = [("of a clock ahead", "2027-01-01T00:00:00Z"), ("typed", "")]
     assert counts([*notes, ("next", time_behind(counts(notes), now))]).note == "next"
+
+
+def test_a_line_is_of_the_topic_that_it_names_and_else_of_all() -> None:
+    told = ['"Sports"', '""', '" "', "null", '"chess"']
+    lines = [f'{{"id": "a_{number}", "verdict": "reject", "topic": {each}}}\n' for number, each in enumerate(told)]
+    FILE.write_text("".join(lines), encoding="utf-8")
+    assert list(read_reviews(FILE, "sports")) == ["a_0", "a_1", "a_2", "a_3"]

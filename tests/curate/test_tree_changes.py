@@ -154,13 +154,14 @@ class Indented(Dumper):
 @st.composite
 def typed(draw: st.DrawFn) -> str:
     """A tree.yaml as people type it: in lines or in brackets, quoted or not, with comments wherever they can stand."""
-    text = yaml.dump(
+    width, style = draw(st.sampled_from([(1, None), (20, None), (1000, None), (1000, '"')]))
+    text: str = yaml.dump(
         draw(nodes(0)),
         Dumper=draw(st.sampled_from([Dumper, Indented])),
         default_flow_style=draw(st.sampled_from([True, False, None])),
-        default_style=draw(st.sampled_from([None, None, '"'])),
         indent=draw(st.sampled_from([2, 4])),
-        width=draw(st.sampled_from([1, 20, 1000])),
+        width=width,
+        default_style=style,
         allow_unicode=True,
     )
     text = text.replace(": null\n", draw(st.sampled_from([":\n", ": ~\n"])))

@@ -50,6 +50,13 @@ def test_a_topic_says_whose_it_is() -> None:
     assert tree_in(b"topic: SPORTS\nexclude: [a]\n", FILE, "sports") is not None
 
 
+@pytest.mark.parametrize("topic", ["", " ~", " null", " ''"])
+def test_a_topic_that_is_left_empty_is_everybodys(topic: str) -> None:
+    tree = tree_in(f"topic:{topic}\nexclude: [a]\n".encode(), FILE, "sports")
+    assert tree is not None
+    assert tree.exclude == ("a",)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [

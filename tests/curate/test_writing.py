@@ -14,7 +14,14 @@ from msgspec.structs import replace
 from distill_build.curate.reviews_file import read_reviews
 from distill_build.curate.tree_changes import Exclude, Rename
 from distill_build.curate.tree_file import read_tree
-from distill_build.curate.writing import amend_tree, append_items, append_reviews
+from distill_build.curate.writing import (
+    amend_tree,
+    append_item_lines,
+    append_items,
+    append_reviews,
+    put_back,
+    take_back,
+)
 from distill_build.errors import ConfigurationError, StorageError
 from distill_build.review import Review
 from tests.e2e.mounts import read_only
@@ -78,6 +85,76 @@ def test_a_mistake_leaves_no_empty_file_behind() -> None:
     assert not Path("curate/sports/tree.yaml").exists()
 
 
+def test_a_tree_of_another_topic_in_the_datasets_own_folder_is_told() -> None:
+    file = Path("curate/sports/tree.yaml")
+    file.parent.mkdir(parents=True)
+    file.write_text("# ours\ntopic: chess\n", encoding="utf-8")
+    with pytest.raises(
+        ConfigurationError, match=r"^curate/sports/tree\.yaml, line 2: the file speaks of another topic"
+    ):
+        amend_tree("sports", "sports", [Exclude(("Golf",))])
+    assert file.read_text(encoding="utf-8") == "# ours\ntopic: chess\n"
+
+
+def test_a_link_stays_and_what_it_leads_to_is_changed() -> None:
+    for name, text in (("tree.yaml", "# shared\n"), ("questions.jsonl", "")):
+        Path("shared").mkdir(exist_ok=True)
+        Path("shared", name).write_text(text, encoding="utf-8")
+        Path(name).symlink_to(f"shared/{name}")
+    amended = amend_tree("sports", "sports", [Exclude(("Golf",))])
+    assert Path("shared/tree.yaml").read_text(encoding="utf-8") == "# shared\nexclude:\n  - Golf\n"
+    assert put_back(amended)
+    place, lines = append_item_lines("sports", "questions", "sports", [{"question": "Why?"}])
+    assert take_back(place, lines[0])
+    assert [Path("shared", name).read_text(encoding="utf-8") for name in ("tree.yaml", "questions.jsonl")] == [
+        "# shared\n", "",
+    ]  # fmt: skip
+    assert all(Path(name).is_symlink() for name in ("tree.yaml", "questions.jsonl"))
+
+
+def test_an_empty_file_that_a_person_has_stays() -> None:
+    for name in ("tree.yaml", "questions.jsonl"):
+        Path(name).touch()
+    assert not take_back(Path("questions.jsonl"), b"{}\n")
+    assert put_back(amend_tree("sports", "sports", [Exclude(("Golf",))]))
+    with pytest.raises(ConfigurationError):
+        amend_tree("sports", "sports", [Rename(("Golf",), "x" * 200)])
+    assert [Path(name).read_bytes() for name in ("tree.yaml", "questions.jsonl")] == [b"", b""]
+
+
+def test_what_a_killed_program_left_beside_a_file_goes_with_the_next_change() -> None:
+    file = append_reviews("sports", "sports", [REVIEW])
+    place, lines = append_item_lines("sports", "questions", "sports", [{"question": "Why?"}, {"question": "Who?"}])
+    Path(file.parent, ".questions.jsonl.new").write_text("half", encoding="utf-8")
+    assert take_back(place, lines[0])
+    assert sorted(path.name for path in file.parent.iterdir()) == ["questions.jsonl", "reviews.jsonl"]
+
+
+def _reads(file: Path) -> list[str]:
+    return list(read_reviews(file, "sports"))
+
+
+def _is_waited_for(file: Path) -> bool:
+    """Whether a process waits for its turn at `file`."""
+    return any(
+        "->" in line and f":{file.stat().st_ino} " in line for line in Path("/proc/locks").open(encoding="ascii")
+    )
+
+
+def test_a_reader_waits_for_the_whole_line() -> None:
+    file = append_reviews("sports", "sports", [REVIEW])
+    whole = file.read_bytes()
+    with ProcessPoolExecutor(1, get_context("fork")) as pool, file.open("r+b", buffering=0) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.truncate(len(whole) // 2)
+        reading = pool.submit(_reads, file)
+        while not reading.done() and not _is_waited_for(file):
+            pass
+        held.write(whole)
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert reading.result(timeout=60) == ["a_1"]
+
+
 def test_what_cannot_be_written_is_told() -> None:
     Path("curate").write_text("", encoding="utf-8")
     with pytest.raises(StorageError, match=r"curate/sports/reviews\.jsonl cannot be written"):
@@ -88,7 +165,11 @@ def test_a_file_system_without_locks_is_told(monkeypatch: pytest.MonkeyPatch) ->
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(fcntl, "flock", refuse)  # as of some network file systems
+    file = append_reviews("other", "sports", [REVIEW])
+    monkeypatch.setattr(
+        fcntl, "flock", refuse
+    )  # as of some network file systems: none that can be mounted here has none
+    assert _reads(file) == ["a_1"]
     with pytest.raises(StorageError, match=r"curate/sports/reviews\.jsonl cannot be written: No locks available"):
         append_reviews("sports", "sports", [REVIEW])
 
