@@ -171,7 +171,8 @@ def _is_at(file: BinaryIO, place: Path) -> bool:
 def _replace(place: Path, text: bytes) -> None:
     """Puts a new file, synced, into the place of the old one, which is held; of a link, into that of what it leads to.
 
-    What a killed program left beside it goes with the next one: whoever holds a file is the only one there.
+    What a killed program left beside it goes with the next one: whoever holds a file is the only one there, until
+    the new one is in its place.
     """
 
     def write() -> None:
@@ -184,9 +185,10 @@ def _replace(place: Path, text: bytes) -> None:
                 os.fsync(file.fileno())
             beside.chmod(there.stat().st_mode)
             beside.replace(there)
-        finally:
+        except OSError:
             with suppress(OSError):  # what could not be written is told already
                 beside.unlink()
+            raise
 
     _on_disk(place, write)
 
