@@ -96,7 +96,7 @@ class Execution:
         walk.start()
         await self.shared.run(walk.scheduler)
         self.newly_dropped = tuple(walk.newly_dropped)
-        self.unmatched, self.reviews = tuple(walk.unmatched(everything=True)), walk.reviews
+        self.unmatched, self.reviews = tuple(walk.unmatched()), walk.reviews
         return walk.root
 
     def _stop(self) -> None:

@@ -325,3 +325,38 @@ def test_a_setting_of_reviews_is_the_cause_and_not_their_file(project: InProcess
     told = project.run("explain", *SMALL, "curate.reviewed=all").stdout
     assert "curate.reviewed" in told
     assert "reviews.jsonl" not in told
+
+
+def unmatched(project: InProcess, *words: str) -> list[str]:  # noqa: F811
+    found: list[str] = project.run(*words, "--json").document["unmatched"]
+    return found
+
+
+def test_what_is_still_to_be_asked_for_is_no_row_that_is_not_there(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    first, second = row(project, "answers", 0), row(project, "answers", 1)
+    reviews(
+        project,
+        {"id": first["id"], "verdict": "reject"},
+        {"id": second["id"], "verdict": "reject", "digest": text_digest(second, ("reasoning", "answer"))},
+        {"id": "a_0123456789abcdef", "verdict": "reject"},
+    )
+    built(project)
+    other = (*SMALL, "teacher.max_tokens=77")
+    nowhere = "reviews.jsonl, line 3: a_0123456789abcdef is no row of this dataset"
+    waits = "is still to be asked for: where another text comes than the one that was reviewed, it is left as it is"
+    assert set(unmatched(project, "plan", *other)) == {f"reviews.jsonl, line 2: {second['id']} {waits}", nowhere}
+    questions = (*SMALL, "student.max_tokens=77")
+    (told,) = unmatched(project, "plan", *questions)
+    assert told.endswith("is no row that is known before what is missing is there (nor are 2 others)")
+    assert unmatched(project, *questions) == [nowhere], "the same answers came"
+
+
+def test_a_row_that_is_missing_is_no_row_that_is_not_there(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    answer = row(project, "answers", 0)
+    reviews(project, {"id": answer["id"], "verdict": "reject"})
+    assert project.server is not None
+    project.server.plan = lambda number, body: status(500) if kind_of(body) == "answers" else by_place(number, body)
+    finished = project.run("--json", *SMALL, "teacher.max_tokens=77", "limits.retries=0", "--keep-going", "0")
+    assert (finished.status, finished.document["unmatched"]) == (1, [])

@@ -93,7 +93,7 @@ async def make_plan(
         session.stages, plans, RequestStatistics(session.cache_dir), lambda stage: typical(session, stage), dropped
     )
     newly_dropped = dict(Counter(name for name, _ in walk.newly_dropped))
-    unmatched = (*session.settings.unread, *walk.unmatched(everything=plan.exact))
+    unmatched = (*session.settings.unread, *walk.unmatched())
     spared = {name: tally.stages[name].spared for name in graph.names}
     full = declared(session.settings).rows()
     wanted = {name: full[name] - number for name, number in spared.items()}

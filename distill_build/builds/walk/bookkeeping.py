@@ -11,7 +11,7 @@ from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import Row, Verdict
 from distill_build.graph import Graph, Shape
 from distill_build.records import Failure, JsonObject, number_of, rows_of
-from distill_build.review import EDIT, REVIEW, text_digest
+from distill_build.review import EDIT, REVIEW, Review, text_digest
 from distill_build.stages.all import Stages
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain, same
 from distill_build.stages.identity import BY_HAND
@@ -26,6 +26,8 @@ NOT_YET = "; others are asked for when nothing else of the leaf is missing"
 
 
 NO_ROW = "is no row of this dataset"
+ASKED_ANEW = "is still to be asked for: where another text comes than the one that was reviewed, it is left as it is"
+NOT_KNOWN = "is no row that is known before what is missing is there"
 OF_A_TAG = f"is a tag: say of it in {BY_HAND} what is to become of it, as in exclude or rename"
 
 
@@ -42,6 +44,8 @@ class Bookkeeping:
         self.unmatched: list[str] = []
         self.reviews: dict[str, ReviewNote] = {}
         self._reviews = stages.settings.reviews_in_force
+        self._awaited: set[str] = set()
+        self._all_known = True
         self._noted: set[tuple[str, str]] = set()
         self._stages = stages
         self._graph = graph
@@ -152,22 +156,44 @@ class Bookkeeping:
             if key in self._reviews and shape is not None and shape.name in outcome.rows:
                 self.reviews[key] = note
 
-    def reviews_in_vain(self, *, everything: bool) -> Iterator[str]:
-        """Sentences on reviews that were not applied; `everything` says that the walk has come to every row."""
-        for key, review in self._reviews.items():
-            note, shape = self.reviews.get(key), self._stages.graph.of_id(key)
-            if note is not None and note.fault:
-                yield f"{review.place}: {key} is left as it is: {note.fault}"
-            elif note is None and everything and (shape is None or shape.name in self._graph):
-                yield f"{review.place}: {key} {self._why_in_vain(shape)}"
+    def awaits(self, stage: MapStage, row: Row, number: int) -> None:
+        """Notes that result `number` of a row is not there, though there is to be one."""
+        self._awaited.add(stage.row_id(row.id, number))
+        self._all_known &= not any(below.parent == stage.name for below in self._graph)
 
-    def _why_in_vain(self, shape: Shape | None) -> str:
-        """Why a review of a row of that stage, to which the walk did not come, is not applied."""
+    def not_all_known(self) -> None:
+        """Notes that there may be rows of which nobody knows yet."""
+        self._all_known = False
+
+    def reviews_in_vain(self) -> Iterator[str]:
+        """Sentences on reviews that were not applied."""
+        unknown: list[str] = []
+        for key, review in self._reviews.items():
+            of_row, why = f"{review.place}: {key}", self._why_in_vain(key, review)
+            if why == NOT_KNOWN:
+                unknown.append(of_row)
+            elif why is not None:
+                yield f"{of_row} {why}"
+        if unknown:
+            others = f" (nor are {number_of(len(unknown) - 1, 'others')})" if len(unknown) > 1 else ""
+            yield f"{unknown[0]} {NOT_KNOWN}{others}"
+
+    def _why_in_vain(self, key: str, review: Review) -> str | None:
+        """Why a review is not applied; None where it is, or will be as soon as its row is there."""
+        note, shape = self.reviews.get(key), self._stages.graph.of_id(key)
+        if note is not None:
+            return f"is left as it is: {note.fault}" if note.fault else None
+        if key in self._awaited:
+            return ASKED_ANEW if review.digest is not None else None
+        if shape is None:
+            return NO_ROW
+        if shape.name not in self._graph:
+            return None
         if shape == self._graph.tree:
             return OF_A_TAG
-        if shape is not None and not self._stages[shape.name].editable.columns:
+        if not self._stages[shape.name].editable.columns:
             return f"is of {shape.name}, whose rows are worked out: say it of what they are made from"
-        return NO_ROW
+        return NO_ROW if self._all_known else NOT_KNOWN
 
     def judged(self, name: str, key: str, verdict: Verdict) -> None:
         """Counts a verdict on a row, and notes one that drops what the last build had kept."""
@@ -213,6 +239,7 @@ class Bookkeeping:
         """What is to be said of a list that has come to its end, short of so many; None where it has all."""
         if not missing:
             return None
+        self._all_known &= failed is NOTHING_NEW
         self._failed(stage, missing, failed)
         return Failure(stage, node.shown, missing, failed.cause, failed.attempts, failed.detail)
 

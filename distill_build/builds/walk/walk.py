@@ -102,12 +102,9 @@ class Walk:
         self.scheduler = scheduler(lambda: self.rows_held > most_rows_held)
         self.root = topic_node(stages.settings.topic, declared_tree(stages.settings))
 
-    def unmatched(self, *, everything: bool) -> list[str]:
-        """Sentences on what people say of parts of the dataset that are not there, when the scheduler has run.
-
-        `everything` says that the walk has come to every row.
-        """
-        return [*self._books.unmatched, *self._books.reviews_in_vain(everything=everything)]
+    def unmatched(self) -> list[str]:
+        """Sentences on what people say of parts of the dataset that are not there, when the scheduler has run."""
+        return [*self._books.unmatched, *self._books.reviews_in_vain()]
 
     @property
     def _tree(self) -> str:
@@ -163,6 +160,7 @@ class Walk:
                 node.failure = self._books.short_of(tree.name, node, node.lacking, failed)
             case Unasked():
                 self._estimator.list_unknown(tree, node, chain)
+                self._books.not_all_known()
         self._end_growing(node, chain)
 
     def _listed_child(self, node: Node, chain: Chain, index: int) -> Node | None:
@@ -401,6 +399,7 @@ class Walk:
                 self._books.spare(unit, stage.shape, wanted)
             case Sight.UNDECIDED:
                 self._estimator.undecided(stage, unit.tag.id)
+                self._books.not_all_known()
                 self._books.leave_out(unit, unit.tag, stage.name)
             case Sight.SEEN:
                 chain = unit.chains[stage.name] = Chain(wanted)
@@ -445,6 +444,7 @@ class Walk:
                 self._books.list_ended(unit, stage.name, chain, failed)
             case Unasked():
                 self._estimator.list_unknown(stage, node, chain)
+                self._books.not_all_known()
                 self._books.leave_out(unit, unit.tag, stage.name)
         unit.requests[stage.name] = chain.requests
         self._step_done(unit)
@@ -479,6 +479,7 @@ class Walk:
                     self._start_result(unit, stage, row, number)
             case _:
                 self._estimator.undecided(stage, row.id)
+                self._books.not_all_known()
                 self._books.leave_out(unit, row, stage.name)
 
     def _take_given(
@@ -515,9 +516,11 @@ class Walk:
                 if self._makes_up and line.get(REVIEW) == REJECT:
                     self._make_up_for(unit, stage, row, number)
             case Failed() as failed:
+                self._books.awaits(stage, row, number)
                 self._books.failed_for(unit, stage.name, row, place, failed)
             case Unasked():
                 self._estimator.below_unknown(stage, row.id, number)
+                self._books.awaits(stage, row, number)
                 self._books.leave_out(unit, row, stage.name)
         unit.requests[stage.name] += 1
         self._step_done(unit)
@@ -582,6 +585,7 @@ class Walk:
         others = self._others(row, stage) if sight is Sight.SEEN else None
         if others is None:
             self._estimator.undecided(stage, row.id)
+            self._books.not_all_known()
             self._books.leave_out(unit, row, stage.name)
             return
         if stage.says_nothing_of(others):
