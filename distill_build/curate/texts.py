@@ -1,8 +1,6 @@
 """The text of a file that people write, and what is told of one that is none."""
 
-import fcntl
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from distill_build.errors import ConfigurationError
@@ -15,15 +13,9 @@ def text_in(file: Path) -> str:
 
 
 def all_bytes_of(file: Path) -> bytes:
-    """All that stands in a file between two changes of ours: what another program is adding to it is waited for.
-
-    Raises ConfigurationError for a file that cannot be read.
-    """
+    """All that stands in a file. Raises ConfigurationError for one that cannot be read."""
     try:
-        with file.open("rb") as opened:
-            with suppress(OSError):  # where a file system has no locks, nothing is written either
-                fcntl.flock(opened, fcntl.LOCK_SH)
-            return opened.read()
+        return file.read_bytes()
     except OSError as error:
         raise cannot_be_read(file, error) from error
 

@@ -1,10 +1,9 @@
-"""Writes the files that people own: lines are added at their ends, and a tree is replaced as a whole.
+"""Writes the files that people own: each is replaced as a whole, so that nobody ever reads half of one.
 
 Several programs may be at one file: each holds the file itself while it changes it, and begins again where another one
 has put a new file into its place meanwhile.
 """
 
-import errno
 import fcntl
 import json
 import os
@@ -113,42 +112,29 @@ def place_of(dataset: str, name: str) -> Path:
 
 
 def _append(place: Path, topic: str, lines: Iterable[dict[str, Any]]) -> tuple[Path, list[bytes]]:
-    """Adds whole lines in one write. In the project's root they name the topic: several datasets may share the file."""
+    """Adds lines at the end. In the project's root they name the topic: several datasets may share the file.
+
+    The file is a new one then, as a tree is: of a program that is killed, half of a line might stay.
+    """
     shared = {} if place.parent.parts[:1] == (FOLDER,) else {TOPIC: topic}
     told = [json.dumps(line | shared, ensure_ascii=False, separators=(", ", ": ")) + "\n" for line in lines]
     written = [line.encode() for line in told]
     if written:
         with _held(place) as (file, _):
-            _write(file, place, b"".join(written))
+            before = file.read()
+            end = b"\n" if before and not before.endswith(b"\n") else b""
+            _replace(place, before + end + b"".join(written))
     return place, written
-
-
-def _write(file: BinaryIO, place: Path, lines: bytes) -> None:
-    """Adds `lines` behind the last one, which may have no end. What a full disk took half of is taken away again."""
-    end = file.seek(0, os.SEEK_END)
-    if end:
-        file.seek(-1, os.SEEK_END)
-        lines = lines if file.read(1) == b"\n" else b"\n" + lines
-    try:
-        whole = file.write(lines) == len(lines)
-        os.fsync(file.fileno())
-    except OSError as error:
-        whole, why = False, error.strerror
-    else:
-        why = os.strerror(errno.ENOSPC)
-    if not whole:
-        _on_disk(place, partial(os.ftruncate, file.fileno(), end))
-        raise StorageError(f"{place} cannot be written: {why}; nothing was added to it")
 
 
 @contextmanager
 def _held(place: Path) -> Iterator[tuple[BinaryIO, bool]]:
-    """The file at `place`, read from its beginning and written at its end, which no other program of ours changes
+    """The file at `place`, read from its beginning, which no other program of ours changes
     meanwhile, and whether it is a new one. That goes again where nothing comes into it."""
     _on_disk(place, lambda: place.parent.mkdir(parents=True, exist_ok=True))
     while True:
         is_new = not os.path.lexists(place)
-        with _on_disk(place, lambda: place.open("a+b", buffering=0)) as file:
+        with _on_disk(place, lambda: place.open("a+b")) as file:
             _on_disk(place, partial(fcntl.flock, file, fcntl.LOCK_EX))  # not every file system has locks
             if not _is_at(file, place):  # another program has put a new one there, or taken it away
                 continue

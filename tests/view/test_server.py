@@ -1,12 +1,17 @@
 """Who may ask the server of a page, and what becomes of its files."""
 
+import itertools
 import json
 import re
 import shutil
 import signal
 import socket
 import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -24,6 +29,9 @@ from tests.view.serving import Answer, Served, served
 
 READ = ("/", "/facts/0", "/whole/0", "/said")
 RULE = "filter.min_score=3"
+ROUNDS = 8
+LONG = 500_000
+"""Of a server that is killed at some moment of its writing, and characters of what is written."""
 WRITE = ("/review", "/tag", "/include", "/item", "/undo")
 
 
@@ -153,20 +161,45 @@ def test_ctrl_c_ends_it_well_and_a_taken_port_is_a_sentence(view: Served, projec
     assert "until Ctrl-C" in stderr
 
 
-def test_a_killed_server_leaves_whole_files(view: Served, project: Workspace) -> None:
-    keys = [row["id"] for row in project.rows("answers")]
-    for key in keys:
-        assert view.say("/review", id=key, note="x" * 50_000, rating=3).status == 200
-    assert view.say("/tag", id=project.rows("tags")[0]["id"], rename="Ball sports").status == 200
-    view.process.kill()
-    view.process.communicate(timeout=60)
+def test_a_server_that_is_killed_while_it_writes_leaves_whole_files(project: Workspace) -> None:
+    answered = set[str]()
+    for number in range(ROUNDS):
+        answered |= _answered_until_killed(project, number)
     folder = project.root / "curate/sports"
-    lines = (folder / "reviews.jsonl").read_text().splitlines()
-    assert [json.loads(line)["id"] for line in lines] == keys
-    assert sorted(path.name for path in folder.iterdir()) == ["reviews.jsonl", "tree.yaml"]
-    with served(project) as again:
-        rows = again.ask("/said", of=again.snapshot()).document["rows"]
-        assert {key: row["rating"] for key, row in rows.items()} == dict.fromkeys(keys, 3)
+    text = (folder / "reviews.jsonl").read_text()
+    assert text.endswith("\n")
+    notes = [json.loads(line)["note"] for line in text.splitlines()]
+    assert {len(note.partition("x")[2]) for note in notes} == {LONG}
+    assert answered <= {note.partition(" ")[0] for note in notes}
+    tree = read_tree(folder / "tree.yaml", "sports")
+    assert tree is not None
+    assert all(shown.startswith("Name ") for shown in tree.rename.values())
+
+
+def _answered_until_killed(project: Workspace, number: int) -> set[str]:
+    """What was said of a row, and answered, until a server was killed at some moment of its work."""
+    key, tag = project.rows("answers")[0]["id"], project.rows("tags")[0]["id"]
+    with served(project, "sports") as view, ThreadPoolExecutor(2) as writers:
+        of, begun = view.snapshot(), (Event(), Event())
+
+        def say_until_killed(place: str, about: str, is_begun: Event, what: Callable[[int], dict[str, str]]) -> int:
+            for done in itertools.count():
+                body = {"id": about, "of": of} | what(done)
+                try:
+                    assert view.ask(place, body=json.dumps(body).encode()).status == 200
+                except (OSError, HTTPException):
+                    return done
+                is_begun.set()
+            raise AssertionError
+
+        notes = writers.submit(
+            say_until_killed, "/review", key, begun[0], lambda done: {"note": f"{number}.{done} x{'-' * LONG}"}
+        )
+        names = writers.submit(say_until_killed, "/tag", tag, begun[1], lambda done: {"rename": f"Name {done}"})
+        assert all(each.wait(timeout=60) for each in begun), (notes, names)
+        view.process.kill()
+        assert names.result(timeout=60) > 0
+        return {f"{number}.{done}" for done in range(notes.result(timeout=60))}
 
 
 def test_the_rows_of_a_build_at_work_are_shown_and_reviewed(project: Workspace) -> None:
