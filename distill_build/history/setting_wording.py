@@ -12,6 +12,8 @@ LONGEST_VALUE = 60
 """Characters of a value that are shown."""
 LONGEST_TREE = 200
 """Characters of what a tree by hand says that are shown."""
+SAYS_NOTHING = "says nothing any more"
+"""Of a file of theirs: it is removed, or there is nothing in it, or all that it said is taken back."""
 LONGEST_LIST = 1000
 """Characters of a list that are shown: where one differs is its end most often, as stages are added there."""
 
@@ -37,7 +39,7 @@ def _words_of_people(cause: Cause) -> str:
     old, new = cause.old, cause.new
     place = cause.name.removeprefix(BY_HAND).removeprefix(".")
     if not cause.name.startswith(BY_HAND) or (ABSENT in (old, new) and not place):
-        what = "added" if old is ABSENT else "removed" if new is ABSENT else "edited"
+        what = "added" if old is ABSENT else SAYS_NOTHING if new is ABSENT else "edited"
         told = f": {_cut(_told(new), LONGEST_TREE)}" if isinstance(new, dict) else ""
         return f"{cause.name} {what}{told}"
     before, after = (_cut(_told(value), LONGEST_TREE) for value in (old, new))

@@ -360,3 +360,14 @@ def test_a_row_that_is_missing_is_no_row_that_is_not_there(project: InProcess) -
     project.server.plan = lambda number, body: status(500) if kind_of(body) == "answers" else by_place(number, body)
     finished = project.run("--json", *SMALL, "teacher.max_tokens=77", "limits.retries=0", "--keep-going", "0")
     assert (finished.status, finished.document["unmatched"]) == (1, [])
+
+
+def test_a_verdict_that_is_taken_back_is_no_file_that_is_removed(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    rejected = {"id": row(project, "answers")["id"], "verdict": "reject"}
+    reviews(project, rejected)
+    built(project)
+    reviews(project, rejected, {"id": rejected["id"], "note": "it is right after all"})
+    assert "reviews.jsonl says nothing any more" in project.run("explain", *SMALL).stdout
+    built(project)
+    assert "reviews.jsonl says nothing any more" in project.raw("history").stdout

@@ -135,9 +135,9 @@ def test_explain_says_what_a_person_did_in_words(curated: InProcess) -> None:
     explained = curated.run("explain", *SMALL).stdout
     assert "tree.yaml: exclude: Charlie sports → Charlie sports, Delta sports" in explained
     (curated.root / "questions.jsonl").unlink()
-    assert "questions.jsonl removed" in curated.run("explain", *SMALL).stdout
+    assert "questions.jsonl says nothing any more" in curated.run("explain", *SMALL).stdout
     (curated.root / "tree.yaml").unlink()
-    assert "tree.yaml removed" in curated.run("explain", *SMALL).stdout
+    assert "tree.yaml says nothing any more" in curated.run("explain", *SMALL).stdout
 
 
 def test_explain_says_of_what_no_model_was_asked_for_that_it_is_by_hand(curated: InProcess) -> None:
