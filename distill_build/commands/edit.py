@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.commands.locate import find_versions
+from distill_build.commands.locate import SET_ASIDE, find_versions
 from distill_build.console.notes import notes
 from distill_build.console.page import print_document, print_lines
 from distill_build.curate.author import who
@@ -89,7 +89,7 @@ def _written(dataset: Dataset, names: Names) -> WrittenDataset:
     if version is None:
         raise StorageError(
             f"the cache {names.archive.directory} has version {short(digest)} no more, so nothing tells what was "
-            "edited; `distill-build cache pull` may bring it, and a build keeps edited files in runs/"
+            f"edited; `distill-build cache pull` may bring it, or a build ({SET_ASIDE})"
         )
     recipe = names.archive.recipe(version)
     topic, file = str(recipe["tree"]["topic"]), file_of(dataset.name, REVIEWS)

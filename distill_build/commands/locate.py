@@ -14,7 +14,7 @@ from pathlib import Path
 
 from distill_build.config.naming import dataset_name
 from distill_build.console.notes import notes
-from distill_build.dataset.layout import RESPONSES, STATE, Dataset
+from distill_build.dataset.layout import RESPONSES, STATE, Dataset, is_artefact
 from distill_build.dataset.lockfile import LOCK
 from distill_build.dataset.transaction import finish_moves, has_rows_so_far
 from distill_build.engine.artefacts import replacing
@@ -34,6 +34,7 @@ CACHE_VARIABLE = "DISTILL_CACHE_DIR"
 TYPED = "--cache-dir"
 NAMED = 3
 """Datasets to choose from, named one by one."""
+SET_ASIDE = "what was edited goes to runs/<run id>/: copy it back behind that, and `edit` takes it"
 PLAIN = re.compile(r"[\w@%+=:,./-][\w@%+=:,./~-]*")
 """A word that no shell reads otherwise: `latest~1` needs no quotes."""
 
@@ -132,9 +133,16 @@ def find_cache_to_check(options: Options, dataset: Dataset | None = None) -> Pat
     place, source = _cache_place(options, dataset)
     if not CacheDirectory(place).is_there():
         keeps = dataset is not None and source != TYPED and any(dataset.artefact(RESPONSES).glob("*"))
-        anew = f"a build makes it anew from what {dataset.folder} keeps, or " if dataset is not None and keeps else ""
+        aside = f" ({SET_ASIDE})" if dataset is not None and _was_edited(dataset) else ""
+        kept = f"a build makes it anew from what {dataset.folder} keeps{aside}, or " if dataset is not None else ""
+        anew = kept if keeps else ""
         raise UsageError(f"there is no cache at {place} ({source}): {anew}name its folder with --cache-dir DIR")
     return place
+
+
+def _was_edited(dataset: Dataset) -> bool:
+    outputs = ((dataset.artefact(name), facts) for name, facts in dataset.outputs().items() if is_artefact(name))
+    return any(place.is_file() and not facts.holds(place) for place, facts in outputs)
 
 
 def place_for_cache(options: Options) -> Path:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -348,6 +349,22 @@ def test_without_the_version_in_the_cache_nothing_is_taken(project: InProcess) -
     finished = project.raw("edit", "--cache-dir", str(project.root / "nowhere"))
     assert finished.status == 2
     assert "there is no cache" in finished.stderr
+
+
+def test_an_edit_without_a_cache_is_had_by_copying_it_back_behind_a_build(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    shutil.rmtree(project.root / ".distill-cache")
+    edited(project, "answers", lambda rows: rows[0].update(answer="By hand."))
+    finished = project.raw("edit")
+    assert finished.status == 2
+    assert "a build makes it anew from what outputs/sports keeps" in finished.stderr
+    assert "what was edited goes to runs/<run id>/: copy it back behind that, and `edit` takes it" in finished.stderr
+    assert built(project) == []
+    (aside,) = project.folder().glob("runs/*/answers.jsonl")
+    shutil.copy(aside, project.folder())
+    assert edit(project).document["reviews"] == {"edits": 1, "rejections": 0}
+    assert built(project) == []
+    assert project.rows("answers")[0]["answer"] == "By hand."
 
 
 def test_a_build_names_edit_as_the_way_to_keep_what_was_edited(project: InProcess) -> None:  # noqa: F811
