@@ -315,7 +315,8 @@ def test_a_review_of_a_row_that_is_no_longer_made_is_told(project: InProcess) ->
     built(project)
     reviews(project, {"id": answer["id"], "verdict": "reject"}, {"id": question["id"], "verdict": "reject"})
     finished = project.run("--json", *SMALL)
-    assert finished.document["unmatched"] == [f"reviews.jsonl, line 1: {answer['id']} is no row of this dataset"]
+    (told,) = finished.document["unmatched"]
+    assert told.startswith(f"reviews.jsonl, line 1: {answer['id']} is left as it is: it is not made")
 
 
 def test_a_setting_of_reviews_is_the_cause_and_not_their_file(project: InProcess) -> None:  # noqa: F811
@@ -371,3 +372,14 @@ def test_a_verdict_that_is_taken_back_is_no_file_that_is_removed(project: InProc
     assert "reviews.jsonl says nothing any more" in project.run("explain", *SMALL).stdout
     built(project)
     assert "reviews.jsonl says nothing any more" in project.raw("history").stdout
+
+
+def test_what_was_said_below_a_rejected_row_is_told_as_that(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    answer = row(project, "answers")
+    reviews(project, {"id": answer["id"], "verdict": "accept"}, {"id": answer["question_id"], "verdict": "reject"})
+    why = f"left as it is: it is not made, since what it hangs on ({answer['question_id']}) was rejected"
+    told = [f"reviews.jsonl, line 1: {answer['id']} is {why}"]
+    assert unmatched(project, "plan", *SMALL) == unmatched(project, *SMALL) == told
+    assert unmatched(project, *SMALL, "questions_per_tag=3") == told, "its unit, or others, are walked again"
+    assert unmatched(project, *SMALL, "teacher.max_tokens=77") == told

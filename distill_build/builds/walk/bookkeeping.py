@@ -139,6 +139,14 @@ class Bookkeeping:
         self.reviews[key] = ReviewNote(review.said, unit.node.id, fault or "")
         return line if fault else {**line, **review.text, REVIEW: review.verdict}
 
+    def none_made(self, unit: Unit, stage: MapStage, row: Row) -> None:
+        """Notes of what was said of results that are not made, as nothing is made of `row`."""
+        for number in range(stage.results) if self._reviews else ():
+            if (review := self._reviews.get(key := stage.row_id(row.id, number))) is not None:
+                why = "rejected" if row.rejected else "dropped"
+                fault = f"it is not made, since what it hangs on ({row.id}) was {why}"
+                self.reviews[key] = ReviewNote(review.said, unit.node.id, fault)
+
     def edited_whole(self, stage: MapStage, row: Row, number: int) -> JsonObject | None:
         """What a person's edit says in all columns of result `number` of a row, if it need not know a model's text.
 

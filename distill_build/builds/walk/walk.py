@@ -471,6 +471,7 @@ class Walk:
         match self._view.sight(row, stage.name):
             case Sight.DROPPED:
                 self._books.spare(unit, stage.shape, stage.results)
+                self._books.none_made(unit, stage, row)
             case Sight.SEEN if (given := unit.node.given_with(row, stage)) is not None:
                 self._books.spare(unit, stage.shape, stage.results - 1)
                 self._take_given(unit, stage, row, 0, given, BY_PERSON)
