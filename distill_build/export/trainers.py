@@ -42,10 +42,13 @@ ENTRIES: Mapping[str, JsonObject] = {
 }
 """How LLaMA-Factory reads each format that it reads."""
 CONVERSATIONS: Mapping[str, Sequence[str]] = {
-    "messages": ("field_messages: messages",),
+    "messages": (
+        "field_messages: messages",
+        "message_property_mappings: {role: role, content: content, reasoning_content: reasoning_content}",
+    ),
     "sharegpt": ("field_messages: conversations", "message_property_mappings: {role: from, content: value}"),
 }
-"""How Axolotl does."""
+"""How Axolotl does. It hands on a field that is not named only where it makes out its name in the chat template."""
 
 
 class Trainer(msgspec.Struct, frozen=True):
