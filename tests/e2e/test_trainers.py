@@ -76,6 +76,14 @@ def test_a_sharegpt_file_is_mapped_for_axolotl(project: InProcess) -> None:
     assert "test_datasets" not in files(project)["axolotl.yaml"].decode()
 
 
+def test_all_that_a_message_holds_is_named_for_axolotl(project: InProcess) -> None:
+    words = ("formats=[messages]", "trainers=axolotl", "format.reasoning=field")
+    assert project.run(*LINE, *words).status == 0
+    (train,) = YAML(typ="safe").load(files(project)["axolotl.yaml"])["datasets"]
+    row = json.loads((project.folder() / "dataset" / train["path"]).read_text().splitlines()[0])
+    assert set(row[train["field_messages"]][-1]) == set(train["message_property_mappings"].values())
+
+
 def test_they_come_and_go_as_exports_do_and_ask_nothing(project: InProcess, endpoint: ScriptedServer) -> None:
     assert project.run(*LINE, *WORDS).status == 0
     whole, sent = project.bytes(), endpoint.count
