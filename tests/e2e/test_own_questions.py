@@ -341,3 +341,12 @@ def test_what_is_to_be_there_is_counted_with_ones_own_questions_after_growth(pro
         answers = len(project.rows("answers"))
         finished = project.run(*SMALL, *words, "formats=[csv]")
         assert f"{answers} of {answers}" in finished.stderr or f"{answers} answers" in finished.stderr
+
+
+def test_a_path_that_is_nearly_a_tags_is_told(project: InProcess) -> None:  # noqa: F811
+    lines = [{"question": f"What is {path}?", "path": path} for path in ("Alfa sports", "Chess", "Bravo sports")]
+    says(project, "".join(json.dumps(line) + "\n" for line in lines), "questions.jsonl")
+    told = "sports / Alfa sports is a tag for items of your own alone: if their path means Alpha sports, write it so"
+    assert project.run("--json", *SMALL).document["unmatched"] == [told]
+    for words in (("plan",), ()):
+        assert project.run(*words, "--json", *SMALL).document["unmatched"] == [told]

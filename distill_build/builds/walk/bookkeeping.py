@@ -1,6 +1,8 @@
 """What a walk counts and notes: rows that are missing, spared or dropped, and why."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 
 from distill_build.builds.walk.nodes import Node, Unit
 from distill_build.builds.walk.tally import Tally
@@ -11,6 +13,7 @@ from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import Row, Verdict
 from distill_build.graph import Graph, Shape
 from distill_build.records import Failure, JsonObject, number_of, rows_of
+from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, REVIEW, Review, text_digest
 from distill_build.stages.all import Stages
 from distill_build.stages.chain import FRUITLESS_REQUESTS, Chain, same
@@ -20,6 +23,10 @@ from distill_build.stages.kinds.declared import declared
 from distill_build.stages.kinds.map_stage import MapStage
 from distill_build.subtree import ABOUT, Subtree, TagByHand
 
+NEARLY = 0.85
+"""From which likeness on, of 0 to 1, a label is taken for a slip: `Runing` and `Running` have 0.92."""
+DIGITS = re.compile(r"\d+")
+"""`Part 1` and `Part 2` are no slips."""
 NOTHING_NEW = Failed("nothing_new", FRUITLESS_REQUESTS, f"{FRUITLESS_REQUESTS} requests in a row brought nothing new")
 
 NOT_YET = "; others are asked for when nothing else of the leaf is missing"
@@ -116,6 +123,16 @@ class Bookkeeping:
             f"{BY_HAND}: exclude {label} leaves out {items} of your own below {place}: "
             "take it out of exclude, or give them another path"
         )
+
+    def holder_made(self, node: Node, label: str) -> None:
+        """Notes a tag that is there for a person's own items alone, where one beside it is called nearly so."""
+        beside = {normalise(name): name for child in node.children for name in (child.shown[-1], child.path[-1])}
+        near = get_close_matches(normalise(label), beside, 1, NEARLY)
+        if near and DIGITS.sub("", near[0]) != DIGITS.sub("", normalise(label)):
+            self.unmatched.append(
+                f"{' / '.join((*node.shown, label))} is a tag for items of your own alone: if their path means "
+                f"{beside[near[0]]}, write it so"
+            )
 
     def listed(self, node: Node, chain: Chain | None) -> None:
         """Notes which children a person speaks of that `node` does not have, now that its list is all there. A leaf has

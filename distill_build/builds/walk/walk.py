@@ -195,6 +195,7 @@ class Walk:
                 self._books.left_out(node, label, holder)
             else:
                 self._books.added(self._tree)
+                self._books.holder_made(node, label)
                 subtree = node.subtree.holding(holder)
                 self._tag_made(node.child(label, self._stages.tree.shape.prefix, behind, None, subtree))
                 behind += 1
