@@ -1,5 +1,6 @@
 """`publish DEST [NAME]`: the dataset with its card, to a folder or to the Hub. A second time sends nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from distill_build.commands.locate import find_cache, find_dataset, folder_at
@@ -7,6 +8,8 @@ from distill_build.console.notes import notes, say
 from distill_build.console.page import print_document, print_lines
 from distill_build.curate.files import file_of
 from distill_build.dataset.layout import Dataset
+from distill_build.dataset.transaction import only_run
+from distill_build.engine.ledger import new_run_id
 from distill_build.errors import DifferenceError, StorageError, UsageError
 from distill_build.history.verifying import verify
 from distill_build.options import Options
@@ -25,6 +28,21 @@ def run(options: Options) -> int:
         raise UsageError("--private is for a repository of the Hub, hf://datasets/USER/NAME")
     note = notes(quiet=options.quiet)
     dataset = find_dataset(options, *name)
+    with only_run(dataset, new_run_id(), lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
+        _refuse_other_files(dataset, note)
+        publication = publication_of(dataset, _cache(options, dataset), _own_text(dataset))
+        if not names_licence(publication.card):
+            note(f"the card names no licence: write {OWN_TEXT} that begins with `---`, `license: …`, `---`")
+        if repository is not None:
+            published = publish_to_hub(publication, repository, private=options.private)
+        else:
+            published = publish_to_folder(publication, folder_at(where), dataset)
+    _tell(options, publication, published)
+    return 0
+
+
+def _refuse_other_files(dataset: Dataset, note: Callable[[str], None]) -> None:
+    """Raises DifferenceError where a file is not what the lock says."""
     verdict = verify(dataset, note)
     if verdict.findings:
         first = verdict.findings[0]
@@ -32,15 +50,6 @@ def run(options: Options) -> int:
             f"{dataset.folder} is not what its lock says, so nothing is published: {first.file}: {first.problem}. "
             "Build again, or `distill-build checkout` the version; `verify` tells all"
         )
-    publication = publication_of(dataset, _cache(options, dataset), _own_text(dataset))
-    if repository is not None:
-        published = publish_to_hub(publication, repository, private=options.private)
-    else:
-        published = publish_to_folder(publication, folder_at(where), dataset)
-    if not names_licence(publication.card):
-        note(f"the card names no licence: write {OWN_TEXT} that begins with `---`, `license: …`, `---`")
-    _tell(options, publication, published)
-    return 0
 
 
 def _cache(options: Options, dataset: Dataset) -> Path | None:

@@ -1,6 +1,6 @@
-"""Publishes to a folder. Every file is whole or old; the lock comes last, so what it names is there."""
+"""Publishes to a folder. Every file is whole or old. The card comes first, by which a folder is known as ours when a
+publication was cut off; the lock comes last, so what it names is there, and what it had named is gone."""
 
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,17 +26,17 @@ def publish_to_folder(publication: Publication, place: Path, dataset: Dataset) -
     place.mkdir(parents=True, exist_ok=True)
     there = {name: file_sha256(place / name) for name in publication.files if (place / name).is_file()}
     sent = [name for name in _in_order(publication.files) if there.get(name) != publication.sha256(name)]
-    for name in sent:
-        _write(publication, name, place / name)
     gone = sorted(lock.exports.keys() - publication.files.keys()) if lock is not None else []
     removed = [name for name in gone if (place / name).is_file()]
     for name in removed:
         (place / name).unlink()
+    for name in sent:
+        _write(publication, name, place / name)
     return Published(str(place), sent, removed)
 
 
 def _in_order(files: Mapping[str, object]) -> list[str]:
-    return [*(name for name in files if name != LOCK), LOCK]
+    return [CARD, *(name for name in files if name not in (CARD, LOCK)), LOCK]
 
 
 def _refuse_others(place: Path, dataset: Dataset) -> None:
@@ -45,13 +45,14 @@ def _refuse_others(place: Path, dataset: Dataset) -> None:
     own, there = dataset.folder.resolve(), place.resolve()
     if there == own or own in there.parents:
         raise UsageError(f"{place} is of the dataset itself: name another folder to publish to")
-    if place.is_dir() and any(place.iterdir()) and not (place / CARD).is_file():
+    others = place.is_dir() and any(not path.name.startswith(".") for path in place.iterdir())
+    if others and not (place / CARD).is_file():
         raise UsageError(f"{place} holds files that were not published by distill-build: name an empty folder")
 
 
 def _write(publication: Publication, name: str, target: Path) -> None:
     held = publication.files[name]
-    temporary = target.with_name(f".{name}.{secrets.token_hex(4)}")
+    temporary = target.with_name(f".{name}.new")  # of a killed publication it is written over
     try:
         if isinstance(held, Path):
             shutil.copyfile(held, temporary)

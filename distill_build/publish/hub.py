@@ -37,7 +37,7 @@ def check_hub(address: str) -> str:
 def publish_to_hub(publication: Publication, repository: str, *, private: bool) -> Published:
     """Makes the branch main of a dataset repository, which is made where there is none, hold the publication.
 
-    Raises EndpointError for a refusal, StorageError where the Hub cannot be reached, DifferenceError for a card that
+    Raises EndpointError for a refusal, ConfigurationError for a public one that is to be private, StorageError where the Hub cannot be reached, DifferenceError for a card that
     was changed there.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -74,8 +74,13 @@ def _head(hub: Any, repository: str, *, private: bool) -> str:
     try:
         found = hub.repo_info(repository, repo_type=KIND, revision=MAIN)
     except RepositoryNotFoundError:
-        hub.create_repo(repository, repo_type=KIND, private=private, exist_ok=True)
+        hub.create_repo(repository, repo_type=KIND, private=private or None, exist_ok=True)  # else as its owner has it
         found = hub.repo_info(repository, repo_type=KIND, revision=MAIN)
+    if private and not found.private:
+        raise ConfigurationError(
+            f"{repository} is there and is public, so nothing was sent: make it private in its settings on the Hub, or "
+            "leave out --private"
+        )
     return str(found.sha)
 
 

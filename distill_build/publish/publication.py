@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import msgspec
 
@@ -54,17 +54,29 @@ class Published(msgspec.Struct, frozen=True):
 def publication_of(dataset: Dataset, cache: Path | None, own: str | None) -> Publication:
     """What is to be published of `dataset`, whose files are as its lock says; `own` is what a person says of it.
 
-    Raises UsageError where it has no lock or no exports, DifferenceError for a lock that cannot be read.
+    Raises UsageError where it has no lock or no exports, or names a place of this machine, DifferenceError for a lock
+    that cannot be read.
     """
     lock = read_lock(dataset.artefact(LOCK))
     if lock is None:
         raise UsageError(f"{dataset.folder} has no {LOCK}, so it is no version yet: build it first")
+    _refuse_places(lock)
     folder = dataset.artefact(EXPORTS)
     exports = {name: folder / name for name in sorted(lock.exports) if name != CARD}
     if not exports:
         raise UsageError(f"{dataset.folder} has no exports to publish: `distill-build export` writes them")
     card = published_card(_facts(dataset, lock, cache, exports), own).encode()
     return Publication(lock.name, lock.version, {**exports, CARD: card, LOCK: dataset.artefact(LOCK)})
+
+
+def _refuse_places(lock: Lock) -> None:
+    """The lock is published as it is, and others learn nothing of one's folders."""
+    for place, value in lock.recipe.items():
+        if isinstance(value, str) and (PurePath(value).is_absolute() or value.startswith("~")) and "\n" not in value:
+            raise UsageError(
+                f"{'.'.join(place)} in {LOCK} is {value}, a place on this machine, which would be published: name it "
+                "from the project's root, as in ../student, and build"
+            )
 
 
 def _facts(dataset: Dataset, lock: Lock, cache: Path | None, exports: Mapping[str, Path]) -> CardFacts:

@@ -67,12 +67,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
+        if self.hub.private and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self._reply(401, b'{"error": "Repository not found"}')
         if self.hub.files is None:
             return self._reply(404, b'{"error": "Repository not found"}', {"X-Error-Code": "RepoNotFound"})
         if "/tree/" in path:
             return self._say(self.hub.tree())
         if "/revision/" in path:
-            return self._say({"id": "ada/sports", "sha": self.hub.head, "siblings": []})
+            return self._say({"id": "ada/sports", "sha": self.hub.head, "private": self.hub.private, "siblings": []})
         if "/resolve/main/" in path:
             return self._reply(200, (self.hub.files or {})[path.partition("/resolve/main/")[2]])
         return self._reply(404, b"{}")

@@ -177,3 +177,34 @@ def test_a_hub_that_is_not_there_is_a_sentence(built: Workspace, hub: ScriptedHu
     hub.address = address
     assert done.status == 5
     assert "cannot be reached" in done.stderr
+
+
+def test_a_public_repository_gets_nothing_that_is_to_be_private(built: Workspace, hub: ScriptedHub) -> None:
+    hub.files = {".gitattributes": b""}
+    done = to_hub(built, hub, "--private")
+    assert (done.status, "is public" in done.stderr) == (2, True), done.stderr
+    assert not hub.writes
+
+
+def test_what_names_a_place_of_this_machine_is_not_published(workspace: Workspace) -> None:
+    student = f"format.student={workspace.root}/student"
+    assert workspace.run(*SMALL, "formats=[messages]", "trainers=[axolotl]", student).status == 0
+    done = workspace.raw("publish", "out", "sports")
+    assert (done.status, "place on this machine" in done.stderr) == (2, True), done.stderr
+    assert not (workspace.root / "out").exists()
+
+
+def test_a_publication_that_was_cut_off_goes_on(built: Workspace) -> None:
+    """At any file: those behind it are not there, and the one at which it ended is half written."""
+    assert built.raw("publish", "whole", "sports").status == 0
+    whole = files_in(built.root / "whole")
+    order = built.raw("publish", "other", "sports", "--json").document["sent"]
+    assert (order[0], order[-1]) == ("README.md", "distill.lock")
+    for number, name in enumerate(order):
+        (out := built.root / f"out{number}").mkdir()
+        for before in order[:number]:
+            (out / before).write_bytes(whole[before])
+        (out / f".{name}.new").write_bytes(whole[name][:10])
+        done = built.raw("publish", str(out), "sports")
+        assert done.status == 0, done.stderr
+        assert files_in(out) == whole
