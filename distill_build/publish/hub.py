@@ -37,8 +37,8 @@ def check_hub(address: str) -> str:
 def publish_to_hub(publication: Publication, repository: str, *, private: bool) -> Published:
     """Makes the branch main of a dataset repository, which is made where there is none, hold the publication.
 
-    Raises EndpointError for a refusal, ConfigurationError for a public one that is to be private, StorageError where the Hub cannot be reached, DifferenceError for a card that
-    was changed there.
+    Raises EndpointError for a refusal, ConfigurationError for a public one that is to be private, StorageError where
+    the Hub cannot be reached, DifferenceError for a card that was changed there.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
