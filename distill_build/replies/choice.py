@@ -1,7 +1,7 @@
 """Finds the one label that a reply gives, of those that it was asked to choose from.
 
-A label is taken where it stands as the whole of a line, or as a value of its own in JSON: never out of the middle of a
-sentence, which may say what the label is not.
+A label is taken where it stands as the whole of a line, or as a value of its own in JSON, behind nothing but a name
+for what was asked: never out of a sentence, which may say what the label is not ("It is not: positive").
 """
 
 import re
@@ -17,7 +17,13 @@ from distill_build.replies.objects import candidates
 
 LABEL = "label"
 """The field of the object that a model is asked for."""
-LEAD = re.compile(r"\W*[\w ]{1,30}?\W{0,3}[:：]")
+NAME = (
+    r"(?:the |my )?(?:final |predicted )?(?:label|answer|sentiment|category|class|classification)(?: label)?(?: is)?"
+    r"|(?:最终)?(?:标签|答案|类别|分类|情感)(?:是|为)?"
+)
+"""What models call the label. Any other words may be a sentence that says which label it is not."""
+NAMED = re.compile(NAME, re.IGNORECASE)
+LEAD = re.compile(rf"\W*(?:{NAME})\W{{0,3}}[:：]", re.IGNORECASE)
 """What may stand before a label on its line: "Label:", "**Answer:**"."""
 
 
@@ -53,10 +59,13 @@ def _quoted(labels: Sequence[str]) -> str:
 
 
 def _said(values: list[Any]) -> Iterator[str]:
-    """What objects say under `label`, or as the only thing that they say; the last first."""
+    """What objects say under `label`, or as the only thing that they say, by another name of it; the last first."""
     for each in candidates(values):
         fields = {str(key).strip().lower(): value for key, value in each.items()}
-        said = fields.get(LABEL, next(iter(fields.values())) if len(fields) == 1 else None)
+        only = (
+            next((value for key, value in fields.items() if NAMED.fullmatch(key)), None) if len(fields) == 1 else None
+        )
+        said = fields.get(LABEL, only)
         if isinstance(said, str | int | float):
             yield _text(said)
 
