@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from distill_build.export.layout import Layout, TrainingRow, Write, additions, asked, replied
+from distill_build.export.layout import Layout, TrainingRow, Turn, Write, additions, asked, replied
 from distill_build.records import JsonObject
 
 RATING = "score"
@@ -52,8 +52,9 @@ class Questions:
             yield self._held
 
 
-def _question_of(row: TrainingRow) -> tuple[str | None, str | None, str]:
-    return row.question_id, row.tag, row.question
+def _question_of(row: TrainingRow) -> tuple[str | None, str | None, str, tuple[Turn, ...]]:
+    """What two replies have to be to so that one can be better: the turns before are part of it."""
+    return row.question_id, row.tag, row.question, row.history
 
 
 def pair_of(rows: Sequence[TrainingRow], margin: float) -> PreferencePair | Unpaired:

@@ -1,5 +1,6 @@
 """What training files need of the rows that they are made of, held against settings before anything is sent."""
 
+from collections.abc import Sequence
 from math import prod
 
 from distill_build.errors import ConfigurationError
@@ -18,11 +19,8 @@ def check_training_files(graph: Graph, recipe: JsonObject) -> None:
     shape = exported_stage(graph, recipe)
     formats = recipe["export"]["formats"]
     check_trainers(recipe["export"].get("trainers", ()), formats)
-    if HISTORY in recipe["export"]["rows"] and (flat := next((name for name in formats if name in FLAT), None)):
-        raise ConfigurationError(
-            f"formats={flat} has one question and one answer a row, and rows are dialogues: take messages, "
-            f"prompt_completion, sharegpt, alpaca or parquet, or leave {flat} out of formats"
-        )
+    if HISTORY in recipe["export"]["rows"]:
+        _check_dialogues(formats)
     if shape is not None and PREFERENCE in formats:
         _check_pairs(graph, recipe, shape)
     if shape is not None and LABELS in formats:
@@ -31,6 +29,19 @@ def check_training_files(graph: Graph, recipe: JsonObject) -> None:
         _check_log_probabilities(recipe, shape, needing)
     if shape is not None and KD in formats:
         _check_student(recipe)
+
+
+def _check_dialogues(formats: Sequence[str]) -> None:
+    if flat := next((name for name in formats if name in FLAT), None):
+        raise ConfigurationError(
+            f"formats={flat} has one question and one answer a row, and rows are dialogues: take messages, "
+            f"prompt_completion, sharegpt, alpaca or parquet, or leave {flat} out of formats"
+        )
+    if PREFERENCE in formats:
+        raise ConfigurationError(
+            f"formats={PREFERENCE} sets answers to the same question against each other, and rows are dialogues, each "
+            f"with turns of its own before its last answer: leave {PREFERENCE} out of formats, or have no dialogues"
+        )
 
 
 def _check_student(recipe: JsonObject) -> None:

@@ -164,6 +164,14 @@ def test_formats_hold_the_turns_where_they_have_a_place_and_others_are_refused(p
     assert (refused.status, "formats=csv has one question and one answer a row" in refused.stderr) == (2, True)
 
 
+def test_pairs_of_dialogues_are_refused_before_anything_is_sent(project: InProcess, server: ScriptedServer) -> None:
+    line = [*SMALL[:-1], "stages=[tags,questions,answers,scores,turns]", "dialogue.turns=2", "answers_per_question=2"]
+    refused = project.run(*line, "formats=[preference]")
+    assert (refused.status, server.count) == (2, 0), refused.stderr
+    assert "formats=preference sets answers to the same question against each other" in refused.stderr
+    assert "leave preference out of formats" in refused.stderr
+
+
 def test_a_turn_that_fails_leaves_its_dialogue_out_and_is_asked_for_again(
     project: InProcess, server: ScriptedServer
 ) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from distill_build.export import Layout, TrainingRow, first_if_empty, write_exports
+from distill_build.export import Layout, TrainingRow, Turn, first_if_empty, write_exports
 
 SCORED = Layout("drop", metadata=True, system_prompt=None, columns={"score": "number"})
 
@@ -65,3 +66,11 @@ def test_each_side_has_its_own_pairs() -> None:
     rows = [row(q, sample, sample * 2, side=side) for q, side in ((0, "train"), (1, "test")) for sample in (0, 1)]
     files = write_exports(rows, Path("out"), ["preference"], SCORED, ("train", "test"))
     assert [json.loads(path.read_text())["prompt"][0]["content"] for path in files] == ["Q0?", "Q1?"]
+
+
+def test_answers_are_compared_that_end_the_same_dialogue_alone() -> None:
+    def ended(sample: int, score: float, before: str) -> TrainingRow:
+        return replace(row(0, sample, score), history=(Turn(f"a{before}", "Q?", None, before),))
+
+    assert paired([ended(0, 5, "one"), ended(1, 1, "other")]) == []
+    assert paired([ended(0, 5, "one"), ended(1, 1, "one")]) == [("0.0", "0.1")]
