@@ -99,18 +99,23 @@ def training_rows(
     shape = exported_stage(graph, recipe)
     if shape is None:
         return
+    written = set[str]()
     for made in _made(place, graph, shape, recipe):
         if isinstance(made, Failure):
             refused(made)
         elif recipe.get("export", {}).get("turns") == "each":
-            yield from _turn_by_turn(made)
+            yield from _turn_by_turn(made, written)
         else:
             yield made
 
 
-def _turn_by_turn(row: TrainingRow) -> Iterator[TrainingRow]:
-    """A row for each turn of a dialogue, with those before it."""
+def _turn_by_turn(row: TrainingRow, written: set[str]) -> Iterator[TrainingRow]:
+    """A row for each turn of a dialogue, with those before it, but for those whose ids are `written` already, of a
+    dialogue that begins alike; those that are made are added."""
     for place, turn in enumerate(row.history):
+        if turn.id in written:
+            continue
+        written.add(turn.id)
         yield replace(
             row,
             id=turn.id,

@@ -140,6 +140,14 @@ def test_each_turn_may_have_a_row_with_those_before_it(project: InProcess, serve
     assert [len(row["prompt"]) for row in exported(project, "prompt_completion")] == [1, 3] * 4
 
 
+def test_a_turn_that_several_dialogues_begin_with_has_one_row(project: InProcess) -> None:
+    words = ("stage.follow_ups.samples=2", "format.turns=each")
+    assert project.run(*SMALL, *words).status == 0
+    ids = [row["metadata"]["id"] for row in exported(project)]
+    assert len(ids) == 12
+    assert sorted(ids) == sorted(row["id"] for stage in ("answers", "turns") for row in project.rows(stage))
+
+
 def test_formats_hold_the_turns_where_they_have_a_place_and_others_are_refused(project: InProcess) -> None:
     pytest.importorskip("pyarrow")
     from pyarrow.parquet import read_table
