@@ -10,6 +10,9 @@ from distill_build.records import HISTORY, LABEL, SHARES, JsonObject
 from distill_build.stages.kinds.declared import COUNTED_BY, results_in
 from distill_build.stages.training_rows import exported_stage
 
+VOTES = "votes"
+"""What carries out a stage that counts answers, as recipes have it."""
+
 
 def check_training_files(graph: Graph, recipe: JsonObject) -> None:
     """Whether the rows that `recipe` exports tell what its formats are made of.
@@ -25,6 +28,7 @@ def check_training_files(graph: Graph, recipe: JsonObject) -> None:
         _check_pairs(graph, recipe, shape)
     if shape is not None and LABELS in formats:
         _check_labels(graph, recipe["export"]["rows"], shape)
+        _check_votes(graph, recipe, shape)
     if shape is not None and (needing := next((name for name in formats if name in OF_TOKENS), None)) is not None:
         _check_log_probabilities(recipe, shape, needing)
     if shape is not None and KD in formats:
@@ -87,6 +91,22 @@ def _check_labels(graph: Graph, rows: JsonObject, shape: Shape) -> None:
             f"stages=[{','.join(graph.names)}], have no {' and no '.join(lacking)}: export a stage that says so, as in "
             f"stage.{shape.name}.export.{lacking[0]}=row.{lacking[0]}, or leave {LABELS} out of formats"
         )
+
+
+def _check_votes(graph: Graph, recipe: JsonObject, shape: Shape) -> None:
+    """Of votes in free text each row has other shares, and the column `shares` another type in each."""
+    source = recipe["export"]["rows"][SHARES]
+    for votes in graph:
+        its_own = f"row.{SHARES}" if votes.name == shape.name else f"rows.{votes.name}.{SHARES}"
+        voting = recipe.get(votes.after or "", {})
+        if source == its_own and recipe.get(votes.name, {}).get("builtin") == VOTES and not voting.get("labels"):
+            from distill_build.stages.kinds.answering import KIND  # as above
+
+            kind = voting.get("names", {}).get(KIND, f"stage.{votes.after}.{KIND}")
+            raise ConfigurationError(
+                f"formats={LABELS} has the same labels in all rows, and {votes.name} counts {votes.after} that may say "
+                f"anything: say {kind}=label, or leave {LABELS} out of formats"
+            )
 
 
 def _rows_of_a_question(graph: Graph, recipe: JsonObject, shape: Shape) -> int | None:

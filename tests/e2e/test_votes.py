@@ -134,3 +134,20 @@ def test_an_edited_answer_votes_as_it_reads_now_and_a_rejected_one_does_not(
     assert (len(project.rows("votes")), len(exported(project)), server.count) == (1, 1, 0)
     assert project.raw("verify", "sports").status == 0
     assert project.raw("export", "sports", "formats=[csv]").status == 0
+
+
+@pytest.mark.parametrize("kind", [(), ("answer.kind=json", "answer.schema={type: object, properties: {a: {}}}")])
+def test_shares_of_what_is_no_label_are_refused_as_labels_before_anything_is_sent(
+    project: InProcess, server: ScriptedServer, kind: tuple[str, ...]
+) -> None:
+    """Each row would name other shares, and a column has one type."""
+    words = (*LINE, *kind, "answers_per_question=2")
+    for command in ((), ("plan",)):
+        refused = project.run(*command, *words, "formats=[messages,labels]")
+        assert (refused.status, server.count) == (2, 0), refused.stderr
+        assert "say answer.kind=label, or leave labels out of formats" in refused.stderr
+    server.plan = said(['{"a": 1}', '{"a": 2}'])
+    assert project.run(*words).status == 0
+    before = project.bytes()
+    assert project.raw("export", "sports", "formats=[labels]").status == 2
+    assert project.bytes() == before
