@@ -166,7 +166,7 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
     response = RawResponses(dataset.artefact(SOURCES), _stage_of(wanted), partial(_stores, dataset, settings, note))
     with closing(response):
         layout = export_layout(wanted)
-        soft = SoftRows(response, layout, wanted.get("kd_tokenizer"))
+        soft = SoftRows(response, layout, graph, recipe)
         layout = replace(layout, tokens=soft)
         checks = TrainingChecks(wanted["formats"], layout, recipe)
         new = transaction.write_exports(checks.watched(rows), wanted["formats"], layout, export_sides(wanted))

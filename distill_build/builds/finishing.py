@@ -225,7 +225,7 @@ class Finish(msgspec.Struct):
         stores = [self.execution.store]
         with closing(RawResponses(place(SOURCES), export["rows"].get("stage", ""), lambda _: stores)) as response:
             layout = export_layout(export)
-            soft = SoftRows(response, layout, export.get("kd_tokenizer"))
+            soft = SoftRows(response, layout, self._graph, identity)
             layout = replace(layout, tokens=soft)
             checks = TrainingChecks(export["formats"], layout, identity)
             rows = checks.watched(training_rows(place, self._graph, identity, refused.append))

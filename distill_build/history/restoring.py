@@ -130,7 +130,7 @@ class _Restoring(msgspec.Struct, frozen=True):
         response = RawResponses(place(SOURCES), options["rows"].get("stage", ""), self._stores)
         with closing(response):
             layout = export_layout(options)
-            soft = SoftRows(response, layout, options.get("kd_tokenizer"))
+            soft = SoftRows(response, layout, self.target.version.graph, recipe)
             layout = replace(layout, tokens=soft)
             checks = TrainingChecks(options["formats"], layout, recipe)
             rows = checks.watched(training_rows(place, self.target.version.graph, recipe, refused))

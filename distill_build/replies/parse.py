@@ -50,6 +50,7 @@ __all__ = [
     "parse_json",
     "parse_label",
     "parse_object",
+    "parts_of",
     "read_reply",
     "read_usage",
     "response_format",
@@ -206,6 +207,13 @@ def split_thought(reply: Reply, own: tuple[Marks, ...] | None = None) -> tuple[s
         if text.startswith(closing):
             return None, text.removeprefix(closing).strip()
     return split_reasoning(text, own) if opened_at(text, 0, known) is not None else (None, answer_in(text).strip())
+
+
+def parts_of(reply: Reply, thoughts: Thoughts) -> tuple[tuple[str, ...], str]:
+    """All thoughts in a reply, also those that do not count, and the text that follows them."""
+    thought, text = split_thought(reply, thoughts.marks)
+    asked, text = split_reasoning(text or "", (ASKED_MARKS,)) if thoughts.asked else (None, text)
+    return tuple(filter(None, (reply.reasoning, thought, asked))), text or ""
 
 
 def _values(items: Iterable[str], text: str, reading: ListReading) -> tuple[dict[str, str | None], ...]:

@@ -13,6 +13,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.prompting.known import TEXTS, Known
 from distill_build.records import JsonObject
+from distill_build.replies.forms import ReplyForm
 from distill_build.replies.labels import ListReading
 from distill_build.replies.reasoning import Thoughts
 from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
@@ -199,10 +200,12 @@ def editable_of(shape: Shape, identity: JsonObject) -> Editable:
 
 class ReplyReader(msgspec.Struct, frozen=True):
     """How replies to the requests of a stage are read: `read` makes of a raw response what a build would keep of it, or
-    a Rejection; `reading` stands for the settings that it goes by, as `Accepted` has it."""
+    a Rejection; `reading` stands for the settings that it goes by, as `Accepted` has it, `thoughts` is how reasoning
+    is read."""
 
     read: Callable[[Any], Any]
     reading: str
+    thoughts: Thoughts
 
 
 def reader_of(shape: Shape, identity: JsonObject, role: str | None = None) -> ReplyReader:
@@ -214,10 +217,16 @@ def reader_of(shape: Shape, identity: JsonObject, role: str | None = None) -> Re
     thoughts = _thoughts_in(identity, role or next(iter(identity.get("role", ())), ""))
     if issubclass(kind, ListStage):
         reading = kind.reading_by(identity)
-        return ReplyReader(lambda raw: read_list(raw, reading, thoughts.marks), reading_of(thoughts))
+        return ReplyReader(lambda raw: read_list(raw, reading, thoughts.marks), reading_of(thoughts), thoughts)
     assert issubclass(kind, MapStage), "no other kind asks"  # noqa: S101
     form = kind.form_by(identity)
-    return ReplyReader(lambda raw: form.read(raw, thoughts), reading_of(thoughts, form.told))
+    return ReplyReader(lambda raw: form.read(raw, thoughts), reading_of(thoughts, form.told), thoughts)
+
+
+def reply_form(shape: Shape, identity: JsonObject) -> ReplyForm | None:
+    """What each reply to a stage becomes a row of; None for one whose rows are not replies. See `reader_of`."""
+    kind = class_of(shape.kind, identity.get("builtin"))
+    return kind.form_by(identity) if issubclass(kind, MapStage) else None
 
 
 def replies_in_json(settings: Settings, shape: Shape, role: str) -> bool:

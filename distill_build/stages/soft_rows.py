@@ -1,12 +1,12 @@
 """The soft labels of training rows: those that were stored with the reply that a row says, and which rows have none.
 
 A row has none where a person wrote it, where its reply was asked for without log probabilities, and where not all of
-the reply's tokens are listed: llama.cpp lists no piece of a character by itself. The rows are counted, never guessed.
+the reply's tokens are listed: llama.cpp lists no piece of a character by itself. The rows are counted, never guessed:
+a row is the reply's where its columns are what the stage reads in the reply.
 """
 
-import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,14 @@ import msgspec
 from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.export import Layout, TrainingRow
 from distill_build.export.layout import TokenSequence, asked
-from distill_build.graph import END
+from distill_build.graph import END, Graph
 from distill_build.records import JsonObject
 from distill_build.replies.reply import Rejection, read_reply, read_usage
 from distill_build.soft_labels import SoftLabels, soft_labels_in
+from distill_build.stages.training_rows import exported_stage, said_in
 
 if TYPE_CHECKING:  # it needs a library that most datasets do without
+    from distill_build.stages.all import ReplyReader
     from distill_build.stages.measures.student import Student
 
 OF_PEOPLE, NOT_STORED, NOT_LISTED = "soft_of_people", "soft_not_stored", "soft_not_listed"
@@ -35,11 +37,13 @@ EXAMPLES = 3
 class SoftRows:
     """See `distill_build.export.layout.TokensOf`. Which rows lack something is counted, once for all formats."""
 
-    def __init__(self, response: Callable[[str], JsonObject], layout: Layout, student: str | None) -> None:
-        """`response` gives the reply to a call, `student` is the place of the model that is to be trained."""
+    def __init__(self, response: Callable[[str], JsonObject], layout: Layout, graph: Graph, recipe: JsonObject) -> None:
+        """`response` gives the reply to a call; `recipe` is what the rows of `graph` were made with."""
         self._response = response
         self._layout = layout
-        self._place = student
+        self._graph = graph
+        self._recipe = recipe
+        self._place: str | None = recipe["export"].get("kd_tokenizer")
         self._looked = set[str]()
         self._lacking: dict[str, _Lack] = {}
 
@@ -53,7 +57,7 @@ class SoftRows:
         if (found := self._found(row)) is None:
             return None
         labels, raw = found
-        made = self._of_student(row, labels, read_usage(raw).prompt_tokens)
+        made = self._of_student(row, labels, raw)
         if isinstance(made, TokenSequence):
             return made
         self._lacking[row.id] = made
@@ -74,31 +78,67 @@ class SoftRows:
         self._looked.add(row.id)
         raw = self._response(row.call) if row.call else None
         found = soft_labels_in(raw)
-        if (why := _why_none(row, raw, found)) is not None:
-            self._lacking[row.id] = _Lack(why, row.id)
-        return None if why is not None or found is None or raw is None else (found, raw)
+        if raw is None or not self._says(raw, row):
+            self._lacking[row.id] = _Lack(OF_PEOPLE, row.id)
+        elif found is None:
+            self._lacking[row.id] = _Lack(NOT_STORED, row.id)
+        elif len(found) != read_usage(raw).completion_tokens:
+            self._lacking[row.id] = _Lack(NOT_LISTED, row.id)
+        else:
+            return found, raw
+        return None
 
-    def _of_student(self, row: TrainingRow, found: SoftLabels, counted: int) -> "TokenSequence | _Lack":
-        """A row in the student's tokens, or why it is of no use to it; `counted` are the tokens of the prompt that the
-        teacher was shown."""
+    def _says(self, raw: JsonObject, row: TrainingRow) -> bool:
+        """Whether a reply, as it is read from one of the stage's roles, says what a row does; else somebody has changed
+        the row in its file."""
+        read = (reader.read(raw) for reader in self._readers)
+        return any(
+            said_in(kept, self._recipe) == (row.reasoning, row.answer)
+            for kept in read
+            if not isinstance(kept, Rejection)
+        )
+
+    @cached_property
+    def _readers(self) -> "Sequence[ReplyReader]":
+        from distill_build.stages.all import reader_of
+
+        shape = exported_stage(self._graph, self._recipe)
+        assert shape is not None, "it has rows"  # noqa: S101
+        own = self._recipe.get(shape.name, {})
+        return [reader_of(shape, own, role) for role in own.get("models") or ("",)]
+
+    def _of_student(self, row: TrainingRow, found: SoftLabels, raw: JsonObject) -> "TokenSequence | _Lack":
+        """A row in the student's tokens, or why it is of no use to it; `raw` is the reply that it says."""
         from distill_build.prompting.chat_template import ChatTemplateError
 
         try:
             prompt = self._student.prompt(asked(row, self._layout))
         except ChatTemplateError:
             return _Lack(OTHER_PROMPT, row.id)
-        if len(prompt) != counted:
+        if len(prompt) != (counted := read_usage(raw).prompt_tokens):
             return _Lack(OTHER_PROMPT, f"{len(prompt):,} tokens for {counted:,} of {row.id}")
-        if not self._has_tokens(row, found):
+        if not self._has_tokens(raw, found):
             return _Lack(OTHER_TOKENS, row.id)
         made, longest = TokenSequence(prompt, found), self._layout.kd_length
         return made if longest is None or len(made) <= longest else _Lack(TOO_LONG, f"{len(made):,} tokens of {row.id}")
 
-    def _has_tokens(self, row: TrainingRow, found: SoftLabels) -> bool:
-        """Whether the teacher's tokens are the student's: then they say what the row does."""
+    def _has_tokens(self, raw: JsonObject, found: SoftLabels) -> bool:
+        """Whether the teacher's tokens are the student's: then they say, line by line, what the reply does."""
         tokens = struct.unpack(f"<{len(found)}i", found.token_ids)
         tops = struct.unpack(f"<{len(found) * found.width}i", found.top_ids)
-        return max(*tokens, *tops) < self._student.vocabulary and _says(self._student.text(tokens), row)
+        if max(*tokens, *tops) >= self._student.vocabulary:
+            return False
+        text = self._student.text(tokens)
+        return all(line in text for part in self._parts(raw) for line in part.splitlines())
+
+    def _parts(self, raw: JsonObject) -> Sequence[str]:
+        """The thoughts in a reply and the text after them, without their marks, which may be no text of tokens."""
+        from distill_build.replies.parse import parts_of
+
+        reply = read_reply(raw)
+        assert not isinstance(reply, Rejection), "it was read before"  # noqa: S101
+        thoughts, text = parts_of(reply, self._readers[0].thoughts)
+        return (*thoughts, text)
 
     @cached_property
     def _student(self) -> "Student":
@@ -117,26 +157,3 @@ class _Lack(msgspec.Struct, frozen=True):
 
 def _examples(told: list[str]) -> tuple[CheckExample, ...]:
     return tuple(CheckExample(each, 1) for each in told[:EXAMPLES])
-
-
-def _why_none(row: TrainingRow, raw: JsonObject | None, found: SoftLabels | None) -> str | None:
-    """Why a row has no soft labels; None where it has."""
-    reply = read_reply(raw)
-    if isinstance(reply, Rejection) or not _says(f"{reply.reasoning or ''}\n{reply.content}", row):
-        return OF_PEOPLE
-    if found is None:
-        return NOT_STORED
-    return NOT_LISTED if len(found) != reply.usage.completion_tokens else None
-
-
-def _says(text: str, row: TrainingRow) -> bool:
-    """Whether a reply says, line by line, what a row does; else somebody has changed the row in its file."""
-    lines = [line for part in (row.reasoning, row.answer) for line in (part or "").splitlines()]
-    return all(any(form in text for form in _forms(line)) for line in lines)
-
-
-def _forms(line: str) -> Iterator[str]:
-    """By itself, and as a text in JSON."""
-    yield line
-    yield json.dumps(line, ensure_ascii=False)[1:-1]
-    yield json.dumps(line)[1:-1]

@@ -1,14 +1,18 @@
 """What training files need of the rows that they are made of, held against settings before anything is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
+from typing import Any
 
 from distill_build.errors import ConfigurationError
 from distill_build.export import FLAT, KD, LABELS, OF_TOKENS, PREFERENCE, RATING, check_trainers
 from distill_build.graph import Graph, Shape
 from distill_build.records import HISTORY, LABEL, SHARES, JsonObject
 from distill_build.stages.kinds.declared import COUNTED_BY, results_in
-from distill_build.stages.training_rows import exported_stage
+from distill_build.stages.training_rows import COLUMN, exported_stage
+
+OF_FORMS = ("labels", "answer_schema", "schema")
+"""The settings of a stage by which its replies are read."""
 
 VOTES = "votes"
 """What carries out a stage that counts answers, as recipes have it."""
@@ -31,6 +35,7 @@ def check_training_files(graph: Graph, recipe: JsonObject) -> None:
         _check_votes(graph, recipe, shape)
     if shape is not None and (needing := next((name for name in formats if name in OF_TOKENS), None)) is not None:
         _check_log_probabilities(recipe, shape, needing)
+        _check_replies(recipe, shape, needing)
     if shape is not None and KD in formats:
         _check_student(recipe)
 
@@ -66,6 +71,34 @@ def _check_log_probabilities(recipe: JsonObject, shape: Shape, needing: str) -> 
             f"formats={needing} is made of log probabilities, and {shape.name} are asked for without: build with "
             f"{next(iter(models))}.logprobs=K (docs/soft.md), or leave {needing} out of formats"
         )
+
+
+def _check_replies(recipe: JsonObject, shape: Shape, needing: str) -> None:
+    """Whether it can be told of each row that it says what its reply does."""
+    from distill_build.stages.all import reply_form
+
+    own, rows = recipe.get(shape.name, {}), recipe["export"]["rows"]
+    if any(_by_digest(own.get(name)) for name in OF_FORMS):
+        raise ConfigurationError(
+            f"how replies to {shape.name} are read is known by its digest alone, since there is no state.json, and "
+            f"formats={needing} is made of them: build with the settings of before, which asks for nothing that is kept"
+        )
+    columns = () if (form := reply_form(shape, own)) is None else form.columns
+    for column in ("reasoning", "answer"):
+        source = rows.get(column)
+        match = None if source is None else COLUMN.fullmatch(source)
+        if source is not None and (match is None or match[1] not in columns):
+            raise ConfigurationError(
+                f"formats={needing} is made of the tokens of replies, and stage.{shape.name}.export.{column}={source} "
+                f"is nothing that a reply to {shape.name} says: export what one says, or leave {needing} out of formats"
+            )
+
+
+def _by_digest(told: Any) -> bool:
+    """Whether something in a setting is no more than the digest that a lock has of it."""
+    if isinstance(told, Mapping):
+        return any(map(_by_digest, told.values()))
+    return isinstance(told, str) and told.startswith("sha256:")
 
 
 def _check_pairs(graph: Graph, recipe: JsonObject, shape: Shape) -> None:

@@ -157,6 +157,16 @@ def _sources(recipe: JsonObject) -> dict[str, str]:
     return own | {f"{MORE}{name}": told["from"] for name, told in _metadata(recipe).items() if "from" in told}
 
 
+def said_in(columns: JsonObject, recipe: JsonObject) -> tuple[str | None, str | None]:
+    """The reasoning and the answer of a training row whose stage has these `columns`, where both are exported as they
+    stand there."""
+    sources = _sources(recipe)
+    own = (COLUMN.fullmatch(sources.get(name, "")) for name in ("reasoning", "answer"))
+    values = [None if match is None else columns.get(match[1]) for match in own]
+    reasoning, answer = (None if value is None else _text(value) for value in values)
+    return reasoning, answer
+
+
 def _means(recipe: JsonObject) -> dict[str, _Mean]:
     """Column of a training row → what it is the mean of."""
     told = {name: told["mean"].split(".") for name, told in _metadata(recipe).items() if "mean" in told}

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_only_what_is_affected import InProcess
-from tests.server import ScriptedServer, classify, content
+from tests.server import Body, Fault, ScriptedServer, classify, content
 from tests.teacher import completion_tokens, likeliest, listing, prompt_tokens
 
 pyarrow = pytest.importorskip("pyarrow")
 WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "teacher.logprobs=5")
 SOFT = (*WORDS, "formats=[messages,soft]")
+SCHEMA = "{type: object, properties: {city: {type: string}, of: {type: string}}, required: [city, of]}"
 FILE = "dataset/train.soft.parquet"
 
 
@@ -122,6 +123,46 @@ def test_rows_that_people_wrote_have_none_and_are_told(project: InProcess) -> No
     (project.folder() / "answers.jsonl").write_text(edited)
     assert "3 of 5 rows have no soft labels" in project.raw("export", "sports", "formats=[soft]").stderr
     assert second["id"] not in soft_rows(project)
+
+
+def test_rows_of_which_people_left_a_part_have_none(project: InProcess, server: ScriptedServer) -> None:
+    def plan(_: int, body: Body) -> Fault | None:
+        return content("One.\nTwo.", reasoning_content="I think.") if classify(body) == "answers" else None
+
+    server.plan = plan
+    assert project.run(*SOFT).status == 0
+    rows = project.rows("answers")
+    rows[0]["answer"], rows[1]["reasoning"] = "One.", None
+    (project.folder() / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    exported = project.raw("export", "sports", "formats=[soft]")
+    assert "2 of 4 rows have no soft labels: a person wrote them" in " ".join(exported.stderr.split())
+    assert list(soft_rows(project)) == [row["id"] for row in rows[2:]]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "answer"),
+    [
+        (("answer.kind=label", "answer.labels=[positive,negative]"), "Positive.", "positive"),
+        (("answer.kind=json", f"answer.schema={SCHEMA}"), '```json\n{"city": "Rome", "of": "it"}\n```', None),
+    ],
+)
+def test_answers_have_them_however_a_reply_spells_what_the_row_says(
+    project: InProcess, server: ScriptedServer, words: tuple[str, ...], said: str, answer: str | None
+) -> None:
+    server.plan = lambda _, body: content(said) if classify(body) == "answers" else None
+    assert project.run(*SOFT, *words).status == 0
+    rows = project.rows("answers")
+    assert {row["answer"] for row in rows} == {answer or '{"city":"Rome","of":"it"}'}
+    assert list(soft_rows(project)) == [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize("source", ["rows.questions.question", "row.answer | upper"])
+def test_what_no_reply_says_is_refused_before_anything_is_sent(
+    project: InProcess, server: ScriptedServer, source: str
+) -> None:
+    refused = project.run(*SOFT, f"stage.answers.export.answer='{source}'")
+    assert (refused.status, server.count) == (2, 0)
+    assert "stage.answers.export.answer" in refused.stderr
 
 
 def test_a_reply_of_which_tokens_are_missing_has_none(project: InProcess, server: ScriptedServer) -> None:
