@@ -100,6 +100,11 @@ class Hand:
         """The questions that are to be there and not rejected."""
         return {row["question"] for row in self.questions if self._tag(row) in self.stand}
 
+    def answered(self) -> set[str]:
+        """The edited questions whose answers are edited, too: these stand for what would be asked for."""
+        given = {row["question_id"] for row in self.answers if "id" in row and row["answer"].startswith("By hand")}
+        return {row["question"] for row in self.questions if row.get("id") in given}
+
     def left_out(self) -> set[str]:
         """Those of one's own below a tag that is gone, which the build tells."""
         return {text for text, tag in self.own.items() if tag not in self.stand}
@@ -144,7 +149,7 @@ def test_a_dataset_is_what_people_made_of_it(
     assert finished.status == 0, finished.stderr
     assert bool(finished.document["unmatched"]) == bool(hand.left_out())
     assert all("of your own" in sentence for sentence in finished.document["unmatched"])
-    assert {place for _, place in asked} == hand.asked & texts
+    assert {place for _, place in asked} == (hand.asked - hand.answered()) & texts
     assert len(asked) == planned["calls"]
 
     held = [row["path"][1:] for row in project.rows("tags")]
