@@ -165,7 +165,8 @@ def place_of_thought(identity: JsonObject) -> Where:
 
 def lost_in_training(identity: JsonObject) -> str | None:
     """What is to be said, before they are written, of exports from which no thought reaches the student."""
-    return lost_thought(place_of_thought(identity), identity.get("trainers", ()), identity.get("student", ""))
+    trainers, student = identity.get("trainers", ()), identity.get("student", "")
+    return lost_thought(place_of_thought(identity), trainers, student, identity["formats"])
 
 
 def export_sides(identity: JsonObject) -> tuple[str, ...]:

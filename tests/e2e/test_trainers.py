@@ -76,6 +76,14 @@ def test_a_sharegpt_file_is_mapped_for_axolotl(project: InProcess) -> None:
     assert "test_datasets" not in files(project)["axolotl.yaml"].decode()
 
 
+def test_a_thought_in_a_field_that_a_trainer_does_not_read_is_told(project: InProcess) -> None:
+    words = ("trainers=axolotl", "format.reasoning=field")
+    for command in (("plan",), ()):
+        told = project.run(*command, *LINE, *words, "formats=[sharegpt]").stderr
+        assert "the thought is lost with format.reasoning=field and trainers=axolotl" in told
+        assert "the thought is lost" not in project.run(*command, *LINE, *words, "formats=[messages]").stderr
+
+
 def test_all_that_a_message_holds_is_named_for_axolotl(project: InProcess) -> None:
     words = ("formats=[messages]", "trainers=axolotl", "format.reasoning=field")
     assert project.run(*LINE, *words).status == 0

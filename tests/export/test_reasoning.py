@@ -4,6 +4,8 @@ import pytest
 
 from distill_build.export.reasoning import chosen_place, family_of, lost_thought
 
+FORMATS = ("messages", "prompt_completion")
+
 
 @pytest.mark.parametrize(
     ("model", "family"),
@@ -25,6 +27,9 @@ from distill_build.export.reasoning import chosen_place, family_of, lost_thought
         ("LiquidAI/LFM2.5-1.2B", "LFM2.5"),
         ("zai-org/GLM-4.5-Air", "GLM-4-MoE"),
         ("models/my qwen3 student", "Qwen3"),
+        ("Qwen/Qwen3.5-4B", "Qwen3"),
+        ("Qwen/Qwen3-4B-Thinking-2507", "Qwen3"),
+        ("meta-llama/Meta-Llama-3-8B", "Llama 3"),
     ],
 )
 def test_a_family_is_known_by_the_name_of_a_model(model: str, family: str) -> None:
@@ -33,11 +38,19 @@ def test_a_family_is_known_by_the_name_of_a_model(model: str, family: str) -> No
     assert found.name == family
 
 
-@pytest.mark.parametrize("model", ["", "HuggingFaceTB/SmolLM2-135M-Instruct", "gpt-4o", "dolphin-3", "qwen-plus"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("", "HuggingFaceTB/SmolLM2-135M-Instruct", "gpt-4o", "dolphin-3", "qwen-plus"),
+        *("Qwen/Qwen-7B", "Qwen/Qwen-72B-Chat", "huggyllama/llama-30b", "openlm-research/open_llama_3b"),
+        *("Qwen/Qwen3-Next-80B-A3B-Instruct", "Qwen/Qwen3-Coder-30B-A3B-Instruct", "Qwen/Qwen3-VL-4B-Instruct"),
+        "nvidia/nemotron-340b",
+    ],
+)
 def test_of_another_model_nothing_is_said(model: str) -> None:
     assert family_of(model) is None
     assert chosen_place(["trl"], model) == "think"
-    assert lost_thought("field", ["trl"], model) is None
+    assert lost_thought("field", ["trl"], model, FORMATS) is None
 
 
 @pytest.mark.parametrize(
@@ -61,7 +74,7 @@ def test_auto_takes_the_field_only_where_everybody_reads_it(trainers: list[str],
         ("field", ["trl"], "Qwen/Qwen3-0.6B", None),
         ("think", ["llamafactory"], "Qwen/Qwen3-0.6B", None),
         ("drop", ["llamafactory"], "deepseek-ai/DeepSeek-V3", None),
-        ("field", ["trl", "llamafactory"], "", "trainers=llamafactory, which reads no field of it"),
+        ("field", ["trl", "llamafactory"], "", "trainers=llamafactory, which reads no field of it in formats="),
         ("field", ["trl"], "Qwen/Qwen2.5-0.5B", "the chat template of Qwen2.5 (Qwen/Qwen2.5-0.5B) drops"),
         (
             "think",
@@ -72,5 +85,14 @@ def test_auto_takes_the_field_only_where_everybody_reads_it(trainers: list[str],
     ],
 )
 def test_a_place_that_loses_the_thought_is_told(where: str, trainers: list[str], model: str, told: str | None) -> None:
-    found = lost_thought(where, trainers, model)  # type: ignore[arg-type]  # one of the three
+    found = lost_thought(where, trainers, model, FORMATS)  # type: ignore[arg-type]  # one of the three
     assert (found is None) if told is None else (found is not None and told in found)
+
+
+@pytest.mark.parametrize("model", ["", "Qwen/Qwen3-0.6B"])
+def test_a_format_whose_field_a_trainer_does_not_read_is_told(model: str) -> None:
+    found = lost_thought("field", ["axolotl"], model, ["sharegpt"])
+    assert found is not None
+    assert "trainers=axolotl, which reads no field of it in formats=[sharegpt]" in found
+    assert lost_thought("field", ["axolotl"], model, ["sharegpt", "messages"]) is None
+    assert lost_thought("think", ["axolotl"], model, ["sharegpt"]) is None
