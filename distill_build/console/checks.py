@@ -9,7 +9,15 @@ from distill_build.dataset.layout import CHECKS, CheckCount
 from distill_build.records import number_of, rows_of
 from distill_build.stages.checks import APART, FAR, QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
-from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_PEOPLE, OTHER_PROMPT, OTHER_TOKENS, TOO_LONG
+from distill_build.stages.soft_rows import (
+    DROPPED_THOUGHT,
+    NOT_LISTED,
+    NOT_STORED,
+    OF_PEOPLE,
+    OTHER_PROMPT,
+    OTHER_TOKENS,
+    TOO_LONG,
+)
 from distill_build.stages.training_checks import (
     CLOSE,
     ENDS_THOUGHT,
@@ -145,6 +153,10 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     ),
     UNRATED: _without("score", "pair"),
     UNLABELLED: _without("label", "line of the format labels"),
+    DROPPED_THOUGHT: _of_no_use(
+        "their tokens hold a thought that the rows are written without, and it would be learnt (format.reasoning, "
+        "teacher.reasoning)"
+    ),
     OTHER_PROMPT: _of_no_use(
         "by kd.tokenizer and its chat template their prompt has another length than the endpoint counted, so the "
         "teacher was shown something else (teacher.examples, audience, another template)"

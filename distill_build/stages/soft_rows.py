@@ -27,9 +27,11 @@ if TYPE_CHECKING:  # it needs a library that most datasets do without
 
 OF_PEOPLE, NOT_STORED, NOT_LISTED = "soft_of_people", "soft_not_stored", "soft_not_listed"
 """Why a row has no soft labels."""
+DROPPED_THOUGHT = "kd_dropped_thought"
 OTHER_PROMPT, OTHER_TOKENS, TOO_LONG = "kd_other_prompt", "kd_other_tokens", "kd_too_long"
-"""Why one that has some is of no use to a student: it would be shown another prompt than the teacher was, its tokenizer
-has other tokens, or the row is longer than all are to be."""
+"""Why one that has some is of no use to a student: its tokens hold a thought that the row is written without, it would
+be shown another prompt than the teacher was, its tokenizer has other tokens, or the row is longer than all are to be.
+"""
 EXAMPLES = 3
 """Rows that a count names."""
 
@@ -111,34 +113,37 @@ class SoftRows:
         """A row in the student's tokens, or why it is of no use to it; `raw` is the reply that it says."""
         from distill_build.prompting.chat_template import ChatTemplateError
 
+        said = None if self._layout.reasoning == "drop" else row.reasoning
+        thoughts, text = self._parts(raw)
+        if any(thought != said for thought in thoughts):
+            return _Lack(DROPPED_THOUGHT, row.id)
         try:
             prompt = self._student.prompt(asked(row, self._layout))
         except ChatTemplateError:
             return _Lack(OTHER_PROMPT, row.id)
         if len(prompt) != (counted := read_usage(raw).prompt_tokens):
             return _Lack(OTHER_PROMPT, f"{len(prompt):,} tokens for {counted:,} of {row.id}")
-        if not self._has_tokens(raw, found):
+        if not self._has_tokens((*thoughts, text), found):
             return _Lack(OTHER_TOKENS, row.id)
         made, longest = TokenSequence(prompt, found), self._layout.kd_length
         return made if longest is None or len(made) <= longest else _Lack(TOO_LONG, f"{len(made):,} tokens of {row.id}")
 
-    def _has_tokens(self, raw: JsonObject, found: SoftLabels) -> bool:
-        """Whether the teacher's tokens are the student's: then they say, line by line, what the reply does."""
+    def _has_tokens(self, parts: Sequence[str], found: SoftLabels) -> bool:
+        """Whether the teacher's tokens are the student's: then they say, line by line, the parts of the reply."""
         tokens = struct.unpack(f"<{len(found)}i", found.token_ids)
         tops = struct.unpack(f"<{len(found) * found.width}i", found.top_ids)
         if max(*tokens, *tops) >= self._student.vocabulary:
             return False
         text = self._student.text(tokens)
-        return all(line in text for part in self._parts(raw) for line in part.splitlines())
+        return all(line in text for part in parts for line in part.splitlines())
 
-    def _parts(self, raw: JsonObject) -> Sequence[str]:
+    def _parts(self, raw: JsonObject) -> tuple[tuple[str, ...], str]:
         """The thoughts in a reply and the text after them, without their marks, which may be no text of tokens."""
         from distill_build.replies.parse import parts_of
 
         reply = read_reply(raw)
         assert not isinstance(reply, Rejection), "it was read before"  # noqa: S101
-        thoughts, text = parts_of(reply, self._readers[0].thoughts)
-        return (*thoughts, text)
+        return parts_of(reply, self._readers[0].thoughts)
 
     @cached_property
     def _student(self) -> "Student":

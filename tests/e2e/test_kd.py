@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_only_what_is_affected import InProcess
-from tests.server import ScriptedServer
+from tests.server import Body, Fault, ScriptedServer, classify, content
 from tests.teacher import (
     CLOSE,
     TEMPLATE,
@@ -134,6 +134,27 @@ def test_rows_that_are_longer_than_all_are_to_be_are_left_out_and_told(project: 
     assert built.status == 0
     assert "not in the format kd: they are longer than kd.length" in built.stderr
     assert len(kd_rows(project)) == sum(length < lengths[-1] for length in lengths)
+
+
+@pytest.mark.parametrize("words", [("format.reasoning=drop",), ("teacher.reasoning=drop",)])
+@pytest.mark.parametrize("block", [False, True])
+def test_a_thought_that_is_dropped_is_not_learnt(
+    project: InProcess, server: ScriptedServer, words: tuple[str, ...], block: bool
+) -> None:
+    def plan(number: int, body: Body) -> Fault | None:
+        if classify(body) != "answers" or number % 2:
+            return content(f"Plain {number}.") if classify(body) == "answers" else None
+        return content("<think>\nHm.\n</think>\n\nYes.") if block else content("Yes.", reasoning_content="Hm.")
+
+    server.plan = plan
+    built = project.run(*KD, *words)
+    assert built.status == 0
+    thoughtless = [row for row in project.rows("answers") if row["answer"] != "Yes."]
+    assert 0 < len(thoughtless) < 4
+    assert f"{4 - len(thoughtless)} of 4 rows" in built.stderr
+    assert "their tokens hold a thought" in " ".join(built.stderr.split())
+    own = [completion_tokens(message_of(row)) for row in thoughtless]
+    assert [row["input_ids"][-len(each) :] for row, each in zip(kd_rows(project), own, strict=True)] == own
 
 
 def test_another_template_is_told_by_the_length_of_the_prompt(project: InProcess) -> None:
