@@ -47,7 +47,7 @@ MAY_IMPORT = {
     },
     "builds": {
         *("cache", "calls", "dataset", "engine", "errors", "export", "graph", "history", "models", "options"),
-        *("prompting", "records", "review", "settings", "soft_labels", "stages", "subtree", "versions"),
+        *("prompting", "records", "replies", "review", "settings", "soft_labels", "stages", "subtree", "versions"),
     },
     "cache": {"dataset", "engine", "errors", "graph", "history", "records", "replies", "stages", "versions"},
     "sweeps": {

@@ -111,7 +111,8 @@ def training_rows(
 
 def _turn_by_turn(row: TrainingRow, written: set[str]) -> Iterator[TrainingRow]:
     """A row for each turn of a dialogue, with those before it, but for those whose ids are `written` already, of a
-    dialogue that begins alike; those that are made are added."""
+    dialogue that begins alike; those that are made are added. Numbers are means of what is said of the last turn."""
+    of_all = {name: value if isinstance(value, str) else None for name, value in row.more.items()}
     for place, turn in enumerate(row.history):
         if turn.id in written:
             continue
@@ -125,6 +126,7 @@ def _turn_by_turn(row: TrainingRow, written: set[str]) -> Iterator[TrainingRow]:
             model=turn.model,
             call=turn.call,
             history=row.history[:place],
+            more=of_all,
         )
     yield row
 

@@ -248,3 +248,17 @@ def test_a_stage_of_ones_own_with_the_name_of_a_turn_is_told(project: InProcess)
     done = project.run(*SMALL, "dialogue.turns=3")
     assert done.status == 2
     assert "conf/stage/turns_3.yaml" in done.stderr
+
+
+def test_a_score_of_the_last_turn_is_told_of_no_other(project: InProcess, server: ScriptedServer) -> None:
+    def judged(number: int, body: Body) -> Fault | None:
+        by = dict.fromkeys(("correct", "complete", "clear", "sound"), 4)
+        judgement = content(json.dumps({"reason": "Good.", "by": by, "score": 4}))
+        return judgement if classify(body) == "scores" else talking(number, body)
+
+    server.plan = judged
+    stages = "stages=[tags,questions,dedup,answers,follow_ups,turns,scores]"
+    done = project.run(*SMALL, stages, "stage.scores.after=turns", "format.turns=each", "formats=[messages]")
+    assert done.status == 0, done.stderr
+    scores = [(len(messages_of(row)), row["metadata"]["score"]) for row in exported(project)]
+    assert scores == [(2, -1.0), (4, 4.0)] * 4
