@@ -1,8 +1,9 @@
 """The soft labels of training rows: those that were stored with the reply that a row says, and which rows have none.
 
 A row has none where a person wrote it, where its reply was asked for without log probabilities, and where not all of
-the reply's tokens are listed: llama.cpp lists no piece of a character by itself. The rows are counted, never guessed:
-a row is the reply's where its columns are what the stage reads in the reply.
+the reply's tokens are listed (llama.cpp lists no piece of a character by itself), or one with fewer of the likeliest
+than were asked for. The rows are counted, never guessed: a row is the reply's where its columns are what the stage
+reads in the reply.
 """
 
 import struct
@@ -15,7 +16,7 @@ import msgspec
 from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.export import Layout, TrainingRow
 from distill_build.export.layout import TokenSequence, asked
-from distill_build.graph import END, Graph
+from distill_build.graph import END, Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.replies.reply import Rejection, read_reply, read_usage
 from distill_build.soft_labels import SoftLabels, soft_labels_in
@@ -84,11 +85,15 @@ class SoftRows:
             self._lacking[row.id] = _Lack(OF_PEOPLE, row.id)
         elif found is None:
             self._lacking[row.id] = _Lack(NOT_STORED, row.id)
-        elif len(found) != read_usage(raw).completion_tokens:
+        elif not self._is_whole(found, raw):
             self._lacking[row.id] = _Lack(NOT_LISTED, row.id)
         else:
             return found, raw
         return None
+
+    def _is_whole(self, found: SoftLabels, raw: JsonObject) -> bool:
+        """Whether all tokens of a reply are listed, and at each as many of the likeliest as were asked for."""
+        return 0 < len(found) == read_usage(raw).completion_tokens and found.width >= self._asked
 
     def _says(self, raw: JsonObject, row: TrainingRow) -> bool:
         """Whether a reply, as it is read from one of the stage's roles, says what a row does; else somebody has changed
@@ -104,10 +109,20 @@ class SoftRows:
     def _readers(self) -> "Sequence[ReplyReader]":
         from distill_build.stages.all import reader_of
 
+        own = self._recipe.get(self._shape.name, {})
+        return [reader_of(self._shape, own, role) for role in own.get("models") or ("",)]
+
+    @cached_property
+    def _asked(self) -> int:
+        """How many of the likeliest each token has at the least."""
+        models: JsonObject = self._recipe.get(self._shape.name, {}).get("models", {})
+        return min((model["logprobs"] for model in models.values() if model.get("logprobs")), default=1)
+
+    @cached_property
+    def _shape(self) -> Shape:
         shape = exported_stage(self._graph, self._recipe)
         assert shape is not None, "it has rows"  # noqa: S101
-        own = self._recipe.get(shape.name, {})
-        return [reader_of(shape, own, role) for role in own.get("models") or ("",)]
+        return shape
 
     def _of_student(self, row: TrainingRow, found: SoftLabels, raw: JsonObject) -> "TokenSequence | _Lack":
         """A row in the student's tokens, or why it is of no use to it; `raw` is the reply that it says."""

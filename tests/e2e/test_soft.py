@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.server import Body, Fault, ScriptedServer, classify, content
-from tests.teacher import completion_tokens, likeliest, listing, prompt_tokens
+from tests.teacher import completion_tokens, likeliest, listing, prompt_tokens, write_student
 
 pyarrow = pytest.importorskip("pyarrow")
 WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "teacher.logprobs=5")
@@ -171,6 +171,35 @@ def test_a_reply_of_which_tokens_are_missing_has_none(project: InProcess, server
     assert built.status == 0
     assert "4 of 4 rows have no soft labels: the endpoint does not list all" in " ".join(built.stderr.split())
     assert soft_rows(project) == {}
+
+
+@pytest.mark.parametrize("said", ["A", "An answer."])
+@pytest.mark.parametrize("left", [0, 4])
+def test_a_reply_with_too_few_of_the_likeliest_at_a_place_has_none(
+    project: InProcess, server: ScriptedServer, left: int, said: str
+) -> None:
+    def tokens(body: Body, whole: Body) -> Body:
+        made = listing()(body, whole)
+        if whole["choices"][0]["message"]["content"] == said:
+            made["choices"][0]["logprobs"]["content"] = made["choices"][0]["logprobs"]["content"][: len(said)]
+            made["usage"]["completion_tokens"] = len(said)
+            first = made["choices"][0]["logprobs"]["content"][0]
+            first["top_logprobs"] = first["top_logprobs"][:left]
+        return made
+
+    def plan(number: int, body: Body) -> Fault | None:
+        return content(said if number % 2 else "Whole.") if classify(body) == "answers" else None
+
+    pytest.importorskip("tokenizers")
+    server.tokens, server.plan = tokens, plan
+    write_student(project.root / "student")
+    built = project.run(*WORDS, "formats=[soft,kd]", "kd.tokenizer=student")
+    assert built.status == 0, built.stderr
+    whole = [row["id"] for row in project.rows("answers") if row["answer"] == "Whole."]
+    assert 0 < len(whole) < 4
+    assert f"{4 - len(whole)} of 4 rows" in built.stderr
+    assert "fewer of the likeliest than were asked for" in " ".join(built.stderr.split())
+    assert list(soft_rows(project)) == whole
 
 
 def test_without_logprobs_it_is_refused_before_anything_is_sent(project: InProcess, server: ScriptedServer) -> None:
