@@ -78,6 +78,11 @@ def _check_replies(recipe: JsonObject, shape: Shape, needing: str) -> None:
     from distill_build.stages.all import reply_form
 
     own, rows = recipe.get(shape.name, {}), recipe["export"]["rows"]
+    if HISTORY in rows and recipe["export"].get("turns") == "each":
+        raise ConfigurationError(
+            f"formats={needing} is made of the replies to {shape.name} alone, and format.turns=each has rows of "
+            "the turns before them: leave out one of the two"
+        )
     if any(_by_digest(own.get(name)) for name in OF_FORMS):
         raise ConfigurationError(
             f"how replies to {shape.name} are read is known by its digest alone, since there is no state.json, and "

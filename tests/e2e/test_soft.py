@@ -212,6 +212,14 @@ def test_without_logprobs_it_is_refused_before_anything_is_sent(project: InProce
     assert "teacher.logprobs=K" in exported.stderr
 
 
+def test_turns_one_by_one_are_refused_before_anything_is_sent(project: InProcess, server: ScriptedServer) -> None:
+    dialogue = (*SOFT, "recipe=dialogue", "format.turns=each")
+    refused = project.run(*dialogue)
+    assert (refused.status, server.count) == (2, 0)
+    assert "format.turns=each" in refused.stderr
+    assert project.run(*SOFT, "format.turns=each").status == 0, "there are no turns"
+
+
 def test_each_side_of_a_split_has_its_own(project: InProcess) -> None:
     split = ("stages=[tags,questions,answers,split]", "split.test=0.5", "questions_per_tag=8", "split.near=null")
     assert project.run(*SOFT, *split).status == 0
