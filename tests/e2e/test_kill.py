@@ -121,9 +121,9 @@ def test_a_kill_between_two_renames_is_finished_by_the_next_build_for_nothing(
 ) -> None:
     old, new = two_versions
     wanted, sent = workspace.bytes(), server.count
-    for moved in (0, 1, 4, 10):
+    for moved in (0, 1, 4, 11):
         shutil.rmtree(workspace.folder())
-        assert crash(old, new, workspace.folder(), moved) == 10
+        assert crash(old, new, workspace.folder(), moved) == 11
         finished = workspace.run(*NEW, "--offline")
         assert (moved, finished.status, workspace.bytes()) == (moved, 0, wanted)
         assert "up to date" in finished.stderr

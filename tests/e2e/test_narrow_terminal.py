@@ -92,5 +92,5 @@ def test_tables_and_items_take_one_row_each(project: Path) -> None:
 
 def test_in_a_pipe_a_sentence_is_one_line(project: Path) -> None:
     lines = shown(project, None)
-    assert any(line.startswith("outputs/games is what its lock says") and line.endswith("1 export") for line in lines)
+    assert any(line.startswith("outputs/games is what its lock says") and line.endswith("2 exports") for line in lines)
     assert all(line.endswith("work? (reasoning and answer)") for line in lines if line.startswith("  ~ a_"))
