@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from distill_build.builds.kept_responses import KeepingFolder, StoreAndKept
 from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
-from distill_build.dataset.layout import EXPORTS, FAILURES, SOURCES, STATE, CheckCount, Dataset, State, is_artefact
+from distill_build.dataset.layout import EXPORTS, FAILURES, STATE, CheckCount, Dataset, State, is_artefact
 from distill_build.dataset.lockfile import LOCK, Lock, facts_of, read_lock, sound_lock
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
@@ -25,22 +25,19 @@ from distill_build.engine.reading import ReadOnlyStore, Responses, holds_databas
 from distill_build.errors import UsageError
 from distill_build.export import FORMATS, TRAIN, check_formats, file_name
 from distill_build.graph import END, Graph
-from distill_build.history.raw_responses import RawResponses
+from distill_build.history.exported_rows import write_rows
 from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, TrainerName, graph_of
 from distill_build.stages.identity import (
     build_digest,
     export_identity,
-    export_layout,
-    export_sides,
     lost_in_training,
     without_usual,
 )
-from distill_build.stages.soft_rows import SoftRows
-from distill_build.stages.training_checks import TrainingChecks, with_checks_of_exports
+from distill_build.stages.training_checks import with_checks_of_exports
 from distill_build.stages.training_files import check_training_files
-from distill_build.stages.training_rows import artefacts_read, exported_stage, training_rows, uncounted
+from distill_build.stages.training_rows import artefacts_read, exported_stage, uncounted
 
 EXPORT_FACTS = "export"
 """The part of a recipe, and of a lock, that tells of exports."""
@@ -161,16 +158,9 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
     if edited:
         files = ", ".join(str(dataset.artefact(name)) for name in edited)
         note(f"{files} is not what the last build wrote: it is exported as it stands, and the next build replaces it")
-    refused: list[Failure] = []
-    rows = training_rows(dataset.artefact, graph, recipe, refused.append)
-    response = RawResponses(dataset.artefact(SOURCES), _stage_of(wanted), partial(_stores, dataset, settings, note))
-    with closing(response):
-        layout = export_layout(wanted)
-        soft = SoftRows(response, layout, graph, recipe)
-        layout = replace(layout, tokens=soft)
-        checks = TrainingChecks(wanted["formats"], layout, recipe)
-        new = transaction.write_exports(checks.watched(rows), wanted["formats"], layout, export_sides(wanted))
-    shown = (*checks.counts(), *soft.counts())
+    stores = partial(_stores, dataset, settings, note)
+    exported = write_rows(transaction, dataset.artefact, graph, recipe, wanted, stores)
+    new, refused = exported.files, exported.refused
     files_of_exports = tuple(dataset.artefact(name) for name in new)
     failures = failures_after_export(read_objects(dataset.artefact(FAILURES), "stage", "missing"), refused)
     if failures:
@@ -186,11 +176,11 @@ def _export(transaction: Transaction, settings: Settings, wanted: JsonObject, no
         if after != lock:
             note(f"{dataset.artefact(LOCK)} is rewritten{_other_exports(lock.exports, after.exports)}")
     if (state := dataset.state()) is not None:
-        state = replace(state, checks=with_checks_of_exports(state.checks, shown))
+        state = replace(state, checks=with_checks_of_exports(state.checks, exported.checks))
         new[STATE] = transaction.write(STATE, state_after_export(state, wanted, made, failures).encode())
     for path in transaction.commit(new, [*filter(_is_export, written), FAILURES]):
         note(f"{path} is removed: it is of no format that is known here")
-    return Exported(files_of_exports, tuple(refused), shown)
+    return Exported(files_of_exports, tuple(refused), exported.checks)
 
 
 def _stores(

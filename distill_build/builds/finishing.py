@@ -4,7 +4,6 @@ The dataset's files change in `replace_together` alone, when everything else is 
 """
 
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -41,14 +40,10 @@ from distill_build.engine.artefacts import ArtefactWriter, FileState, file_state
 from distill_build.engine.ledger import Ledger
 from distill_build.errors import StoppedError, StorageError
 from distill_build.graph import END, Graph
-from distill_build.history.raw_responses import RawResponses
+from distill_build.history.exported_rows import NO_EXPORTS, ExportedRows, write_rows
 from distill_build.options import Options
-from distill_build.records import Failure, JsonObject
+from distill_build.records import JsonObject
 from distill_build.stages.checks import check_rows
-from distill_build.stages.identity import export_layout, export_sides
-from distill_build.stages.soft_rows import SoftRows
-from distill_build.stages.training_checks import TrainingChecks
-from distill_build.stages.training_rows import training_rows
 
 
 class BuiltFiles(msgspec.Struct, frozen=True):
@@ -140,16 +135,16 @@ class Finish(msgspec.Struct):
         """Writes all files beside. Raises DifferenceError where they are not those of the lock."""
         writers, outcomes = write_artefacts(root, self._graph, self.rows, self.folder)
         self._require_untouched(root)
-        exports, refused, shown = self._write_exports()
-        failures = [*failure_rows(root), *(each.row() for each in refused)]
+        exports = self._write_exports()
+        failures = [*failure_rows(root), *(each.row() for each in exports.refused)]
         self._write_failures(failures, writers)
         checked = check_rows(Dataset(self.folder).artefact, self._graph, self.session.identity)
         if checked.lines:
             self._write_rows(CHECKS, checked.encoded, writers)
-        new = {name: writer.path for name, writer in writers.items()} | exports
+        new = {name: writer.path for name, writer in writers.items()} | exports.files
         sha256 = {name: writer.sha256 for name, writer in writers.items()}
         outputs = {name: file_state(path, sha256.get(name)) for name, path in new.items()}
-        state = self._state(outputs, version_of(sha256), failures, (*checked.counts, *shown))
+        state = self._state(outputs, version_of(sha256), failures, (*checked.counts, *exports.checks))
         if self._locked is not None:
             self._locked.refuse_others(state, new, self.session, self.plan)
             return BuiltFiles(self._beside_lock(self._locked, state), new, outcomes, len(failures))
@@ -215,22 +210,12 @@ class Finish(msgspec.Struct):
         outputs = state.outputs | {LOCK: file_state(self.session.dataset.artefact(LOCK))}
         return replace(state, build=state.build if same else "", outputs=outputs)
 
-    def _write_exports(self) -> tuple[dict[str, Path], list[Failure], tuple[CheckCount, ...]]:
-        """The exports, the rows that make no training row, and what the others show."""
-        refused: list[Failure] = []
+    def _write_exports(self) -> ExportedRows:
         if self.options.until != END:
-            return {}, refused, ()
-        identity, export = self.session.identity, self.session.identity["export"]
+            return NO_EXPORTS
+        identity, stores = self.session.identity, [self.execution.store]
         place = Dataset(self.folder).artefact
-        stores = [self.execution.store]
-        with closing(RawResponses(place(SOURCES), export["rows"].get("stage", ""), lambda _: stores)) as response:
-            layout = export_layout(export)
-            soft = SoftRows(response, layout, self._graph, identity)
-            layout = replace(layout, tokens=soft)
-            checks = TrainingChecks(export["formats"], layout, identity)
-            rows = checks.watched(training_rows(place, self._graph, identity, refused.append))
-            written = self._transaction.write_exports(rows, export["formats"], layout, export_sides(export))
-        return written, refused, (*checks.counts(), *soft.counts())
+        return write_rows(self._transaction, place, self._graph, identity, identity["export"], lambda _: stores)
 
     def _state(
         self,

@@ -70,8 +70,7 @@ def _no_pair(why: str) -> Callable[[CheckCount], str]:
 
     def told(found: CheckCount) -> str:
         have, noun = "has" if found.rows == 1 else "have", f"question{'' if found.of == 1 else 's'}"
-        named = _examples(found, [example.label for example in found.examples])
-        return f"{found.rows:,} of {found.of:,} {noun} {have} no preference pair: {why}{named}"
+        return f"{found.rows:,} of {found.of:,} {noun} {have} no preference pair: {why}{_named(found)}"
 
     return told
 
@@ -80,10 +79,7 @@ def _without(what: str, where: str) -> Callable[[CheckCount], str]:
     """Of rows that lack what one format is made of."""
 
     def told(found: CheckCount) -> str:
-        have = "has" if found.rows == 1 else "have"
-        lacking = f"{found.rows:,} of {number_of(found.of, 'rows')} {have} no {what}"
-        named = _examples(found, [example.label for example in found.examples])
-        return f"{lacking}, and {_stand(found)} in no {where}{named}"
+        return f"{_rows_that(found, 'has', 'have')} no {what}, and {_stand(found)} in no {where}{_named(found)}"
 
     return told
 

@@ -15,7 +15,6 @@ from distill_build.dataset.failures import failures_after_export, missing_after_
 from distill_build.dataset.layout import (
     CHECKS,
     FAILURES,
-    SOURCES,
     STATE,
     UNITS,
     CheckCount,
@@ -31,14 +30,10 @@ from distill_build.engine.lock import in_use
 from distill_build.engine.reading import ReadOnlyStore, Responses, writable
 from distill_build.errors import CorruptEntryError
 from distill_build.graph import END
-from distill_build.history.raw_responses import RawResponses
+from distill_build.history.exported_rows import NO_EXPORTS, ExportedRows, write_rows
 from distill_build.records import Failure, JsonObject, short
 from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
-from distill_build.stages.identity import export_layout, export_sides
-from distill_build.stages.soft_rows import SoftRows
-from distill_build.stages.training_checks import TrainingChecks
-from distill_build.stages.training_rows import training_rows
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore
 
@@ -91,8 +86,8 @@ class _Restoring(msgspec.Struct, frozen=True):
         until = named.until if named is not None else version.until
         recipe = with_exports_of(named, self.archive.recipe(version))
         new = self._artefacts()
-        refused: list[Failure] = []
-        exports, shown = self._exports(recipe, refused.append) if until == END else ({}, ())
+        exported = self._exports(recipe) if until == END else NO_EXPORTS
+        exports, refused = exported.files, exported.refused
         failures = self._failures(new, refused)
         checks = self._checks(recipe, new)
         lock = lock_of_version(version, until, recipe, new, exports, missing_after_export(version.missing, refused))
@@ -108,7 +103,7 @@ class _Restoring(msgspec.Struct, frozen=True):
         state = replace(
             self._state(until, recipe, outputs | packs, failures),
             kept=before.kept if before else None,
-            checks=(*checks, *shown),
+            checks=(*checks, *exported.checks),
         )
         self._register(version)
         removed = self.transaction.commit(new | {STATE: self.transaction.write(STATE, state.encode())}, old)
@@ -123,19 +118,9 @@ class _Restoring(msgspec.Struct, frozen=True):
             restore(self.archive.objects, kept[name], path)
         return new
 
-    def _exports(
-        self, recipe: JsonObject, refused: Callable[[Failure], None]
-    ) -> tuple[dict[str, Path], tuple[CheckCount, ...]]:
-        options, place = recipe["export"], Dataset(self.transaction.folder).artefact
-        response = RawResponses(place(SOURCES), options["rows"].get("stage", ""), self._stores)
-        with closing(response):
-            layout = export_layout(options)
-            soft = SoftRows(response, layout, self.target.version.graph, recipe)
-            layout = replace(layout, tokens=soft)
-            checks = TrainingChecks(options["formats"], layout, recipe)
-            rows = checks.watched(training_rows(place, self.target.version.graph, recipe, refused))
-            written = self.transaction.write_exports(rows, options["formats"], layout, export_sides(options))
-        return written, (*checks.counts(), *soft.counts())
+    def _exports(self, recipe: JsonObject) -> ExportedRows:
+        place, graph = Dataset(self.transaction.folder).artefact, self.target.version.graph
+        return write_rows(self.transaction, place, graph, recipe, recipe["export"], self._stores)
 
     def _stores(self, opened: ExitStack) -> list[Responses]:
         return [opened.enter_context(closing(ReadOnlyStore(self.archive.directory)))]

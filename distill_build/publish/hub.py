@@ -46,7 +46,7 @@ def publish_to_hub(publication: Publication, repository: str, *, private: bool) 
     with _told(repository):
         head = _head(hub, repository, private=private)
         there = {file.path: file for file in hub.list_repo_tree(repository, repo_type=KIND, revision=MAIN)}
-        sent = [name for name in publication.files if not _is_there(there.get(name), publication.content(name))]
+        sent = [name for name in publication.files if not _is_there(there.get(name), publication, name)]
         removed = sorted((_published_before(hub, repository, there) - publication.files.keys()) & there.keys())
         place = f"{hub.endpoint}/datasets/{repository}"
         if not sent and not removed:
@@ -84,12 +84,13 @@ def _head(hub: Any, repository: str, *, private: bool) -> str:
     return str(found.sha)
 
 
-def _is_there(file: Any, content: bytes) -> bool:
-    """Whether the Hub's file holds these bytes: it names a large one by SHA-256, any other as git does."""
+def _is_there(file: Any, publication: Publication, name: str) -> bool:
+    """Whether the Hub's file holds the same bytes: it names a large one by SHA-256, any other as git does."""
     if file is None:
         return False
     if getattr(file, "lfs", None) is not None:
-        return bool(file.lfs.sha256 == hashlib.sha256(content).hexdigest())
+        return bool(file.lfs.sha256 == publication.sha256(name))
+    content = publication.content(name)
     blob = b"blob %d\0%b" % (len(content), content)
     return bool(getattr(file, "blob_id", None) == hashlib.sha1(blob, usedforsecurity=False).hexdigest())
 

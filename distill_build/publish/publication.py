@@ -8,11 +8,12 @@ import msgspec
 
 from distill_build.dataset.layout import EXPORTS, Dataset
 from distill_build.dataset.lockfile import LOCK, Lock, read_lock, recipe_in
-from distill_build.dataset.rows import TagRow, read_rows
+from distill_build.engine.artefacts import file_sha256
 from distill_build.errors import DifferenceError, UsageError
 from distill_build.export import CARD, FORMATS, TRAIN, file_name, filled_in
 from distill_build.publish.card import CardFacts, published_card
 from distill_build.records import JsonObject
+from distill_build.report.dataset import topic_of
 from distill_build.report.facts import setting_groups
 from distill_build.report.spending import spending_of
 from distill_build.stages.default import graph_in
@@ -40,7 +41,8 @@ class Publication(msgspec.Struct, frozen=True):
 
     def sha256(self, name: str) -> str:
         """The SHA-256 of a file, in hex."""
-        return hashlib.sha256(self.content(name)).hexdigest()
+        held = self.files[name]
+        return file_sha256(held) if isinstance(held, Path) else hashlib.sha256(held).hexdigest()
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -84,11 +86,11 @@ def _facts(dataset: Dataset, lock: Lock, cache: Path | None, exports: Mapping[st
     sides = export["rows"].get("sides", [TRAIN])
     formats = [form for form in FORMATS if any(file_name(form, side) in exports for side in sides)]
     filled = filled_in(dataset.artefact(EXPORTS), formats, sides)
-    recipe = recipe_in(lock.recipe)
+    recipe, graph = recipe_in(lock.recipe), graph_in(dataset)
     groups, _ = setting_groups({stage: _settings(own) for stage, own in recipe.items()})
     return CardFacts(
         name=lock.name,
-        topic=_topic(dataset),
+        topic=topic_of(dataset, graph),
         version=lock.version,
         language=next(
             (own["language"] for own in recipe.values() if isinstance(own, dict) and "language" in own), None
@@ -97,15 +99,10 @@ def _facts(dataset: Dataset, lock: Lock, cache: Path | None, exports: Mapping[st
         rows=_rows(exports, filled),
         counts=lock.counts,
         missing=lock.missing,
-        asked=spending_of(dataset, graph_in(dataset), cache).by,
+        asked=spending_of(dataset, graph, cache).by,
         prompts=dict(sorted(_prompts(recipe))),
         settings={group.name: group.settings for group in groups},
     )
-
-
-def _topic(dataset: Dataset) -> str:
-    first = next(read_rows(dataset.artefact(graph_in(dataset).tree.file), TagRow), None)
-    return dataset.folder.resolve().name if first is None else first.path[0]
 
 
 def _settings(own: object) -> object:

@@ -38,7 +38,7 @@ def dataset_page(dataset: Dataset, graph: Graph, around: Around, drawing: Drawin
     recipe, state, lock = dataset.recipe(), dataset.state(), sound_lock(dataset.artefact(LOCK))
     exported = exported_stage(graph, recipe)
     groups, texts = setting_groups(recipe)
-    topic = next((path[0] for path in missing), None) or _topic(dataset, graph)
+    topic = next((path[0] for path in missing), None) or topic_of(dataset, graph)
     page = DatasetPage(
         topic=topic,
         name=dataset.folder.resolve().name,
@@ -71,7 +71,7 @@ def dataset_page(dataset: Dataset, graph: Graph, around: Around, drawing: Drawin
     return page, blocks
 
 
-def _topic(dataset: Dataset, graph: Graph) -> str:
+def topic_of(dataset: Dataset, graph: Graph) -> str:
     """The topic, which has no row of its own; a dataset with nothing in it is called by its folder."""
     first = next(read_rows(dataset.artefact(graph.tree.file), TagRow), None)
     return dataset.folder.resolve().name if first is None else first.path[0]

@@ -1,0 +1,53 @@
+"""The exports of a dataset's rows, as a build, `export` and `checkout` alike write them."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from distill_build.dataset.layout import SOURCES, CheckCount
+from distill_build.dataset.transaction import Transaction
+from distill_build.engine.reading import Responses
+from distill_build.graph import Graph
+from distill_build.history.raw_responses import RawResponses
+from distill_build.records import Failure, JsonObject
+from distill_build.stages.identity import export_layout, export_sides
+from distill_build.stages.soft_rows import SoftRows
+from distill_build.stages.training_checks import TrainingChecks
+from distill_build.stages.training_rows import training_rows
+
+
+class ExportedRows(msgspec.Struct, frozen=True):
+    """The new files by name, the rows that make no training row, and what the others show."""
+
+    files: dict[str, Path]
+    refused: list[Failure]
+    checks: tuple[CheckCount, ...]
+
+
+NO_EXPORTS = ExportedRows({}, [], ())
+"""Of a dataset that does not reach that far."""
+
+
+def write_rows(
+    transaction: Transaction,
+    place: Callable[[str], Path],
+    graph: Graph,
+    recipe: JsonObject,
+    export: JsonObject,
+    stores: Callable[[ExitStack], Sequence[Responses]],
+) -> ExportedRows:
+    """Writes what `export` says, of rows that were made with `recipe`; `place` says where a file of the dataset lies,
+    and `stores` opens where the replies behind them may. Raises StorageError for a reply or a line that cannot be had.
+    """
+    refused: list[Failure] = []
+    with closing(RawResponses(place(SOURCES), export["rows"].get("stage", ""), stores)) as response:
+        layout = export_layout(export)
+        soft = SoftRows(response, layout, graph, recipe)
+        layout = replace(layout, tokens=soft)
+        checks = TrainingChecks(export["formats"], layout, recipe)
+        rows = checks.watched(training_rows(place, graph, recipe, refused.append))
+        files = transaction.write_exports(rows, export["formats"], layout, export_sides(export))
+    return ExportedRows(files, refused, (*checks.counts(), *soft.counts()))
