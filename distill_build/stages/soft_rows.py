@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from distill_build.dataset.layout import CheckCount, CheckExample
+from distill_build.dataset.layout import CheckCount
 from distill_build.export import Layout, TrainingRow
 from distill_build.export.layout import TokenSequence, asked
-from distill_build.graph import END, Graph, Shape
+from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.replies.reply import Rejection, read_reply, read_usage
 from distill_build.soft_labels import SoftLabels, soft_labels_in
+from distill_build.stages.training_checks import count_of
 from distill_build.stages.training_rows import exported_stage, said_in
 
 if TYPE_CHECKING:  # it needs a library that most datasets do without
@@ -33,8 +34,6 @@ OTHER_PROMPT, OTHER_TOKENS, TOO_LONG = "kd_other_prompt", "kd_other_tokens", "kd
 """Why one that has some is of no use to a student: its tokens hold a thought that the row is written without, it would
 be shown another prompt than the teacher was, its tokenizer has other tokens, or the row is longer than all are to be.
 """
-EXAMPLES = 3
-"""Rows that a count names."""
 
 
 class SoftRows:
@@ -71,10 +70,7 @@ class SoftRows:
         found: dict[str, list[str]] = {}
         for lack in self._lacking.values():
             found.setdefault(lack.why, []).append(lack.example)
-        return tuple(
-            CheckCount(why, END, len(told), len(self._looked), len(told), _examples(told))
-            for why, told in sorted(found.items())
-        )
+        return tuple(count_of(why, told, len(self._looked)) for why, told in sorted(found.items()))
 
     def _found(self, row: TrainingRow) -> tuple[SoftLabels, JsonObject] | None:
         """The soft labels of a row, and the reply that they are of."""
@@ -173,7 +169,3 @@ class _Lack(msgspec.Struct, frozen=True):
 
     why: str
     example: str
-
-
-def _examples(told: list[str]) -> tuple[CheckExample, ...]:
-    return tuple(CheckExample(each, 1) for each in told[:EXAMPLES])

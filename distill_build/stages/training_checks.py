@@ -46,12 +46,7 @@ class TrainingChecks:
 
     def counts(self) -> tuple[CheckCount, ...]:
         """By check; nothing of what no row shows."""
-        return tuple(
-            CheckCount(
-                check, END, len(ids), self._of[check], len(ids), tuple(CheckExample(key, 1) for key in ids[:EXAMPLES])
-            )
-            for check, ids in sorted(self._found.items())
-        )
+        return tuple(count_of(check, ids, self._of[check]) for check, ids in sorted(self._found.items()))
 
     def _look(self, row: TrainingRow) -> None:
         if self._length is not None:
@@ -83,6 +78,11 @@ class TrainingChecks:
         self._of[check] += 1
         if found:
             self._found.setdefault(check, []).append(key)
+
+
+def count_of(check: str, shown: Sequence[str], of: int) -> CheckCount:
+    """What those `shown`, of so many rows or questions, have in common, with the first of them."""
+    return CheckCount(check, END, len(shown), of, len(shown), tuple(CheckExample(each, 1) for each in shown[:EXAMPLES]))
 
 
 def with_checks_of_exports(before: Iterable[CheckCount], now: Iterable[CheckCount]) -> tuple[CheckCount, ...]:
