@@ -61,10 +61,11 @@ class TrainingChecks:
     def _look_as_trainers_do(self, row: TrainingRow, length: RowLength) -> None:
         from distill_build.replies.flags import has_any_token  # its patterns are for who looks at texts
 
-        texts = [row.question, row.answer, (row.reasoning or "") if self._layout.reasoning != "drop" else ""]
-        texts += [text for turn in row.history for text in (turn.question, turn.answer)]
+        answers = [row.answer, *(turn.answer for turn in row.history)]
+        texts = [row.question, (row.reasoning or "") if self._layout.reasoning != "drop" else "", *answers]
+        texts += [turn.question for turn in row.history]
         self._count(TOKEN_IN_TEXT, row.id, found=any(map(has_any_token, texts)))
-        self._count(ENDS_THOUGHT, row.id, found=END_OF_THOUGHT in row.answer)
+        self._count(ENDS_THOUGHT, row.id, found=any(END_OF_THOUGHT in answer for answer in answers))
         self._count(OVER_LENGTH_ESTIMATED if length.estimated else OVER_LENGTH, row.id, found=length.exceeds(row))
 
     def _look_at_question(self, rows: Sequence[TrainingRow]) -> None:

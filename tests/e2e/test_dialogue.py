@@ -262,3 +262,13 @@ def test_a_score_of_the_last_turn_is_told_of_no_other(project: InProcess, server
     assert done.status == 0, done.stderr
     scores = [(len(messages_of(row)), row["metadata"]["score"]) for row in exported(project)]
     assert scores == [(2, -1.0), (4, 4.0)] * 4
+
+
+def test_an_answer_of_an_earlier_turn_that_ends_a_thought_is_told(project: InProcess, server: ScriptedServer) -> None:
+    def replied(number: int, body: Body) -> Fault | None:
+        return content("It ends with `</think>`.") if kind_of(body) == "turn 1" else talking(number, body)
+
+    server.plan = replied
+    done = project.run(*SMALL, "trainers=[axolotl]", "formats=[messages]")
+    assert done.status == 0, done.stderr
+    assert "4 of 4 rows have an answer that says </think>" in done.stderr
