@@ -168,7 +168,7 @@ def test_a_command_that_composes_nothing_gets_its_words_without_hydra() -> None:
     code = (
         "import sys, types\n"
         "from distill_build.cli.dispatch import main\n"
-        "module = types.ModuleType('distill_build.commands.show')\n"
+        "module = types.ModuleType('distill_build.commands.look.show')\n"
         "module.run = lambda options: print(options.arguments, options.dataset, options.cache_dir) or 7\n"
         "sys.modules[module.__name__] = module\n"
         "status = main(['show', '1.2', '-o', 'outputs/a', '--cache-dir=c'])\n"
@@ -341,8 +341,10 @@ def test_a_process_prints_the_configuration() -> None:
 
 
 @pytest.mark.parametrize("command", list(COMMANDS))
-def test_every_command_that_is_listed_is_there(command: str) -> None:
-    assert importlib.util.find_spec(COMMANDS[command].module) is not None
+def test_every_command_lies_in_the_room_that_help_lists_it_under(command: str) -> None:
+    module = COMMANDS[command].module
+    assert module == f"distill_build.commands.{COMMANDS[command].group}.{command}".replace(".cache.cache", ".cache")
+    assert importlib.util.find_spec(module) is not None
 
 
 def unread(*words: str, streams: Sequence[str] = ("stdout",), **environment: str) -> tuple[int, str]:

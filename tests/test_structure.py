@@ -70,6 +70,15 @@ MAY_IMPORT = {
     "__init__": {"interface"},
 }
 """Room → rooms that it may import besides itself."""
+COMMANDS_MAY_IMPORT = {
+    "locate": set(),
+    "make": {"locate"},
+    "cache": {"locate"},
+    "versions": {"locate"},
+    "look": {"locate", "versions"},
+    "curate": {"locate", "look"},
+}
+"""The same among the rooms of commands."""
 
 ONLY_KNOWN_IN = {
     "hydra": {"config/composition.py", "config/files.py", "config/multirun.py", "config/launching.py"},
@@ -119,20 +128,25 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def room(dotted: str) -> str | None:
-    parts = dotted.split(".")
-    return parts[1] if parts[0] == "distill_build" and len(parts) > 1 else None
+def rooms_imported(path: Path, within: str) -> set[str]:
+    """The rooms directly in a package, as `distill_build`, from which a module imports."""
+    names = {name.removeprefix(f"{within}.") for name in imported(path) if name.startswith(f"{within}.")}
+    return {name.split(".")[0] for name in names}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_room_imports_only_what_lies_below_it(path: Path) -> None:
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    others = {there for name in imported(path) if (there := room(name)) is not None} - {own}
+    own, *within = (part.removesuffix(".py") for part in path.relative_to(PACKAGE).parts)
+    others = rooms_imported(path, "distill_build") - {own}
     assert others <= MAY_IMPORT[own], f"{path.name} imports {others - MAY_IMPORT[own]}"
+    if own == "commands" and within != ["__init__"]:
+        others = rooms_imported(path, "distill_build.commands") - {within[0]}
+        assert others <= COMMANDS_MAY_IMPORT[within[0]], f"{path.name} imports {others}"
 
 
-def test_rooms_have_an_order() -> None:
-    TopologicalSorter(MAY_IMPORT).prepare()  # raises CycleError
+@pytest.mark.parametrize("rooms", [MAY_IMPORT, COMMANDS_MAY_IMPORT], ids=["all", "commands"])
+def test_rooms_have_an_order(rooms: dict[str, set[str]]) -> None:
+    TopologicalSorter(rooms).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize("library", ONLY_KNOWN_IN)
@@ -161,7 +175,7 @@ WRITTEN_BY_PEOPLE = {
     "subtree.py": ("the key of a tag's children by hand in tree.yaml",),
     "export/trainers.py": ("a key of LLaMA-Factory's dataset_info.json",),
     "curate/reviews_file.py": ("what a person tags a row with", "as above", "as above"),
-    "commands/reviewed.py": ("what a person tags a row with",),
+    "commands/look/reviewed.py": ("what a person tags a row with",),
     "publish/card.py": ("what a card's own tags stand under, for the Hub",),
     "view/reviewing.py": ("as above", "as above", "as above"),
     "view/said.py": ("as above",),

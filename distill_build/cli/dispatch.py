@@ -160,7 +160,7 @@ def dispatch(line: CommandLine) -> int:
 
 def names_dataset(line: CommandLine) -> bool:
     """Whether a dataset is named, be it by a setting."""
-    from distill_build.commands.export import NAMING, key_of
+    from distill_build.commands.curate.export import NAMING, key_of
 
     return line.options.names_dataset or not {*NAMING}.isdisjoint(map(key_of, line.options.overrides))
 

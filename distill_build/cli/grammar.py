@@ -88,59 +88,61 @@ GROUPS: Mapping[str, str] = {
 """What commands are for, in the order of --help, and how it says that."""
 COMMANDS: Mapping[str, Command] = {
     "build": Command(
-        "distill_build.commands.build",
+        "distill_build.commands.make.build",
         "bring the dataset up to date (the default)",
         builds=True,
-        sweep="distill_build.commands.sweep.build",
-        launched="distill_build.commands.sweep.launched",
+        sweep="distill_build.commands.make.sweep.build",
+        launched="distill_build.commands.make.sweep.launched",
         group="make",
     ),
     "plan": Command(
-        "distill_build.commands.plan",
+        "distill_build.commands.make.plan",
         "say what build would do, and send nothing",
         builds=True,
-        sweep="distill_build.commands.sweep.plan",
+        sweep="distill_build.commands.make.sweep.plan",
         group="make",
     ),
     "explain": Command(
-        "distill_build.commands.explain",
+        "distill_build.commands.make.explain",
         "say which input changed, for each stage",
         words="[ID]",
-        sweep="distill_build.commands.sweep.explain",
+        sweep="distill_build.commands.make.sweep.explain",
         group="make",
     ),
-    "tree": Command("distill_build.commands.tree", "print the tag tree with counts", composes=False, words="[NAME]"),
+    "tree": Command(
+        "distill_build.commands.look.tree", "print the tag tree with counts", composes=False, words="[NAME]"
+    ),
     "show": Command(
-        "distill_build.commands.show", "print one tag, question or answer", composes=False, words="ID [NAME]"
+        "distill_build.commands.look.show", "print one tag, question or answer", composes=False, words="ID [NAME]"
     ),
     "sample": Command(
-        "distill_build.commands.sample",
+        "distill_build.commands.look.sample",
         "print N rows that a model would learn from, drawn by seed",
         composes=False,
         words="[N] [NAME]",
     ),
     "report": Command(
-        "distill_build.commands.report",
+        "distill_build.commands.look.report",
         "write one HTML page of a dataset, or of a sweep's jobs",
         composes=False,
         words="[NAME]",
     ),
     "view": Command(
-        "distill_build.commands.view",
+        "distill_build.commands.curate.view",
         "open that page with hands: accept, reject, edit, rename; on this machine alone",
         composes=False,
         words="[NAME]",
         group="curate",
     ),
     "edit": Command(
-        "distill_build.commands.edit",
+        "distill_build.commands.curate.edit",
         "keep what was edited by hand in a dataset's files, for all builds to come",
         composes=False,
         words="[NAME]",
         group="curate",
     ),
     "export": Command(
-        "distill_build.commands.export",
+        "distill_build.commands.curate.export",
         "write dataset formats from the rows that are there, without a model",
         words="[NAME]",
         finds=True,
@@ -148,28 +150,32 @@ COMMANDS: Mapping[str, Command] = {
         group="curate",
     ),
     "publish": Command(
-        "distill_build.commands.publish",
+        "distill_build.commands.curate.publish",
         "the exports with their card, to a folder or to the Hub: hf://datasets/USER/NAME",
         composes=False,
         words="DEST [NAME]",
         group="curate",
     ),
-    "log": Command("distill_build.commands.log", "say where an item came from", composes=False, words="ID [NAME]"),
+    "log": Command("distill_build.commands.look.log", "say where an item came from", composes=False, words="ID [NAME]"),
     "diff": Command(
-        "distill_build.commands.diff", "compare two versions", composes=False, words="[A] [B] [ID]", group="versions"
+        "distill_build.commands.versions.diff",
+        "compare two versions",
+        composes=False,
+        words="[A] [B] [ID]",
+        group="versions",
     ),
     "history": Command(
-        "distill_build.commands.history", "list the versions", composes=False, words="[NAME]", group="versions"
+        "distill_build.commands.versions.history", "list the versions", composes=False, words="[NAME]", group="versions"
     ),
     "checkout": Command(
-        "distill_build.commands.checkout",
+        "distill_build.commands.versions.checkout",
         "bring a version's files back, without a model",
         composes=False,
         words="VERSION [NAME]",
         group="versions",
     ),
     "verify": Command(
-        "distill_build.commands.verify",
+        "distill_build.commands.versions.verify",
         "check files and lock against each other",
         composes=False,
         words="[NAME]",
@@ -183,7 +189,7 @@ COMMANDS: Mapping[str, Command] = {
         group="cache",
     ),
     "init": Command(
-        "distill_build.commands.init",
+        "distill_build.commands.make.init",
         "write a starter project",
         composes=False,
         words="[DIR]",
@@ -191,9 +197,9 @@ COMMANDS: Mapping[str, Command] = {
         group="make",
     ),
     "check": Command(
-        "distill_build.commands.check",
+        "distill_build.commands.make.check",
         "ask every endpoint tiny questions, and say what it can do",
-        sweep="distill_build.commands.sweep.check",
+        sweep="distill_build.commands.make.sweep.check",
         stand_in=("topic=check",),
         group="make",
     ),

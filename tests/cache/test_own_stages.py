@@ -9,7 +9,8 @@ import pytest
 from distill_build.builds.assembly import encode_rows
 from distill_build.cache.fsck.checking import call_hits
 from distill_build.cache.gc.roots import read_records
-from distill_build.commands import cache, checkout
+from distill_build.commands import cache
+from distill_build.commands.versions import checkout
 from distill_build.dataset.layout import Dataset, kept_files, version_of
 from distill_build.engine.store import Store
 from distill_build.errors import CorruptEntryError

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from distill_build.builds.assembly import encode_rows
-from distill_build.commands import log, show, tree, verify
+from distill_build.commands.look import log, show, tree
+from distill_build.commands.versions import verify
 from distill_build.dataset.layout import Dataset
 from distill_build.engine.store import Store
 from distill_build.errors import UsageError

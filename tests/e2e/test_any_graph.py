@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from distill_build.commands import build, export, plan, verify
+from distill_build.commands.curate import export
+from distill_build.commands.make import build, plan
+from distill_build.commands.versions import verify
 from distill_build.options import Options
 from distill_build.settings import Settings
 from tests.e2e.graphs.declared import Declared, histories

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distill_build.commands.installed import this_program
+from distill_build.commands.make.installed import this_program
 from tests.e2e.workspace import Workspace
 from tests.server import ScriptedServer
 
