@@ -1,7 +1,8 @@
 """The files of a configuration: how one is read, and which stages and roles there are. Knows Hydra's sources.
 
     YamlSource     what Hydra reads files with: our own, by libyaml, and each once as long as it does not change
-    find_stages    every conf/stage/*.yaml on the search path → the node that base.yaml begins with
+    find_stages    every conf/stage/*.yaml on the search path → the node that base.yaml begins with, a file of our conf/
+                   for Hydra. In its ConfigStore it would be copied again and again: a sixth of a composition.
 
 Hydra composes what a defaults list names, so the files are looked for before it begins. A stage's file that begins with
 no other stage is put into the node as it is: each entry of a list costs Hydra 1 to 4 ms. Of what stands in one
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
-from hydra.core.config_store import ConfigStore
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import OmegaConf
 from omegaconf._utils import get_yaml_loader
@@ -43,7 +44,7 @@ NO_ROLES = frozenset({"model", "hydra", "stage", "recipe"})
 
 
 class YamlSource(FileConfigSource):
-    """Reads a file as Hydra's own does, but faster, and gives three kinds a little more.
+    """Reads a file as Hydra's own does, but faster, gives three kinds a little more, and has the node of all stages.
 
     The primary file gets recipe=basic at its end, where it names no recipe: what a recipe says counts more than what
     the file does. A stage's file gets all keys of a stage, so that each can be set, and lies where a stage belongs
@@ -52,14 +53,29 @@ class YamlSource(FileConfigSource):
 
     primary = PRIMARY
     packed = Path()
+    found: "FoundStages"
 
     def __init__(self, provider: str, path: str) -> None:
         super().__init__(provider=provider, path=path)
         self.primary = YamlSource.primary  # they travel with the source into the processes of other launchers
         self.packed = YamlSource.packed
+        self.found = YamlSource.found
+
+    def __deepcopy__(self, memo: object) -> "YamlSource":
+        """Itself: Hydra copies sources before it composes, and nothing changes one."""
+        return self
+
+    def is_config(self, config_path: str) -> bool:
+        """See Hydra's ConfigSource."""
+        return self._is_found(config_path) or super().is_config(config_path)
+
+    def _is_found(self, config_path: str) -> bool:
+        return config_path.removesuffix(".yaml") == FOUND and Path(self.path) == self.packed
 
     def load_config(self, config_path: str) -> ConfigResult:
         """See Hydra's ConfigSource."""
+        if self._is_found(config_path):
+            return ConfigResult(self.provider, self.full_path(), self.found.composable(), {"package": None})
         full_path = os.path.realpath(Path(self.path, self._normalize_file_name(config_path)))
         if not os.path.exists(full_path):  # noqa: PTH110 - as Hydra's own
             raise ConfigLoadError(f"Config not found : {full_path}")
@@ -73,7 +89,18 @@ class YamlSource(FileConfigSource):
         elif name.startswith(f"{RECIPE}/"):
             header = {"package": "_global_"}
         config = composable(full_path, data)
-        return ConfigResult(config=config, path=f"{self.scheme()}://{self.path}", provider=self.provider, header=header)
+        return ConfigResult(self.provider, self.full_path(), config, header)
+
+
+class PackageSource(ImportlibResourcesConfigSource):
+    """Reads what lies in a package, as Hydra's own files do, but faster."""
+
+    def _read_config(self, res: Any) -> ConfigResult:
+        """See Hydra's ImportlibResourcesConfigSource; `res` may lie in an archive."""
+        if not isinstance(res, Path):
+            return super()._read_config(res)
+        header, data = read(str(res))
+        return ConfigResult(self.provider, self.full_path(), composable(str(res), data), header)
 
 
 def composable(full_path: str, data: Any) -> Any:
@@ -93,13 +120,15 @@ def half_a_reference(file: str, key: str | None) -> ConfigurationError:
 
 
 YamlSource.__name__ = FileConfigSource.__name__
+PackageSource.__name__ = ImportlibResourcesConfigSource.__name__
 """In the processes of other launchers Hydra registers its own anew, and refuses it beside one of another name."""
 
 
 def take_over(primary: str, packed: Path) -> None:
-    """Has Hydra read files by `YamlSource`. `primary` is the name of the primary file, `packed` our own conf/."""
+    """Has Hydra read files by `YamlSource` and `PackageSource`. `primary` is the name of the primary file, `packed` our
+    own conf/."""
     YamlSource.primary, YamlSource.packed = primary, packed
-    SourcesRegistry.instance().types["file"] = YamlSource
+    SourcesRegistry.instance().types |= {"file": YamlSource, "pkg": PackageSource}
 
 
 def with_recipe(data: Any) -> Any:
@@ -228,16 +257,32 @@ class StageFile(NamedTuple):
         return {key: value for key, value in with_all_keys(self.content).items() if key != "defaults"}
 
 
+class FoundStages(NamedTuple):
+    """The node of all stages and roles, and the files that it is made of, by stage."""
+
+    node: dict[str, Any]
+    files: Mapping[str, StageFile]
+
+    def composable(self) -> Any:
+        """The node, as OmegaConf holds it. Raises ConfigurationError for half a reference."""
+        try:
+            return OmegaConf.create(self.node)
+        except GrammarParseError:
+            for file in self.files.values():
+                composable(file.full_path, file.content)  # raises what tells the file
+            raise
+
+
 def find_stages(
     folders: Sequence[Path], packed: Path, primary: str, words: Iterable[str], *, are_all: bool = True
 ) -> None:
-    """Makes the node of all stages and roles. `folders` are those of the search path, the first counting most.
+    """Has `YamlSource` know the node of all stages and roles. `folders` are those of the search path, first come first.
 
     Roles are those that a stage's file names, and those that `words` or the primary file give a stage. Where Hydra
     looks into other places too (`are_all`), it has to find the files itself: one there may come before these.
 
-    Raises ConfigurationError for a file that has the name of one of ours where it may not, begins with anything but
-    stages, or holds half a reference.
+    Raises ConfigurationError for a file that has the name of one of ours where it may not, or begins with anything but
+    stages.
     """
     files = stage_files(folders, packed, primary)
     named = [file.content.get("role") for file in files.values()]
@@ -256,12 +301,7 @@ def find_stages(
         ],
         GROUP: {name: file.whole for name, file in files.items() if name not in by_hydra},
     }
-    try:
-        ConfigStore.instance().store(name=FOUND, provider="distill-build", node=node)
-    except GrammarParseError:
-        for file in files.values():
-            composable(file.full_path, file.content)  # raises what tells the file
-        raise
+    YamlSource.found = FoundStages(node, files)
 
 
 def roles_in(value: Any) -> list[str]:

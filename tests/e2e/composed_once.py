@@ -15,12 +15,11 @@ from unittest.mock import patch
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from distill_build.config.composition import packed_conf
-from distill_build.config.files import FOUND
+from distill_build.config.files import YamlSource
 
 Key = tuple[object, ...]
 
@@ -36,10 +35,9 @@ def files_of(repo: Any) -> Key:
     No test changes a packed file.
     """
     sources = [(source.scheme(), source.path) for source in repo.get_sources()]
-    found = ConfigStore.instance().repo[f"{FOUND}.yaml"].node
     return (
         *(contents(Path(path)) if is_own(scheme, path) else path for scheme, path in sources),
-        *map(str, found.defaults),
+        *map(str, YamlSource.found.node["defaults"]),
     )
 
 
