@@ -23,6 +23,8 @@ ID_BYTES, LOGPROB_BYTES = 4, 2
 HIGHEST_ID = 2**31 - 1
 PACKED = "packed"
 """The field of `logprobs` that holds them packed, in the place of `content`."""
+WITHOUT_IDS = "without_token_ids"
+"""The field of a reply that says why it cannot have any."""
 
 
 class NoTokenIdsError(Exception):
@@ -31,6 +33,15 @@ class NoTokenIdsError(Exception):
 
 class TokensLostError(NoTokenIdsError):
     """A stream lists other tokens than it counts: its text says how many."""
+
+
+class LackOfIds(msgspec.Struct, frozen=True):
+    """What is kept with a reply of which no soft labels can be: `why`, in words; `source`, what stands for the endpoint
+    that sent it, and whether as a stream; `lost` says that only a stream is like that."""
+
+    why: str
+    source: str
+    lost: bool = False
 
 
 class SoftLabels(msgspec.Struct, frozen=True):
@@ -82,6 +93,20 @@ def require_all_listed(raw: JsonObject) -> None:
     counted = usage.get("completion_tokens") if isinstance(usage, dict) else None
     if labels is not None and counted != len(labels):
         raise TokensLostError(f"as a stream it lists {len(labels):,} tokens and counts {counted or 'none'}")
+
+
+def with_lack(raw: JsonObject, lack: LackOfIds) -> JsonObject:
+    """A chat completion as it came, with what it lacks."""
+    return {**raw, WITHOUT_IDS: msgspec.structs.asdict(lack)}
+
+
+def lack_in(raw: Any) -> LackOfIds | None:
+    """What a stored reply lacks; None for one that was found good."""
+    told = raw.get(WITHOUT_IDS) if isinstance(raw, dict) else None
+    try:
+        return None if told is None else msgspec.convert(told, LackOfIds)
+    except msgspec.ValidationError:  # a field of the endpoint's own
+        return None
 
 
 def soft_labels_in(raw: Any) -> SoftLabels | None:

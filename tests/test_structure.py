@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "prompting": {"errors"},
     "soft_labels": {"records"},
     "models": {"errors", "records", "soft_labels"},
-    "replies": {"errors", "records"},
+    "replies": {"errors", "records", "soft_labels"},
     "subtree": set(),
     "review": set(),
     "settings": {"graph", "models", "review", "subtree"},

@@ -133,7 +133,10 @@ class Recorder:
         self._ledger = ledger
 
     async def record(self, request: Request, response: ChatResponse, used: Callable[[int], None]) -> Judged:
-        """Stores the response, and then goes by what stands in the store. `used` is told how many tokens it took."""
+        """Stores the response, and then goes by what stands in the store. `used` is told how many tokens it took.
+
+        Raises EndpointError where it shows that no other will be of use.
+        """
         call = request.call
         verdict: Rejection | Accepted = Rejection("invalid", "The reply could not be read.")
         usage, usd = Usage(), None
@@ -149,6 +152,7 @@ class Recorder:
         if isinstance(verdict, Accepted) or not request.displaces:  # ours, or that of another process which came first
             verdict = standing(call, entry, PinnedResponses()) or verdict
         self._count(request, response.seconds, usage, usd, verdict)
+        request.route.model.require_fit(response.raw)
         return Judged(entry, verdict)
 
     def failed(self, request: Request, failure: RetryableError, attempts: int, delay_s: float | None) -> None:

@@ -13,7 +13,7 @@ from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.entry import Accepted, Entry
 from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store
-from distill_build.errors import BudgetExceededError, CorruptEntryError
+from distill_build.errors import BudgetExceededError, CorruptEntryError, EndpointError
 from distill_build.models.base import ModelFailure
 from distill_build.records import Source
 from distill_build.replies.reply import Rejection
@@ -179,6 +179,8 @@ class CallResolver:
         route = self._routes[call.role]
         last = Rejection("empty", "nothing was asked")
         for turn in range(1 + route.reasks):
+            if entry is not None and not self._anew(call):
+                _require_fit(call, route, entry)
             try:
                 request = next_request(call, route, entry, displaces=self._anew(call), first=turn == 0)
             except ModelFailure as failure:  # what is wrong with its reply cannot be said to the model
@@ -211,3 +213,14 @@ class CallResolver:
         if self._states.costs is not None:
             self._states.costs[call.key, response] = cost_of(entry, accepted.place)
         return Made(accepted.value, response, asked)
+
+
+def _require_fit(call: Call, route: Route, entry: Entry) -> None:
+    """Raises EndpointError where what is stored shows that it would be asked in vain once more."""
+    try:
+        route.model.require_fit(entry.attempts[-1].response)
+    except EndpointError as error:
+        raise EndpointError(
+            f"{error}. So says a reply that is stored, and nothing was asked: where the endpoint has changed since, "
+            f"--rebuild '{call.stage}:*' asks it again"
+        ) from error

@@ -153,6 +153,10 @@ class Model(Protocol):
         `failure`. Raises what it has come to where that was the last retry: ModelFailure, or EndpointError where no
         server is at the address. `on_delay` is told before for how many seconds, or None where it is not sent again."""
 
+    def require_fit(self, raw: JsonObject) -> None:
+        """Raises EndpointError where a reply that is stored, of this build or an earlier one, shows that no reply of
+        this endpoint will be of use."""
+
     @property
     def in_flight(self) -> int:
         """HTTP requests that are under way now."""

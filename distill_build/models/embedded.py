@@ -21,6 +21,7 @@ from distill_build.models.base import Limits, ModelSettings, Slot
 from distill_build.models.limits import Gate
 from distill_build.models.retry import RetryableError
 from distill_build.models.weights import OTHERWISE, weights_path
+from distill_build.records import JsonObject
 
 LOG_NAME = "embedded.log"
 CLOSE_TIMEOUT_S = 5.0
@@ -147,6 +148,11 @@ class Embedded:
     ) -> None:
         """Waits before another attempt: see `distill_build.models.base.Model`."""
         await self._endpoint.back_off(failure, failed, on_delay)
+
+    def require_fit(self, raw: JsonObject) -> None:
+        """Raises EndpointError where no reply will be of use: see `distill_build.models.base.Model`."""
+        if self._endpoint is not None:
+            self._endpoint.require_fit(raw)
 
     def stop(self) -> None:
         """Ends the waiting of all requests that are not under way, now and from now on."""

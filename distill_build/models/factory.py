@@ -20,6 +20,7 @@ from distill_build.models.embedded_server import SLOTS
 from distill_build.models.limits import Gate, stopped
 from distill_build.models.retry import RetryableError
 from distill_build.models.traffic import GateTraffic, Traffic
+from distill_build.records import JsonObject
 
 GateKey = tuple[str, str, str]
 
@@ -101,9 +102,16 @@ class LazyModel:
         """See `distill_build.models.base.Model`. Raises ModelFailure("stopped") after `stop`."""
         if self._stopped:
             raise stopped()
+        return self._opened().slot(body)
+
+    def require_fit(self, raw: JsonObject) -> None:
+        """See `distill_build.models.base.Model`."""
+        self._opened().require_fit(raw)
+
+    def _opened(self) -> Model:
         if self._model is None:
             self._model = self._open()
-        return self._model.slot(body)
+        return self._model
 
     async def back_off(
         self, failure: RetryableError, failed: int, on_delay: Callable[[float | None], None] = lambda _: None

@@ -105,6 +105,7 @@ class Probe:
                 async with endpoint.slot(body) as slot:
                     self.requests += 1
                     response = await slot.send()
+                endpoint.require_fit(response.raw)
             except RetryableError as failure:
                 await endpoint.back_off(failure, 1)  # says what it has come to: there are no retries
                 raise

@@ -22,7 +22,7 @@ from distill_build.models.base import ModelFailure, ModelSettings, SettingOf, se
 from distill_build.models.dialect import dialect_of
 from distill_build.models.retry import LONGEST_WAIT_S, RetryableError
 from distill_build.models.retry_after import retry_after_s
-from distill_build.soft_labels import NoTokenIdsError, TokensLostError, asked_for
+from distill_build.soft_labels import LackOfIds, asked_for
 
 QUOTE_LENGTH = 300
 RETRYABLE = frozenset({408, 409, 425, 429})
@@ -182,13 +182,13 @@ class Endpoint(msgspec.Struct, frozen=True):
         fewer = " or to a lower number" if parameter.endswith("logprobs") else ""
         return f"set {self.setting('logprobs')} to null{fewer}, or take an endpoint that gives {GIVERS}"
 
-    def without_token_ids(self, error: NoTokenIdsError) -> EndpointError:
+    def without_token_ids(self, lack: LackOfIds) -> EndpointError:
         """Of a reply whose log probabilities are of no use: no other reply of this endpoint will be better."""
-        if isinstance(error, TokensLostError):
-            return self._fatal(f"{error}: set {self.setting('stream')}=false, which asks for nothing anew")
+        if lack.lost:
+            return self._fatal(f"{lack.why}: set {self.setting('stream')}=false, which asks for such replies again")
         return self._fatal(
-            f"{error}; which tokens they were no text says for sure: set {self.setting('logprobs')}=null, or take an "
-            f"endpoint that gives {GIVERS}"
+            f"{lack.why}; which tokens they were no text says for sure: set {self.setting('logprobs')}=null, or take "
+            f"an endpoint that gives {GIVERS}"
         )
 
     def _assignment(self, parameter: str) -> str:

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from distill_build.records import Usage
+from distill_build.soft_labels import lack_in
 
-RejectionCause = Literal["length", "content_filter", "refusal", "empty", "invalid", "no_reasoning"]
+RejectionCause = Literal["length", "content_filter", "refusal", "empty", "invalid", "no_reasoning", "no_token_ids"]
 NO_USAGE = Usage(0, 0, 0)
 
 
@@ -47,7 +48,8 @@ FILTERED = re.compile(r"safety|prohibited|blocklist|recitation|filter|sensitive|
 
 
 def read_reply(raw: Any) -> Reply | Rejection:
-    """The first choice of `raw`. Rejects (`invalid`) what is no completion, or calls a tool in place of it.
+    """The first choice of `raw`. Rejects (`invalid`) what is no completion, or calls a tool in place of it, and
+    (`no_token_ids`) what was found to lack the soft labels that were asked for.
 
     What was read already is returned as it is. How the reply ended is not judged here: see `verdict`.
     """
@@ -56,6 +58,8 @@ def read_reply(raw: Any) -> Reply | Rejection:
     if not isinstance(raw, dict):
         return Rejection("invalid", "The reply is not a chat completion object.")
     usage = read_usage(raw)
+    if (lack := lack_in(raw)) is not None:
+        return Rejection("no_token_ids", f"No soft labels can be made of the reply: {lack.why}.", usage)
     choices = raw.get("choices")
     choice = first_choice(choices) if isinstance(choices, list) else None
     message = choice.get("message") if isinstance(choice, dict) else None

@@ -7,7 +7,7 @@ import pytest
 from distill_build.engine.reading import ReadOnlyStore
 from distill_build.soft_labels import soft_labels_in
 from tests.e2e.workspace import Workspace
-from tests.server import Body, Fault, ScriptedServer, error
+from tests.server import Body, Fault, ScriptedServer, Tokens, error
 from tests.teacher import completion_tokens, listing
 
 WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
@@ -18,7 +18,8 @@ def stored(workspace: Workspace, row: Body) -> Body:
     """The raw response behind an answer."""
     entry = ReadOnlyStore(workspace.root / ".distill-cache").get(row["call"])
     assert entry is not None
-    response: Body = entry.attempts[0].response
+    assert entry.accepted is not None
+    response: Body = entry.attempts[entry.accepted.place].response
     return response
 
 
@@ -48,20 +49,72 @@ def test_another_number_asks_for_answers_again_and_nothing_else(workspace: Works
     assert server.count == 4
 
 
-@pytest.mark.parametrize("tokens", [None, listing("none")])
-def test_an_endpoint_without_ids_stops_the_build_at_its_first_reply(
-    workspace: Workspace, server: ScriptedServer, tokens: None
+WIDE = ("breadth=4", "questions_per_tag=4", "limits.concurrency=4")
+NO_IDS = [(None, "false"), (listing("none"), "false"), (listing("none"), "true")]
+
+
+def kept(workspace: Workspace) -> int:
+    """How many replies to requests for log probabilities the cache has."""
+    store = ReadOnlyStore(workspace.root / ".distill-cache")
+    entries = map(store.get, list(store.keys()))
+    return sum(len(each.attempts) for each in entries if each is not None and "logprobs" in each.manifest["body"])
+
+
+@pytest.mark.parametrize(("tokens", "stream"), NO_IDS)
+def test_replies_without_ids_stop_the_build_are_kept_and_ask_for_nothing_more(
+    workspace: Workspace, server: ScriptedServer, tokens: Tokens | None, stream: str
 ) -> None:
-    server.tokens = tokens
-    build = workspace.run(*SOFT, "limits.concurrency=1", "breadth=5", "questions_per_tag=5")
+    server.tokens, words = tokens, (*SOFT, *WIDE, f"teacher.stream={stream}")
+    build = workspace.run(*words)
     assert build.status == 2
-    assert server.kinds["answers"] == 1
     assert "teacher.logprobs=null" in build.stderr
     assert "llama.cpp" in build.stderr
     assert "Traceback" not in build.stderr
+    sent = server.kinds["answers"]
+    assert 0 < sent <= 4
+    assert kept(workspace) == sent
+    server.reset()
+    again = workspace.run(*words)
+    assert (again.status, server.count) == (2, 0)
+    assert "--rebuild 'answers:*'" in again.stderr
+    assert kept(workspace) == sent
 
 
-def test_a_stream_that_leaves_tokens_out_stops_the_build_at_its_first_reply(
+def test_an_endpoint_that_gives_ids_is_asked_for_what_another_has_sent_without(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.tokens = listing("none")
+    assert workspace.run(*SOFT).status == 2
+    with ScriptedServer() as other:
+        other.tokens = listing()
+        elsewhere = Workspace(workspace.root, other)
+        assert elsewhere.run(*SOFT).status == 0
+        assert other.kinds == {"answers": 4}
+        assert all(soft_labels_in(stored(workspace, row)) for row in workspace.rows("answers"))
+        assert elsewhere.run(*SOFT).status == 0
+        assert other.count == 4
+
+
+def test_an_endpoint_that_has_learnt_to_is_asked_anew(workspace: Workspace, server: ScriptedServer) -> None:
+    server.tokens = listing("none")
+    assert workspace.run(*SOFT).status == 2
+    server.tokens = listing()
+    assert workspace.run(*SOFT).status == 2
+    assert workspace.run("--rebuild", "answers:*", *SOFT).status == 0
+    assert all(soft_labels_in(stored(workspace, row)) for row in workspace.rows("answers"))
+
+
+def test_without_log_probabilities_what_lacks_them_is_in_no_ones_way(
+    workspace: Workspace, server: ScriptedServer
+) -> None:
+    server.tokens = listing("none")
+    assert workspace.run(*SOFT).status == 2
+    server.reset()
+    assert workspace.run(*WORDS).status == 0
+    assert server.kinds == {"answers": 4}
+
+
+def test_a_stream_that_leaves_tokens_out_stops_the_build_and_is_asked_for_in_one_piece(
     workspace: Workspace, server: ScriptedServer
 ) -> None:
     server.tokens = listing(lost=1)
@@ -69,7 +122,12 @@ def test_a_stream_that_leaves_tokens_out_stops_the_build_at_its_first_reply(
     assert build.status == 2
     assert server.kinds["answers"] == 1
     assert "set teacher.stream=false" in build.stderr
+    assert kept(workspace) == 1
+    server.reset()
+    assert workspace.run(*SOFT, "teacher.stream=true").status == 2
+    assert server.count == 0
     assert workspace.run(*SOFT).status == 0
+    assert server.kinds == {"answers": 4}
 
 
 @pytest.mark.parametrize("parameter", ["logprobs", "top_logprobs", "return_tokens_as_token_ids"])
