@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from importlib import resources
 from pathlib import Path
 
 from distill_build.commands.make.installed import Program, this_program
@@ -17,7 +18,7 @@ from distill_build.options import Options
 from distill_build.prompting.prompts import packed_folder
 from distill_build.prompting.rendering import SUFFIX
 
-STARTER = Path(__file__).parents[1] / "starter"
+STARTER = resources.files("distill_build") / "starter"
 FILES: Mapping[str, tuple[str, str]] = {
     "conf/distill.yaml": ("distill.yaml", "what is built"),
     "prompts/README.md": ("prompts.md", "which prompt asks for what"),
