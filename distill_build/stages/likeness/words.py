@@ -9,10 +9,11 @@ is guessed, so nothing depends on seeds or on a library's hash.
 """
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from fractions import Fraction
-from itertools import chain
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Sequence
+from itertools import accumulate
+from typing import TypeAlias
 
 from distill_build.replies.labels import cjk
 from distill_build.stages.likeness.content import content_tokens
@@ -22,8 +23,8 @@ OF_WORDS = (1, 2)
 OF_CHARACTERS = (3, 4)
 """Tokens of a shingle: a Chinese word has two characters mostly. Measured: see docs/dedup.md."""
 NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?")
-Shingles = tuple[int, ...]
-"""Of one text, as numbers: the rarest first."""
+Numbers: TypeAlias = "array[int]"
+"""Of 32 bits each: there are very many, and as objects they would take ten times as much."""
 
 
 def shingles_of(text: str) -> set[str]:
@@ -37,10 +38,10 @@ def shingles_of(text: str) -> set[str]:
     }
 
 
-def numbers_in(text: str) -> tuple[str, ...]:
+def numbers_in(text: str) -> str:
     """The numbers that a text, as `normalise` leaves it, has in digits, each as often as it stands; in order of their
     digits, not of the text."""
-    return tuple(sorted(each.replace(",", "") for each in NUMBER.findall(text)))
+    return " ".join(sorted(each.replace(",", "") for each in NUMBER.findall(text)))
 
 
 def repeats_by_words(texts: Sequence[str], near: float) -> dict[int, Repeat]:
@@ -48,99 +49,129 @@ def repeats_by_words(texts: Sequence[str], near: float) -> dict[int, Repeat]:
 
     `texts` are as `normalise` leaves them; `near` is the least likeness, over 0.
     """
-    sets, rarest = _numbered(texts)
-    stays = _stays(near)
     repeats: dict[int, Repeat] = {}
-    for place, shingles in enumerate(sets):
-        stay = stays[numbers_in(texts[place])]
-        if (repeat := stay.repeated_by(shingles, sets)) is not None:
-            repeats[place] = repeat
-        else:
-            stay.add(place, shingles, rarest)
+    for places in _of_same_numbers(texts):
+        group = _Group([texts[place] for place in places], near)
+        for own, place in enumerate(places):
+            if (repeat := group.repeated_by(own)) is not None:
+                repeats[place] = Repeat(places[repeat.of], repeat.likeness)
+            else:
+                group.stay(own)
     return repeats
 
 
 def repeats_of(others: Sequence[str], texts: Sequence[str], near: float) -> dict[int, Repeat]:
     """The places of those `texts` that nearly repeat one of the `others`, whose places `Repeat.of` gives; among
     themselves they may."""
-    sets, rarest = _numbered([*others, *texts])
-    stays = _stays(near)
-    for place, text in enumerate(others):
-        stays[numbers_in(text)].add(place, sets[place], rarest)
-    own = zip(texts, sets[len(others) :], strict=True)
-    found = [stays[numbers_in(text)].repeated_by(shingles, sets) for text, shingles in own]
-    return {place: repeat for place, repeat in enumerate(found) if repeat is not None}
+    both, repeats = [*others, *texts], dict[int, Repeat]()
+    for places in _of_same_numbers(both):
+        group, first = _Group([both[place] for place in places], near), bisect_left(places, len(others))
+        for own in range(first):
+            group.stay(own)
+        for own in range(first, len(places)):
+            if (repeat := group.repeated_by(own)) is not None:
+                repeats[places[own] - len(others)] = Repeat(places[repeat.of], repeat.likeness)
+    return repeats
 
 
-def _stays(near: float) -> "defaultdict[tuple[str, ...], _Stay]":
-    """Texts that stay, by their numbers."""
-    least = exactly(near)
-    return defaultdict(lambda: _Stay(least))
+def _of_same_numbers(texts: Iterable[str]) -> Collection[Numbers]:
+    """The places of texts that have the same numbers, in order; of those alone that some other text has, too."""
+    first: dict[str, int] = {}
+    groups: dict[int, Numbers] = {}
+    for place, text in enumerate(texts):
+        before = first.setdefault(numbers_in(text), place)
+        if before != place:
+            groups.setdefault(before, array("I", [before])).append(place)
+    return groups.values()
 
 
-class _Stay:
-    """Texts that stay, by the rarest of their shingles and by how many they have."""
+class _Group:
+    """Texts that are compared among themselves, by their places; some of them stay.
 
-    def __init__(self, least: Fraction) -> None:
-        self._least = least
-        self._places: defaultdict[int, defaultdict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    Of each text are held those of its shingles that another one has, too, as numbers, the rarest first.
+    """
 
-    def add(self, place: int, shingles: Shingles, rarest: int) -> None:
-        """Takes a text in; shingles below `rarest` stand in one text alone, and find no other."""
-        for each in self._beginning(shingles):
-            if each >= rarest:
-                self._places[each][len(shingles)].append(place)
+    def __init__(self, texts: Sequence[str], near: float) -> None:
+        self._least = exactly(near)
+        self._stays = bytearray(len(texts))
+        self._sizes = array("I")
+        self._shared, self._starts = self._numbered(texts)
+        self._index()
 
-    def repeated_by(self, shingles: Shingles, sets: Sequence[Shingles]) -> Repeat | None:
-        """The text that one with these shingles is much like, if there is any. `sets` are those of all texts."""
-        best = _most_alike(shingles, self._candidates(shingles), sets)
-        if best is None or best[0] * self._least.denominator < self._least.numerator * best[1]:
+    def stay(self, place: int) -> None:
+        """Has a text be one of those that others may repeat."""
+        self._stays[place] = True
+
+    def repeated_by(self, place: int) -> Repeat | None:
+        """Which of those that stay a text is much like, if there is any."""
+        own, size, best, found = frozenset(self._shared_by(place)), self._sizes[place], -1.0, None
+        for other in sorted(self._candidates(place)):
+            shared = len(own.intersection(self._shared_by(other)))
+            either = size + self._sizes[other] - shared
+            if shared / either > best:
+                best, found = shared / either, (shared, either, other)
+        if found is None or found[0] * self._least.denominator < self._least.numerator * found[1]:
             return None
-        return Repeat(best[2], round(best[0] / best[1], ROUNDED))
+        return Repeat(found[2], round(best, ROUNDED))
 
-    def _candidates(self, shingles: Shingles) -> set[int]:
-        """All that can be alike enough, and others. What is shared from the n-th shingle on is no more than the rest,
-        which is too little for one with many others."""
-        size, found = len(shingles), set[int]()
-        fewest = self._fewest(size)
-        for passed, each in enumerate(self._beginning(shingles)):
-            if (by_size := self._places.get(each)) is None:
-                continue
-            of_both = self._least.numerator + self._least.denominator
+    def _numbered(self, texts: Iterable[str]) -> tuple[Numbers, Numbers]:
+        """The shared shingles of each text, text after text, and where those of each start; notes how many it has."""
+        numbers: dict[str, int] = {}
+        every = array("I")
+        for text in texts:
+            shingles = shingles_of(text)
+            every.extend([numbers.setdefault(each, len(numbers)) for each in shingles])
+            self._sizes.append(len(shingles))
+        counts = array("I", bytes(4 * len(numbers)))
+        del numbers
+        for number in every:
+            counts[number] += 1
+        ranks = array("I", bytes(4 * len(counts)))
+        several = (number for number, count in enumerate(counts) if count > 1)
+        for rank, number in enumerate(sorted(several, key=counts.__getitem__), start=1):
+            ranks[number] = rank
+        shared, starts, end = array("I"), array("I", [0]), 0
+        for size in self._sizes:
+            own = every[end : (end := end + size)]
+            shared.extend(sorted([rank for number in own if (rank := ranks[number])]))
+            starts.append(len(shared))
+        return shared, starts
+
+    def _index(self) -> None:
+        """Notes for each shingle the texts that begin with it, the smallest first: those that can be much alike share
+        such a one."""
+        begun = array("I", bytes(4 * (max(self._shared, default=0) + 2)))
+        for place in range(len(self._sizes)):
+            for each in self._beginning(place):
+                begun[each + 1] += 1
+        self._begun = array("I", accumulate(begun))
+        self._by_shingle, free = array("I", bytes(4 * self._begun[-1])), self._begun[:]
+        for place in sorted(range(len(self._sizes)), key=self._sizes.__getitem__):
+            for each in self._beginning(place):
+                self._by_shingle[free[each]] = place
+                free[each] += 1
+
+    def _candidates(self, place: int) -> Iterable[int]:
+        """Those that stay and can be alike enough, and others. What is shared from the n-th shingle on is no more than
+        the rest, which is too little for one with many others."""
+        size, found, size_of = self._sizes[place], set[int](), self._sizes.__getitem__
+        alone = size - len(self._shared_by(place))
+        fewest, of_both = self._fewest(size), self._least.numerator + self._least.denominator
+        for passed, each in enumerate(self._beginning(place), start=alone):
             most = (size - passed) * of_both // self._least.numerator - size
-            for other, places in by_size.items():
-                if fewest <= other <= most:
-                    found.update(places)
-        return found
+            start, end = self._begun[each], self._begun[each + 1]
+            start = bisect_left(self._by_shingle, fewest, start, end, key=size_of)
+            found.update(self._by_shingle[start : bisect_right(self._by_shingle, most, start, end, key=size_of)])
+        return [each for each in found if self._stays[each]]
 
-    def _beginning(self, shingles: Shingles) -> Shingles:
-        """Two that are alike enough share one of these at least."""
-        return shingles[: len(shingles) - self._fewest(len(shingles)) + 1]
+    def _shared_by(self, place: int) -> Numbers:
+        return self._shared[self._starts[place] : self._starts[place + 1]]
+
+    def _beginning(self, place: int) -> Numbers:
+        """Two that are alike enough share one of these at least: the first of its shingles, those of its own aside."""
+        start, end, size = self._starts[place], self._starts[place + 1], self._sizes[place]
+        return self._shared[start : max(start, end - self._fewest(size) + 1)]
 
     def _fewest(self, size: int) -> int:
         """How many shingles one of `size` has to share."""
         return -(-self._least.numerator * size // self._least.denominator)
-
-
-def _numbered(texts: Iterable[str]) -> tuple[list[Shingles], int]:
-    """Each text's shingles by number, the rarest first; and the lowest number of one that stands in several texts."""
-    numbers: dict[str, int] = {}
-    sets = [[numbers.setdefault(each, len(numbers)) for each in shingles_of(text)] for text in texts]
-    counts = Counter(chain.from_iterable(sets))
-    order = sorted(range(len(numbers)), key=counts.__getitem__)
-    ranks = [0] * len(order)
-    for rank, number in enumerate(order):
-        ranks[number] = rank
-    once = sum(1 for count in counts.values() if count == 1)
-    return [tuple(sorted(ranks[number] for number in each)) for each in sets], once
-
-
-def _most_alike(shingles: Shingles, candidates: Iterable[int], sets: Sequence[Shingles]) -> tuple[int, int, int] | None:
-    """(shingles shared, shingles of either, place) of the most alike among candidates; None where there are none."""
-    own, best, found = frozenset(shingles), -1.0, None
-    for place in sorted(candidates):
-        shared = len(own.intersection(sets[place]))
-        either = len(own) + len(sets[place]) - shared
-        if shared / either > best:
-            best, found = shared / either, (shared, either, place)
-    return found
