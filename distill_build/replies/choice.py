@@ -1,19 +1,19 @@
 """Finds the one label that a reply gives, of those that it was asked to choose from.
 
 A label is taken where it stands as the whole of a line, or as a value of its own in JSON, behind nothing but a name
-for what was asked: never out of a sentence, which may say what the label is not ("It is not: positive").
+for what was asked: never out of a sentence, which may say what the label is not ("It is not: positive"), nor behind one
+that goes on over the end of its line.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from distill_build.replies.brackets import spans
+from distill_build.replies.brackets import Span, spans
 from distill_build.replies.labels import as_it_came, normalise
 from distill_build.replies.lists import loaded
-from distill_build.replies.objects import candidates
 
 LABEL = "label"
 """The field of the object that a model is asked for."""
@@ -22,9 +22,25 @@ NAME = (
     r"|(?:最终)?(?:标签|答案|类别|分类|情感)(?:是|为)?"
 )
 """What models call the label. Any other words may be a sentence that says which label it is not."""
+WRAPPERS = r"result|output|response|prediction|data"
 NAMED = re.compile(NAME, re.IGNORECASE)
+KEY = re.compile(f"{NAME}|{WRAPPERS}", re.IGNORECASE)
+"""The only field of an object that gives the label, or holds the object that does."""
+HEADING = re.compile(rf"\W*(?:{NAME})\W*", re.IGNORECASE)
+"""A line behind which the label stands on the next one."""
 LEAD = re.compile(rf"\W*(?:{NAME})\W{{0,3}}[:：]", re.IGNORECASE)
 """What may stand before a label on its line: "Label:", "**Answer:**"."""
+ENDED = re.compile(r"(?<!\.)[.!?。！？](?!\.)\W*$")
+"""The end of a line on which a sentence ends."""
+SENTENCE = re.compile(r"(?<=[.!?。！？])\s*")
+FENCE = re.compile(r"```\w*")
+NEGATION = re.compile(
+    r"\b(?:not?|never|none|neither|nor|wrong|incorrect|false|rul\w+ out|exclud\w+|except|rather than|instead of)\b"
+    r"|n['’]t\b|不|非|没|未|错|除",
+    re.IGNORECASE,
+)
+DEEPEST = 3
+"""Objects, one in another, of which the innermost gives the label."""
 
 
 class NoLabel(NamedTuple):
@@ -42,11 +58,11 @@ def find_label(text: str, labels: Sequence[str]) -> str | NoLabel:
     found = list(spans(text))
     if found and not found[-1].closed:
         return NoLabel("The JSON object is not closed: the reply ends in the middle of it.")
-    values = [loaded(span) for span in found]
-    in_json = next((label for said in _said(values) if (label := _label(said, labels, known)) is not None), None)
-    if in_json is not None:
-        return in_json
-    named = {label for line in text.splitlines() if (label := _on_line(line, labels, known)) is not None}
+    prose, values = _apart(text, found)
+    in_json = (_label(said, labels, known) for value in reversed(values) if (said := _said(value)) is not None)
+    if (first := next((label for label in in_json if label is not None), None)) is not None:
+        return first
+    named = set(_on_lines(prose.splitlines(), labels, known))
     if len(named) == 1:
         return named.pop()
     wrong = "gives several of the labels" if named else "gives none of the labels"
@@ -58,16 +74,45 @@ def _quoted(labels: Sequence[str]) -> str:
     return ", ".join(f'"{label}"' for label in labels)
 
 
-def _said(values: list[Any]) -> Iterator[str]:
-    """What objects say under `label`, or as the only thing that they say, by another name of it; the last first."""
-    for each in candidates(values):
-        fields = {str(key).strip().lower(): value for key, value in each.items()}
-        only = (
-            next((value for key, value in fields.items() if NAMED.fullmatch(key)), None) if len(fields) == 1 else None
-        )
-        said = fields.get(LABEL, only)
-        if isinstance(said, str | int | float):
-            yield _text(said)
+def _apart(text: str, found: Iterable[Span]) -> tuple[str, list[Any]]:
+    """`text` without its JSON, and the values that this holds, but for those that the words before rule out."""
+    prose, values, position = "", list[Any](), 0
+    for span in found:
+        start = text.index(span.text, position)
+        prose += text[position:start]
+        position = start + len(span.text)
+        if not _leads_away(prose):
+            values.append(loaded(span))
+    return prose + text[position:], values
+
+
+def _leads_away(before: str) -> bool:
+    """Whether the words that lead to what stands behind `before` say what the label is not."""
+    *above, line = FENCE.sub("", before).split("\n")
+    if not _has_words(line):
+        line = next(filter(_has_words, reversed(above)), "")
+        if not line.rstrip(" *_").endswith((":", "：")):
+            return False
+    return NEGATION.search(SENTENCE.split(line)[-1]) is not None
+
+
+def _has_words(line: str) -> bool:
+    return any(map(str.isalnum, line))
+
+
+def _said(value: Any) -> str | None:
+    """What JSON says under `label`, or as the only thing that it says, by another name of it."""
+    for _ in range(1 + DEEPEST):
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, str | int | float):
+            return _text(value)
+        if not isinstance(value, dict):
+            return None
+        fields = {str(key).strip().lower(): held for key, held in value.items()}
+        only = next(iter(fields)) if len(fields) == 1 else ""
+        value = fields.get(LABEL, fields[only] if KEY.fullmatch(only) else None)
+    return None
 
 
 def _text(said: Any) -> str:
@@ -75,10 +120,20 @@ def _text(said: Any) -> str:
     return said if isinstance(said, str) else msgspec.json.encode(said).decode()
 
 
-def _on_line(line: str, labels: Sequence[str], known: Mapping[str, str]) -> str | None:
-    whole = _label(line, labels, known)
-    lead = LEAD.match(line) if whole is None else None
-    return whole if lead is None else _label(line[lead.end() :], labels, known)
+def _on_lines(lines: Sequence[str], labels: Sequence[str], known: Mapping[str, str]) -> Iterator[str]:
+    """The labels that stand on lines of their own. One may be the end of a sentence, as long as that has none."""
+    open_ = False
+    for place, line in enumerate(lines):
+        if not _has_words(line):
+            continue
+        if (whole := _label(line, labels, known)) is not None:
+            if not open_:
+                yield whole
+        elif (lead := LEAD.match(line)) and (led := _label(line[lead.end() :], labels, known)) is not None:
+            if not _leads_away("\n".join([*lines[:place], ""])):
+                yield led
+        else:
+            open_ = not ENDED.search(line) and not HEADING.fullmatch(line)
 
 
 def _label(said: str, labels: Sequence[str], known: Mapping[str, str]) -> str | None:

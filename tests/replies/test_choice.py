@@ -26,6 +26,15 @@ GIVEN = {
     "### Final answer: negative": "negative",
     "The sentiment is: **negative**": "negative",
     '{"Final label": "negative"}': "negative",
+    "Label:\nnegative": "negative",
+    "## Final answer\n\nnegative": "negative",
+    "The screen is praised, and nothing else is said.\nnegative": "negative",
+    "I weigh both:\n- the screen\n- no battery\n\nLabel: positive": "positive",
+    "Here is my classification:\n**Label: positive**": "positive",
+    '{"result": {"label": "positive"}}': "positive",
+    '{\n  "label": [\n    "positive"\n  ]\n}': "positive",
+    '["positive"]': "positive",
+    'It is not negative. Here is the JSON:\n```json\n{"label": "positive"}\n```': "positive",
 }
 NONE = [
     "It is good.",
@@ -44,6 +53,20 @@ NONE = [
     '{"label": null}',
     '{"first": "positive", "second": "negative"}',
     "mixed",
+    "It is not:\nnegative",
+    "It is not:\n\n**negative**",
+    "It is certainly not\nnegative",
+    "It is none of these:\n- negative\n- a bit of both",
+    "不是：\nnegative",
+    "I am sure that it is not...\nnegative",
+    "What it is not:\nLabel: negative",
+    '{"not": {"label": "negative"}}',
+    '{"not": ["negative"]}',
+    '{"not":\n  {"label": "negative"}}',
+    '{\n  "not": [\n    "negative"\n  ]\n}',
+    '{"label": {"not": "negative"}}',
+    'It is not: {"label": "negative"}',
+    'The wrong one would be:\n```json\n{"label": "negative"}\n```',
 ]
 
 
