@@ -19,6 +19,8 @@ AS_TEXT = re.compile(r"token_id:(\d+)")
 """How vLLM says a token's id: in the place of its text."""
 LEAST = -65504.0
 """The lowest log probability: what floats of 16 bits hold, and what stands for that of an impossible token."""
+ROUNDING = 1e-3
+"""How far above 0 the logarithm of a certain token may come out."""
 ID_BYTES, LOGPROB_BYTES = 4, 2
 HIGHEST_ID = 2**31 - 1
 PACKED = "packed"
@@ -72,14 +74,15 @@ def packed_bytes(tokens: float, width: int) -> int:
     return round(tokens * (1 + width) * (ID_BYTES + LOGPROB_BYTES) * 4 / 3)
 
 
-def packed(raw: JsonObject) -> JsonObject:
-    """A chat completion with its log probabilities packed. Raises NoTokenIdsError for one with a text and no ids."""
+def packed(raw: JsonObject, most: int) -> JsonObject:
+    """A chat completion with its log probabilities packed, those of the `most` likeliest tokens at each place at the
+    most: vLLM adds the one that was drawn. Raises NoTokenIdsError for one with a text and no ids."""
     choice = raw["choices"][0]
     if not (listed := _listed(choice)):
         if any(choice["message"].get(field) for field in ("content", "reasoning_content", "reasoning")):
             raise NoTokenIdsError("it sends no log probabilities, though they are asked for")
         return raw
-    fields = msgspec.structs.asdict(_read(listed))
+    fields = msgspec.structs.asdict(_read(listed, most))
     kept = {name: base64.b64encode(it).decode() if isinstance(it, bytes) else it for name, it in fields.items()}
     return {**raw, "choices": [{**choice, "logprobs": {PACKED: kept}}, *raw["choices"][1:]]}
 
@@ -134,12 +137,25 @@ def _objects(listed: Any) -> list[JsonObject]:
     return listed if isinstance(listed, list) and all(isinstance(each, dict) for each in listed) else []
 
 
-def _read(listed: list[JsonObject]) -> SoftLabels:
+def _read(listed: list[JsonObject], most: int) -> SoftLabels:
     """Where places have different numbers of alternatives, as many as each has."""
-    tops = [sorted(_objects(token.get("top_logprobs")), key=_logprob, reverse=True) for token in listed]
-    width = min(map(len, tops))
+    tops = [_likeliest(token) for token in listed]
+    width = min(most, *map(len, tops))
     flat = [each for top in tops for each in top[:width]]
     return SoftLabels(width, _ids(listed), _logprobs(listed), _ids(flat), _logprobs(flat))
+
+
+def _likeliest(token: JsonObject) -> list[JsonObject]:
+    """The alternatives at a place, the likeliest first and each id once; none where its numbers are no logarithms of
+    probabilities: what is drawn is not impossible, and nothing is more than certain."""
+    tops = _objects(token.get("top_logprobs"))
+    told = [number for each in (token, *tops) if (number := _number(each)) is not None]
+    if _number(token) is None or max(told) > ROUNDING:
+        return []
+    once: dict[int | None, JsonObject] = {}
+    for each in sorted(tops, key=_logprob, reverse=True):
+        once.setdefault(_id(each), each)
+    return list(once.values())
 
 
 def _ids(tokens: list[JsonObject]) -> bytes:
@@ -161,6 +177,11 @@ def _logprobs(tokens: list[JsonObject]) -> bytes:
 
 
 def _logprob(token: JsonObject) -> float:
-    """JSON has no infinity: some endpoints say null, some a very low number."""
+    """JSON has no infinity: some endpoints say null of what is impossible, some a very low number."""
+    told = _number(token)
+    return LEAST if told is None else max(LEAST, min(0.0, told))
+
+
+def _number(token: JsonObject) -> float | None:
     told = token.get("logprob")
-    return max(LEAST, min(0.0, told)) if isinstance(told, int | float) and math.isfinite(told) else LEAST
+    return told if isinstance(told, int | float) and not isinstance(told, bool) and math.isfinite(told) else None

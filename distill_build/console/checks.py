@@ -130,7 +130,7 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     NOT_STORED: _no_soft_labels("they were asked for without log probabilities"),
     NOT_LISTED: _no_soft_labels(
         "the endpoint does not list all of their tokens (llama.cpp, where one character takes several), or fewer of "
-        "the likeliest than were asked for"
+        "the likeliest than were asked for, or numbers that are no log probabilities"
     ),
     TOKEN_IN_TEXT: _of_trainers(
         "holds what a tokenizer takes for a token of the chat template",

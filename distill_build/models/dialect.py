@@ -58,7 +58,7 @@ class ChatCompletions:
     def __init__(self, model: ModelSettings) -> None:
         self._stream = model.stream
         self._max_tokens_field = model.max_tokens_field
-        self._keeps_logprobs = model.logprobs is not None
+        self._logprobs = model.logprobs
 
     def sent(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return streamed(body) if self._stream else body
@@ -66,9 +66,9 @@ class ChatCompletions:
     def completion(self, raw: JsonObject, body: Mapping[str, Any]) -> JsonObject | None:  # noqa: ARG002 - see Dialect
         if not is_completion(raw):
             return None
-        if not self._keeps_logprobs:
+        if self._logprobs is None:
             return raw
-        kept = packed(raw)
+        kept = packed(raw, self._logprobs)
         if self._stream:
             require_all_listed(kept)
         return kept
