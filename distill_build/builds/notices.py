@@ -10,6 +10,7 @@ from distill_build.builds.replacement import Replacement
 from distill_build.builds.session import Session
 from distill_build.builds.up_to_date import edited_files
 from distill_build.dataset.layout import State, is_artefact
+from distill_build.export import KD, PREFERENCE
 from distill_build.graph import END
 from distill_build.options import Options
 from distill_build.records import number_of
@@ -19,6 +20,8 @@ from distill_build.stages.kinds.transform_stage import TransformStage
 
 OF_A_ROLE = re.compile(r"\+{0,2}model@(?P<role>[\w-]+)=(?P<model>.*)")
 """A word that names a model for one role."""
+OF_ONE_FORMAT = {"kd": KD, "format.margin": PREFERENCE, "format.csv_bom": "csv"}
+"""Settings, or groups of them, that one format alone goes by."""
 
 
 def notices(
@@ -45,6 +48,7 @@ def notices(
     if options.until == END and (lost := lost_in_training(session.identity["export"])) is not None:
         yield lost
     yield from _models_of_nobody(session, options)
+    yield from _of_no_format(session, options)
     for stage in session.stages:
         yield from stage.notices
     for segment in course_of(session.stages, options.until):
@@ -71,6 +75,16 @@ def _models_of_nobody(session: Session, options: Options) -> Iterator[str]:
                 f"{word} does nothing: none of stages=[{','.join(session.settings.stages)}] asks {typed['role']} "
                 "(an embedder is asked where dedup.by=meaning compares)"
             )
+
+
+def _of_no_format(session: Session, options: Options) -> Iterator[str]:
+    """Settings that were typed for a format which is not written: a project's file may have them for other builds."""
+    formats = session.settings.formats
+    for word in options.overrides:
+        key = word.lstrip("+").partition("=")[0]
+        form = OF_ONE_FORMAT.get(key) or OF_ONE_FORMAT.get(key.partition(".")[0])
+        if form is not None and form not in formats:
+            yield f"{word} does nothing: formats=[{','.join(formats)}] has no {form}"
 
 
 def _edited(session: Session, state: State) -> Iterator[str]:

@@ -208,3 +208,14 @@ def test_length_is_counted_where_there_is_a_tokenizer(project: InProcess, endpoi
     (project.root / "tokenizer.json").unlink()
     moved = project.raw("export", "sports", "format.max_length=60")
     assert "2 of 6 rows are longer than format.max_length, by estimate" in moved.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "form"),
+    [("kd.trainer=axolotl", "kd"), ("format.margin=2", "preference"), ("format.csv_bom=true", "csv")],
+)
+def test_a_setting_of_a_format_that_is_not_written_is_told(project: InProcess, word: str, form: str) -> None:
+    planned = project.run("plan", *LINE, word)
+    told = f"{word} does nothing: formats=[messages] has no {form}"
+    assert (planned.status, told in planned.stderr) == (0, True), planned.stderr
+    assert "does nothing" not in project.run("plan", *LINE, "format.reasoning=field").stderr
