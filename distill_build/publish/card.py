@@ -18,7 +18,10 @@ from distill_build.export.formats import file_name
 from distill_build.records import rows_of, short
 from distill_build.report.data import SpentOnStage
 
-MARK = re.compile(r"\n<!-- written by distill-build, sha256 (?P<digest>[0-9a-f]{64}) -->\n\Z")
+MARKED = "<!-- written by distill-build, sha256 "
+MARK = re.compile(rf"\n{MARKED}(?P<digest>[0-9a-f]{{64}}) -->\n\Z")
+FILES, MADE = "## Files", "## How it was made"
+OF_DATASET = re.compile(r"^Version `[^`]*` of `(?P<name>[^`]*)`, made by distill-build", re.MULTILINE)
 FRONT = re.compile(r"---\n(?P<front>.*?)^---\n(?P<text>.*)\Z", re.DOTALL | re.MULTILINE)
 KEY = re.compile(r"^([\w-]+):", re.MULTILINE)
 SIZES = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000))
@@ -26,15 +29,16 @@ LARGEST = "1M<n<10M"
 
 
 class CardFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a card says. `filled`: the sides of each format that have rows. `rows`: training rows by side, where one
-    format tells. `counts` and `missing`: by stage. `settings` are those of each stage, short; `prompts` are names of
-    templates with their digests."""
+    """What a card says. `filled`: the sides of each format that have rows; `others`: files of none of them. `rows`:
+    training rows by side, where one format tells. `counts` and `missing`: by stage. `settings` are those of each stage,
+    short; `prompts` are names of templates with their digests."""
 
     name: str
     topic: str
     version: str
     language: str | None
     filled: Mapping[str, Sequence[str]]
+    others: Sequence[str]
     rows: Mapping[str, int]
     counts: Mapping[str, int]
     missing: Mapping[str, int]
@@ -50,13 +54,25 @@ def published_card(facts: CardFacts, own: str | None) -> str:
     ours = [line for key, lines in _front_matter(facts).items() if key not in said for line in lines]
     body = text.strip() or f"# {facts.topic}"
     card = "\n".join(["---", *front.splitlines(), *ours, "---", "", body, "", *_made(facts)]).rstrip() + "\n"
-    return f"{card}\n<!-- written by distill-build, sha256 {hashlib.sha256(card.encode()).hexdigest()} -->\n"
+    return f"{card}\n{MARKED}{hashlib.sha256(card.encode()).hexdigest()} -->\n"
 
 
 def is_as_written(card: str) -> bool:
     """Whether a card is one of ours that nobody has changed."""
     mark = MARK.search(card)
     return mark is not None and hashlib.sha256(card[: mark.start()].encode()).hexdigest() == mark["digest"]
+
+
+def published_name(card: str) -> str | None:
+    """The dataset that a card of ours is about."""
+    said = OF_DATASET.search(card.rpartition(f"\n{MADE}\n")[2])
+    return said["name"] if said is not None else None
+
+
+def files_of(card: str) -> set[str]:
+    """The files that a card of ours tells, beside itself and the lock."""
+    ours = card.rpartition(f"\n{MADE}\n")[0].rpartition(f"\n{FILES}\n")[2]
+    return set(re.findall(r"`([^`]+)`", ours))
 
 
 def names_licence(card: str) -> bool:
@@ -88,11 +104,11 @@ def _front_matter(facts: CardFacts) -> dict[str, list[str]]:
 
 def _made(facts: CardFacts) -> Iterator[str]:
     """The part below a person's own words."""
-    yield from ("## Files", "")
+    yield from (FILES, "")
     yield from _table(("format", "files"), _files(facts))
     if facts.rows:
         yield from _table(("split", "rows"), ((side, f"{count:,}") for side, count in facts.rows.items()))
-    yield from ("## How it was made", "")
+    yield from (MADE, "")
     counts = ", ".join(rows_of(count, stage) for stage, count in facts.counts.items())
     yield f"Version `{short(facts.version)}` of `{facts.name}`, made by distill-build: {counts}."
     if facts.missing:
@@ -111,6 +127,8 @@ def _made(facts: CardFacts) -> Iterator[str]:
 def _files(facts: CardFacts) -> Iterator[Sequence[str]]:
     for name, sides in facts.filled.items():
         yield name, ", ".join(f"`{file_name(name, side)}`" for side in sides)
+    if facts.others:
+        yield "", ", ".join(f"`{name}`" for name in facts.others)
 
 
 def _costs(asked: Sequence[SpentOnStage]) -> Iterator[Sequence[str]]:

@@ -7,15 +7,15 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
-from distill_build.dataset.lockfile import LOCK, parse_lock
+from distill_build.dataset.lockfile import LOCK, Lock, parse_lock
 from distill_build.errors import ConfigurationError, DifferenceError, EndpointError, StorageError, UsageError
 from distill_build.export import CARD
-from distill_build.publish.card import is_as_written
-from distill_build.publish.publication import Publication, Published, refuse_edited
+from distill_build.publish.earlier import refuse_to_overwrite
+from distill_build.publish.publication import Publication, Published
 from distill_build.records import short
 
 SCHEME = "hf://"
@@ -38,7 +38,7 @@ def publish_to_hub(publication: Publication, repository: str, *, private: bool) 
     """Makes the branch main of a dataset repository, which is made where there is none, hold the publication.
 
     Raises EndpointError for a refusal, ConfigurationError for a public one that is to be private, StorageError where
-    the Hub cannot be reached, DifferenceError for a card that was changed there.
+    the Hub cannot be reached, DifferenceError as `refuse_to_overwrite` does.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
@@ -47,12 +47,13 @@ def publish_to_hub(publication: Publication, repository: str, *, private: bool) 
         head = _head(hub, repository, private=private)
         there = {file.path: file for file in hub.list_repo_tree(repository, repo_type=KIND, revision=MAIN)}
         sent = [name for name in publication.files if not _is_there(there.get(name), publication, name)]
-        removed = sorted((_published_before(hub, repository, there) - publication.files.keys()) & there.keys())
+        lock = _lock(hub, repository) if LOCK in there else None
+        removed = sorted(({*lock.exports} - publication.files.keys()) & there.keys()) if lock is not None else []
         place = f"{hub.endpoint}/datasets/{repository}"
         if not sent and not removed:
             return Published(place, [], [])
-        if CARD in there and CARD in sent:
-            _refuse_edited_card(hub, repository, place)
+        card = _text(hub, repository, CARD) if CARD in there else None
+        refuse_to_overwrite(publication.name, place, lock, card, [name for name in sent if name in there])
         hub.create_commit(
             repository,
             [
@@ -95,19 +96,11 @@ def _is_there(file: Any, publication: Publication, name: str) -> bool:
     return bool(getattr(file, "blob_id", None) == hashlib.sha1(blob, usedforsecurity=False).hexdigest())
 
 
-def _published_before(hub: Any, repository: str, there: Any) -> set[str]:
-    """The exports of the version that lies there; nothing where none does."""
-    if LOCK not in there:
-        return set()
-    try:
-        return set(parse_lock(_text(hub, repository, LOCK), LOCK).exports)
-    except DifferenceError:  # another release's, or somebody's own: nothing of it is ours to remove
-        return set()
-
-
-def _refuse_edited_card(hub: Any, repository: str, place: str) -> None:
-    if not is_as_written(_text(hub, repository, CARD)):
-        raise refuse_edited(place)
+def _lock(hub: Any, repository: str) -> Lock | None:
+    """The lock that lies there; None for one that cannot be gone by."""
+    with suppress(DifferenceError):  # another release's, or somebody's own
+        return parse_lock(_text(hub, repository, LOCK), LOCK)
+    return None
 
 
 def _text(hub: Any, repository: str, name: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from distill_build.dataset.layout import EXPORTS, Dataset
 from distill_build.dataset.lockfile import LOCK, Lock, read_lock, recipe_in
 from distill_build.engine.artefacts import file_sha256
-from distill_build.errors import DifferenceError, UsageError
+from distill_build.errors import UsageError
 from distill_build.export import CARD, FORMATS, TRAIN, file_name, filled_in
 from distill_build.publish.card import CardFacts, published_card
 from distill_build.records import JsonObject
@@ -18,8 +18,6 @@ from distill_build.report.facts import setting_groups
 from distill_build.report.spending import spending_of
 from distill_build.stages.default import graph_in
 
-OWN_TEXT = "card.md"
-"""A person's own words on a dataset, beside the other files that people own."""
 PROMPT = "prompt."
 
 
@@ -96,6 +94,7 @@ def _facts(dataset: Dataset, lock: Lock, cache: Path | None, exports: Mapping[st
             (own["language"] for own in recipe.values() if isinstance(own, dict) and "language" in own), None
         ),
         filled=filled,
+        others=sorted(exports.keys() - {file_name(form, side) for form, sides in filled.items() for side in sides}),
         rows=_rows(exports, filled),
         counts=lock.counts,
         missing=lock.missing,
@@ -126,11 +125,3 @@ def _rows(exports: Mapping[str, Path], filled: Mapping[str, Sequence[str]]) -> d
 def _lines_in(path: Path) -> int:
     with path.open("rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-
-
-def refuse_edited(place: str) -> DifferenceError:
-    """The error for a card that somebody has changed where it lies."""
-    return DifferenceError(
-        f"{CARD} of {place} was changed since it was published, and would be overwritten: put your own words into "
-        f"{OWN_TEXT} in the project, which is published as its beginning, and remove {CARD} there"
-    )

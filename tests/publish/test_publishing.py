@@ -93,8 +93,48 @@ def test_a_card_that_was_changed_where_it_lies_is_not_overwritten(built: Workspa
     assert built.run(*SMALL, "formats=[messages]").status == 0
     done = built.raw("publish", "out", "sports")
     assert done.status == 4
+    assert "was changed since" in done.stderr
     assert "card.md" in done.stderr
     assert files_in(built.root / "out") == before
+    card.unlink()  # the way out that was told
+    assert built.raw("publish", "out", "sports").status == 0
+
+
+def test_another_dataset_is_not_replaced(built: Workspace, hub: ScriptedHub) -> None:
+    assert built.run("topic=chess", *SMALL[1:], "formats=[messages]").status == 0
+    assert (built.raw("publish", "out", "sports").status, to_hub(built, hub, "sports").status) == (0, 0)
+    before, on_hub = files_in(built.root / "out"), dict(hub.files or {})
+    for done in (built.raw("publish", "out", "chess"), to_hub(built, hub, "chess")):
+        assert (done.status, "holds the dataset sports" in done.stderr) == (4, True), done.stderr
+    assert (files_in(built.root / "out"), hub.files) == (before, on_hub)
+    (built.root / "out/distill.lock").unlink()  # as where it was cut off: the card tells as much
+    done = built.raw("publish", "out", "chess")
+    assert (done.status, "holds the dataset sports" in done.stderr) == (4, True), done.stderr
+
+
+def test_a_persons_own_file_is_not_overwritten(built: Workspace, hub: ScriptedHub) -> None:
+    assert (built.raw("publish", "out", "sports").status, to_hub(built, hub).status) == (0, 0)
+    assert hub.files is not None
+    (built.root / "out/train.csv").write_text("mine")
+    hub.files["train.csv"] = b"mine"
+    assert built.run(*SMALL, "formats=[messages,csv]").status == 0
+    before, on_hub = files_in(built.root / "out"), dict(hub.files)
+    for done in (built.raw("publish", "out", "sports"), to_hub(built, hub)):
+        assert (done.status, "train.csv" in done.stderr) == (4, True), done.stderr
+    assert (files_in(built.root / "out"), hub.files) == (before, on_hub)
+    (built.root / "out/train.csv").unlink()
+    assert built.raw("publish", "out", "sports").status == 0
+
+
+def test_a_card_of_somebody_else_is_told_as_one(built: Workspace, hub: ScriptedHub) -> None:
+    (built.root / "out").mkdir()
+    (built.root / "out/README.md").write_text("# Mine\n")
+    done = built.raw("publish", "out", "sports")
+    assert (done.status, "not published by distill-build" in done.stderr) == (2, True), done.stderr
+    hub.files = {"README.md": b"# Mine\n"}
+    done = to_hub(built, hub)
+    assert (done.status, "was not written by distill-build" in done.stderr) == (4, True), done.stderr
+    assert not hub.writes
 
 
 @pytest.mark.parametrize(
@@ -208,3 +248,18 @@ def test_a_publication_that_was_cut_off_goes_on(built: Workspace) -> None:
         done = built.raw("publish", str(out), "sports")
         assert done.status == 0, done.stderr
         assert files_in(out) == whole
+
+
+def test_another_version_goes_on_where_one_was_cut_off(built: Workspace) -> None:
+    """Files of the one that was cut off are ours, though no lock tells them: its card does."""
+    assert built.raw("publish", "out", "sports").status == 0
+    lock = built.root / "out/distill.lock"
+    before = lock.read_bytes()
+    formats = ("formats=[messages,prompt_completion,csv]", "trainers=[trl]")
+    assert built.run(*SMALL, *formats, "system_prompt=Hello").status == 0
+    assert built.raw("publish", "out", "sports").status == 0
+    lock.write_bytes(before)
+    assert built.run(*SMALL, *formats, "system_prompt=Hi", "format.max_length=512").status == 0
+    done = built.raw("publish", "out", "sports", "--json")
+    assert done.status == 0, done.stderr
+    assert {"train.prompt_completion.jsonl", "train_trl.py"} < set(done.document["sent"])

@@ -14,9 +14,10 @@ from distill_build.errors import DifferenceError, StorageError, UsageError
 from distill_build.history.verifying import verify
 from distill_build.options import Options
 from distill_build.publish.card import names_licence
+from distill_build.publish.earlier import OWN_TEXT
 from distill_build.publish.folder import publish_to_folder
 from distill_build.publish.hub import SCHEME, check_hub, publish_to_hub
-from distill_build.publish.publication import OWN_TEXT, Publication, Published, publication_of
+from distill_build.publish.publication import Publication, Published, publication_of
 from distill_build.records import number_of
 
 
