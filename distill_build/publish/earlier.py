@@ -9,7 +9,7 @@ from collections.abc import Collection
 from distill_build.dataset.lockfile import LOCK, Lock
 from distill_build.errors import DifferenceError
 from distill_build.export import CARD
-from distill_build.publish.card import MARKED, published_name, files_of, is_as_written
+from distill_build.publish.card import MARKED, files_of, is_as_written, published_name
 
 OWN_TEXT = "card.md"
 """A person's own words on a dataset, beside the other files that people own."""
