@@ -19,7 +19,7 @@ from distill_build.prompting.known import ANYTHING, NUMBER, Known
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.replies.words import has_words, is_mostly_in, word_count
-from distill_build.settings import Settings, StageSettings
+from distill_build.settings import Settings, StageSettings, shape_of
 from distill_build.stages.kinds.transform_stage import JudgeScope, TransformStage
 from distill_build.stages.likeness.repeats import SAME_AS
 from distill_build.stages.measures.means import exact, rounded
@@ -103,8 +103,25 @@ class Builtin(TransformStage):
                 f"{self.called('min_words')}={least} is above {self.called('max_words')}={most}: no answer has so "
                 "many words and so few: lower the one, or raise the other"
             )
-
+        self._require_thoughts(shape, build)
         self._tokens = self._counter()
+
+    def _require_thoughts(self, shape: Shape, build: Settings) -> None:
+        """Raises ConfigurationError where answers have to have the reasoning that all their models' rows lack."""
+        from distill_build.stages.all import reply_form  # which knows this stage
+
+        if self.settings.reasoning is None or shape.after is None:
+            return
+        above = build.stage[shape.after]
+        form = reply_form(shape_of(shape.after, above), msgspec.to_builtins(above))
+        dropping = [role for role in above.roles if build.models[role].reasoning == "drop"]
+        if form is not None and form.has_reasoning and len(dropping) == len(above.roles):
+            setting = build.setting(dropping[0], "reasoning")
+            raise ConfigurationError(
+                f"{self.called('reasoning')}={self.settings.reasoning} keeps answers with reasoning, and "
+                f"{setting}=drop writes all without: nothing would be left. Say {setting}=native, and "
+                "format.reasoning=drop for files without it"
+            )
 
     def _counter(self) -> TokenCounter | None:
         if self.settings.tokenizer is not None:

@@ -94,6 +94,20 @@ def test_rules_go_by_the_text_of_an_answer(project: InProcess, endpoint: Scripte
     assert reasons(project) == [[], ["no reasoning"], [], [same], ["no reasoning"], [same]], "the first that may stay"
 
 
+def test_reasoning_that_no_row_is_written_with_is_not_required(project: InProcess, endpoint: ScriptedServer) -> None:
+    words = (*LINE, PLAIN, "filter.reasoning=required")
+    refused = project.run(*words, "teacher.reasoning=drop")
+    assert (refused.status, endpoint.count) == (2, 0)
+    assert "teacher.reasoning=drop writes all without" in " ".join(refused.stderr.split())
+    assert "model.reasoning=drop writes" in " ".join(project.run(*words, "model.reasoning=drop").stderr.split())
+    assert project.run(*words).status == 0
+    schema = (
+        "{type: object, properties: {reasoning: {type: string}, answer: {type: string}}, required: [reasoning, answer]}"
+    )
+    own = (f"stage.answers.schema={schema}", "teacher.reasoning=drop")
+    assert "writes all without" not in project.run("plan", *words, *own).stderr, "it is a column of theirs"
+
+
 def test_a_short_answer_repeats_one_to_its_own_question_alone(project: InProcess, endpoint: ScriptedServer) -> None:
     endpoint.plan = lambda number, body: content("42.") if classify(body) == "answers" else reply(number, body)
     asked(project, PLAIN, "filter.repeated=drop", "answers_per_question=2")
