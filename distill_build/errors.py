@@ -4,6 +4,7 @@
     ├── UsageError              2    a command or flag that does not exist, or does not fit
     ├── ConfigurationError      2    a setting, template or weights file that cannot be used
     │   ├── MissingTopicError   2    nothing says what the dataset is about
+    │   ├── StudentError        2    the model that rows of tokens are for is not there, another one, or of no use
     │   └── EndpointError       2    an endpoint that cannot be used as it is configured
     ├── StoppedError            3    something ended the asking; what is complete is written
     │   ├── BudgetExceededError      budget.usd, budget.tokens or budget.calls
@@ -47,6 +48,10 @@ class ConfigurationError(DistillError):
 
 class MissingTopicError(ConfigurationError):
     """Nothing says what the dataset is about."""
+
+
+class StudentError(ConfigurationError):
+    """The model that rows of tokens are made for is not there, is another one than before, or has other tokens."""
 
 
 class EndpointError(ConfigurationError):

@@ -34,7 +34,7 @@ MAY_IMPORT = {
         *("models", "prompting", "records", "replies", "review", "settings", "soft_labels", "subtree"),
     },
     "history": {
-        *("calls", "curate", "dataset", "engine", "errors", "graph", "records"),
+        *("calls", "curate", "dataset", "engine", "errors", "export", "graph", "records"),
         *("replies", "review", "settings", "stages", "subtree", "versions"),
     },
     "report": {
@@ -49,7 +49,9 @@ MAY_IMPORT = {
         *("cache", "calls", "dataset", "engine", "errors", "export", "graph", "history", "models", "options"),
         *("prompting", "records", "replies", "review", "settings", "soft_labels", "stages", "subtree", "versions"),
     },
-    "cache": {"dataset", "engine", "errors", "graph", "history", "records", "replies", "stages", "versions"},
+    "cache": {
+        *("dataset", "engine", "errors", "graph", "history", "records", "replies", "settings", "stages", "versions"),
+    },
     "sweeps": {
         *("builds", "calls", "dataset", "engine", "errors", "export", "graph"),
         *("models", "options", "prompting", "records", "replies", "settings", "stages"),
@@ -58,7 +60,7 @@ MAY_IMPORT = {
         *("builds", "curate", "dataset", "engine", "errors", "graph", "models"),
         *("options", "project", "records", "replies", "review", "settings", "stages", "subtree", "sweeps"),
     },
-    "console": {"builds", "dataset", "graph", "models", "records", "settings", "stages", "sweeps"},
+    "console": {"builds", "dataset", "export", "graph", "models", "records", "settings", "stages", "sweeps"},
     "commands": {
         *("builds", "cache", "config", "console", "dataset", "engine", "errors", "export", "graph", "history"),
         *("models", "options", "project", "prompting", "records", "replies", "review", "settings", "stages"),

@@ -28,15 +28,18 @@ from distill_build.graph import END, Graph
 from distill_build.history.exported_rows import write_rows
 from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
-from distill_build.settings import Settings, TrainerName, graph_of
+from distill_build.settings import Settings, StageSettings, TrainerName, graph_of
 from distill_build.stages.identity import (
+    OF_KD,
     build_digest,
     export_identity,
+    kd_identity,
     lost_in_training,
+    reaches_student,
     without_usual,
 )
 from distill_build.stages.training_checks import with_checks_of_exports
-from distill_build.stages.training_files import check_training_files
+from distill_build.stages.training_files import OF_FORMS, check_training_files
 from distill_build.stages.training_rows import artefacts_read, exported_stage, uncounted
 
 EXPORT_FACTS = "export"
@@ -78,15 +81,25 @@ def export(
 def _wanted(dataset: Dataset, settings: Settings, typed: Collection[str], *, named: bool) -> JsonObject:
     """The export settings: see `export`. Raises UsageError and ConfigurationError for what cannot be written."""
     own = export_identity(settings)
-    told = _told(dataset, own)
-    chosen = own if told is None else _of_folder(dataset, own, told, typed, typed if named else own | told)
-    written = _last_written(dataset)
+    told, written = _told(dataset, own), _last_written(dataset)
     there = [name for name in _formats_before(dataset, own) if _lies_there(dataset, written, name)]
-    wanted = chosen | {"formats": list(dict.fromkeys([*there, *chosen["formats"]]))}
     served = [name for name in (told or {}).get(TRAINERS) or () if name in TRAINER_NAMES]
+    if reaches_student({"formats": there, TRAINERS: served}):
+        own |= kd_identity(settings.kd)
+    chosen = own if told is None else _of_folder(dataset, own, told, typed, _counting(own, told, typed, named=named))
+    wanted = chosen | {"formats": list(dict.fromkeys([*there, *chosen["formats"]]))}
     wanted[TRAINERS] = list(dict.fromkeys([*served, *(chosen.get(TRAINERS) or ())]))
     check_formats(wanted["formats"])
     return without_usual(wanted)
+
+
+def _counting(own: JsonObject, told: JsonObject, typed: Collection[str], *, named: bool) -> Collection[str]:
+    """The export settings, by their names in a recipe, that are not the folder's: those that were typed, or all where
+    it was not named; of a student all or, where the settings know none, the typed ones."""
+    if named:
+        return typed
+    theirs = () if own.get("kd_tokenizer") is not None else set(OF_KD) - set(typed)
+    return {name for name in own | told if name not in theirs}
 
 
 def _of_folder(
@@ -217,6 +230,8 @@ def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> t
     if stage is None or not dataset.artefact(stage.file).exists():
         rows = "rows" if stage is None else stage.name if stage.name.endswith("s") else f"rows of {stage.name}"
         raise UsageError(f"there are no {rows} to export in {dataset.folder}: {BUILD_FIRST}")
+    if dataset.state() is None and stage.name in settings.stage:
+        recipe |= {stage.name: _as_read(recipe.get(stage.name, {}), settings.stage[stage.name])}
     check_training_files(graph, recipe)
     read = artefacts_read(dataset.artefact, graph, stage, recipe)
     if absent := [name for name in read if not dataset.artefact(name).exists()]:
@@ -230,6 +245,14 @@ def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> t
             f"{stage.file}, nothing tells in {dataset.folder}, neither {STATE} nor {LOCK}: {BUILD_FIRST}"
         )
     return graph, recipe
+
+
+def _as_read(told: JsonObject, own: StageSettings) -> JsonObject:
+    """A stage's settings as a lock has `told` them, with what it says of replies as our `own` have it where these are
+    what it means: a lock has long texts by their digests, and nothing that is empty."""
+    forms = {name: value for name, value in msgspec.to_builtins(own).items() if name in OF_FORMS and value}
+    same = facts_of(forms) == facts_of({name: told[name] for name in OF_FORMS if name in told})
+    return told | forms if same else told
 
 
 def _graph_of_rows(dataset: Dataset, settings: Settings) -> Graph:

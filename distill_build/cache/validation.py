@@ -23,7 +23,8 @@ from distill_build.engine.manifest import digest
 from distill_build.engine.objects import Objects
 from distill_build.errors import CorruptEntryError, StorageError
 from distill_build.graph import END
-from distill_build.records import short
+from distill_build.records import JsonObject, short
+from distill_build.settings import TrainerName
 from distill_build.versions.archive import Version, decode_record
 from distill_build.versions.snapshot import FileSnapshot, chunks_of
 
@@ -172,7 +173,15 @@ class _Export(msgspec.Struct):
     reasoning: Annotated[str, msgspec.Meta(pattern=r"\A(think|field|drop|auto)\Z")]
     metadata: bool
     system_prompt: str | None
+    rows: JsonObject
+    csv_bom: bool = False
+    margin: float = 1
+    trainers: list[TrainerName] = []
+    max_length: int = 2048
+    student: str = ""
+    turns: Annotated[str, msgspec.Meta(pattern=r"\A(dialogue|each)\Z")] = "dialogue"
     kd_tokenizer: str | None = None
+    kd_student: str | None = None
     kd_trainer: Annotated[str, msgspec.Meta(pattern=r"\A(distillkit|axolotl)\Z")] = "distillkit"
     kd_length: int | None = None
 

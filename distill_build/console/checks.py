@@ -6,24 +6,14 @@ It also says where it is told which rows do: the word of a flag, or the file wit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from distill_build.dataset.layout import CHECKS, CheckCount
+from distill_build.export.preference import CLOSE, FEW_RATED
 from distill_build.records import number_of, rows_of
 from distill_build.stages.checks import APART, FAR, QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
-from distill_build.stages.soft_rows import (
-    DROPPED_THOUGHT,
-    NOT_LISTED,
-    NOT_STORED,
-    OF_PEOPLE,
-    OTHER_PROMPT,
-    OTHER_TOKENS,
-    TOO_LONG,
-)
+from distill_build.stages.row_length import OVER_LENGTH, OVER_LENGTH_ESTIMATED, OVER_LENGTH_OF_FILTER
+from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_NO_USE, OF_PEOPLE
 from distill_build.stages.training_checks import (
-    CLOSE,
     ENDS_THOUGHT,
-    FEW_RATED,
-    OVER_LENGTH,
-    OVER_LENGTH_ESTIMATED,
     TOKEN_IN_TEXT,
     UNLABELLED,
     UNRATED,
@@ -89,6 +79,10 @@ def _of_trainers(one: str, several: str) -> Callable[[CheckCount], str]:
     return lambda found: f"{_rows_that(found, one, several)}{_named(found)}"
 
 
+def _too_long(by: str) -> Callable[[CheckCount], str]:
+    return _of_trainers(*(f"{verb} longer than format.max_length, by {by}" for verb in ("is", "are")))
+
+
 def _stand(found: CheckCount) -> str:
     return "stands" if found.rows == 1 else "stand"
 
@@ -140,26 +134,12 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
         "has an answer that says </think>, where the templates of Qwen3, GLM and DeepSeek cut it",
         "have an answer that says </think>, where the templates of Qwen3, GLM and DeepSeek cut it",
     ),
-    OVER_LENGTH: _of_trainers(
-        "is longer than format.max_length, by the tokenizer of the filter",
-        "are longer than format.max_length, by the tokenizer of the filter",
-    ),
-    OVER_LENGTH_ESTIMATED: _of_trainers(
-        "is longer than format.max_length, by estimate (filter.tokenizer counts)",
-        "are longer than format.max_length, by estimate (filter.tokenizer counts)",
-    ),
+    OVER_LENGTH: _too_long("kd.tokenizer"),
+    OVER_LENGTH_OF_FILTER: _too_long("the tokenizer of the filter"),
+    OVER_LENGTH_ESTIMATED: _too_long("estimate (kd.tokenizer and filter.tokenizer count)"),
     UNRATED: _without("score", "pair"),
     UNLABELLED: _without("label", "line of the format labels"),
-    DROPPED_THOUGHT: _of_no_use(
-        "their tokens hold a thought that the rows are written without, and it would be learnt (format.reasoning, "
-        "teacher.reasoning)"
-    ),
-    OTHER_PROMPT: _of_no_use(
-        "by kd.tokenizer and its chat template their prompt has another length than the endpoint counted, so the "
-        "teacher was shown something else (teacher.examples, audience, another template)"
-    ),
-    OTHER_TOKENS: _of_no_use("the teacher's tokens are not those of kd.tokenizer"),
-    TOO_LONG: _of_no_use("they are longer than kd.length"),
+    **{check: _of_no_use(why) for check, why in OF_NO_USE.items()},
     QUOTA: lambda found: f"{_number(found, 'has', 'have')} another value than the quota says ({CHECKS})",
 }
 

@@ -9,7 +9,7 @@ import msgspec
 from distill_build.errors import ConfigurationError
 from distill_build.export.json_lines import alpaca, json_lines, messages, no_line_in, prompt_completion, sharegpt
 from distill_build.export.kd import open_kd
-from distill_build.export.labels import open_labels
+from distill_build.export.labels import labels
 from distill_build.export.layout import TRAIN, Open
 from distill_build.export.parquet import no_row_in_parquet, open_parquet
 from distill_build.export.preference import open_preference
@@ -46,7 +46,7 @@ FORMATS: Mapping[str, Format] = {
     "alpaca": Format("alpaca.jsonl", json_lines(alpaca)),
     "sharegpt": Format("sharegpt.jsonl", json_lines(sharegpt)),
     PREFERENCE: Format("preference.jsonl", open_preference, has_all=False),
-    LABELS: Format("labels.jsonl", open_labels, has_all=False),
+    LABELS: Format("labels.jsonl", json_lines(labels), has_all=False),
     "csv": Format("csv", open_csv, no_row_in_csv),
     "parquet": Format("parquet", open_parquet, no_row_in_parquet, needs="pyarrow", extra="parquet"),
     SOFT: Format("soft.parquet", open_soft, no_row_in_parquet, has_all=False, needs="pyarrow", extra="parquet"),

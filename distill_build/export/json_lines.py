@@ -26,8 +26,8 @@ from distill_build.export.layout import (
 from distill_build.records import JsonObject
 
 
-def json_lines(record: Callable[[TrainingRow, Layout], JsonObject]) -> Open:
-    """A format whose lines are what `record` makes of each row, keys in its order."""
+def json_lines(record: Callable[[TrainingRow, Layout], JsonObject | None]) -> Open:
+    """A format whose lines are what `record` makes of each row, keys in its order; None is no line."""
 
     def open_lines(path: Path, layout: Layout) -> AbstractContextManager[Write]:
         return _opened(path, layout, record)
@@ -36,12 +36,13 @@ def json_lines(record: Callable[[TrainingRow, Layout], JsonObject]) -> Open:
 
 
 @contextmanager
-def _opened(path: Path, layout: Layout, record: Callable[[TrainingRow, Layout], JsonObject]) -> Iterator[Write]:
+def _opened(path: Path, layout: Layout, record: Callable[[TrainingRow, Layout], JsonObject | None]) -> Iterator[Write]:
     encode = msgspec.json.Encoder().encode_lines
     with path.open("wb") as file:
 
         def write(rows: Sequence[TrainingRow]) -> None:
-            file.write(encode([record(row, layout) for row in rows]))
+            made = (record(row, layout) for row in rows)
+            file.write(encode([each for each in made if each is not None]))
 
         yield write
 

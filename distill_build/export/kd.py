@@ -45,12 +45,12 @@ COLUMNS = {
 @contextmanager
 def open_kd(path: Path, layout: Layout) -> Iterator[Write]:
     """A new file with the columns of the layout's trainer."""
-    trainer = layout.kd_trainer
+    trainer = layout.kd.trainer
     with open_token_columns(path, COLUMNS[trainer], with_id=False) as write_group:
 
         def write(rows: Sequence[TrainingRow]) -> None:
             found = (layout.tokens.token_sequence(row) for row in rows)
-            cells = (None if each is None else aligned(each, trainer, layout.kd_length) for each in found)
+            cells = (None if each is None else aligned(each, trainer, layout.kd.length) for each in found)
             write_in_groups(cells, write_group)
 
         yield write

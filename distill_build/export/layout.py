@@ -22,6 +22,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from distill_build.records import JsonObject
+from distill_build.settings import KdSettings
 from distill_build.soft_labels import SoftLabels
 
 TAG = re.compile(r"<(/?)think>")
@@ -58,15 +59,22 @@ class NoTokens:
         return None
 
 
+class Training(msgspec.Struct, frozen=True):
+    """What is to be trained on the rows: `trainers` are those whose files are written beside them, `max_length` the
+    tokens of a row that they train on at the most, `student` the model, "" for none that is known."""
+
+    trainers: Sequence[str] = ()
+    max_length: int = 2048
+    student: str = ""
+
+
 class Layout(msgspec.Struct, frozen=True):
     """How rows are laid out; `system_prompt` stands before each question, None for none. `csv_bom` is of CSV alone,
-    `margin` of preference: how far two answers are rated apart at the least. `trainers` are those whose files are
-    written beside the rows, `max_length` the tokens of a row that they train on at the most, `student` the model,
-    "" for none that is known.
+    `margin` of preference: how far two answers are rated apart at the least.
 
     `columns` are what rows tell of themselves beside their ids and their place, by name: whether that is a text or a
-    number. `tokens` has what a row is in tokens; of kd `kd_trainer` says who reads it, `kd_length` how many tokens
-    each row has, None for as many as there are. `dialogues` says that rows have turns before them.
+    number. `tokens` has what a row is in tokens, and `kd` is what the rows of kd are for. `dialogues` says that rows
+    have turns before them.
     """
 
     reasoning: Literal["think", "field", "drop"]
@@ -74,13 +82,10 @@ class Layout(msgspec.Struct, frozen=True):
     system_prompt: str | None
     csv_bom: bool = False
     margin: float = 1
-    trainers: Sequence[str] = ()
-    max_length: int = 2048
-    student: str = ""
+    training: Training = Training()
     columns: Mapping[str, Literal["text", "number"]] = {}
     tokens: TokensOf = NoTokens()
-    kd_trainer: str = "distillkit"
-    kd_length: int | None = None
+    kd: KdSettings = KdSettings()
     dialogues: bool = False
 
 

@@ -20,7 +20,8 @@ from distill_build.records import JsonObject
 
 RATING = "score"
 """What rows are compared by, in `TrainingRow.more`."""
-Unpaired = Literal["few_rated", "close"]
+FEW_RATED: Literal["few_rated"] = "few_rated"
+CLOSE: Literal["close"] = "close"
 """Why a question has no pair: fewer than two of its answers have a rating; or the best and the worst are rated alike,
 closer than the margin, or say the same."""
 
@@ -57,15 +58,15 @@ def _question_of(row: TrainingRow) -> tuple[str | None, str | None, str, tuple[T
     return row.question_id, row.tag, row.question, row.history
 
 
-def pair_of(rows: Sequence[TrainingRow], margin: float) -> PreferencePair | Unpaired:
+def pair_of(rows: Sequence[TrainingRow], margin: float) -> PreferencePair | Literal["few_rated", "close"]:
     """The pair of one question's rows, at least `margin` apart."""
     rated = [row for row in rows if row.more.get(RATING) is not None]
     if len(rated) < 2:
-        return "few_rated"
+        return FEW_RATED
     best, worst = max(rated, key=rating_of), min(rated, key=rating_of)
     apart = rating_of(best) - rating_of(worst)
     same = (best.reasoning, best.answer) == (worst.reasoning, worst.answer)
-    return "close" if same or apart == 0 or apart < margin else PreferencePair(best, worst)
+    return CLOSE if same or apart == 0 or apart < margin else PreferencePair(best, worst)
 
 
 def rating_of(row: TrainingRow) -> float:

@@ -60,8 +60,8 @@ class Trainer(msgspec.Struct, frozen=True):
 
 
 def trainer_files(filled: Filled, layout: Layout) -> dict[str, str]:
-    """The text of each file for the trainers of `layout`, by its name."""
-    trainers = [TRAINERS[name] for name in layout.trainers]
+    """The text of each file for the trainers that `layout` names, by its name."""
+    trainers = [TRAINERS[name] for name in layout.training.trainers]
     return {
         each.file: each.text({name: filled[name] for name in each.reads if filled.get(name)}, layout)
         for each in trainers
@@ -104,22 +104,22 @@ def _axolotl(filled: Filled, layout: Layout) -> str:
 
 def _axolotl_lines(filled: Filled, layout: Layout) -> Iterator[str]:
     yield "# In this folder: axolotl train axolotl.yaml --base-model MODEL"
-    if layout.student:
-        yield f"base_model: {json.dumps(layout.student)}"
+    if student := layout.training.student:
+        yield f"base_model: {json.dumps(student)}"
     name = next(iter(filled), None)
     if name is not None:
         for key, side in (("datasets", TRAIN), ("test_datasets", HELD_OUT)):
             if side in filled[name]:
                 yield from (f"{key}:", f"  - path: {file_name(name, side)}", "    ds_type: json", "    split: train")
                 yield from ("    type: chat_template", *(f"    {line}" for line in CONVERSATIONS[name]))
-    yield f"sequence_len: {layout.max_length}"
+    yield f"sequence_len: {layout.training.max_length}"
     yield "excess_length_strategy: raise  # drop and truncate go on with less"
     yield from ("micro_batch_size: 1", "gradient_accumulation_steps: 8", "num_epochs: 1", "learning_rate: 0.00002")
     yield from ("optimizer: adamw_torch", "lr_scheduler: cosine", "output_dir: trained")
 
 
 def _trl_script(filled: Filled, layout: Layout) -> str:  # noqa: ARG001 - it finds the rows by the card
-    return SCRIPT.read_text(encoding="utf-8").replace("MAX_LENGTH", str(layout.max_length))
+    return SCRIPT.read_text(encoding="utf-8").replace("MAX_LENGTH", str(layout.training.max_length))
 
 
 TRAINERS: Mapping[str, Trainer] = {

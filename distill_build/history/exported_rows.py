@@ -40,14 +40,16 @@ def write_rows(
     stores: Callable[[ExitStack], Sequence[Responses]],
 ) -> ExportedRows:
     """Writes what `export` says, of rows that were made with `recipe`; `place` says where a file of the dataset lies,
-    and `stores` opens where the replies behind them may. Raises StorageError for a reply or a line that cannot be had.
+    and `stores` opens where the replies behind them may. Raises StorageError for a reply or a line that cannot be had,
+    and StudentError where the model that the format kd is for is not here, is another one, or has no use for the rows.
     """
     refused: list[Failure] = []
-    with closing(RawResponses(place(SOURCES), export["rows"].get("stage", ""), stores)) as response:
+    with closing(RawResponses(place(SOURCES), export["rows"].get("stage", ""), stores)) as reply:
         layout = export_layout(export)
-        soft = SoftRows(response, layout, graph, recipe)
+        soft = SoftRows(reply, layout, graph, recipe)
         layout = replace(layout, tokens=soft)
         checks = TrainingChecks(export["formats"], layout, recipe)
         rows = checks.watched(training_rows(place, graph, recipe, refused.append))
         files = transaction.write_exports(rows, export["formats"], layout, export_sides(export))
+        soft.require_use()
     return ExportedRows(files, refused, (*checks.counts(), *soft.counts()))

@@ -28,12 +28,14 @@ from distill_build.dataset.transaction import Transaction, begin_transaction, ke
 from distill_build.engine.artefacts import FileState, file_sha256, file_state
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import ReadOnlyStore, Responses, writable
-from distill_build.errors import CorruptEntryError
+from distill_build.errors import CorruptEntryError, StudentError
+from distill_build.export import KD
 from distill_build.graph import END
 from distill_build.history.exported_rows import NO_EXPORTS, ExportedRows, write_rows
 from distill_build.records import Failure, JsonObject, short
 from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
+from distill_build.stages.identity import without_usual
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore
 
@@ -49,7 +51,8 @@ class Restored(msgspec.Struct, frozen=True):
     """What was brought back. `edited` are copies of files that were not as last written, `removed` those that the
     version does not have; `lock` is the new one.
 
-    `as_named` says whether it is the lock that named the version, where one did.
+    `as_named` says whether it is the lock that named the version, where one did. `left_out` says why the version's rows
+    of tokens are not among the files, None where they are or it has none.
     """
 
     lock: Lock
@@ -57,6 +60,7 @@ class Restored(msgspec.Struct, frozen=True):
     edited: tuple[Path, ...]
     removed: tuple[Path, ...]
     as_named: bool
+    left_out: str | None
 
 
 def bring_back(dataset: Dataset, archive: Archive, target: RestoreTarget, note: Callable[[str], None]) -> Restored:
@@ -86,7 +90,13 @@ class _Restoring(msgspec.Struct, frozen=True):
         until = named.until if named is not None else version.until
         recipe = with_exports_of(named, self.archive.recipe(version))
         new = self._artefacts()
-        exported = self._exports(recipe) if until == END else NO_EXPORTS
+        exported, left_out = NO_EXPORTS, None
+        if until == END:
+            try:
+                exported = self._exports(recipe)
+            except StudentError as error:
+                recipe, left_out = without_format(KD, recipe), str(error)
+                exported = self._exports(recipe)
         exports, refused = exported.files, exported.refused
         failures = self._failures(new, refused)
         checks = self._checks(recipe, new)
@@ -108,7 +118,7 @@ class _Restoring(msgspec.Struct, frozen=True):
         self._register(version)
         removed = self.transaction.commit(new | {STATE: self.transaction.write(STATE, state.encode())}, old)
         files = tuple(dataset.artefact(name) for name in new if not name.startswith("runs/"))
-        return Restored(lock, files, edited, removed, as_named or named is None)
+        return Restored(lock, files, edited, removed, as_named or named is None, left_out)
 
     def _artefacts(self) -> dict[str, Path]:
         """The files that were kept. Only names that are ours: a version may have come from elsewhere."""
@@ -185,6 +195,13 @@ class _Restoring(msgspec.Struct, frozen=True):
         root = self.archive.registry.root(folder)
         if writable(self.archive.directory) and (root is None or root.name == version.name):
             self.archive.include(folder, version)
+
+
+def without_format(name: str, recipe: JsonObject) -> JsonObject:
+    """`recipe` with exports in all other formats."""
+    export = recipe["export"]
+    others = [each for each in export["formats"] if each != name]
+    return recipe | {"export": without_usual(export | {"formats": others})}
 
 
 def lock_of_version(

@@ -4,6 +4,7 @@ from distill_build.dataset.unit import View
 from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError
 from distill_build.export import KD, TRAIN, Layout
+from distill_build.export.layout import Training
 from distill_build.export.reasoning import Where, chosen_place, lost_thought
 from distill_build.graph import Graph
 from distill_build.records import HISTORY, JsonObject
@@ -107,9 +108,13 @@ def export_identity(settings: Settings) -> JsonObject:
         "turns": settings.format.turns,
         "system_prompt": settings.system_prompt,
         "rows": export_rows(settings),
-        **(_kd_identity(settings.kd) if KD in settings.formats else {}),
     }
-    return without_usual(export)
+    return without_usual(export | (kd_identity(settings.kd) if reaches_student(export) else {}))
+
+
+def reaches_student(export: JsonObject) -> bool:
+    """Whether `kd.*` reaches exports: rows are in the student's tokens, or their lengths are told by them."""
+    return KD in export["formats"] or bool(export.get("trainers"))
 
 
 def _own_student(settings: Settings) -> str:
@@ -119,21 +124,21 @@ def _own_student(settings: Settings) -> str:
     return settings.models[STUDENT].name if own else ""
 
 
-def _kd_identity(kd: KdSettings) -> JsonObject:
-    """`kd_student` is the digest of what is in the student's files."""
+def kd_identity(kd: KdSettings) -> JsonObject:
+    """The settings `kd.*`; `kd_student` is the digest of what is in the student's files."""
+    told = {"kd_tokenizer": kd.tokenizer, "kd_student": None, "kd_trainer": kd.trainer, "kd_length": kd.length}
+    if kd.tokenizer is None:
+        return told
     from distill_build.stages.measures.student import student_digest
 
-    return {
-        "kd_tokenizer": kd.tokenizer,
-        "kd_student": None if kd.tokenizer is None else student_digest(kd.tokenizer),
-        "kd_trainer": kd.trainer,
-        "kd_length": kd.length,
-    }
+    return told | {"kd_student": student_digest(kd.tokenizer)}
 
 
 def without_usual(export: JsonObject) -> JsonObject:
-    """Export settings without those that have their usual value: locks from before there were any say nothing."""
-    return {name: value for name, value in export.items() if name not in USUAL or value not in (None, USUAL[name])}
+    """Export settings without those that have their usual value, of which older locks say nothing, or reach nothing."""
+    idle = () if reaches_student(export) else OF_KD
+    told = {name: value for name, value in export.items() if name not in idle}
+    return {name: value for name, value in told.items() if name not in USUAL or value not in (None, USUAL[name])}
 
 
 def export_layout(identity: JsonObject) -> Layout:
@@ -145,11 +150,8 @@ def export_layout(identity: JsonObject) -> Layout:
         system_prompt=identity["system_prompt"],
         csv_bom=identity["csv_bom"],
         margin=identity["margin"],
-        trainers=tuple(identity["trainers"]),
-        max_length=identity["max_length"],
-        student=identity["student"],
-        kd_trainer=identity["kd_trainer"],
-        kd_length=identity["kd_length"],
+        training=Training(tuple(identity["trainers"]), identity["max_length"], identity["student"]),
+        kd=KdSettings(tokenizer=identity["kd_tokenizer"], trainer=identity["kd_trainer"], length=identity["kd_length"]),
         dialogues=HISTORY in identity["rows"],
         columns={name: told["kind"] for name, told in identity["rows"].get("metadata", {}).items()},
     )

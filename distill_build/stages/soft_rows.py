@@ -7,17 +7,19 @@ reads in the reply.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from distill_build.dataset.layout import CheckCount
+from distill_build.errors import StudentError
 from distill_build.export import Layout, TrainingRow
 from distill_build.export.layout import TokenSequence, asked
 from distill_build.graph import Graph, Shape
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, number_of
 from distill_build.replies.reply import Rejection, read_reply, read_usage
 from distill_build.soft_labels import SoftLabels, soft_labels_in
 from distill_build.stages.training_checks import count_of
@@ -31,36 +33,53 @@ OF_PEOPLE, NOT_STORED, NOT_LISTED = "soft_of_people", "soft_not_stored", "soft_n
 """Why a row has no soft labels."""
 DROPPED_THOUGHT = "kd_dropped_thought"
 OTHER_PROMPT, OTHER_TOKENS, TOO_LONG = "kd_other_prompt", "kd_other_tokens", "kd_too_long"
-"""Why one that has some is of no use to a student: its tokens hold a thought that the row is written without, it would
-be shown another prompt than the teacher was, its tokenizer has other tokens, or the row is longer than all are to be.
-"""
+OF_NO_USE: Mapping[str, str] = {
+    DROPPED_THOUGHT: (
+        "their tokens hold a thought that the rows are written without, and it would be learnt (format.reasoning, "
+        "teacher.reasoning)"
+    ),
+    OTHER_TOKENS: "the teacher's tokens are not those of kd.tokenizer",
+    OTHER_PROMPT: (
+        "by kd.tokenizer and its chat template their prompt is another one than the endpoint was sent, or has another "
+        "length than it counted, so the teacher was shown something else (teacher.examples, audience, another template)"
+    ),
+    TOO_LONG: "they are longer than kd.length",
+}
+"""Why rows that have some are of no use to a student, in the order in which that is looked for."""
+
+
+class StoredReply(msgspec.Struct, frozen=True):
+    """What a model was sent, as chat messages, and its raw response."""
+
+    messages: Sequence[JsonObject]
+    response: JsonObject
 
 
 class SoftRows:
     """See `distill_build.export.layout.TokensOf`. Which rows lack something is counted, once for all formats."""
 
-    def __init__(self, response: Callable[[str], JsonObject], layout: Layout, graph: Graph, recipe: JsonObject) -> None:
-        """`response` gives the reply to a call; `recipe` is what the rows of `graph` were made with."""
-        self._response = response
+    def __init__(self, reply: Callable[[str], StoredReply], layout: Layout, graph: Graph, recipe: JsonObject) -> None:
+        """`reply` gives the one to a call; `recipe` is what the rows of `graph` were made with."""
+        self._reply = reply
         self._layout = layout
         self._graph = graph
         self._recipe = recipe
-        self._place: str | None = recipe["export"].get("kd_tokenizer")
         self._looked = set[str]()
         self._lacking: dict[str, _Lack] = {}
+        self._of_use = 0
 
     def soft_labels(self, row: TrainingRow) -> SoftLabels | None:
-        """Raises what `response` does."""
+        """Raises what `reply` does."""
         found = self._found(row)
         return None if found is None else found[0]
 
     def token_sequence(self, row: TrainingRow) -> TokenSequence | None:
-        """Raises what `response` does, and ConfigurationError for a student whose files are not there."""
+        """Raises what `reply` does, and StudentError as `student_of` does."""
         if (found := self._found(row)) is None:
             return None
-        labels, raw = found
-        made = self._of_student(row, labels, raw)
+        made = self._of_student(row, *found)
         if isinstance(made, TokenSequence):
+            self._of_use += 1
             return made
         self._lacking[row.id] = made
         return None
@@ -72,19 +91,37 @@ class SoftRows:
             found.setdefault(lack.why, []).append(lack.example)
         return tuple(count_of(why, told, len(self._looked)) for why, told in sorted(found.items()))
 
-    def _found(self, row: TrainingRow) -> tuple[SoftLabels, JsonObject] | None:
+    def require_use(self) -> None:
+        """Raises StudentError, once all rows have gone by, where the rows of the format kd are of no use to the
+        student: it has another vocabulary than the teacher, or none of them is left."""
+        lacks = Counter(lack.why for lack in self._lacking.values() if lack.why in OF_NO_USE)
+        compared = self._of_use + lacks.total() - lacks[DROPPED_THOUGHT]
+        if lacks[OTHER_TOKENS] * 2 > compared:
+            number, of, why = lacks[OTHER_TOKENS], compared, OTHER_TOKENS
+        elif lacks and not self._of_use:
+            ((why, number),), of = lacks.most_common(1), lacks.total()
+        else:
+            return
+        first = next(lack.example for lack in self._lacking.values() if lack.why == why)
+        raise StudentError(
+            f"the format kd is of no use to kd.tokenizer={self._layout.kd.tokenizer}: of {number_of(of, 'rows')} with "
+            f"soft labels {number:,} would be left out ({first}), since {OF_NO_USE[why]}. Mend that, or leave kd out "
+            "of formats: replies are stored, and are not asked for again"
+        )
+
+    def _found(self, row: TrainingRow) -> tuple[SoftLabels, StoredReply] | None:
         """The soft labels of a row, and the reply that they are of."""
         self._looked.add(row.id)
-        raw = self._response(row.call) if row.call else None
-        found = soft_labels_in(raw)
-        if raw is None or not self._says(raw, row):
+        reply = self._reply(row.call) if row.call else None
+        found = None if reply is None else soft_labels_in(reply.response)
+        if reply is None or not self._says(reply.response, row):
             self._lacking[row.id] = _Lack(OF_PEOPLE, row.id)
         elif found is None:
             self._lacking[row.id] = _Lack(NOT_STORED, row.id)
-        elif not self._is_whole(found, raw):
+        elif not self._is_whole(found, reply.response):
             self._lacking[row.id] = _Lack(NOT_LISTED, row.id)
         else:
-            return found, raw
+            return found, reply
         return None
 
     def _is_whole(self, found: SoftLabels, raw: JsonObject) -> bool:
@@ -120,23 +157,25 @@ class SoftRows:
         assert shape is not None, "it has rows"  # noqa: S101
         return shape
 
-    def _of_student(self, row: TrainingRow, found: SoftLabels, raw: JsonObject) -> "TokenSequence | _Lack":
-        """A row in the student's tokens, or why it is of no use to it; `raw` is the reply that it says."""
+    def _of_student(self, row: TrainingRow, found: SoftLabels, reply: StoredReply) -> "TokenSequence | _Lack":
+        """A row in the student's tokens, or why it is of no use to it; `reply` is the one that it says."""
         from distill_build.prompting.chat_template import ChatTemplateError
 
         said = None if self._layout.reasoning == "drop" else row.reasoning
-        thoughts, text = self._parts(raw)
+        thoughts, text = self._parts(reply.response)
         if any(thought != said for thought in thoughts):
             return _Lack(DROPPED_THOUGHT, row.id)
-        try:
-            prompt = self._student.prompt(asked(row, self._layout))
-        except ChatTemplateError:
-            return _Lack(OTHER_PROMPT, row.id)
-        if len(prompt) != (counted := read_usage(raw).prompt_tokens):
-            return _Lack(OTHER_PROMPT, f"{len(prompt):,} tokens for {counted:,} of {row.id}")
         if not self._has_tokens((*thoughts, text), found):
             return _Lack(OTHER_TOKENS, row.id)
-        made, longest = TokenSequence(prompt, found), self._layout.kd_length
+        try:  # both by the template: it shows nothing of a thought before, say, that one of them has
+            prompt, sent = (self._student.prompt(each) for each in (asked(row, self._layout), reply.messages))
+        except ChatTemplateError:
+            return _Lack(OTHER_PROMPT, row.id)
+        if prompt != sent:
+            return _Lack(OTHER_PROMPT, row.id)
+        if len(prompt) != (counted := read_usage(reply.response).prompt_tokens):
+            return _Lack(OTHER_PROMPT, f"{len(prompt):,} tokens for {counted:,} of {row.id}")
+        made, longest = TokenSequence(prompt, found), self._layout.kd.length
         return made if longest is None or len(made) <= longest else _Lack(TOO_LONG, f"{len(made):,} tokens of {row.id}")
 
     def _has_tokens(self, parts: Sequence[str], found: SoftLabels) -> bool:
@@ -158,10 +197,10 @@ class SoftRows:
 
     @cached_property
     def _student(self) -> "Student":
-        from distill_build.stages.measures.student import Student
+        from distill_build.stages.measures.student import student_of
 
-        assert self._place is not None, "it was checked before"  # noqa: S101
-        return Student(self._place)
+        export = self._recipe["export"]
+        return student_of(export.get("kd_tokenizer"), export.get("kd_student"))
 
 
 class _Lack(msgspec.Struct, frozen=True):

@@ -8,18 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.export import LABELS, PREFERENCE, Layout, TrainingRow
-from distill_build.export.preference import RATING, PreferencePair, Questions, pair_of
+from distill_build.export.preference import CLOSE, FEW_RATED, RATING, Questions, pair_of
 from distill_build.graph import END
 from distill_build.records import JsonObject
 from distill_build.stages.row_length import RowLength
 
-FEW_RATED, CLOSE, UNRATED, UNLABELLED = "few_rated", "close", "unrated", "unlabelled"
-"""Of questions: no pair, since fewer than two answers are rated, or the best and the worst too much alike. Of rows: no
-rating, no label."""
+UNRATED, UNLABELLED = "unrated", "unlabelled"
+"""Of rows: no rating, no label. Of questions there is why one has no pair."""
 TOKEN_IN_TEXT, ENDS_THOUGHT = "token_in_text", "ends_thought"
-OVER_LENGTH, OVER_LENGTH_ESTIMATED = "over_length", "over_length_estimated"
 """Of rows, where trainers are named: a text that a tokenizer takes for a token of the chat template; an answer that
-says where templates cut a reply; more tokens than the trainers are to take, counted or estimated."""
+says where templates cut a reply."""
 END_OF_THOUGHT = "</think>"
 EXAMPLES = 3
 """Ids that a count names."""
@@ -31,7 +29,7 @@ class TrainingChecks:
     def __init__(self, formats: Sequence[str], layout: Layout, recipe: JsonObject) -> None:
         self._pairs, self._labels = PREFERENCE in formats, LABELS in formats
         self._layout = layout
-        self._length = RowLength(layout, recipe) if layout.trainers else None
+        self._length = RowLength(layout, recipe) if layout.training.trainers else None
         self._questions = Questions()
         self._of = Counter[str]()
         self._found: dict[str, list[str]] = {}
@@ -66,14 +64,12 @@ class TrainingChecks:
         texts += [turn.question for turn in row.history]
         self._count(TOKEN_IN_TEXT, row.id, found=any(map(has_any_token, texts)))
         self._count(ENDS_THOUGHT, row.id, found=any(END_OF_THOUGHT in answer for answer in answers))
-        self._count(OVER_LENGTH_ESTIMATED if length.estimated else OVER_LENGTH, row.id, found=length.exceeds(row))
+        self._count(length.check, row.id, found=length.exceeds(row))
 
     def _look_at_question(self, rows: Sequence[TrainingRow]) -> None:
         pair = pair_of(rows, self._layout.margin)
         for why in (FEW_RATED, CLOSE):
-            self._count(
-                why, rows[0].question_id or rows[0].id, found=not isinstance(pair, PreferencePair) and pair == why
-            )
+            self._count(why, rows[0].question_id or rows[0].id, found=pair == why)
 
     def _count(self, check: str, key: str, *, found: bool) -> None:
         self._of[check] += 1

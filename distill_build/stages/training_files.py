@@ -54,14 +54,10 @@ def _check_dialogues(formats: Sequence[str]) -> None:
 
 
 def _check_student(recipe: JsonObject) -> None:
-    if (place := recipe["export"].get("kd_tokenizer")) is None:
-        raise ConfigurationError(
-            f"formats={KD} is made for one model, in whose tokens it is: set kd.tokenizer to the folder that has its "
-            "tokenizer.json and its chat template"
-        )
-    from distill_build.stages.measures.student import Student
+    from distill_build.stages.measures.student import student_of
 
-    Student(place).require_prompts(recipe["export"]["system_prompt"])
+    export = recipe["export"]
+    student_of(export.get("kd_tokenizer"), export.get("kd_student")).require_prompts(export["system_prompt"])
 
 
 def _check_log_probabilities(recipe: JsonObject, shape: Shape, needing: str) -> None:
@@ -86,7 +82,7 @@ def _check_replies(recipe: JsonObject, shape: Shape, needing: str) -> None:
     if any(_by_digest(own.get(name)) for name in OF_FORMS):
         raise ConfigurationError(
             f"how replies to {shape.name} are read is known by its digest alone, since there is no state.json, and "
-            f"formats={needing} is made of them: build with the settings of before, which asks for nothing that is kept"
+            f"formats={needing} is made of them: export with the settings that it was built with, without its name"
         )
     columns = () if (form := reply_form(shape, own)) is None else form.columns
     for column in ("reasoning", "answer"):

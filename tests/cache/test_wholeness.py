@@ -19,7 +19,7 @@ from distill_build.stages.default import DEFAULT
 from distill_build.versions.archive import Archive, Spent, Version
 from distill_build.versions.snapshot import take_snapshot
 
-EXPORT = {"formats": ["sft"], "reasoning": "think", "metadata": True, "system_prompt": None}
+EXPORT = {"formats": ["sft"], "reasoning": "think", "metadata": True, "system_prompt": None, "rows": {}}
 SOURCES = b'{"id":"t","calls":{"tags":[["k","d"]]}}\n'
 
 
@@ -57,6 +57,13 @@ WRONG: dict[str, dict[str, Any]] = {
     "no settings of exports": {"recipe": {}},
     "settings of exports": {"recipe": {"export": EXPORT | {"formats": None}}},
     "a trainer that is none": {"recipe": {"export": EXPORT | {"kd_trainer": "somebody"}}},
+    "a trainer that nobody knows": {"recipe": {"export": EXPORT | {"trainers": ["somebody"]}}},
+    "no list of trainers": {"recipe": {"export": EXPORT | {"trainers": "trl"}}},
+    "a row that is too long by no number": {"recipe": {"export": EXPORT | {"max_length": "long"}}},
+    "a margin that is none": {"recipe": {"export": EXPORT | {"margin": "wide"}}},
+    "turns of no kind": {"recipe": {"export": EXPORT | {"turns": "some"}}},
+    "a student without a name": {"recipe": {"export": EXPORT | {"student": 5}}},
+    "rows of nothing": {"recipe": {"export": EXPORT | {"rows": "answers"}}},
     "a length that is none": {"recipe": {"export": EXPORT | {"kd_length": "long"}}},
 }
 

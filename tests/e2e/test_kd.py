@@ -2,12 +2,14 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.test_only_what_is_affected import InProcess
+from tests.e2e.test_only_what_is_affected import InProcess, own_prompt
+from tests.e2e.workspace import Workspace
 from tests.server import Body, Fault, ScriptedServer, classify, content
 from tests.teacher import (
     CLOSE,
@@ -37,7 +39,13 @@ def project(tmp_path: Path, server: ScriptedServer) -> InProcess:
     return project
 
 
-def kd_rows(project: InProcess) -> list[dict[str, Any]]:
+@pytest.fixture
+def processes(project: InProcess, server: ScriptedServer) -> Workspace:
+    """The same project with a process for each command: one process holds a student that it has seen."""
+    return Workspace(project.root, server)
+
+
+def kd_rows(project: Workspace) -> list[dict[str, Any]]:
     from pyarrow.parquet import read_table
 
     rows: list[dict[str, Any]] = read_table(project.folder() / FILE).to_pylist()
@@ -127,7 +135,10 @@ def test_every_position_has_a_distribution(project: InProcess) -> None:
         assert set(row["labels"][length:]) == {-100}
 
 
-def test_rows_that_are_longer_than_all_are_to_be_are_left_out_and_told(project: InProcess) -> None:
+def test_rows_that_are_longer_than_all_are_to_be_are_left_out_and_told(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    server.plan = lambda number, body: content("word " * number) if classify(body) == "answers" else None
     assert project.run(*KD).status == 0
     lengths = sorted(len(row["input_ids"]) for row in kd_rows(project))
     built = project.run(*KD, f"kd.length={lengths[-1] - 1}")
@@ -157,23 +168,172 @@ def test_a_thought_that_is_dropped_is_not_learnt(
     assert [row["input_ids"][-len(each) :] for row, each in zip(kd_rows(project), own, strict=True)] == own
 
 
-def test_another_template_is_told_by_the_length_of_the_prompt(project: InProcess) -> None:
-    write_student(project.root / "student", TEMPLATE.replace("assistant", "model"))
-    built = project.run(*KD)
-    assert built.status == 0
-    assert "4 of 4 rows are not in the format kd: by kd.tokenizer and its chat template" in built.stderr
-    assert kd_rows(project) == []
-
-
-def test_a_tokenizer_with_other_tokens_is_told(project: InProcess) -> None:
-    file = write_student(project.root / "student") / "tokenizer.json"
+def exchange_letters(student: Path, one: str, other: str) -> None:
+    """Gives a student a vocabulary in which two letters have each other's id."""
+    file = student / "tokenizer.json"
     told = json.loads(file.read_text())
-    told["model"]["vocab"] |= {"a": told["model"]["vocab"]["e"], "e": told["model"]["vocab"]["a"]}
+    ids = told["model"]["vocab"]
+    ids[one], ids[other] = ids[other], ids[one]
     file.write_text(json.dumps(told))
+
+
+def require_refused(project: InProcess, server: ScriptedServer, said: str) -> None:
+    """A build with kd is refused and writes nothing; what it was answered serves one without."""
+    refused = project.run(*KD)
+    assert refused.status == 2
+    assert said in " ".join(refused.stderr.split())
+    assert not (project.folder() / "answers.jsonl").exists()
+    server.reset()
+    assert project.run(*WORDS).status == 0
+    assert server.count == 0
+    files = project.bytes()
+    exported = project.raw("export", "sports", "formats=[kd]", "kd.tokenizer=student")
+    assert exported.status == 2
+    assert said in " ".join(exported.stderr.split())
+    assert project.bytes() == files
+
+
+def test_a_student_with_another_template_is_refused_where_no_prompt_is_what_was_sent(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    write_student(project.root / "student", TEMPLATE.replace("assistant", "model"))
+    require_refused(project, server, "of 4 rows with soft labels 4 would be left out")
+
+
+def test_a_student_with_another_vocabulary_is_refused(project: InProcess, server: ScriptedServer) -> None:
+    exchange_letters(write_student(project.root / "student"), "a", "e")
+    require_refused(project, server, "the teacher's tokens are not those of kd.tokenizer")
+
+
+@pytest.mark.parametrize(("quiet", "status"), [(1, 0), (2, 0), (3, 2)])
+def test_single_rows_with_other_tokens_are_left_out_and_most_are_another_vocabulary(
+    project: InProcess, server: ScriptedServer, quiet: int, status: int
+) -> None:
+    answers = ["Quiet.", "quiet.", "quite."][:quiet] + ["Plain.", "Other.", "Else."][: 4 - quiet]
+
+    def plan(_: int, body: Body) -> Fault | None:
+        return content(answers.pop()) if classify(body) == "answers" else None
+
+    server.plan = plan
+    exchange_letters(write_student(project.root / "student"), "u", "x")
     built = project.run(*KD)
-    assert built.status == 0
-    assert "the teacher's tokens are not those of kd.tokenizer" in built.stderr
-    assert kd_rows(project) == []
+    assert built.status == status, built.stderr
+    if status == 0:
+        assert f"{quiet} of 4 rows" in built.stderr
+        assert "the teacher's tokens are not those of kd.tokenizer" in " ".join(built.stderr.split())
+        assert len(kd_rows(project)) == 4 - quiet
+
+
+def test_a_prompt_of_the_same_length_that_is_another_one_is_left_out(project: InProcess) -> None:
+    assert project.run(*WORDS).status == 0
+    first = project.rows("answers")[0]["path"][-1]
+    loud = "{{ question | upper if path[-1] == '" + first + "' else question }}"
+    own_prompt(project, "en/answers.jinja", lambda text: text.replace("{{ question }}", loud))
+    built = project.run(*KD)
+    assert built.status == 0, built.stderr
+    assert "2 of 4 rows are not in the format kd" in built.stderr
+    assert "another one than the endpoint was sent" in " ".join(built.stderr.split())
+    left = [completion_tokens(message_of(row)) for row in project.rows("answers") if row["path"][-1] != first]
+    assert [row["input_ids"][-len(own) :] for row, own in zip(kd_rows(project), left, strict=True)] == left
+
+
+def test_a_build_writes_for_the_student_that_it_began_with(project: InProcess, server: ScriptedServer) -> None:
+    assert project.run(*KD, "name=before").status == 0
+
+    def plan(_: int, body: Body) -> Fault | None:
+        if classify(body) == "answers":
+            exchange_letters(write_student(project.root / "student"), "a", "e")
+        return None
+
+    server.plan = plan
+    built = project.run(*KD, "cache.dir=other")
+    assert built.status == 0, built.stderr
+    assert (project.folder() / FILE).read_bytes() == (project.folder("before") / FILE).read_bytes()
+
+
+def test_another_student_in_the_place_of_the_one_that_files_are_for_is_told(
+    processes: Workspace, server: ScriptedServer
+) -> None:
+    assert processes.run(*KD).status == 0
+    files = processes.bytes()
+    server.reset()
+    write_student(processes.root / "student", TEMPLATE + " ")
+    refused = processes.raw("export", "sports", "formats=[csv]")
+    assert refused.status == 2
+    assert "kd.tokenizer=student holds another model" in " ".join(refused.stderr.split())
+    assert processes.bytes() == files
+    gone = processes.raw("export", "sports", "formats=[kd]", "kd.tokenizer=student")
+    assert gone.status == 2, "its prompts have one token more"
+    write_student(processes.root / "other", TEMPLATE + "{# another #}")
+    assert processes.raw("export", "sports", "formats=[csv]", "kd.tokenizer=other").status == 0
+    assert (processes.folder() / FILE).read_bytes() == files[FILE], "the same prompts"
+    assert 'kd_tokenizer = "other"' in processes.lock()
+    assert processes.raw("verify").status == 0
+    assert server.count == 0
+
+
+@pytest.mark.parametrize("there", ["another", "none"])
+@pytest.mark.parametrize("formats", ["[messages,kd]", "[kd]"])
+def test_a_checkout_without_the_student_brings_back_all_else(
+    processes: Workspace, server: ScriptedServer, there: str, formats: str
+) -> None:
+    words = (*KD, f"formats={formats}")
+    assert processes.run(*words).status == 0
+    files = processes.bytes()
+    server.reset()
+    shutil.rmtree(processes.root / "student")
+    if there == "another":
+        write_student(processes.root / "student", TEMPLATE + "{# another #}")
+    shutil.rmtree(processes.folder() / "dataset")
+    brought = processes.raw("checkout", "latest", "--json")
+    assert brought.status == 1
+    told = " ".join(brought.stderr.split())
+    assert "all but the format kd is back: kd.tokenizer=student" in told
+    assert "export sports formats=[kd] kd.tokenizer=" in told
+    assert list(json.loads(brought.stdout)["left_out"]) == ["kd"]
+    assert {name for name, held in processes.bytes().items() if files.get(name) == held} >= files.keys() - {
+        *(FILE, "distill.lock", "dataset/README.md")
+    }
+    assert not (processes.folder() / FILE).exists()
+    assert processes.raw("verify").status == 0
+    write_student(processes.root / "student")
+    assert processes.raw("checkout", "latest").status == 0
+    assert processes.bytes() == files
+    (processes.folder() / FILE).unlink()
+    shutil.rmtree(processes.root / "student")
+    assert processes.raw("checkout", "latest").status == 1
+    write_student(processes.root / "student")
+    assert processes.raw("export", "sports", "formats=[kd]", "kd.tokenizer=student").status == 0
+    assert processes.bytes() == files
+    assert server.count == 0
+
+
+@pytest.mark.parametrize("words", [(), ("kd.tokenizer=student",), ("kd.trainer=axolotl",)])
+def test_files_that_lie_there_are_made_anew_by_what_is_typed_and_what_the_folder_says(
+    project: InProcess, server: ScriptedServer, words: tuple[str, ...]
+) -> None:
+    assert project.run(*KD, "kd.length=600").status == 0
+    before = (project.folder() / FILE).read_bytes()
+    server.reset()
+    exported = project.run("export", *WORDS, "formats=[csv]", *words)
+    assert exported.status == 0, exported.stderr
+    rows = kd_rows(project)
+    assert len(rows) == 4
+    assert ("target_mask" in rows[0]) == ("kd.trainer=axolotl" in words)
+    assert ({len(row["input_ids"]) for row in rows} == {600}) == ("kd.tokenizer=student" not in words)
+    assert ((project.folder() / FILE).read_bytes() == before) == (not words)
+    assert project.raw("verify").status == 0
+    assert server.count == 0
+
+
+def test_lengths_are_told_by_the_student_where_one_is_named(processes: Workspace, server: ScriptedServer) -> None:
+    server.plan = lambda number, body: content("word " * (number + 9)) if classify(body) == "answers" else None
+    words = (*WORDS, "kd.tokenizer=student", "formats=[messages]", "trainers=[axolotl]", "format.max_length=30")
+    assert "4 of 4 rows are longer than format.max_length, by kd.tokenizer" in processes.run(*words).stderr
+    shutil.rmtree(processes.root / "student")
+    exported = processes.raw("export", "sports", "formats=[csv]")
+    assert exported.status == 0
+    assert "by kd.tokenizer" not in exported.stderr
 
 
 def test_it_is_a_format_as_the_others_are(project: InProcess, server: ScriptedServer) -> None:

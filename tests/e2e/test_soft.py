@@ -156,6 +156,39 @@ def test_answers_have_them_however_a_reply_spells_what_the_row_says(
     assert list(soft_rows(project)) == [row["id"] for row in rows]
 
 
+LONG = (
+    f"{{type: object, properties: {{city: {{type: string, description: {'A long text. ' * 10}}}}}, required: [city]}}"
+)
+LABELS = ",".join(f"label number {number}" for number in range(20))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("answer.kind=label", f"answer.labels=[{LABELS}]"), "label number 7"),
+        (("answer.kind=json", f"answer.schema={LONG}"), '{"city": "Rome"}'),
+    ],
+)
+def test_a_clone_reads_replies_by_the_settings_that_its_lock_means(
+    project: InProcess, server: ScriptedServer, words: tuple[str, ...], said: str
+) -> None:
+    """Of which the lock has no more than a digest."""
+    server.plan = lambda _, body: content(said) if classify(body) == "answers" else None
+    assert project.run(*SOFT, *words).status == 0
+    files = project.bytes()
+    (project.folder() / "runs/state.json").unlink()
+    (project.folder() / FILE).unlink()
+    server.reset()
+    refused = project.raw("export", "sports", "formats=[soft]")
+    assert refused.status == 2
+    assert "export with the settings that it was built with" in " ".join(refused.stderr.split())
+    other = [word.replace("number 7", "number 70").replace("A long", "Another long") for word in words]
+    assert project.run("export", *SOFT, *other).status == 2
+    assert project.run("export", *SOFT, *words).status == 0
+    assert project.bytes() == files
+    assert server.count == 0
+
+
 @pytest.mark.parametrize("source", ["rows.questions.question", "row.answer | upper"])
 def test_what_no_reply_says_is_refused_before_anything_is_sent(
     project: InProcess, server: ScriptedServer, source: str

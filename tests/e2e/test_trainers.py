@@ -183,7 +183,10 @@ TOLD = (
 def test_what_trainers_stumble_over_is_told_by_build_and_export(project: InProcess, endpoint: ScriptedServer) -> None:
     endpoint.plan = hard_to_train_on
     words = ("formats=[messages]", "trainers=[axolotl]", "format.max_length=60")
-    told = (*TOLD, "2 of 6 rows are longer than format.max_length, by estimate (filter.tokenizer counts): a_")
+    told = (
+        *TOLD,
+        "2 of 6 rows are longer than format.max_length, by estimate (kd.tokenizer and filter.tokenizer count): a_",
+    )
     built, again = project.run(*LINE, *words).stderr, project.run(*LINE, *words).stderr
     assert "up to date" in again
     for sentence in told:

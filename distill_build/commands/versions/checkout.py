@@ -5,10 +5,12 @@ import sys
 from collections.abc import Iterator
 
 from distill_build.commands.locate import as_reached, find_place
-from distill_build.console.notes import notes
+from distill_build.console.notes import notes, say
 from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK
+from distill_build.errors import MISSING_ITEMS
+from distill_build.export import KD
 from distill_build.history.restoring import Restored, RestoreTarget, bring_back
 from distill_build.options import Options
 from distill_build.records import JsonObject, rows_of, short
@@ -17,7 +19,8 @@ from distill_build.versions.names import LATEST, lock_named
 
 
 def run(options: Options) -> int:
-    """Brings back what the first of the arguments names; 0 where that was done, whether or not items are missing."""
+    """Brings back what the first of the arguments names; 0 where that was done, whether or not items are missing, and 1
+    where a format is left out."""
     wanted, *name = as_reached(options.arguments[0]), *options.arguments[1:]
     dataset, names = find_place(options, wanted, name[0] if name else None)
     note = notes(quiet=options.quiet)
@@ -29,7 +32,17 @@ def run(options: Options) -> int:
     print_lines(
         _text(dataset, target.version, restored, quiet=options.quiet), sys.stderr if options.json else sys.stdout
     )
-    return 0
+    if restored.left_out is None:
+        return 0
+    say(_without_kd(dataset, restored.left_out))
+    return MISSING_ITEMS
+
+
+def _without_kd(dataset: Dataset, why: str) -> str:
+    return (
+        f"all but the format kd is back: {why}. `export {dataset.folder.name} formats=[kd] kd.tokenizer=…` adds it; "
+        f"until then {LOCK} is that of a version without"
+    )
 
 
 def _document(dataset: Dataset, restored: Restored) -> JsonObject:
@@ -45,6 +58,7 @@ def _document(dataset: Dataset, restored: Restored) -> JsonObject:
         "files": [str(path) for path in restored.files],
         "edited": [str(path) for path in restored.edited],
         "removed": [str(path) for path in restored.removed],
+        "left_out": {} if restored.left_out is None else {KD: restored.left_out},
     }
 
 

@@ -20,7 +20,12 @@ class TokenCounter:
 
     def count(self, texts: Iterable[str]) -> int:
         """The tokens of texts, each by itself, and of nothing around them."""
-        return sum(len(self._tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)
+        return token_count(self._tokenizer, texts)
+
+
+def token_count(tokenizer: Any, texts: Iterable[str]) -> int:
+    """The tokens of texts, each by itself, and of nothing around them."""
+    return sum(len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts)
 
 
 def tokenizer_in(file: str, name: str) -> tuple[str, Any]:
