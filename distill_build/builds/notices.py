@@ -83,7 +83,8 @@ def _of_no_format(session: Session, options: Options) -> Iterator[str]:
     for word in options.overrides:
         key = word.lstrip("+").partition("=")[0]
         form = OF_ONE_FORMAT.get(key) or OF_ONE_FORMAT.get(key.partition(".")[0])
-        if form is not None and form not in formats:
+        counts = key == "kd.tokenizer" and session.settings.trainers  # tokens of rows, for what trainers take
+        if form is not None and form not in formats and not counts:
             yield f"{word} does nothing: formats=[{','.join(formats)}] has no {form}"
 
 

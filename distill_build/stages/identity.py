@@ -21,8 +21,9 @@ REFILL_REJECTED = "curate.refill"
 NESTED = (CHILDREN, ABOUT)
 OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin", "max_length", "student", "turns")
 """The settings `format.*`, by which a recipe calls them too."""
-OF_KD = ("kd_tokenizer", "kd_student", "kd_trainer", "kd_length")
-"""The settings `kd.*` in a recipe, and the digest of what is in the student's files."""
+OF_LENGTHS = ("kd_tokenizer", "kd_student")
+OF_KD = (*OF_LENGTHS, "kd_trainer", "kd_length")
+"""The settings `kd.*` in a recipe, and the digest of what is in the student's files; and those by which lengths go."""
 STUDENT, AUTO = "student", "auto"
 USUAL: JsonObject = {
     **{"csv_bom": False, "margin": 1, "trainers": [], "max_length": 2048, "student": "", "turns": "dialogue"},
@@ -136,8 +137,8 @@ def kd_identity(kd: KdSettings) -> JsonObject:
 
 def without_usual(export: JsonObject) -> JsonObject:
     """Export settings without those that have their usual value, of which older locks say nothing, or reach nothing."""
-    idle = () if reaches_student(export) else OF_KD
-    told = {name: value for name, value in export.items() if name not in idle}
+    reaching = OF_KD if KD in export["formats"] else OF_LENGTHS if reaches_student(export) else ()
+    told = {name: value for name, value in export.items() if name in reaching or name not in OF_KD}
     return {name: value for name, value in told.items() if name not in USUAL or value not in (None, USUAL[name])}
 
 

@@ -329,7 +329,9 @@ def test_files_that_lie_there_are_made_anew_by_what_is_typed_and_what_the_folder
 def test_lengths_are_told_by_the_student_where_one_is_named(processes: Workspace, server: ScriptedServer) -> None:
     server.plan = lambda number, body: content("word " * (number + 9)) if classify(body) == "answers" else None
     words = (*WORDS, "kd.tokenizer=student", "formats=[messages]", "trainers=[axolotl]", "format.max_length=30")
-    assert "4 of 4 rows are longer than format.max_length, by kd.tokenizer" in processes.run(*words).stderr
+    built = processes.run(*words)
+    assert "4 of 4 rows are longer than format.max_length, by kd.tokenizer" in built.stderr
+    assert "does nothing" not in built.stderr
     shutil.rmtree(processes.root / "student")
     exported = processes.raw("export", "sports", "formats=[csv]")
     assert exported.status == 0
