@@ -10,9 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from distill_build.dataset.lockfile import LOCK, Lock, parse_lock
-from distill_build.errors import ConfigurationError, DifferenceError, EndpointError, StorageError, UsageError
+from distill_build.errors import (
+    ConfigurationError,
+    DifferenceError,
+    DistillError,
+    EndpointError,
+    StorageError,
+    UsageError,
+)
 from distill_build.export import CARD
 from distill_build.publish.earlier import refuse_to_overwrite
 from distill_build.publish.publication import Publication, Published
@@ -25,13 +33,39 @@ MAIN = "main"
 
 
 def check_hub(address: str) -> str:
-    """The repository that an address names. Raises UsageError for another, ConfigurationError without the library."""
+    """The repository that an address names.
+
+    Raises UsageError for another, ConfigurationError without the library, or where its own settings forbid it.
+    """
     found = ADDRESS.fullmatch(address)
     if found is None:
         raise UsageError(f"{address} names no dataset of the Hub: it is hf://datasets/USER/NAME")
     if find_spec("huggingface_hub") is None:
         raise ConfigurationError(f"{address} needs huggingface_hub: pip install 'distill-build[hub]'")
+    endpoint = os.environ.get("HF_ENDPOINT")
+    if endpoint is not None and not _is_address(endpoint):  # the library reads it as it is imported
+        raise ConfigurationError(f"HF_ENDPOINT is {endpoint!r}, which is no address of a Hub: unset it")
+    _check_settings()
     return found["repository"]
+
+
+def _is_address(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _check_settings() -> None:
+    from huggingface_hub import constants, get_token
+
+    if constants.HF_HUB_OFFLINE:
+        raise ConfigurationError("HF_HUB_OFFLINE is set, by which nothing reaches the Hub: unset it to publish")
+    if not all("!" <= letter <= "~" for letter in get_token() or ""):  # the client's error would say the token
+        raise ConfigurationError(
+            "HF_TOKEN, or the token that `hf auth login` keeps, has a character that no token has: set it anew"
+        )
 
 
 def publish_to_hub(publication: Publication, repository: str, *, private: bool) -> Published:
@@ -106,17 +140,18 @@ def _lock(hub: Any, repository: str) -> Lock | None:
 def _text(hub: Any, repository: str, name: str) -> str:
     """A file of the repository as it is now, past any cache of the library's."""
     from huggingface_hub import get_session, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # exported lazily
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]  # lazily
 
     url = hf_hub_url(repository, name, repo_type=KIND, revision=MAIN, endpoint=hub.endpoint)
     reply = get_session().get(url, headers=build_hf_headers(token=hub.token), follow_redirects=True)
-    reply.raise_for_status()
+    hf_raise_for_status(reply)
     return str(reply.content.decode("utf-8", "replace"))
 
 
 @contextmanager
 def _told(repository: str) -> Iterator[None]:
-    """What the library raises, as sentences."""
+    """What the library raises, as sentences: beside its own errors whatever it meets, of a proxy, a certificate, or a
+    reply that is none of the Hub's."""
     from huggingface_hub import errors
 
     unreachable = errors.HTTPError  # type: ignore[attr-defined]  # of the client that it uses, whichever that is
@@ -137,6 +172,15 @@ def _told(repository: str) -> Iterator[None]:
         ) from error
     except unreachable as error:
         raise StorageError(f"the Hub cannot be reached: {error}. Publish again when it can") from error
+    except DistillError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:  # a file of ours
+            raise
+        raise StorageError(
+            f"huggingface_hub could not publish to {repository} ({type(error).__name__}: {error}): look at HF_ENDPOINT "
+            "and at the settings of a proxy or certificate, and publish again"
+        ) from error
 
 
 def _no_token(repository: str) -> str:

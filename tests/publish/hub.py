@@ -26,6 +26,8 @@ class ScriptedHub:
         self.private = False
         self.writes: list[str] = []
         self.commits: list[str] = []
+        self.says: bytes | None = None
+        """What it answers to whatever is read, where it is none."""
         self.large: frozenset[str] = frozenset()
         """Files that it names by SHA-256, as it does large ones."""
 
@@ -67,6 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
+        if self.hub.says is not None:
+            return self._reply(200, self.hub.says)
         if self.hub.private and self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self._reply(401, b'{"error": "Repository not found"}')
         if self.hub.files is None:

@@ -29,9 +29,9 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def to_hub(built: Workspace, hub: ScriptedHub, *words: str, token: str = TOKEN) -> Finished:
+def to_hub(built: Workspace, hub: ScriptedHub, *words: str, token: str = TOKEN, **more: str) -> Finished:
     told = {"HF_ENDPOINT": hub.address, "HF_TOKEN": token, "HF_HOME": str(built.root / "hf")}
-    return built.raw("publish", HUB, *words, environment=told)
+    return built.raw("publish", HUB, *words, environment=told | more)
 
 
 def test_a_folder_gets_exports_lock_and_card_and_a_second_time_nothing(built: Workspace) -> None:
@@ -217,6 +217,32 @@ def test_a_hub_that_is_not_there_is_a_sentence(built: Workspace, hub: ScriptedHu
     hub.address = address
     assert done.status == 5
     assert "cannot be reached" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("HF_HUB_OFFLINE", "1", 2),
+        ("HF_ENDPOINT", "hub.example", 2),
+        ("HF_ENDPOINT", "http://127.0.0.1:99999", 2),
+        ("HF_TOKEN", "hf_geheim\u00e4", 2),
+        ("HF_TOKEN", "hf_geheim\x0b1", 2),
+        ("HTTP_PROXY", "ftp://127.0.0.1:9", 5),
+    ],
+)
+def test_settings_of_the_library_by_which_nothing_is_reached_are_a_sentence(
+    built: Workspace, hub: ScriptedHub, name: str, value: str, status: int
+) -> None:
+    done = to_hub(built, hub, **{"NO_PROXY": "", "no_proxy": "", name: value})
+    assert (done.status, "bug in" in done.stderr, "geheim" in done.stderr) == (status, False, False), done.stderr
+    assert not hub.writes
+
+
+@pytest.mark.parametrize("says", [b"<html>Log in first</html>", b"{}", b"[]"])
+def test_what_answers_and_is_no_hub_is_a_sentence(built: Workspace, hub: ScriptedHub, says: bytes) -> None:
+    hub.says = says
+    done = to_hub(built, hub)
+    assert (done.status, "could not publish" in done.stderr) == (5, True), done.stderr
 
 
 def test_a_public_repository_gets_nothing_that_is_to_be_private(built: Workspace, hub: ScriptedHub) -> None:
