@@ -13,6 +13,7 @@ from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION
 from distill_build.stages.row_length import OVER_LENGTH, OVER_LENGTH_ESTIMATED, OVER_LENGTH_OF_FILTER
 from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_NO_USE, OF_PEOPLE
 from distill_build.stages.training_checks import (
+    ACCEPTED_ALONE,
     ENDS_THOUGHT,
     TOKEN_IN_TEXT,
     UNLABELLED,
@@ -137,6 +138,10 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     OVER_LENGTH: _too_long("kd.tokenizer"),
     OVER_LENGTH_OF_FILTER: _too_long("the tokenizer of the filter"),
     OVER_LENGTH_ESTIMATED: _too_long("estimate (kd.tokenizer and filter.tokenizer count)"),
+    ACCEPTED_ALONE: lambda found: (
+        f"{number_of(found.rows, 'rows')} {'is' if found.rows == 1 else 'are'} exported: those that somebody accepted "
+        "or edited (curate.reviewed=accepted)"
+    ),
     UNRATED: _without("score", "pair"),
     UNLABELLED: _without("label", "line of the format labels"),
     **{check: _of_no_use(why) for check, why in OF_NO_USE.items()},

@@ -14,7 +14,7 @@ import msgspec
 from distill_build.dataset.rows import TagRow
 from distill_build.engine.entry import Entry
 from distill_build.graph import END, Graph
-from distill_build.history.causes import LINES, STAGES, Cause, count_causes, narrowed, own_causes
+from distill_build.history.causes import STAGES, Cause, count_causes, items_of_your_own, narrowed, own_causes
 from distill_build.review import EDIT, REJECT, REVIEW
 from distill_build.stages.identity import BY_HAND, REVIEWS
 from distill_build.stages.kinds.recipe import READING
@@ -344,7 +344,7 @@ class Attribution:
         """The files with items of people's own, of a list or of any, where they differ."""
         files = [cause for cause in self._causes if cause.by_people and cause.file not in (BY_HAND, REVIEWS)]
         below_tags = stage != self._tree and self._kind(stage) == "list"
-        return [cause for cause in files if cause.name == f"{stage}{LINES}"] if below_tags else files
+        return [cause for cause in files if cause.name == items_of_your_own(stage)] if below_tags else files
 
     def _counts(self, stage: str, change: Change) -> list[Cause]:
         """The numbers of rows that moved the way that `change` is."""

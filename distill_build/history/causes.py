@@ -19,7 +19,9 @@ from distill_build.stages.kinds.declared import COUNTED_BY, counts_in
 PROMPT = ".jinja"
 """How the names of prompts end."""
 LINES = ".jsonl"
-"""How the names of people's own files end, but for that of the tree."""
+"""How a recipe calls what people say, but for the tree: by a file, though items stand in others as well."""
+OF_YOUR_OWN = " of your own"
+"""What is told of items in its place, whichever file they stand in."""
 UNTIL = "--until"
 TOPIC = "topic"
 STAGES = "stages"
@@ -69,11 +71,11 @@ class Cause(msgspec.Struct, frozen=True):
     @property
     def by_people(self) -> bool:
         """Whether it is a file that people own, or something that stands in it."""
-        return self.name.startswith(BY_HAND) or ("tree" in self.parts and self.name.endswith(LINES))
+        return self.name.startswith(BY_HAND) or ("tree" in self.parts and self.name.endswith((REVIEWS, OF_YOUR_OWN)))
 
     @property
     def file(self) -> str:
-        """The name of that file."""
+        """The name of that file; of items that they are people's own, as there may be several files."""
         return BY_HAND if self.name.startswith(BY_HAND) else self.name
 
     @property
@@ -139,6 +141,8 @@ def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
         return f"format.{place}"
     if part == EXPORT and place.startswith("kd_"):
         return "kd.tokenizer (its digest)" if place == "kd_student" else place.replace("_", ".", 1)
+    if part == "tree" and place != REVIEWS and place.endswith(LINES):
+        return items_of_your_own(place.removesuffix(LINES))
     if part in OTHER_PARTS:
         return names.get(place, place)
     match head:
@@ -149,6 +153,11 @@ def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
         case "seed" | "language" | "scheme" | "description" | "audience":
             return place
     return names[head] + place.removeprefix(head) if head in names else f"stage.{part}.{place}"
+
+
+def items_of_your_own(stage: str) -> str:
+    """What a person's own items of a list are called, whichever file they stand in."""
+    return f"{stage}{OF_YOUR_OWN}"
 
 
 def _model_setting(role: str, place: str) -> str:

@@ -26,7 +26,7 @@ from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.reading import Responses
 from distill_build.errors import CorruptEntryError, UsageError
 from distill_build.graph import Graph, Shape
-from distill_build.history.causes import LINES
+from distill_build.history.causes import LINES, items_of_your_own
 from distill_build.records import RENAMED_FROM, JsonObject, Path, Source, Usage, above_of, row_id
 from distill_build.replies.parse import Rejection, read_usage
 from distill_build.review import EDIT, REVIEW
@@ -148,9 +148,10 @@ class Origins(msgspec.Struct, frozen=True):
             return link if given is None else GivenByHand(shape, row, given)
         if shape.kind == "list":
             own = row.get("index", 0) < 0
-            return GivenByHand(shape, row, f"{shape.name}.jsonl") if own else self._brought(shape, row, path, requests)
+            given = items_of_your_own(shape.name)
+            return GivenByHand(shape, row, given) if own else self._brought(shape, row, path, requests)
         if shape.kind == "map" and row.get("model") == BY_PERSON and not row["call"]:
-            with_item = f"{self.graph.rows_of(shape.after or '').name}{LINES}"
+            with_item = items_of_your_own(self.graph.rows_of(shape.after or "").name)
             return GivenByHand(shape, row, REVIEWS if row.get("finish_reason") == EDIT else with_item)
         if shape.kind == "map":
             return self._answered(shape, row, path, requests)
@@ -188,7 +189,8 @@ class Origins(msgspec.Struct, frozen=True):
         tree = self.recipe.get("tree", {})
         if _names_tag(tree.get(BY_HAND, {}), list_text(row)):
             return BY_HAND
-        return next((name for name in tree if name.endswith(LINES) and name != REVIEWS), None)
+        items = (name.removesuffix(LINES) for name in tree if name.endswith(LINES) and name != REVIEWS)
+        return next(map(items_of_your_own, items), None)
 
     def _brought(self, shape: Shape, row: JsonObject, above: Path, requests: tuple[Source, ...]) -> Link:
         """The first request whose accepted reply holds a row of a list: a later one that repeats it brought nothing.

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from distill_build.engine.manifest import ABSENT
-from distill_build.history.causes import Cause
+from distill_build.history.causes import OF_YOUR_OWN, Cause
 from distill_build.stages.identity import BY_HAND, ORDER
 
 LONGEST_VALUE = 60
@@ -39,7 +39,8 @@ def _words_of_people(cause: Cause) -> str:
     old, new = cause.old, cause.new
     place = cause.name.removeprefix(BY_HAND).removeprefix(".")
     if not cause.name.startswith(BY_HAND) or (ABSENT in (old, new) and not place):
-        what = "added" if old is ABSENT else SAYS_NOTHING if new is ABSENT else "edited"
+        gone = "removed" if cause.name.endswith(OF_YOUR_OWN) else SAYS_NOTHING
+        what = "added" if old is ABSENT else gone if new is ABSENT else "edited"
         told = f": {_cut(_told(new), LONGEST_TREE)}" if isinstance(new, dict) else ""
         return f"{cause.name} {what}{told}"
     before, after = (_cut(_told(value), LONGEST_TREE) for value in (old, new))

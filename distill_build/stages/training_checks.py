@@ -12,12 +12,15 @@ from distill_build.export.preference import CLOSE, FEW_RATED, RATING, Questions,
 from distill_build.graph import END
 from distill_build.records import JsonObject
 from distill_build.stages.row_length import RowLength
+from distill_build.stages.training_rows import goes_by_acceptance
 
 UNRATED, UNLABELLED = "unrated", "unlabelled"
 """Of rows: no rating, no label. Of questions there is why one has no pair."""
 TOKEN_IN_TEXT, ENDS_THOUGHT = "token_in_text", "ends_thought"
 """Of rows, where trainers are named: a text that a tokenizer takes for a token of the chat template; an answer that
 says where templates cut a reply."""
+ACCEPTED_ALONE = "accepted_alone"
+"""Of rows, where only those go on that a person accepted."""
 END_OF_THOUGHT = "</think>"
 EXAMPLES = 3
 """Ids that a count names."""
@@ -30,6 +33,7 @@ class TrainingChecks:
         self._pairs, self._labels = PREFERENCE in formats, LABELS in formats
         self._layout = layout
         self._length = RowLength(layout, recipe) if layout.training.trainers else None
+        self._accepted_alone = goes_by_acceptance(recipe)
         self._questions = Questions()
         self._of = Counter[str]()
         self._found: dict[str, list[str]] = {}
@@ -49,6 +53,8 @@ class TrainingChecks:
     def _look(self, row: TrainingRow) -> None:
         if self._length is not None:
             self._look_as_trainers_do(row, self._length)
+        if self._accepted_alone:
+            self._count(ACCEPTED_ALONE, row.id, found=True)
         if self._labels:
             self._count(UNLABELLED, row.id, found=row.label is None)
         if self._pairs:

@@ -220,9 +220,14 @@ def _export_of(recipe: JsonObject) -> JsonObject:
     return rows
 
 
+def goes_by_acceptance(recipe: JsonObject) -> bool:
+    """Whether rows go on only where a person has accepted them, or written them."""
+    return _export_of(recipe).get("reviewed") == "accepted"
+
+
 def goes_on(line: JsonObject, recipe: JsonObject) -> bool:
     """Whether what people say of a row lets it go on."""
-    if _export_of(recipe).get("reviewed") == "accepted":
+    if goes_by_acceptance(recipe):
         return line.get(REVIEW) in (ACCEPT, EDIT)
     return line.get(REVIEW) != REJECT
 

@@ -85,6 +85,8 @@ def test_a_verdict_stands_on_the_row_that_it_judges(capsys: pytest.CaptureFixtur
     (verdict,) = [row for row in rows()["dedup"] if not row["kept"]]
     shown = document(capsys, show, dropped())
     assert (shown["verdicts"], shown["below"]) == ({"dedup": verdict}, {})
+    assert shown["left_out"] == ["dropped by dedup"]
+    assert document(capsys, show, questions()[0].id)["left_out"] == []
     why = verdict["why"][0]
     assert f"verdict   dropped by dedup: {why}; same_as {verdict['same_as']}\n" in told(capsys, show, dropped())
     assert "verdict   kept by dedup\n" in told(capsys, show, questions()[0].id)

@@ -220,6 +220,11 @@ def test_all_files_hold_the_same(project: InProcess) -> None:  # noqa: F811
     says(project, '\ufeffquestion,path\r\nWhat is sport?,Board games\r\n"Wer spielt, ""wir""?",X\r\n', "questions.csv")
     assert built(project) == []
     assert project.data() == before
+    mine = next(each for each in project.rows("questions") if each["question"] == "What is sport?")
+    assert "given by hand in questions of your own" in " ".join(project.raw("log", mine["id"]).stdout.split())
+    says(project, "question,path\nWhat is a sport?,Board games\n", "questions.csv")
+    told = project.run("explain", *SMALL).stdout
+    assert ("questions of your own edited" in told, "questions.jsonl" in told) == (True, False)
     (project.root / "questions.csv").unlink()
     parquet.write_table(pa.Table.from_pylist(rows), project.root / "questions.parquet")
     assert built(project) == []

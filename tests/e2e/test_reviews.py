@@ -191,7 +191,9 @@ def test_what_is_reviewed_says_which_rows_go_on(project: InProcess) -> None:  # 
         {"id": second, "verdict": "edit", "answer": "By hand."},
         {"id": third, "verdict": "reject"},
     )
-    assert built(project, "curate.reviewed=accepted") == []
+    words = (*SMALL, "curate.reviewed=accepted")
+    told = "2 rows are exported: those that somebody accepted or edited (curate.reviewed=accepted)"
+    assert [told in " ".join(project.run(*words).stderr.split()) for _ in ("built", "up to date")] == [True, True]
     assert exported(project) == [first, second]
     assert built(project, "curate.reviewed=all") == []
     assert len(exported(project)) == len(project.rows("answers"))
@@ -383,3 +385,35 @@ def test_what_was_said_below_a_rejected_row_is_told_as_that(project: InProcess) 
     assert unmatched(project, "plan", *SMALL) == unmatched(project, *SMALL) == told
     assert unmatched(project, *SMALL, "questions_per_tag=3") == told, "its unit, or others, are walked again"
     assert unmatched(project, *SMALL, "teacher.max_tokens=77") == told
+
+
+def test_a_row_that_is_left_out_says_so(project: InProcess) -> None:  # noqa: F811
+    """By itself, by what it hangs on, and where only accepted ones go on."""
+
+    def why(key: str) -> list[str]:
+        for command in ("show", "log"):
+            told: list[str] = project.raw(command, key, "--json").document["left_out"]
+            assert f"left out  {'; '.join(told)}"[:60] in project.raw(command, key).stdout or not told
+        return told
+
+    words = ("stages=[tags,questions,answers,scores,filter]", "judge.name=judge")
+    built(project, *words)
+    first, second, third = (row(project, "answers", number)["id"] for number in range(3))
+    score = next(each["id"] for each in project.rows("scores") if each["parent"] == second)
+    reviews(project, {"id": first, "verdict": "reject"}, {"id": third, "verdict": "accept"})
+    built(project, *words, "curate.reviewed=accepted")
+    assert (why(first), why(third), why(score)) == (["rejected by hand"], [], [])
+    assert why(second) == ["nobody has accepted it, which curate.reviewed=accepted asks for"]
+    built(project, *words, "filter.min_words=1000")
+    assert (why(third), why(score)) == (["dropped by filter"], [f"its answer {second} is dropped by filter"])
+
+
+def test_what_was_said_below_an_excluded_tag_is_told_as_that(project: InProcess) -> None:  # noqa: F811
+    built(project)
+    answer = next(each for each in project.rows("answers") if each["path"][1] == "Bravo sports")
+    reviews(project, {"id": answer["id"], "verdict": "reject"})
+    built(project)
+    says(project, "exclude: [bravo SPORTS]\n")
+    why = "is no row of this dataset, or lies below what tree.yaml excludes (bravo SPORTS)"
+    told = [f"reviews.jsonl, line 1: {answer['id']} {why}"]
+    assert unmatched(project, "plan", *SMALL) == unmatched(project, *SMALL) == unmatched(project, *SMALL) == told

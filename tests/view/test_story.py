@@ -82,7 +82,9 @@ def test_what_is_put_right_on_the_page_is_asked_for_built_told_shown_and_passed_
     assert (ANSWER in exported, rejected["answer"] in exported) == (True, False)
 
     told = project.raw("diff", "--json").document
-    assert {cause["setting"] for cause in told["causes"]} == {"tree.yaml", "questions.jsonl", "reviews.jsonl"}, told
+    assert {cause["setting"] for cause in told["causes"]} == {"tree.yaml", "questions of your own", "reviews.jsonl"}, (
+        told
+    )
     assert project.raw("report", "--to", "page.html", "--against", "latest~1").status == 0
     with browser.open(project.root / "page.html", edited["id"]) as shown:
         shown.wait_open()

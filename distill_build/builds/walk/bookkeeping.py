@@ -33,6 +33,8 @@ NOT_YET = "; others are asked for when nothing else of the leaf is missing"
 
 
 NO_ROW = "is no row of this dataset"
+EXCLUDED_NAMED = 3
+"""Excluded tags that are named."""
 ASKED_ANEW = "is still to be asked for: where another text comes than the one that was reviewed, it is left as it is"
 NOT_KNOWN = "is no row that is known before what is missing is there"
 OF_A_TAG = f"is a tag: say of it in {BY_HAND} what is to become of it, as in exclude or rename"
@@ -52,6 +54,7 @@ class Bookkeeping:
         self.reviews: dict[str, ReviewNote] = {}
         self._reviews = stages.settings.reviews_in_force
         self._awaited: set[str] = set()
+        self._excluded: list[str] = []
         self._all_known = True
         self._noted: set[tuple[str, str]] = set()
         self._stages = stages
@@ -144,6 +147,8 @@ class Bookkeeping:
                 is_held = said != ABOUT and node.held(label) is not None
                 if not is_listed and not is_held and not any(same(label, each) for each in own.children):
                     self.unmatched.append(f"{BY_HAND}: {said} {label}: {' / '.join(node.shown)} has no such tag")
+                elif said == "exclude":
+                    self._excluded.append(label)
 
     def reviewed(self, unit: Unit, stage: Stage, line: JsonObject) -> JsonObject:
         """A row as a person wants it, who said so of the text that it has."""
@@ -218,7 +223,14 @@ class Bookkeeping:
             return OF_A_TAG
         if not self._stages[shape.name].editable.columns:
             return f"is of {shape.name}, whose rows are worked out: say it of what they are made from"
-        return NO_ROW if self._all_known else NOT_KNOWN
+        return self._no_row() if self._all_known else NOT_KNOWN
+
+    def _no_row(self) -> str:
+        """What is said of an id that nothing has. Which rows an excluded tag had below it is not known any more."""
+        if not self._excluded:
+            return NO_ROW
+        shown = ", ".join(self._excluded[:EXCLUDED_NAMED]) + ", …" * (len(self._excluded) > EXCLUDED_NAMED)
+        return f"{NO_ROW}, or lies below what {BY_HAND} excludes ({shown})"
 
     def judged(self, name: str, key: str, verdict: Verdict) -> None:
         """Counts a verdict on a row, and notes one that drops what the last build had kept."""

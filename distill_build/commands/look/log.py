@@ -5,13 +5,13 @@ each request behind it, each verdict on a row above, and each row that was count
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from distill_build.commands.locate import find_versions, tell_unfinished
 from distill_build.commands.look.lookup import Found, find_item
 from distill_build.commands.look.reviewed import before_edit, review_words, said_of_row, when_and_who
-from distill_build.commands.look.show import verdict_text
+from distill_build.commands.look.show import left_out, left_out_words, verdict_text
 from distill_build.console.page import HANG, Line, StyledText, print_document, print_lines
 from distill_build.console.words import duration, money
 from distill_build.console.wrapping import visible
@@ -46,27 +46,31 @@ def run(options: Options) -> int:
     with find_item(options, dataset, wanted) as found, closing(ReadOnlyStore(archive.directory)) as store:
         origins = Origins(found.files, found.graph, found.recipe(archive), store)
         rows = rows_above(found.files, found.graph, found.stage, found.row)
-        chain = list(origins.chain(rows))
+        chain, why = list(origins.chain(rows)), left_out(found)
     tags = [row["id"] for stage, row in rows if stage is found.graph.tree]
     item = Sought(found.stage, found.row["id"], tags[-1] if tags else found.row.get("tag"))
     held = list(holdings(archive.objects, archive.history(names.folder, names.name)[::-1], item))
     if options.json:
-        shown = _document(found, dataset, chain, held) | {"from_version": found.from_version}
+        shown = _document(found, dataset, chain, held, why) | {"from_version": found.from_version}
         print_document(shown)
     else:
-        lines = _item_text(found, dataset, chain, held, whole=options.verbose, quiet=options.quiet)
+        lines = _item_text(found, dataset, chain, held, why, whole=options.verbose, quiet=options.quiet)
         print_lines([*found.note(options, dataset), *lines])
     return 0
 
 
-def _document(found: Found, dataset: Dataset, chain: list[ChainLink], held: list[Holding]) -> JsonObject:
-    """The document of `log --json`: the item's line, the links of its chain, and all versions of the dataset."""
+def _document(
+    found: Found, dataset: Dataset, chain: list[ChainLink], held: list[Holding], why: Sequence[str]
+) -> JsonObject:
+    """The document of `log --json`: the item's line, the links of its chain, why it is left out, and all
+    versions of the dataset."""
     kind, said = found.stage.singular, said_of_row(dataset, found)
     return {
         "stage": found.stage.name,
         "kind": kind,
         kind: found.row,
         "chain": [chain_row(link) for link in chain],
+        "left_out": why,
         "review": said,
         "edited_from": before_edit(found.row, chain, said) or None,
         "versions": [version_row(holding, found.row) for holding in held],
@@ -147,13 +151,21 @@ def version_row(holding: Holding, row: JsonObject) -> JsonObject:
 
 
 def _item_text(
-    found: Found, dataset: Dataset, chain: list[ChainLink], held: list[Holding], *, whole: bool, quiet: bool
+    found: Found,
+    dataset: Dataset,
+    chain: list[ChainLink],
+    held: list[Holding],
+    why: Sequence[str],
+    *,
+    whole: bool,
+    quiet: bool,
 ) -> Iterator[str | Line]:
     """All lines; texts in full where they are wanted `whole`, and none of a `quiet` log."""
     row = found.row
     yield _fact(found.stage.singular, row["id"])
     yield _fact("path", " / ".join(row["path"]))
     yield from (_fact(name, row[name]) for name in ("number", "index", "sample") if name in row)
+    yield from left_out_words(why)
     said = said_of_row(dataset, found)
     yield from (_fact("review", words) for words in review_words(said))
     yield from _versions(row, held, whole=whole)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -25,7 +25,9 @@ from distill_build.graph import Shape
 from distill_build.history.provenance import row_with, rows_above
 from distill_build.options import Options
 from distill_build.records import ABOVE, BOOKKEEPING, RENAMED_FROM, JsonObject, number_of
+from distill_build.review import REJECT, REVIEW
 from distill_build.stages.flags import FLAGS
+from distill_build.stages.training_rows import exported_stage, goes_on
 
 SHORTENED = {"finish_reason": "finish"}
 TEXT = "answer"
@@ -53,7 +55,8 @@ def _document(found: Found) -> JsonObject:
     """The document of `show --json`.
 
     `above` are the rows above from the first tag down, `below` by stage those directly below, each with what is below
-    it in turn, in numbers; `verdicts` by transform. A tag has the counts and failures of all its place.
+    it in turn, in numbers; `verdicts` by transform; `left_out` why it goes no further. A tag has the counts and
+    failures of all its place.
     """
     key, kind = found.row["id"], found.stage.singular
     failures = (row for row in read_rows(found.files.artefact(FAILURES), FailureRow) if row.row == key)
@@ -63,6 +66,7 @@ def _document(found: Found) -> JsonObject:
         kind: found.row,
         "above": [row for _, row in rows_above(found.files, found.graph, found.stage, found.row)[:-1]],
         "verdicts": _verdicts(found, found.stage, key),
+        "left_out": left_out(found),
         "below": _below(found),
         "failures": msgspec.to_builtins(list(failures)),
     }
@@ -81,6 +85,25 @@ def _verdicts(found: Found, stage: Shape, key: str) -> JsonObject:
     """What each transform said of a row."""
     rows = ((shape, row_with(found.files, shape, key)) for shape in found.graph.judges(stage.name))
     return {shape.name: row for shape, row in rows if row is not None}
+
+
+def left_out(found: Found) -> list[str]:
+    """Why a row goes no further, and into no training file, as far as it or what it hangs on says so by itself."""
+    why: list[str] = []
+    for stage, row in reversed(rows_above(found.files, found.graph, found.stage, found.row)):
+        own = ["rejected by hand"] if row.get(REVIEW) == REJECT else []
+        own += [f"dropped by {name}" for name, said in _verdicts(found, stage, row["id"]).items() if not said["kept"]]
+        why += own if row is found.row else [f"its {stage.singular} {row['id']} is {each}" for each in own]
+    recipe = found.files.recipe()
+    if not why and found.stage == exported_stage(found.graph, recipe) and not goes_on(found.row, recipe):
+        why.append("nobody has accepted it, which curate.reviewed=accepted asks for")
+    return why
+
+
+def left_out_words(why: Sequence[str]) -> Iterator[Line]:
+    """The same in a line, or none."""
+    if why:
+        yield _fact("left out", "; ".join(why))
 
 
 def _below(found: Found) -> JsonObject:
@@ -128,6 +151,7 @@ def _text(found: Found, shown: JsonObject) -> Iterator[str | Line]:
     row, graph = found.row, found.graph
     yield _fact(found.stage.singular, row["id"])
     yield from _facts(found)
+    yield from left_out_words(shown["left_out"])
     yield from (_fact("reviewed", words) for words in review_words(shown["review"]))
     if "counts" in shown:
         reached = tuple(shape for shape in graph if shape.name in shown["counts"])
