@@ -28,12 +28,17 @@ BARE_QUOTE, ESCAPED_QUOTE = re.compile(r'(?<!\\)"'), r"\\\g<0>"
 class Span(NamedTuple):
     """JSON as it stands in a text, and with its strings in straight double quotes.
 
-    Not `closed`: the text ended before it did.
+    It begins at `start`. Not `closed`: the text ended before it did.
     """
 
+    start: int
     text: str
     requoted: str
     closed: bool = True
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
 
 
 def spans(text: str) -> Iterator[Span]:
@@ -53,7 +58,7 @@ def spans(text: str) -> Iterator[Span]:
             yield span
             if not span.closed:
                 return
-            position = start + len(span.text)
+            position = span.end
 
 
 def is_in_marked_line(text: str, position: int) -> bool:
@@ -68,7 +73,7 @@ def span_at(text: str, start: int) -> Span:
         end = DECODER.raw_decode(text, start)[1]
     except (ValueError, RecursionError):
         return scanned(text, start)
-    return Span(text[start:end], text[start:end])
+    return Span(start, text[start:end], text[start:end])
 
 
 def scanned(text: str, start: int) -> Span:
@@ -84,14 +89,14 @@ def scanned(text: str, start: int) -> Span:
             if expected.pop() != mark:
                 break
             if not expected:
-                return Span(text[start:position], "".join((*requoted, between(text[copied:position]))))
+                return Span(start, text[start:position], "".join((*requoted, between(text[copied:position]))))
         elif mark in QUOTES and opens_string(text, symbol.start()):
             end = string_end(text, position, QUOTES[mark])
             if end is None:
                 break
             requoted += between(text[copied : symbol.start()]), quoted(text[position : end - 1])
             position = copied = end
-    return Span(text[start:], text[start:], closed=False)
+    return Span(start, text[start:], text[start:], closed=False)
 
 
 def opens_string(text: str, position: int) -> bool:

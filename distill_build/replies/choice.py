@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from distill_build.replies.brackets import Span, spans
+from distill_build.replies.corrections import Given, takes_back, what_stands
 from distill_build.replies.labels import as_it_came, normalise
 from distill_build.replies.lists import loaded
 
@@ -52,17 +53,15 @@ class NoLabel(NamedTuple):
 def find_label(text: str, labels: Sequence[str]) -> str | NoLabel:
     """The one of `labels` that `text` gives, up to case, width and punctuation; in JSON, or on a line of its own.
 
-    Of several objects the last counts that gives one. Of lines all have to give the same.
+    All that it gives have to be the same, but for a draft and what it takes back.
     """
     known = {normalise(label): label for label in labels}
     found = list(spans(text))
     if found and not found[-1].closed:
         return NoLabel("The JSON object is not closed: the reply ends in the middle of it.")
     prose, values = _apart(text, found)
-    in_json = (_label(said, labels, known) for value in reversed(values) if (said := _said(value)) is not None)
-    if (first := next((label for label in in_json if label is not None), None)) is not None:
-        return first
-    named = set(_on_lines(prose.splitlines(), labels, known))
+    in_json = [Given(label, each.start, each.end) for each in values if (label := _label_in(each.value, labels, known))]
+    named = set(what_stands(text, in_json, labels) if in_json else _on_lines(prose.splitlines(), labels, known))
     if len(named) == 1:
         return named.pop()
     wrong = "gives several of the labels" if named else "gives none of the labels"
@@ -74,15 +73,14 @@ def _quoted(labels: Sequence[str]) -> str:
     return ", ".join(f'"{label}"' for label in labels)
 
 
-def _apart(text: str, found: Iterable[Span]) -> tuple[str, list[Any]]:
+def _apart(text: str, found: Iterable[Span]) -> tuple[str, list[Given[Any]]]:
     """`text` without its JSON, and the values that this holds, but for those that the words before rule out."""
-    prose, values, position = "", list[Any](), 0
+    prose, values, position = "", list[Given[Any]](), 0
     for span in found:
-        start = text.index(span.text, position)
-        prose += text[position:start]
-        position = start + len(span.text)
+        prose += text[position : span.start]
+        position = span.end
         if not _leads_away(prose):
-            values.append(loaded(span))
+            values.append(Given(loaded(span), span.start, span.end))
     return prose + text[position:], values
 
 
@@ -98,6 +96,12 @@ def _leads_away(before: str) -> bool:
 
 def _has_words(line: str) -> bool:
     return any(map(str.isalnum, line))
+
+
+def _label_in(value: Any, labels: Sequence[str], known: Mapping[str, str]) -> str | None:
+    """The label that JSON gives."""
+    said = _said(value)
+    return None if said is None else _label(said, labels, known)
 
 
 def _said(value: Any) -> str | None:
@@ -128,12 +132,18 @@ def _on_lines(lines: Sequence[str], labels: Sequence[str], known: Mapping[str, s
             continue
         if (whole := _label(line, labels, known)) is not None:
             if not open_:
-                yield whole
+                yield from _standing(whole, lines[place + 1 :], labels)
         elif (lead := LEAD.match(line)) and (led := _label(line[lead.end() :], labels, known)) is not None:
             if not _leads_away("\n".join([*lines[:place], ""])):
-                yield led
+                yield from _standing(led, lines[place + 1 :], labels)
         else:
             open_ = not ENDED.search(line) and not HEADING.fullmatch(line)
+
+
+def _standing(label: str, behind: Sequence[str], labels: Sequence[str]) -> Iterator[str]:
+    """`label`, unless the lines behind it take it back."""
+    if not takes_back("\n".join(behind), label, labels):
+        yield label
 
 
 def _label(said: str, labels: Sequence[str], known: Mapping[str, str]) -> str | None:

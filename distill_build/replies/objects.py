@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from distill_build.replies.brackets import spans
+from distill_build.replies.corrections import Given, what_stands
 from distill_build.replies.lists import loaded
 from distill_build.replies.schemas import ObjectSchema, resolved
 
@@ -32,39 +33,50 @@ def find_fields(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
 
 
 def find_object(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
-    """The last object in `text` that fits `schema`, as it stands there.
+    """The object in `text` that fits `schema`, as it stands there.
 
-    What is found out while writing comes last. Where none fits, the last one's fault is told.
+    Of several all have to be the same, but for a draft and what it takes back: nobody said which is meant. Where none
+    fits, the last one's fault is told.
     """
-    values = []
+    fitting, fault = list[Given[dict[str, Any]]](), None
     for span in spans(text):
         if not span.closed:
             return NoObject("The JSON object is not closed: the reply ends in the middle of it.")
-        values.append(loaded(span))
-    fault = None
-    for candidate in candidates(values):
-        value: dict[str, Any] = lossless(candidate, schema.document, schema.document)
-        wrong = unwritable(value) or schema.fault(value)
-        if wrong is None:
-            return value
-        fault = fault or wrong
+        tried = [_held_to(schema, candidate) for candidate in candidates(loaded(span))]
+        fits = next((value for value, wrong in tried if wrong is None), None)
+        if fits is not None:
+            fitting.append(Given(fits, span.start, span.end))
+        elif tried:
+            fault = tried[0][1]
+    found = what_stands(text, fitting)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        return NoObject("The reply holds several JSON objects, and they differ; send the one that is meant.")
+    if fitting:
+        return NoObject("The reply takes its JSON object back; send the one that is meant.")
     if fault is None:
         return NoObject(f"The reply holds no JSON object; it has to be one with {_listed(schema.fields)}.")
     return NoObject(f"The JSON object does not fit its schema: {fault}.")
 
 
-def candidates(values: list[Any]) -> Iterator[dict[str, Any]]:
-    """The objects among `values`, the last first; one that only wraps another comes before it.
+def _held_to(schema: ObjectSchema, candidate: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """An object with the numbers that its schema wants, and why it does not fit."""
+    value: dict[str, Any] = lossless(candidate, schema.document, schema.document)
+    return value, unwritable(value) or schema.fault(value)
+
+
+def candidates(value: Any) -> Iterator[dict[str, Any]]:
+    """The object that `value` is, and those that it only wraps.
 
     A list counts where it holds one object and nothing else: of several nobody said which is meant.
     """
-    for value in reversed(values):
-        here = value[0] if isinstance(value, list) and len(value) == 1 else value
-        for _ in range(3):
-            if not isinstance(here, dict):
-                break
-            yield here
-            here = next(iter(here.values())) if len(here) == 1 else None
+    here = value[0] if isinstance(value, list) and len(value) == 1 else value
+    for _ in range(3):
+        if not isinstance(here, dict):
+            break
+        yield here
+        here = next(iter(here.values())) if len(here) == 1 else None
 
 
 def lossless(value: Any, schema: Any, root: Mapping[str, Any], depth: int = 0) -> Any:

@@ -170,7 +170,7 @@ def parse_items(raw: Any, reading: ListReading, own: tuple[Marks, ...] | None = 
 
 
 def parse_object(raw: Any, schema: ObjectSchema, own: tuple[Marks, ...] | None = None) -> ParsedObject | Rejection:
-    """The JSON object in the chat completion `raw` that fits `schema`; of several, the last.
+    """The JSON object in the chat completion `raw` that fits `schema`; several have to be the same, but for drafts.
 
     Read as tolerantly as a list is (fences, prose around it, broken JSON, a wrapping object), and held to the schema
     without tolerance of meaning: what is missing stays missing.

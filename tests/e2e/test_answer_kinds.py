@@ -224,6 +224,7 @@ def test_an_answer_that_a_person_gives_is_held_to_the_same(project: InProcess, s
         (("answer.kind=label",), "answer.labels is empty: name two at the least, as in answer.labels=[positive,neg"),
         (("answer.kind=label", "answer.labels=[good]"), "answer.labels has good alone"),
         (("answer.kind=label", "answer.labels=[Good,good]"), "answer.labels: Good and good are read as one label"),
+        (("answer.kind=label", "answer.labels=[a,a]"), "answer.labels: a and a are read as one label"),
         (("answer.kind=label", "answer.labels=good"), "answer.labels=good: expected a list"),
         (("answer.labels=[good,bad]",), "answer.labels=[good,bad] does nothing with answer.kind=text"),
         (("answer.kind=json",), "answer.kind=json needs answer.schema"),

@@ -34,6 +34,10 @@ GIVEN = {
     '{"result": {"label": "positive"}}': "positive",
     '{\n  "label": [\n    "positive"\n  ]\n}': "positive",
     '["positive"]': "positive",
+    "positive\n\nBut the battery is negative, some say.": "positive",
+    '{"label": "positive"}\n\nNo complaints at all.': "positive",
+    '{"label": "positive"}\nAgain: {"label": "Positive"}': "positive",
+    'For example {"label": "negative"}.\nHere: {"label": "positive"}': "positive",
     'It is not negative. Here is the JSON:\n```json\n{"label": "positive"}\n```': "positive",
 }
 NONE = [
@@ -66,6 +70,14 @@ NONE = [
     '{\n  "not": [\n    "negative"\n  ]\n}',
     '{"label": {"not": "negative"}}',
     'It is not: {"label": "negative"}',
+    "Label: positive\nNo wait, it is actually negative.",
+    "positive\nActually, no: negative",
+    "positive\n\nHmm, not positive.",
+    "positive\nOn second thought, it is hard to say.",
+    "positive\nI was wrong.",
+    "positive\n不对，应该是negative。",
+    '{"label": "positive"}\nNo wait, it is actually negative.',
+    '{"label": "positive"} or {"label": "negative"}',
     'The wrong one would be:\n```json\n{"label": "negative"}\n```',
 ]
 
@@ -91,6 +103,20 @@ def test_a_label_that_may_not_be_whole_is_none() -> None:
 def test_labels_that_json_has_other_values_for_are_found() -> None:
     assert find_label('{"label": 2}', ("1", "2")) == "2"
     assert find_label('{"label": true}', ("true", "false")) == "true"
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "label"),
+    [
+        ("False.\nNo, the earth is round.", ("true", "false"), "false"),
+        ("No\n\nNo, it does not say so.", ("yes", "no"), "no"),
+        ("Wrong.\nNot right, since 2 + 2 is 4.", ("right", "wrong"), "wrong"),
+        ("incorrect\nNot correct at all.", ("correct", "incorrect"), "incorrect"),
+        ("Wait\nWait, since prices fall.", ("wait", "buy"), "wait"),
+    ],
+)
+def test_words_that_say_why_a_label_stands_do_not_take_it_back(text: str, labels: tuple[str, ...], label: str) -> None:
+    assert find_label(text, labels) == label
 
 
 def test_labels_that_differ_in_signs_alone_stay_apart() -> None:

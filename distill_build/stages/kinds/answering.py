@@ -112,10 +112,11 @@ def check_labels(kind: str, key: str, labels: list[str]) -> None:
                 f"{key}: {label[:LONGEST_LABEL]!r} is no label: expected a word or a few on one line, without spaces "
                 "around them"
             )
-        if (other := seen.setdefault(normalise(label), label)) is not label:
+        if (other := seen.get(normalise(label))) is not None:
             raise ConfigurationError(
                 f"{key}: {other} and {label} are read as one label: leave one out, or give it another name"
             )
+        seen[normalise(label)] = label
 
 
 def check_answer_schema(kind: str, key: str, schema: dict[str, Any] | None) -> None:
