@@ -7,7 +7,7 @@ At the end the tree is walked once and the rows are copied together.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ from distill_build.records import JsonObject, Source
 from distill_build.stages.course import Segment
 
 SPOOL = ".spool"
+_Counts = TypeVar("_Counts")
 MemoKey = Callable[[Unit, int, str], str]
 """A unit, the number of a segment, and a digest of verdicts → the digest of all that goes in, responses aside."""
 
@@ -100,6 +101,7 @@ class UnitRows:
         self._wanted = frozenset(graph.names) | {SOURCES} if wanted is None else wanted
         self._spools: dict[str, Spool] = {}
         self._so_far = so_far
+        self._counts: dict[bytes, Any] = {}
 
     def recall(self, unit: Unit, segment: int, verdicts: str) -> Outcome | None:
         outcome = self.previous.recall(unit, segment, verdicts)
@@ -116,17 +118,18 @@ class UnitRows:
             self._so_far.add(stage, [row])
 
     def take(self, unit: Unit, number: int, segment: Segment, verdicts: str) -> Outcome:
-        complete = not unit.incomplete and all(outcome.memo is not None for outcome in unit.outcomes)
+        work = unit.work
+        complete = not work.incomplete and all(outcome.memo is not None for outcome in unit.outcomes)
         calls = {name: sources for name in segment.stages if (sources := unit.sorted_sources(name))}
         return Outcome(
             memo=self.previous.memo(unit, number, verdicts) if complete else None,
             rows={name: self._spool(name, self._rows_of(unit, name)) for name in segment.stages},
             sources=self._spool(SOURCES, [sources_row(unit.node.id, calls)] if calls else []),
-            requests=dict(unit.requests),
-            spared=dict(unit.spared),
-            dropped={name: dict(reasons) for name, reasons in unit.dropped.items()},
-            rows_dropped=dict(unit.rows_dropped),
-            failures=tuple(unit.failures[place].row() for place in sorted(unit.failures)),
+            requests=self._shared(dict(work.requests)),
+            spared=self._shared(dict(work.spared)),
+            dropped=self._shared({name: dict(reasons) for name, reasons in work.dropped.items()}),
+            rows_dropped=self._shared(dict(work.rows_dropped)),
+            failures=tuple(work.failures[place].row() for place in sorted(work.failures)),
         )
 
     def take_back(self, unit: Unit) -> None:
@@ -164,6 +167,11 @@ class UnitRows:
     def spool(self, name: str) -> Spool | None:
         """The rows of this run; None where there are none."""
         return self._spools.get(name)
+
+    def _shared(self, counts: _Counts) -> _Counts:
+        """Equal ones are one object: most units come to the same, and there are very many."""
+        shared: _Counts = self._counts.setdefault(_ENCODER.encode(counts), counts)
+        return shared
 
     def _rows_of(self, unit: Unit, stage: str) -> list[JsonObject]:
         shape = self._graph[stage]
@@ -218,8 +226,8 @@ def write_artefacts(
                     moved = {name: copies[name].to(writers[name], place) for name, place in outcome.rows.items()}
                     sources = copies[SOURCES].to(writers[SOURCES], outcome.sources)
                     outcomes.append(replace(outcome, rows=moved, sources=sources))
-                for name, place in node.unit.judged.items():
-                    copies[name].to(writers[name], place)
+                for name, judged in node.unit.judged.items():
+                    copies[name].to(writers[name], judged.lines)
     return {files[name]: writer for name, writer in writers.items()}, outcomes
 
 

@@ -9,6 +9,7 @@ dataset's files change together and last; the bytes depend on the responses alon
 """
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, nullcontext
@@ -150,6 +151,7 @@ class Builds:
                 planned.append(await self._plan(build))
             except (DistillError, OSError) as error:
                 self._occasion.ended(build, error)
+        gc.collect()  # a walk's tree names itself in circles, and would lie beside that of the build
         self._occasion.planned(planned)
         await asyncio.sleep(0)  # an interruption that came meanwhile ends it here, and waits for no answer
         self._confirm(planned)

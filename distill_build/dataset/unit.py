@@ -77,7 +77,7 @@ class Row(msgspec.Struct, eq=False):
     above: "Row | None" = None
     below: "dict[str, list[Row]]" = msgspec.field(default_factory=dict)
     verdicts: dict[str, Verdict] = msgspec.field(default_factory=dict)
-    lacking: set[str] = msgspec.field(default_factory=set)
+    lacking: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
@@ -323,5 +323,5 @@ def restored(
             there = above.results(shape.name, refill=refill)
             short = has_any and there < wanted and not above.has_given(shape.name)
             if short and view.sight(above, shape.name) is not Sight.DROPPED:
-                above.lacking.add(shape.name)
+                above.lacking |= {shape.name}
     return rows

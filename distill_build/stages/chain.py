@@ -70,6 +70,10 @@ class Chain(msgspec.Struct):
         """Wants one item more, in the place of one that is not wanted."""
         self.wanted += 1
 
+    def end(self) -> None:
+        """Takes no more: what told items apart is let go of."""
+        self._seen = set()
+
     @property
     def requests(self) -> int:
         """Replies that were taken."""

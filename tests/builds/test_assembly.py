@@ -26,7 +26,7 @@ def tree() -> tuple[Node, list[Unit]]:
         unit = node.unit = Unit(node, Row("tags", node.line(), ()), leaf=True)
         for number in (1, 0):
             unit.add(Row("notes", {"id": f"n_{index}{number}", "text": label}, (number,), unit.tag))
-            unit.sources.setdefault("notes", {})[number,] = (f"call {index}{number}", "response")
+            unit.work.sources.setdefault("notes", {})[number,] = (f"call {index}{number}", "response")
         units.append(unit)
     return root, units
 
@@ -40,7 +40,7 @@ def assembled(folder: Path, order: tuple[int, ...]) -> dict[str, bytes]:
     root, units = tree()
     rows = UnitRows(GRAPH, PreviousBuild(Dataset(folder), {}, memo, lambda _: False, frozenset()), folder / "new")
     for number in order:
-        units[number].outcomes.append(rows.take(units[number], 0, SEGMENT, ""))
+        units[number].outcomes = (rows.take(units[number], 0, SEGMENT, ""),)
         units[number].leave()
     writers, outcomes = write_artefacts(root, GRAPH, rows, folder / "files")
     assert [each.rows["notes"].count for each in outcomes] == [2, 2, 2]
@@ -71,7 +71,7 @@ def test_what_the_last_build_made_of_a_unit_is_copied_from_where_it_lies(tmp_pat
         GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False, frozenset()), tmp_path / "new"
     )
     for unit in units:
-        unit.outcomes.append(spooled.take(unit, 0, SEGMENT, ""))
+        unit.outcomes = (spooled.take(unit, 0, SEGMENT, ""),)
     _, outcomes = write_artefacts(root, GRAPH, spooled, tmp_path / "files")
 
     root, units = tree()
@@ -83,7 +83,7 @@ def test_what_the_last_build_made_of_a_unit_is_copied_from_where_it_lies(tmp_pat
     assert [each is None for each in recalled] == [False, True, False], "what --rebuild names is made anew"
     assert rows.recall(units[0], 0, "other verdicts") is None
     for unit, outcome in zip(units, recalled, strict=True):
-        unit.outcomes.append(outcome or rows.take(unit, 0, SEGMENT, ""))
+        unit.outcomes = (outcome or rows.take(unit, 0, SEGMENT, ""),)
     writers, _ = write_artefacts(root, GRAPH, rows, tmp_path / "again")
     assert {name: writer.path.read_bytes() for name, writer in writers.items()} == before
 
@@ -91,6 +91,6 @@ def test_what_the_last_build_made_of_a_unit_is_copied_from_where_it_lies(tmp_pat
 def test_a_unit_that_lacks_something_is_not_remembered(tmp_path: Path) -> None:
     _, units = tree()
     rows = UnitRows(GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False, frozenset()), None)
-    units[0].incomplete = True
+    units[0].work.incomplete = True
     assert rows.take(units[0], 0, SEGMENT, "").memo is None
     assert rows.take(units[1], 0, SEGMENT, "").memo == memo(units[1], 0, "")

@@ -162,7 +162,7 @@ class PlanRows(UnitRows):
 
     def _lines_of(self, unit: Unit, last: Outcome, stage: str) -> Iterator[JsonObject]:
         """The rows of a unit that a stage made in any segment up to that of its `last` outcome."""
-        judged = [unit.judged[stage]] if stage in unit.judged else []
+        judged = [unit.judged[stage].lines] if stage in unit.judged else []
         made = [outcome.rows[stage] for outcome in (*unit.outcomes, last) if stage in outcome.rows]
         return chain.from_iterable(self.lines(stage, rows) for rows in (*judged, *made))
 

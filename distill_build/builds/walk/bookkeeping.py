@@ -75,7 +75,7 @@ class Bookkeeping:
     def spare(self, unit: Unit, shape: Shape, rows: int, *, deeper: bool = True) -> None:
         """Counts rows that are not made since what they would hang on was dropped, and all that would follow."""
         for name, number in self._with_all_below(shape, rows) if deeper else ((shape.name, rows),):
-            unit.spared[name] += number
+            unit.work.spared[name] += number
             self.tally.stages[name].spared += number
 
     def expect(self, unit: Unit, shape: Shape) -> None:
@@ -297,7 +297,8 @@ class Bookkeeping:
             told = own | {"missing": own["missing"] + missing}
         self._lacks(stage, missing, failed)
         failures = (told, *(row for row in outcome.failures if row is not own))
-        unit.short[segment] = tuple(sorted(failures, key=lambda row: self._order[row["stage"]]))
+        told_in_order = tuple(sorted(failures, key=lambda row: self._order[row["stage"]]))
+        unit.short = {**unit.short, segment: told_in_order}
 
     def list_ended(self, unit: Unit, stage: str, chain: Chain, failed: Failed = NOTHING_NEW) -> None:
         """Notes what a unit's list is short of at its end, if anything.
@@ -311,23 +312,23 @@ class Bookkeeping:
                 self.leave_out(unit, unit.tag, stage)
         else:
             failure = None if failed is NOTHING_NEW else self.short_of(stage, unit.node, chain.missing, failed)
-            unit.incomplete |= not chain.complete
+            unit.work.incomplete |= not chain.complete
         if failure is not None:
-            unit.failures[self._order[stage],] = failure
+            unit.work.failures[self._order[stage],] = failure
 
     def failed_for(self, unit: Unit, stage: str, row: Row, place: tuple[int, ...], failed: Failed) -> None:
         """Notes that a row lacks a result."""
         self.leave_out(unit, row, stage)
         self._failed(stage, 1, failed)
         column = {self._stages[stage].above_column: row.id}
-        unit.failures[self._order[stage], *place] = Failure(
+        unit.work.failures[self._order[stage], *place] = Failure(
             stage, unit.node.shown, 1, failed.cause, failed.attempts, failed.detail, column
         )
 
     def leave_out(self, unit: Unit, row: Row, stage: str) -> None:
         """Notes that a row lacks what `stage` was to make of it."""
-        row.lacking.add(stage)
-        unit.incomplete = True
+        row.lacking |= {stage}
+        unit.work.incomplete = True
 
     def _failed(self, stage: str, missing: int, failed: Failed) -> None:
         self._lacks(stage, missing, failed)

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -57,12 +58,13 @@ class Node(msgspec.Struct, eq=False):
 
     def child(self, label: str, prefix: str, index: int, listed: int | None, subtree: Subtree) -> "Node":
         """A new tag below this one; `prefix` begins its id."""
+        path, shown = (*self.path, label), (*self.shown, self.label_shown(label))
         child = Node(
-            path=(*self.path, label),
+            path=path,
             place=(*self.place, index),
             id=row_id(prefix, self.id, label),
             subtree=subtree,
-            shown=(*self.shown, self.label_shown(label)),
+            shown=path if shown == path else shown,
             listed=listed,
             above=self,
         )
@@ -204,16 +206,57 @@ class Goals(msgspec.Struct, frozen=True):
         return bisect_right(self.each, index)
 
 
-class Unit(msgspec.Struct):
-    """A tag at work in one segment: the rows that hang on it, and what is still out.
+class Work(msgspec.Struct):
+    """What a unit has in memory of the segment that it works through.
 
-    `tag` is the tag's own row. `rows` are those in memory by stage.
-    `chains` are lists that grow, by stage; `sources` the calls behind results, by stage and place; `failures` are by
-    place in the order of stages. `measures` is what the transform behind the segment goes by: id and measure of every
-    row that it judges, by place, once they are `measured`; `verdicts` what such transforms have said, by transform
-    and row, where it is not just that the row is kept; `passed_over` counts the rows that it need not judge,
-    `made_up_for` are the numbers, in order, of those that others came for since a person rejected them, and
-    `undecided` says that it cannot judge one. `outcomes` are those of the segments that have ended.
+    `rows` are by stage, `chains` are lists that grow, by stage; `sources` the calls behind results, by stage and place;
+    `failures` are by place in the order of stages. `requests`, `spared`, `dropped` and `rows_dropped` are as an
+    `Outcome` has them.
+    """
+
+    rows: dict[str, list[Row]] = msgspec.field(default_factory=dict)
+    chains: "dict[str, Chain]" = msgspec.field(default_factory=dict)
+    sources: dict[str, dict[tuple[int, ...], Source]] = msgspec.field(default_factory=dict)
+    failures: dict[tuple[int, ...], Failure] = msgspec.field(default_factory=dict)
+    requests: Counter[str] = msgspec.field(default_factory=Counter)
+    spared: Counter[str] = msgspec.field(default_factory=Counter)
+    dropped: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
+    rows_dropped: Counter[str] = msgspec.field(default_factory=Counter)
+    incomplete: bool = False
+
+
+class Measures(msgspec.Struct):
+    """What the transform behind a segment goes by of one unit.
+
+    `rows` are the id and the measure of every row that it judges, and `places` their places. `passed_over` counts the
+    rows that it need not judge, `made_up_for` are the numbers, in order, of those that others came for since a person
+    rejected them, and `undecided` says that it cannot judge one.
+    """
+
+    rows: list[tuple[str, Any]] = msgspec.field(default_factory=list)
+    places: list[tuple[int, ...]] = msgspec.field(default_factory=list)
+    passed_over: int = 0
+    made_up_for: list[int] = msgspec.field(default_factory=list)
+    undecided: bool = False
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """What a transform over all units has said of the rows of one: `lines` of its artefact, and the `verdicts` by row,
+    where it is not just that the row is kept."""
+
+    lines: Rows
+    verdicts: Mapping[str, Verdict]
+
+
+NONE_YET: Mapping[Any, Any] = MappingProxyType({})
+
+
+class Unit(msgspec.Struct):
+    """A tag at work in one segment: what hangs on it, and what is still out. There are very many: one that waits for
+    others holds no container that is empty.
+
+    `tag` is the tag's own row. `measures` is None until its rows are measured for the transform behind the segment;
+    `judged` is what such transforms have said. `outcomes` are those of the segments that have ended.
     `goals` are those of lists that went on for items that were dropped; `short` are, by the number of a segment, its
     failures with what its list stays short of: what the barrier said is no part of the outcome, whose memo knows
     nothing of it.
@@ -225,25 +268,19 @@ class Unit(msgspec.Struct):
     segment: int = 0
     phase: int = 0
     pending: int = 0
-    rows: dict[str, list[Row]] = msgspec.field(default_factory=dict)
-    chains: "dict[str, Chain]" = msgspec.field(default_factory=dict)
-    sources: dict[str, dict[tuple[int, ...], Source]] = msgspec.field(default_factory=dict)
-    failures: dict[tuple[int, ...], Failure] = msgspec.field(default_factory=dict)
-    requests: Counter[str] = msgspec.field(default_factory=Counter)
-    spared: Counter[str] = msgspec.field(default_factory=Counter)
-    dropped: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
-    rows_dropped: Counter[str] = msgspec.field(default_factory=Counter)
-    incomplete: bool = False
-    measures: list[tuple[tuple[int, ...], str, Any]] = msgspec.field(default_factory=list)
-    measured: bool = False
-    passed_over: int = 0
-    made_up_for: list[int] = msgspec.field(default_factory=list)
-    undecided: bool = False
-    verdicts: dict[str, dict[str, Verdict]] = msgspec.field(default_factory=dict)
-    judged: dict[str, Rows] = msgspec.field(default_factory=dict)
-    outcomes: list[Outcome] = msgspec.field(default_factory=list)
-    goals: dict[str, Goals] = msgspec.field(default_factory=dict)
-    short: dict[int, tuple[JsonObject, ...]] = msgspec.field(default_factory=dict)
+    measures: Measures | None = None
+    judged: Mapping[str, Judgement] = NONE_YET
+    outcomes: tuple[Outcome, ...] = ()
+    goals: Mapping[str, Goals] = NONE_YET
+    short: Mapping[int, tuple[JsonObject, ...]] = NONE_YET
+    _work: Work | None = None
+
+    @property
+    def work(self) -> Work:
+        """What it has in memory; nothing at first."""
+        if self._work is None:
+            self._work = Work()
+        return self._work
 
     @property
     def place(self) -> Place:
@@ -260,17 +297,17 @@ class Unit(msgspec.Struct):
 
     def add(self, row: Row) -> None:
         """Takes a row in."""
-        self.rows.setdefault(row.stage, []).append(row)
+        self.work.rows.setdefault(row.stage, []).append(row)
 
     def sorted(self, stage: str) -> list[Row]:
         """The rows of a stage in their order."""
-        return sorted(self.rows.get(stage, ()), key=lambda row: row.place)
+        return sorted(self.work.rows.get(stage, ()), key=lambda row: row.place)
 
     def sorted_sources(self, stage: str) -> list[Source]:
         """The calls behind the rows of a stage: of a list in the order of the requests, else in that of the rows."""
-        if (chain := self.chains.get(stage)) is not None:
+        if (chain := self.work.chains.get(stage)) is not None:
             return chain.sources
-        own = self.sources.get(stage, {})
+        own = self.work.sources.get(stage, {})
         return [own[place] for place in sorted(own)]
 
     def failure_rows(self) -> Iterator[JsonObject]:
@@ -288,8 +325,15 @@ class Unit(msgspec.Struct):
 
     def dropped_of_list(self, verdicts: Mapping[str, Verdict]) -> int:
         """How many items of a model's were dropped: for a person's own, which come first, none is to come."""
-        own = {key for place, key, _ in self.measures if place[:1] < (0,)}
+        measures = self.measured
+        own = {key for place, (key, _) in zip(measures.places, measures.rows, strict=True) if place[:1] < (0,)}
         return sum(not verdict.kept and key not in own for key, verdict in verdicts.items())
+
+    @property
+    def measured(self) -> Measures:
+        """What its rows are judged by."""
+        assert self.measures is not None, "who waits at a barrier is measured"  # noqa: S101
+        return self.measures
 
     def rank(self, refilled: str | None, place: tuple[int, ...]) -> tuple[int, ...]:
         """What the rows of all units are judged in the order of: of the list `refilled` those of each round stand
@@ -297,25 +341,17 @@ class Unit(msgspec.Struct):
         goals = self.goals.get(refilled or "")
         if goals is None or not place:
             return (0, *place)
-        return (goals.round_of(place[0] - bisect_left(self.made_up_for, place[0])), *place)
-
-    def forget_measures(self) -> None:
-        """Its rows are judged, or made once more."""
-        self.measures, self.measured, self.passed_over, self.undecided = [], False, 0, False
-        self.made_up_for = []
+        return (goals.round_of(place[0] - bisect_left(self.measured.made_up_for, place[0])), *place)
 
     def leave(self) -> int:
         """Lets go of what a segment had in memory; returns how many rows that were."""
-        held = sum(map(len, self.rows.values()))
-        for rows in self.rows.values():
+        work, self._work = self.work, None
+        for rows in work.rows.values():
             for row in rows:  # a row and those below it name each other, and the garbage collector comes late
                 row.below.clear()
-        self.rows, self.chains, self.sources, self.failures = {}, {}, {}, {}
-        self.requests, self.spared, self.dropped, self.rows_dropped = Counter(), Counter(), {}, Counter()
         self.tag.below.clear()
-        self.tag.lacking.clear()
-        self.incomplete = False
-        return held
+        self.tag.lacking = frozenset()
+        return sum(map(len, work.rows.values()))
 
 
 def _with_path(line: JsonObject, path: Path) -> JsonObject:

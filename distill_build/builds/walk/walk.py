@@ -202,6 +202,7 @@ class Walk:
 
     def _end_growing(self, node: Node, chain: Chain) -> None:
         """Takes in the children by hand: what a model's list has before them is known now."""
+        chain.end()
         above = node.subtree.own
         for index, (label, own) in enumerate(above.children.items()):
             if label in above.wanted:
@@ -309,7 +310,7 @@ class Walk:
                     self._make_group(unit, stage, row)
 
     def _end_segment(self, unit: Unit, outcome: Outcome) -> None:
-        unit.outcomes.append(outcome)
+        unit.outcomes = (*unit.outcomes, outcome)
         self._open[unit.segment] -= 1
         unit.segment += 1
         self._pass_barriers()
@@ -333,7 +334,7 @@ class Walk:
 
     def _measure_recalled(self, units: Sequence[Unit], barrier: Barrier) -> None:
         for unit in units:
-            if not unit.measured:
+            if unit.measures is None:
                 self._load(unit, self.course[self._at].measured)
                 self._measure(unit, barrier)
                 self.rows_held -= unit.leave()
@@ -345,17 +346,18 @@ class Walk:
         """Has units work through the segment before a barrier again, whose list has a higher goal now."""
         self._open[self._at] = len(units)
         for unit in units:
-            self._books.taken_back(unit.outcomes.pop())
+            *before, last = unit.outcomes
+            self._books.taken_back(last)
             self._sink.take_back(unit)
+            unit.outcomes, unit.measures = tuple(before), None
             unit.segment -= 1
-            unit.forget_measures()
         for unit in units:
             self._start_segment(unit)
 
     def _verdicts_digest(self, unit: Unit) -> str:
         """What transforms over all units have said of a unit's rows so far, as far as it matters to what comes behind,
         and how far its lists went for that. A rank shifts with every new row."""
-        told = {name: said for name, found in unit.verdicts.items() if (said := self._said(name, found))}
+        told = {name: said for name, each in unit.judged.items() if (said := self._said(name, each.verdicts))}
         if unit.goals:
             return digest([told, {name: goals.each for name, goals in unit.goals.items()}])
         return digest(told) if told else ""
@@ -382,8 +384,8 @@ class Walk:
             self._hold()
 
     def _lines(self, unit: Unit, stage: str) -> Iterator[JsonObject]:
-        if stage in unit.verdicts:
-            yield from self._sink.lines(stage, unit.judged[stage])
+        if stage in unit.judged:
+            yield from self._sink.lines(stage, unit.judged[stage].lines)
         for outcome in unit.outcomes:
             if stage in outcome.rows:
                 yield from map(unit.asked, self._sink.lines(stage, outcome.rows[stage]))
@@ -403,7 +405,7 @@ class Walk:
                 self._books.not_all_known()
                 self._books.leave_out(unit, unit.tag, stage.name)
             case Sight.SEEN:
-                chain = unit.chains[stage.name] = Chain(wanted)
+                chain = unit.work.chains[stage.name] = Chain(wanted)
                 self._make_own_items(unit, stage)
                 if wanted:
                     unit.pending += 1
@@ -447,7 +449,7 @@ class Walk:
                 self._estimator.list_unknown(stage, node, chain)
                 self._books.not_all_known()
                 self._books.leave_out(unit, unit.tag, stage.name)
-        unit.requests[stage.name] = chain.requests
+        unit.work.requests[stage.name] = chain.requests
         self._step_done(unit)
 
     def _listed(self, unit: Unit, stage: ListStage, chain: Chain, index: int) -> list[Row]:
@@ -512,7 +514,7 @@ class Walk:
             case Made(value, response, _):
                 line = stage.line(unit.place, row.line, number, key, value)
                 line = stage.flagged(self._books.reviewed(unit, stage, line))
-                unit.sources.setdefault(stage.name, {})[place] = (key, response)
+                unit.work.sources.setdefault(stage.name, {})[place] = (key, response)
                 self._books.succeeded(stage.name)
                 self._row_made(unit, Row(stage.name, line, place, row))
                 if self._makes_up and line.get(REVIEW) == REJECT:
@@ -524,7 +526,7 @@ class Walk:
                 self._estimator.below_unknown(stage, row.id, number)
                 self._books.awaits(stage, row, number)
                 self._books.leave_out(unit, row, stage.name)
-        unit.requests[stage.name] += 1
+        unit.work.requests[stage.name] += 1
         self._step_done(unit)
 
     def _make_up_for(self, unit: Unit, stage: MapStage, row: Row, number: int) -> None:
@@ -565,7 +567,7 @@ class Walk:
             return
         others = self._others(row, transform) if sight is Sight.SEEN else None
         if others is None:
-            unit.incomplete = True
+            unit.work.incomplete = True
             return
         try:
             verdict = transform.verdict(unit.place, row.line, others)
@@ -576,8 +578,8 @@ class Walk:
         self._books.made(name)
         self._books.judged(name, row.id, verdict)
         if not verdict.kept:
-            unit.rows_dropped[name] += 1
-            unit.dropped.setdefault(name, Counter()).update(verdict.why)
+            unit.work.rows_dropped[name] += 1
+            unit.work.dropped.setdefault(name, Counter()).update(verdict.why)
 
     def _make_group(self, unit: Unit, stage: GroupStage, row: Row) -> None:
         sight = self._view.sight(row, stage.name)
