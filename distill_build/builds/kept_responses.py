@@ -75,12 +75,15 @@ class KeepingFolder(msgspec.Struct, frozen=True):
 def keep_responses(session: Session, before: State | None, sources: Path, folder: Path) -> KeptPacks:
     """Has the folder keep the calls that the new file `sources` names; `folder` takes packs until they are moved."""
     packs, calls, held = _standing(session, before)
-    wanted = dict.fromkeys(key for key, _ in _named(sources))
-    lacking = dict.fromkeys(source[0] for source in _named(sources) if _as_bytes(source) not in held)
+    wanted = dict[str, bool]()  # each key once, and whether packs lack it: there are very many
+    for source in _named(sources):
+        wanted[source[0]] = wanted.get(source[0], False) or _as_bytes(source) not in held
+    del held
+    lacking = [key for key, lacks in wanted.items() if lacks]
     small = sum(facts.size < SMALL_PACK for facts in packs.values())
     anew = small >= MOST_SMALL_PACKS or calls + len(lacking) > MOST_USELESS * len(wanted)
     if anew and (written := _write_all(session, wanted, folder)) is not None:
-        packs, calls, lacking = {}, 0, {}
+        packs, calls, lacking = {}, 0, []
     else:
         written = _write(session, lacking, folder)
     states = {path: file_state(path) for path, _ in written}
