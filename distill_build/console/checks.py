@@ -15,6 +15,8 @@ from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_NO_USE, OF
 from distill_build.stages.training_checks import (
     ACCEPTED_ALONE,
     ENDS_THOUGHT,
+    ENDS_THOUGHT_IN_TEXT,
+    MAY_END_THOUGHT,
     TOKEN_IN_TEXT,
     UNLABELLED,
     UNRATED,
@@ -84,6 +86,12 @@ def _too_long(by: str) -> Callable[[CheckCount], str]:
     return _of_trainers(*(f"{verb} longer than format.max_length, by {by}" for verb in ("is", "are")))
 
 
+def _ending_thought(what: str) -> Callable[[CheckCount], str]:
+    """Of rows with an answer that a chat template may take for the end of a thought."""
+    say = "an answer that says </think>, where"
+    return _of_trainers(f"has {say} {what}", f"have {say} {what}")
+
+
 def _stand(found: CheckCount) -> str:
     return "stands" if found.rows == 1 else "stand"
 
@@ -131,9 +139,16 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
         "holds what a tokenizer takes for a token of the chat template",
         "hold what a tokenizer takes for a token of the chat template",
     ),
-    ENDS_THOUGHT: _of_trainers(
-        "has an answer that says </think>, where the templates of Qwen3, GLM and DeepSeek cut it",
-        "have an answer that says </think>, where the templates of Qwen3, GLM and DeepSeek cut it",
+    ENDS_THOUGHT: _ending_thought(
+        "the student's chat template cuts it: reject such rows in reviews.jsonl, or train with a template that keeps "
+        "what the assistant says"
+    ),
+    ENDS_THOUGHT_IN_TEXT: _ending_thought(
+        "the student's chat template cuts it: say format.reasoning=field, or reject such rows in reviews.jsonl"
+    ),
+    MAY_END_THOUGHT: _ending_thought(
+        "some chat templates cut it (DeepSeek's; those of Qwen3 and GLM unless the thought is in a field): look at the "
+        "student's (format.student), or reject such rows in reviews.jsonl"
     ),
     OVER_LENGTH: _too_long("kd.tokenizer"),
     OVER_LENGTH_OF_FILTER: _too_long("the tokenizer of the filter"),

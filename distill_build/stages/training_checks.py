@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.export import LABELS, PREFERENCE, Layout, TrainingRow
 from distill_build.export.preference import CLOSE, FEW_RATED, RATING, Questions, pair_of
+from distill_build.export.reasoning import cut_answers
 from distill_build.graph import END
 from distill_build.records import JsonObject
 from distill_build.stages.row_length import RowLength
@@ -17,8 +18,9 @@ from distill_build.stages.training_rows import goes_by_acceptance
 UNRATED, UNLABELLED = "unrated", "unlabelled"
 """Of rows: no rating, no label. Of questions there is why one has no pair."""
 TOKEN_IN_TEXT, ENDS_THOUGHT = "token_in_text", "ends_thought"
+ENDS_THOUGHT_IN_TEXT, MAY_END_THOUGHT = "ends_thought_in_text", "may_end_thought"
 """Of rows, where trainers are named: a text that a tokenizer takes for a token of the chat template; an answer that
-says where templates cut a reply."""
+says where the student's template cuts it, where it would not with the thought in a field, or where it is not known."""
 ACCEPTED_ALONE = "accepted_alone"
 """Of rows, where only those go on that a person accepted."""
 END_OF_THOUGHT = "</think>"
@@ -32,6 +34,7 @@ class TrainingChecks:
     def __init__(self, formats: Sequence[str], layout: Layout, recipe: JsonObject) -> None:
         self._pairs, self._labels = PREFERENCE in formats, LABELS in formats
         self._layout = layout
+        self._cut = cut_answers(layout.reasoning, layout.training.trainers, layout.training.student, formats)
         self._length = RowLength(layout, recipe) if layout.training.trainers else None
         self._accepted_alone = goes_by_acceptance(recipe)
         self._questions = Questions()
@@ -69,8 +72,19 @@ class TrainingChecks:
         texts = [row.question, (row.reasoning or "") if self._layout.reasoning != "drop" else "", *answers]
         texts += [turn.question for turn in row.history]
         self._count(TOKEN_IN_TEXT, row.id, found=any(map(has_any_token, texts)))
-        self._count(ENDS_THOUGHT, row.id, found=any(END_OF_THOUGHT in answer for answer in answers))
+        self._count(self._ends_thought(), row.id, found=self._is_cut(row))
         self._count(length.check, row.id, found=length.exceeds(row))
+
+    def _ends_thought(self) -> str:
+        if not self._cut.known:
+            return MAY_END_THOUGHT
+        return ENDS_THOUGHT_IN_TEXT if self._cut.in_field else ENDS_THOUGHT
+
+    def _is_cut(self, row: TrainingRow) -> bool:
+        last, before = self._cut.last, self._cut.before
+        return (last and END_OF_THOUGHT in row.answer) or (
+            before and any(END_OF_THOUGHT in turn.answer for turn in row.history)
+        )
 
     def _look_at_question(self, rows: Sequence[TrainingRow]) -> None:
         pair = pair_of(rows, self._layout.margin)

@@ -174,10 +174,28 @@ def hard_to_train_on(number: int, body: Body) -> Fault | None:
     return content("So it ends with `</think>`." if "at level 3" in text else "one two three four five " * 20)
 
 
+SAY = "an answer that says </think>"
 TOLD = (
     "2 of 6 rows hold what a tokenizer takes for a token of the chat template: a_",
     "2 of 6 rows have an answer that says </think>",
 )
+
+
+def test_an_end_of_thought_in_an_answer_is_told_by_the_students_template(
+    project: InProcess, endpoint: ScriptedServer
+) -> None:
+    endpoint.plan = hard_to_train_on
+    words = (*LINE, "formats=[prompt_completion]", "trainers=[trl]")
+    told = {
+        "format.student=Qwen/Qwen3-0.6B": "cuts it: say format.reasoning=field",
+        "format.student=deepseek-ai/DeepSeek-V3": "cuts it: reject such rows",
+        "format.student=HuggingFaceTB/SmolLM2-135M-Instruct": "some chat templates cut it",
+    }
+    for student, sentence in told.items():
+        assert f"2 of 6 rows have {SAY}, where" in (said := project.run(*words, student).stderr)
+        assert sentence in said
+    for kept in ("format.student=meta-llama/Llama-3.2-1B", "format.student=Qwen/Qwen3-0.6B format.reasoning=field"):
+        assert SAY not in project.run(*words, *kept.split()).stderr
 
 
 def test_what_trainers_stumble_over_is_told_by_build_and_export(project: InProcess, endpoint: ScriptedServer) -> None:

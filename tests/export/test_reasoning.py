@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill_build.export.reasoning import chosen_place, family_of, lost_thought
+from distill_build.export.reasoning import CutAnswers, Where, chosen_place, cut_answers, family_of, lost_thought
 
 FORMATS = ("messages", "prompt_completion")
 
@@ -24,6 +24,7 @@ FORMATS = ("messages", "prompt_completion")
         ("microsoft/Phi-3.5-mini-instruct", "Phi"),
         ("CohereForAI/c4ai-command-r7b-12-2024", "Cohere"),
         ("openai/gpt-oss-20b", "gpt-oss"),
+        ("Qwen/Qwen3.8-8B", "Qwen3.8"),
         ("LiquidAI/LFM2.5-1.2B", "LFM2.5"),
         ("zai-org/GLM-4.5-Air", "GLM-4-MoE"),
         ("models/my qwen3 student", "Qwen3"),
@@ -61,6 +62,7 @@ def test_of_another_model_nothing_is_said(model: str) -> None:
         (["axolotl"], "Qwen/Qwen3-0.6B", "think"),
         ([], "Qwen/Qwen3-0.6B", "think"),
         (["trl"], "meta-llama/Llama-3.2-1B", "think"),
+        (["trl"], "openai/gpt-oss-20b", "think"),
         (["trl"], "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "think"),
     ],
 )
@@ -96,3 +98,41 @@ def test_a_format_whose_field_a_trainer_does_not_read_is_told(model: str) -> Non
     assert "trainers=axolotl, which reads no field of it in formats=[sharegpt]" in found
     assert lost_thought("field", ["axolotl"], model, ["sharegpt", "messages"]) is None
     assert lost_thought("think", ["axolotl"], model, ["sharegpt"]) is None
+
+
+CUT, KEPT = (True, True), (False, False)
+
+
+@pytest.mark.parametrize(
+    ("where", "trainers", "model", "cut", "in_field"),
+    [
+        ("think", ["trl"], "Qwen/Qwen3-0.6B", CUT, True),
+        ("drop", ["trl", "axolotl"], "zai-org/GLM-4.5-Air", CUT, True),
+        ("field", ["trl", "axolotl"], "Qwen/Qwen3-0.6B", KEPT, True),
+        ("think", ["trl", "llamafactory"], "Qwen/Qwen3-0.6B", CUT, False),  # which reads no field
+        ("think", ["trl"], "Qwen/Qwen3.8-8B", KEPT, True),
+        *((where, ["trl"], "deepseek-ai/DeepSeek-V3", CUT, False) for where in ("think", "field", "drop")),
+        ("think", ["llamafactory"], "deepseek-ai/DeepSeek-V3", KEPT, False),  # which has no chat template
+        ("think", ["trl"], "meta-llama/Llama-3.2-1B", KEPT, False),
+        ("think", ["axolotl"], "google/gemma-3-1b-it", KEPT, False),
+        ("think", ["trl"], "nvidia/Nemotron-3-Nano", (False, True), False),
+        ("drop", ["trl"], "nvidia/Nemotron-3-Nano", KEPT, False),
+        ("field", ["trl"], "LiquidAI/LFM2.5-1.2B", (False, True), False),
+    ],
+)
+def test_an_answer_that_says_the_end_of_a_thought_is_cut_by_family_and_place(
+    where: Where, trainers: list[str], model: str, cut: tuple[bool, bool], in_field: bool
+) -> None:
+    found = cut_answers(where, trainers, model, FORMATS)
+    assert (found.last, found.before) == cut
+    assert found.known == (trainers != ["llamafactory"])
+    assert found.in_field == (in_field and found.known)
+
+
+def test_a_field_that_axolotl_does_not_read_is_as_none() -> None:
+    found = cut_answers("field", ["axolotl"], "Qwen/Qwen3-0.6B", ["sharegpt"])
+    assert found == CutAnswers(last=True, before=True)
+
+
+def test_of_a_template_that_is_not_known_all_may_be_cut() -> None:
+    assert cut_answers("think", ["trl"], "", FORMATS) == CutAnswers(last=True, before=True, known=False)
