@@ -14,7 +14,7 @@ from distill_build.calls.attempt import Recorder, Route, StageCounts
 from distill_build.calls.budget import FailureCap
 from distill_build.calls.call import Absent, Call, Failed
 from distill_build.calls.online import OnlineExecutor
-from distill_build.calls.resolver import CallResolver
+from distill_build.calls.resolver import CallResolver, Executor
 from distill_build.calls.shared import Shared
 from distill_build.dataset.layout import FAILURES, ReviewNote
 from distill_build.engine.ledger import Ledger
@@ -22,6 +22,8 @@ from distill_build.engine.reading import Responses
 from distill_build.engine.scheduler import Scheduler
 from distill_build.engine.store import Store
 from distill_build.errors import StorageError
+from distill_build.export import KD
+from distill_build.graph import END
 from distill_build.models.base import DEFAULT_TIMEOUT_S, Limits, ModelFailure, ModelSettings
 from distill_build.models.factory import gate_key
 from distill_build.options import Options
@@ -34,6 +36,7 @@ from distill_build.stages.kinds.base import ModelStage
 from distill_build.stages.kinds.group_stage import GroupStage
 from distill_build.stages.kinds.list_stage import ListStage
 from distill_build.stages.kinds.map_stage import MapStage
+from distill_build.stages.training_rows import exported_stage
 
 WAITING_SHARE, FEWEST_WAITING = 8, 8
 """Of a gate's slots one in so many more steps are under way, so that a slot is taken as soon as it is free; some wait
@@ -106,10 +109,11 @@ class Execution:
     def _resolver(self) -> CallResolver:
         session, shared, halt = self.session, self.shared, self.halt
         counts: dict[str, StageCounts] = dict(self.tally.stages.items())
-        executor = None
+        executor: Executor | None = None
         if isinstance(self.store, Store):
             recorder = Recorder(self.store, counts, shared.spending, self.ledger)
-            executor = OnlineExecutor(self.store, recorder, shared.spending, halt, shared.waiting)
+            online = OnlineExecutor(self.store, recorder, shared.spending, halt, shared.waiting)
+            executor = self._watched(online)
         return CallResolver(
             self.store,
             executor,
@@ -121,6 +125,19 @@ class Execution:
             absent=self.absent,
             halt=halt,
         )
+
+    def _watched(self, executor: Executor) -> Executor:
+        """With the first replies held against a student, where the build makes rows for one."""
+        identity, graph = self.session.identity, self.session.stages.graph
+        if KD not in identity["export"]["formats"] or self.options.until != END:
+            return executor
+        shape = exported_stage(graph, identity)
+        if shape is None:
+            return executor
+        from distill_build.builds.student_watch import StudentWatch
+        from distill_build.stages.student_fit import fit_of  # both for the builds with that format alone
+
+        return StudentWatch(executor, shape.name, fit_of(shape, identity), identity["export"]["kd_tokenizer"])
 
     def _walk(self, sink: Sink) -> Walk:
         session = self.session

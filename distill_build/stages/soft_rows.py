@@ -6,7 +6,6 @@ than were asked for. The rows are counted, never guessed: a row is the reply's w
 reads in the reply.
 """
 
-import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -20,14 +19,14 @@ from distill_build.export import Layout, TrainingRow
 from distill_build.export.layout import TokenSequence, asked
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject, number_of
-from distill_build.replies.reply import Rejection, read_reply, read_usage
+from distill_build.replies.reply import Rejection, read_usage
 from distill_build.soft_labels import SoftLabels, soft_labels_in
 from distill_build.stages.training_checks import count_of
 from distill_build.stages.training_rows import exported_stage, said_in
 
 if TYPE_CHECKING:  # it needs a library that most datasets do without
     from distill_build.stages.all import ReplyReader
-    from distill_build.stages.measures.student import Student
+    from distill_build.stages.student_fit import StudentFit
 
 OF_PEOPLE, NOT_STORED, NOT_LISTED = "soft_of_people", "soft_not_stored", "soft_not_listed"
 """Why a row has no soft labels."""
@@ -103,11 +102,7 @@ class SoftRows:
         else:
             return
         first = next(lack.example for lack in self._lacking.values() if lack.why == why)
-        raise StudentError(
-            f"the format kd is of no use to kd.tokenizer={self._layout.kd.tokenizer}: of {number_of(of, 'rows')} with "
-            f"soft labels {number:,} would be left out ({first}), since {OF_NO_USE[why]}. Mend that, or leave kd out "
-            "of formats: replies are stored, and are not asked for again"
-        )
+        raise of_no_use(self._layout.kd.tokenizer, why, number, of, first)
 
     def _found(self, row: TrainingRow) -> tuple[SoftLabels, StoredReply] | None:
         """The soft labels of a row, and the reply that they are of."""
@@ -159,48 +154,24 @@ class SoftRows:
 
     def _of_student(self, row: TrainingRow, found: SoftLabels, reply: StoredReply) -> "TokenSequence | _Lack":
         """A row in the student's tokens, or why it is of no use to it; `reply` is the one that it says."""
-        from distill_build.prompting.chat_template import ChatTemplateError
-
         said = None if self._layout.reasoning == "drop" else row.reasoning
-        thoughts, text = self._parts(reply.response)
-        if any(thought != said for thought in thoughts):
+        if any(thought != said for thought in self._fit.parts(reply.response)[0]):
             return _Lack(DROPPED_THOUGHT, row.id)
-        if not self._has_tokens((*thoughts, text), found):
+        if not self._fit.has_tokens(reply.response, found):
             return _Lack(OTHER_TOKENS, row.id)
-        try:  # both by the template: it shows nothing of a thought before, say, that one of them has
-            prompt, sent = (self._student.prompt(each) for each in (asked(row, self._layout), reply.messages))
-        except ChatTemplateError:
-            return _Lack(OTHER_PROMPT, row.id)
-        if prompt != sent:
-            return _Lack(OTHER_PROMPT, row.id)
+        prompt = self._fit.prompt(asked(row, self._layout))
+        if prompt is None or prompt != self._fit.prompt(reply.messages):
+            return _Lack(OTHER_PROMPT, row.id)  # by one template: it may show nothing of what only one of them has
         if len(prompt) != (counted := read_usage(reply.response).prompt_tokens):
             return _Lack(OTHER_PROMPT, f"{len(prompt):,} tokens for {counted:,} of {row.id}")
         made, longest = TokenSequence(prompt, found), self._layout.kd.length
         return made if longest is None or len(made) <= longest else _Lack(TOO_LONG, f"{len(made):,} tokens of {row.id}")
 
-    def _has_tokens(self, parts: Sequence[str], found: SoftLabels) -> bool:
-        """Whether the teacher's tokens are the student's: then they say, line by line, the parts of the reply."""
-        tokens = struct.unpack(f"<{len(found)}i", found.token_ids)
-        tops = struct.unpack(f"<{len(found) * found.width}i", found.top_ids)
-        if max(*tokens, *tops) >= self._student.vocabulary:
-            return False
-        text = self._student.text(tokens)
-        return all(line in text for part in parts for line in part.splitlines())
-
-    def _parts(self, raw: JsonObject) -> tuple[tuple[str, ...], str]:
-        """The thoughts in a reply and the text after them, without their marks, which may be no text of tokens."""
-        from distill_build.replies.parse import parts_of
-
-        reply = read_reply(raw)
-        assert not isinstance(reply, Rejection), "it was read before"  # noqa: S101
-        return parts_of(reply, self._readers[0].thoughts)
-
     @cached_property
-    def _student(self) -> "Student":
-        from distill_build.stages.measures.student import student_of
+    def _fit(self) -> "StudentFit":
+        from distill_build.stages.student_fit import fit_of
 
-        export = self._recipe["export"]
-        return student_of(export.get("kd_tokenizer"), export.get("kd_student"))
+        return fit_of(self._shape, self._recipe)
 
 
 class _Lack(msgspec.Struct, frozen=True):
@@ -208,3 +179,13 @@ class _Lack(msgspec.Struct, frozen=True):
 
     why: str
     example: str
+
+
+def of_no_use(place: str | None, why: str, number: int, of: int, example: str) -> StudentError:
+    """What to raise where the format kd makes no sense for the student at `place`: `number` of so many rows would be
+    left out."""
+    return StudentError(
+        f"the format kd is of no use to kd.tokenizer={place}: of {number_of(of, 'rows')} with soft labels {number:,} "
+        f"would be left out ({example}), since {OF_NO_USE[why]}. Mend that, or leave kd out of formats: replies are "
+        "stored, and are not asked for again"
+    )

@@ -224,6 +224,39 @@ def test_single_rows_with_other_tokens_are_left_out_and_most_are_another_vocabul
         assert len(kd_rows(project)) == 4 - quiet
 
 
+@pytest.mark.parametrize("other", ["vocabulary", "template"])
+def test_a_student_of_no_use_stops_a_build_at_the_first_replies(
+    project: InProcess, server: ScriptedServer, other: str
+) -> None:
+    if other == "vocabulary":
+        exchange_letters(project.root / "student", "a", "e")
+    else:
+        write_student(project.root / "student", TEMPLATE.replace("assistant", "model"))
+    more = ("questions_per_tag=20", "limits.concurrency=1")
+    refused = project.run(*KD, *more)
+    assert refused.status == 2
+    assert "of 8 rows with soft labels 8 would be left out" in " ".join(refused.stderr.split())
+    assert server.kinds["answers"] == 8
+    assert not (project.folder() / "answers.jsonl").exists()
+    write_student(project.root / "student")
+    assert project.run(*KD, *more).status == 0
+    assert server.kinds["answers"] == len(project.rows("answers")) == len(kd_rows(project)) > 8
+
+
+def test_what_the_first_replies_lack_by_chance_stops_nothing(project: InProcess, server: ScriptedServer) -> None:
+    """Tokens that are not listed, and texts that only the teacher has a token for."""
+    answers = iter(["Quiet."] * 7 + ["Plain.", "Quiet.", "Plain."] + ["Plain."] * 100)
+    server.plan = lambda _, body: content(next(answers)) if classify(body) == "answers" else None
+    exchange_letters(project.root / "student", "u", "x")
+    more = ("questions_per_tag=20", "limits.concurrency=1")
+    assert project.run(*KD, *more).status == 0
+    assert len(kd_rows(project)) == len(project.rows("answers")) - 8
+    server.tokens = listing(lost=1)
+    built = project.run(*KD, *more, "name=lost", "cache.dir=other")
+    assert built.status == 0
+    assert "the endpoint does not list all of their tokens" in " ".join(built.stderr.split())
+
+
 def test_a_prompt_of_the_same_length_that_is_another_one_is_left_out(project: InProcess) -> None:
     assert project.run(*WORDS).status == 0
     first = project.rows("answers")[0]["path"][-1]
