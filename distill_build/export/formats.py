@@ -7,24 +7,33 @@ from pathlib import Path
 import msgspec
 
 from distill_build.errors import ConfigurationError
-from distill_build.export.json_lines import alpaca, json_lines, messages, no_line_in, prompt_completion, sharegpt
+from distill_build.export.json_lines import (
+    alpaca,
+    json_lines,
+    lines_in,
+    messages,
+    no_line_in,
+    prompt_completion,
+    sharegpt,
+)
 from distill_build.export.kd import open_kd
 from distill_build.export.labels import labels
 from distill_build.export.layout import TRAIN, Open
-from distill_build.export.parquet import no_row_in_parquet, open_parquet
+from distill_build.export.parquet import no_row_in_parquet, open_parquet, rows_in_parquet
 from distill_build.export.preference import open_preference
 from distill_build.export.soft import open_soft
-from distill_build.export.tabular import no_row_in_csv, open_csv
+from distill_build.export.tabular import no_row_in_csv, open_csv, rows_in_csv
 
 
 class Format(msgspec.Struct, frozen=True):
-    """`suffix` ends the name of a file, which begins with its side. `is_empty` says of a file whether it holds no row;
-    `has_all` is false where not every row has a line in it. `needs` is the package without which it cannot be written,
-    and `extra` the extra that brings it."""
+    """`suffix` ends the name of a file, which begins with its side. `is_empty` says of a file whether it holds no row,
+    `count` how many, reading all of it; `has_all` is false where not every row has a line in it. `needs` is the package
+    without which it cannot be written, and `extra` the extra that brings it."""
 
     suffix: str
     open: Open
     is_empty: Callable[[Path], bool] = no_line_in
+    count: Callable[[Path], int] = lines_in
     has_all: bool = True
     needs: str = ""
     extra: str = ""
@@ -33,6 +42,10 @@ class Format(msgspec.Struct, frozen=True):
     def lines(self) -> bool:
         """Whether it is JSON lines."""
         return self.suffix.endswith(".jsonl")
+
+
+def _parquet(suffix: str, opened: Open, *, has_all: bool = True) -> Format:
+    return Format(suffix, opened, no_row_in_parquet, rows_in_parquet, has_all, needs="pyarrow", extra="parquet")
 
 
 PREFERENCE, LABELS, SOFT, KD = "preference", "labels", "soft", "kd"
@@ -47,10 +60,10 @@ FORMATS: Mapping[str, Format] = {
     "sharegpt": Format("sharegpt.jsonl", json_lines(sharegpt)),
     PREFERENCE: Format("preference.jsonl", open_preference, has_all=False),
     LABELS: Format("labels.jsonl", json_lines(labels), has_all=False),
-    "csv": Format("csv", open_csv, no_row_in_csv),
-    "parquet": Format("parquet", open_parquet, no_row_in_parquet, needs="pyarrow", extra="parquet"),
-    SOFT: Format("soft.parquet", open_soft, no_row_in_parquet, has_all=False, needs="pyarrow", extra="parquet"),
-    KD: Format("kd.parquet", open_kd, no_row_in_parquet, has_all=False, needs="pyarrow", extra="parquet"),
+    "csv": Format("csv", open_csv, no_row_in_csv, rows_in_csv),
+    "parquet": _parquet("parquet", open_parquet),
+    SOFT: _parquet("soft.parquet", open_soft, has_all=False),
+    KD: _parquet("kd.parquet", open_kd, has_all=False),
 }
 
 

@@ -52,6 +52,12 @@ def no_line_in(path: Path) -> bool:
     return path.stat().st_size == 0
 
 
+def lines_in(path: Path) -> int:
+    """How many rows a file has."""
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
 def messages(row: TrainingRow, layout: Layout) -> JsonObject:
     """The chat format of OpenAI: {"messages": [{"role": …, "content": …}, …]}."""
     return {"messages": [*asked(row, layout), replied(row, layout)], **additions(row, layout)}

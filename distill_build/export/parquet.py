@@ -116,10 +116,15 @@ def _ends(lengths: Iterable[int]) -> Any:
 
 def no_row_in_parquet(path: Path) -> bool:
     """Whether a file has no row."""
+    return rows_in_parquet(path) == 0
+
+
+def rows_in_parquet(path: Path) -> int:
+    """How many rows a file has."""
     from pyarrow.parquet import read_metadata
 
     rows: int = read_metadata(path).num_rows
-    return not rows
+    return rows
 
 
 def read_parquet(content: bytes) -> Iterator[JsonObject]:

@@ -30,7 +30,7 @@ LARGEST = "1M<n<10M"
 
 class CardFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a card says. `filled`: the sides of each format that have rows; `others`: files of none of them. `rows`:
-    training rows by side, where one format tells. `counts` and `missing`: by stage. `settings` are those of each stage,
+    training rows by side. `counts` and `missing`: by stage. `settings` are those of each stage,
     short; `prompts` are names of templates with their digests."""
 
     name: str

@@ -115,13 +115,8 @@ def _prompts(recipe: JsonObject) -> Iterator[tuple[str, str]]:
 
 
 def _rows(exports: Mapping[str, Path], filled: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Rows by side, by the first format that has one a line and all that are exported; none where there is no such."""
-    form = next((name for name in filled if FORMATS[name].lines), None)
+    """Rows by side, by the first format that has all of them, else by the first."""
+    form = min(filled, key=lambda name: not FORMATS[name].has_all, default=None)
     if form is None:
         return {}
-    return {side: _lines_in(exports[file_name(form, side)]) for side in filled[form]}
-
-
-def _lines_in(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    return {side: FORMATS[form].count(exports[file_name(form, side)]) for side in filled[form]}

@@ -75,6 +75,15 @@ def test_a_file_without_a_row_is_known(name: str) -> None:
         assert first_if_empty([Path("tags.jsonl"), path]) == (path if empty else None)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_rows_of_a_file_are_counted_whatever_they_say(name: str) -> None:
+    for texts in ([], ["plain"], ['a,"b"\r\nc\rd\n\n"', "plain", '"', "\n"]):
+        Path("answers.jsonl").write_bytes(encode_rows(answer(text, sample=n).row() for n, text in enumerate(texts)))
+        layout = Layout("think", True, "Be\nbrief.", csv_bom=True)
+        (path,) = write_exports(rows_of_answers(), Path("out"), [name], layout)
+        assert FORMATS[name].count(path) == len(texts)
+
+
 def test_messages_hold_the_reasoning_in_a_think_block_before_the_answer() -> None:
     assert export("messages", answer()) == (
         '{"messages":[{"role":"user","content":"Who said \\"goal\\",\\nand why?"},'

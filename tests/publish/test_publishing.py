@@ -71,6 +71,18 @@ def test_the_card_says_how_it_loads_and_how_it_was_made(built: Workspace) -> Non
     assert str(built.root) not in card
 
 
+@pytest.mark.parametrize("formats", ["csv", "parquet", "preference,csv"])
+def test_the_card_says_how_many_rows_there_are_whatever_the_formats(workspace: Workspace, formats: str) -> None:
+    """Of pairs there are fewer than rows."""
+    stages = "stages=[tags,questions,dedup,answers,scores]"
+    done = workspace.run(*SMALL, stages, "answers_per_question=2", f"formats=[{formats}]")
+    assert done.status == 0, done.stderr
+    workspace.raw("publish", "out", "sports")
+    card = (workspace.root / "out/README.md").read_text()
+    assert "| train | 8 |" in card
+    assert "size_categories:\n- n<1K" in card
+
+
 def test_a_persons_own_words_stand_on_top_and_their_front_matter_counts(built: Workspace) -> None:
     (built.root / "card.md").write_text("---\nlicense: cc-by-4.0\nlanguage: [de]\n---\n\n# Sport für alle\n\nHello.\n")
     done = built.raw("publish", "out", "sports")
