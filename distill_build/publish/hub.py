@@ -6,6 +6,7 @@ The token is the library's own affair: HF_TOKEN, or what `hf auth login` keeps. 
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -75,7 +76,10 @@ def publish_to_hub(publication: Publication, repository: str, *, private: bool) 
     the Hub cannot be reached, DifferenceError as `refuse_to_overwrite` does.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # exported lazily
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))  # as the library reads it, at its own import
     with _told(repository):
         head = _head(hub, repository, private=private)
@@ -88,17 +92,19 @@ def publish_to_hub(publication: Publication, repository: str, *, private: bool) 
             return Published(place, [], [])
         card = _text(hub, repository, CARD) if CARD in there else None
         refuse_to_overwrite(publication.name, place, lock, card, [name for name in sent if name in there])
-        hub.create_commit(
-            repository,
-            [
-                *(CommitOperationAdd(name, publication.files[name]) for name in sent),
-                *(CommitOperationDelete(name) for name in removed),
-            ],
-            commit_message=f"Version {short(publication.version)} of {publication.name}",
-            repo_type=KIND,
-            revision=MAIN,
-            parent_commit=head,
-        )
+        operations: list[Any] = [
+            *(CommitOperationAdd(name, publication.files[name]) for name in sent),
+            *(CommitOperationDelete(name) for name in removed),
+        ]
+        with _told_of_storage(repository):
+            hub.create_commit(
+                repository,
+                operations,
+                commit_message=f"Version {short(publication.version)} of {publication.name}",
+                repo_type=KIND,
+                revision=MAIN,
+                parent_commit=head,
+            )
     return Published(place, sent, removed)
 
 
@@ -180,6 +186,19 @@ def _told(repository: str) -> Iterator[None]:
         raise StorageError(
             f"huggingface_hub could not publish to {repository} ({type(error).__name__}: {error}): look at HF_ENDPOINT "
             "and at the settings of a proxy or certificate, and publish again"
+        ) from error
+
+
+@contextmanager
+def _told_of_storage(repository: str) -> Iterator[None]:
+    """What uploads of large files raise, as a sentence: neither those by Git LFS nor those by Xet have errors of the
+    library's own."""
+    try:
+        yield
+    except (RuntimeError, ValueError, ConnectionError, TimeoutError) as error:
+        reason = str(error.__cause__ or error).partition("\n")[0].rstrip(".")
+        raise StorageError(
+            f"the Hub does not take the large files of {repository}: {reason}. Publish again: what is there stays"
         ) from error
 
 

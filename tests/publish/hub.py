@@ -1,6 +1,10 @@
 """A scripted Hub on loopback: the endpoints that publishing uses, over a repository that lies in memory.
 
-Reference: https://huggingface.co/docs/hub/api, and what huggingface_hub sends.
+As the Hub does it takes Parquet as large files: a commit names them by SHA-256, and their bytes go before it to a
+storage of its own, by the protocol of Git LFS. Of Xet, the Hub's newer one, it has nothing, so that it is refused.
+
+References: https://huggingface.co/docs/hub/api, https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md, and
+what huggingface_hub sends.
 """
 
 import base64
@@ -18,7 +22,8 @@ TOKEN = "hf_" + "x" * 20
 
 
 class ScriptedHub:
-    """`files` are those of the one repository, None before it is made; `writes` the requests that change something."""
+    """`files` are those of the one repository, None before it is made; `writes` the requests that change something;
+    `stored` are the bytes of large files, by SHA-256, and `broken` says that the storage takes none."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -28,8 +33,8 @@ class ScriptedHub:
         self.commits: list[str] = []
         self.says: bytes | None = None
         """What it answers to whatever is read, where it is none."""
-        self.large: frozenset[str] = frozenset()
-        """Files that it names by SHA-256, as it does large ones."""
+        self.stored: dict[str, bytes] = {}
+        self.broken = False
 
     @property
     def head(self) -> str:
@@ -43,7 +48,7 @@ class ScriptedHub:
         blob = b"blob %d\0%b" % (len(content), content)
         told: dict[str, Any] = {"type": "file", "path": name, "size": len(content)}
         told["oid"] = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
-        if name in self.large:
+        if is_large(name):
             told["oid"] = "0" * 40
             told["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
         return told
@@ -59,8 +64,22 @@ class ScriptedHub:
                     self.commits.append(value["summary"])
                 case "file":
                     self.files[value["path"]] = base64.b64decode(value["content"])
+                case "lfsFile":
+                    self.files[value["path"]] = self.stored[value["oid"]]
                 case "deletedFile":
                     del self.files[value["path"]]
+
+    def upload_of(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Where the bytes of a large file go; nowhere where they are there."""
+        if asked["oid"] in self.stored:
+            return asked
+        places = {"upload": f"{self.address}/storage/{asked['oid']}", "verify": f"{self.address}/verify"}
+        return {**asked, "actions": {name: {"href": place} for name, place in places.items()}}
+
+
+def is_large(name: str) -> bool:
+    """Whether a file is one, by its name, as the .gitattributes of a new repository say."""
+    return name.endswith(".parquet")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -99,14 +118,35 @@ class _Handler(BaseHTTPRequestHandler):
         if "/preupload/" in path:
             asked = json.loads(body)["files"]
             return self._say(
-                {"files": [{"path": each["path"], "uploadMode": "regular", "shouldIgnore": False} for each in asked]}
+                {
+                    "files": [
+                        {"path": name, "uploadMode": "lfs" if is_large(name) else "regular", "shouldIgnore": False}
+                        for name in (each["path"] for each in asked)
+                    ]
+                }
             )
+        if path == "/datasets/ada/sports.git/info/lfs/objects/batch":
+            objects = [self.hub.upload_of(each) for each in json.loads(body)["objects"]]
+            return self._say({"transfer": "basic", "objects": objects})
+        if path == "/verify":
+            told = json.loads(body)
+            there = len(self.hub.stored.get(told["oid"], b"")) == told["size"]
+            return self._reply(200 if there else 422, b"{}")
         if path == "/api/validate-yaml":
             return self._say({"errors": [], "warnings": []})
         self.hub.writes.append("commit")
         self.hub.commit([json.loads(line) for line in body.splitlines()])
         url = f"{self.hub.address}/datasets/ada/sports/commit/{self.hub.head}"
         return self._say({"commitUrl": url, "commitOid": self.hub.head, "success": True})
+
+    def do_PUT(self) -> None:
+        """Bytes for the storage, which knows no token: the address is the right to write."""
+        content, oid = self.rfile.read(int(self.headers["Content-Length"])), self.path.rpartition("/")[2]
+        if self.hub.broken or hashlib.sha256(content).hexdigest() != oid:
+            return self._reply(403, b"<Error><Code>AccessDenied</Code></Error>")
+        self.hub.stored[oid] = content
+        self.hub.writes.append("upload")
+        return self._reply(200, b"")
 
     def _say(self, document: Any) -> None:
         self._reply(200, json.dumps(document).encode())

@@ -30,7 +30,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 def to_hub(built: Workspace, hub: ScriptedHub, *words: str, token: str = TOKEN, **more: str) -> Finished:
-    told = {"HF_ENDPOINT": hub.address, "HF_TOKEN": token, "HF_HOME": str(built.root / "hf")}
+    told = {"HF_ENDPOINT": hub.address, "HF_TOKEN": token, "HF_HOME": str(built.root / "hf"), "HF_HUB_DISABLE_XET": "1"}
     return built.raw("publish", HUB, *words, environment=told | more)
 
 
@@ -189,9 +189,40 @@ def test_the_hub_gets_one_commit_and_a_second_time_nothing(built: Workspace, hub
         *("train.messages.jsonl", "train.alpaca.jsonl", "README.md", "distill.lock")
     }
     assert to_hub(built, hub).status == 0
-    hub.large = frozenset({"train.messages.jsonl"})  # by another digest than git's
-    assert to_hub(built, hub).status == 0
     assert hub.writes == ["create", "commit"]
+
+
+@pytest.fixture
+def with_parquet(workspace: Workspace) -> Workspace:
+    pytest.importorskip("pyarrow")
+    assert workspace.run(*SMALL, "formats=[messages,parquet]").status == 0
+    return workspace
+
+
+def test_parquet_goes_to_the_hubs_storage_of_large_files_once(with_parquet: Workspace, hub: ScriptedHub) -> None:
+    file = (with_parquet.folder() / "dataset/train.parquet").read_bytes()
+    for _ in range(2):
+        done = to_hub(with_parquet, hub)
+        assert done.status == 0, done.stderr
+        assert hub.writes == ["create", "upload", "commit"]
+    assert hub.files is not None
+    assert hub.files["train.parquet"] == file
+    assert with_parquet.run(*SMALL, "questions_per_tag=3", "formats=[messages,parquet]").status == 0
+    done = to_hub(with_parquet, hub, "--json")
+    assert "train.parquet" in done.document["sent"]
+    assert hub.files["train.parquet"] == (with_parquet.folder() / "dataset/train.parquet").read_bytes() != file
+
+
+@pytest.mark.parametrize("without_xet", ["0", "1"])
+def test_a_storage_that_takes_nothing_is_a_sentence_and_no_commit(
+    with_parquet: Workspace, hub: ScriptedHub, without_xet: str
+) -> None:
+    hub.broken = True
+    done = to_hub(with_parquet, hub, HF_HUB_DISABLE_XET=without_xet)
+    assert (done.status, hub.commits) == (5, []), done.stderr
+    assert "the large files of ada/sports" in done.stderr
+    hub.broken = False
+    assert to_hub(with_parquet, hub).status == 0
 
 
 def test_the_hub_gets_what_differs_alone(built: Workspace, hub: ScriptedHub) -> None:
