@@ -95,7 +95,7 @@ ONLY_KNOWN_IN = {
     "fsspec": {"cache/transfer/remote.py"},
     "aiohttp": {"models/openai_compatible.py", "view/server.py"},
     "jinja2": {
-        "prompting/prompts.py",
+        "prompting/templates.py",
         "prompting/expressions.py",
         "prompting/chat_template.py",
         "prompting/inspection.py",

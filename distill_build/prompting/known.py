@@ -66,3 +66,21 @@ def agreed(first: Known, second: Known) -> Known:
     if isinstance(first, Items) and isinstance(second, Items):
         return Items(agreed(first.item, second.item), first.why)
     return first if first == second else ANYTHING
+
+
+class TemplateVariables(msgspec.Struct, frozen=True):
+    """What a template may use: its variables, and where `rows` is one of them the stages whose rows it may read.
+
+    `known` is what is known of variables before there are any. `usual` says that it is used by the stage of ours that
+    the packed one of its name was written for.
+    """
+
+    names: frozenset[str]
+    rows: frozenset[str] = frozenset()
+    known: Mapping[str, Known] = msgspec.field(default_factory=dict)
+    usual: bool = True
+
+    def shared_with(self, other: "TemplateVariables") -> "TemplateVariables":
+        """Of a template that is used with these and with others: what it has of both."""
+        known = {name: agreed(self.known[name], other.known[name]) for name in self.known if name in other.known}
+        return TemplateVariables(self.names & other.names, self.rows & other.rows, known, self.usual and other.usual)

@@ -18,12 +18,12 @@ from jinja2.exceptions import (
 )
 
 from distill_build.errors import ConfigurationError
+from distill_build.prompting.files import SUFFIX
 from distill_build.prompting.sandbox import Sandbox, TooMuchWork
 
 Message = dict[str, str]
 
 ROLES = ("system", "user", "assistant")
-SUFFIX = ".jinja"
 FAULTS = (
     TemplateError, TooMuchWork, RecursionError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError,
 )  # fmt: skip

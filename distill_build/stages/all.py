@@ -11,7 +11,7 @@ from msgspec.structs import fields
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
-from distill_build.prompting.known import TEXTS, Known
+from distill_build.prompting.known import TEXTS, Known, TemplateVariables
 from distill_build.records import JsonObject
 from distill_build.replies.forms import ReplyForm
 from distill_build.replies.labels import ListReading
@@ -255,7 +255,7 @@ def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":
 
     Raises ConfigurationError for templates that cannot be used.
     """
-    from distill_build.prompting.prompts import Prompts, TemplateVariables
+    from distill_build.prompting.prompts import Prompts
 
     folder = Path(settings.prompts.dir)
     if folder.absolute() != Path(PromptSettings().dir).absolute() and not folder.is_dir():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build.prompting.prompts import packed_folder
+from distill_build.prompting.files import packed_folder
 from distill_build.versions.archive import Archive
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.workspace import Workspace

@@ -18,7 +18,7 @@ from unittest.mock import patch
 import pytest
 
 from distill_build.cli.dispatch import main
-from distill_build.prompting.prompts import packed_folder
+from distill_build.prompting.files import packed_folder
 from tests.e2e.workspace import Finished, Workspace
 from tests.server import Body, Fault, Kind, ScriptedServer, content, labels, schema_of
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from distill_build.prompting.prompts import packed_folder
+from distill_build.prompting.files import packed_folder
 from tests.e2e.test_sweep import rows, sweep_folder
 from tests.e2e.workspace import Workspace, interrupt_and_release
 from tests.server import Body, Fault, ScriptedServer, content, error

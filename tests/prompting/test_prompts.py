@@ -1,13 +1,18 @@
 """Templates become chat messages; a project's own stand in for the packed ones, and mistakes are told."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment
+from jinja2.meta import find_referenced_templates, find_undeclared_variables
 
 from distill_build.errors import ConfigurationError
-from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Fields, Items
-from distill_build.prompting.prompts import OF_REASK, TemplateVariables, packed_folder
+from distill_build.prompting.files import COMMENT, INCLUDED, packed_folder
+from distill_build.prompting.known import ANYTHING, NUMBER, TEXT, TEXTS, Fields, Items, TemplateVariables
+from distill_build.prompting.prompts import OF_REASK
 from distill_build.prompting.prompts import Prompts as AnyPrompts
 from distill_build.prompting.rendering import RenderingError
 from distill_build.stages.builtin import answers, questions, tags
@@ -146,6 +151,17 @@ def test_a_topic_cannot_forge_a_message(forged: str) -> None:
     assert forged in messages[-1]["content"]
 
 
+def test_packed_templates_are_found_without_jinja2() -> None:
+    names = "frozenset({'topic', 'path', 'row', 'rows'})"
+    code = f"""import sys
+from distill_build.prompting.known import TemplateVariables
+from distill_build.prompting.prompts import Prompts
+prompts = Prompts("en", None, {{"answers": TemplateVariables({names})}})
+print(*prompts.sources("answers"), prompts.referenced_rows("answers"), "jinja2" in sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-2:] == ["frozenset()", "False"]
+
+
 def test_own_templates_stand_in_one_by_one(tmp_path: Path) -> None:
     prompts = Prompts("en", own(tmp_path, "en/tags.jinja", user("Name {{ count }} parts of {{ parent }}.")))
     assert render(prompts, "tags") == [{"role": "user", "content": "Name 5 parts of Tennis."}]
@@ -169,6 +185,17 @@ def test_sources_name_the_template_and_what_it_includes(tmp_path: Path) -> None:
     packed = Prompts("en").sources("tags")
     assert set(packed) == {"en/tags.jinja", "en/tags.examples.jinja"}
     assert packed["en/tags.jinja"] == (packed_folder() / "en" / "tags.jinja").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "file", sorted(packed_folder().rglob("*.jinja")), ids=lambda file: f"{file.parent.name}/{file.name}"
+)
+def test_of_packed_templates_is_known_without_jinja2_what_they_include_and_read(file: Path) -> None:
+    text, jinja2 = file.read_text(encoding="utf-8"), Environment(autoescape=True)
+    tree, uncommented = jinja2.parse(text), COMMENT.sub("", text)
+    assert INCLUDED.findall(text) == list(find_referenced_templates(tree))
+    assert find_undeclared_variables(tree) == find_undeclared_variables(jinja2.parse(uncommented))
+    assert all(name in uncommented for name in find_undeclared_variables(tree))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from distill_build.calls.call import Call, derived_seed
 from distill_build.dataset.unit import Place
 from distill_build.models.base import Limits, ModelSettings, Prices
-from distill_build.prompting.prompts import packed_folder
+from distill_build.prompting.files import packed_folder
 from distill_build.records import JsonObject
 from distill_build.replies.parse import Rejection
 from distill_build.settings import PerRequest, Settings

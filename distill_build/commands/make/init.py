@@ -15,8 +15,7 @@ from distill_build.commands.make.installed import Program, this_program
 from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.errors import StorageError, UsageError
 from distill_build.options import Options
-from distill_build.prompting.prompts import packed_folder
-from distill_build.prompting.rendering import SUFFIX
+from distill_build.prompting.files import SUFFIX, packed_folder
 
 STARTER = resources.files("distill_build") / "starter"
 FILES: Mapping[str, tuple[str, str]] = {
