@@ -4,17 +4,18 @@ A form says what an endpoint is asked for, reads a reply, and holds what a perso
 same. Pure; what reads replies is loaded when the first one is read.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 import msgspec
+from msgspec.structs import replace
 
 from distill_build.records import JsonObject
 from distill_build.replies.reasoning import Thoughts
 from distill_build.replies.schemas import ObjectSchema, choice_schema
 
 if TYPE_CHECKING:
-    from distill_build.replies.parse import ParsedAnswer, Rejection
+    from distill_build.replies.parse import ParsedAnswer, ParsedObject, Rejection
 
 REASONING, ANSWER = "reasoning", "answer"
 
@@ -142,8 +143,9 @@ class FieldsForm(msgspec.Struct, frozen=True):
         from distill_build.replies.parse import Rejection, parse_object
 
         found = parse_object(raw, self.schema, thoughts.marks)
-        if isinstance(found, Rejection):
-            return found
+        return found if isinstance(found, Rejection) else self._kept(found)
+
+    def _kept(self, found: "ParsedObject") -> JsonObject:
         fields = {name: found.fields.get(name) for name in self.columns}  # every row has every column
         return {**fields, "finish_reason": found.finish_reason, "usage": found.usage.row()}
 
@@ -151,6 +153,36 @@ class FieldsForm(msgspec.Struct, frozen=True):
         """See `TextForm`."""
         fields = {name: value for name in self.columns if (value := (line | text).get(name)) is not None}
         return self.schema.fault(fields)
+
+
+class UtteranceForm(FieldsForm, frozen=True):
+    """An object of which one field, `said`, is a message to somebody: it has words, and no outer white space."""
+
+    said: str
+
+    def read(self, raw: Any, thoughts: Thoughts, before: Sequence[str] = ()) -> "Rejection | JsonObject":
+        """See `TextForm`. What was said `before` is not said again."""
+        from distill_build.replies.parse import Rejection, normalise, parse_object
+
+        found = parse_object(raw, self.schema, thoughts.marks)
+        if isinstance(found, Rejection):
+            return found
+        text = found.fields.get(self.said)
+        if not has_word(text):
+            return Rejection("invalid", f'"{self.said}" has no words; it has to be a text.', found.usage)
+        if normalise(text) in map(normalise, before):
+            return Rejection("invalid", f'"{self.said}" was said before; it has to be another one.', found.usage)
+        return self._kept(replace(found, fields={**found.fields, self.said: text.strip()}))
+
+    def fault(self, text: JsonObject, line: JsonObject) -> str | None:
+        """See `TextForm`."""
+        told = super().fault(text, line)
+        return told or (None if has_word((line | text).get(self.said)) else f"{self.said} is a text with words")
+
+
+def has_word(said: Any) -> TypeGuard[str]:
+    """Whether that is a text with a letter or a digit in it."""
+    return isinstance(said, str) and any(map(str.isalnum, said))
 
 
 ReplyForm = TextForm | FieldsForm

@@ -13,6 +13,8 @@ from distill_build.settings import Settings
 
 TURNS, FOLLOW_UPS = "turns", "follow_ups"
 """What carries out an answer of the teacher, and what a question of the student, from the second turn on."""
+FOLLOW_UP = "follow_up"
+"""The column of the latter."""
 SECOND = 2
 OF_TURN = ("id", "question", "reasoning", "answer", "model", "call")
 """The columns of a row that is a turn."""

@@ -242,7 +242,8 @@ def _of_columns(
 def _row(
     line: JsonObject, question: str | None, tag: str | None, values: Mapping[str, Any], sources: Mapping[str, str]
 ) -> TrainingRow | Failure:
-    """One row. What is no text is told as JSON: a list of an answer's parts, say."""
+    """One row. What is no text is told as JSON: a list of an answer's parts, say. A question is as a prompt shows it,
+    without outer white space."""
     for column in REQUIRED:
         if values[column] is None:
             fault = f"export.{column}: {sources[column]} is null, and a training row needs a text there"
@@ -261,7 +262,7 @@ def _row(
         tag=tag,
         path=tuple(line["path"]),
         sample=line.get("sample", 0),
-        question=_text(values["question"]),
+        question=_text(values["question"]).strip(),
         reasoning=None if (reasoning := values.get("reasoning")) is None else _text(reasoning),
         answer=_text(values["answer"]),
         model=line.get("model") or "",
@@ -277,9 +278,10 @@ def _row(
 def _history(said: Any) -> tuple[Turn, ...] | str:
     """The turns before a row; or why they are none."""
     try:
-        return msgspec.convert(said or (), tuple[Turn, ...])
+        turns = msgspec.convert(said or (), tuple[Turn, ...])
     except msgspec.ValidationError as error:
         return f"a turn before has the texts id, question, answer, and reasoning or null ({error})"
+    return tuple(replace(turn, question=turn.question.strip()) for turn in turns)
 
 
 def _failure(line: JsonObject, cause: str, fault: str) -> Failure:

@@ -210,6 +210,33 @@ def test_in_chinese_and_for_several_answers(project: InProcess, server: Scripted
     assert "用中文提问" in asked[0]["messages"][0]["content"]
 
 
+def test_a_follow_up_has_words_is_no_question_asked_before_and_has_no_outer_space(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    def asking(number: int, body: Body) -> Fault | None:
+        if kind_of(body) != "follow_ups":
+            return talking(number, body)
+        first = next(line for line in body["messages"][1]["content"].split("\n\n")[1].splitlines()[1:])
+        before = [each["content"] for each in body["messages"] if each["role"] == "assistant"]
+        replies = [json.dumps({"follow_up": text}) for text in ("  ", "…", f"{first} ", " Why?\n")]
+        return content(replies[replies.index(before[0]) + 1 if before else 0])
+
+    server.plan = asking
+    line = (*SMALL[:4], "limits.reasks=2", SMALL[5])
+    assert project.run(*line).status == 1
+    assert server.kinds["follow_ups"] == 12
+    assert {each["cause"] for each in project.rows("failures") if each["stage"] == "follow_ups"} == {"invalid"}
+    assert any("was said before" in each["detail"] for each in project.rows("failures"))
+    server.reset()
+    assert project.run(*line).status == 0
+    assert server.kinds == {"follow_ups": 4, "turn 2": 4}
+    assert {row["follow_up"] for row in project.rows("follow_ups")} == {"Why?"}
+    blank = {"id": project.rows("follow_ups")[0]["id"], "verdict": "edit", "follow_up": " "}
+    (project.root / "reviews.jsonl").write_text(json.dumps(blank) + "\n")
+    done = project.run(*line)
+    assert "follow_up is a text with words" in done.stderr, done.stderr
+
+
 def test_a_row_of_a_turn_is_told_edited_and_asked_anew_as_any_other(project: InProcess, server: ScriptedServer) -> None:
     line = (*SMALL, "dialogue.turns=3")
     assert project.run(*line).status == 0
@@ -220,7 +247,13 @@ def test_a_row_of_a_turn_is_told_edited_and_asked_anew_as_any_other(project: InP
     drawn = project.raw("sample", "1", "--json").document["rows"][0]
     assert [turn["question"] for turn in drawn["history"]][1:] == ["And 1?"]
     digest = text_digest(asked, ("follow_up",))
-    review = {"id": asked["id"], "digest": digest, "verdict": "edit", "at": "2026-01-01T00:00:00Z", "follow_up": "Why?"}
+    review = {
+        "id": asked["id"],
+        "digest": digest,
+        "verdict": "edit",
+        "at": "2026-01-01T00:00:00Z",
+        "follow_up": " Why?",
+    }
     (project.root / "reviews.jsonl").write_text(json.dumps(review) + "\n")
     server.reset()
     assert project.run(*line).status == 0

@@ -6,10 +6,8 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from distill_build.records import JsonObject
-from distill_build.stages.dialogue import TURNS
+from distill_build.stages.dialogue import FOLLOW_UP, TURNS
 from distill_build.stages.kinds.dialogue_stage import DialogueSettings, DialogueStage
-
-FOLLOW_UP = "follow_up"
 
 
 class TurnsSettings(DialogueSettings, frozen=True, kw_only=True):

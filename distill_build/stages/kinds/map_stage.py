@@ -1,6 +1,6 @@
 """A map: results are asked for each row of the stage above."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +21,8 @@ from distill_build.stages.kinds.editable import Editable
 if TYPE_CHECKING:  # as in `base`
     from distill_build.calls.call import Call
     from distill_build.replies.parse import Rejection
+
+    Reader = Callable[[Any], Rejection | JsonObject]
 
 BY_PERSON = "hand"
 """In the columns of a result that a person gave which say what a model did; the key of its call is empty."""
@@ -116,7 +118,17 @@ class MapStage(ModelStage):
     def request(self, place: Place, row: JsonObject, others: JsonObject, number: int) -> "Call":
         """Asks for result `number` of `row`, a line of the stage above; `others` are the rows that the prompt names."""
         role = self.role_of(number)
-        return self._call(place, self._messages(place, row, others, role), self._sampled(number)[1], role)
+        messages = self._messages(place, row, others, role)
+        return self._call(place, messages, self._sampled(number)[1], role, self.reader(role, messages, others))
+
+    def reader(
+        self,
+        role: str,
+        messages: Sequence[Mapping[str, str]],  # noqa: ARG002 - for those that read a reply by what it answers
+        others: JsonObject,  # noqa: ARG002
+    ) -> "Reader":
+        """What reads the reply of a role to these messages."""
+        return self.readers[role]
 
     def role_of(self, number: int) -> str:
         """Who is asked for result `number` of a row."""
@@ -161,14 +173,14 @@ class MapStage(ModelStage):
             **self.variables(row, others),
         )
 
-    def _call(self, place: Place, messages: list[dict[str, str]], sample: int, role: str) -> "Call":
+    def _call(self, place: Place, messages: list[dict[str, str]], sample: int, role: str, reader: "Reader") -> "Call":
         recipe = self.recipes[role]
         if self.schema is None or recipe.thoughts.asked:  # what is held to JSON from its start on cannot think first
-            return recipe.call(place.seen, messages, sample, self.readers[role])
+            return recipe.call(place.seen, messages, sample, reader)
         from distill_build.replies.parse import object_format
 
         response_format = object_format(self.name, self.schema, recipe.model.structured)
-        return recipe.call(place.seen, messages, sample, self.readers[role], response_format)
+        return recipe.call(place.seen, messages, sample, reader, response_format)
 
     @cached_property
     def schema(self) -> ObjectSchema | None:
@@ -176,7 +188,7 @@ class MapStage(ModelStage):
         return self.form.schema
 
     @cached_property
-    def readers(self) -> "dict[str, Callable[[Any], Rejection | JsonObject]]":
+    def readers(self) -> "dict[str, Reader]":
         """What reads a reply of each role: what is kept are its fields, and how it ended."""
         return {role: partial(self.form.read, thoughts=recipe.thoughts) for role, recipe in self.recipes.items()}
 
@@ -217,9 +229,8 @@ class MapStage(ModelStage):
 
     def typical_call(self) -> "Call":
         place = Place((self.build.topic,) * (self.build.depth + 1), "")
-        return self._call(
-            place, [{"role": "user", "content": "What is " + " ".join(["word"] * 15) + "?"}], 0, self.first
-        )
+        messages = [{"role": "user", "content": "What is " + " ".join(["word"] * 15) + "?"}]
+        return self._call(place, messages, 0, self.first, self.readers[self.first])
 
     def identity(self) -> JsonObject:
         return super().identity() | self.own("schema", "system_prompt") | {"after": self.shape.after}
