@@ -22,8 +22,8 @@ from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.artefacts import UNKNOWN, FileState, file_state, replacing
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database
-from distill_build.errors import UsageError
-from distill_build.export import FORMATS, TRAIN, check_formats, file_name
+from distill_build.errors import StudentError, UsageError
+from distill_build.export import FORMATS, KD, TRAIN, check_formats, file_name
 from distill_build.graph import END, Graph
 from distill_build.history.exported_rows import write_rows
 from distill_build.history.restoring import by_digest, told_exports
@@ -232,7 +232,15 @@ def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> t
         raise UsageError(f"there are no {rows} to export in {dataset.folder}: {BUILD_FIRST}")
     if dataset.state() is None and stage.name in settings.stage:
         recipe |= {stage.name: _as_read(recipe.get(stage.name, {}), settings.stage[stage.name])}
-    check_training_files(graph, recipe)
+    try:
+        check_training_files(graph, recipe)
+    except StudentError as error:
+        if not (there := dataset.artefact(f"{EXPORTS}/{file_name(KD, TRAIN)}")).is_file():
+            raise
+        raise StudentError(
+            f"{error}. {there} would be written anew with all other formats: bring that model back, name the folder of "
+            "one by kd.tokenizer, or remove the file. Nothing was changed"
+        ) from error
     read = artefacts_read(dataset.artefact, graph, stage, recipe)
     if absent := [name for name in read if not dataset.artefact(name).exists()]:
         raise UsageError(

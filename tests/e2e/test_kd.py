@@ -293,7 +293,9 @@ def test_another_student_in_the_place_of_the_one_that_files_are_for_is_told(
     write_student(processes.root / "student", TEMPLATE + " ")
     refused = processes.raw("export", "sports", "formats=[csv]")
     assert refused.status == 2
-    assert "kd.tokenizer=student holds another model" in " ".join(refused.stderr.split())
+    told = " ".join(refused.stderr.split())
+    assert "kd.tokenizer=student holds another model" in told
+    assert "name the folder of one by kd.tokenizer, or remove the file" in told
     assert processes.bytes() == files
     gone = processes.raw("export", "sports", "formats=[kd]", "kd.tokenizer=student")
     assert gone.status == 2, "its prompts have one token more"

@@ -35,8 +35,7 @@ def student_of(place: str | None, digest: str | None) -> "Student":
     student = Student(place)
     if student_digest(place) != digest:
         raise StudentError(
-            f"{SETTING}={place} holds another model than train.kd.parquet was made for, by its digest: bring that one "
-            f"back, or export with {SETTING}={place} typed, which makes the file for the one that is there"
+            f"{SETTING}={place} holds another model than the format kd was written for: the digest of its files differs"
         )
     return student
 
