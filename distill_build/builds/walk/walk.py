@@ -17,35 +17,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from msgspec.structs import replace
-
+from distill_build.builds.walk.asking import Asking
 from distill_build.builds.walk.barrier import Barrier
 from distill_build.builds.walk.bookkeeping import Bookkeeping
-from distill_build.builds.walk.nodes import Node, Unit, topic_node, units_of
+from distill_build.builds.walk.nodes import Node, Unit, units_of
 from distill_build.builds.walk.protocols import Estimator, Sink
 from distill_build.builds.walk.tally import Tally
+from distill_build.builds.walk.tree import TreeGrowth
 from distill_build.calls.budget import FailureCap
-from distill_build.calls.call import Ask, Call, Failed, Made, Result, Unasked
+from distill_build.calls.call import Ask, Failed, Made, Unasked
 from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, restored, topic_row
 from distill_build.engine.manifest import digest
-from distill_build.engine.scheduler import Scheduler, Step
+from distill_build.engine.scheduler import Scheduler
 from distill_build.prompting.expressions import EvaluationError
-from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject
 from distill_build.review import EDIT, REJECT, REVIEW
-from distill_build.settings import declared_tree
 from distill_build.stages.all import Stages
-from distill_build.stages.chain import Chain, same
+from distill_build.stages.chain import Chain
 from distill_build.stages.course import ChainLengths, Phase, course_of, read_transforms
-from distill_build.stages.flags import flags_of
 from distill_build.stages.kinds.base import ModelStage, Stage
 from distill_build.stages.kinds.declared import declared
 from distill_build.stages.kinds.group_stage import GroupStage
 from distill_build.stages.kinds.list_stage import ListStage
 from distill_build.stages.kinds.map_stage import BY_PERSON, MapStage
 from distill_build.stages.kinds.transform_stage import TransformStage
-from distill_build.subtree import NOTHING_SAID, TagByHand
 
 MOST_ROWS_HELD = 20_000
 """Rows in memory from which on units are ended one after the other. One row takes 1 to 5 kB with its texts.
@@ -76,8 +72,6 @@ class Walk:
         """
         self._stages = stages
         self._graph = stages.graph.up_to(until)
-        self._lanes = lanes
-        self._ask = ask
         self._sink = sink
         self._estimator = estimator
         self._books = Bookkeeping(stages, self._graph, tally, cap, sink.was_kept)
@@ -93,14 +87,18 @@ class Walk:
         ]
         self._lengths = ChainLengths(stages, self.course)
         self._below_tags = any(shape.parent == self._tree and not shape.at_leaves for shape in self._graph)
-        self._growing = 0
         self._at = 0
         self._open = [0] * len(self.course)
         self.rows_held = 0
         self.newly_dropped = self._books.newly_dropped
         self.reviews = self._books.reviews
         self.scheduler = scheduler(lambda: self.rows_held > most_rows_held)
-        self.root = topic_node(stages.settings.topic, declared_tree(stages.settings))
+        asking = Asking(ask, self.scheduler, lanes)
+        self._submit, self._result = asking.submit, asking.result
+        self._growth = TreeGrowth(
+            stages, self._books, sink, estimator, asking, self._lengths, self._tag_made, self._pass_barriers
+        )
+        self.root = self._growth.root
 
     def unmatched(self) -> list[str]:
         """Sentences on what people say of parts of the dataset that are not there, when the scheduler has run."""
@@ -112,119 +110,15 @@ class Walk:
 
     def start(self) -> None:
         """Submits the first step. When the scheduler has run, `root` holds what there is."""
-        self._growing += 1
         if self.course and self.root.subtree.own.items:
             self._start_unit(self.root, topic_row(self._tree, self.root.id))
-        self._grow(self.root)
-        self._growing -= 1
-        self._pass_barriers()
+        self._growth.start()
 
-    # The tree
-
-    def _grow(self, node: Node) -> None:
-        tree = self._stages.tree
-        node.chain = Chain(node.subtree.listed)
-        for label in (*node.path, *tree.elsewhere(node.earlier())):
-            node.chain.exclude(label)
-        self._growing += 1
-        if node.chain.complete:
-            self._books.listed(node, node.chain)
-            self._end_growing(node, node.chain)
-        else:
-            self._submit_growing(node, node.chain)
-
-    def _submit_growing(self, node: Node, chain: Chain) -> None:
-        length = self._lengths.tree(node.level, chain.missing)
-        self._submit(self._stages.tree.first, length, node.place, partial(self._ask_children, node, chain))
-
-    async def _ask_children(self, node: Node, chain: Chain) -> None:
-        """One request for more tags below `node`."""
-        tree = self._stages.tree
-        request = partial(tree.request, node.at, chain.items, chain.requests, node.earlier())
-        key, result = await self._result(request)
-        match result:
-            case Made(value, response, asked):
-                new = chain.take(value, source=(key, response), asked=asked)
-                children = [child for index in new if (child := self._listed_child(node, chain, index)) is not None]
-                going_on = not chain.complete and not chain.given_up and bool(new or node.lacking)
-                if going_on:  # before what is shorter
-                    self._submit_growing(node, chain)
-                for child in children:
-                    self._tag_made(child)
-                self._books.succeeded(tree.name)
-                if going_on:
-                    return
-                node.failure = self._books.short_of(tree.name, node, node.lacking)
-                self._books.listed(node, chain)
-            case Failed() as failed:
-                node.failure = self._books.short_of(tree.name, node, node.lacking, failed)
-            case Unasked():
-                self._estimator.list_unknown(tree, node, chain)
-                self._books.not_all_known()
-        self._end_growing(node, chain)
-
-    def _listed_child(self, node: Node, chain: Chain, index: int) -> Node | None:
-        """The child of `node` that its list gives, unless a person has it by hand or does not want it."""
-        label, own = chain.items[index], node.subtree.own
-        if not node.lacking or any(same(label, each) for each in own.children):
-            return None
-        node.filled += 1
-        if own.is_excluded(label, same) or own.is_taken(label, same):
-            self._books.exclude(node.subtree.below())
-            return None
-        if (said := node.said_of_listed(label)) is not NOTHING_SAID:
-            self._books.exchange(node.subtree.below(), node.subtree.below(said))
-        return self._child(node, label, len(own.children) + node.filled - 1, index, said)
-
-    def _child(self, node: Node, label: str, index: int, listed: int | None, own: TagByHand = NOTHING_SAID) -> Node:
-        """A child of `node`, with a person's own items at its place."""
-        if (holder := node.holder(label)) is not None:
-            own = replace(own, items=holder.items, holders=holder.holders)
-        return node.child(label, self._stages.tree.shape.prefix, index, listed, node.subtree.below(own))
-
-    def _make_holders(self, node: Node) -> None:
-        """Makes the tags that are there for a person's own items alone."""
-        if not node.subtree.own.holders:
-            return
-        there = {node.held(child.path[-1]) for child in node.children}
-        behind = len(node.subtree.own.children) + node.subtree.filled
-        for label, holder in node.subtree.own.holders.items():
-            if label in there:
-                continue
-            if node.subtree.own.is_excluded(label, same):
-                self._books.left_out(node, label, holder)
-            else:
-                self._books.added(self._tree)
-                self._books.holder_made(node, label)
-                subtree = node.subtree.holding(holder)
-                self._tag_made(node.child(label, self._stages.tree.shape.prefix, behind, None, subtree))
-                behind += 1
-
-    def _end_growing(self, node: Node, chain: Chain) -> None:
-        """Takes in the children by hand: what a model's list has before them is known now."""
-        chain.end()
-        above = node.subtree.own
-        for index, (label, own) in enumerate(above.children.items()):
-            if label in above.wanted:
-                self._tag_made(self._child(node, label, index, chain.place_of(label), own))
-            elif own.items_by_stage():
-                self._books.left_out(node, label, own)
-        self._make_holders(node)
-        node.children.sort(key=lambda child: child.place)
-        self._growing -= 1
-        self._pass_barriers()
+    # What hangs on tags
 
     def _tag_made(self, node: Node) -> None:
-        self._books.made(self._tree)
-        node.flags = tuple(flags_of(node.line(), self._stages.tree.flags))
-        self._sink.made(self._tree, node.shown_line())
         if self.course and (node.leaf or self._below_tags or node.subtree.own.items):
             self._start_unit(node, Row(self._tree, node.line(), ()))
-        if not node.leaf:
-            self._grow(node)
-        else:
-            self._books.listed(node, None)
-            self._make_holders(node)
 
     def _start_unit(self, node: Node, row: Row) -> None:
         unit = node.unit = Unit(node, row, node.leaf)
@@ -319,7 +213,7 @@ class Walk:
 
     def _pass_barriers(self) -> None:
         """Judges where all units have come to a barrier, and has them go on."""
-        while not self._growing and self._at + 1 < len(self.course) and not self._open[self._at]:
+        while not self._growth.grows and self._at + 1 < len(self.course) and not self._open[self._at]:
             units, barrier = list(units_of(self.root)), self._barriers[self._at]
             self._measure_recalled(units, barrier)
             found = barrier.verdicts(units)
@@ -605,15 +499,6 @@ class Walk:
     def _others(self, row: Row, stage: Stage) -> JsonObject | None:
         return self._view.others(row, stage.refers_to, stage.name)
 
-    async def _result(self, request: Callable[[], Call]) -> tuple[str, Result]:
-        """The key of the call that `request` makes, and what becomes of it; a prompt that cannot be rendered for one
-        place is a failure of that place."""
-        try:
-            call = request()
-        except RenderingError as error:
-            return "", Failed("prompt", 0, str(error))
-        return call.key, await self._ask(call)
-
     # Names
 
     def _rows(self, unit: Unit, stage: str) -> list[Row]:
@@ -630,6 +515,3 @@ class Walk:
         stage = self._stages[name]
         assert isinstance(stage, TransformStage), f"{name} judges rows"  # noqa: S101
         return stage
-
-    def _submit(self, role: str, length: int, place: tuple[int, ...], step: Step) -> None:
-        self.scheduler.submit(self._lanes[role], length, place, step)
