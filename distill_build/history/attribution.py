@@ -14,7 +14,7 @@ import msgspec
 from distill_build.dataset.rows import TagRow
 from distill_build.engine.entry import Entry
 from distill_build.graph import END, Graph
-from distill_build.history.causes import STAGES, Cause, count_causes, items_of_your_own, narrowed, own_causes
+from distill_build.history.causes import GRAPH, Cause, count_causes, items_of_your_own, narrowed, own_causes
 from distill_build.review import EDIT, REJECT, REVIEW
 from distill_build.stages.identity import BY_HAND, REVIEWS
 from distill_build.stages.kinds.recipe import READING
@@ -297,7 +297,7 @@ class Attribution:
         """Why a side has no row of `stage` at all; None where it may have some."""
         if stage in lacking.graph:
             return None if lacking.graph.reaches(lacking.until, stage) else Reason("until")
-        listed = [cause for cause in self._causes if cause.name == STAGES and stage in cause.parts]
+        listed = [cause for cause in self._causes if GRAPH in cause.parts and stage in cause.parts]
         return _by(listed) if listed or lacking.until == END else Reason("until")
 
     def _listed(self, stage: str, change: Change, before: str, after: str, people: Sequence[Cause] = ()) -> Why:
@@ -329,7 +329,7 @@ class Attribution:
         it: what a person gave stands in their items, and of a model's the tree says how many there are."""
         own = self._items(stage)
         if self._kind(stage) != "list":
-            return own if item.by_hand else [*self._reviews, *own]
+            return own if item.by_hand else [*self._reviews, *own, *self._trees]
         return (own or self._trees) if item.by_hand else (self._trees or own)
 
     def _makers(self, view: _View, tag: Item) -> list[Cause]:

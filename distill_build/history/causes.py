@@ -12,7 +12,8 @@ import msgspec
 from distill_build.dataset.lockfile import Facts
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
-from distill_build.records import JsonObject
+from distill_build.records import HISTORY, JsonObject
+from distill_build.stages.dialogue import TURNS
 from distill_build.stages.identity import BY_HAND, OF_FORMAT, REFILL_REJECTED, REVIEWS, USUAL, makes_up_for_rejected
 from distill_build.stages.kinds.declared import COUNTED_BY, counts_in
 
@@ -31,6 +32,8 @@ OTHER_PARTS = frozenset({"tree", COUNTS, GRAPH, EXPORT})
 """The parts of a recipe that are no stages."""
 ROLE, MODELS, NAMES = "role", "models", "names"
 AFTER, REFILL = "after", "refill"
+UNTOLD: Mapping[str, str] = {"reasoning": "native", "answer_kind": "text"}
+"""Settings of models and stages that identities leave out where they have this value."""
 MESSAGES = ("body.messages",)
 SCHEMA = ("body.response_format", *MESSAGES)
 MODEL_REACH: Mapping[str, tuple[str, ...]] = {
@@ -180,6 +183,7 @@ def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[ValueC
         return
     usual = USUAL if part == EXPORT else {}
     before, after = _whole_lists(usual | old.get(part, {})), _whole_lists(usual | new.get(part, {}))
+    follows = _follows_from_turns(part, old, new)
     if part == "tree":
         yield from changes_between(_tree(before), _tree(after))
         return
@@ -190,19 +194,67 @@ def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[ValueC
             continue
         if head == MODELS and rest.partition(".")[0] in exchanged:
             continue  # the role is told, and what model it has follows
-        yield difference
+        if difference.path.partition("[")[0] not in follows:
+            yield _with_usual(difference)
+
+
+def _follows_from_turns(part: str, old: JsonObject, new: JsonObject) -> frozenset[str]:
+    """What of the exports is said by the number of a dialogue's turns: the stage of the last one, and those before."""
+    if part != EXPORT or _turns(old).stages == _turns(new).stages:
+        return frozenset()
+    return frozenset({"rows.stage", f"rows.{HISTORY}"})
+
+
+def _with_usual(difference: ValueChange) -> ValueChange:
+    """What an identity does not tell is as usual, where that is no null."""
+    setting = difference.path.rpartition(".")[2]
+    if setting not in UNTOLD or ABSENT not in (difference.old, difference.new):
+        return difference
+    old, new = (UNTOLD[setting] if side is ABSENT else side for side in (difference.old, difference.new))
+    return ValueChange(difference.path, old, new)
 
 
 def _stages_cause(old: JsonObject, new: JsonObject) -> Iterator[Cause]:
-    """The list of stages, where it differs. A lock may have a digest of it, and then their order is not known."""
+    """The list of stages, where it differs by more than the turns of dialogues: these follow from their number. A lock
+    may have a digest of it, and then their order is not known."""
+    turns = [_turns(recipe) for recipe in (old, new)]
+    by_number = {*turns[0].stages} ^ {*turns[1].stages}
+    if by_number:
+        name = turns[0].setting or turns[1].setting
+        yield Cause(name, turns[0].number, turns[1].number, (GRAPH, *_in_order(by_number, new, old)), ())
     listed = [recipe.get(GRAPH, {}).get(STAGES) for recipe in (old, new)]
     if not all(isinstance(names, list | tuple) for names in listed):
         listed = [sorted(part for part in recipe if part not in OTHER_PARTS) for recipe in (old, new)]
     before, after = map(tuple, listed)
-    if before != after:
-        others = [name for name in (*after, *before) if (name in before) != (name in after)]
+    if _without(by_number, before) != _without(by_number, after):
+        both = _without(by_number, (*after, *before))
+        others = [name for name in both if (name in before) != (name in after)]
         counts = tuple(judged for name in others for judged in _refilled(name, new, old))
         yield Cause(STAGES, before, after, (GRAPH, *others), (), counts)
+
+
+class _Turns(msgspec.Struct, frozen=True):
+    """The stages of a recipe that a dialogue's turns behind its first question and answer are made by, and the setting
+    that says how many turns there are, empty where there are no more than these."""
+
+    stages: tuple[str, ...]
+    number: int
+    setting: str
+
+
+def _turns(recipe: JsonObject) -> _Turns:
+    answers = [part for part, own in recipe.items() if part not in OTHER_PARTS and own.get("builtin") == TURNS]
+    asks = [recipe[name][AFTER] for name in answers if AFTER in recipe[name]]
+    setting = next((name for each in answers if (name := _names(each, recipe).get(TURNS))), "")
+    return _Turns((*asks, *answers), 1 + len(answers), setting or f"stage.{answers[0]}.{TURNS}" if answers else "")
+
+
+def _in_order(names: set[str], *recipes: JsonObject) -> list[str]:
+    return [name for name in dict.fromkeys(name for recipe in recipes for name in recipe) if name in names]
+
+
+def _without(some: set[str], names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in some)
 
 
 def _counted(*recipes: JsonObject) -> dict[str, tuple[str, ...]]:

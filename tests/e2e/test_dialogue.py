@@ -121,6 +121,9 @@ def test_a_setting_of_all_turns_is_told_by_its_one_name(project: InProcess) -> N
     assert "system_prompt: null → Be kind." in told
     assert told.count("stage.follow_ups.schema") == 2
     assert "_3." not in told
+    told = project.run("explain", *SMALL, "dialogue.turns=2").stdout
+    assert "dialogue.turns: 3 → 2" in told
+    assert "rows." not in told
 
 
 def test_each_turn_may_have_a_row_with_those_before_it(project: InProcess, server: ScriptedServer) -> None:

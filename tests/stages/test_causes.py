@@ -90,6 +90,32 @@ def test_a_stage_that_one_side_lacks_is_told_by_the_list_of_stages_alone() -> No
     assert (cause.name, cause.new) == ("stages", ("scores",)), "a lock has a digest of a long list"
 
 
+def test_turns_of_dialogues_are_told_by_their_number() -> None:
+    def dialogue(turns: int, **more: Any) -> dict[str, Any]:
+        stages: dict[str, Any] = {"answers": asking("teacher")}
+        before = "answers"
+        for turn in range(2, turns + 1):
+            asks, answers = (f"{name}{f'_{turn}' if turn > 2 else ''}" for name in ("follow_ups", "turns"))
+            names = {"names": {"turns": "dialogue.turns"}} if turn == 2 else {}
+            stages[asks] = asking("student") | {"builtin": "follow_ups", "after": before}
+            stages[answers] = asking("teacher") | {"builtin": "turns", "after": asks} | names
+            before = answers
+        return recipe(**stages, **more) | {"export": {"rows": {"stage": before, "history": f"[{turns}]"}}}
+
+    (cause,) = causes_between(dialogue(2), dialogue(3))
+    assert (cause.name, cause.old, cause.new) == ("dialogue.turns", 2, 3)
+    assert cause.parts == ("graph", "follow_ups_3", "turns_3")
+    assert told(dialogue(1), dialogue(2)) == [("dialogue.turns", 1, 2)]
+    found = told(dialogue(2), dialogue(1, good={"after": "answers"}))
+    assert [name for name, *_ in found] == ["dialogue.turns", "stages"]
+
+
+def test_what_is_left_out_as_it_is_usual_is_told_by_its_value() -> None:
+    before, after = (recipe(scores=asking("judge", model=own)) for own in ({}, {"reasoning": "drop"}))
+    assert told(before, after) == [("judge.reasoning", "native", "drop")]
+    assert told(after, before) == [("judge.reasoning", "drop", "native")]
+
+
 def test_the_order_of_stages_counts_where_it_is_known() -> None:
     one, two = {"after": "scores"}, {"after": "scores"}
     assert told(recipe(one=one, two=two), recipe(two=two, one=one)) == [("stages", ("one", "two"), ("two", "one"))]
