@@ -254,3 +254,32 @@ def test_what_yaml_makes_no_text_of_is_told(project: InProcess) -> None:
     )
     done = project.run(*LINE)
     assert (done.status, "answer.labels has an item=true: expected text" in done.stderr) == (2, True), done.stderr
+
+
+def test_attempts_of_a_file_that_follows_nothing_are_told(project: InProcess) -> None:
+    file = project.root / "conf/stage/attempts.yaml"
+    file.parent.mkdir(parents=True)
+    (file.parent.parent / "distill.yaml").write_text("defaults: [base, _self_]\n")
+    file.write_text("kind: map\nbuiltin: attempts\nafter: questions\nrole: student\nprompt: attempts\n")
+    words = (*LINE, *LABELS, "stages=[tags,questions,answers,attempts]", "student.name=little")
+    assert (
+        "attempts are not asked for as the answers are: with answer_kind: ${answer.kind}" in project.run(*words).stderr
+    )
+    file.write_text("defaults: [attempts, _self_]\n")
+    assert "not asked for as" not in project.run(*words).stderr
+
+
+def test_a_project_that_init_wrote_asks_again_with_what_is_wrong(project: InProcess, server: ScriptedServer) -> None:
+    def hasty(number: int, body: Body) -> Fault | None:
+        if classify(body) in ("tags", "questions"):
+            return steady(number, body)
+        return content("A town." if len(body["messages"]) == 2 else '{"city": "Graz", "people": 3}')
+
+    server.plan = hasty
+    assert project.raw("init", ".").status == 0
+    done = project.run(*LINE, *JSON, "stages=[tags,questions,answers,attempts]", "student.name=little")
+    assert done.status == 0, done.stderr
+    again = [request.body for request in server.requests if len(request.body["messages"]) == 4]
+    assert len(again) == 8
+    assert all("The reply holds no JSON object" in body["messages"][-1]["content"] for body in again)
+    assert {row["answer"] for row in project.rows("attempts")} == {'{"city":"Graz","people":3}'}
