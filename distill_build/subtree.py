@@ -1,7 +1,7 @@
 """What holds at a tag and below it: the settings of a build, and what people say of that part of its tree. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -36,6 +36,14 @@ class ItemAt(msgspec.Struct, frozen=True):
     keys: tuple[str, ...]
 
 
+class AnswerByHand(msgspec.Struct, frozen=True):
+    """What answers at a tag and below are held to in the place of what settings say: some of the `labels` of all, or
+    another JSON `schema`, as the text that it is shown as. It says one of the two."""
+
+    labels: tuple[str, ...] = ()
+    schema: str | None = None
+
+
 class TagByHand(msgspec.Struct, frozen=True):
     """What a person says of one tag: the node of it in tree.yaml.
 
@@ -43,7 +51,8 @@ class TagByHand(msgspec.Struct, frozen=True):
     a model's list has, which stay where they are in it. `rename` gives children of either kind
     other labels to show, by their own; `exclude` names those of either kind that are not wanted, one by hand as it
     stands in `children`. `breadth` is the number of children, or one a level from here on; `depth` the levels of tags
-    below; `counts` the items of lists at leaves; `description` what requests below are told. None is as above.
+    below; `counts` the items of lists at leaves; `description` what requests below are told, `answer` what answers
+    below are held to. None is as above.
     `items` are a person's own of lists, by stage, and `holders` children that are there for such items if for nothing
     else. Neither stands in the file.
     """
@@ -57,6 +66,7 @@ class TagByHand(msgspec.Struct, frozen=True):
     depth: int | None = None
     counts: dict[str, int] = {}
     description: str | None = None
+    answer: AnswerByHand | None = None
     items: dict[str, tuple[OwnItem, ...]] = {}
     holders: dict[str, "TagByHand"] = {}
 
@@ -98,6 +108,7 @@ class TagByHand(msgspec.Struct, frozen=True):
 TREE_FILE = "tree.yaml"
 CHILDREN, ABOUT, EXCLUDE = "tags", "about", "exclude"
 """The keys of the children by hand, of what is said of a model's, and of those not wanted, as people write them."""
+ANSWER, ANSWER_LABELS, ANSWER_SCHEMA = "answer", "labels", "schema"
 NOTHING_SAID = TagByHand()
 
 
@@ -110,8 +121,31 @@ def said_of(tag: TagByHand) -> dict[str, Any]:
         **({"rename": dict(sorted(tag.rename.items()))} if tag.rename else {}),
         **({"exclude": sorted(tag.exclude)} if tag.exclude else {}),
         **{key: said for key in ("breadth", "depth", "description") if (said := getattr(tag, key)) is not None},
+        **({ANSWER: _said_of_answers(tag.answer)} if tag.answer is not None else {}),
         **tag.counts,
     }
+
+
+def _said_of_answers(said: AnswerByHand) -> dict[str, Any]:
+    return {ANSWER_LABELS: list(said.labels)} if said.schema is None else {ANSWER_SCHEMA: said.schema}
+
+
+def answers_said(tag: TagByHand, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], AnswerByHand]]:
+    """What is said of answers at a tag and below, each with the labels that lead there."""
+    if tag.answer is not None:
+        yield path, tag.answer
+    for label, below in {**tag.children, **tag.about}.items():
+        yield from answers_said(below, (*path, label))
+
+
+def answer_at(tag: TagByHand, path: Iterable[str], same: Same) -> AnswerByHand | None:
+    """What answers are held to at the end of `path` below a tag, whose labels are those that people see."""
+    found = tag.answer
+    for label in path:
+        own = next((old for old, new in tag.rename.items() if same(new, label)), label)
+        tag = tag.of_child(own, same)
+        found = tag.answer or found
+    return found
 
 
 def own_items_of(tag: TagByHand, stage: str) -> dict[str, Any]:
@@ -122,11 +156,16 @@ def own_items_of(tag: TagByHand, stage: str) -> dict[str, Any]:
     return {**({"here": own} if own else {}), **({"below": found} if found else {})}
 
 
-def all_items(tag: TagByHand, stage: str) -> Iterator[OwnItem]:
-    """The same, one by one."""
-    yield from tag.items.get(stage, ())
-    for below in (*tag.children.values(), *tag.holders.values()):
-        yield from all_items(below, stage)
+def all_items(
+    tag: TagByHand, stage: str, same: Same, *, said: TagByHand | None = None, answer: AnswerByHand | None = None
+) -> Iterator[tuple[OwnItem, AnswerByHand | None]]:
+    """The same, one by one, each with what answers to it are held to: by what is `said` of the place, as for
+    `with_items_at`, else as above (`answer`)."""
+    said = tag if said is None else said
+    answer = said.answer or answer
+    yield from ((item, answer) for item in tag.items.get(stage, ()))
+    for label, below in (*tag.children.items(), *tag.holders.items()):
+        yield from all_items(below, stage, same, said=said.of_child(label, same), answer=answer)
 
 
 def with_items_at(
@@ -185,7 +224,8 @@ class Subtree(msgspec.Struct, frozen=True):
 
     `depth` is the number of levels below it, as far as a model fills them; `breadths` are the tags under each parent,
     by level, the last for all levels behind. `counts` are those of lists that are not as the settings say, and
-    `description` is the nearest one that a person gave. One that is `held` is there for a person's own items alone, and
+    `description` and `answer` are the nearest ones that a person gave. One that is `held` is there for a person's own
+    items alone, and
     one at the `top` is the topic's: no tag, and never a leaf.
     """
 
@@ -194,6 +234,7 @@ class Subtree(msgspec.Struct, frozen=True):
     own: TagByHand = NOTHING_SAID
     counts: ListLengths = {}
     description: str | None = None
+    answer: AnswerByHand | None = None
     held: bool = False
     top: bool = False
 
@@ -218,7 +259,7 @@ class Subtree(msgspec.Struct, frozen=True):
     def below(self, own: TagByHand = NOTHING_SAID) -> "Subtree":
         """That of a child of which a person says `own`."""
         breadths = self.breadths[1:] or self.breadths
-        below = subtree_of(own, max(0, self.depth - 1), breadths, self.counts, self.description)
+        below = subtree_of(own, max(0, self.depth - 1), breadths, self.counts, self.description, self.answer)
         return replace(below, held=True, depth=0) if self.held else below
 
     def holding(self, own: TagByHand) -> "Subtree":
@@ -234,7 +275,12 @@ class Subtree(msgspec.Struct, frozen=True):
 
 
 def subtree_of(
-    own: TagByHand, depth: int, breadths: tuple[int, ...], counts: ListLengths, description: str | None
+    own: TagByHand,
+    depth: int,
+    breadths: tuple[int, ...],
+    counts: ListLengths,
+    description: str | None,
+    answer: AnswerByHand | None,
 ) -> Subtree:
     """A subtree with what its tag's node says in the place of what comes from above."""
     typed = own.breadth
@@ -246,10 +292,11 @@ def subtree_of(
         own=own,
         counts={**counts, **own.counts} if own.counts else counts,
         description=description if own.description is None else own.description,
+        answer=own.answer or answer,
     )
 
 
 def whole_tree(by_hand: TagByHand, depth: int, breadth: int | list[int]) -> Subtree:
     """A whole tree, as settings and a person's own file declare it."""
     breadths = tuple(breadth) if isinstance(breadth, list) else (breadth,)
-    return replace(subtree_of(by_hand, depth, breadths, {}, None), top=True)
+    return replace(subtree_of(by_hand, depth, breadths, {}, None, None), top=True)

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "curate": {"errors", "export", "replies", "review", "subtree"},
     "export": {"errors", "records", "settings", "soft_labels"},
     "calls": {"engine", "errors", "models", "records", "replies", "settings"},
-    "dataset": {"engine", "errors", "export", "graph", "records", "review", "settings"},
+    "dataset": {"engine", "errors", "export", "graph", "records", "review", "settings", "subtree"},
     "versions": {"dataset", "engine", "errors", "graph", "records", "review"},
     "stages": {
         *("calls", "dataset", "engine", "errors", "export", "graph"),

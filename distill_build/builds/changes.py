@@ -63,7 +63,8 @@ def _then_and_now(session: Session, store: Responses, graph: Graph, row: Row, ta
     if _is_by_hand(row):
         raise _given(row)
     stage, lineage = session.stages[row.stage], _lineage(session, store, graph, None if tag.is_topic else tag.id)
-    place = Place(tuple(node.path[-1] for node in lineage), tag.id, lineage[-1].subtree.description)
+    own = lineage[-1].subtree
+    place = Place(tuple(node.path[-1] for node in lineage), tag.id, own.description, answer=own.answer)
     if isinstance(stage, MapStage) and row.above is not None:
         others = View(graph).others(row.above, stage.refers_to, stage.name)
         if others is None:

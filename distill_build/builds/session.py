@@ -168,4 +168,6 @@ def _said_by_hand(unit: "Unit", counts: list[Any]) -> list[Any]:
     items = msgspec.to_builtins(node.subtree.own.items)
     below = node.subtree
     said = [node.shown if node.shown != node.path else None, dict(below.counts), below.description, below.held, items]
+    if below.answer is not None:
+        said.append([*below.answer.labels, below.answer.schema])
     return [said, counts if items else []] if any(said) else []

@@ -12,7 +12,7 @@ from distill_build.dataset.lockfile import LOCK
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.settings import Settings, declared_tree, graph_of
-from distill_build.subtree import CHILDREN, EXCLUDE, NOTHING_SAID, TagByHand
+from distill_build.subtree import ANSWER, CHILDREN, EXCLUDE, NOTHING_SAID, TagByHand, answers_said
 
 
 def with_parts_by_hand(settings: Settings) -> Settings:
@@ -22,6 +22,7 @@ def with_parts_by_hand(settings: Settings) -> Settings:
 
         tree = read_tree(tree_file, settings.topic)
         settings = settings if tree is None else replace(settings, by_hand=tree)
+        _check_answers(settings, tree_file)
     for shape in _lists(settings):
         settings = _with_items(settings, shape)
     if declared_tree(settings).empty and tree_file is not None:
@@ -34,6 +35,19 @@ def with_parts_by_hand(settings: Settings) -> Settings:
         settings = replace(settings, reviews=said)
     built = {place.parent.name for place in Path(settings.output_dir).glob(f"*/{LOCK}")}
     return replace(settings, unread=tuple(unread_files(settings.name, dict(_readers(settings)), built)))
+
+
+def _check_answers(settings: Settings, file: Path) -> None:
+    """Raises ConfigurationError for what answers to a part of the tree cannot be held to."""
+    for path, said in answers_said(settings.by_hand):
+        from distill_build.curate.tree_file import line_of
+        from distill_build.stages.kinds.answering import check_said
+
+        try:
+            check_said({name: settings.stage[name] for name in settings.stages}, said)
+        except ConfigurationError as error:
+            tag = " / ".join((settings.topic, *path))
+            raise ConfigurationError(f"{line_of(file, ANSWER, path)}: {tag}: {error}") from error
 
 
 def _lists(settings: Settings) -> list[Shape]:

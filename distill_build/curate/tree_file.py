@@ -7,20 +7,30 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+import msgspec
 import yaml
 from msgspec.structs import replace
 
 from distill_build.curate.texts import all_bytes_of, decoded, is_about, way_out
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise
-from distill_build.subtree import ABOUT, CHILDREN, DEEPEST, TagByHand
+from distill_build.subtree import (
+    ABOUT,
+    ANSWER,
+    ANSWER_LABELS,
+    ANSWER_SCHEMA,
+    CHILDREN,
+    DEEPEST,
+    AnswerByHand,
+    TagByHand,
+)
 
 LONGEST_LABEL = 120
 """Characters, as of a model's labels."""
 MOST_ITEMS = 1_000_000
 COUNTED = ("questions_per_tag",)
 """Keys of a node that are settings of a list's length: lists grow by stages of ours alone, so these are all."""
-KEYS = (CHILDREN, "only", ABOUT, "rename", "exclude", "breadth", "depth", *COUNTED, "description")
+KEYS = (CHILDREN, "only", ABOUT, "rename", "exclude", "breadth", "depth", *COUNTED, "description", ANSWER)
 SAID_AS = {"children": CHILDREN}
 """What fields of a tag by hand are called in the file, where that is another name."""
 TOPIC = "topic"
@@ -51,17 +61,26 @@ def tree_in(content: bytes, file: Path, topic: str) -> TagByHand | None:
         raise ConfigurationError(f"{file}: it is nested too deeply: a tree has {DEEPEST} levels of tags") from error
 
 
-def line_of(file: Path, key: str) -> str:
-    """Where the topic's own node says `key`, as people are told it."""
-    return line_in(all_bytes_of(file), file, key)
+def line_of(file: Path, key: str, path: Iterable[str] = ()) -> str:
+    """Where the node of a tag, the topic's own without a `path`, says `key`, as people are told it."""
+    return line_in(all_bytes_of(file), file, key, path)
 
 
-def line_in(content: bytes, file: Path, key: str) -> str:
+def line_in(content: bytes, file: Path, key: str, path: Iterable[str] = ()) -> str:
     """As `line_of`, of what `file` has in it."""
-    root = yaml.compose(decoded(content, file), LOADER)
-    assert isinstance(root, yaml.MappingNode), "it was read"  # noqa: S101
-    lines = [name.start_mark.line + 1 for name, _ in root.value if name.value == key]
+    nodes = [yaml.compose(decoded(content, file), LOADER)]
+    for label in path:
+        lists = [below for node in nodes for below in (*_under(node, CHILDREN), *_under(node, ABOUT))]
+        nodes = [below for node in lists for below in _under(node, label)]
+    mappings = [node for node in nodes if isinstance(node, yaml.MappingNode)]
+    lines = [name.start_mark.line + 1 for node in mappings for name, _ in node.value if name.value == key]
     return f"{file}, line {lines[0]}"
+
+
+def _under(node: yaml.Node | None, key: str) -> list[yaml.Node]:
+    """What stands behind a key of a mapping."""
+    fields = node.value if isinstance(node, yaml.MappingNode) else ()
+    return [value for name, value in fields if _same(name.value, key)]
 
 
 def label_in(told: object) -> str | None:
@@ -144,6 +163,7 @@ class _Reader:
             "breadth": self._breadth,
             "depth": lambda value: self._number("depth", value, 0, DEEPEST - level),
             "description": self._description,
+            ANSWER: self._answer,
         }
         found = {
             key: make(fields[said].value) for key, make in read.items() if (said := SAID_AS.get(key, key)) in fields
@@ -242,6 +262,47 @@ class _Reader:
 
     def _description(self, node: yaml.Node) -> str:
         return "" if is_empty(node) else self._text(node, "description is a text, as in `description: on grass`")
+
+    def _answer(self, node: yaml.Node) -> AnswerByHand | None:
+        what = f"answer has {ANSWER_LABELS} or a {ANSWER_SCHEMA}, as in `answer: {{labels: [good, bad]}}`"
+        said = self._mapping(node, what)
+        for name, field in said.items():
+            if name not in (ANSWER_LABELS, ANSWER_SCHEMA):
+                self._refuse(field.key, f"{name}: {what}")
+        if len(said) > 1:
+            self._refuse(said[ANSWER_SCHEMA].key, f"{what}, and not both")
+        if ANSWER_LABELS in said:
+            if not (labels := self._list(said[ANSWER_LABELS].value)):
+                self._refuse(said[ANSWER_LABELS].key, what)
+            return AnswerByHand(labels=tuple(labels))
+        return AnswerByHand(schema=self._schema(said[ANSWER_SCHEMA].value)) if said else None
+
+    def _schema(self, node: yaml.Node) -> str:
+        """A JSON schema as a text: it stands in the file, or in one that is named."""
+        if isinstance(node, yaml.MappingNode):
+            return msgspec.json.encode(self._json(node)).decode()
+        named = self._text(node, "a schema is an object, or the name of a JSON file")
+        try:
+            text = named if named.startswith("{") else Path(named).read_text(encoding="utf-8")
+            return msgspec.json.encode(msgspec.json.decode(text, type=dict[str, Any])).decode()
+        except OSError as error:
+            self._refuse(node, f"schema: {named or 'this'} cannot be read ({error.strerror}): name a JSON file")
+        except (ValueError, msgspec.MsgspecError) as error:  # no UTF-8, or no JSON
+            self._refuse(node, f"schema: {named[:40]} is no JSON object ({error})")
+
+    def _json(self, node: yaml.Node) -> Any:
+        """What is written in YAML as JSON has it: without quotes, numbers, true, false and null alone are no texts."""
+        if isinstance(node, yaml.MappingNode):
+            return {name: self._json(field.value) for name, field in self._mapping(node, "").items()}
+        if isinstance(node, yaml.SequenceNode):
+            return [self._json(each) for each in node.value]
+        try:
+            return node.value if self._is_quoted(node) else msgspec.json.decode(node.value)
+        except msgspec.DecodeError:
+            return node.value
+
+    def _is_quoted(self, node: yaml.Node) -> bool:
+        return isinstance(node, yaml.ScalarNode) and bool(node.style)
 
     def _text(self, node: yaml.Node, what: str) -> str:
         if not isinstance(node, yaml.ScalarNode):

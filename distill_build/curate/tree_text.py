@@ -14,7 +14,7 @@ HEADING = """\
 #   rename        {{Old label: New label}}: keeps all that is below, and asks nothing
 #   about         {{Label: ...}}: what holds below a tag of a model's, which stays where it is
 #   exclude       [Label]: throws out a branch for nothing, and it comes back for nothing
-#   breadth, depth, questions_per_tag, description    for this part of the tree
+#   breadth, depth, questions_per_tag, description, answer    for this part of the tree
 #
 # `distill-build plan` says what a change asks for.
 """

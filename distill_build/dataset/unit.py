@@ -14,6 +14,7 @@ from distill_build.errors import StorageError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject, Path, above_of
 from distill_build.review import EDIT, REJECT, REVIEW
+from distill_build.subtree import AnswerByHand
 
 AGAIN = "build the dataset again, which brings all rows back from the cache"
 """The way out where artefacts do not fit each other."""
@@ -29,12 +30,14 @@ class Sight(Enum):
 
 class Place(msgspec.Struct, frozen=True):
     """Where a row lies: the tag's path, topic first, and its id. `description` is what a person says of that place, and
-    `shown` the path with the labels that people gave its tags; nothing where it is the same."""
+    `shown` the path with the labels that people gave its tags; nothing where it is the same. `answer` is what they
+    have answers held to there."""
 
     path: Path
     tag: str
     description: str | None = None
     shown: Path = ()
+    answer: AnswerByHand | None = None
 
     @property
     def of_tag(self) -> str | None:

@@ -4,7 +4,7 @@ A changed text is an edit, a row that is gone a rejection, of a tag an exclusion
 a new row of a list is an item of their own. What cannot be taken is told with its line.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -23,7 +23,7 @@ from distill_build.records import BOOKKEEPING, JsonObject, above_of
 from distill_build.records import Path as TagPath
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, REJECT, Review, ReviewVerdict, edit_so_far, said_so_far
-from distill_build.stages.all import editable_of
+from distill_build.stages.all import OwnSettings, editable_of
 from distill_build.stages.kinds.editable import Editable, fault_of_given
 from distill_build.subtree import TagByHand
 from distill_build.versions.archive import Version
@@ -93,6 +93,7 @@ class _Finder:
 
     def __init__(self, written: WrittenDataset, now: datetime, by: str | None) -> None:
         self._written, self._graph, self._now, self._by = written, written.graph, now, by
+        self._own = OwnSettings(written.recipe)
         self._found = HandEdits()
         self._left: dict[tuple[str, str], list[int]] = {}
         self._gone: set[str] = set()
@@ -200,7 +201,8 @@ class _Finder:
             self._leave(shape, new.line, "what it hangs on is gone")
         elif text:
             review = self._review(old, editable, EDIT, text)
-            if (fault := fault_of_review(review) or editable.fault(text, new.row)) is not None:
+            there = self._editable_at(shape, old["path"])
+            if (fault := fault_of_review(review) or there.fault(text, new.row)) is not None:
                 self._leave(shape, new.line, fault)
             else:
                 self._found.reviews.append(review)
@@ -242,9 +244,9 @@ class _Finder:
         """The line of questions.jsonl, say, for a new row. Raises ConfigurationError where there can be none."""
         told = {name: value for name in (column, *OF_AN_ITEM) if (value := row.get(name)) is not None}
         labels, item = read_item(told, column, self._written.topic)
-        if (fault := fault_of_given(self._behind(shape), item.given)) is not None:
-            raise ConfigurationError(fault)
         path = self._place(row.get("tag"), labels if PATH in told else None)
+        if (fault := fault_of_given(self._behind(shape, path), item.given)) is not None:
+            raise ConfigurationError(fault)
         note = {NOTE: told[NOTE]} if NOTE in told else {}
         return {column: item.text, **path_line(path, self._written.topic), **item.given, **note}
 
@@ -261,10 +263,13 @@ class _Finder:
             raise ConfigurationError("tag and path name two places: take one of them out")
         return by_id or by_path or ()
 
-    def _behind(self, shape: Shape) -> list[Editable]:
-        """What may be said of the rows of the stages that come after one."""
-        recipe = self._written.recipe
-        return [editable_of(each, recipe.get(each.name, {})) for each in self._graph if each.after == shape.name]
+    def _behind(self, shape: Shape, path: TagPath) -> list[Editable]:
+        """What may be said of the rows of the stages that come after one, at a place below the topic."""
+        whole = (self._written.topic, *path)
+        return [self._editable_at(each, whole) for each in self._graph if each.after == shape.name]
+
+    def _editable_at(self, shape: Shape, path: Sequence[str]) -> Editable:
+        return editable_of(shape, self._own.at(shape, path))
 
     def _given_with(self, shape: Shape, editable: Editable, new: EditedRow) -> None:
         """A result in the place of what would be asked for of a person's own item."""
@@ -276,19 +281,19 @@ class _Finder:
         text = {name: value for name, value in whole.items() if value is not None}
         if item is None or item.keys() & text.keys():
             self._leave(shape, new.line, "a model answers what is there: a new row goes with a new one above it alone")
-        elif (fault := self._fault_of_given(item, text) or editable.fault(whole, new.row)) is not None:
+        elif (fault := self._fault_of_given(shape, item, text, whole)) is not None:
             self._leave(shape, new.line, fault)
         else:
             self._leave_unknown(shape, new, editable.columns)
             item.update(text)
 
-    def _fault_of_given(self, item: JsonObject, text: JsonObject) -> str | None:
-        """Why the line of a person's own item could not be read with `text` beside it."""
+    def _fault_of_given(self, shape: Shape, item: JsonObject, text: JsonObject, whole: JsonObject) -> str | None:
+        """Why the line of a person's own item could not be read with `text` beside it, of a result that is `whole`."""
         try:
-            read_item(item | text, next(iter(item)), self._written.topic)
+            labels, _ = read_item(item | text, next(iter(item)), self._written.topic)
         except ConfigurationError as error:
             return str(error)
-        return None
+        return self._editable_at(shape, (self._written.topic, *labels)).fault(whole, {})
 
     def _hangs_on_gone(self, row: JsonObject) -> bool:
         """Whether a row or a tag above it is gone."""

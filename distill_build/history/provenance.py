@@ -30,7 +30,7 @@ from distill_build.history.causes import LINES, items_of_your_own
 from distill_build.records import RENAMED_FROM, JsonObject, Path, Source, Usage, above_of, row_id
 from distill_build.replies.parse import Rejection, read_usage
 from distill_build.review import EDIT, REVIEW
-from distill_build.stages.all import ReplyReader, reader_of
+from distill_build.stages.all import OwnSettings, ReplyReader, reader_of
 from distill_build.stages.identity import BY_HAND, REVIEWS
 from distill_build.stages.kinds.map_stage import BY_PERSON
 from distill_build.subtree import ABOUT, CHILDREN
@@ -198,9 +198,10 @@ class Origins(msgspec.Struct, frozen=True):
         Where none does, and the reply to one alone is gone, it was that one.
         """
         item, gone = list_text(row), list[tuple[int, _Stored]]()
+        reader = reader_of(shape, self._settings(shape))
         shown = str(row.get("label", item)) if row.get(RENAMED_FROM) or row.get(REVIEW) == EDIT else ""
         for number, source in enumerate(requests, start=1):
-            stored = self._look_up(shape, source)
+            stored = self._look_up(source, reader)
             if (found := _held(shape, row, item, stored.items())) is not None:
                 replied = {text_column(row): found}
                 return replace(stored.link(shape, found, above, number, len(requests)), shown=shown, replied=replied)
@@ -217,11 +218,12 @@ class Origins(msgspec.Struct, frozen=True):
         source = next((source for source in requests if source[0] == row["call"]), None)
         if source is None:
             return Link(shape, "", path, 1, lack=_not_found(0, 0))
-        stored = self._look_up(shape, source, row.get("role"))
+        own = OwnSettings(self.recipe).at(shape, path)
+        stored = self._look_up(source, reader_of(shape, own, row.get("role")))
         return replace(stored.link(shape, "", path, 1, 1), replied=stored.value() or {})
 
-    def _look_up(self, shape: Shape, source: Source, role: str | None = None) -> "_Stored":
-        (key, response), reader = source, reader_of(shape, self._settings(shape), role)
+    def _look_up(self, source: Source, reader: ReplyReader) -> "_Stored":
+        key, response = source
         try:
             entry = self.store.get(key)
         except CorruptEntryError as error:

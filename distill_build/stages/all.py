@@ -1,7 +1,7 @@
 """The stages of one build, from its settings: ours and the user's own, by name, in order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import fields
 
+from distill_build.dataset.unit import Place
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.prompting.known import TEXTS, Known, TemplateVariables
@@ -17,7 +18,10 @@ from distill_build.replies.forms import ReplyForm
 from distill_build.replies.labels import ListReading
 from distill_build.replies.reasoning import Thoughts
 from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
+from distill_build.stages.chain import same
 from distill_build.stages.flags import FLAGS
+from distill_build.stages.identity import BY_HAND, tag_said_of
+from distill_build.stages.kinds.answering import KIND, held_to
 from distill_build.stages.kinds.base import ModelStage, Stage, Weights, template_of
 from distill_build.stages.kinds.columns import (
     Columns,
@@ -34,7 +38,7 @@ from distill_build.stages.kinds.list_stage import ListStage, read_list
 from distill_build.stages.kinds.map_stage import MapStage
 from distill_build.stages.kinds.recipe import reading_of
 from distill_build.stages.kinds.transform_stage import TransformStage
-from distill_build.subtree import all_items
+from distill_build.subtree import TagByHand, all_items, answer_at
 
 if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
     from distill_build.prompting.prompts import Prompts
@@ -97,23 +101,27 @@ class Stages:
 
 def _check_edits(stages: Stages) -> None:
     """Raises ConfigurationError for an edit by hand of a column that the row's stage does not have, or of no text."""
-    for key, review in stages.settings.reviews.items():
-        if not review.text or (shape := stages.graph.of_id(key)) is None:
+    edits = {key: review for key, review in stages.settings.reviews.items() if review.text}
+    anywhere = {stage.name: [each.editable for each in stage.variants] for stage in stages} if edits else {}
+    for key, review in edits.items():
+        if (shape := stages.graph.of_id(key)) is None:
             continue
         editable = stages[shape.name].editable
         for column in review.text.keys() - set(editable.columns):
             has = f"they have {' and '.join(editable.columns)}" if editable.columns else "they are worked out"
             raise ConfigurationError(f"{review.place}: {key}: {shape.name} have no {column} to be edited: {has}")
-        if (fault := editable.fault_alone(review.text)) is not None:
-            raise ConfigurationError(f"{review.place}: {key}: {fault}")
+        faults = [each.fault_alone(review.text) for each in anywhere[shape.name]]  # its place is not known yet
+        if None not in faults:
+            raise ConfigurationError(f"{review.place}: {key}: {faults[0]}")
 
 
 def _check_given(stages: Stages) -> None:
     """Raises ConfigurationError for an answer beside a person's own question that it cannot have, say."""
     for shape in stages.graph:
-        behind = [stages[each.name].editable for each in stages.graph if each.after == shape.name]
-        for item in all_items(stages.settings.by_hand, shape.name):
-            if (fault := fault_of_given(behind, dict(item.given))) is not None:
+        behind = [stages[each.name] for each in stages.graph if each.after == shape.name]
+        for item, answer in all_items(stages.settings.by_hand, shape.name, same):
+            place = Place((), "", answer=answer)
+            if (fault := fault_of_given((each.at(place).editable for each in behind), dict(item.given))) is not None:
                 raise ConfigurationError(f"{item.place}: {fault}: mend it, or leave it out to have a model asked")
 
 
@@ -196,6 +204,25 @@ def item_column(own: StageSettings) -> str:
 def editable_of(shape: Shape, identity: JsonObject) -> Editable:
     """What may be edited of a stage's rows. `identity` is that of the stage, as a recipe holds it."""
     return class_of(shape.kind, identity.get("builtin")).editable_by(identity)
+
+
+class OwnSettings:
+    """What a recipe says of its stages' own settings, where people may have said something else of a part of the
+    tree."""
+
+    def __init__(self, recipe: JsonObject) -> None:
+        self._recipe = recipe
+
+    def at(self, shape: Shape, path: Sequence[str]) -> JsonObject:
+        """Those of a stage at the place `path`, topic first, with the labels that people see."""
+        own: JsonObject = self._recipe.get(shape.name, {})
+        if KIND not in own or (said := answer_at(self._by_hand, path[1:], same)) is None:
+            return own
+        return own | held_to(own[KIND], said)
+
+    @cached_property
+    def _by_hand(self) -> TagByHand:
+        return tag_said_of(self._recipe.get("tree", {}).get(BY_HAND, {}))
 
 
 class ReplyReader(msgspec.Struct, frozen=True):

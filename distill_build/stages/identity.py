@@ -1,5 +1,7 @@
 """What decides what a build leaves on disk, beside the responses: the parts that need no prompts and no weights."""
 
+from typing import Any
+
 from distill_build.dataset.unit import View
 from distill_build.engine.manifest import digest
 from distill_build.errors import ConfigurationError
@@ -10,7 +12,19 @@ from distill_build.graph import Graph
 from distill_build.records import HISTORY, JsonObject
 from distill_build.review import REVIEWS_FILE
 from distill_build.settings import KdSettings, Settings, graph_of
-from distill_build.subtree import ABOUT, CHILDREN, NOTHING_SAID, TREE_FILE, TagByHand, own_items_of, said_of
+from distill_build.subtree import (
+    ABOUT,
+    ANSWER,
+    ANSWER_LABELS,
+    ANSWER_SCHEMA,
+    CHILDREN,
+    NOTHING_SAID,
+    TREE_FILE,
+    AnswerByHand,
+    TagByHand,
+    own_items_of,
+    said_of,
+)
 
 BY_HAND = TREE_FILE
 """What the parts of the tree are called, as a cause, that people have made."""
@@ -90,8 +104,19 @@ def tag_said_of(said: JsonObject) -> TagByHand:
         breadth=said.get("breadth"),
         depth=said.get("depth"),
         description=said.get("description"),
+        answer=_answer_of(said.get(ANSWER)),
         counts={key: value for key, value in said.items() if key not in known},
     )
+
+
+def _answer_of(said: Any) -> AnswerByHand | None:
+    """None also where a lock has a digest of it alone."""
+    if not isinstance(said, dict):
+        return None
+    labels, schema = said.get(ANSWER_LABELS), said.get(ANSWER_SCHEMA)
+    if isinstance(labels, list | tuple):
+        return AnswerByHand(labels=tuple(labels))
+    return AnswerByHand(schema=schema) if isinstance(schema, str) and schema.startswith("{") else None
 
 
 def export_identity(settings: Settings) -> JsonObject:

@@ -25,7 +25,7 @@ from distill_build.stages.training_checks import count_of
 from distill_build.stages.training_rows import exported_stage, said_in
 
 if TYPE_CHECKING:  # it needs a library that most datasets do without
-    from distill_build.stages.all import ReplyReader
+    from distill_build.stages.all import OwnSettings, ReplyReader
     from distill_build.stages.student_fit import StudentFit
 
 OF_PEOPLE, NOT_STORED, NOT_LISTED = "soft_of_people", "soft_not_stored", "soft_not_listed"
@@ -126,19 +126,24 @@ class SoftRows:
     def _says(self, raw: JsonObject, row: TrainingRow) -> bool:
         """Whether a reply, as it is read from one of the stage's roles, says what a row does; else somebody has changed
         the row in its file."""
-        read = (reader.read(raw) for reader in self._readers)
+        read = (reader.read(raw) for reader in self._readers(row.path))
         return any(
             said_in(kept, self._recipe) == (row.reasoning, row.answer)
             for kept in read
             if not isinstance(kept, Rejection)
         )
 
-    @cached_property
-    def _readers(self) -> "Sequence[ReplyReader]":
+    def _readers(self, path: Sequence[str]) -> "Sequence[ReplyReader]":
         from distill_build.stages.all import reader_of
 
-        own = self._recipe.get(self._shape.name, {})
+        own = self._own.at(self._shape, path)
         return [reader_of(self._shape, own, role) for role in own.get("models") or ("",)]
+
+    @cached_property
+    def _own(self) -> "OwnSettings":
+        from distill_build.stages.all import OwnSettings
+
+        return OwnSettings(self._recipe)
 
     @cached_property
     def _asked(self) -> int:

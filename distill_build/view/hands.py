@@ -117,7 +117,8 @@ class Hands:
         editable = snapshot.editable[shape.name]
         given = {name: text.strip() for name in GIVEN if (text := getattr(new, name)).strip()}
         line = {editable.columns[0]: new.text.strip(), **path_line(path, snapshot.topic), **given}
-        behind = (snapshot.editable[each.name] for each in snapshot.graph if each.after == shape.name)
+        seen = (snapshot.topic, *path)
+        behind = (snapshot.editable_at(each, seen) for each in snapshot.graph if each.after == shape.name)
         try:
             read_item(line, editable.columns[0], snapshot.topic)
         except ConfigurationError as error:

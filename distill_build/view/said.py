@@ -176,7 +176,7 @@ def _said_of(tag: TagByHand, label: str) -> TagByHand:
 def _of_itself(tag: TagByHand, other: TagByHand) -> tuple[object, ...]:
     """What is said of a tag itself, and in which order its children stand that `other` has, too."""
     order = [label for label in tag.children if label in other.children]
-    return tag.only, tag.breadth, tag.depth, tag.counts, tag.description, order
+    return tag.only, tag.breadth, tag.depth, tag.counts, tag.description, tag.answer, order
 
 
 def _items(by_hand: TagByHand, snapshot: Snapshot) -> Iterator[OwnItemWaiting]:

@@ -2,21 +2,21 @@
 
 import gzip
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import msgspec
 
 from distill_build.dataset.layout import Dataset
 from distill_build.errors import UsageError
-from distill_build.graph import Graph
+from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.report.data import TOPIC, DatasetPage
 from distill_build.report.drawing import Block
 from distill_build.report.families import RowFacts, WholeRow
 from distill_build.review import REVIEW
-from distill_build.stages.all import editable_of
+from distill_build.stages.all import OwnSettings, editable_of
 from distill_build.stages.kinds.editable import Editable
 
 OwnPath = tuple[str, ...]
@@ -58,11 +58,16 @@ class Snapshot:
         self.editable: Mapping[str, Editable] = {
             shape.name: editable_of(shape, recipe.get(shape.name, {})) for shape in graph
         }
+        self._own = OwnSettings(recipe)
         self._tags = {tag.id: place for place, tag in enumerate(page.tree)}
         self._places: dict[str, int] = {}
         self._titles: set[tuple[int | None, str]] = set()
         for block in range(len(blocks)):
             self._note(block)
+
+    def editable_at(self, shape: Shape, path: Sequence[str]) -> Editable:
+        """What may be said of the rows of a stage at the place `path`, topic first, with the labels that people see."""
+        return editable_of(shape, self._own.at(shape, path))
 
     def row(self, key: str) -> SeenRow | None:
         """The row with that id; None where there is none."""
@@ -116,7 +121,7 @@ class Snapshot:
 
     def _seen(self, fact: RowFacts, row: WholeRow) -> SeenRow:
         shape = list(self.graph)[fact.stage]
-        editable, content = self.editable[shape.name], row.content
+        editable, content = self.editable_at(shape, row.content.get("path", ())), row.content
         if shape.kind == "list" and editable.columns:
             content = content | {editable.columns[0]: content[shape.singular]}
         return SeenRow(fact.id, shape.name, content, row.told.get(REVIEW), editable)

@@ -66,7 +66,7 @@ def test_a_topic_that_is_left_empty_is_everybodys(topic: str) -> None:
         ("tag:\n  Golf: {}\n", 1, "tag: the topic has no such key; did you mean tags?"),
         ("topci: chess\n", 1, "did you mean topic?"),
         ("tags: {Golf: {tipic: 5}}\n", 1, "it may have tags, only, about, rename, exclude, breadth, depth, "),
-        ("tags: {Golf: {xyzzy: 5}}\n", 1, "questions_per_tag, description. A tag by hand stands below `tags:`"),
+        ("tags: {Golf: {xyzzy: 5}}\n", 1, "questions_per_tag, description, answer. A tag by hand stands below `tags:`"),
         ("topic: [a]\n", 1, "topic is a text"),
         ("tags:\n  Golf: 5\n", 2, "Golf has keys of a tag below it"),
         ("exclude: {a: b}\n", 1, "this is a list of labels"),

@@ -155,7 +155,7 @@ class Bookkeeping:
         key = line["id"]
         if (review := self._reviews.get(key)) is None:
             return line
-        fault = stage.editable.fault(review.text, line)
+        fault = stage.at(unit.place).editable.fault(review.text, line)
         if review.digest not in (None, text_digest(line, stage.editable.columns)):
             fault = "its text is another one now than the one that was reviewed: look at it again, and say it anew"
         self.reviews[key] = ReviewNote(review.said, unit.node.id, fault or "")
@@ -169,7 +169,7 @@ class Bookkeeping:
                 fault = f"it is not made, since what it hangs on ({row.id}) was {why}"
                 self.reviews[key] = ReviewNote(review.said, unit.node.id, fault)
 
-    def edited_whole(self, stage: MapStage, row: Row, number: int) -> JsonObject | None:
+    def edited_whole(self, unit: Unit, stage: MapStage, row: Row, number: int) -> JsonObject | None:
         """What a person's edit says in all columns of result `number` of a row, if it need not know a model's text.
 
         One with a digest does: it is there or not as that text comes out.
@@ -177,7 +177,7 @@ class Bookkeeping:
         review = self._reviews.get(stage.row_id(row.id, number))
         if review is None or review.digest is not None:
             return None
-        return stage.editable.whole(review.text, alone=row.line.get(REVIEW) == EDIT)
+        return stage.at(unit.place).editable.whole(review.text, alone=row.line.get(REVIEW) == EDIT)
 
     def reviews_recalled(self, outcome: Outcome, found: Mapping[str, ReviewNote]) -> None:
         """Notes what became of reviews in the last build, of those rows that are taken over with a segment."""

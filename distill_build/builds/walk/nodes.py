@@ -54,7 +54,7 @@ class Node(msgspec.Struct, eq=False):
     @property
     def at(self) -> Place:
         """Where what hangs on it lies."""
-        return Place(self.path, self.id, self.subtree.description, self.shown)
+        return Place(self.path, self.id, self.subtree.description, self.shown, self.subtree.answer)
 
     def child(self, label: str, prefix: str, index: int, listed: int | None, subtree: Subtree) -> "Node":
         """A new tag below this one; `prefix` begins its id."""

@@ -390,7 +390,7 @@ class Walk:
 
     def _start_result(self, unit: Unit, stage: MapStage, row: Row, number: int) -> None:
         """Asks for one result of a row, unless a person's edit stands for it."""
-        if (edited := self._books.edited_whole(stage, row, number)) is not None:
+        if (edited := self._books.edited_whole(unit, stage, row, number)) is not None:
             self._take_given(unit, stage, row, number, edited, EDIT)
             return
         unit.pending += 1

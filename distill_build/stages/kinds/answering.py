@@ -1,10 +1,12 @@
 """A map whose results answer something in one of three kinds: in free text, with one of some labels, or in JSON."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
+from msgspec.structs import replace
 
+from distill_build.dataset.unit import Place
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.records import JsonObject
@@ -14,8 +16,10 @@ from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings, names_of
 from distill_build.stages.kinds.base import Weights
 from distill_build.stages.kinds.map_stage import MapStage
+from distill_build.subtree import AnswerByHand, answers_said
 
 if TYPE_CHECKING:  # as in `base`
+    from distill_build.calls.call import Call
     from distill_build.prompting.prompts import Prompts
 
 AnswerKind = Literal["text", "label", "json"]
@@ -45,6 +49,8 @@ class AnsweringStage(MapStage):
         assert isinstance(settings, AnsweringSettings), "its settings are its own"  # noqa: S101
         self._check(shape.name, settings)
         super().__init__(shape, settings, build, prompts, weights)
+        self._weights = weights
+        self._elsewhere: dict[AnswerByHand, Self] = {}
 
     @classmethod
     def form_by(cls, own: Mapping[str, Any]) -> ReplyForm:
@@ -54,6 +60,25 @@ class AnsweringStage(MapStage):
             case "json":
                 return JsonForm(document=own[SCHEMA])
         return super().form_by(own)
+
+    def at(self, place: Place) -> Self:
+        """Where a person has answers held to something else, it is the stage with that in its settings."""
+        said = place.answer
+        changed = {} if said is None else held_to(self.settings.answer_kind, said)
+        if said is None or not changed:
+            return self
+        if said not in self._elsewhere:
+            own = replace(self.settings, **changed)
+            self._elsewhere[said] = type(self)(self.shape, own, self.build, self.prompts, self._weights)
+        return self._elsewhere[said]
+
+    @property
+    def variants(self) -> tuple[Self, ...]:
+        said = dict.fromkeys(answer for _, answer in answers_said(self.build.by_hand))
+        return tuple(dict.fromkeys([self, *(self.at(Place((), "", answer=each)) for each in said)]))
+
+    def request(self, place: Place, row: JsonObject, others: JsonObject, number: int) -> "Call":
+        return MapStage.request(self.at(place), place, row, others, number)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -96,6 +121,40 @@ class AnsweringStage(MapStage):
             check_labels(kind, called[LABELS], own.labels)
         if own.answer_kind == "json":
             check_answer_schema(kind, called[SCHEMA], own.answer_schema)
+
+
+def held_to(kind: AnswerKind, said: AnswerByHand) -> JsonObject:
+    """The settings of answers of a kind that are otherwise where a person said that; none where it is no matter of
+    theirs."""
+    if kind == "label" and said.labels:
+        return {LABELS: list(said.labels)}
+    return {SCHEMA: msgspec.json.decode(said.schema)} if kind == "json" and said.schema is not None else {}
+
+
+def check_said(stages: Mapping[str, StageSettings], said: AnswerByHand) -> None:
+    """Raises ConfigurationError, with the name of the setting that it stands for, for a person's word on a part of the
+    tree which answers there cannot be held to, or which is a matter of none of the `stages` in force that answer."""
+    answering = {name: own for name, own in stages.items() if isinstance(own, AnsweringSettings)}
+    changed = {name: keys for name, own in answering.items() if (keys := held_to(own.answer_kind, said))}
+    for name, keys in changed.items():
+        kind = f"answer.kind={answering[name].answer_kind}"
+        if SCHEMA in keys:
+            check_answer_schema(kind, "answer.schema", keys[SCHEMA])
+            continue
+        check_labels(kind, "answer.labels", keys[LABELS])
+        known = answering[name].labels
+        if new := [label for label in said.labels if label not in known]:
+            called = names_of(name, answering[name]).get(LABELS, f"stage.{name}.{LABELS}")
+            raise ConfigurationError(
+                f"answer.labels has {new[0]}, and {called}=[{','.join(known)}] does not: a part of the tree chooses "
+                "among some of the labels of all; name it there, too, or take it out here"
+            )
+    if answering and not changed:
+        key, kind = ("labels", "label") if said.labels else ("schema", "json")
+        there = next(iter(answering.values())).answer_kind
+        raise ConfigurationError(
+            f"answer.{key} does nothing with answer.kind={there}: say answer.kind={kind}, or take it out here"
+        )
 
 
 def check_labels(kind: str, key: str, labels: list[str]) -> None:

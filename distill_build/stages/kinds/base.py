@@ -8,7 +8,7 @@ knows who is asked when.
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import msgspec
 
@@ -94,6 +94,15 @@ class Stage:
     def editable(self) -> Editable:
         """What a person may say of its rows."""
         return self.editable_by(msgspec.to_builtins(self.settings))
+
+    def at(self, place: Place) -> Self:  # noqa: ARG002 - for those of which a person may say something there
+        """The stage as it is at a place."""
+        return self
+
+    @property
+    def variants(self) -> tuple[Self, ...]:
+        """The stage as it is at all places."""
+        return (self,)
 
     @property
     def refers_to(self) -> frozenset[str]:
