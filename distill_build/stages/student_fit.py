@@ -32,7 +32,7 @@ class StudentFit:
         """Whether a reply's tokens are the student's: then they say, line by line, its parts."""
         tokens = struct.unpack(f"<{len(labels)}i", labels.token_ids)
         tops = struct.unpack(f"<{len(labels) * labels.width}i", labels.top_ids)
-        if max(*tokens, *tops) >= self._student.vocabulary:
+        if max((*tokens, *tops)) >= self._student.vocabulary:
             return False
         thoughts, answer = self.parts(raw)
         text = self._student.text(tokens)
