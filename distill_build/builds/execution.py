@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import not_stored
@@ -12,7 +13,7 @@ from distill_build.builds.walk.tally import Tally
 from distill_build.builds.walk.walk import Walk
 from distill_build.calls.attempt import Recorder, Route, StageCounts
 from distill_build.calls.budget import FailureCap
-from distill_build.calls.call import Absent, Call, Failed
+from distill_build.calls.call import Absent, Call, Failed, Result
 from distill_build.calls.online import OnlineExecutor
 from distill_build.calls.resolver import CallResolver, Executor
 from distill_build.calls.shared import Shared
@@ -37,6 +38,9 @@ from distill_build.stages.kinds.group_stage import GroupStage
 from distill_build.stages.kinds.list_stage import ListStage
 from distill_build.stages.kinds.map_stage import MapStage
 from distill_build.stages.training_rows import exported_stage
+
+if TYPE_CHECKING:  # it is for the builds with one format alone
+    from distill_build.builds.student_watch import StudentWatch
 
 WAITING_SHARE, FEWEST_WAITING = 8, 8
 """Of a gate's slots one in so many more steps are under way, so that a slot is taken as soon as it is free; some wait
@@ -70,6 +74,7 @@ class Execution:
         self.newly_dropped: tuple[tuple[str, JsonObject], ...] = ()
         self.unmatched: tuple[str, ...] = ()
         self.reviews: dict[str, ReviewNote] = {}
+        self._watch: StudentWatch | None = None
         self.resolver = self._resolver()
 
     @property
@@ -113,7 +118,8 @@ class Execution:
         if isinstance(self.store, Store):
             recorder = Recorder(self.store, counts, shared.spending, self.ledger)
             online = OnlineExecutor(self.store, recorder, shared.spending, halt, shared.waiting)
-            executor = self._watched(online)
+            self._watch = self._watching(online)
+            executor = self._watch or online
         return CallResolver(
             self.store,
             executor,
@@ -126,16 +132,20 @@ class Execution:
             halt=halt,
         )
 
-    def _watched(self, executor: Executor) -> Executor:
-        """With the first replies held against a student, where the build makes rows for one."""
+    async def _resolved(self, call: Call) -> Result:
+        result = await self.resolver(call)
+        if self._watch is not None:
+            self._watch.require_use()
+        return result
+
+    def _watching(self, executor: Executor) -> "StudentWatch | None":
+        """Holds the first replies against a student, where the build makes rows for one."""
         identity, graph = self.session.identity, self.session.stages.graph
-        if KD not in identity["export"]["formats"] or self.options.until != END:
-            return executor
         shape = exported_stage(graph, identity)
-        if shape is None:
-            return executor
+        if KD not in identity["export"]["formats"] or self.options.until != END or shape is None:
+            return None
         from distill_build.builds.student_watch import StudentWatch
-        from distill_build.stages.student_fit import fit_of  # both for the builds with that format alone
+        from distill_build.stages.student_fit import fit_of
 
         return StudentWatch(executor, shape.name, fit_of(shape, identity), identity["export"]["kd_tokenizer"])
 
@@ -146,7 +156,7 @@ class Execution:
             self.options.until,
             {role: self._lane(role) for role in session.stages.roles},
             lambda crowded: Scheduler(self._windows(), self._stop, crowded),
-            self.resolver,
+            self._resolved,
             sink,
             _NoEstimator(),
             self.tally,

@@ -4,6 +4,7 @@ and a build need not pay for all."""
 from distill_build.calls.attempt import Judged, Request
 from distill_build.calls.resolver import Executor
 from distill_build.engine.entry import Accepted
+from distill_build.errors import StudentError
 from distill_build.records import JsonObject
 from distill_build.replies.reply import read_usage
 from distill_build.soft_labels import soft_labels_in
@@ -15,16 +16,23 @@ FIRST = 8
 
 
 class StudentWatch:
-    """Executes as `executor` does. Raises StudentError where none of the first replies to `stage` is of use by `fit`
-    to the student at `place`; they are stored by then."""
+    """Executes as `executor` does, and looks by `fit` at the first replies to `stage`, which are stored by then. They
+    may be another build's, too: so it is `require_use` that raises."""
 
     def __init__(self, executor: Executor, stage: str, fit: StudentFit, place: str | None) -> None:
+        """The student lies at `place`."""
         self._executor = executor
         self._stage = stage
         self._fit = fit
         self._place = place
         self._of_no_use = 0
         self._done = False
+        self._error: StudentError | None = None
+
+    def require_use(self) -> None:
+        """Raises StudentError where none of the first replies is of use to the student."""
+        if self._error is not None:
+            raise self._error
 
     async def execute(self, request: Request) -> Judged:
         judged = await self._executor.execute(request)
@@ -41,4 +49,5 @@ class StudentWatch:
         if why is not None:
             self._of_no_use += 1
             if self._of_no_use == FIRST:
-                raise of_no_use(self._place, why, FIRST, FIRST, f"the first, as for {' / '.join(request.call.path)}")
+                first = f"the first, as for {' / '.join(request.call.path)}"
+                self._error = of_no_use(self._place, why, FIRST, FIRST, first)

@@ -243,6 +243,16 @@ def test_a_student_of_no_use_stops_a_build_at_the_first_replies(
     assert server.kinds["answers"] == len(project.rows("answers")) == len(kd_rows(project)) > 8
 
 
+def test_a_student_of_no_use_stops_no_job_beside_it(processes: Workspace, server: ScriptedServer) -> None:
+    """Though they wait for the same replies."""
+    exchange_letters(write_student(processes.root / "other"), "a", "e")
+    swept = processes.run("-m", *KD[:-1], "kd.tokenizer=other,student", "questions_per_tag=20", "limits.concurrency=2")
+    assert swept.status == 1
+    assert "no use to kd.tokenizer=other" in " ".join(swept.stderr.split())
+    (written,) = processes.root.rglob("train.kd.parquet")
+    assert server.kinds["answers"] == len((written.parent.parent / "answers.jsonl").read_text().splitlines()) > 8
+
+
 def test_what_the_first_replies_lack_by_chance_stops_nothing(project: InProcess, server: ScriptedServer) -> None:
     """Tokens that are not listed, and texts that only the teacher has a token for."""
     answers = iter(["Quiet."] * 7 + ["Plain.", "Quiet.", "Plain."] + ["Plain."] * 100)

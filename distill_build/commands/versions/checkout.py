@@ -40,8 +40,8 @@ def run(options: Options) -> int:
 
 def _without_kd(dataset: Dataset, why: str) -> str:
     return (
-        f"all but the format kd is back: {why}. `export {dataset.folder.name} formats=[kd] kd.tokenizer=…` adds it; "
-        f"until then {LOCK} is that of a version without"
+        f"all but the format kd is back: {why}. Check out again when that model is there, or make rows for another: "
+        f"`export {dataset.folder.name} formats=[kd] kd.tokenizer=…`. Until then {LOCK} is that of a version without"
     )
 
 
