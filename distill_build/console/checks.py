@@ -127,8 +127,8 @@ SENTENCES: Mapping[str, Callable[[CheckCount], str]] = {
     REPEATED: lambda found: f"{_of_all(found)} repeat another ({CHECKS})",
     SAME_LABEL: _parents,
     APART: _apart,
-    CLOSE: _no_pair("its answers are rated alike, by format.margin, or say the same"),
-    FEW_RATED: _no_pair("fewer than two of its answers have a score"),
+    CLOSE: _no_pair("answers that are rated alike, by format.margin, or say the same"),
+    FEW_RATED: _no_pair("fewer than two answers that have a score"),
     OF_PEOPLE: _no_soft_labels("a person wrote them"),
     NOT_STORED: _no_soft_labels("they were asked for without log probabilities"),
     NOT_LISTED: _no_soft_labels(

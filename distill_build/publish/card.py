@@ -15,6 +15,7 @@ import msgspec
 
 from distill_build.export.card import configs_of, loaded_of
 from distill_build.export.formats import file_name
+from distill_build.publish.own_words import OwnWords
 from distill_build.records import rows_of, short
 from distill_build.report.data import SpentOnStage
 
@@ -22,8 +23,6 @@ MARKED = "<!-- written by distill-build, sha256 "
 MARK = re.compile(rf"\n{MARKED}(?P<digest>[0-9a-f]{{64}}) -->\n\Z")
 FILES, MADE = "## Files", "## How it was made"
 OF_DATASET = re.compile(r"^Version `[^`]*` of `(?P<name>[^`]*)`, made by distill-build", re.MULTILINE)
-FRONT = re.compile(r"---\n(?P<front>.*?)^---\n(?P<text>.*)\Z", re.DOTALL | re.MULTILINE)
-KEY = re.compile(r"^([\w-]+):", re.MULTILINE)
 SIZES = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000))
 LARGEST = "1M<n<10M"
 
@@ -47,13 +46,11 @@ class CardFacts(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Sequence[tuple[str, object]]]
 
 
-def published_card(facts: CardFacts, own: str | None) -> str:
-    """The text of the card; `own` is what a person says of the dataset, with or without a front matter."""
-    front, text = _parts(own or "")
-    said = set(KEY.findall(front))
-    ours = [line for key, lines in _front_matter(facts).items() if key not in said for line in lines]
-    body = text.strip() or f"# {facts.topic}"
-    card = "\n".join(["---", *front.splitlines(), *ours, "---", "", body, "", *_made(facts)]).rstrip() + "\n"
+def published_card(facts: CardFacts, own: OwnWords) -> str:
+    """The text of the card; `own` is what a person says of the dataset."""
+    ours = [line for key, lines in _front_matter(facts).items() if key not in own.keys for line in lines]
+    body = own.text.strip() or f"# {facts.topic}"
+    card = "\n".join(["---", *own.front.split("\n")[:-1], *ours, "---", "", body, "", *_made(facts)]).rstrip() + "\n"
     return f"{card}\n{MARKED}{hashlib.sha256(card.encode()).hexdigest()} -->\n"
 
 
@@ -73,18 +70,6 @@ def files_of(card: str) -> set[str]:
     """The files that a card of ours tells, beside itself and the lock."""
     ours = card.rpartition(f"\n{MADE}\n")[0].rpartition(f"\n{FILES}\n")[2]
     return set(re.findall(r"`([^`]+)`", ours))
-
-
-def names_licence(card: str) -> bool:
-    """Whether a card says on what terms the dataset may be used."""
-    front, _ = _parts(card)
-    return "license" in KEY.findall(front)
-
-
-def _parts(text: str) -> tuple[str, str]:
-    """The front matter of a card, and the rest."""
-    found = FRONT.fullmatch(text.replace("\r\n", "\n"))
-    return ("", text) if found is None else (found["front"], found["text"])
 
 
 def _front_matter(facts: CardFacts) -> dict[str, list[str]]:

@@ -10,9 +10,7 @@ from distill_build.dataset.lockfile import LOCK, Lock
 from distill_build.errors import DifferenceError
 from distill_build.export import CARD
 from distill_build.publish.card import MARKED, files_of, is_as_written, published_name
-
-OWN_TEXT = "card.md"
-"""A person's own words on a dataset, beside the other files that people own."""
+from distill_build.publish.own_words import OWN_TEXT
 
 
 def is_published(lock: Lock | None, card: str | None) -> bool:

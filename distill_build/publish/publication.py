@@ -12,25 +12,22 @@ from distill_build.engine.artefacts import file_sha256
 from distill_build.errors import UsageError
 from distill_build.export import CARD, FORMATS, TRAIN, file_name, filled_in
 from distill_build.publish.card import CardFacts, published_card
+from distill_build.publish.own_words import parse_own_words
 from distill_build.records import JsonObject
 from distill_build.report.dataset import topic_of
 from distill_build.report.facts import setting_groups
 from distill_build.report.spending import spending_of
 from distill_build.stages.default import graph_in
 
-PROMPT = "prompt."
-
 
 class Publication(msgspec.Struct, frozen=True):
-    """A version as it is published. `files` maps names to what they hold: a file of the dataset, or a text."""
+    """A version as it is published. `files` maps names to what they hold: a file of the dataset, or a text. `licensed`
+    is whether the card says on what terms it may be used."""
 
     name: str
     version: str
     files: Mapping[str, Path | bytes]
-
-    @property
-    def card(self) -> str:
-        return self.content(CARD).decode()
+    licensed: bool
 
     def content(self, name: str) -> bytes:
         """The bytes of a file."""
@@ -51,11 +48,12 @@ class Published(msgspec.Struct, frozen=True):
     removed: Sequence[str]
 
 
-def publication_of(dataset: Dataset, cache: Path | None, own: str | None) -> Publication:
-    """What is to be published of `dataset`, whose files are as its lock says; `own` is what a person says of it.
+def publication_of(dataset: Dataset, cache: Path | None, own: str, own_file: str) -> Publication:
+    """What is to be published of `dataset`, whose files are as its lock says; `own` is what a person says of it, in
+    `own_file`.
 
-    Raises UsageError where it has no lock or no exports, or names a place of this machine, DifferenceError for a lock
-    that cannot be read.
+    Raises UsageError where it has no lock or no exports, or names a place of this machine, or for words of a person
+    that cannot be read; DifferenceError for a lock that cannot be read.
     """
     lock = read_lock(dataset.artefact(LOCK))
     if lock is None:
@@ -65,8 +63,10 @@ def publication_of(dataset: Dataset, cache: Path | None, own: str | None) -> Pub
     exports = {name: folder / name for name in sorted(lock.exports) if name != CARD}
     if not exports:
         raise UsageError(f"{dataset.folder} has no exports to publish: `distill-build export` writes them")
-    card = published_card(_facts(dataset, lock, cache, exports), own).encode()
-    return Publication(lock.name, lock.version, {**exports, CARD: card, LOCK: dataset.artefact(LOCK)})
+    words = parse_own_words(own, own_file, exports)
+    card = published_card(_facts(dataset, lock, cache, exports), words).encode()
+    files: dict[str, Path | bytes] = {**exports, CARD: card, LOCK: dataset.artefact(LOCK)}
+    return Publication(lock.name, lock.version, files, "license" in words.keys)
 
 
 def _refuse_places(lock: Lock) -> None:

@@ -93,6 +93,13 @@ def test_a_persons_own_words_stand_on_top_and_their_front_matter_counts(built: W
     assert "licence" not in done.stderr
 
 
+def test_words_that_would_keep_the_dataset_from_loading_are_refused_with_their_line(built: Workspace) -> None:
+    (built.root / "card.md").write_text("---\nlicense: mit\npretty_name: Sports: for all\n---\n# Mine\n")
+    done = built.raw("publish", "out", "sports")
+    assert (done.status, "card.md, line 3: this is no YAML" in done.stderr) == (2, True), done.stderr
+    assert not (built.root / "out").exists()
+
+
 def test_without_a_licence_it_says_so(built: Workspace) -> None:
     assert "names no licence" in built.raw("publish", "out", "sports").stderr
 
@@ -158,6 +165,7 @@ def test_a_card_of_somebody_else_is_told_as_one(built: Workspace, hub: ScriptedH
         ("other/notes.txt", "is a file"),
         ("hf://datasets/ada", "names no dataset of the Hub"),
         ("hf://ada/sports", "names no dataset of the Hub"),
+        ("s3://bucket/sports", "is no place to publish to"),
     ],
 )
 def test_places_that_are_none_are_refused_with_a_sentence(built: Workspace, where: str, said: str) -> None:

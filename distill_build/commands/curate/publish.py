@@ -13,10 +13,9 @@ from distill_build.engine.ledger import new_run_id
 from distill_build.errors import DifferenceError, StorageError, UsageError
 from distill_build.history.verifying import verify
 from distill_build.options import Options
-from distill_build.publish.card import names_licence
-from distill_build.publish.earlier import OWN_TEXT
 from distill_build.publish.folder import publish_to_folder
 from distill_build.publish.hub import SCHEME, check_hub, publish_to_hub
+from distill_build.publish.own_words import OWN_TEXT
 from distill_build.publish.publication import Publication, Published, publication_of
 from distill_build.records import number_of
 
@@ -25,14 +24,16 @@ def run(options: Options) -> int:
     """Publishes where the first of the arguments says; 0 also where nothing differed."""
     where, *name = options.arguments
     repository = check_hub(where) if where.startswith(SCHEME) else None
+    if repository is None and "://" in where:
+        raise UsageError(f"{where} is no place to publish to: name a folder, or hf://datasets/USER/NAME")
     if options.private and repository is None:
         raise UsageError("--private is for a repository of the Hub, hf://datasets/USER/NAME")
     note = notes(quiet=options.quiet)
     dataset = find_dataset(options, *name)
     with only_run(dataset, new_run_id(), lambda holder: note(f"waiting for {holder} of {dataset.folder}")):
         _refuse_other_files(dataset, note)
-        publication = publication_of(dataset, _cache(options, dataset), _own_text(dataset))
-        if not names_licence(publication.card):
+        publication = publication_of(dataset, _cache(options, dataset), *_own_text(dataset))
+        if not publication.licensed:
             note(f"the card names no licence: write {OWN_TEXT} that begins with `---`, `license: …`, `---`")
         if repository is not None:
             published = publish_to_hub(publication, repository, private=options.private)
@@ -64,11 +65,11 @@ def _cache(options: Options, dataset: Dataset) -> Path | None:
         return None
 
 
-def _own_text(dataset: Dataset) -> str | None:
-    """What a person says of the dataset. Raises UsageError for what is no text."""
+def _own_text(dataset: Dataset) -> tuple[str, str]:
+    """What a person says of the dataset, and in which file. Raises UsageError for what is no text."""
     file = file_of(dataset.folder.resolve().name, OWN_TEXT)
     try:
-        return file.read_text(encoding="utf-8") if file is not None else None
+        return (file.read_text(encoding="utf-8-sig"), str(file)) if file is not None else ("", OWN_TEXT)
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is no text in UTF-8: save it as one") from error
 
