@@ -44,7 +44,7 @@ USUAL: JsonObject = {
     **{"kd_tokenizer": None, "kd_student": None, "kd_trainer": "distillkit", "kd_length": None},
 }
 """Export settings that stand in a recipe only where they have another value."""
-ROWS_VERSION = 8
+ROWS_VERSION = 9
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
 
 

@@ -20,6 +20,7 @@ from distill_build.records import JsonObject
 from distill_build.replies.labels import normalise
 from distill_build.replies.words import has_words, is_mostly_in, word_count
 from distill_build.settings import Settings, StageSettings, shape_of
+from distill_build.stages.dialogue import TURNS, answered_before
 from distill_build.stages.kinds.transform_stage import JudgeScope, TransformStage
 from distill_build.stages.likeness.repeats import SAME_AS
 from distill_build.stages.measures.means import exact, rounded
@@ -53,7 +54,7 @@ class FilterSettings(StageSettings, frozen=True, kw_only=True):
     """The rules; None is none. `min_score`: of the judges' mean; `max_spread`: between the
     least and the most that they said; `max_pass_rate`: share of attempts that agree with the
     teacher; words are those of `replies.words`, of the answer without its reasoning; tokens are those of question,
-    reasoning and answer, by the `tokenizer` in a file."""
+    reasoning and answer, and of a turn those of the turns before it, by the `tokenizer` in a file."""
 
     min_score: Annotated[float, msgspec.Meta(ge=1, le=5)] | None = None
     max_spread: Annotated[float, msgspec.Meta(ge=0, le=4)] | None = None
@@ -105,6 +106,8 @@ class Builtin(TransformStage):
             )
         self._require_thoughts(shape, build)
         self._tokens = self._counter()
+        after = str(shape.after)
+        self._before = answered_before(after, build) if build.stage[after].builtin == TURNS else ()
 
     def _require_thoughts(self, shape: Shape, build: Settings) -> None:
         """Raises ConfigurationError where answers have to have the reasoning that all their models' rows lack."""
@@ -140,7 +143,18 @@ class Builtin(TransformStage):
 
     @property
     def refers_to(self) -> frozenset[str]:
-        return frozenset(rating.stage for rule, rating in BY_JUDGES.items() if getattr(self.settings, rule) is not None)
+        judges = {rating.stage for rule, rating in BY_JUDGES.items() if getattr(self.settings, rule) is not None}
+        return frozenset(judges if self._tokens is None else {*judges, *self._before})
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        turns = [name for name in self.build.stages if self.build.stage[name].builtin == TURNS]
+        if self.settings.max_tokens is None or not turns or self.shape.after == turns[-1]:
+            return ()
+        return (
+            f"{self.called('max_tokens')} counts the tokens of {self.shape.after}, and training rows are dialogues: "
+            f"{self.name} behind {turns[-1]} in stages, with {self.called('after')}={turns[-1]}, counts all of one",
+        )
 
     def identity(self) -> JsonObject:
         """A threshold without decimals is told as one: 4, not 4.0. A tokenizer is known by what is in its file."""
@@ -152,7 +166,7 @@ class Builtin(TransformStage):
     def verdict(self, place: Place, row: JsonObject, others: JsonObject) -> Verdict:
         return judged(self.settings, self.measure(place, row, others))
 
-    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> AnswerMeasure:  # noqa: ARG002 - itself is enough
+    def measure(self, place: Place, row: JsonObject, others: JsonObject) -> AnswerMeasure:  # noqa: ARG002 - wherever it is
         own = self.settings
         return AnswerMeasure(
             None if own.min_score is None else SCORE.mean(others),
@@ -160,10 +174,15 @@ class Builtin(TransformStage):
             None if own.max_pass_rate is None else AGREES.mean(others),
             own.reasoning is None or bool((row.get("reasoning") or "").strip()),
             word_count(row["answer"]) if "words" in measured_values(own) else None,
-            None if self._tokens is None else self._tokens.count(_texts(row)),
+            None if self._tokens is None else self._tokens.count(self._texts(row, others)),
             own.language is None or is_mostly_in(own.language, row["answer"]),
             None if own.repeated is None else _digest(row),
         )
+
+    def _texts(self, row: JsonObject, others: JsonObject) -> list[str]:
+        """What a model is trained on, of a row; of the turns before it no thought."""
+        before = [others[name][column] for name in self._before for column in ("question", "answer")]
+        return [*before, *(text for column in ("question", "reasoning", "answer") if (text := row.get(column)))]
 
     def verdicts(self, measured: Sequence[tuple[str, Any]]) -> Iterator[Verdict]:
         return judged_together(self.settings, measured)
@@ -237,11 +256,6 @@ def _by_text(own: FilterSettings, each: AnswerMeasure, words: int) -> Iterator[s
         yield f"more than {own.max_tokens} tokens"
     if own.language is not None and not each.in_language:
         yield SCRIPTS[own.language]
-
-
-def _texts(row: JsonObject) -> list[str]:
-    """What a model is trained on, of a row."""
-    return [text for column in ("question", "reasoning", "answer") if (text := row.get(column))]
 
 
 def _digest(row: JsonObject) -> bytes:

@@ -68,6 +68,28 @@ def test_question_reasoning_and_answer_count_by_the_file_that_is_named(measured:
 
 
 @needs_library
+def test_a_dialogue_counts_whole_behind_its_last_turn_and_elsewhere_it_is_told(
+    measured: InProcess, endpoint: ScriptedServer
+) -> None:
+    def talking(number: int, body: Body) -> Fault | None:
+        if classify(body).startswith("follow_ups"):
+            return content(json.dumps({"follow_up": f"And {number} then?"}))
+        return short_and_long(number, body)
+
+    endpoint.plan = talking
+    named = ("dialogue.turns=3", "filter.tokenizer=model/tokenizer.json", "filter.max_tokens=1000")
+    behind = "stages=[tags,questions,dedup,answers,turns,filter]"
+    done = measured.run(*LINE, behind, "stage.filter.after=turns_3", *named)
+    assert (done.status, "training rows are dialogues" in done.stderr) == (0, False), done.stderr
+    words = len(measured.rows("answers")[0]["question"].removesuffix("?").split()) + 1
+    assert measured.rows("filter")[0]["tokens"] == words + 6 + 2 * 4 + 8 + 2 + 8
+    assert asked(measured, behind, "stage.filter.after=turns_3", *named, "filter.max_tokens=20") == {}
+    assert not any(kept(measured, "filter"))
+    done = measured.run(*LINE, "stages=[tags,questions,dedup,answers,filter,turns]", *named)
+    assert "filter behind turns_3 in stages, with stage.filter.after=turns_3, counts all of one" in done.stderr
+
+
+@needs_library
 def test_another_tokenizer_under_the_same_name_judges_anew_and_the_lock_says_so(measured: InProcess) -> None:
     line = (*LINE, STAGES, "filter.tokenizer=model/tokenizer.json", "filter.max_tokens=100")
     assert measured.run(*line).status == 0
