@@ -6,6 +6,7 @@ The target of a text is the distribution of its samples' labels, not the winner 
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Trains a classifier on label shares.")
     parser.add_argument("model", help="what it begins from: a folder, or a name on the Hub")
     parser.add_argument(
-        "dataset", type=Path, help="the folder with train.labels.jsonl, and test.labels.jsonl if there is one"
+        "dataset", type=Path, help="the folder with train.labels.jsonl; of validation or test it measures the loss"
     )
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--steps", type=int, default=-1, help="ends after so many batches")
@@ -39,13 +40,24 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def rows_of(dataset: Path, side: str) -> Any:
+    """The rows of one side; None where it has no file, or an empty one, which no loader takes."""
+    path = dataset / f"{side}.labels.jsonl"
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    return load_dataset("json", data_files=str(path), split="train")
+
+
 def main() -> None:
     said = arguments()
-    files = {side: str(path) for side in ("train", "test") if (path := said.dataset / f"{side}.labels.jsonl").exists()}
-    rows = load_dataset("json", data_files=files)
-    names = list(rows["train"].features["shares"])
+    train = rows_of(said.dataset, "train")
+    if train is None:
+        sys.exit(f"{said.dataset} has no row in train.labels.jsonl to train on: build it with recipe=classify")
+    held_out = rows_of(said.dataset, "validation") or rows_of(said.dataset, "test")
+    names = list(train.features["shares"])
     tokenizer = AutoTokenizer.from_pretrained(said.model)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    torch.manual_seed(0)  # its last layer is new
     model = AutoModelForSequenceClassification.from_pretrained(
         said.model,
         num_labels=len(names),
@@ -55,13 +67,14 @@ def main() -> None:
         dtype=torch.float32,
     )
 
-    def prepared(row: Any) -> dict[str, Any]:
+    def prepared(rows: Any) -> Any:
+        return rows.map(in_tokens, remove_columns=rows.column_names)
+
+    def in_tokens(row: Any) -> dict[str, Any]:
         return {
             **tokenizer(row["text"], truncation=True, max_length=512),
             "labels": [row["shares"][name] for name in names],
         }
-
-    rows = rows.map(prepared, remove_columns=rows["train"].column_names)
 
     def agreement(found: Any) -> dict[str, float]:
         logits, shares = map(torch.tensor, (found.predictions, found.label_ids))
@@ -80,15 +93,15 @@ def main() -> None:
             report_to="none",
             use_cpu=not torch.cuda.is_available(),
         ),
-        train_dataset=rows["train"],
-        eval_dataset=rows.get("test"),
+        train_dataset=prepared(train),
+        eval_dataset=held_out and prepared(held_out),
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=agreement,
     )
-    if "test" in rows:
+    if held_out:
         print("before:", trainer.evaluate())
     trainer.train()
-    if "test" in rows:
+    if held_out:
         print("after:", trainer.evaluate())
     trainer.save_model(said.output)
     tokenizer.save_pretrained(said.output)

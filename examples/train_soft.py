@@ -8,6 +8,7 @@ without it the student would be told that nothing else is possible. Needs the ex
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from datasets import load_dataset
+from pyarrow.parquet import read_metadata
 from torch.nn.functional import cross_entropy, kl_div
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -25,7 +27,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Trains a student on soft and hard labels.")
     parser.add_argument("model", help="the student: a folder, or a name on the Hub")
     parser.add_argument(
-        "dataset", type=Path, help="the folder with train.kd.parquet, and test.kd.parquet if there is one"
+        "dataset", type=Path, help="the folder with train.kd.parquet; of validation or test it measures the losses"
     )
     parser.add_argument("--alpha", type=float, default=0.5, help="the share of the soft labels, 0 to 1")
     parser.add_argument("--epochs", type=int, default=1)
@@ -36,9 +38,14 @@ def arguments() -> argparse.Namespace:
 
 
 def rows_of(dataset: Path, side: str) -> Any:
-    """The rows of one side, as tensors; none where it has no file."""
+    """The rows of one side, as tensors; None where it has no file, or an empty one, which no loader takes."""
     path = dataset / f"{side}.kd.parquet"
-    return load_dataset("parquet", data_files=str(path), split="train").with_format("torch") if path.exists() else []
+    if not path.exists() or read_metadata(path).num_rows == 0:
+        return None
+    rows = load_dataset("parquet", data_files=str(path), split="train")
+    if "top_values" not in rows.column_names:
+        sys.exit(f"{path} has the columns of Axolotl: export it with kd.trainer=distillkit")
+    return rows.with_format("torch")
 
 
 def losses(model: Any, row: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,8 +88,11 @@ def in_epochs(rows: Any, epochs: int, steps: int | None) -> Iterator[Any]:
 def main() -> None:
     said = arguments()
     torch.manual_seed(0)
+    train = rows_of(said.dataset, "train")
+    if train is None:
+        sys.exit(f"{said.dataset} has no row in train.kd.parquet to train on: build it with formats=[kd]")
+    held_out = rows_of(said.dataset, "validation") or rows_of(said.dataset, "test")
     model = AutoModelForCausalLM.from_pretrained(said.model, dtype=torch.float32)
-    train, held_out = rows_of(said.dataset, "train"), rows_of(said.dataset, "test")
     if held_out:
         print(f"before, on {len(held_out)} held-out answers: {measured(model, held_out)}", flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=said.learning_rate)
