@@ -6,7 +6,8 @@ Run by hand, with the Python of an environment that has the trainer: their requi
 LLaMA-Factory's template is the environment's TEMPLATE (chatml). Exit code 1: a file lost rows or texts, or trains
 what it should not.
 
-It knows nothing of distill_build: what it goes by are the files. The model is not loaded, its tokenizer is.
+It knows nothing of distill_build: what it goes by are the files. The model is not loaded, its tokenizer is: runs that
+train are in docs/training.md.
 """
 
 import json
