@@ -53,7 +53,7 @@ FAMILIES = (
     ModelFamily("Qwen2.5", r"qwen-?(?:1\.5|2)(?!\d|b)", field=False),
     ModelFamily("GLM-4-MoE", r"glm-?4\.[5-9]|glm-?4-moe|glm-?[5-9]", field=True, cuts=IN_TEXT),
     ModelFamily("Nemotron-3", r"nemotron-?3(?!\d|b)", field=True, cuts_before=("think", "field")),
-    ModelFamily("gpt-oss", r"gpt-?oss", field=False),
+    ModelFamily("gpt-oss", r"gpt-?oss", field=True),
     ModelFamily("LFM2.5", r"lfm-?2\.5", field=True, cuts_before=ANYWHERE),
     ModelFamily("Gemma 1 to 3", r"gemma-?(?:[123](?!\d)|\d+b)|codegemma", field=False),
     ModelFamily("Gemma", r"gemma-?[4-9]", field=True),
@@ -63,7 +63,7 @@ FAMILIES = (
 )
 """The first that matches counts: R1-Distill-Qwen has the template of DeepSeek. A number is that of a generation,
 not of parameters (Qwen-7B, llama-30b). Of other Instruct and Coder models of Qwen3 the template was not looked at.
-That of gpt-oss reads a field `thinking`. Tried with the templates that trl 1.16 has."""
+That of gpt-oss reads a field `thinking`, which transformers fills. Tried with the templates that trl 1.16 has."""
 FIELD_READ_IN: Mapping[str, Sequence[str]] = {
     "llamafactory": (),
     "axolotl": ("messages",),

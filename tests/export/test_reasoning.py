@@ -62,7 +62,6 @@ def test_of_another_model_nothing_is_said(model: str) -> None:
         (["axolotl"], "Qwen/Qwen3-0.6B", "think"),
         ([], "Qwen/Qwen3-0.6B", "think"),
         (["trl"], "meta-llama/Llama-3.2-1B", "think"),
-        (["trl"], "openai/gpt-oss-20b", "think"),
         (["trl"], "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "think"),
     ],
 )
