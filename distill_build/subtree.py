@@ -139,7 +139,7 @@ def answers_said(tag: TagByHand, path: tuple[str, ...] = ()) -> Iterator[tuple[t
 
 
 def answer_at(tag: TagByHand, path: Iterable[str], same: Same) -> AnswerByHand | None:
-    """What answers are held to at the end of `path` below a tag, whose labels are those that people see."""
+    """What answers are held to at the end of `path` below a tag, by the labels that people see, else by own ones."""
     found = tag.answer
     for label in path:
         own = next((old for old, new in tag.rename.items() if same(new, label)), label)

@@ -214,7 +214,7 @@ class OwnSettings:
         self._recipe = recipe
 
     def at(self, shape: Shape, path: Sequence[str]) -> JsonObject:
-        """Those of a stage at the place `path`, topic first, with the labels that people see."""
+        """Those of a stage at the place `path`, topic first, with the labels that people see or a tag's own."""
         own: JsonObject = self._recipe.get(shape.name, {})
         if KIND not in own or (said := answer_at(self._by_hand, path[1:], same)) is None:
             return own

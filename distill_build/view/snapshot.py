@@ -66,17 +66,17 @@ class Snapshot:
             self._note(block)
 
     def editable_at(self, shape: Shape, path: Sequence[str]) -> Editable:
-        """What may be said of the rows of a stage at the place `path`, topic first, with the labels that people see."""
+        """What may be said of the rows of a stage at the place `path`, topic first, by either label of a tag."""
         return editable_of(shape, self._own.at(shape, path))
 
     def row(self, key: str) -> SeenRow | None:
         """The row with that id; None where there is none."""
         if (block := self._places.get(key)) is None:
             return None
-        for (_, facts), rows in zip(self._facts(block), self._whole(block), strict=True):
+        for (tag, facts), rows in zip(self._facts(block), self._whole(block), strict=True):
             for fact, row in zip(facts, rows, strict=True):
                 if fact.id == key:
-                    return self._seen(fact, row)
+                    return self._seen(tag, fact, row)
         return None
 
     @cached_property
@@ -119,9 +119,9 @@ class Snapshot:
     def _whole(self, block: int) -> _Whole:
         return msgspec.json.decode(gzip.decompress(self.blocks[block].whole), type=_Whole)
 
-    def _seen(self, fact: RowFacts, row: WholeRow) -> SeenRow:
+    def _seen(self, tag: int, fact: RowFacts, row: WholeRow) -> SeenRow:
         shape = list(self.graph)[fact.stage]
-        editable, content = self.editable_at(shape, row.content.get("path", ())), row.content
+        editable, content = self.editable_at(shape, (self.topic, *self._path(tag))), row.content
         if shape.kind == "list" and editable.columns:
             content = content | {editable.columns[0]: content[shape.singular]}
         return SeenRow(fact.id, shape.name, content, row.told.get(REVIEW), editable)

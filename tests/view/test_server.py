@@ -24,7 +24,7 @@ from tests.report.browser import Browser
 from tests.report.datasets import LINE, build
 from tests.report.test_hostile import HOSTILE, TOPIC
 from tests.report.test_hostile import reply as hostile_reply
-from tests.server import ScriptedServer
+from tests.server import ScriptedServer, classify, content
 from tests.view.serving import Answer, Served, served
 
 READ = ("/", "/facts/0", "/whole/0", "/said")
@@ -312,6 +312,26 @@ def test_what_no_build_would_take_beside_a_question_is_refused(tmp_path: Path) -
             assert not (project.root / "curate").exists()
             assert view.say("/item", stage="questions", tag=tag, text="Is it?", answer="yes").status == 200
         assert project.run("plan", *line, labels).status == 0
+
+
+def test_what_is_said_is_held_to_what_holds_at_its_tag(tmp_path: Path) -> None:
+    with ScriptedServer(plan=lambda _, body: content("no") if classify(body) == "answers" else None) as server:
+        project = Workspace(tmp_path, server)
+        line = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "answer.kind=label", "-q")
+        labels = "answer.labels=[yes,no,maybe]"
+        project.run(*line, labels)
+        first, second = project.rows("tags")
+        tree = {"about": {first["label"]: {"answer": {"labels": ["yes", "no"]}}}, "rename": {first["label"]: "First"}}
+        (tmp_path / "tree.yaml").write_text(json.dumps(tree))
+        assert project.run(*line, labels).status == 0
+        rows = {row["tag"]: row["id"] for row in project.rows("answers")}
+        with served(project) as view:
+            for tag, status in ((first["id"], 409), (second["id"], 200)):
+                item = view.say("/item", stage="questions", tag=tag, text="Is it?", answer="maybe")
+                edit = view.say("/review", id=rows[tag], text={"answer": "maybe"})
+                assert (item.status, edit.status) == (status, status)
+                assert status == 200 or b"answer is one of yes, no, not" in item.body
+        assert project.run(*line, labels).status == 0
 
 
 def test_before_there_is_a_version_the_rows_so_far_are_shown(tmp_path: Path) -> None:
