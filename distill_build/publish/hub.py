@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -45,7 +46,10 @@ def check_hub(address: str) -> str:
         raise ConfigurationError(f"{address} needs huggingface_hub: pip install 'distill-build[hub]'")
     endpoint = os.environ.get("HF_ENDPOINT")
     if endpoint is not None and not _is_address(endpoint):  # the library reads it as it is imported
-        raise ConfigurationError(f"HF_ENDPOINT is {endpoint!r}, which is no address of a Hub: unset it")
+        raise ConfigurationError(
+            "HF_ENDPOINT is no address of a Hub, which begins with https:// or http:// and has no user or password in "
+            "it: unset it"
+        )
     _check_settings()
     return found["repository"]
 
@@ -53,7 +57,9 @@ def check_hub(address: str) -> str:
 def _is_address(endpoint: str) -> bool:
     try:
         parts = urlsplit(endpoint)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        )
     except ValueError:
         return False
 
@@ -181,12 +187,18 @@ def _told(repository: str) -> Iterator[None]:
     except DistillError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.filename is not None:  # a file of ours
+        if _is_ours(error) or (isinstance(error, OSError) and error.filename is not None):  # a bug, or a file of ours
             raise
         raise StorageError(
             f"huggingface_hub could not publish to {repository} ({type(error).__name__}: {error}): look at HF_ENDPOINT "
             "and at the settings of a proxy or certificate, and publish again"
         ) from error
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether our own code raised it, and nothing that it called."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals["__name__"]).startswith(f"{__package__}.")
 
 
 @contextmanager

@@ -276,6 +276,7 @@ def test_a_hub_that_is_not_there_is_a_sentence(built: Workspace, hub: ScriptedHu
         ("HF_HUB_OFFLINE", "1", 2),
         ("HF_ENDPOINT", "hub.example", 2),
         ("HF_ENDPOINT", "http://127.0.0.1:99999", 2),
+        ("HF_ENDPOINT", "http://me:geheim@127.0.0.1:9", 2),
         ("HF_TOKEN", "hf_geheim\u00e4", 2),
         ("HF_TOKEN", "hf_geheim\x0b1", 2),
         ("HTTP_PROXY", "ftp://127.0.0.1:9", 5),
