@@ -112,6 +112,7 @@ class Estimate:
         self._graph = graph
         self._plans = plans
         self._needs = needs
+        self._parents = frozenset(shape.parent for shape in graph)
 
     def list_unknown(self, stage: ListStage, node: Node, chain: Chain) -> None:
         """The list's own further requests, and all below the items that it is short of."""
@@ -145,7 +146,7 @@ class Estimate:
 
     def below_unknown(self, stage: MapStage, row: str, number: int) -> None:
         """All below one result of a row."""
-        if any(shape.parent == stage.name for shape in self._graph):
+        if stage.name in self._parents:
             self._below(stage.name, (stage.name, row, str(number)), 1)
 
     def _below_level(self, corner: Corner, level: int, *tags: int) -> None:

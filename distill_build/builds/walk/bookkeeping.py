@@ -174,7 +174,7 @@ class Bookkeeping:
 
         One with a digest does: it is there or not as that text comes out.
         """
-        review = self._reviews.get(stage.row_id(row.id, number))
+        review = self._reviews.get(stage.row_id(row.id, number)) if self._reviews else None
         if review is None or review.digest is not None:
             return None
         return stage.at(unit.place).editable.whole(review.text, alone=row.line.get(REVIEW) == EDIT)
@@ -187,7 +187,9 @@ class Bookkeeping:
                 self.reviews[key] = note
 
     def awaits(self, stage: MapStage, row: Row, number: int) -> None:
-        """Notes that result `number` of a row is not there, though there is to be one."""
+        """Notes that result `number` of a row is not there, though there is to be one: for who said something of it."""
+        if not self._reviews:
+            return
         self._awaited.add(stage.row_id(row.id, number))
         self._all_known &= not any(below.parent == stage.name for below in self._graph)
 
