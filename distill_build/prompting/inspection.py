@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from jinja2.nodes import (
     Call,
     CallBlock,
+    CondExpr,
     Const,
     Extends,
     Filter,
     Getattr,
     Getitem,
+    If,
     Name,
     Node,
     Output,
@@ -56,6 +58,13 @@ def _held(node: Node, known: Mapping[str, Known]) -> Known:
             held = _held(of, known)
             return held.fields.get(name) if isinstance(held, Fields) else ANYTHING
     return ANYTHING
+
+
+def is_shown(tree: Tree, variable: str) -> bool:
+    """Whether a template does more with a variable than to decide by it."""
+    conditions = [each.test for each in tree.find_all(If)] + [each.test for each in tree.find_all(CondExpr)]
+    deciding = {id(name) for test in conditions for name in (test, *test.find_all(Name))}
+    return any(name.name == variable and id(name) not in deciding for name in tree.find_all(Name))
 
 
 def message_roles(tree: Tree) -> Iterator[str | None]:

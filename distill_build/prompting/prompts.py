@@ -76,6 +76,10 @@ class Prompts:
         """Whether `template`, or what it includes, reads a variable."""
         return self._files.may_read(template, variable) and self._templates.uses(template, variable)
 
+    def shows(self, template: str, variable: str) -> bool:
+        """The same, where it does more with it than to decide by it."""
+        return self.uses(template, variable) and self._templates.shows(template, variable)
+
     def sources(self, template: str) -> dict[str, str]:
         """File name (as `en/reask.jinja`) → text, of `template` and of all that it includes by name."""
         packed = self._files.packed_sources(template)

@@ -12,7 +12,7 @@ from jinja2.nodes import Template as Tree
 
 from distill_build.errors import ConfigurationError
 from distill_build.prompting.files import TemplateFiles
-from distill_build.prompting.inspection import filters_and_tests, message_roles, rows_read, texts_outside
+from distill_build.prompting.inspection import filters_and_tests, is_shown, message_roles, rows_read, texts_outside
 from distill_build.prompting.known import ANYTHING, SAMPLES, TemplateVariables, sample
 from distill_build.prompting.references import bound_names, check_references, nearest
 from distill_build.prompting.rendering import (
@@ -56,6 +56,10 @@ class Templates:
     def uses(self, template: str, variable: str) -> bool:
         """See `Prompts`."""
         return any(variable in find_undeclared_variables(tree) for _, tree in self._with_trees(template).values())
+
+    def shows(self, template: str, variable: str) -> bool:
+        """See `Prompts`."""
+        return any(is_shown(tree, variable) for _, tree in self._with_trees(template).values())
 
     def sources(self, template: str) -> dict[str, str]:
         """See `Prompts`."""

@@ -65,7 +65,7 @@ def find_label(text: str, labels: Sequence[str]) -> str | NoLabel:
     if len(named) == 1:
         return named.pop()
     wrong = "gives several of the labels" if named else "gives none of the labels"
-    return NoLabel(f"The reply {wrong}; it has to give one of {_quoted(labels)}, and nothing else.")
+    return NoLabel(f"The reply {wrong}; it has to give one of {_quoted(labels)} as its answer.")
 
 
 def _quoted(labels: Sequence[str]) -> str:

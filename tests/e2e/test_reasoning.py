@@ -182,6 +182,9 @@ def test_labels_and_json_are_read_behind_the_thought_and_no_schema_is_sent(
     assert project.run(*SMALL, PROMPTED, *kind).status == 0
     assert read(project) == {("First this.\nThen that. {}", answer)}
     assert "response_format" not in answers_asked(server)[0]
+    said = answers_asked(server)[0]["messages"][0]["content"]
+    assert "What stands behind your reasoning is" in said
+    assert "Reply with" not in said, "who replies with that and nothing else does not think"
     server.plan = answering(f"{THOUGHT}Neither.")
     assert project.run(*SMALL, PROMPTED, *kind, "seed=1").status == 1
     again = answers_asked(server)[-1]["messages"]
@@ -192,7 +195,7 @@ def test_labels_and_json_are_read_behind_the_thought_and_no_schema_is_sent(
 def test_a_prompt_of_ones_own_that_asks_for_no_thought_is_told(project: InProcess, server: ScriptedServer) -> None:
     folder = project.root / "prompts/en"
     folder.mkdir(parents=True)
-    own = '{% call message("user") %}{{ question }}{% endcall %}'
+    own = '{% call message("user") %}{% if thought_marks %}Think.{% endif %}{{ question }}{% endcall %}'
     (folder / "answers.jinja").write_text(own)
     server.plan = answering(f"{THOUGHT}It is so.")
     told = project.run(*SMALL, PROMPTED).stderr

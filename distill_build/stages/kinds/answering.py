@@ -83,7 +83,7 @@ class AnsweringStage(MapStage):
     @property
     def notices(self) -> tuple[str, ...]:
         shown = LABELS if self.settings.answer_kind == "label" else SCHEMA
-        if type(self.form) is TextForm or self.settings.schema is not None or self.prompts.uses(self.template, shown):
+        if type(self.form) is TextForm or self.settings.schema is not None or self.prompts.shows(self.template, shown):
             return super().notices
         return (
             *super().notices,

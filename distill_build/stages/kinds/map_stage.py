@@ -67,7 +67,7 @@ class MapStage(ModelStage):
     @property
     def notices(self) -> tuple[str, ...]:
         asked = [role for role, recipe in self.recipes.items() if recipe.thoughts.asked]
-        if not asked or self.prompts.uses(self.template, THOUGHT_MARKS):
+        if not asked or self.prompts.shows(self.template, THOUGHT_MARKS):
             return ()
         setting = self.build.setting(asked[0], "reasoning")
         return (
