@@ -6,6 +6,7 @@ does a build that is held to a lock: what the lock says can be made as long as t
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Protocol
 
@@ -31,14 +32,14 @@ class Sourced(Protocol):
 
 
 class PinnedResponses(msgspec.Struct):
-    """`responses` maps keys of calls to digests of responses; `others` are calls for which one was used in place of
-    another one that stands.
+    """`responses` maps keys of calls to digests of responses, both as bytes: there are very many. `others` are calls
+    for which one was used in place of another one that stands.
 
     `renewed` are calls that a --rebuild was asking anew when it was ended; what came of it after `since` (UTC, ISO
     8601) is paid for, and wanted.
     """
 
-    responses: dict[str, str] = msgspec.field(default_factory=dict)
+    responses: dict[bytes, bytes] = msgspec.field(default_factory=dict)
     others: set[str] = msgspec.field(default_factory=set)
     renewed: set[str] = msgspec.field(default_factory=set)
     since: str = ""
@@ -49,25 +50,26 @@ class PinnedResponses(msgspec.Struct):
             stages = renewed.get(row.id, ())
             for stage, sources in row.calls.items():
                 for key, response in sources:
-                    self.responses.setdefault(key, response)
+                    with suppress(ValueError):  # what is no digest names no response
+                        self.responses.setdefault(bytes.fromhex(key), bytes.fromhex(response))
                 if stage in stages:
                     self.renewed.update(key for key, _ in sources)
 
     def place(self, entry: Entry) -> int | None:
         """Where the pinned response lies among the attempts of `entry`; None where what stands counts."""
-        pinned = self.responses.get(entry.key)
-        if pinned is None or pinned == entry.response or self.is_renewed(entry):
+        found = self.responses.get(bytes.fromhex(entry.key)) if self.responses else None
+        if found is None or (pinned := found.hex()) == entry.response or self.is_renewed(entry):
             return None
         return next((place for place, attempt in enumerate(entry.attempts) if attempt.digest == pinned), None)
 
     def displaced(self, key: str) -> None:
         """The call was asked for anew here, so what stands counts from now on."""
-        self.responses.pop(key, None)
+        self.responses.pop(bytes.fromhex(key), None)
         self.others.discard(key)
 
     def differ(self, store: Responses) -> bool:
         """Whether another response stands for any call that is pinned, of this build's items or not."""
-        return bool(self.others) or any(self._is_other(key, store) for key in self.responses)
+        return bool(self.others) or any(self._is_other(key.hex(), store) for key in self.responses)
 
     def _is_other(self, key: str, store: Responses) -> bool:
         try:

@@ -8,11 +8,12 @@ from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.records import Source
 
+CALL = "ca11" * 16
 OLD, NEW = (
     Attempt(0, {"text": "old"}, 1.0, "2026-01-01T00:00:00"),
     Attempt(0, {"text": "new"}, 1.0, "2026-01-03T00:00:00"),
 )
-ENTRY = Entry("call", {}, (OLD, NEW), Accepted(1, "new"))
+ENTRY = Entry(CALL, {}, (OLD, NEW), Accepted(1, "new"))
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Row:
 
 def pinned(digest: str, **more: str) -> PinnedResponses:
     found = PinnedResponses(**more)  # type: ignore[arg-type]  # `since` alone is text
-    found.add([Row("t_1", {"answers": [("call", digest)]})], {"t_1": ["answers"]} if more else {})
+    found.add([Row("t_1", {"answers": [(CALL, digest)]})], {"t_1": ["answers"]} if more else {})
     return found
 
 
@@ -33,7 +34,7 @@ def test_the_response_that_rows_were_read_from_counts_though_another_one_stands(
     assert pinned(OLD.digest).place(ENTRY) == 0
 
 
-@pytest.mark.parametrize("digest", [NEW.digest, "of another cache"])
+@pytest.mark.parametrize("digest", [NEW.digest, "0f" * 32])
 def test_what_stands_counts_where_it_is_the_pinned_one_or_that_is_not_there(digest: str) -> None:
     assert pinned(digest).place(ENTRY) is None
 
@@ -44,14 +45,14 @@ def test_a_call_that_nothing_is_pinned_to_goes_by_what_stands() -> None:
 
 def test_who_pins_first_counts() -> None:
     found = pinned(OLD.digest)
-    found.add([Row("t_2", {"answers": [("call", NEW.digest)]})])
-    assert found.responses == {"call": OLD.digest}
+    found.add([Row("t_2", {"answers": [(CALL, NEW.digest)]})])
+    assert found.responses == {bytes.fromhex(CALL): bytes.fromhex(OLD.digest)}
 
 
 def test_a_call_that_was_asked_anew_here_goes_by_what_stands() -> None:
     found = pinned(OLD.digest)
-    found.others.add("call")
-    found.displaced("call")
+    found.others.add(CALL)
+    found.displaced(CALL)
     assert found.place(ENTRY) is None
     assert not found.others
 
