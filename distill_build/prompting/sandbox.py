@@ -11,7 +11,7 @@ from functools import wraps
 from types import BuiltinMethodType
 from typing import Any
 
-from jinja2 import BaseLoader, StrictUndefined, Undefined, pass_context
+from jinja2 import BaseLoader, BytecodeCache, StrictUndefined, Undefined, pass_context
 from jinja2.nodes import Compare, Concat, Const, Expr, Filter, For, List, Template
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -62,9 +62,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
-    def __init__(self, loader: BaseLoader) -> None:
+    def __init__(self, loader: BaseLoader, compiled: BytecodeCache | None = None) -> None:
+        """`compiled` keeps what was compiled for others of this very class."""
         super().__init__(
             loader=loader,
+            bytecode_cache=compiled,
             undefined=StrictUndefined,
             autoescape=False,
             auto_reload=False,

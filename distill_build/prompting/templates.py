@@ -1,10 +1,12 @@
 """What stands in templates: read, checked before anything is sent, and compiled. Knows jinja2."""
 
 from collections.abc import Collection, Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from types import CodeType
 
-from jinja2 import ChoiceLoader, FileSystemLoader, Template
+from jinja2 import BytecodeCache, ChoiceLoader, FileSystemLoader, Template
+from jinja2.bccache import Bucket
 from jinja2.exceptions import TemplateNotFound, TemplateSyntaxError
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.nodes import Name
@@ -34,13 +36,37 @@ TAKEN_OUT = {
 """Filters of jinja2 that are none here → what to write."""
 
 
+class _Compiled(BytecodeCache):
+    """What was compiled in this process, by name, place and text."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED = _Compiled()
+_TREES: dict[str, Tree] = {}
+"""By text. Jobs of a sweep, and commands of one process, mostly have the same templates, and nobody changes a tree."""
+
+
+@lru_cache(maxsize=1_000)
+def _variables_of(tree: Tree) -> frozenset[str]:
+    return frozenset(find_undeclared_variables(tree))
+
+
 class Templates:
-    """The templates of one language. Each is read and compiled once."""
+    """The templates of one language. Each is read once, and one text compiled once in a process."""
 
     def __init__(self, files: TemplateFiles) -> None:
         self._files = files
         self._loader = ChoiceLoader([FileSystemLoader(folder) for folder in files.folders])
-        self._environment = Sandbox(self._loader)
+        self._environment = Sandbox(self._loader, _COMPILED)
         self._compiled: dict[str, Template] = {}
         self._trees: dict[str, tuple[str, Tree]] = {}
 
@@ -55,7 +81,7 @@ class Templates:
 
     def uses(self, template: str, variable: str) -> bool:
         """See `Prompts`."""
-        return any(variable in find_undeclared_variables(tree) for _, tree in self._with_trees(template).values())
+        return any(variable in _variables_of(tree) for _, tree in self._with_trees(template).values())
 
     def shows(self, template: str, variable: str) -> bool:
         """See `Prompts`."""
@@ -168,14 +194,14 @@ class Templates:
                     way = f"it is a prompt of ours for another stage, so name a prompt of your own, or write {mine}"
                 raise _at(str(place), line, f"there is no variable {unknown}: {way}")
 
-    def _undeclared(self, tree: Tree, file: str) -> set[str]:
+    def _undeclared(self, tree: Tree, file: str) -> frozenset[str]:
         known = {"filter": usable(self._environment.filters), "test": usable(self._environment.tests)}
         for what, name, line in filters_and_tests(tree):
             if name not in known[what]:
                 way = TAKEN_OUT.get(name) or nearest(name, known[what], "there are")
                 raise _at(self._files.place(file), line, f"there is no {what} {name}: {way}")
         try:
-            return find_undeclared_variables(tree)
+            return _variables_of(tree)
         except TemplateSyntaxError as error:  # what is found as late as a tree is compiled
             raise _at(self._files.place(file), error.lineno, str(error.message)) from error
 
@@ -210,7 +236,10 @@ class Templates:
         if name not in self._trees:
             try:
                 text, file, _ = self._loader.get_source(self._environment, name)
-                self._trees[name] = text, self._environment.parse(text, name, file)
+                tree = _TREES.get(text)
+                if tree is None:
+                    tree = _TREES[text] = self._environment.parse(text, name, file)
+                self._trees[name] = text, tree
             except (TemplateNotFound, TemplateSyntaxError, UnicodeDecodeError, OSError) as error:
                 raise failure(error, name) from error
         return self._trees[name]

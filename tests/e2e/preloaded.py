@@ -1,4 +1,4 @@
-"""What the process that commands are forked from has done once for all of them: imports, and compositions.
+"""What the process that commands are forked from has done once for all: imports, compositions, prompts compiled.
 
 Most of the half second that a command's start takes goes into Hydra's parsers, which build their tables as they meet
 text, and into putting files together. It reads settings and makes no file.
@@ -7,12 +7,16 @@ text, and into putting files together. It reads settings and makes no file.
 import concurrent.futures.thread  # noqa: F401 - this one and the next three are imported where they are needed first
 import importlib
 import pkgutil
+from contextlib import suppress
 
 import hydra._internal.core_plugins
 
 import distill_build
 import hydra_plugins.distill_build_union  # noqa: F401 - no other launcher's plugin: Ray's takes seconds
 from distill_build.config.composition import run
+from distill_build.prompting.files import SUFFIX, TemplateFiles, packed_folder
+from distill_build.prompting.rendering import RenderingError
+from distill_build.prompting.templates import Templates
 from tests.e2e.composed_once import composed_once
 
 MODEL = ("model=openai_compatible", "model.base_url=http://127.0.0.1:1/v1", "model.name=x")
@@ -34,3 +38,9 @@ kept = composed_once()
 kept.__enter__()  # for as long as the process lives, and its name keeps it
 for words in CHOICES:
     run(["topic=one of them", "breadth=[3,2]", *MODEL, *words], nothing, nothing)
+for folder in packed_folder().iterdir():
+    templates = Templates(TemplateFiles(folder.name, None))
+    for path in folder.glob(f"*{SUFFIX}"):
+        templates.uses(path.stem, "")
+        with suppress(RenderingError):  # it is compiled by then
+            templates.render(path.stem, {})
