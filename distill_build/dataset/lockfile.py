@@ -134,6 +134,8 @@ def parse_lock(text: str, whence: str) -> Lock:
     body, _, last = text.rstrip("\n").rpartition("\n")
     if last != f'digest = "{_digest(body + chr(10))}"':
         raise DifferenceError(f"{whence} was edited by hand, merged or cut off: {_RESTORE}")
+    if any(Path(name).name != name for name in (*table.get("artefacts", {}), *table.get("exports", {}))):
+        raise DifferenceError(f"{whence} names files elsewhere, as no lock of ours does: {_RESTORE}")
     return Lock(
         version=table["version"],
         name=table["name"],

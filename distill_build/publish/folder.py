@@ -8,7 +8,7 @@ from pathlib import Path
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK, sound_lock
 from distill_build.engine.artefacts import file_sha256, sync
-from distill_build.errors import UsageError
+from distill_build.errors import DifferenceError, UsageError
 from distill_build.export import CARD
 from distill_build.publish.earlier import is_published, refuse_to_overwrite
 from distill_build.publish.publication import Publication, Published
@@ -17,7 +17,8 @@ from distill_build.publish.publication import Publication, Published
 def publish_to_folder(publication: Publication, place: Path, dataset: Dataset) -> Published:
     """Makes `place` hold the publication, and writes what differs alone.
 
-    Raises UsageError for a folder that holds something else, DifferenceError as `refuse_to_overwrite` does.
+    Raises UsageError for a folder that holds something else, DifferenceError as `refuse_to_overwrite` does and for a
+    file that somebody has changed and that would be removed.
     """
     _refuse_places(place, dataset)
     lock, card = sound_lock(place / LOCK), _text(place / CARD)
@@ -26,9 +27,14 @@ def publish_to_folder(publication: Publication, place: Path, dataset: Dataset) -
     there = {name: file_sha256(place / name) for name in publication.files if (place / name).is_file()}
     sent = [name for name in _in_order(publication.files) if there.get(name) != publication.sha256(name)]
     refuse_to_overwrite(publication.name, str(place), lock, card, [name for name in sent if name in there])
+    gone = {} if lock is None else {name: lock.exports[name] for name in lock.exports.keys() - publication.files.keys()}
+    removed = sorted(name for name in gone if (place / name).is_file())
+    if changed := next((name for name in removed if file_sha256(place / name) != gone[name]), None):
+        raise DifferenceError(
+            f"{changed} of {place} was changed since it was published, and would be removed: move it away from there, "
+            "or name another place"
+        )
     place.mkdir(parents=True, exist_ok=True)
-    gone = sorted(lock.exports.keys() - publication.files.keys()) if lock is not None else []
-    removed = [name for name in gone if (place / name).is_file()]
     for name in removed:
         (place / name).unlink()
     for name in sent:

@@ -81,7 +81,7 @@ def test_nothing_is_decided_while_a_verdict_or_a_row_is_missing_that_could(view:
     second = below(text, "marks", 1)
     assert view.sight(text, "votes") is Sight.UNDECIDED
     second.verdicts["good"] = DROPPED
-    text.lacking.add("marks")
+    text.lacking |= {"marks"}
     assert view.sight(text, "votes") is Sight.UNDECIDED, "another mark may come"
     second.verdicts["good"] = Verdict(kept=True)
     assert view.sight(text, "votes") is Sight.SEEN, "whatever comes"
@@ -107,7 +107,7 @@ def test_others_are_the_row_above_and_lists_of_those_below_that_are_seen(view: V
 def test_others_of_a_list_that_is_short_are_not_there(view: View, tag: Row) -> None:
     text = below(tag, "texts", 0, ("sieve", Verdict(kept=True)))
     below(text, "marks", 0, ("good", Verdict(kept=True)))
-    text.lacking.add("marks")
+    text.lacking |= {"marks"}
     assert view.others(text, ["marks"], "votes") is None
 
 

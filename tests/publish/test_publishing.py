@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from distill_build.dataset.lockfile import read_lock
+from distill_build.engine.artefacts import file_sha256
 from tests.e2e.workspace import Finished, Workspace
 from tests.publish.hub import TOKEN, ScriptedHub, scripted_hub
 
@@ -129,6 +132,27 @@ def test_another_dataset_is_not_replaced(built: Workspace, hub: ScriptedHub) -> 
     (built.root / "out/distill.lock").unlink()  # as where it was cut off: the card tells as much
     done = built.raw("publish", "out", "chess")
     assert (done.status, "holds the dataset sports" in done.stderr) == (4, True), done.stderr
+
+
+def test_an_export_that_its_owner_has_changed_is_not_removed(built: Workspace) -> None:
+    built.raw("publish", "out", "sports")
+    (built.root / "out/train.alpaca.jsonl").write_text("mine")
+    assert built.run(*SMALL, "formats=[messages]").status == 0
+    before = files_in(built.root / "out")
+    done = built.raw("publish", "out", "sports")
+    assert (done.status, "train.alpaca.jsonl" in done.stderr) == (4, True), done.stderr
+    assert files_in(built.root / "out") == before
+
+
+def test_a_lock_that_names_files_elsewhere_is_none(built: Workspace) -> None:
+    built.raw("publish", "out", "sports")
+    lock, victim = read_lock(built.root / "out/distill.lock"), built.root / "victim.txt"
+    assert lock is not None
+    victim.write_text("mine")
+    told = replace(lock, exports={**lock.exports, "../victim.txt": file_sha256(victim)})
+    (built.root / "out/distill.lock").write_text(told.encode())
+    done = built.raw("publish", "out", "sports")
+    assert (done.status, victim.exists(), "distill.lock of out" in done.stderr) == (4, True, True), done.stderr
 
 
 def test_a_persons_own_file_is_not_overwritten(built: Workspace, hub: ScriptedHub) -> None:
