@@ -59,6 +59,11 @@ def above_of(row: JsonObject) -> str | None:
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+def as_typed(value: Any) -> str:
+    """A text as it is, anything else as JSON: what would stand on a command line."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
 def number_of(amount: int, plural: str) -> str:
     """`amount` of something: "11 tags", "1 tag". The noun is a plural with s, or the name of a stage."""
     singular = plural if plural.endswith("ss") else plural.removesuffix("s")

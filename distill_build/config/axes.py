@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-import msgspec
-
 from distill_build.config.checks import not_text
 from distill_build.errors import ConfigurationError
-from distill_build.records import BOOKKEEPING
+from distill_build.records import BOOKKEEPING, as_typed
 from distill_build.replies.labels import normalise
 
 TAKEN = BOOKKEEPING | {"answer", "reasoning", "system"}
@@ -48,7 +46,7 @@ def _from_text(said: Any) -> Any:
 
 def _check_axes(key: str, axes: Any) -> None:
     if not isinstance(axes, Mapping):
-        raise ConfigurationError(f"{key}={_shown(axes)}: expected axes with their values and shares, {EXAMPLE}")
+        raise ConfigurationError(f"{key}={as_typed(axes)}: expected axes with their values and shares, {EXAMPLE}")
     seen: dict[str, str] = {}
     for axis, shares in axes.items():
         own = f"{key}.{axis}"
@@ -61,7 +59,7 @@ def _check_axes(key: str, axes: Any) -> None:
         if axis.lower() in TAKEN:
             raise ConfigurationError(f"{own}: rows have a column {axis.lower()} of ours: give the axis another name")
         if not isinstance(shares, Mapping) or not shares:
-            raise ConfigurationError(f"{own}={_shown(shares)}: expected its values with their shares, {EXAMPLE}")
+            raise ConfigurationError(f"{own}={as_typed(shares)}: expected its values with their shares, {EXAMPLE}")
         _check_values(own, shares)
         _check_shares(own, shares)
 
@@ -81,11 +79,7 @@ def _check_shares(key: str, shares: Mapping[str, Any]) -> None:
     for value, share in shares.items():
         number = isinstance(share, int | float) and not isinstance(share, bool) and math.isfinite(share)
         if not number or not 0 <= share <= 1:
-            raise ConfigurationError(f"{key}.{value}={_shown(share)}: expected a share, a number from 0 to 1")
+            raise ConfigurationError(f"{key}.{value}={as_typed(share)}: expected a share, a number from 0 to 1")
     if abs((whole := math.fsum(shares.values())) - 1) > TOLERANCE:
         told = ", ".join(f"{value}: {share:g}" for value, share in shares.items())
         raise ConfigurationError(f"{key}={{{told}}}: the shares add up to {whole:g}, and have to add up to 1")
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -22,6 +22,7 @@ from distill_build.config.stage_checks import check_graph, check_stage, kind_of,
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.models.dialect import as_embedder
+from distill_build.records import as_typed
 from distill_build.settings import Settings, StageSettings
 from distill_build.stages.all import class_of, followers_of_ours, settings_type_of
 from distill_build.stages.embedders import embedding_roles
@@ -70,7 +71,7 @@ def to_settings(data: Data) -> Settings:
     check_followed(data, stages)
     if data["axes"] and not any(getattr(stage, "axes", None) for stage in stages.values()):
         raise ConfigurationError(
-            f"axes={_shown(data['axes'])} does nothing: no stage among stages=[{','.join(names)}] follows it: put "
+            f"axes={as_typed(data['axes'])} does nothing: no stage among stages=[{','.join(names)}] follows it: put "
             "questions there, or leave axes out"
         )
     idle = prompts_of_others(data["stage"], names)
@@ -88,8 +89,8 @@ def check_nodes_of_stages(stages: Any) -> None:
     for name, node in stages.items():
         if not isinstance(node, dict):
             raise ConfigurationError(
-                f"stage.{name}={_shown(node)}: a stage has settings of its own, as stage.{name}.<key>; one that is not "
-                "wanted is left out of stages=[…]"
+                f"stage.{name}={as_typed(node)}: a stage has settings of its own, as stage.{name}.<key>; one that is "
+                "not wanted is left out of stages=[…]"
             )
         if name not in files:  # what a file says has all keys
             raise unknown_stage_key(f"stage.{name}", [f"stage.{each}" for each in files])
@@ -159,8 +160,8 @@ def check_followed(data: Data, stages: Mapping[str, StageSettings]) -> None:
         node = key.partition(".")[0]
         if not isinstance(data[node], dict):
             raise ConfigurationError(
-                f"{node}={_shown(data[node])}: these are settings of a stage, each by itself, as in {key}; whether it "
-                "works at all is for stages=[…] to say"
+                f"{node}={as_typed(data[node])}: these are settings of a stage, each by itself, as in {key}; whether "
+                "it works at all is for stages=[…] to say"
             )
     for key, follower in followers_of_ours().items():
         node, _, field = key.rpartition(".")
@@ -169,13 +170,13 @@ def check_followed(data: Data, stages: Mapping[str, StageSettings]) -> None:
             continue
         if own is None:
             raise ConfigurationError(
-                f"{key}={_shown(value)} does nothing: {follower.stage} is not among stages=[{','.join(stages)}]: put "
+                f"{key}={as_typed(value)} does nothing: {follower.stage} is not among stages=[{','.join(stages)}]: put "
                 f"it there, or leave {key} out"
             )
         follows = msgspec.to_builtins(own).get(follower.key) == value
         if not follows and (node or own.builtin != follower.stage):  # others reach more than the stage, say the exports
             raise ConfigurationError(
-                f"{key}={_shown(value)}: this project's own conf/stage/{follower.stage}.yaml does not follow it: say "
+                f"{key}={as_typed(value)}: this project's own conf/stage/{follower.stage}.yaml does not follow it: say "
                 f"{follower.key}: ${{{key}}} there, or leave {key} out"
             )
 
@@ -200,7 +201,7 @@ def roles_of(data: Data, names: Collection[str]) -> list[str]:
 
 def check_role(stage: str, role: Any, data: Data) -> None:
     """Whether `role` can be the name of one, and has a node with a model."""
-    key = f"stage.{stage}.role={_shown(role)}"
+    key = f"stage.{stage}.role={as_typed(role)}"
     if not isinstance(role, str) or not ROLE_NAME.fullmatch(role):
         raise ConfigurationError(f"{key}: a role's name has small letters, digits, - and _, and begins with a letter")
     if role in NOT_OF_A_BUILD | TAKEN_BY_SETTINGS | nodes_of_stages():
@@ -346,8 +347,8 @@ def check_model_nodes(data: Mapping[Any, Any], choices: Mapping[str, str]) -> No
             raise ConfigurationError(f"{node}={word}: a role's model is chosen with model@{node}={word}")
         if choices.get(group) == FOLLOWS and not isinstance(data[node], dict):
             raise ConfigurationError(
-                f"{node}={_shown(data[node])}: a role holds the settings of its model, as {node}.temperature; leave it "
-                "out, and it follows model"
+                f"{node}={as_typed(data[node])}: a role holds the settings of its model, as {node}.temperature; leave "
+                "it out, and it follows model"
             )
         written = set(written_keys(data[node])) if isinstance(data[node], dict) else set()
         if gone := gone_keys(set(known_keys(ModelSettings)), written):
@@ -375,7 +376,7 @@ def convert(
             raise not_text(typed, value) from None
         if isinstance(value, list) and wanted.endswith("of text") and (other := _first_other(value)) is not None:
             raise not_text(f"{typed} has an item", other) from None
-        raise ConfigurationError(f"{typed}={_shown(value)}: expected {wanted}") from None
+        raise ConfigurationError(f"{typed}={as_typed(value)}: expected {wanted}") from None
 
 
 def find_mistake(message: str, data: Data, struct: type[msgspec.Struct]) -> tuple[str, Any, str]:
@@ -395,11 +396,6 @@ def find_mistake(message: str, data: Data, struct: type[msgspec.Struct]) -> tupl
 def _first_other(values: list[Any]) -> Any:
     """The first item of a list that is to hold texts and is a number or a truth value, which YAML makes of some."""
     return next((value for value in values if isinstance(value, bool | int | float)), None)
-
-
-def _shown(value: Any) -> str:
-    """`value` as it would stand on a command line."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def describe(expected: msgspec.inspect.Type) -> str:

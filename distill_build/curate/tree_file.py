@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from distill_build.curate.texts import all_bytes_of, decoded, is_about, way_out
 from distill_build.errors import ConfigurationError
-from distill_build.replies.labels import normalise
+from distill_build.replies.labels import normalise, same_label
 from distill_build.subtree import (
     ABOUT,
     ANSWER,
@@ -80,7 +80,7 @@ def line_in(content: bytes, file: Path, key: str, path: Iterable[str] = ()) -> s
 def _under(node: yaml.Node | None, key: str) -> list[yaml.Node]:
     """What stands behind a key of a mapping."""
     fields = node.value if isinstance(node, yaml.MappingNode) else ()
-    return [value for name, value in fields if _same(name.value, key)]
+    return [value for name, value in fields if same_label(name.value, key)]
 
 
 def label_in(told: object) -> str | None:
@@ -179,7 +179,7 @@ class _Reader:
             if normalise(label) in by_hand:
                 self._refuse(fields[ABOUT].key, f"{label} stands under tags, too: say there what is to hold for it")
         shown = [
-            *(tag.shown(label, _same) for label in tag.children),
+            *(tag.shown(label, same_label) for label in tag.children),
             *(new for old, new in tag.rename.items() if normalise(old) not in by_hand),
         ]
         known = set[str]()
@@ -330,7 +330,3 @@ class _Reader:
 
 def is_empty(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.value in ("", "null", "~")
-
-
-def _same(one: str, other: str) -> bool:
-    return normalise(one) == normalise(other)

@@ -21,8 +21,6 @@ from distill_build.engine.temporary import temporary_folder
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 
-_Position = tuple[int, ...]
-
 
 class _Begun(msgspec.Struct, frozen=True):
     """The first line."""

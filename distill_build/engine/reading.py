@@ -15,7 +15,7 @@ from urllib.parse import quote
 from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.entry import Entry, decode
 from distill_build.engine.rows import DATABASE, IN_FILE, INLINE, VALUE_FILE
-from distill_build.errors import StorageError
+from distill_build.errors import CorruptEntryError, StorageError
 
 BUSY_SECONDS = 60.0
 """How long a transaction waits for another process's."""
@@ -53,6 +53,13 @@ class ReadOnlyStore:
         """The entry under `key`, or None. Raises CorruptEntryError where it is recorded but unreadable."""
         row = self._execute(SELECT, key).fetchone()
         return None if row is None else decode(key, self._bytes(*row))
+
+    def sound(self, key: str) -> Entry | None:
+        """The entry under `key`, or None, also where it is unreadable: `cache fsck` tells of that."""
+        try:
+            return self.get(key)
+        except CorruptEntryError:
+            return None
 
     def holds(self, key: str) -> bool:
         """Whether something is recorded under `key`, readable or not."""

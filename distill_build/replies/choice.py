@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
+from distill_build.records import as_typed
 from distill_build.replies.brackets import Span, spans
 from distill_build.replies.corrections import Given, takes_back, what_stands
 from distill_build.replies.labels import as_it_came, normalise
@@ -110,18 +109,13 @@ def _said(value: Any) -> str | None:
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if isinstance(value, str | int | float):
-            return _text(value)
+            return as_typed(value)
         if not isinstance(value, dict):
             return None
         fields = {str(key).strip().lower(): held for key, held in value.items()}
         only = next(iter(fields)) if len(fields) == 1 else ""
         value = fields.get(LABEL, fields[only] if KEY.fullmatch(only) else None)
     return None
-
-
-def _text(said: Any) -> str:
-    """A label that is a number or a truth value in JSON, as it is typed."""
-    return said if isinstance(said, str) else msgspec.json.encode(said).decode()
 
 
 def _on_lines(lines: Sequence[str], labels: Sequence[str], known: Mapping[str, str]) -> Iterator[str]:

@@ -145,6 +145,11 @@ def normalise(text: str) -> str:
     return key or folded.strip() or text
 
 
+def same_label(one: str, other: str) -> bool:
+    """Whether two labels name one tag."""
+    return normalise(one) == normalise(other)
+
+
 def letters(text: str) -> str:
     """Letters and digits of `text` alone, up to case and width, behind its list marker: all that its `normalise` has,
     for a small part of the time that this takes."""

@@ -16,7 +16,6 @@ from distill_build.dataset.layout import Dataset
 from distill_build.dataset.rows import read_rows
 from distill_build.engine.entry import Entry
 from distill_build.engine.reading import ReadOnlyStore, holds_database
-from distill_build.errors import CorruptEntryError
 from distill_build.graph import Graph
 from distill_build.records import Usage
 from distill_build.report.data import SpendingShown, SpentOnStage
@@ -68,7 +67,7 @@ def _in_cache(dataset: Dataset, cache: Path) -> _Sums | None:
     sums = _Sums(_Asked)
     with closing(ReadOnlyStore(cache)) as store:
         for stage, key, response in _calls(dataset):
-            entry = _entry(store, key)
+            entry = store.sound(key)
             place = None if entry is None else _place(entry, response)
             if entry is None or place is None:
                 return None
@@ -88,13 +87,6 @@ def _calls(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
                 if mark not in seen:
                     seen.add(mark)
                     yield stage, key, response
-
-
-def _entry(store: ReadOnlyStore, key: str) -> Entry | None:
-    try:
-        return store.get(key)
-    except CorruptEntryError:  # `cache fsck` tells of it
-        return None
 
 
 def _place(entry: Entry, response: str) -> int | None:

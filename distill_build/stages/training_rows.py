@@ -18,7 +18,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.export import TRAIN, TrainingRow, Turn
 from distill_build.graph import END, Graph, Shape
 from distill_build.prompting.known import Fields, Known
-from distill_build.records import EXPORTED, HISTORY, LABEL, SHARES, Failure, JsonObject
+from distill_build.records import EXPORTED, HISTORY, LABEL, SHARES, Failure, JsonObject, as_typed
 from distill_build.review import ACCEPT, EDIT, REJECT, REVIEW
 from distill_build.settings import Settings
 from distill_build.stages.identity import makes_up_for_rejected
@@ -165,7 +165,7 @@ def said_in(columns: JsonObject, recipe: JsonObject) -> tuple[str | None, str | 
     sources = _sources(recipe)
     own = (COLUMN.fullmatch(sources.get(name, "")) for name in ("reasoning", "answer"))
     values = [None if match is None else columns.get(match[1]) for match in own]
-    reasoning, answer = (None if value is None else _text(value) for value in values)
+    reasoning, answer = (None if value is None else as_typed(value) for value in values)
     return reasoning, answer
 
 
@@ -262,13 +262,13 @@ def _row(
         tag=tag,
         path=tuple(line["path"]),
         sample=line.get("sample", 0),
-        question=_text(values["question"]).strip(),
-        reasoning=None if (reasoning := values.get("reasoning")) is None else _text(reasoning),
-        answer=_text(values["answer"]),
+        question=as_typed(values["question"]).strip(),
+        reasoning=None if (reasoning := values.get("reasoning")) is None else as_typed(reasoning),
+        answer=as_typed(values["answer"]),
         model=line.get("model") or "",
         side=values.get(SIDE, TRAIN),
         call="" if line.get(REVIEW) == EDIT else line.get("call") or "",
-        label=None if (label := values.get(LABEL)) is None else _text(label),
+        label=None if (label := values.get(LABEL)) is None else as_typed(label),
         shares=shares,
         history=history,
         more={name.removeprefix(MORE): value for name, value in values.items() if name.startswith(MORE)},
@@ -287,10 +287,6 @@ def _history(said: Any) -> tuple[Turn, ...] | str:
 def _failure(line: JsonObject, cause: str, fault: str) -> Failure:
     """Of a row that is not exported."""
     return Failure(END, tuple(line["path"]), 1, cause, 0, fault, {"parent": line["id"]})
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _joined(

@@ -15,7 +15,7 @@ from distill_build.dataset.layout import ReviewNote
 from distill_build.dataset.lockfile import facts_of, recipe_in
 from distill_build.engine.manifest import digest
 from distill_build.history.by_hand import parts_by_hand
-from distill_build.replies.labels import normalise
+from distill_build.replies.labels import same_label
 from distill_build.report.families import TITLE
 from distill_build.review import REJECT, Review
 from distill_build.stages.identity import BY_HAND, tag_said_of, tree_said
@@ -193,9 +193,5 @@ def _texts(tag: TagByHand, said: TagByHand, stage: str, path: OwnPath = ()) -> I
     """The items at a tag and below, but for those below a tag that is excluded; that is `said` of the tag."""
     yield from ((path, item.text) for item in tag.items.get(stage, ()))
     for label, below in (*tag.holders.items(), *tag.children.items()):
-        if not said.is_excluded(label, _same):
-            yield from _texts(below, said.of_child(label, _same), stage, (*path, label))
-
-
-def _same(one: str, other: str) -> bool:
-    return normalise(one) == normalise(other)
+        if not said.is_excluded(label, same_label):
+            yield from _texts(below, said.of_child(label, same_label), stage, (*path, label))

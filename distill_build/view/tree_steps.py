@@ -1,7 +1,7 @@
 """A change of a tree that a person made on the page: whether it still stands, and what takes it back. Pure."""
 
 from distill_build.curate.tree_changes import Exclude, Include, Rename, TreeChange
-from distill_build.replies.labels import normalise
+from distill_build.replies.labels import same_label
 from distill_build.subtree import TagByHand
 
 
@@ -28,18 +28,14 @@ def opposite(change: TreeChange, before: TagByHand) -> TreeChange:
 
 
 def _is_excluded(change: TreeChange, by_hand: TagByHand) -> bool:
-    return _parent(change, by_hand).is_excluded(change.path[-1], _same)
+    return _parent(change, by_hand).is_excluded(change.path[-1], same_label)
 
 
 def _shown(change: TreeChange, by_hand: TagByHand) -> str:
-    return _parent(change, by_hand).shown(change.path[-1], _same)
+    return _parent(change, by_hand).shown(change.path[-1], same_label)
 
 
 def _parent(change: TreeChange, by_hand: TagByHand) -> TagByHand:
     for label in change.path[:-1]:
-        by_hand = by_hand.of_child(label, _same)
+        by_hand = by_hand.of_child(label, same_label)
     return by_hand
-
-
-def _same(one: str, other: str) -> bool:
-    return normalise(one) == normalise(other)

@@ -10,7 +10,7 @@ import msgspec
 from distill_build.commands.versions.diff.sides import Compared
 from distill_build.engine.entry import Entry
 from distill_build.engine.reading import ReadOnlyStore, holds_database
-from distill_build.errors import CorruptEntryError, StorageError
+from distill_build.errors import StorageError
 from distill_build.graph import Shape
 from distill_build.history.attribution import Attribution, Group, Side, groups_of
 from distill_build.history.causes import Cause, causes_between, recipe_of, until_cause
@@ -150,20 +150,13 @@ def _first_columns(side: VersionRows, stage: str) -> tuple[str, ...]:
 
 @contextmanager
 def _calls(cache: Path | None) -> Iterator[Callable[[str], Entry | None]]:
-    """Looks calls up in a cache, which may have no responses at all: versions can be brought without them."""
+    """Looks calls up in a cache, which may have no responses at all: versions can be brought without them. Of one that
+    is not to be had a group names all settings that may be behind it."""
     if cache is None or not holds_database(cache):
         yield lambda _: None
         return
     store = ReadOnlyStore(cache)
     try:
-        yield lambda key: _entry(store, key)
+        yield store.sound
     finally:
         store.close()
-
-
-def _entry(store: ReadOnlyStore, key: str) -> Entry | None:
-    """A call, None where it is not to be had: then a group names all settings that may be behind it."""
-    try:
-        return store.get(key)
-    except CorruptEntryError:
-        return None
