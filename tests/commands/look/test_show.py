@@ -57,6 +57,7 @@ def test_a_question_is_shown_with_its_answers(capsys: pytest.CaptureFixture[str]
         "above": [tags()[0].row(), tags()[1].row()],
         "below": {"answers": [{"row": answer.row(), "below": {}, "dropped": {}}]},
         "verdicts": {"dedup": dedup_row(question)},
+        "left_out": [],
         "failures": [],
         "review": None,
         "edited_from": None,
