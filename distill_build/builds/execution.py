@@ -32,6 +32,7 @@ from distill_build.prompting.prompts import REASK, Prompts
 from distill_build.prompting.rendering import Message, RenderingError
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
+from distill_build.stages.all import reader_of
 from distill_build.stages.chain import Chain
 from distill_build.stages.kinds.base import ModelStage
 from distill_build.stages.kinds.group_stage import GroupStage
@@ -147,7 +148,14 @@ class Execution:
         from distill_build.builds.student_watch import StudentWatch
         from distill_build.stages.student_fit import fit_of
 
-        return StudentWatch(executor, shape.name, fit_of(shape, identity), identity["export"]["kd_tokenizer"])
+        place = identity["export"]["kd_tokenizer"]
+        return StudentWatch(
+            executor,
+            shape.name,
+            fit_of(identity),
+            lambda role: reader_of(shape, identity[shape.name], role).thoughts,
+            place,
+        )
 
     def _walk(self, sink: Sink) -> Walk:
         session = self.session

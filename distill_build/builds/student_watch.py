@@ -1,11 +1,14 @@
 """Whether the first replies are of use to the student that the format kd is made for: where none is, no other will be,
 and a build need not pay for all."""
 
+from collections.abc import Callable
+
 from distill_build.calls.attempt import Judged, Request
 from distill_build.calls.resolver import Executor
 from distill_build.engine.entry import Accepted
 from distill_build.errors import StudentError
 from distill_build.records import JsonObject
+from distill_build.replies.reasoning import Thoughts
 from distill_build.replies.reply import read_usage
 from distill_build.soft_labels import soft_labels_in
 from distill_build.stages.soft_rows import StoredReply, of_no_use
@@ -19,11 +22,14 @@ class StudentWatch:
     """Executes as `executor` does, and looks by `fit` at the first replies to `stage`, which are stored by then. They
     may be another build's, too: so it is `require_use` that raises."""
 
-    def __init__(self, executor: Executor, stage: str, fit: StudentFit, place: str | None) -> None:
-        """The student lies at `place`."""
+    def __init__(
+        self, executor: Executor, stage: str, fit: StudentFit, thoughts: Callable[[str], Thoughts], place: str | None
+    ) -> None:
+        """`thoughts` says how the reasoning of a role's replies is read; the student lies at `place`."""
         self._executor = executor
         self._stage = stage
         self._fit = fit
+        self._thoughts = thoughts
         self._place = place
         self._of_no_use = 0
         self._done = False
@@ -44,7 +50,8 @@ class StudentWatch:
         labels = soft_labels_in(response)
         if labels is None or not 0 < len(labels) == read_usage(response).completion_tokens:
             return  # of which not all tokens are listed nothing is known
-        why = self._fit.fault(StoredReply(request.body["messages"], response), labels)
+        thoughts = self._thoughts(request.call.role)
+        why = self._fit.fault(StoredReply(request.body["messages"], response), labels, thoughts)
         self._done = why is None
         if why is not None:
             self._of_no_use += 1

@@ -19,6 +19,7 @@ from distill_build.export import Layout, TrainingRow
 from distill_build.export.layout import TokenSequence, asked
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject, number_of
+from distill_build.replies.reasoning import Thoughts
 from distill_build.replies.reply import Rejection, read_usage
 from distill_build.soft_labels import SoftLabels, soft_labels_in
 from distill_build.stages.training_checks import count_of
@@ -70,13 +71,13 @@ class SoftRows:
     def soft_labels(self, row: TrainingRow) -> SoftLabels | None:
         """Raises what `reply` does."""
         found = self._found(row)
-        return None if found is None else found[0]
+        return None if found is None else found.labels
 
     def token_sequence(self, row: TrainingRow) -> TokenSequence | None:
         """Raises what `reply` does, and StudentError as `student_of` does."""
         if (found := self._found(row)) is None:
             return None
-        made = self._of_student(row, *found)
+        made = self._of_student(row, found)
         if isinstance(made, TokenSequence):
             self._of_use += 1
             return made
@@ -104,34 +105,40 @@ class SoftRows:
         first = next(lack.example for lack in self._lacking.values() if lack.why == why)
         raise of_no_use(self._layout.kd.tokenizer, why, number, of, first)
 
-    def _found(self, row: TrainingRow) -> tuple[SoftLabels, StoredReply] | None:
-        """The soft labels of a row, and the reply that they are of."""
+    def _found(self, row: TrainingRow) -> "_Found | None":
         self._looked.add(row.id)
         reply = self._reply(row.call) if row.call else None
         found = None if reply is None else soft_labels_in(reply.response)
-        if reply is None or not self._says(reply.response, row):
+        thoughts = None if reply is None else self._thoughts(reply.response, row)
+        if reply is None or thoughts is None:
             self._lacking[row.id] = _Lack(OF_PEOPLE, row.id)
         elif found is None:
             self._lacking[row.id] = _Lack(NOT_STORED, row.id)
         elif not self._is_whole(found, reply.response):
             self._lacking[row.id] = _Lack(NOT_LISTED, row.id)
         else:
-            return found, reply
+            return _Found(found, reply, thoughts)
         return None
 
     def _is_whole(self, found: SoftLabels, raw: JsonObject) -> bool:
         """Whether all tokens of a reply are listed, and at each as many of the likeliest as were asked for."""
         return 0 < len(found) == read_usage(raw).completion_tokens and found.width >= self._asked
 
-    def _says(self, raw: JsonObject, row: TrainingRow) -> bool:
-        """Whether a reply, as it is read from one of the stage's roles, says what a row does; else somebody has changed
-        the row in its file."""
-        read = (reader.read(raw) for reader in self._readers(row.path))
-        return any(
-            said_in(kept, self._recipe) == (row.reasoning, row.answer)
-            for kept in read
-            if not isinstance(kept, Rejection)
-        )
+    def _thoughts(self, raw: JsonObject, row: TrainingRow) -> Thoughts | None:
+        """How the reasoning in a reply is read by the one of the stage's roles that it says to what the row does; None
+        where it is none, and somebody has changed the row in its file. Of several, by which the same label or JSON
+        stands behind a thought or in an answer, the one that sees most of a thought: it may not be learnt unseen."""
+        says = [
+            reader.thoughts
+            for reader in self._readers(row.path)
+            if not isinstance(kept := reader.read(raw), Rejection)
+            and said_in(kept, self._recipe) == (row.reasoning, row.answer)
+        ]
+        if len(says) < 2:
+            return says[0] if says else None
+        from distill_build.stages.student_fit import parts_in
+
+        return max(says, key=lambda thoughts: sum(map(len, parts_in(raw, thoughts)[0])))
 
     def _readers(self, path: Sequence[str]) -> "Sequence[ReplyReader]":
         from distill_build.stages.all import reader_of
@@ -157,26 +164,36 @@ class SoftRows:
         assert shape is not None, "it has rows"  # noqa: S101
         return shape
 
-    def _of_student(self, row: TrainingRow, found: SoftLabels, reply: StoredReply) -> "TokenSequence | _Lack":
-        """A row in the student's tokens, or why it is of no use to it; `reply` is the one that it says."""
-        said = None if self._layout.reasoning == "drop" else row.reasoning
-        if any(thought != said for thought in self._fit.parts(reply.response)[0]):
+    def _of_student(self, row: TrainingRow, found: "_Found") -> "TokenSequence | _Lack":
+        """A row in the student's tokens, or why it is of no use to it."""
+        from distill_build.stages.student_fit import parts_in
+
+        said, reply = None if self._layout.reasoning == "drop" else row.reasoning, found.reply
+        if any(thought != said for thought in parts_in(reply.response, found.thoughts)[0]):
             return _Lack(DROPPED_THOUGHT, row.id)
-        if not self._fit.has_tokens(reply.response, found):
+        if not self._fit.has_tokens(reply.response, found.labels, found.thoughts):
             return _Lack(OTHER_TOKENS, row.id)
         prompt = self._fit.prompt(asked(row, self._layout))
         if prompt is None or prompt != self._fit.prompt(reply.messages):
             return _Lack(OTHER_PROMPT, row.id)  # by one template: it may show nothing of what only one of them has
         if len(prompt) != (counted := read_usage(reply.response).prompt_tokens):
             return _Lack(OTHER_PROMPT, f"{len(prompt):,} tokens for {counted:,} of {row.id}")
-        made, longest = TokenSequence(prompt, found), self._layout.kd.length
+        made, longest = TokenSequence(prompt, found.labels), self._layout.kd.length
         return made if longest is None or len(made) <= longest else _Lack(TOO_LONG, f"{len(made):,} tokens of {row.id}")
 
     @cached_property
     def _fit(self) -> "StudentFit":
         from distill_build.stages.student_fit import fit_of
 
-        return fit_of(self._shape, self._recipe)
+        return fit_of(self._recipe)
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """The soft labels of a row, the reply that they are of, and how its reasoning is read."""
+
+    labels: SoftLabels
+    reply: StoredReply
+    thoughts: Thoughts
 
 
 class _Lack(msgspec.Struct, frozen=True):

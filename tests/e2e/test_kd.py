@@ -29,6 +29,12 @@ WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", f"teache
 KD = (*WORDS, "formats=[messages,kd]", "kd.tokenizer=student")
 FILE = "dataset/train.kd.parquet"
 SYSTEM = "Be brief."
+QUESTION_ALONE = "{% call message('user') %}{{ question }}{% endcall %}"
+IN_JSON = (
+    "answer.kind=json",
+    "answer.schema={type: object, properties: {says: {type: string}}, required: [says]}",
+    "second.reasoning=drop",
+)
 
 
 @pytest.fixture
@@ -166,6 +172,28 @@ def test_a_thought_that_is_dropped_is_not_learnt(
     assert "their tokens hold a thought" in " ".join(built.stderr.split())
     own = [completion_tokens(message_of(row)) for row in thoughtless]
     assert [row["input_ids"][-len(each) :] for row, each in zip(kd_rows(project), own, strict=True)] == own
+
+
+@pytest.mark.parametrize("roles", ["[teacher,second]", "[second,teacher]"])
+@pytest.mark.parametrize(("answer", "words"), [("Yes.", ("format.reasoning=drop",)), ('{"says":"yes"}', IN_JSON)])
+def test_a_thought_in_the_marks_of_one_teacher_of_two_is_not_learnt(
+    project: InProcess, server: ScriptedServer, roles: str, answer: str, words: tuple[str, ...]
+) -> None:
+    def plan(_: int, body: Body) -> Fault | None:
+        if classify(body) != "answers":
+            return None
+        return content(f"[[\nHm.\n]]\n\n{answer}" if body["model"] == "other" else answer)
+
+    server.plan = plan
+    if words == IN_JSON:
+        own_prompt(project, "en/answers.jinja", lambda _: QUESTION_ALONE)
+    second = ("second.name=other", "second.reasoning_marks=[['[[',']]']]", f"second.logprobs={K}")
+    built = project.run(*KD, f"stage.answers.role={roles}", *second, *words)
+    assert built.status == 0, built.stderr
+    assert "4 of 8 rows are not in the format kd: their tokens hold a thought" in " ".join(built.stderr.split())
+    own = completion_tokens({"content": answer})
+    assert [row["input_ids"][-len(own) - 1 :][1:] for row in kd_rows(project)] == [own] * 4
+    assert all(b"Hm." not in bytes(token for token in row["input_ids"] if token < 256) for row in kd_rows(project))
 
 
 def exchange_letters(student: Path, one: str, other: str) -> None:
