@@ -36,6 +36,7 @@ from distill_build.stages.identity import (
     kd_identity,
     lost_in_training,
     reaches_student,
+    tree_identity,
     without_usual,
 )
 from distill_build.stages.training_checks import with_checks_of_exports
@@ -44,6 +45,8 @@ from distill_build.stages.training_rows import artefacts_read, exported_stage, u
 
 EXPORT_FACTS = "export"
 """The part of a recipe, and of a lock, that tells of exports."""
+TREE_FACTS = "tree"
+"""The part that tells of the tree, and of what people say of it."""
 ROW_FACTS = "rows"
 """The part of that which tells of what stage they are made, and of which of its columns."""
 TRAINERS = "trainers"
@@ -232,6 +235,8 @@ def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> t
         raise UsageError(f"there are no {rows} to export in {dataset.folder}: {BUILD_FIRST}")
     if dataset.state() is None and stage.name in settings.stage:
         recipe |= {stage.name: _as_read(recipe.get(stage.name, {}), settings.stage[stage.name])}
+        own = tree_identity(settings)
+        recipe |= {TREE_FACTS: own} if facts_of(own) == facts_of(recipe.get(TREE_FACTS, {})) else {}
     try:
         check_training_files(graph, recipe)
     except StudentError as error:

@@ -214,12 +214,15 @@ def run_composing(line: CommandLine) -> int:
     """
     from distill_build.config import composition as config
     from distill_build.config.checks import check_rebuild, check_until
+    from distill_build.config.curation import check_answers_by_hand
 
     command = COMMANDS[line.command]
 
     def task(settings: "Settings") -> int:
         check_until(line.options.until, settings)
         check_rebuild(line.options.rebuild, line.options.until, settings)
+        if not line.options.names_dataset:
+            check_answers_by_hand(settings)
         status: int = command_of(command.module).run(settings, line.options)
         return status
 
@@ -231,6 +234,7 @@ def run_composing(line: CommandLine) -> int:
             )
         for variant in variants:
             check_until(line.options.until, variant.settings)
+            check_answers_by_hand(variant.settings)
         status: int = command_of(command.sweep).run(variants, line.options)
         return status
 

@@ -22,7 +22,6 @@ def with_parts_by_hand(settings: Settings) -> Settings:
 
         tree = read_tree(tree_file, settings.topic)
         settings = settings if tree is None else replace(settings, by_hand=tree)
-        _check_answers(settings, tree_file)
     for shape in _lists(settings):
         settings = _with_items(settings, shape)
     if declared_tree(settings).empty and tree_file is not None:
@@ -37,8 +36,9 @@ def with_parts_by_hand(settings: Settings) -> Settings:
     return replace(settings, unread=tuple(unread_files(settings.name, dict(_readers(settings)), built)))
 
 
-def _check_answers(settings: Settings, file: Path) -> None:
-    """Raises ConfigurationError for what answers to a part of the tree cannot be held to."""
+def check_answers_by_hand(settings: Settings) -> None:
+    """Raises ConfigurationError for what answers to a part of the tree cannot be held to. Not for who names a dataset,
+    whose rows go by other settings than these."""
     for path, said in answers_said(settings.by_hand):
         from distill_build.curate.tree_file import line_of
         from distill_build.stages.kinds.answering import check_said
@@ -46,7 +46,8 @@ def _check_answers(settings: Settings, file: Path) -> None:
         try:
             check_said({name: settings.stage[name] for name in settings.stages}, said)
         except ConfigurationError as error:
-            tag = " / ".join((settings.topic, *path))
+            file, tag = file_of(settings.name, TREE), " / ".join((settings.topic, *path))
+            assert file is not None, "it says something"  # noqa: S101
             raise ConfigurationError(f"{line_of(file, ANSWER, path)}: {tag}: {error}") from error
 
 

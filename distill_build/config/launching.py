@@ -22,6 +22,7 @@ import msgspec
 
 from distill_build.builds.report import Report
 from distill_build.config.checks import check_until, objective_names
+from distill_build.config.curation import check_answers_by_hand
 from distill_build.config.free_text import quote
 from distill_build.config.multirun import OURS, ComposedSweep, in_common, parsed_overrides, variants_of
 from distill_build.config.naming import dataset_name
@@ -164,6 +165,7 @@ class Handout(msgspec.Struct, frozen=True):
         variants = variants_of(self.sweep.loader, self.sweep.master, all_words, self.scope.fixed)
         for variant in variants:
             check_until(self.job.options.until, variant.settings)
+            check_answers_by_hand(variant.settings)
         check_objectives(objectives, [variant.settings for variant in variants], self.job.options.until)
         returns = []
         for words, job in zip(all_words, self.batches.add(variants, launch if launcher else None), strict=True):

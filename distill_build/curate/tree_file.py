@@ -263,19 +263,21 @@ class _Reader:
     def _description(self, node: yaml.Node) -> str:
         return "" if is_empty(node) else self._text(node, "description is a text, as in `description: on grass`")
 
-    def _answer(self, node: yaml.Node) -> AnswerByHand | None:
+    def _answer(self, node: yaml.Node) -> AnswerByHand:
         what = f"answer has {ANSWER_LABELS} or a {ANSWER_SCHEMA}, as in `answer: {{labels: [good, bad]}}`"
         said = self._mapping(node, what)
         for name, field in said.items():
             if name not in (ANSWER_LABELS, ANSWER_SCHEMA):
                 self._refuse(field.key, f"{name}: {what}")
+        if not said:
+            self._refuse(node, what)
         if len(said) > 1:
             self._refuse(said[ANSWER_SCHEMA].key, f"{what}, and not both")
         if ANSWER_LABELS in said:
             if not (labels := self._list(said[ANSWER_LABELS].value)):
                 self._refuse(said[ANSWER_LABELS].key, what)
             return AnswerByHand(labels=tuple(labels))
-        return AnswerByHand(schema=self._schema(said[ANSWER_SCHEMA].value)) if said else None
+        return AnswerByHand(schema=self._schema(said[ANSWER_SCHEMA].value))
 
     def _schema(self, node: yaml.Node) -> str:
         """A JSON schema as a text: it stands in the file, or in one that is named."""

@@ -198,7 +198,10 @@ class Origins(msgspec.Struct, frozen=True):
         Where none does, and the reply to one alone is gone, it was that one.
         """
         item, gone = list_text(row), list[tuple[int, _Stored]]()
-        reader = reader_of(shape, self._settings(shape))
+        if not (own := self._settings(shape)):
+            lack = "nothing here tells how replies were read: build again, which asks for nothing that is in the cache"
+            return Link(shape, item, above, len(requests), lack=lack if requests else _not_found(0, 0))
+        reader = reader_of(shape, own)
         shown = str(row.get("label", item)) if row.get(RENAMED_FROM) or row.get(REVIEW) == EDIT else ""
         for number, source in enumerate(requests, start=1):
             stored = self._look_up(source, reader)

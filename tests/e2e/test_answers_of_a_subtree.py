@@ -202,6 +202,7 @@ def test_a_row_that_was_edited_in_its_file_is_held_to_what_holds_there(
         (JSON, "answer: {schema: '{'}\n", "tree.yaml, line 1: schema: { is no JSON object"),
         (JSON, "answer: {kind: text}\n", "tree.yaml, line 1: kind: answer has labels or a schema"),
         (LABELS, "answer: {labels: []}\n", "tree.yaml, line 1: answer has labels or a schema"),
+        (JSON, "answer: {}\n", "tree.yaml, line 1: answer has labels or a schema"),
         (JSON, "answer: text\n", "tree.yaml, line 1: answer has labels or a schema"),
         (LABELS, "answer: {labels: [a, b], schema: {}}\n", "and not both"),
     ],
@@ -213,3 +214,26 @@ def test_what_answers_cannot_be_held_to_is_told_with_its_line_before_anything_is
     done = project.run(*words)
     assert (done.status, schemas.count) == (2, 0), done.stderr
     assert said in done.stderr
+
+
+@pytest.mark.usefixtures("schemas")
+def test_a_dataset_that_is_named_is_exported_by_its_own_kind_of_answers(project: InProcess) -> None:
+    says(project, WINNER)
+    assert project.run(*JSON).status == 0
+    done = project.raw("export", "sports", "formats=[alpaca]")
+    assert done.status == 0, done.stderr
+    assert "answer.schema does nothing" in project.run(*LINE).stderr
+
+
+def test_a_clone_reads_replies_by_the_schema_of_their_part_or_not_at_all(
+    project: InProcess, schemas: ScriptedServer
+) -> None:
+    schemas.tokens = listing()
+    says(project, WINNER + "        required: [winner]\n")  # so long a schema is in the lock by its digest
+    assert project.run(*JSON, "teacher.logprobs=2", "formats=[soft]").status == 0
+    rows = soft_rows(project)
+    (project.folder() / "runs/state.json").unlink()
+    done = project.raw("export", "sports", "formats=[soft]")
+    assert (done.status, "known by its digest alone" in done.stderr) == (2, True), done.stderr
+    assert project.run("export", *JSON, "teacher.logprobs=2", "formats=[soft]").status == 0
+    assert soft_rows(project) == rows

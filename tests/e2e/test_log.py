@@ -144,3 +144,16 @@ def test_the_versions_that_hold_an_item_are_named(workspace: Workspace) -> None:
     told = workspace.raw("log", last).stdout
     assert "versions  in 2 of 3" in told
     assert told.count("with another text") == 1
+
+
+def test_without_the_state_the_lock_tells_how_replies_are_read_and_without_both_it_says_so(
+    workspace: Workspace,
+) -> None:
+    assert workspace.run(*TINY).status == 0
+    whole = log(workspace, "1")
+    (workspace.folder() / "runs/state.json").unlink()
+    assert log(workspace, "1") == whole
+    (workspace.folder() / "distill.lock").unlink()
+    told = workspace.raw("log", "1")
+    assert (told.status, "bug in" in told.stderr) == (0, False), told.stderr
+    assert "nothing here tells how replies were read" in " ".join(told.stdout.split())

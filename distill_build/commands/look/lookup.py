@@ -54,8 +54,7 @@ class Found(msgspec.Struct, frozen=True):
         """What it was built with; nothing where that is not known."""
         if self.version is not None:
             return archive.recipe(self.version)
-        state = self.files.state()
-        return state.recipe if state is not None else {}
+        return self.files.recipe()
 
     def note(self, options: Options, dataset: Dataset) -> list[str]:
         """What a user has to know of an item that is not in the folder of `dataset`."""
