@@ -12,8 +12,8 @@ from distill_build.builds.walk.protocols import Sink
 from distill_build.builds.walk.tally import Tally
 from distill_build.builds.walk.walk import Walk
 from distill_build.calls.attempt import Recorder, Route, StageCounts
-from distill_build.calls.budget import FailureCap
-from distill_build.calls.call import Absent, Call, Failed, Result
+from distill_build.calls.budget import AbandonedError, FailureCap
+from distill_build.calls.call import Absent, Call, Failed, Made, Result
 from distill_build.calls.online import OnlineExecutor
 from distill_build.calls.resolver import CallResolver, Executor
 from distill_build.calls.shared import Shared
@@ -134,9 +134,16 @@ class Execution:
         )
 
     async def _resolved(self, call: Call) -> Result:
-        result = await self.resolver(call)
-        if self._watch is not None:
-            self._watch.require_use()
+        watch = self._watch
+        if watch is None:
+            return await self.resolver(call)
+        try:
+            result = await self.resolver(call)
+        except AbandonedError:
+            watch.require_use()
+            raise
+        if isinstance(result, Made):
+            watch.look(call, result, self.store.get)
         return result
 
     def _watching(self, executor: Executor) -> "StudentWatch | None":

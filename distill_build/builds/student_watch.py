@@ -1,26 +1,33 @@
-"""Whether the first replies are of use to the student that the format kd is made for: where none is, no other will be,
-and a build need not pay for all."""
+"""Whether the first replies are of use to the student that the format kd is made for: where none is, a build asks for
+no more. That no other would be is sure of another vocabulary; of another prompt it is assumed, for a template of a
+person's own may show more at one place than at another.
+"""
 
 from collections.abc import Callable
 
 from distill_build.calls.attempt import Judged, Request
+from distill_build.calls.budget import AbandonedError
+from distill_build.calls.call import Call, Made
 from distill_build.calls.resolver import Executor
-from distill_build.engine.entry import Accepted
+from distill_build.engine.entry import Entry
 from distill_build.errors import StudentError
-from distill_build.records import JsonObject
 from distill_build.replies.reasoning import Thoughts
 from distill_build.replies.reply import read_usage
 from distill_build.soft_labels import soft_labels_in
-from distill_build.stages.soft_rows import StoredReply, of_no_use
-from distill_build.stages.student_fit import StudentFit
+from distill_build.stages.soft_rows import of_no_use
+from distill_build.stages.student_fit import StudentFit, stored_reply
 
 FIRST = 8
 """Replies that are looked at: one may hold a token that only the teacher has."""
 
 
 class StudentWatch:
-    """Executes as `executor` does, and looks by `fit` at the first replies to `stage`, which are stored by then. They
-    may be another build's, too: so it is `require_use` that raises."""
+    """Executes as `executor` does while replies to `stage` are of use by `fit`, or not known yet to be of none.
+
+    What is stored counts as what is asked for, so that a build which is tried again pays for no more; but where nothing
+    is to be asked, all rows decide, at the end. Others may wait for the same replies: so an AbandonedError leaves
+    `execute`, for which they ask themselves, and `require_use` says why.
+    """
 
     def __init__(
         self, executor: Executor, stage: str, fit: StudentFit, thoughts: Callable[[str], Thoughts], place: str | None
@@ -35,26 +42,33 @@ class StudentWatch:
         self._done = False
         self._error: StudentError | None = None
 
+    async def execute(self, request: Request) -> Judged:
+        if self._error is not None:
+            raise AbandonedError("the replies before it are of no use to the student")
+        return await self._executor.execute(request)
+
     def require_use(self) -> None:
         """Raises StudentError where none of the first replies is of use to the student."""
         if self._error is not None:
             raise self._error
 
-    async def execute(self, request: Request) -> Judged:
-        judged = await self._executor.execute(request)
-        if not self._done and request.call.stage == self._stage and isinstance(judged.verdict, Accepted):
-            self._look(request, judged.entry.attempts[judged.verdict.place].response)
-        return judged
-
-    def _look(self, request: Request, response: JsonObject) -> None:
-        labels = soft_labels_in(response)
-        if labels is None or not 0 < len(labels) == read_usage(response).completion_tokens:
+    def look(self, call: Call, made: Made, lookup: Callable[[str], Entry | None]) -> None:
+        """Looks at a reply that came back; `lookup` gives what is stored under a key. Raises StudentError as
+        `require_use`, where it was asked for."""
+        if self._done or call.stage != self._stage:
+            return
+        entry = lookup(call.key)
+        reply = None if entry is None else stored_reply(entry, made.response)
+        labels = None if reply is None else soft_labels_in(reply.response)
+        if reply is None or labels is None or not 0 < len(labels) == read_usage(reply.response).completion_tokens:
             return  # of which not all tokens are listed nothing is known
-        thoughts = self._thoughts(request.call.role)
-        why = self._fit.fault(StoredReply(request.body["messages"], response), labels, thoughts)
-        self._done = why is None
-        if why is not None:
-            self._of_no_use += 1
-            if self._of_no_use == FIRST:
-                first = f"the first, as for {' / '.join(request.call.path)}"
-                self._error = of_no_use(self._place, why, FIRST, FIRST, first)
+        why = self._fit.fault(reply, labels, self._thoughts(call.role))
+        if why is None:
+            self._done, self._error = True, None
+            return
+        self._of_no_use += 1
+        if self._of_no_use == FIRST:
+            first = f"the first, as for {' / '.join(call.path)}"
+            self._error = of_no_use(self._place, why, FIRST, FIRST, first)
+        if made.asked:
+            self.require_use()

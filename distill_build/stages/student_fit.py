@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Sequence
 
+from distill_build.engine.entry import Entry
 from distill_build.prompting.chat_template import ChatTemplateError
 from distill_build.records import JsonObject
 from distill_build.replies.parse import parts_of
@@ -43,6 +44,13 @@ class StudentFit:
             return OTHER_TOKENS
         sent = self.prompt(reply.messages)
         return OTHER_PROMPT if sent is None or len(sent) != read_usage(reply.response).prompt_tokens else None
+
+
+def stored_reply(entry: Entry, digest: str) -> StoredReply | None:
+    """The response of that digest among the attempts of a call, with what was sent for it; None where it is none."""
+    sent = entry.manifest["body"]["messages"]
+    found = (StoredReply([*sent, *each.added], each.response) for each in entry.attempts if each.digest == digest)
+    return next(found, None)
 
 
 def parts_in(raw: JsonObject, thoughts: Thoughts) -> tuple[tuple[str, ...], str]:

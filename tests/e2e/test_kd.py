@@ -271,6 +271,33 @@ def test_a_student_of_no_use_stops_a_build_at_the_first_replies(
     assert server.kinds["answers"] == len(project.rows("answers")) == len(kd_rows(project)) > 8
 
 
+@pytest.mark.parametrize("concurrency", [1, 16])
+def test_a_student_of_no_use_is_not_paid_for_again(
+    project: InProcess, server: ScriptedServer, concurrency: int
+) -> None:
+    exchange_letters(project.root / "student", "a", "e")
+    more = ("questions_per_tag=20", f"limits.concurrency={concurrency}")
+    assert project.run(*KD, *more).status == 2
+    paid = server.count
+    for _ in range(2):
+        again = project.run(*KD, *more)
+        assert again.status == 2
+        assert "of 8 rows with soft labels 8 would be left out" in " ".join(again.stderr.split())
+    assert server.count == paid
+
+
+def test_stored_replies_of_which_only_the_later_are_of_use_stop_nothing(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    answers = iter(["Quiet."] * 8 + ["Plain."] * 100)
+    server.plan = lambda _, body: content(next(answers)) if classify(body) == "answers" else None
+    exchange_letters(project.root / "student", "u", "x")
+    assert project.run(*WORDS, "questions_per_tag=20", "limits.concurrency=1").status == 0
+    built = project.run(*KD, "questions_per_tag=24", "limits.concurrency=1")
+    assert built.status == 0, built.stderr
+    assert len(kd_rows(project)) == len(project.rows("answers")) - 8 > 32
+
+
 def test_a_student_of_no_use_stops_no_job_beside_it(processes: Workspace, server: ScriptedServer) -> None:
     """Though they wait for the same replies."""
     exchange_letters(write_student(processes.root / "other"), "a", "e")
