@@ -225,8 +225,7 @@ class Subtree(msgspec.Struct, frozen=True):
     `depth` is the number of levels below it, as far as a model fills them; `breadths` are the tags under each parent,
     by level, the last for all levels behind. `counts` are those of lists that are not as the settings say, and
     `description` and `answer` are the nearest ones that a person gave. One that is `held` is there for a person's own
-    items alone, and
-    one at the `top` is the topic's: no tag, and never a leaf.
+    items alone, and one at the `top` is the topic's: no tag, and never a leaf.
     """
 
     depth: int

@@ -9,7 +9,7 @@ from distill_build.dataset.layout import RESPONSES, SOURCES
 from distill_build.dataset.rows import SourcesRow, read_rows
 from distill_build.engine.reading import Responses
 from distill_build.errors import StorageError
-from distill_build.stages.soft_rows import StoredReply
+from distill_build.stages.student_fit import StoredReply, stored_reply
 
 
 class RawResponses:
@@ -30,9 +30,8 @@ class RawResponses:
         digest = self._digests.get(bytes.fromhex(key), b"").hex()
         for store in self._stores:
             entry = store.get(key)
-            for attempt in entry.attempts if entry is not None else ():
-                if entry is not None and attempt.digest == digest:
-                    return StoredReply([*entry.manifest["body"]["messages"], *attempt.added], attempt.response)
+            if entry is not None and (found := stored_reply(entry, digest)) is not None:
+                return found
         raise StorageError(
             f"the reply {key[:12]}, of which soft labels are made, is neither in the cache nor in {RESPONSES}, or "
             f"{SOURCES} does not name it: cache pull or cache import bring it, else a build asks anew"

@@ -16,7 +16,7 @@ from distill_build.errors import UsageError
 OWN_TEXT = "card.md"
 """The file, beside the others that people own."""
 FRONT = re.compile(r"---[ \t]*\n(?P<front>.*?)^---[ \t]*(?:\n|\Z)(?P<text>.*)\Z", re.DOTALL | re.MULTILINE)
-FIRST = 2
+FIRST_LINE = 2
 """The line at which a front matter begins."""
 
 
@@ -61,7 +61,7 @@ def _fields(front: str, file: str) -> list[tuple[yaml.Node, yaml.Node]]:
         yaml.safe_load(front)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         mark = getattr(error, "problem_mark", None)
-        line = FIRST if mark is None else mark.line + FIRST
+        line = FIRST_LINE if mark is None else mark.line + FIRST_LINE
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
         raise UsageError(
             f"{file}, line {line}: this is no YAML ({problem}): a text with a colon stands in quotes, and lines are "
@@ -96,4 +96,4 @@ def _names(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
 
 
 def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + FIRST
+    return int(node.start_mark.line) + FIRST_LINE

@@ -7,52 +7,40 @@ reads in the reply.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from distill_build.dataset.layout import CheckCount
-from distill_build.errors import StudentError
 from distill_build.export import Layout, TrainingRow
 from distill_build.export.layout import TokenSequence, asked
 from distill_build.graph import Graph, Shape
-from distill_build.records import JsonObject, number_of
+from distill_build.records import JsonObject
 from distill_build.replies.reasoning import Thoughts
 from distill_build.replies.reply import Rejection, read_usage
 from distill_build.soft_labels import SoftLabels, soft_labels_in
+from distill_build.stages.student_fit import (
+    DROPPED_THOUGHT,
+    OF_NO_USE,
+    OTHER_PROMPT,
+    OTHER_TOKENS,
+    TOO_LONG,
+    StoredReply,
+    StudentFit,
+    fit_of,
+    of_no_use,
+    parts_in,
+)
 from distill_build.stages.training_checks import count_of
 from distill_build.stages.training_rows import exported_stage, said_in
 
-if TYPE_CHECKING:  # it needs a library that most datasets do without
+if TYPE_CHECKING:  # it loads every kind of stage, and most exports read no replies
     from distill_build.stages.all import OwnSettings, ReplyReader
-    from distill_build.stages.student_fit import StudentFit
 
 OF_PEOPLE, NOT_STORED, NOT_LISTED = "soft_of_people", "soft_not_stored", "soft_not_listed"
 """Why a row has no soft labels."""
-DROPPED_THOUGHT = "kd_dropped_thought"
-OTHER_PROMPT, OTHER_TOKENS, TOO_LONG = "kd_other_prompt", "kd_other_tokens", "kd_too_long"
-OF_NO_USE: Mapping[str, str] = {
-    DROPPED_THOUGHT: (
-        "their tokens hold a thought that the rows are written without, and it would be learnt (format.reasoning, "
-        "teacher.reasoning)"
-    ),
-    OTHER_TOKENS: "the teacher's tokens are not those of kd.tokenizer",
-    OTHER_PROMPT: (
-        "by kd.tokenizer and its chat template their prompt is another one than the endpoint was sent, or has another "
-        "length than it counted, so the teacher was shown something else (teacher.examples, audience, another template)"
-    ),
-    TOO_LONG: "they are longer than kd.length",
-}
-"""Why rows that have some are of no use to a student, in the order in which that is looked for."""
-
-
-class StoredReply(msgspec.Struct, frozen=True):
-    """What a model was sent, as chat messages, and its raw response."""
-
-    messages: Sequence[JsonObject]
-    response: JsonObject
 
 
 class SoftRows:
@@ -136,8 +124,6 @@ class SoftRows:
         ]
         if len(says) < 2:
             return says[0] if says else None
-        from distill_build.stages.student_fit import parts_in
-
         return max(says, key=lambda thoughts: sum(map(len, parts_in(raw, thoughts)[0])))
 
     def _readers(self, path: Sequence[str]) -> "Sequence[ReplyReader]":
@@ -166,8 +152,6 @@ class SoftRows:
 
     def _of_student(self, row: TrainingRow, found: "_Found") -> "TokenSequence | _Lack":
         """A row in the student's tokens, or why it is of no use to it."""
-        from distill_build.stages.student_fit import parts_in
-
         said, reply = None if self._layout.reasoning == "drop" else row.reasoning, found.reply
         if any(thought != said for thought in parts_in(reply.response, found.thoughts)[0]):
             return _Lack(DROPPED_THOUGHT, row.id)
@@ -182,9 +166,7 @@ class SoftRows:
         return made if longest is None or len(made) <= longest else _Lack(TOO_LONG, f"{len(made):,} tokens of {row.id}")
 
     @cached_property
-    def _fit(self) -> "StudentFit":
-        from distill_build.stages.student_fit import fit_of
-
+    def _fit(self) -> StudentFit:
         return fit_of(self._recipe)
 
 
@@ -201,13 +183,3 @@ class _Lack(msgspec.Struct, frozen=True):
 
     why: str
     example: str
-
-
-def of_no_use(place: str | None, why: str, number: int, of: int, example: str) -> StudentError:
-    """What to raise where the format kd makes no sense for the student at `place`: `number` of so many rows would be
-    left out."""
-    return StudentError(
-        f"the format kd is of no use to kd.tokenizer={place}: of {number_of(of, 'rows')} with soft labels {number:,} "
-        f"would be left out ({example}), since {OF_NO_USE[why]}. Mend that, or leave kd out of formats: replies are "
-        "stored, and are not asked for again"
-    )
