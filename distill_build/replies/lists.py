@@ -55,19 +55,33 @@ def said_of_items(text: str, reading: ListReading) -> Iterator[tuple[str, dict[s
             waiting += reversed(list(value.values()) if isinstance(value, dict) else value)
 
 
+class _SaidTwiceError(Exception):
+    """An object has one key with two values."""
+
+
 def loaded(span: Span) -> Any:
-    """The JSON value written in `span`, repaired if need be; None where that fails."""
+    """The JSON value written in `span`, repaired if need be; None where that fails, and where an object in it has one
+    key with two values: nobody said which is meant."""
     for written in dict.fromkeys((span.text, span.requoted)):
         try:
-            return json.loads(written, strict=False)
+            return json.loads(written, strict=False, object_pairs_hook=_object)
         except (ValueError, RecursionError):
             continue
+        except _SaidTwiceError:
+            return None
     from json_repair import loads  # 0.05 s to import, for the few replies that need it
 
     try:
         return loads(span.requoted, skip_json_loads=True)
     except (ValueError, RecursionError):
         return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs) and any(made[key] != value for key, value in pairs):
+        raise _SaidTwiceError
+    return made
 
 
 def entries(value: Any, reading: ListReading, depth: int = 0) -> list[Any] | None:
