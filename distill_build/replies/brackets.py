@@ -7,7 +7,7 @@ apostrophes inside. So a quote opens a string only after `{ [ : ,` or a space, a
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from distill_build.replies.numbering import marker_at_start
@@ -41,17 +41,27 @@ class Span(NamedTuple):
         return self.start + len(self.text)
 
 
-def spans(text: str) -> Iterator[Span]:
-    """Each outermost JSON object or list in `text`; none comes after one that is not closed.
+def is_in_marked_line(text: str, position: int) -> bool:
+    """Whether `position` is in the middle of a bulleted or numbered line: JSON is quoted there in a list, as code."""
+    line = text[text.rfind("\n", 0, position) + 1 : position]
+    marker = marker_at_start().match(line)
+    return marker is not None and marker.end() < len(line)
 
-    Not those in the middle of a bulleted or numbered line: they are quoted there, as code.
-    """
+
+def nowhere(_text: str, _position: int) -> bool:
+    """For replies that are no list: JSON behind a bullet is a value as any other."""
+    return False
+
+
+def spans(text: str, is_quoted: Callable[[str, int], bool] = is_in_marked_line) -> Iterator[Span]:
+    """Each outermost JSON object or list in `text` but for those that are quoted; none comes after one that is not
+    closed."""
     position = 0
     while begin := BEGIN.search(text, position):
         start = begin.start()
         if prose := NOT_JSON.match(text, start):
             position = prose.end()
-        elif is_in_marked_line(text, start):
+        elif is_quoted(text, start):
             position = start + 1
         else:
             span = span_at(text, start)
@@ -59,12 +69,6 @@ def spans(text: str) -> Iterator[Span]:
             if not span.closed:
                 return
             position = span.end
-
-
-def is_in_marked_line(text: str, position: int) -> bool:
-    line = text[text.rfind("\n", 0, position) + 1 : position]
-    marker = marker_at_start().match(line)
-    return marker is not None and marker.end() < len(line)
 
 
 def span_at(text: str, start: int) -> Span:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from distill_build.records import as_typed
-from distill_build.replies.brackets import Span, spans
-from distill_build.replies.corrections import Given, takes_back, what_stands
+from distill_build.replies.brackets import Span, nowhere, spans
+from distill_build.replies.corrections import EXAMPLE, NEGATION, Given, leads, takes_back, those_that_count
 from distill_build.replies.labels import as_it_came, normalise
 from distill_build.replies.lists import loaded
 
@@ -34,11 +34,8 @@ ENDED = re.compile(r"(?<!\.)[.!?。！？](?!\.)\W*$")
 """The end of a line on which a sentence ends."""
 SENTENCE = re.compile(r"(?<=[.!?。！？])\s*")
 FENCE = re.compile(r"```\w*")
-NEGATION = re.compile(
-    r"\b(?:not?|never|none|neither|nor|wrong|incorrect|false|rul\w+ out|exclud\w+|except|rather than|instead of)\b"
-    r"|n['’]t\b|不|非|没|未|错|除",
-    re.IGNORECASE,
-)
+IN_PLACE_OF_JSON = "\ua66e"
+"""A letter that no label has."""
 DEEPEST = 3
 """Objects, one in another, of which the innermost gives the label."""
 
@@ -52,17 +49,19 @@ class NoLabel(NamedTuple):
 def find_label(text: str, labels: Sequence[str]) -> str | NoLabel:
     """The one of `labels` that `text` gives, up to case, width and punctuation; in JSON, or on a line of its own.
 
-    All that it gives have to be the same, but for a draft and what it takes back.
+    All that it gives have to be the same, also where words rule one out, but for what is final in its own words.
     """
     known = {normalise(label): label for label in labels}
-    found = list(spans(text))
+    found = list(spans(text, nowhere))
     if found and not found[-1].closed:
         return NoLabel("The JSON object is not closed: the reply ends in the middle of it.")
-    prose, values = _apart(text, found)
-    in_json = [Given(label, each.start, each.end) for each in values if (label := _label_in(each.value, labels, known))]
-    named = set(what_stands(text, in_json, labels) if in_json else _on_lines(prose.splitlines(), labels, known))
-    if len(named) == 1:
-        return named.pop()
+    prose = _without_json(text, found)
+    given = [*_in_json(prose, found, labels, known), *_on_lines(prose, labels, known)]
+    counted = those_that_count(prose, sorted(given, key=lambda each: each.start))
+    named = {each.value for each in counted}
+    label = named.pop() if len(named) == 1 else None
+    if label is not None and not takes_back(prose[counted[-1].end :], label, labels):
+        return label
     wrong = "gives several of the labels" if named else "gives none of the labels"
     return NoLabel(f"The reply {wrong}; it has to give one of {_quoted(labels)} as its answer.")
 
@@ -72,15 +71,11 @@ def _quoted(labels: Sequence[str]) -> str:
     return ", ".join(f'"{label}"' for label in labels)
 
 
-def _apart(text: str, found: Iterable[Span]) -> tuple[str, list[Given[Any]]]:
-    """`text` without its JSON, and the values that this holds, but for those that the words before rule out."""
-    prose, values, position = "", list[Given[Any]](), 0
+def _without_json(text: str, found: Iterable[Span]) -> str:
+    """`text` with a sentence of the same length in the place of each JSON."""
     for span in found:
-        prose += text[position : span.start]
-        position = span.end
-        if not _leads_away(prose):
-            values.append(Given(loaded(span), span.start, span.end))
-    return prose + text[position:], values
+        text = text[: span.start] + ".".rjust(len(span.text), IN_PLACE_OF_JSON) + text[span.end :]
+    return text
 
 
 def _leads_away(before: str) -> bool:
@@ -97,10 +92,16 @@ def _has_words(line: str) -> bool:
     return any(map(str.isalnum, line))
 
 
-def _label_in(value: Any, labels: Sequence[str], known: Mapping[str, str]) -> str | None:
-    """The label that JSON gives."""
-    said = _said(value)
-    return None if said is None else _label(said, labels, known)
+def _in_json(
+    prose: str, found: Iterable[Span], labels: Sequence[str], known: Mapping[str, str]
+) -> Iterator[Given[str | None]]:
+    """The labels that JSON gives; None for one that there is not, and where the words before rule it out."""
+    for span in found:
+        before, value = prose[: span.start], loaded(span)
+        label = None if (said := _said(value)) is None else _label(said, labels, known)
+        if label is not None or (said is not None and isinstance(value, dict)):
+            ruled_out = _leads_away(before) or leads(EXAMPLE, before)
+            yield Given(None if ruled_out else label, span.start, span.end)
 
 
 def _said(value: Any) -> str | None:
@@ -118,26 +119,20 @@ def _said(value: Any) -> str | None:
     return None
 
 
-def _on_lines(lines: Sequence[str], labels: Sequence[str], known: Mapping[str, str]) -> Iterator[str]:
-    """The labels that stand on lines of their own. One may be the end of a sentence, as long as that has none."""
-    open_ = False
-    for place, line in enumerate(lines):
+def _on_lines(prose: str, labels: Sequence[str], known: Mapping[str, str]) -> Iterator[Given[str | None]]:
+    """The labels that stand on lines of their own, one of which may be the end of a sentence as long as that has none;
+    None where the words before rule it out."""
+    open_, start = False, 0
+    for line in prose.splitlines(keepends=True):
+        above, start = start, start + len(line)
         if not _has_words(line):
             continue
         if (whole := _label(line, labels, known)) is not None:
-            if not open_:
-                yield from _standing(whole, lines[place + 1 :], labels)
+            yield Given(None if open_ else whole, above, start)
         elif (lead := LEAD.match(line)) and (led := _label(line[lead.end() :], labels, known)) is not None:
-            if not _leads_away("\n".join([*lines[:place], ""])):
-                yield from _standing(led, lines[place + 1 :], labels)
+            yield Given(None if _leads_away(prose[:above]) else led, above + lead.end(), start)
         else:
             open_ = not ENDED.search(line) and not HEADING.fullmatch(line)
-
-
-def _standing(label: str, behind: Sequence[str], labels: Sequence[str]) -> Iterator[str]:
-    """`label`, unless the lines behind it take it back."""
-    if not takes_back("\n".join(behind), label, labels):
-        yield label
 
 
 def _label(said: str, labels: Sequence[str], known: Mapping[str, str]) -> str | None:

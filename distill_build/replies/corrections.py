@@ -1,35 +1,54 @@
-"""Words by which a reply takes back what it has given: what stood there was a draft, or is wrong by its own account."""
+"""What a reply says of its own values: which is final or a draft, and whether the last one is taken back.
+
+Where a reply gives several, nothing is made of words but of a few fixed ones: who guesses takes the wrong one, and who
+does not asks again.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
 from typing import Generic, NamedTuple, TypeVar
 
 from distill_build.replies.labels import normalise
 
 _Value = TypeVar("_Value")
 SENTENCE_START = re.compile(r"(?<=[.!?。！？\n])\s*")
+NEGATION = re.compile(
+    r"\b(?:not?|never|none|neither|nor|wrong|incorrect|false|rul\w+ out|exclud\w+|except|rather than|instead of)\b"
+    r"|n['’]t\b|不|非|没|未|错|除",
+    re.IGNORECASE,
+)
+FENCE = re.compile(r"```\w*\s*$")
+_LED = (
+    r"(?:^|[.!?;。！？；\n]|[,，](?=\s*(?:so\b|thus\b|therefore\b|因此|所以)))\W*"
+    r"(?:(?:so|thus|therefore|here(?: is|['’]s)|this is)\W+)*(?:(?:the|my|a)\s+)?(?:因此|所以)?(?:这是|以下是)?(?:{})"
+    r"(?:\s*(?:and|final|corrected|revised|json|object|answer|label|version|output|result|答案|标签|结果|版本|对象))*"
+    r"\s*(?:is|是|为|如下)?[\s*_]*[:：]\W*$"
+)
+LONGEST_LEAD = 300
+"""Characters before a value in which such words stand."""
+FINAL = re.compile(_LED.format(r"final|corrected|revised|最终的?|(?:修正|更正|修改)后的?"), re.IGNORECASE)
+"""Words that end in a colon and lead to what counts in the place of all before it."""
+DRAFT = re.compile(_LED.format(r"(?:first |initial |rough )?draft|(?:first|initial) attempt|草稿|初稿"), re.IGNORECASE)
+"""Such that lead to what the next one counts in the place of."""
+EXAMPLE = re.compile(r"\bexample of the (?:\w+ )?(?:format|form|schema|structure)[\s*_]*:\W*$", re.IGNORECASE)
+"""Such that lead to what is no value at all."""
 INTERJECTIONS = r"\W*(?:(?:oh|but|hm+|well|sorry|ah|no|不)\W+)*"
 TAKEN_BACK = re.compile(
     rf"{INTERJECTIONS}(?:wait(?=[,.:;!…–—]|\s*$)|(?<=no )wait\b|hold on\b|scratch that\b|strike that\b|"
-    r"on (?:second thoughts?|reflection)\b|let me (?:correct|reconsider|re-?think|re-?evaluate)\b|"
-    r"i (?:was|am) (?:wrong|mistaken)\b|i (?:made|make) a mistake\b|my mistake\b|i (?:take|took) (?:that|it) back\b|"
-    r"等等|更正|纠正|我错了)",
+    r"correction\b|actually\b|on (?:second thoughts?|reflection)\b|"
+    r"let me (?:correct|reconsider|re-?think|re-?evaluate)\b|i (?:was|am) (?:wrong|mistaken)\b|"
+    r"i (?:made|make) a mistake\b|my mistake\b|i (?:take|took) (?:that|it) back\b|等等|更正|纠正|我错了)",
     re.IGNORECASE,
 )
 """How a sentence begins that takes back what stands before it, whatever that is."""
-DOUBTED = re.compile(r"\W*(?:(?:no|not|hm+|actually|correction|rather|instead|sorry)\b|不|其实|抱歉)", re.IGNORECASE)
-"""How one may begin that does so, or says why it stands ("False. No, the earth is round"): its other words tell."""
-CORRECTED = re.compile(
-    r"\b(?:final|correct|revis|improv|fixed|instead|rather|actually|wait|reflection|second thought|reconsider|better|"
-    r"updat|wrong|mistake)|最终|修改|更正|改为|纠正|重新|不对",
+DENIED = re.compile(
+    rf"{INTERJECTIONS}(?:no\s*(?:[^\w\s]|$)|不[对，]|(?:(?:that|which)\W+)?(?:is|was|s)(?: not|n['’]t)\b|"
+    r"(?:(?:that|this|which|it)\W+)?(?:is|was|s) (?:not (?:correct|right|true)|wrong|incorrect|false|a mistake)\b)",
     re.IGNORECASE,
 )
-"""What leads from a draft to what comes of it."""
-DRAFT = re.compile(r"\b(?:draft|first|initial|attempt|example|e\.g\.)|草稿|初稿|例如|示例", re.IGNORECASE)
-"""What leads to a draft."""
-LONGEST_LEAD = 60
-"""Characters before a value in which that stands."""
+"""How one begins that does so but where a label is a denial itself ("False. No, the earth is round")."""
+DOUBTED = re.compile(r"\W*(?:(?:no|not|hm+|sorry|rather|instead)\b|不|其实|抱歉)", re.IGNORECASE)
+"""How one may begin that does so: the labels that it names tell."""
 
 
 class Given(NamedTuple, Generic[_Value]):
@@ -40,20 +59,24 @@ class Given(NamedTuple, Generic[_Value]):
     end: int
 
 
-def what_stands(text: str, given: Sequence[Given[_Value]], others: Iterable[str] = ()) -> list[_Value]:
-    """The values that a text gives, each once: without a draft of the next one, and the last that it takes back."""
-    found: list[_Value] = []
-    ended = 0
-    for each, later in zip_longest(given, given[1:]):
-        if later is None:
-            gone = takes_back(text[each.end :], each.value if isinstance(each.value, str) else "", others)
-        else:
-            lead, between = text[max(ended, each.start - LONGEST_LEAD) : each.start], text[each.end : later.start]
-            gone = DRAFT.search(lead) is not None or CORRECTED.search(between) is not None
-        if not gone and each.value not in found:
-            found.append(each.value)
+def those_that_count(text: str, given: Sequence[Given[_Value]]) -> Sequence[Given[_Value]]:
+    """Those of `given` that count: from the last on that stands behind words for what is final, and without a first
+    one that is called a draft, where another comes behind it."""
+    first = ended = 0
+    for place, each in enumerate(given):
+        lead = text[ended : each.start]
+        if leads(FINAL, lead):
+            first = place
+        elif place == first and place + 1 < len(given) and leads(DRAFT, lead):
+            first = place + 1
         ended = each.end
-    return found
+    return given[first:]
+
+
+def leads(words: re.Pattern[str], lead: str) -> bool:
+    """Whether `lead`, the text before a value, ends in a sentence of such words that denies nothing."""
+    said = FENCE.sub("", lead[-LONGEST_LEAD:]).rstrip()
+    return words.search(said) is not None and NEGATION.search(SENTENCE_START.split(said)[-1]) is None
 
 
 def takes_back(after: str, given: str = "", others: Iterable[str] = ()) -> bool:
@@ -65,7 +88,10 @@ def takes_back(after: str, given: str = "", others: Iterable[str] = ()) -> bool:
 def _takes_back(sentence: str, given: str, others: Iterable[str]) -> bool:
     if (match := TAKEN_BACK.match(sentence)) is not None:
         return normalise(match[0]) != normalise(given)  # a label may be "wait"
-    if DOUBTED.match(sentence) is None:
+    denied = DENIED.match(sentence) is not None
+    if denied and NEGATION.search(given) is None:
+        return True
+    if not denied and DOUBTED.match(sentence) is None:
         return False
     said, own = normalise(sentence), normalise(given)
     if own and f"not {own}" in said:

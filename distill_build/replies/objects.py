@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from distill_build.replies.brackets import spans
-from distill_build.replies.corrections import Given, what_stands
+from distill_build.replies.brackets import nowhere, spans
+from distill_build.replies.corrections import EXAMPLE, Given, leads, takes_back, those_that_count
 from distill_build.replies.lists import loaded
 from distill_build.replies.schemas import ObjectSchema, resolved
 
@@ -35,26 +35,29 @@ def find_fields(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
 def find_object(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
     """The object in `text` that fits `schema`, as it stands there.
 
-    Of several all have to be the same, but for a draft and what it takes back: nobody said which is meant. Where none
-    fits, the last one's fault is told.
+    Of several, with those that do not fit, all have to be the same, but for what is final in its own words: nobody
+    said which is meant. Where none fits, the last one's fault is told.
     """
-    fitting, fault = list[Given[dict[str, Any]]](), None
-    for span in spans(text):
+    given, fault, ended = list[Given[dict[str, Any] | None]](), None, 0
+    for span in spans(text, nowhere):
         if not span.closed:
             return NoObject("The JSON object is not closed: the reply ends in the middle of it.")
-        tried = [_held_to(schema, candidate) for candidate in candidates(loaded(span))]
+        value = loaded(span)
+        tried = [_held_to(schema, candidate) for candidate in candidates(value)]
+        if leads(EXAMPLE, text[ended : span.start]):
+            tried = [({}, "it is only an example of it")]
         fits = next((value for value, wrong in tried if wrong is None), None)
-        if fits is not None:
-            fitting.append(Given(fits, span.start, span.end))
-        elif tried:
-            fault = tried[0][1]
-    found = what_stands(text, fitting)
-    if len(found) == 1:
-        return found[0]
-    if found:
+        if tried or (isinstance(value, list) and any(isinstance(entry, dict) for entry in value)):
+            given.append(Given(fits, span.start, span.end))
+            fault = tried[0][1] if tried and fits is None else fault
+        ended = span.end
+    counted = those_that_count(text, given)
+    if any(each.value != counted[0].value for each in counted):
         return NoObject("The reply holds several JSON objects, and they differ; send the one that is meant.")
-    if fitting:
-        return NoObject("The reply takes its JSON object back; send the one that is meant.")
+    if counted and (found := counted[0].value) is not None:
+        if takes_back(text[counted[-1].end :]):
+            return NoObject("The reply takes its JSON object back; send the one that is meant.")
+        return found
     if fault is None:
         return NoObject(f"The reply holds no JSON object; it has to be one with {_listed(schema.fields)}.")
     return NoObject(f"The JSON object does not fit its schema: {fault}.")

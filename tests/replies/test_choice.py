@@ -11,7 +11,10 @@ GIVEN = {
     '```json\n{"label": "negative"}\n```': "negative",
     '{"reason": "It praises the screen.", "label": "positive"}': "positive",
     '{"sentiment": "negative"}': "negative",
-    'First {"label": "negative"}, but on reflection:\n{"label": "positive"}': "positive",
+    'First {"label": "negative"}, so the corrected answer is:\n{"label": "positive"}': "positive",
+    '{"label": "positive"}\n\nFinal answer: negative': "negative",
+    'Draft:\n{"label": "negative"}\nI looked again.\n{"label": "positive"}': "positive",
+    'Here is the JSON:\n{"label": "positive"}\n\npositive': "positive",
     "{'label': 'positive',}": "positive",
     '{"label": ["positive"]}': "positive",
     "positive": "positive",
@@ -37,7 +40,6 @@ GIVEN = {
     "positive\n\nBut the battery is negative, some say.": "positive",
     '{"label": "positive"}\n\nNo complaints at all.': "positive",
     '{"label": "positive"}\nAgain: {"label": "Positive"}': "positive",
-    'For example {"label": "negative"}.\nHere: {"label": "positive"}': "positive",
     'It is not negative. Here is the JSON:\n```json\n{"label": "positive"}\n```': "positive",
 }
 NONE = [
@@ -78,6 +80,19 @@ NONE = [
     "positive\n不对，应该是negative。",
     '{"label": "positive"}\nNo wait, it is actually negative.',
     '{"label": "positive"} or {"label": "negative"}',
+    'For example {"label": "negative"}.\nHere: {"label": "positive"}',
+    'First {"label": "negative"}, but on reflection:\n{"label": "positive"}',
+    '{"label":"positive"}\nIt would be a mistake to say {"label":"negative"}',
+    '{"label":"positive"}\n\nnegative',
+    '{"label":"positive"} is wrong.\nThe label is:\nnegative',
+    'Label: positive\n{"label":"negative"}',
+    '{"label":"positive"}\nThat is not correct.',
+    '{"label":"positive"} is wrong.',
+    '{"label":"positive"}\n{"label":"mixed"}',
+    '{"label":"positive"}\nIt is not: {"label":"negative"}',
+    '{"label":"positive"}\nI would rather say\nnegative',
+    '{"label":"positive"}\nThat is not the final answer: {"label":"negative"}',
+    'Example of the format: {"label":"negative"}. I cannot say.',
     'The wrong one would be:\n```json\n{"label": "negative"}\n```',
 ]
 
@@ -108,6 +123,7 @@ def test_labels_that_json_has_other_values_for_are_found() -> None:
 @pytest.mark.parametrize(
     ("text", "labels", "label"),
     [
+        ("positive\n\nNot a single complaint.", ("positive", "negative"), "positive"),
         ("False.\nNo, the earth is round.", ("true", "false"), "false"),
         ("No\n\nNo, it does not say so.", ("yes", "no"), "no"),
         ("Wrong.\nNot right, since 2 + 2 is 4.", ("right", "wrong"), "wrong"),
