@@ -95,11 +95,11 @@ def _has_words(line: str) -> bool:
 def _in_json(
     prose: str, found: Iterable[Span], labels: Sequence[str], known: Mapping[str, str]
 ) -> Iterator[Given[str | None]]:
-    """The labels that JSON gives; None for one that there is not, and where the words before rule it out."""
+    """The labels that JSON gives; None where it cannot be read or says another, and where words before rule it out."""
     for span in found:
         before, value = prose[: span.start], loaded(span)
         label = None if (said := _said(value)) is None else _label(said, labels, known)
-        if label is not None or (said is not None and isinstance(value, dict)):
+        if label is not None or value is None or (said is not None and isinstance(value, dict)):
             ruled_out = _leads_away(before) or leads(EXAMPLE, before)
             yield Given(None if ruled_out else label, span.start, span.end)
 

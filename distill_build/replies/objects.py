@@ -47,7 +47,7 @@ def find_object(text: str, schema: ObjectSchema) -> dict[str, Any] | NoObject:
         if leads(EXAMPLE, text[ended : span.start]):
             tried = [({}, "it is only an example of it")]
         fits = next((value for value, wrong in tried if wrong is None), None)
-        if tried or (isinstance(value, list) and any(isinstance(entry, dict) for entry in value)):
+        if tried or value is None or (isinstance(value, list) and any(isinstance(entry, dict) for entry in value)):
             given.append(Given(fits, span.start, span.end))
             fault = tried[0][1] if tried and fits is None else fault
         ended = span.end

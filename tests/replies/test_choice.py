@@ -89,6 +89,7 @@ NONE = [
     '{"label":"positive"}\nThat is not correct.',
     '{"label":"positive"} is wrong.',
     '{"label":"positive"}\n{"label":"mixed"}',
+    '{"label":"positive"}\n{"label":"negative","label":"mixed"}',
     '{"label":"positive"}\nIt is not: {"label":"negative"}',
     '{"label":"positive"}\nI would rather say\nnegative',
     '{"label":"positive"}\nThat is not the final answer: {"label":"negative"}',
