@@ -30,7 +30,7 @@ PARTS_OF_A_RECIPE = frozenset({"tree", "counts", "graph", "export"})
 NODES = frozenset({"model", "local", "objective", "hydra", "recipe"})
 KEYS_OF_DOCUMENTS = frozenset(
     {"a", "above", "b", "below", "chain", "counts", "different", "dropped", "edited_from", "failures", "from_version"}
-    | {"groups", "items_compared", "kind", "missing", "notes", "review", "stage", "verdicts", "versions"}
+    | {"groups", "items_compared", "kind", "left_out", "missing", "notes", "review", "stage", "verdicts", "versions"}
 )
 """The keys of documents beside which one is called as a stage, or in the singular as one of its rows."""
 TAKEN: Mapping[str, str] = {

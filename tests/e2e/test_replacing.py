@@ -147,16 +147,15 @@ def test_a_row_that_another_one_comes_for_is_not_one_fewer(project: InProcess) -
     own.write_text("".join(f'{{"question": "{question}"}}\n' for question in OWN))
     assert project.run(*TWICE).status == 0
     own.write_text(own.read_text().replace(OWN[0], "When is the next game?"))
-    assert "1 question, 2 answers made anew, changed or gone; questions.jsonl edited" in project.run(*TWICE).stderr
+    assert (
+        "1 question, 2 answers made anew, changed or gone; questions of your own edited" in project.run(*TWICE).stderr
+    )
     reviews.write_text(f'{{"id": "{project.rows("questions")[0]["id"]}", "verdict": "reject"}}\n')
     told = project.run("plan", *TWICE).stderr
     assert "2 answers fewer; 1 question made anew, changed or gone; reviews.jsonl added" in told
     reviews.unlink()
     own.unlink()
-    assert (
-        "2 questions fewer; 4 answers fewer; questions.jsonl says nothing any more"
-        in project.run("plan", *TWICE).stderr
-    )
+    assert "2 questions fewer; 4 answers fewer; questions of your own removed" in project.run("plan", *TWICE).stderr
 
 
 def test_rows_that_came_for_dropped_ones_are_not_fewer_under_another_name(

@@ -116,9 +116,9 @@ def test_without_a_cache_nothing_is_said_of_the_models_text(curated: InProcess) 
 
 def test_what_was_given_by_hand_is_told_with_its_file(curated: InProcess) -> None:
     own = row(curated, "questions", question="What is sport?")["id"]
-    assert "Question “What is sport?” given by hand in questions.jsonl" in told(curated, "log", own)
+    assert "Question “What is sport?” given by hand in questions of your own" in told(curated, "log", own)
     given = told(curated, "log", row(curated, "answers", answer="42.195 km")["id"])
-    assert given.count("given by hand in questions.jsonl") == 4  # with its question and two tags
+    assert given.count("given by hand in questions of your own") == 4  # with its question and two tags
     assert "given by hand in tree.yaml" in told(curated, "log", row(curated, "tags", label="Golf")["id"])
     below = told(curated, "log", row(curated, "tags", label="Alpha Golf")["id"])
     assert "Tag “Alpha Golf”: request 1 of 2" in below
@@ -135,7 +135,7 @@ def test_explain_says_what_a_person_did_in_words(curated: InProcess) -> None:
     explained = curated.run("explain", *SMALL).stdout
     assert "tree.yaml: exclude: Charlie sports → Charlie sports, Delta sports" in explained
     (curated.root / "questions.jsonl").unlink()
-    assert "questions.jsonl says nothing any more" in curated.run("explain", *SMALL).stdout
+    assert "questions of your own removed" in curated.run("explain", *SMALL).stdout
     (curated.root / "tree.yaml").unlink()
     assert "tree.yaml says nothing any more" in curated.run("explain", *SMALL).stdout
 
@@ -185,9 +185,9 @@ def says_lines(project: InProcess, file: str, lines: list[Row]) -> None:  # noqa
 def test_each_row_has_the_file_that_it_comes_from(curated: InProcess) -> None:
     assert groups(curated) >= {
         "3 tags added: by hand, in tree.yaml",  # Golf, and one for each of the tags that stay
-        "1 tag added: by hand, in questions.jsonl",  # Board games
+        "1 tag added: by hand, in questions of your own",  # Board games
         "1 tag removed: by hand, in tree.yaml",
-        "1 question added: by hand, in questions.jsonl",
+        "1 question added: by hand, in questions of your own",
     }
     given = QUESTIONS[1] | {"answer": "42.2 km"}
     says_lines(curated, "questions.jsonl", [QUESTIONS[0] | {"question": "What is a sport?"}, given])
@@ -196,9 +196,9 @@ def test_each_row_has_the_file_that_it_comes_from(curated: InProcess) -> None:
     assert groups(curated) >= {
         "1 tag added: by hand, in tree.yaml",
         "1 tag removed: by hand, in tree.yaml",
-        "1 question added: by hand, in questions.jsonl",
-        "1 question removed: by hand, in questions.jsonl",
-        "1 answer changed: by hand, in questions.jsonl",
+        "1 question added: by hand, in questions of your own",
+        "1 question removed: by hand, in questions of your own",
+        "1 answer changed: by hand, in questions of your own",
     }
 
 

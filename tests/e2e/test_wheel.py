@@ -19,8 +19,8 @@ SMALL = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=1")
 WHERE = """
 import distill_build
 from distill_build.config import composition as config
-from distill_build.prompting import prompts
-print(distill_build.__file__, config.packed_conf(), prompts.packed_folder(), sep="\\n")
+from distill_build.prompting import files
+print(distill_build.__file__, config.packed_conf(), files.packed_folder(), sep="\\n")
 """
 FOREIGN = {
     "conf/config.yaml": "defaults: [base, model: local]\noptimizer: adam\n",
