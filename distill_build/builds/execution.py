@@ -133,10 +133,7 @@ class Execution:
             halt=halt,
         )
 
-    async def _resolved(self, call: Call) -> Result:
-        watch = self._watch
-        if watch is None:
-            return await self.resolver(call)
+    async def _watched(self, watch: "StudentWatch", call: Call) -> Result:
         try:
             result = await self.resolver(call)
         except AbandonedError:
@@ -171,7 +168,7 @@ class Execution:
             self.options.until,
             {role: self._lane(role) for role in session.stages.roles},
             lambda crowded: Scheduler(self._windows(), self._stop, crowded),
-            self._resolved,
+            self.resolver if self._watch is None else partial(self._watched, self._watch),
             sink,
             _NoEstimator(),
             self.tally,

@@ -45,8 +45,6 @@ from distill_build.stages.training_rows import artefacts_read, exported_stage, u
 
 EXPORT_FACTS = "export"
 """The part of a recipe, and of a lock, that tells of exports."""
-TREE_FACTS = "tree"
-"""The part that tells of the tree, and of what people say of it."""
 ROW_FACTS = "rows"
 """The part of that which tells of what stage they are made, and of which of its columns."""
 TRAINERS = "trainers"
@@ -235,8 +233,8 @@ def _require_rows(dataset: Dataset, settings: Settings, wanted: JsonObject) -> t
         raise UsageError(f"there are no {rows} to export in {dataset.folder}: {BUILD_FIRST}")
     if dataset.state() is None and stage.name in settings.stage:
         recipe |= {stage.name: _as_read(recipe.get(stage.name, {}), settings.stage[stage.name])}
-        own = tree_identity(settings)
-        recipe |= {TREE_FACTS: own} if facts_of(own) == facts_of(recipe.get(TREE_FACTS, {})) else {}
+        tree = tree_identity(settings)
+        recipe |= {"tree": tree} if facts_of(tree) == facts_of(recipe.get("tree", {})) else {}
     try:
         check_training_files(graph, recipe)
     except StudentError as error:

@@ -19,6 +19,7 @@ class TemplateFiles:
         self.own = own
         self.packed = packed_folder()
         self.has_own = own is not None and own.is_dir()
+        self._packed_texts: dict[str, str] = {}
 
     @property
     def folders(self) -> list[Path]:
@@ -53,7 +54,9 @@ class TemplateFiles:
             if name not in found:
                 if self.is_own(name):
                     return None
-                found[name] = (self.packed / name).read_text(encoding="utf-8")
+                if name not in self._packed_texts:  # one is asked for each thing that is to be known of it
+                    self._packed_texts[name] = (self.packed / name).read_text(encoding="utf-8")
+                found[name] = self._packed_texts[name]
                 waiting += INCLUDED.findall(found[name])
         return dict(sorted(found.items()))
 

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 from distill_build.records import as_typed
 from distill_build.replies.brackets import Span, nowhere, spans
-from distill_build.replies.corrections import EXAMPLE, NEGATION, Given, leads, takes_back, those_that_count
+from distill_build.replies.corrections import (
+    EXAMPLE,
+    FENCE,
+    NEGATION,
+    SENTENCE_START,
+    Given,
+    leads,
+    takes_back,
+    those_that_count,
+)
 from distill_build.replies.labels import as_it_came, normalise
 from distill_build.replies.lists import loaded
 
@@ -32,8 +41,6 @@ LEAD = re.compile(rf"\W*(?:{NAME})\W{{0,3}}[:：]", re.IGNORECASE)
 """What may stand before a label on its line: "Label:", "**Answer:**"."""
 ENDED = re.compile(r"(?<!\.)[.!?。！？](?!\.)\W*$")
 """The end of a line on which a sentence ends."""
-SENTENCE = re.compile(r"(?<=[.!?。！？])\s*")
-FENCE = re.compile(r"```\w*")
 IN_PLACE_OF_JSON = "\ua66e"
 """A letter that no label has."""
 DEEPEST = 3
@@ -85,7 +92,7 @@ def _leads_away(before: str) -> bool:
         line = next(filter(_has_words, reversed(above)), "")
         if not line.rstrip(" *_").endswith((":", "：")):
             return False
-    return NEGATION.search(SENTENCE.split(line)[-1]) is not None
+    return NEGATION.search(SENTENCE_START.split(line)[-1]) is not None
 
 
 def _has_words(line: str) -> bool:

@@ -118,6 +118,10 @@ class JsonForm(TextForm, frozen=True):
             value = msgspec.json.decode(answer)
         except msgspec.DecodeError as error:
             return f"answer is no JSON ({error})"
+        from distill_build.replies.lists import has_key_twice
+
+        if has_key_twice(answer):
+            return "answer has one key with two values: leave one of them out"
         fault = self.schema.fault(value)
         return None if fault is None else f"answer does not fit its schema: {fault}"
 

@@ -84,6 +84,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
+def has_key_twice(text: str) -> bool:
+    """Whether an object in JSON has one key with two values."""
+    try:
+        json.loads(text, object_pairs_hook=_object)
+    except _SaidTwiceError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
 def entries(value: Any, reading: ListReading, depth: int = 0) -> list[Any] | None:
     """The list that `value` is or holds, flat and of texts where they can be found; None if it holds none."""
     if depth > DEEPEST:

@@ -184,6 +184,7 @@ def test_in_chinese(project: InProcess, server: ScriptedServer) -> None:
             "answer does not fit its schema: 'city' is",
         ),
         (JSON, '{"people": 1, "city": "Wien"}', "Wien", "answer is no JSON"),
+        (JSON, '{"people": 1, "city": "Wien"}', '{"city": "Wien", "city": "Linz"}', "one key with two values"),
     ],
 )
 def test_an_edit_is_held_to_the_same(
