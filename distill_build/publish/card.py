@@ -22,7 +22,7 @@ from distill_build.report.data import SpentOnStage
 MARKED = "<!-- written by distill-build, sha256 "
 MARK = re.compile(rf"\n{MARKED}(?P<digest>[0-9a-f]{{64}}) -->\n\Z")
 FILES, MADE = "## Files", "## How it was made"
-OF_DATASET = re.compile(r"^Version `[^`]*` of `(?P<name>[^`]*)`, made by distill-build", re.MULTILINE)
+OF_DATASET = re.compile(r"^Version `(?P<version>[^`]*)` of `(?P<name>[^`]*)`, made by distill-build", re.MULTILINE)
 SIZES = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000))
 LARGEST = "1M<n<10M"
 
@@ -62,8 +62,18 @@ def is_as_written(card: str) -> bool:
 
 def published_name(card: str) -> str | None:
     """The dataset that a card of ours is about."""
-    said = OF_DATASET.search(card.rpartition(f"\n{MADE}\n")[2])
+    said = _of_dataset(card)
     return said["name"] if said is not None else None
+
+
+def is_of_version(card: str, version: str) -> bool:
+    """Whether a card of ours is about a version."""
+    said = _of_dataset(card)
+    return said is not None and said["version"] == short(version)
+
+
+def _of_dataset(card: str) -> re.Match[str] | None:
+    return OF_DATASET.search(card.rpartition(f"\n{MADE}\n")[2])
 
 
 def files_of(card: str) -> set[str]:

@@ -9,13 +9,19 @@ from collections.abc import Collection
 from distill_build.dataset.lockfile import LOCK, Lock
 from distill_build.errors import DifferenceError
 from distill_build.export import CARD
-from distill_build.publish.card import MARKED, files_of, is_as_written, published_name
+from distill_build.publish.card import MARKED, files_of, is_as_written, is_of_version, published_name
 from distill_build.publish.own_words import OWN_TEXT
 
 
 def is_published(lock: Lock | None, card: str | None) -> bool:
     """Whether a lock, or a card with our mark, be it changed, says that distill-build has published there."""
     return lock is not None or (card is not None and MARKED in card)
+
+
+def is_whole(lock: Lock | None, card: str | None) -> bool:
+    """Whether a lock and a card are of one publication, which was not cut off: all files are as the lock says then, but
+    for those that somebody has changed."""
+    return lock is not None and card is not None and is_as_written(card) and is_of_version(card, lock.version)
 
 
 def refuse_to_overwrite(name: str, place: str, lock: Lock | None, card: str | None, files: Collection[str]) -> None:

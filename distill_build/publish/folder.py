@@ -10,7 +10,7 @@ from distill_build.dataset.lockfile import LOCK, sound_lock
 from distill_build.engine.artefacts import file_sha256, sync
 from distill_build.errors import DifferenceError, UsageError
 from distill_build.export import CARD
-from distill_build.publish.earlier import is_published, refuse_to_overwrite
+from distill_build.publish.earlier import is_published, is_whole, refuse_to_overwrite
 from distill_build.publish.publication import Publication, Published
 
 
@@ -18,7 +18,7 @@ def publish_to_folder(publication: Publication, place: Path, dataset: Dataset) -
     """Makes `place` hold the publication, and writes what differs alone.
 
     Raises UsageError for a folder that holds something else, DifferenceError as `refuse_to_overwrite` does and for a
-    file that somebody has changed and that would be removed.
+    file that somebody has changed and that would be replaced or removed.
     """
     _refuse_places(place, dataset)
     lock, card = sound_lock(place / LOCK), _text(place / CARD)
@@ -27,13 +27,15 @@ def publish_to_folder(publication: Publication, place: Path, dataset: Dataset) -
     there = {name: file_sha256(place / name) for name in publication.files if (place / name).is_file()}
     sent = [name for name in _in_order(publication.files) if there.get(name) != publication.sha256(name)]
     refuse_to_overwrite(publication.name, str(place), lock, card, [name for name in sent if name in there])
-    gone = {} if lock is None else {name: lock.exports[name] for name in lock.exports.keys() - publication.files.keys()}
-    removed = sorted(name for name in gone if (place / name).is_file())
-    if changed := next((name for name in removed if file_sha256(place / name) != gone[name]), None):
-        raise DifferenceError(
-            f"{changed} of {place} was changed since it was published, and would be removed: move it away from there, "
-            "or name another place"
-        )
+    exports = {} if lock is None else {name: digest for name, digest in lock.exports.items() if name != CARD}
+    removed = sorted(name for name in exports.keys() - publication.files.keys() if (place / name).is_file())
+    replaced = [name for name in sent if name in there] if is_whole(lock, card) else []  # else it may be half of each
+    for name in (*removed, *replaced):
+        if name in exports and file_sha256(place / name) != exports[name]:
+            raise DifferenceError(
+                f"{name} of {place} was changed since it was published, and would not stay: move it away from there, "
+                "or name another place"
+            )
     place.mkdir(parents=True, exist_ok=True)
     for name in removed:
         (place / name).unlink()

@@ -134,14 +134,19 @@ def test_another_dataset_is_not_replaced(built: Workspace, hub: ScriptedHub) -> 
     assert (done.status, "holds the dataset sports" in done.stderr) == (4, True), done.stderr
 
 
-def test_an_export_that_its_owner_has_changed_is_not_removed(built: Workspace) -> None:
+@pytest.mark.parametrize("words", [("formats=[messages]",), ("formats=[messages,alpaca]", "system_prompt=Briefly.")])
+def test_an_export_that_its_owner_has_changed_is_not_removed_nor_replaced(
+    built: Workspace, words: tuple[str, ...]
+) -> None:
     built.raw("publish", "out", "sports")
     (built.root / "out/train.alpaca.jsonl").write_text("mine")
-    assert built.run(*SMALL, "formats=[messages]").status == 0
+    assert built.run(*SMALL, *words).status == 0
     before = files_in(built.root / "out")
     done = built.raw("publish", "out", "sports")
     assert (done.status, "train.alpaca.jsonl" in done.stderr) == (4, True), done.stderr
     assert files_in(built.root / "out") == before
+    (built.root / "out/train.alpaca.jsonl").unlink()
+    assert built.raw("publish", "out", "sports").status == 0
 
 
 def test_a_lock_that_names_files_elsewhere_is_none(built: Workspace) -> None:
