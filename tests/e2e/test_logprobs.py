@@ -47,6 +47,9 @@ def test_another_number_asks_for_answers_again_and_nothing_else(workspace: Works
     assert server.kinds == {"answers": 4}
     assert workspace.run(*SOFT).status == 0
     assert server.count == 4
+    server.reset()
+    assert workspace.run(*SOFT, "teacher.logprobs=7").status == 0
+    assert [request.body["top_logprobs"] for request in server.requests] == [7] * 4
 
 
 WIDE = ("breadth=4", "questions_per_tag=4", "limits.concurrency=4")
