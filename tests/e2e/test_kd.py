@@ -233,6 +233,20 @@ def test_a_student_with_another_vocabulary_is_refused(project: InProcess, server
     require_refused(project, server, "the teacher's tokens are not those of kd.tokenizer")
 
 
+def test_an_alternative_that_the_student_does_not_have_is_of_another_vocabulary(
+    project: InProcess, server: ScriptedServer
+) -> None:
+    def tokens(body: Body, whole: Body) -> Body:
+        made = listing()(body, whole)
+        made["choices"][0]["logprobs"]["content"][0]["top_logprobs"][-1]["id"] = 10**6
+        return made
+
+    server.tokens = tokens
+    refused = project.run(*KD)
+    told = "the teacher's tokens are not those of kd.tokenizer"
+    assert (refused.status, told in " ".join(refused.stderr.split())) == (2, True), refused.stderr
+
+
 @pytest.mark.parametrize(("quiet", "status"), [(1, 0), (2, 0), (3, 2)])
 def test_single_rows_with_other_tokens_are_left_out_and_most_are_another_vocabulary(
     project: InProcess, server: ScriptedServer, quiet: int, status: int
