@@ -23,7 +23,7 @@ from distill_build.export import TrainingRow
 from distill_build.project import project_around
 from distill_build.records import JsonObject
 from distill_build.stages.default import graph_in
-from distill_build.stages.training_rows import training_rows
+from distill_build.stages.training.rows import training_rows
 
 __all__ = ["LoadedDataset", "PastVersion", "PlanResult", "build", "load", "plan"]
 

@@ -38,7 +38,7 @@ from distill_build.stages.kinds.base import ModelStage
 from distill_build.stages.kinds.group_stage import GroupStage
 from distill_build.stages.kinds.list_stage import ListStage
 from distill_build.stages.kinds.map_stage import MapStage
-from distill_build.stages.training_rows import exported_stage
+from distill_build.stages.training.rows import exported_stage
 
 if TYPE_CHECKING:  # it is for the builds with one format alone
     from distill_build.builds.student_watch import StudentWatch
@@ -150,7 +150,7 @@ class Execution:
         if KD not in identity["export"]["formats"] or self.options.until != END or shape is None:
             return None
         from distill_build.builds.student_watch import StudentWatch
-        from distill_build.stages.student_fit import fit_of
+        from distill_build.stages.training.student_fit import fit_of
 
         place = identity["export"]["kd_tokenizer"]
         return StudentWatch(

@@ -39,9 +39,9 @@ from distill_build.stages.identity import (
     tree_identity,
     without_usual,
 )
-from distill_build.stages.training_checks import with_checks_of_exports
-from distill_build.stages.training_files import OF_FORMS, check_training_files
-from distill_build.stages.training_rows import artefacts_read, exported_stage, uncounted
+from distill_build.stages.training.checks import with_checks_of_exports
+from distill_build.stages.training.files import OF_FORMS, check_training_files
+from distill_build.stages.training.rows import artefacts_read, exported_stage, uncounted
 
 EXPORT_FACTS = "export"
 """The part of a recipe, and of a lock, that tells of exports."""

@@ -20,7 +20,7 @@ from distill_build.stages.all import Stages, prompts_of
 from distill_build.stages.course import course_of, read_transforms
 from distill_build.stages.identity import REFILL_REJECTED, ROWS_VERSION, build_digest, export_identity, tree_identity
 from distill_build.stages.kinds.list_stage import ListStage
-from distill_build.stages.training_files import check_training_files
+from distill_build.stages.training.files import check_training_files
 
 if TYPE_CHECKING:
     from distill_build.builds.walk.nodes import Unit

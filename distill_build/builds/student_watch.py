@@ -14,7 +14,7 @@ from distill_build.errors import StudentError
 from distill_build.replies.reasoning import Thoughts
 from distill_build.replies.reply import read_usage
 from distill_build.soft_labels import soft_labels_in
-from distill_build.stages.student_fit import StudentFit, of_no_use, stored_reply
+from distill_build.stages.training.student_fit import StudentFit, of_no_use, stored_reply
 
 FIRST = 8
 """Replies that are looked at: one may hold a token that only the teacher has."""

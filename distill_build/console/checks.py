@@ -10,10 +10,7 @@ from distill_build.export.preference import CLOSE, FEW_RATED
 from distill_build.records import number_of, rows_of
 from distill_build.stages.checks import APART, FAR, QUOTA, REPEATED, SAME_LABEL
 from distill_build.stages.flags import CATCH_ALL, NO_REASONING, REPEATS_QUESTION, SPECIAL_TOKENS
-from distill_build.stages.row_length import OVER_LENGTH, OVER_LENGTH_ESTIMATED, OVER_LENGTH_OF_FILTER
-from distill_build.stages.soft_rows import NOT_LISTED, NOT_STORED, OF_PEOPLE
-from distill_build.stages.student_fit import OF_NO_USE
-from distill_build.stages.training_checks import (
+from distill_build.stages.training.checks import (
     ACCEPTED_ALONE,
     ENDS_THOUGHT,
     ENDS_THOUGHT_IN_TEXT,
@@ -22,6 +19,9 @@ from distill_build.stages.training_checks import (
     UNLABELLED,
     UNRATED,
 )
+from distill_build.stages.training.length import OVER_LENGTH, OVER_LENGTH_ESTIMATED, OVER_LENGTH_OF_FILTER
+from distill_build.stages.training.soft_rows import NOT_LISTED, NOT_STORED, OF_PEOPLE
+from distill_build.stages.training.student_fit import OF_NO_USE
 
 
 def check_sentences(checks: Sequence[CheckCount]) -> Iterator[str]:

@@ -14,9 +14,9 @@ from distill_build.graph import Graph
 from distill_build.history.raw_responses import RawResponses
 from distill_build.records import Failure, JsonObject
 from distill_build.stages.identity import export_layout, export_sides
-from distill_build.stages.soft_rows import SoftRows
-from distill_build.stages.training_checks import TrainingChecks
-from distill_build.stages.training_rows import training_rows
+from distill_build.stages.training.checks import TrainingChecks
+from distill_build.stages.training.rows import training_rows
+from distill_build.stages.training.soft_rows import SoftRows
 
 
 class ExportedRows(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from distill_build.dataset.layout import RESPONSES, SOURCES
 from distill_build.dataset.rows import SourcesRow, read_rows
 from distill_build.engine.reading import Responses
 from distill_build.errors import StorageError
-from distill_build.stages.student_fit import StoredReply, stored_reply
+from distill_build.stages.training.student_fit import StoredReply, stored_reply
 
 
 class RawResponses:

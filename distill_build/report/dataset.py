@@ -14,7 +14,7 @@ from distill_build.report.drawing import Block, Drawing
 from distill_build.report.facts import failures_of, setting_groups, version_lines
 from distill_build.report.reading import Gathered, Reading
 from distill_build.report.spending import spending_of
-from distill_build.stages.training_rows import exported_stage
+from distill_build.stages.training.rows import exported_stage
 
 
 class Around(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ from distill_build.stages.flags import FLAGS
 from distill_build.stages.identity import makes_up_for_rejected
 from distill_build.stages.kinds.declared import results_in
 from distill_build.stages.measures.ratings import SCORE
-from distill_build.stages.training_rows import exported_stage, goes_on
+from distill_build.stages.training.rows import exported_stage, goes_on
 
 MOST_PAIRS = 200
 FINISH = "finish_reason"

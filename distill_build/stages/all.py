@@ -57,7 +57,7 @@ class Stages:
     """The stages of one build. Raises ConfigurationError for prompts, expressions or weights that cannot be used."""
 
     def __init__(self, settings: Settings, prompts: "Prompts", weights: Weights) -> None:
-        from distill_build.stages.training_rows import check_export
+        from distill_build.stages.training.rows import check_export
 
         self.settings = settings
         self.graph = graph_of(settings)

@@ -12,8 +12,9 @@ from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.export import LABELS, PREFERENCE, RATING
 from distill_build.graph import END
 from distill_build.records import number_of
-from distill_build.stages import flags, row_length, soft_rows, student_fit, training_checks
+from distill_build.stages import flags
 from distill_build.stages.checks import APART, QUOTA, REPEATED, SAME_LABEL
+from distill_build.stages.training import checks, length, soft_rows, student_fit
 from tests.console.examples import report, short_report, sifted_report
 
 
@@ -165,7 +166,7 @@ def test_every_check_has_a_sentence() -> None:
     named = {flag.name for flag in vars(flags).values() if isinstance(flag, flags.RowFlag)}
     of_exports = {
         value
-        for module in (row_length, soft_rows, student_fit, training_checks)
+        for module in (checks, length, soft_rows, student_fit)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, str) and re.fullmatch(r"[a-z]+(_[a-z]+)*", value)
     }

@@ -25,7 +25,7 @@ from distill_build.export import (
 )
 from distill_build.records import Usage
 from distill_build.stages.default import DEFAULT
-from distill_build.stages.training_rows import training_rows
+from distill_build.stages.training.rows import training_rows
 from tests.made_rows import Answer, Question
 
 IDS = '"id":"a_9c52c33dc6c32054","question_id":"q_1","tag":"t_1","path":["体育","Foot, ball"]'

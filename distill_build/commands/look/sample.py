@@ -21,7 +21,7 @@ from distill_build.graph import Graph, Shape
 from distill_build.options import Options
 from distill_build.records import JsonObject, rows_of
 from distill_build.stages.default import graph_in
-from distill_build.stages.training_rows import exported_stage, training_rows
+from distill_build.stages.training.rows import exported_stage, training_rows
 
 ROWS = 3
 """Drawn where no number is typed."""

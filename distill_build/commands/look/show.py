@@ -27,7 +27,7 @@ from distill_build.options import Options
 from distill_build.records import ABOVE, BOOKKEEPING, RENAMED_FROM, JsonObject, number_of
 from distill_build.review import REJECT, REVIEW
 from distill_build.stages.flags import FLAGS
-from distill_build.stages.training_rows import exported_stage, goes_on
+from distill_build.stages.training.rows import exported_stage, goes_on
 
 SHORTENED = {"finish_reason": "finish"}
 TEXT = "answer"

@@ -21,7 +21,9 @@ from distill_build.records import JsonObject
 from distill_build.replies.reasoning import Thoughts
 from distill_build.replies.reply import Rejection, read_usage
 from distill_build.soft_labels import SoftLabels, soft_labels_in
-from distill_build.stages.student_fit import (
+from distill_build.stages.training.checks import count_of
+from distill_build.stages.training.rows import exported_stage, said_in
+from distill_build.stages.training.student_fit import (
     DROPPED_THOUGHT,
     OF_NO_USE,
     OTHER_PROMPT,
@@ -33,8 +35,6 @@ from distill_build.stages.student_fit import (
     of_no_use,
     parts_in,
 )
-from distill_build.stages.training_checks import count_of
-from distill_build.stages.training_rows import exported_stage, said_in
 
 if TYPE_CHECKING:  # it loads every kind of stage, and most exports read no replies
     from distill_build.stages.all import OwnSettings, ReplyReader

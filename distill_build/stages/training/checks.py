@@ -12,8 +12,8 @@ from distill_build.export.preference import CLOSE, FEW_RATED, RATING, Questions,
 from distill_build.export.reasoning import cut_answers
 from distill_build.graph import END
 from distill_build.records import JsonObject
-from distill_build.stages.row_length import RowLength
-from distill_build.stages.training_rows import goes_by_acceptance
+from distill_build.stages.training.length import RowLength
+from distill_build.stages.training.rows import goes_by_acceptance
 
 UNRATED, UNLABELLED = "unrated", "unlabelled"
 """Of rows: no rating, no label. Of questions there is why one has no pair."""

@@ -10,7 +10,7 @@ from distill_build.graph import Graph, Shape
 from distill_build.records import HISTORY, LABEL, SHARES, JsonObject
 from distill_build.stages.identity import BY_HAND
 from distill_build.stages.kinds.declared import COUNTED_BY, results_in
-from distill_build.stages.training_rows import COLUMN, exported_stage
+from distill_build.stages.training.rows import COLUMN, exported_stage
 from distill_build.subtree import ANSWER
 
 OF_FORMS = ("labels", "answer_schema", "schema")
