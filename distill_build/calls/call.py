@@ -6,6 +6,7 @@ since the reader of replies may have learned something.
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -74,6 +75,7 @@ Absent = Callable[[Call], Failed]
 HALTED = Failed("stopped", 0, "the build was stopped before this was asked: see its last message")
 
 
+@lru_cache(1024)  # most requests of a build are the first sample of their place
 def derived_seed(seed: int, sample: int, attempt: int) -> int:
     """The seed that an endpoint gets: one of its own for each sample and attempt, 31 bits."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{sample}:{attempt}".encode()).digest()[:4], "big") >> 1

@@ -63,6 +63,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 KEPT = Verdict(kept=True)
+USUAL_KEYS = ("id", "kept", "why")
+"""Those of the line of a verdict without columns of its own."""
 DROPPED_BEFORE = Verdict(kept=False)
 """Of a row that a transform did not judge, since one before it had dropped the row."""
 
@@ -96,7 +98,12 @@ class Row(msgspec.Struct, eq=False):
     @property
     def rejected(self) -> bool:
         """Whether a person does not want it, or what it hangs on."""
-        return self.unwanted or (self.above is not None and self.above.rejected)
+        row: Row | None = self
+        while row is not None:
+            if row.line.get(REVIEW) == REJECT:
+                return True
+            row = row.above
+        return False
 
     @property
     def is_topic(self) -> bool:
@@ -163,10 +170,14 @@ class View:
         checks = self._checks.get((row.stage, stage))
         if checks is None:
             checks = self._checks[row.stage, stage] = tuple(self._checks_of(row.stage, stage))
-        seen = [self._seen_by(check, row.at(check.common)) for check in checks]
-        if Sight.DROPPED in seen:  # whatever others would say
-            return Sight.DROPPED
-        return Sight.UNDECIDED if Sight.UNDECIDED in seen else Sight.SEEN
+        sight = Sight.SEEN
+        for check in checks:
+            seen = self._seen_by(check, row.at(check.common))
+            if seen is Sight.DROPPED:  # whatever others would say
+                return seen
+            if seen is Sight.UNDECIDED:
+                sight = seen
+        return sight
 
     def others(self, row: Row, names: Iterable[str], stage: str) -> JsonObject | None:
         """The rows that `stage` can name beside `row`: a line for a stage above, a list of lines for any other.
@@ -275,7 +286,9 @@ def lacks(row: Row, stages: tuple[str, ...], counts: Callable[[Row], bool]) -> b
 
 def verdict_of(line: JsonObject) -> Verdict:
     """The verdict on a line of a transform's artefact."""
-    columns = {name: value for name, value in line.items() if name not in ("id", "kept", "why")}
+    if line["kept"] and len(line) == len(USUAL_KEYS) and not line["why"]:  # as most are
+        return KEPT
+    columns = {name: value for name, value in line.items() if name not in USUAL_KEYS}
     return Verdict(line["kept"], tuple(line["why"]), columns)
 
 

@@ -80,11 +80,11 @@ class MapStage(ModelStage):
         dropped = any(recipe.thoughts.mode == "drop" for recipe in self.recipes.values())
         return tuple(flag for flag in self.flags if not dropped or flag is not NO_REASONING)
 
-    @property
+    @cached_property
     def asked_roles(self) -> tuple[str, ...]:
         return tuple(self.recipes)
 
-    @property
+    @cached_property
     def results(self) -> int:
         return self.settings.samples * len(self.recipes)
 
@@ -132,10 +132,10 @@ class MapStage(ModelStage):
 
     def role_of(self, number: int) -> str:
         """Who is asked for result `number` of a row."""
-        return list(self.recipes)[self._sampled(number)[0]]
+        return self.asked_roles[self._sampled(number)[0]]
 
     def number(self, line: JsonObject) -> int:
-        role = list(self.recipes).index(line["role"]) if "role" in line else 0
+        role = self.asked_roles.index(line["role"]) if "role" in line else 0
         return self._numbered(role, line["sample"])
 
     def further(self, number: int, more: int) -> int:
