@@ -30,6 +30,7 @@ from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, StageSettings, TrainerName, graph_of
 from distill_build.stages.identity import (
+    OF_FORMS,
     OF_KD,
     build_digest,
     export_identity,
@@ -40,7 +41,7 @@ from distill_build.stages.identity import (
     without_usual,
 )
 from distill_build.stages.training.checks import with_checks_of_exports
-from distill_build.stages.training.files import OF_FORMS, check_training_files
+from distill_build.stages.training.files import check_training_files
 from distill_build.stages.training.rows import artefacts_read, exported_stage, uncounted
 
 EXPORT_FACTS = "export"

@@ -110,9 +110,9 @@ def _check_edits(stages: Stages) -> None:
         for column in review.text.keys() - set(editable.columns):
             has = f"they have {' and '.join(editable.columns)}" if editable.columns else "they are worked out"
             raise ConfigurationError(f"{review.place}: {key}: {shape.name} have no {column} to be edited: {has}")
-        faults = [each.fault_alone(review.text) for each in anywhere[shape.name]]  # its place is not known yet
-        if None not in faults:
-            raise ConfigurationError(f"{review.place}: {key}: {faults[0]}")
+        faults = {each.fault_alone(review.text) for each in anywhere[shape.name]}
+        if len(faults) == 1 and (fault := faults.pop()) is not None:  # else it depends on the row's place
+            raise ConfigurationError(f"{review.place}: {key}: {fault}")
 
 
 def _check_given(stages: Stages) -> None:

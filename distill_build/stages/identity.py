@@ -1,5 +1,6 @@
 """What decides what a build leaves on disk, beside the responses: the parts that need no prompts and no weights."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from distill_build.dataset.unit import View
@@ -35,6 +36,8 @@ REFILL_REJECTED = "curate.refill"
 NESTED = (CHILDREN, ABOUT)
 OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin", "max_length", "student", "turns")
 """The settings `format.*`, by which a recipe calls them too."""
+OF_FORMS = ("labels", "answer_schema", "schema")
+"""The settings of a stage by which its replies are read."""
 OF_LENGTHS = ("kd_tokenizer", "kd_student")
 OF_KD = (*OF_LENGTHS, "kd_trainer", "kd_length")
 """The settings `kd.*` in a recipe, and the digest of what is in the student's files; and those by which lengths go."""
@@ -117,6 +120,26 @@ def _answer_of(said: Any) -> AnswerByHand | None:
     if isinstance(labels, list | tuple):
         return AnswerByHand(labels=tuple(labels))
     return AnswerByHand(schema=schema) if isinstance(schema, str) and schema.startswith("{") else None
+
+
+def form_by_digest(recipe: JsonObject, stage: str) -> bool:
+    """Whether `recipe` has a digest alone of what the rows of a stage have to be, as a lock has of long texts."""
+    forms = [value for name, value in recipe.get(stage, {}).items() if name in OF_FORMS]
+    return any(map(_by_digest, forms)) or (bool(forms) and _answer_by_digest(recipe.get("tree", {}).get(BY_HAND)))
+
+
+def _by_digest(told: Any) -> bool:
+    """Whether something in a setting is no more than the digest that a lock has of it."""
+    if isinstance(told, Mapping):
+        return any(map(_by_digest, told.values()))
+    return isinstance(told, str) and told.startswith("sha256:")
+
+
+def _answer_by_digest(said: Any) -> bool:
+    """Whether that is so of what people say of answers to a part of the tree."""
+    if not isinstance(said, Mapping):
+        return False
+    return any(_by_digest(told) if name == ANSWER else _answer_by_digest(told) for name, told in said.items())
 
 
 def export_identity(settings: Settings) -> JsonObject:

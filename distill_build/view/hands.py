@@ -88,6 +88,8 @@ class Hands:
         row = snapshot.row(change.id)
         if row is None:
             raise UsageError(f"there is no row {change.id} on this page")
+        if change.text is not msgspec.UNSET:
+            snapshot.require_form(snapshot.graph[row.stage])
         before = self._said.reviews.get(row.id)
         topic, said_before = snapshot.topic, before or nothing_said(row)
         written = self._write(topic, review_of(row, before, change), before)
@@ -118,12 +120,14 @@ class Hands:
         given = {name: text.strip() for name in GIVEN if (text := getattr(new, name)).strip()}
         line = {editable.columns[0]: new.text.strip(), **path_line(path, snapshot.topic), **given}
         seen = (snapshot.topic, *path)
-        behind = (snapshot.editable_at(each, seen) for each in snapshot.graph if each.after == shape.name)
+        behind = [each for each in snapshot.graph if each.after == shape.name]
+        for each in behind if given else ():
+            snapshot.require_form(each)
         try:
             read_item(line, editable.columns[0], snapshot.topic)
         except ConfigurationError as error:
             raise UsageError(f"it cannot be that: {error}") from error
-        if (fault := fault_of_given(behind, given)) is not None:
+        if (fault := fault_of_given((snapshot.editable_at(each, seen) for each in behind), given)) is not None:
             raise UsageError(f"it cannot be that: {fault}")
         place, lines = append_item_lines(self._name, shape.name, snapshot.topic, [line])
         return self._note(lambda: take_back(place, lines[0]))

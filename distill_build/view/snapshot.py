@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from distill_build.dataset.layout import Dataset
+from distill_build.dataset.layout import STATE, Dataset
 from distill_build.errors import UsageError
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
@@ -17,6 +17,7 @@ from distill_build.report.drawing import Block
 from distill_build.report.families import RowFacts, WholeRow
 from distill_build.review import REVIEW
 from distill_build.stages.all import OwnSettings, editable_of
+from distill_build.stages.identity import form_by_digest
 from distill_build.stages.kinds.editable import Editable
 
 OwnPath = tuple[str, ...]
@@ -68,6 +69,14 @@ class Snapshot:
     def editable_at(self, shape: Shape, path: Sequence[str]) -> Editable:
         """What may be said of the rows of a stage at the place `path`, topic first, by either label of a tag."""
         return editable_of(shape, self._own.at(shape, path))
+
+    def require_form(self, shape: Shape) -> None:
+        """Raises UsageError where nothing here tells what the rows of a stage have to be."""
+        if form_by_digest(self.recipe, shape.name):
+            raise UsageError(
+                f"what {shape.name} have to be is known by its digest alone, since there is no {STATE}: build first, "
+                "which asks for nothing that is stored"
+            )
 
     def row(self, key: str) -> SeenRow | None:
         """The row with that id; None where there is none."""

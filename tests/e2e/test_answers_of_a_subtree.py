@@ -1,16 +1,19 @@
 """tree.yaml says what answers below a tag are held to: another JSON schema, or some of the labels of all."""
 
 import json
+import shutil
 from typing import Any
 
 import pytest
 
+from distill_build.review import text_digest
 from tests.e2e.test_answer_kinds import answers_asked
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.test_soft import soft_rows
 from tests.e2e.test_tree_by_hand import by_place, project, says
 from tests.server import Body, Fault, ScriptedServer, content, digest, schema_of
 from tests.teacher import listing
+from tests.view.serving import served
 
 __all__ = ["project"]
 LINE = (
@@ -162,14 +165,46 @@ def test_what_a_person_says_is_held_to_what_holds_where_it_lies(project: InProce
     assert "questions.jsonl, line 1: answer is one of bad, neither, not 'good'" in done.stderr
     says(project, own.replace('"good"', '"bad"'), "questions.jsonl")
     assert project.run(*LABELS).status == 0
+
+
+@pytest.mark.parametrize("text", ["good", "fine"])
+def test_an_edit_that_its_part_cannot_have_stops_plan_and_build_before_anything_is_asked(
+    project: InProcess, schemas: ScriptedServer, text: str
+) -> None:
+    says(project, "about: {Alpha sports: {answer: {labels: [bad, neither]}}}\n")
+    assert project.run(*LABELS).status == 0
     rows = {row["path"][1]: row for row in project.rows("answers")}
-    for label, taken in (("Alpha sports", False), ("Bravo sports", True)):
-        edit = {"id": rows[label]["id"], "verdict": "edit", "answer": "good"}
-        says(project, json.dumps(edit) + "\n", "reviews.jsonl")
-        done = project.run(*LABELS)
-        assert ("answer is one of bad, neither, not 'good'" in done.stderr) is not taken, done.stderr
-        edited = [row["path"][1] for row in project.rows("answers") if row.get("review") == "edit"]
-        assert edited == ([label] if taken else [])
+    schemas.reset()
+    edit = {"id": rows["Alpha sports"]["id"], "verdict": "edit", "answer": text}
+    more = (*LABELS, "answers_per_question=2")
+    for digest_of in ({}, {"digest": text_digest(rows["Alpha sports"], ("answer", "reasoning"))}):
+        says(project, json.dumps(edit | digest_of) + "\n", "reviews.jsonl")
+        for words in (("plan", *more), more, LABELS):
+            done = project.run(*words)
+            told = f"reviews.jsonl, line 1: {edit['id']}: answer is one of bad, neither, not '{text}'"
+            assert (done.status, schemas.count, told in done.stderr) == (2, 0, True), done.stderr
+    says(project, json.dumps(edit | {"id": rows["Bravo sports"]["id"], "answer": "good"}) + "\n", "reviews.jsonl")
+    assert project.run(*LABELS).status == 0
+    assert [row["path"][1] for row in project.rows("answers") if row.get("review") == "edit"] == ["Bravo sports"]
+
+
+def test_an_edit_of_a_row_that_is_not_there_yet_is_refused_once_its_place_is_known(
+    project: InProcess, schemas: ScriptedServer
+) -> None:
+    says(project, "about: {Alpha sports: {answer: {labels: [bad, neither]}}}\n")
+    assert project.run(*LABELS).status == 0
+    row = next(row for row in project.rows("answers") if row["path"][1] == "Alpha sports")
+    shutil.rmtree(project.folder())
+    shutil.rmtree(project.root / ".distill-cache")
+    says(project, json.dumps({"id": row["id"], "verdict": "edit", "answer": "good"}) + "\n", "reviews.jsonl")
+    done = project.run(*LABELS)
+    assert (done.status, project.rows("answers")) == (2, []), done.stderr
+    assert "answer is one of bad, neither, not 'good'" in done.stderr
+    (project.root / "reviews.jsonl").unlink()
+    schemas.reset()
+    assert project.run(*LABELS).status == 0
+    assert row in project.rows("answers")
+    assert schemas.kinds.get("tags", 0) == 0, "what came before it was refused is kept"
 
 
 def test_a_row_that_was_edited_in_its_file_is_held_to_what_holds_there(
@@ -188,6 +223,33 @@ def test_a_row_that_was_edited_in_its_file_is_held_to_what_holds_there(
     assert project.run(*JSON).status == 0
     assert schemas.count == 0
     assert fields_at(project)["Bravo sports"] == {"winner"}
+
+
+def test_what_is_typed_on_the_page_is_held_to_what_holds_there_or_refused_where_nothing_tells(
+    project: InProcess, schemas: ScriptedServer
+) -> None:
+    says(project, WINNER + "        required: [winner]\n")  # so long a schema is in the lock by its digest
+    assert project.run(*JSON).status == 0
+    row = next(row for row in project.rows("answers") if row["path"][1] == "Bravo sports")
+
+    def typed(text: str) -> tuple[int, str]:
+        with served(project, "sports") as view:
+            said = view.say("/review", id=row["id"], text={"answer": text})
+            return said.status, said.body.decode()
+
+    refused = typed('{"rule":"mine"}')
+    assert (refused[0], "'winner' is a required property" in refused[1]) == (409, True)
+    assert typed('{"winner":"me"}')[0] == 200
+    (project.folder() / "runs/state.json").unlink()
+    for text in ('{"rule":"mine"}', '{"winner":"you"}'):
+        refused = typed(text)
+        assert (refused[0], "known by its digest alone" in refused[1]) == (409, True), refused
+    with served(project, "sports") as view:
+        assert view.say("/review", id=row["question_id"], text={"question": "Who won?"}).status == 200
+    schemas.reset()
+    assert project.run(*JSON).status == 0
+    assert schemas.kinds == {"answers": 1}
+    assert typed('{"winner":"you"}')[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from distill_build.calls.call import HALTED, Failed
 from distill_build.dataset.layout import ReviewNote
 from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.unit import Row, Verdict
+from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph, Shape
 from distill_build.records import Failure, JsonObject, number_of, rows_of
 from distill_build.replies.labels import normalise
@@ -37,6 +38,7 @@ EXCLUDED_NAMED = 3
 """Excluded tags that are named."""
 ASKED_ANEW = "is still to be asked for: where another text comes than the one that was reviewed, it is left as it is"
 NOT_KNOWN = "is no row that is known before what is missing is there"
+OTHER_TEXT = "its text is another one now than the one that was reviewed: look at it again, and say it anew"
 OF_A_TAG = f"is a tag: say of it in {BY_HAND} what is to become of it, as in exclude or rename"
 
 
@@ -151,15 +153,19 @@ class Bookkeeping:
                     self._excluded.append(label)
 
     def reviewed(self, unit: Unit, stage: Stage, line: JsonObject) -> JsonObject:
-        """A row as a person wants it, who said so of the text that it has."""
+        """A row as a person wants it, who said so of the text that it has.
+
+        Raises ConfigurationError for an edit of that text which the row cannot be.
+        """
         key = line["id"]
         if (review := self._reviews.get(key)) is None:
             return line
-        fault = stage.at(unit.place).editable.fault(review.text, line)
-        if review.digest not in (None, text_digest(line, stage.editable.columns)):
-            fault = "its text is another one now than the one that was reviewed: look at it again, and say it anew"
-        self.reviews[key] = ReviewNote(review.said, unit.node.id, fault or "")
-        return line if fault else {**line, **review.text, REVIEW: review.verdict}
+        stale = review.digest not in (None, text_digest(line, stage.editable.columns))
+        self.reviews[key] = ReviewNote(review.said, unit.node.id, OTHER_TEXT if stale else "")
+        if stale:
+            return line
+        _refuse(review, stage.at(unit.place).editable.fault(review.text, line))
+        return {**line, **review.text, REVIEW: review.verdict}
 
     def none_made(self, unit: Unit, stage: MapStage, row: Row) -> None:
         """Notes of what was said of results that are not made, as nothing is made of `row`."""
@@ -172,12 +178,15 @@ class Bookkeeping:
     def edited_whole(self, unit: Unit, stage: MapStage, row: Row, number: int) -> JsonObject | None:
         """What a person's edit says in all columns of result `number` of a row, if it need not know a model's text.
 
-        One with a digest does: it is there or not as that text comes out.
+        One with a digest does: it is there or not as that text comes out. Raises ConfigurationError for one that the
+        result cannot be, before a model is asked.
         """
         review = self._reviews.get(stage.row_id(row.id, number)) if self._reviews else None
         if review is None or review.digest is not None:
             return None
-        return stage.at(unit.place).editable.whole(review.text, alone=row.line.get(REVIEW) == EDIT)
+        editable = stage.at(unit.place).editable
+        _refuse(review, editable.fault_alone(review.text))
+        return editable.whole(review.text, alone=row.line.get(REVIEW) == EDIT)
 
     def reviews_recalled(self, outcome: Outcome, found: Mapping[str, ReviewNote]) -> None:
         """Notes what became of reviews in the last build, of those rows that are taken over with a segment."""
@@ -340,3 +349,8 @@ class Bookkeeping:
     def _lacks(self, stage: str, missing: int, failed: Failed) -> None:
         if failed is not HALTED:  # what was not asked has not failed
             self.tally.stages[stage].missing += missing
+
+
+def _refuse(review: Review, fault: str | None) -> None:
+    if fault is not None:
+        raise ConfigurationError(f"{review.place}: {review.id}: {fault}")

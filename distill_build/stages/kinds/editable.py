@@ -32,7 +32,8 @@ class Editable(msgspec.Struct, frozen=True):
 
     def fault_alone(self, text: JsonObject) -> str | None:
         """The same without the row, as far as `text` tells by itself."""
-        return None if isinstance(self.form, FieldsForm) else self.form.fault(text, {})
+        says_part = isinstance(self.form, FieldsForm) and not text.keys() >= set(self.columns)
+        return None if says_part else self.form.fault(text, {})
 
 
 def fault_of_given(behind: Iterable[Editable], given: JsonObject) -> str | None:

@@ -1,20 +1,15 @@
 """What training files need of the rows that they are made of, held against settings before anything is sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 from distill_build.errors import ConfigurationError
 from distill_build.export import FLAT, KD, LABELS, OF_TOKENS, PREFERENCE, RATING, check_trainers
 from distill_build.graph import Graph, Shape
 from distill_build.records import HISTORY, LABEL, SHARES, JsonObject
-from distill_build.stages.identity import BY_HAND
+from distill_build.stages.identity import form_by_digest
 from distill_build.stages.kinds.declared import COUNTED_BY, results_in
 from distill_build.stages.training.rows import COLUMN, exported_stage
-from distill_build.subtree import ANSWER
-
-OF_FORMS = ("labels", "answer_schema", "schema")
-"""The settings of a stage by which its replies are read."""
 
 VOTES = "votes"
 """What carries out a stage that counts answers, as recipes have it."""
@@ -81,7 +76,7 @@ def _check_replies(recipe: JsonObject, shape: Shape, needing: str) -> None:
             f"formats={needing} is made of the replies to {shape.name} alone, and format.turns=each has rows of "
             "the turns before them: leave out one of the two"
         )
-    if any(_by_digest(own.get(name)) for name in OF_FORMS) or _answer_by_digest(recipe.get("tree", {}).get(BY_HAND)):
+    if form_by_digest(recipe, shape.name):
         raise ConfigurationError(
             f"how replies to {shape.name} are read is known by its digest alone, since there is no state.json, and "
             f"formats={needing} is made of them: export with the settings that it was built with, without its name"
@@ -95,20 +90,6 @@ def _check_replies(recipe: JsonObject, shape: Shape, needing: str) -> None:
                 f"formats={needing} is made of the tokens of replies, and stage.{shape.name}.export.{column}={source} "
                 f"is nothing that a reply to {shape.name} says: export what one says, or leave {needing} out of formats"
             )
-
-
-def _by_digest(told: Any) -> bool:
-    """Whether something in a setting is no more than the digest that a lock has of it."""
-    if isinstance(told, Mapping):
-        return any(map(_by_digest, told.values()))
-    return isinstance(told, str) and told.startswith("sha256:")
-
-
-def _answer_by_digest(said: Any) -> bool:
-    """Whether that is so of what people say of answers to a part of the tree."""
-    if not isinstance(said, Mapping):
-        return False
-    return any(_by_digest(told) if name == ANSWER else _answer_by_digest(told) for name, told in said.items())
 
 
 def _check_pairs(graph: Graph, recipe: JsonObject, shape: Shape) -> None:
