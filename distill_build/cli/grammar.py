@@ -295,10 +295,13 @@ def parse(words: Sequence[str]) -> CommandLine:
 
 
 def sort_words(words: list[str]) -> Parts:
-    """Flags with their values, settings, and all other words."""
+    """Flags with their values, settings, and all other words. Raises UsageError for an empty one, which commands would
+    take for the working directory, or for the only dataset."""
     parts = Parts()
     while words:
         word = words.pop(0)
+        if not word:
+            raise UsageError("a word is '', as \"$NAME\" is where nothing sets it: say what it names, or leave it out")
         if word.startswith("-") and word != "-":
             parts.flags.append(take_flag(word, words))
         elif ASSIGNMENT.match(word) and not is_folder_of(word, parts):
@@ -328,9 +331,11 @@ def take_flag(word: str, rest: list[str]) -> tuple[Flag, str]:
     if equals and not flag.value:
         raise UsageError(f"{typed} takes no value: '{word}'")
     if flag.value and not equals:
-        value = take_value(flag, typed, rest)
+        value = take_value(flag, rest)
     if flag.choices and value not in flag.choices:
         raise UsageError(f"{typed} takes one of {', '.join(flag.choices)}, not '{value}'")
+    if flag.value and not value:
+        raise UsageError(f"{typed} needs a value: {typed} {flag.value}")
     return flag, value
 
 
@@ -348,13 +353,12 @@ def unknown_flag(typed: str, value: str) -> UsageError:
     return UsageError(f"unknown flag '{typed}': {hint}")
 
 
-def take_value(flag: Flag, typed: str, rest: list[str]) -> str:
-    """The value that stands after a flag. One in brackets may be left out: then it is the first choice."""
+def take_value(flag: Flag, rest: list[str]) -> str:
+    """The value that stands after a flag, "" where nothing does. One in brackets may be left out: then it is the first
+    choice."""
     if flag.value.startswith("["):
         return rest.pop(0) if rest and rest[0] in flag.choices else flag.choices[0]
-    if not rest:
-        raise UsageError(f"{typed} needs a value: {typed} {flag.value}")
-    return rest.pop(0)
+    return rest.pop(0) if rest else ""
 
 
 def spellings(flag: Flag) -> tuple[str, ...]:

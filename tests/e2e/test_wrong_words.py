@@ -56,7 +56,7 @@ REBUILDS = [
     (["--rebuild=dedup:*"], "dedup asks no model"),
     (["--rebuild=scores:*", "--until=answers"], "--until=answers does not reach scores"),
     (["--rebuild=scores:"], "names no path: scores:'*' is all of them"),
-    (["--rebuild="], "names no path: '*' is all of them"),
+    (["--rebuild="], "--rebuild needs a value: --rebuild GLOB"),
     (["--rebuild=scores:*", "--rebuild=nope:*"], "there is no stage nope"),
 ]
 
