@@ -231,6 +231,13 @@ class Dataset(msgspec.Struct, frozen=True):
         """The tags with the responses behind what is directly below them, in tree order; the topic's text is first."""
         return read_rows(self.artefact(SOURCES), SourcesRow)
 
+    def tells_responses(self) -> bool:
+        """Whether the file of sources is of the rows here: git brings rows without it, or beside that of others."""
+        state, lock = self.state(), sound_lock(self.artefact(LOCK))
+        if state is None or (lock is not None and lock.version != state.version):
+            return False
+        return SOURCES in state.outputs and state.outputs[SOURCES].same_content(self.artefact(SOURCES))
+
     def outcomes(self) -> dict[str, Outcome]:
         """Memo → outcome of each complete segment of a unit of the last build, its rows marked as kept."""
         return {note.memo: _outcome(note) for note in _read(self.artefact(UNITS), list[_UnitNote]) or []}

@@ -1,7 +1,7 @@
 """Tokens and cost by stage and model, of all requests that a dataset was made from.
 
 A call that several rows were read from counts once, and what was asked in vain before it counts with it, whoever built
-it and whenever. The cache knows; without one, rows say what their own responses took.
+it and whenever. The cache knows, where it is known which those are; else rows say what their own responses took.
 """
 
 from collections import defaultdict
@@ -52,7 +52,8 @@ _Sums = defaultdict[tuple[str, str], _Asked]
 
 def spending_of(dataset: Dataset, graph: Graph, cache: Path | None) -> SpendingShown:
     """What the dataset's requests took. Raises StorageError for rows or a cache that cannot be read."""
-    found = _in_cache(dataset, cache) if cache is not None and holds_database(cache) else None
+    known = cache is not None and holds_database(cache) and dataset.tells_responses()
+    found = _in_cache(dataset, cache) if cache is not None and known else None
     sums = _in_rows(dataset, graph) if found is None else found
     order = {name: place for place, name in enumerate(graph.names)}
     by = [

@@ -219,10 +219,8 @@ def test_what_the_cache_lacks_is_told_and_no_difference(project: InProcess) -> N
     assert (missing.status, "no cache at nowhere" in missing.stdout) == (0, True)
     sources = project.folder() / "runs/sources.jsonl"
     rows = [json.loads(line) for line in sources.read_text().splitlines()]
-    rows[0]["calls"]["tags"][0][0] = "0" * 64
-    (project.folder() / "runs/state.json").unlink()
-    sources.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with closing(sqlite3.connect(project.root / ".distill-cache/cache.db")) as database, database:
+        database.execute("DELETE FROM Cache WHERE key = ?", rows[0]["calls"]["tags"][0][:1])
         database.execute("UPDATE Cache SET value = x'00' WHERE key = ?", rows[-1]["calls"]["answers"][0][:1])
     done = project.raw("verify", "--json", "--cache-dir", ".distill-cache")
     assert (done.status, done.document["responses"]) == (0, {"named": 4, "lacking": 1, "damaged": 1})
@@ -234,9 +232,12 @@ def test_what_the_cache_lacks_is_told_and_no_difference(project: InProcess) -> N
 def test_a_note_on_the_responses_survives_quiet(project: InProcess) -> None:
     assert project.raw("verify", "-q").stderr == ""
     unknown = project.raw("verify", "-q", "--cache-dir", "nowhere")
+    (project.folder() / "runs/state.json").unlink()
+    untold = project.raw("verify", "-q")
+    assert "is not known to be of these rows" in untold.stderr
     (project.folder() / "runs/sources.jsonl").unlink()
     unnamed = project.raw("verify", "-q")
-    for done in (unknown, unnamed):
+    for done in (unknown, untold, unnamed):
         assert (done.status, done.stdout) == (0, "")
         assert done.stderr.startswith("distill-build: the responses were not looked for: ")
 

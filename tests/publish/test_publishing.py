@@ -1,6 +1,7 @@
 """`publish`: to a folder and to a Hub, what differs alone, and never over what people have written there."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,35 @@ def test_the_card_says_how_it_loads_and_how_it_was_made(built: Workspace) -> Non
     ):
         assert said in card, said
     assert str(built.root) not in card
+
+
+def test_the_card_tells_the_cost_of_its_own_version_or_none(workspace: Workspace) -> None:
+    prices = ("model.prices.prompt=100", "model.prices.completion=100")
+    assert workspace.run(*SMALL, *prices).status == 0
+    small, brought_by_git = costs_told(workspace), workspace.bytes()
+    assert small == {"tags": "$0.02", "questions": "$0.05", "answers": "$0.01"}
+    assert workspace.run(*SMALL, *prices, "questions_per_tag=6").status == 0
+    assert costs_told(workspace) == {"tags": "$0.02", "questions": "$0.11", "answers": "$0.04"}
+    for name, content in brought_by_git.items():  # into a folder whose runs/ is that of the other version
+        (workspace.folder() / name).write_bytes(content)
+    assert costs_told(workspace) == {"answers": ""}
+    assert "is not known to be of these rows" in workspace.raw("verify").stdout
+    assert workspace.raw("checkout", "outputs/sports").status == 0
+    assert costs_told(workspace) == small
+    shutil.rmtree(workspace.folder() / "runs")  # as in a clone
+    assert costs_told(workspace) == {"answers": ""}
+    assert workspace.raw("checkout", "outputs/sports").status == 0
+    shutil.rmtree(workspace.root / ".distill-cache")
+    assert costs_told(workspace) == {"answers": ""}
+
+
+def costs_told(workspace: Workspace) -> dict[str, str]:
+    """What the card says that each stage has cost."""
+    assert workspace.raw("publish", "out", "sports").status == 0
+    made = (workspace.root / "out/README.md").read_text().partition("| stage | model | requests |")[2]
+    lines = made.partition("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {stage: cost for stage, *_, cost in rows}
 
 
 @pytest.mark.parametrize("formats", ["csv", "parquet", "preference,csv"])

@@ -33,8 +33,9 @@ def run(options: Options) -> int:
 
 def look_in_cache(options: Options, dataset: Dataset) -> ResponseCounts | str:
     """The responses behind the rows in the cache; or why they were not looked for, which is no fault of the dataset."""
-    if not dataset.artefact(SOURCES).is_file():
-        return f"the responses were not looked for: {dataset.artefact(SOURCES)}, which names them, is not here"
+    if not dataset.tells_responses():
+        there = "is not known to be of these rows" if dataset.artefact(SOURCES).is_file() else "is not here"
+        return f"the responses were not looked for: {dataset.artefact(SOURCES)}, which names them, {there}"
     try:
         return stored_responses(dataset, find_cache(options, dataset))
     except DistillError as error:
