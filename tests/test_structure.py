@@ -151,6 +151,22 @@ def test_rooms_have_an_order(rooms: dict[str, set[str]]) -> None:
     TopologicalSorter(rooms).prepare()  # raises CycleError
 
 
+def test_no_module_imports_one_that_imports_it() -> None:
+    """Also not for its types, nor while it is at work: two that need each other are one, or lack what both stand on."""
+    of_file = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in modules()}
+    ours = {name.removesuffix(".__init__"): ast.parse(path.read_text()) for name, path in of_file.items()}
+    needed = {
+        name: {
+            module if (module := f"{node.module}.{alias.name}") in ours else node.module
+            for node in ast.walk(source)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        for name, source in ours.items()
+    }
+    TopologicalSorter(needed).prepare()  # raises CycleError
+
+
 @pytest.mark.parametrize("library", ONLY_KNOWN_IN)
 def test_a_library_is_known_in_one_place(library: str) -> None:
     users = {

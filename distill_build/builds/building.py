@@ -31,8 +31,8 @@ from distill_build.builds.plan.estimation import Needs, NoNeeds
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.plan.planning import PlanRows, StandingRows, make_plan
 from distill_build.builds.plan.statistics import RequestStatistics
-from distill_build.builds.replacement import Replacement, replacement_of
-from distill_build.builds.report import Report, Watcher, expected_items
+from distill_build.builds.replacement import replacement_of
+from distill_build.builds.report import Replacement, Report, Watcher
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import keep_unknown, register
 from distill_build.builds.walk.tally import Tally
@@ -53,6 +53,7 @@ from distill_build.models.factory import check_model
 from distill_build.options import Options
 from distill_build.records import number_of, short
 from distill_build.settings import Budget
+from distill_build.stages.kinds.declared import declared
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -217,7 +218,7 @@ class Builds:
         shared.stop(InterruptedBuildError(f"interrupted: what came is kept, and {next_run} goes on from there"))
 
     async def _run_all(self, planned: Sequence[PlannedBuild], shared: Shared) -> None:
-        expected = [expected_items(each.build.session.settings) for each in planned]
+        expected = [declared(each.build.session.settings).rows() for each in planned]
         all_expected = {name: sum(each.get(name, 0) for each in expected) for name in in_order(expected)}
         progress = self._console.progress(self._occasion.tally, all_expected, shared.models.traffic)
         shows_progress = any(each.plan.calls and each.may_ask for each in planned)

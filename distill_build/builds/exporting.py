@@ -29,19 +29,11 @@ from distill_build.history.exported_rows import write_rows
 from distill_build.history.restoring import by_digest, told_exports
 from distill_build.records import Failure, JsonObject
 from distill_build.settings import Settings, StageSettings, TrainerName, graph_of
-from distill_build.stages.identity import (
-    OF_FORMS,
-    OF_KD,
-    build_digest,
-    export_identity,
-    kd_identity,
-    lost_in_training,
-    reaches_student,
-    tree_identity,
-    without_usual,
-)
+from distill_build.stages.identity import OF_FORMS, build_digest, tree_identity
 from distill_build.stages.training.checks import with_checks_of_exports
+from distill_build.stages.training.export_settings import OF_KD, lost_in_training, reaches_student, without_usual
 from distill_build.stages.training.files import check_training_files
+from distill_build.stages.training.identity import export_identity, kd_identity
 from distill_build.stages.training.rows import artefacts_read, exported_stage, uncounted
 
 EXPORT_FACTS = "export"

@@ -15,7 +15,7 @@ from distill_build.builds.kept_responses import keep_responses
 from distill_build.builds.locked import Locked
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.present import PresentVersion
-from distill_build.builds.report import Report, expected_items
+from distill_build.builds.report import Report
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import keep_version, lock_of
 from distill_build.builds.walk.nodes import Node, units_of
@@ -44,6 +44,7 @@ from distill_build.history.exported_rows import NO_EXPORTS, ExportedRows, write_
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.stages.checks import check_rows
+from distill_build.stages.kinds.declared import declared
 
 
 class BuiltFiles(msgspec.Struct, frozen=True):
@@ -118,7 +119,7 @@ class Finish(msgspec.Struct):
             up_to_date=False,
             seconds=seconds,
             tally=self.execution.tally,
-            expected=expected_items(self.session.settings),
+            expected=declared(self.session.settings).rows(),
             counts=dict(there.counts),
             failures=failures,
             stopped=self.stopped,

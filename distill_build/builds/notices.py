@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from distill_build.builds.baseline import Baseline
 from distill_build.builds.locked import foreign_lock, unlocked_note
 from distill_build.builds.plan.plan import Plan
-from distill_build.builds.replacement import Replacement
+from distill_build.builds.report import Replacement
 from distill_build.builds.session import Session
 from distill_build.builds.up_to_date import edited_files
 from distill_build.dataset.layout import State, is_artefact
@@ -15,8 +15,8 @@ from distill_build.graph import END
 from distill_build.options import Options
 from distill_build.records import number_of
 from distill_build.stages.course import course_of
-from distill_build.stages.identity import lost_in_training
 from distill_build.stages.kinds.transform_stage import TransformStage
+from distill_build.stages.training.export_settings import lost_in_training
 
 OF_A_ROLE = re.compile(r"\+{0,2}model@(?P<role>[\w-]+)=(?P<model>.*)")
 """A word that names a model for one role."""

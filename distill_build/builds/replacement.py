@@ -1,55 +1,22 @@
 """What a build takes from the version that lies in its folder: rows that go, and rows that are made anew."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Iterator
 
-import msgspec
-
+from distill_build.builds.baseline import Baseline
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.present import PresentVersion
+from distill_build.builds.report import Replacement
 from distill_build.builds.session import Session
 from distill_build.dataset.layout import State
 from distill_build.dataset.lockfile import facts_of
 from distill_build.history.causes import STAGES, UNTIL, Cause, causes_between, recipe_of, until_cause
-from distill_build.history.setting_wording import cause_words, listed
+from distill_build.history.setting_wording import cause_words
 from distill_build.options import Options
-from distill_build.records import rows_of, short
+from distill_build.records import short
 from distill_build.versions.archive import Archive
 
-if TYPE_CHECKING:  # a report holds what was replaced, and a baseline knows locks, which know reports
-    from distill_build.builds.baseline import Baseline
 
-CAUSES_SHOWN = 3
-TAGS_SHOWN = 10
-
-
-class Replacement(msgspec.Struct, frozen=True):
-    """`fewer` counts by stage the rows of `version` that are wanted no more, `others` those beside them that a
-    plan does not come to as they stand: what is asked for again may be the same then, or not come at all.
-
-    `leaving` are the tags that go with all that is below them, in words.
-    `causes` are the settings and prompts that differ, in words: first what was typed. `way_back` says what brings the
-    version back.
-    """
-
-    version: str
-    fewer: Mapping[str, int]
-    others: Mapping[str, int]
-    leaving: tuple[str, ...]
-    causes: tuple[str, ...]
-    way_back: str
-
-    def sentence(self, verb: str) -> str:
-        """What is said of it: `verb` says who does it, and when."""
-        fewer = [f"{rows_of(number, stage)} fewer" for stage, number in self.fewer.items()]
-        others = [rows_of(number, stage) for stage, number in self.others.items()]
-        gone = [f"gone with all below: {listed(self.leaving, TAGS_SHOWN)}"] if self.leaving else []
-        what = [*gone, *fewer, *([f"{', '.join(others)} made anew, changed or gone"] if others else [])]
-        why = f"; {listed(self.causes, CAUSES_SHOWN)}" if self.causes else ""
-        return f"{verb} version {short(self.version)}: {'; '.join(what)}{why}; {self.way_back}"
-
-
-def replacement_of(session: Session, options: Options, baseline: "Baseline", plan: Plan) -> Replacement | None:
+def replacement_of(session: Session, options: Options, baseline: Baseline, plan: Plan) -> Replacement | None:
     """What the build that `plan` is of takes from the version in the folder; None where all rows stay.
 
     They stay, too, where a build is held to a lock, or would have to ask and may not.
@@ -69,7 +36,7 @@ def replacement_of(session: Session, options: Options, baseline: "Baseline", pla
     return Replacement(present.version, fewer, others, leaving, words, _way_back(session, baseline, present))
 
 
-def _way_back(session: Session, baseline: "Baseline", present: PresentVersion) -> str:
+def _way_back(session: Session, baseline: Baseline, present: PresentVersion) -> str:
     """What a build keeps of the version that lies there: all of one that was built here, else its files."""
     if baseline.state is not None or Archive(session.cache_dir).find(present.version) is not None:
         return f"`distill-build checkout {short(present.version)}` brings it back"

@@ -8,35 +8,48 @@ from typing import Protocol
 import msgspec
 
 from distill_build.builds.plan.plan import Plan
-from distill_build.builds.replacement import Replacement
 from distill_build.builds.walk.tally import StageTally, Tally
 from distill_build.dataset.layout import CheckCount
 from distill_build.dataset.lockfile import LOCK
 from distill_build.errors import StoppedError
 from distill_build.export import first_if_empty
 from distill_build.graph import END, Graph
+from distill_build.history.setting_wording import listed
 from distill_build.models.traffic import Traffic
-from distill_build.records import JsonObject
+from distill_build.records import JsonObject, rows_of, short
 from distill_build.settings import Settings
-from distill_build.stages.kinds.declared import declared
+from distill_build.stages.kinds.declared import missing_items
+
+CAUSES_SHOWN = 3
+TAGS_SHOWN = 10
 
 
-def expected_items(settings: Settings) -> dict[str, int]:
-    """Rows of a full tree by stage, as the settings declare it."""
-    return declared(settings).rows()
+class Replacement(msgspec.Struct, frozen=True):
+    """What is taken from the version that lies in the folder.
 
+    `fewer` counts by stage the rows of `version` that are wanted no more, `others` those beside them that a
+    plan does not come to as they stand: what is asked for again may be the same then, or not come at all.
 
-def missing_items(graph: Graph, wanted: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
-    """Rows that are to be there and are not, by stage of `graph`; nothing for a stage that has all.
-
-    A stage that asks nobody has a row for each one above it: where that is not there, it is missing above alone.
+    `leaving` are the tags that go with all that is below them, in words.
+    `causes` are the settings and prompts that differ, in words: first what was typed. `way_back` says what brings the
+    version back.
     """
-    short = {shape.name: wanted[shape.name] - counts.get(shape.name, 0) for shape in graph}
-    missing = dict(short)
-    for shape in graph:
-        if not shape.asks and (above := graph.above(shape.name)) is not None:
-            missing[shape.name] -= short[above.name]
-    return {stage: number for stage, number in missing.items() if number > 0}
+
+    version: str
+    fewer: Mapping[str, int]
+    others: Mapping[str, int]
+    leaving: tuple[str, ...]
+    causes: tuple[str, ...]
+    way_back: str
+
+    def sentence(self, verb: str) -> str:
+        """What is said of it: `verb` says who does it, and when."""
+        fewer = [f"{rows_of(number, stage)} fewer" for stage, number in self.fewer.items()]
+        others = [rows_of(number, stage) for stage, number in self.others.items()]
+        gone = [f"gone with all below: {listed(self.leaving, TAGS_SHOWN)}"] if self.leaving else []
+        what = [*gone, *fewer, *([f"{', '.join(others)} made anew, changed or gone"] if others else [])]
+        why = f"; {listed(self.causes, CAUSES_SHOWN)}" if self.causes else ""
+        return f"{verb} version {short(self.version)}: {'; '.join(what)}{why}; {self.way_back}"
 
 
 class Report(msgspec.Struct, frozen=True):

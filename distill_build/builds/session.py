@@ -18,9 +18,10 @@ from distill_build.records import JsonObject
 from distill_build.settings import Settings
 from distill_build.stages.all import Stages, prompts_of
 from distill_build.stages.course import course_of, read_transforms
-from distill_build.stages.identity import REFILL_REJECTED, ROWS_VERSION, build_digest, export_identity, tree_identity
+from distill_build.stages.identity import REFILL_REJECTED, ROWS_VERSION, build_digest, tree_identity
 from distill_build.stages.kinds.list_stage import ListStage
 from distill_build.stages.training.files import check_training_files
+from distill_build.stages.training.identity import export_identity
 
 if TYPE_CHECKING:
     from distill_build.builds.walk.nodes import Unit

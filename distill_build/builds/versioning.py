@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from distill_build.builds import report
 from distill_build.builds.session import Session
 from distill_build.builds.walk.tally import Tally
 from distill_build.dataset.layout import EXPORTS, Dataset, State, kept_files
@@ -14,6 +13,7 @@ from distill_build.engine.manifest import canonical
 from distill_build.engine.objects import Objects
 from distill_build.engine.reading import writable
 from distill_build.settings import Settings
+from distill_build.stages.kinds.declared import declared, missing_items
 from distill_build.versions.archive import Archive, Predecessor, Spent, Version
 from distill_build.versions.snapshot import FileSnapshot, take_snapshot
 
@@ -42,9 +42,8 @@ def lock_of(state: State, session: Session) -> Lock:
 def missing_in(state: State, settings: Settings) -> dict[str, int]:
     """Items that were declared and are not there, by stage, and rows that could not be judged, grouped or exported;
     nothing for a stage that has all, or was not reached."""
-    expected = report.expected_items(settings)
-    wanted = {stage: rows - state.spared.get(stage, 0) for stage, rows in expected.items()}
-    return report.missing_items(state.graph.up_to(state.until), wanted, state.counts) | state.unmade
+    wanted = {stage: rows - state.spared.get(stage, 0) for stage, rows in declared(settings).rows().items()}
+    return missing_items(state.graph.up_to(state.until), wanted, state.counts) | state.unmade
 
 
 def register(session: Session) -> None:

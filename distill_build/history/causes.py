@@ -14,8 +14,9 @@ from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
 from distill_build.records import HISTORY, JsonObject
 from distill_build.stages.dialogue import TURNS
-from distill_build.stages.identity import BY_HAND, OF_FORMAT, REFILL_REJECTED, REVIEWS, USUAL, makes_up_for_rejected
+from distill_build.stages.identity import BY_HAND, REFILL_REJECTED, REVIEWS, makes_up_for_rejected
 from distill_build.stages.kinds.declared import COUNTED_BY, counts_in
+from distill_build.stages.training.export_settings import OF_FORMAT, USUAL
 
 PROMPT = ".jinja"
 """How the names of prompts end."""

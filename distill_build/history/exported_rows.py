@@ -13,8 +13,8 @@ from distill_build.engine.reading import Responses
 from distill_build.graph import Graph
 from distill_build.history.raw_responses import RawResponses
 from distill_build.records import Failure, JsonObject
-from distill_build.stages.identity import export_layout, export_sides
 from distill_build.stages.training.checks import TrainingChecks
+from distill_build.stages.training.export_settings import export_layout, export_sides
 from distill_build.stages.training.rows import training_rows
 from distill_build.stages.training.soft_rows import SoftRows
 

@@ -35,7 +35,7 @@ from distill_build.history.exported_rows import NO_EXPORTS, ExportedRows, write_
 from distill_build.records import Failure, JsonObject, short
 from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
-from distill_build.stages.identity import without_usual
+from distill_build.stages.training.export_settings import without_usual
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore
 

@@ -38,6 +38,7 @@ from distill_build.stages.kinds.list_stage import ListStage, read_list
 from distill_build.stages.kinds.map_stage import MapStage
 from distill_build.stages.kinds.recipe import reading_of
 from distill_build.stages.kinds.transform_stage import TransformStage
+from distill_build.stages.training.rows import check_export
 from distill_build.subtree import TagByHand, all_items, answer_at
 
 if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
@@ -57,8 +58,6 @@ class Stages:
     """The stages of one build. Raises ConfigurationError for prompts, expressions or weights that cannot be used."""
 
     def __init__(self, settings: Settings, prompts: "Prompts", weights: Weights) -> None:
-        from distill_build.stages.training.rows import check_export
-
         self.settings = settings
         self.graph = graph_of(settings)
         self._stages: dict[str, Stage] = {}

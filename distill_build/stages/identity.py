@@ -3,16 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from distill_build.dataset.unit import View
 from distill_build.engine.manifest import digest
-from distill_build.errors import ConfigurationError
-from distill_build.export import KD, TRAIN, Layout
-from distill_build.export.layout import Training
-from distill_build.export.reasoning import Where, chosen_place, lost_thought
-from distill_build.graph import Graph
-from distill_build.records import HISTORY, JsonObject
+from distill_build.records import JsonObject
 from distill_build.review import REVIEWS_FILE
-from distill_build.settings import KdSettings, Settings, graph_of
+from distill_build.settings import Settings, graph_of
 from distill_build.subtree import (
     ABOUT,
     ANSWER,
@@ -34,19 +28,8 @@ ORDER = "tags in order"
 REFILL_REJECTED = "curate.refill"
 """The setting by which rejected rows are made up for, as a cause and in a recipe, which is silent where it is off."""
 NESTED = (CHILDREN, ABOUT)
-OF_FORMAT = ("reasoning", "metadata", "csv_bom", "margin", "max_length", "student", "turns")
-"""The settings `format.*`, by which a recipe calls them too."""
 OF_FORMS = ("labels", "answer_schema", "schema")
 """The settings of a stage by which its replies are read."""
-OF_LENGTHS = ("kd_tokenizer", "kd_student")
-OF_KD = (*OF_LENGTHS, "kd_trainer", "kd_length")
-"""The settings `kd.*` in a recipe, and the digest of what is in the student's files; and those by which lengths go."""
-STUDENT, AUTO = "student", "auto"
-USUAL: JsonObject = {
-    **{"csv_bom": False, "margin": 1, "trainers": [], "max_length": 2048, "student": "", "turns": "dialogue"},
-    **{"kd_tokenizer": None, "kd_student": None, "kd_trainer": "distillkit", "kd_length": None},
-}
-"""Export settings that stand in a recipe only where they have another value."""
 ROWS_VERSION = 9
 """Version of the form of the rows: raise it when a stage changes what a line holds."""
 
@@ -140,130 +123,3 @@ def _answer_by_digest(said: Any) -> bool:
     if not isinstance(said, Mapping):
         return False
     return any(_by_digest(told) if name == ANSWER else _answer_by_digest(told) for name, told in said.items())
-
-
-def export_identity(settings: Settings) -> JsonObject:
-    """The settings that reach exports."""
-    margin = settings.format.margin
-    export = {
-        "formats": list(settings.formats),
-        "reasoning": settings.format.reasoning,
-        "metadata": settings.format.metadata,
-        "csv_bom": settings.format.csv_bom,
-        "margin": int(margin) if margin == int(margin) else margin,
-        "trainers": list(settings.trainers),
-        "max_length": settings.format.max_length,
-        "student": settings.format.student or _own_student(settings),
-        "turns": settings.format.turns,
-        "system_prompt": settings.system_prompt,
-        "rows": export_rows(settings),
-    }
-    return without_usual(export | (kd_identity(settings.kd) if reaches_student(export) else {}))
-
-
-def reaches_student(export: JsonObject) -> bool:
-    """Whether `kd.*` reaches exports: rows are in the student's tokens, or their lengths are told by them."""
-    return KD in export["formats"] or bool(export.get("trainers"))
-
-
-def _own_student(settings: Settings) -> str:
-    """The name of the role that is to be trained, where it has one of its own and trainers or `auto` go by it."""
-    goes_by_it = settings.trainers or settings.format.reasoning == AUTO
-    own = goes_by_it and STUDENT in settings.models and "name" in settings.own_fields.get(STUDENT, ())
-    return settings.models[STUDENT].name if own else ""
-
-
-def kd_identity(kd: KdSettings) -> JsonObject:
-    """The settings `kd.*`; `kd_student` is the digest of what is in the student's files."""
-    told = {"kd_tokenizer": kd.tokenizer, "kd_student": None, "kd_trainer": kd.trainer, "kd_length": kd.length}
-    if kd.tokenizer is None:
-        return told
-    from distill_build.stages.measures.student import student_digest
-
-    return told | {"kd_student": student_digest(kd.tokenizer)}
-
-
-def without_usual(export: JsonObject) -> JsonObject:
-    """Export settings without those that have their usual value, of which older locks say nothing, or reach nothing."""
-    reaching = OF_KD if KD in export["formats"] else OF_LENGTHS if reaches_student(export) else ()
-    told = {name: value for name, value in export.items() if name in reaching or name not in OF_KD}
-    return {name: value for name, value in told.items() if name not in USUAL or value not in (None, USUAL[name])}
-
-
-def export_layout(identity: JsonObject) -> Layout:
-    """How `export_identity` says that rows are laid out."""
-    identity = USUAL | identity
-    return Layout(
-        reasoning=place_of_thought(identity),
-        metadata=identity["metadata"],
-        system_prompt=identity["system_prompt"],
-        csv_bom=identity["csv_bom"],
-        margin=identity["margin"],
-        training=Training(tuple(identity["trainers"]), identity["max_length"], identity["student"]),
-        kd=KdSettings(tokenizer=identity["kd_tokenizer"], trainer=identity["kd_trainer"], length=identity["kd_length"]),
-        dialogues=HISTORY in identity["rows"],
-        columns={name: told["kind"] for name, told in identity["rows"].get("metadata", {}).items()},
-    )
-
-
-def place_of_thought(identity: JsonObject) -> Where:
-    """Where `export_identity` says that reasoning goes."""
-    if identity["reasoning"] == AUTO:
-        return chosen_place(identity.get("trainers", ()), identity.get("student", ""))
-    said: Where = identity["reasoning"]
-    return said
-
-
-def lost_in_training(identity: JsonObject) -> str | None:
-    """What is to be said, before they are written, of exports from which no thought reaches the student."""
-    trainers, student = identity.get("trainers", ()), identity.get("student", "")
-    return lost_thought(place_of_thought(identity), trainers, student, identity["formats"])
-
-
-def export_sides(identity: JsonObject) -> tuple[str, ...]:
-    """The sides that `export_identity` splits rows to, in order: each has a file of every format."""
-    return tuple(identity["rows"].get("sides", (TRAIN,)))
-
-
-def export_rows(settings: Settings) -> JsonObject:
-    """Which stage feeds the exports, and how its rows become training rows: the last one in force that says so.
-
-    With it what other stages tell of these rows: `metadata`, and the side that each goes to, of those there are.
-    """
-    graph = graph_of(settings)
-    for name in reversed(settings.stages):
-        if (export := settings.stage[name].export) is not None:
-            reviewed = {} if settings.curate.reviewed == "not_rejected" else {"reviewed": settings.curate.reviewed}
-            return {"stage": name, **export, **reviewed, **_told_by_others(graph, name, settings)}
-    return {}
-
-
-def _told_by_others(graph: Graph, exported: str, settings: Settings) -> JsonObject:
-    from distill_build.stages.all import class_of  # stages know their identities by this module
-    from distill_build.stages.measures.ratings import told_ratings
-
-    metadata: JsonObject = {}
-    sides: JsonObject = {}
-    for shape in graph:
-        own = settings.stage[shape.name]
-        kind = class_of(own.kind, own.builtin)
-        of = shape.after if shape.kind == "transform" and shape.after is not None else shape.name
-        if View(graph).way(exported, of)[1]:
-            continue  # it has no row, or none alone, for each that is exported
-        for name, told in kind.metadata(own).items():
-            _add(metadata, name, {"from": f"rows.{shape.name}.{name}", "kind": told})
-        if found := kind.sides(own):
-            sides = {"side": f"rows.{shape.name}.{kind.side_column}", "sides": list(found)}
-    for rating in told_ratings(graph, exported, settings):
-        _add(metadata, rating.mean_name, {"mean": f"{rating.stage}.{rating.column}", "kind": "number"})
-    return ({"metadata": dict(sorted(metadata.items()))} if metadata else {}) | sides
-
-
-def _add(metadata: JsonObject, name: str, told: JsonObject) -> None:
-    if name in metadata:
-        one, other = (each.get("from") or f"rows.{each['mean']}" for each in (metadata[name], told))
-        raise ConfigurationError(
-            f"{one} and {other} would both be {name} in the metadata of the exports: give the one that is yours "
-            "another name, as in axes.effort for axes.score"
-        )
-    metadata[name] = told

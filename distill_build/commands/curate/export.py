@@ -16,7 +16,7 @@ from distill_build.export import first_if_empty
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
-from distill_build.stages.identity import OF_FORMAT, OF_KD
+from distill_build.stages.training.export_settings import OF_FORMAT, OF_KD
 
 
 def run(settings: Settings, options: Options) -> int:

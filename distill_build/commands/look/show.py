@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from distill_build.commands.locate import find_rows
+from distill_build.commands.look.counted_tree import load_tree
 from distill_build.commands.look.lookup import Found, find_item
 from distill_build.commands.look.reviewed import models_text, review_words, said_of_row
-from distill_build.commands.look.tree import counts_in_words, figures, load_tree
+from distill_build.commands.look.tree import counts_in_words, figures
 from distill_build.console.page import HANG, Line, print_document, print_lines
 from distill_build.dataset.layout import FAILURES
 from distill_build.dataset.rows import (

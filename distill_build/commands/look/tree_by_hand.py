@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from distill_build.commands.look.tree import CountedTree, TagNode
+from distill_build.commands.look.counted_tree import CountedTree, TagNode
 from distill_build.console.notes import say
 from distill_build.curate.files import TREE, file_of
 from distill_build.curate.tree_file import read_tree

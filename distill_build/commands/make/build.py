@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from distill_build.builds.report import Report, Watcher, expected_items
+from distill_build.builds.report import Report, Watcher
 from distill_build.builds.session import Session, dataset_of
 from distill_build.builds.up_to_date import current_state, settle
 from distill_build.builds.walk.tally import StageTally, Tally
@@ -17,6 +17,7 @@ from distill_build.graph import Shape
 from distill_build.options import Options
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
+from distill_build.stages.kinds.declared import declared
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -88,7 +89,7 @@ def _nothing_to_do(session: Session, options: Options, state: State) -> Report:
         up_to_date=True,
         seconds=0.0,
         tally=Tally({shape.name: _tally_of(state, shape) for shape in state.graph}),
-        expected=expected_items(session.settings),
+        expected=declared(session.settings).rows(),
         counts=state.counts,
         failures=0,
         stopped=None,

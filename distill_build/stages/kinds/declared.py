@@ -153,6 +153,19 @@ def declared(settings: Settings) -> Declared:
     )
 
 
+def missing_items(graph: Graph, wanted: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
+    """Rows that are to be there and are not, by stage of `graph`; nothing for a stage that has all.
+
+    A stage that asks nobody has a row for each one above it: where that is not there, it is missing above alone.
+    """
+    short = {shape.name: wanted[shape.name] - counts.get(shape.name, 0) for shape in graph}
+    missing = dict(short)
+    for shape in graph:
+        if not shape.asks and (above := graph.above(shape.name)) is not None:
+            missing[shape.name] -= short[above.name]
+    return {stage: number for stage, number in missing.items() if number > 0}
+
+
 def results_in(graph: Graph, recipe: JsonObject) -> dict[str, int]:
     """The same as `Declared.results`, of what a dataset was built with; nothing of stages that the recipe lacks."""
     counts, results = counts_in(recipe), dict[str, int]()

@@ -16,7 +16,8 @@ from distill_build.engine.artefacts import file_state
 from distill_build.errors import UsageError
 from distill_build.options import Options
 from distill_build.settings import FormatSettings, Settings
-from distill_build.stages.identity import build_digest, export_identity
+from distill_build.stages.identity import build_digest
+from distill_build.stages.training.identity import export_identity
 from tests.made_settings import own_stages
 from tests.small_dataset import answers, settings, write_dataset, write_state
 
