@@ -4,7 +4,7 @@ Ours are the names that the lock there tells, and those of a card that nobody ha
 cut off the card lies there before all else, and the lock is not yet there or still that of the version before.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 
 from distill_build.dataset.lockfile import LOCK, Lock
 from distill_build.errors import DifferenceError
@@ -50,4 +50,16 @@ def refuse_to_overwrite(name: str, place: str, lock: Lock | None, card: str | No
         raise DifferenceError(
             f"{foreign} of {place} is not known to be published by distill-build, and would be overwritten: move it "
             "away from there, or name another place"
+        )
+
+
+def refuse_to_lose(place: str, lock: Lock | None, files: Iterable[str], sha256: Callable[[str], str]) -> None:
+    """Raises DifferenceError where one of `files`, which lie at `place` and would be replaced or removed, is an export
+    that the lock there tells and not as that says; `sha256` gives what it is."""
+    exports = {} if lock is None else {name: digest for name, digest in lock.exports.items() if name != CARD}
+    changed = next((name for name in files if name in exports and sha256(name) != exports[name]), None)
+    if changed is not None:
+        raise DifferenceError(
+            f"{changed} of {place} was changed since it was published, and would not stay: move it away from there, or "
+            "name another place"
         )

@@ -8,17 +8,17 @@ from pathlib import Path
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK, sound_lock
 from distill_build.engine.artefacts import file_sha256, sync
-from distill_build.errors import DifferenceError, UsageError
+from distill_build.errors import UsageError
 from distill_build.export import CARD
-from distill_build.publish.earlier import is_published, is_whole, refuse_to_overwrite
+from distill_build.publish.earlier import is_published, is_whole, refuse_to_lose, refuse_to_overwrite
 from distill_build.publish.publication import Publication, Published
 
 
 def publish_to_folder(publication: Publication, place: Path, dataset: Dataset) -> Published:
     """Makes `place` hold the publication, and writes what differs alone.
 
-    Raises UsageError for a folder that holds something else, DifferenceError as `refuse_to_overwrite` does and for a
-    file that somebody has changed and that would be replaced or removed.
+    Raises UsageError for a folder that holds something else, DifferenceError as `refuse_to_overwrite` and
+    `refuse_to_lose` do.
     """
     _refuse_places(place, dataset)
     lock, card = sound_lock(place / LOCK), _text(place / CARD)
@@ -27,15 +27,10 @@ def publish_to_folder(publication: Publication, place: Path, dataset: Dataset) -
     there = {name: file_sha256(place / name) for name in publication.files if (place / name).is_file()}
     sent = [name for name in _in_order(publication.files) if there.get(name) != publication.sha256(name)]
     refuse_to_overwrite(publication.name, str(place), lock, card, [name for name in sent if name in there])
-    exports = {} if lock is None else {name: digest for name, digest in lock.exports.items() if name != CARD}
-    removed = sorted(name for name in exports.keys() - publication.files.keys() if (place / name).is_file())
+    exports = set() if lock is None else {*lock.exports} - {CARD}
+    removed = sorted(name for name in exports - publication.files.keys() if (place / name).is_file())
     replaced = [name for name in sent if name in there] if is_whole(lock, card) else []  # else it may be half of each
-    for name in (*removed, *replaced):
-        if name in exports and file_sha256(place / name) != exports[name]:
-            raise DifferenceError(
-                f"{name} of {place} was changed since it was published, and would not stay: move it away from there, "
-                "or name another place"
-            )
+    refuse_to_lose(str(place), lock, (*removed, *replaced), lambda name: file_sha256(place / name))
     place.mkdir(parents=True, exist_ok=True)
     for name in removed:
         (place / name).unlink()

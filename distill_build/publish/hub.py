@@ -24,7 +24,7 @@ from distill_build.errors import (
     UsageError,
 )
 from distill_build.export import CARD
-from distill_build.publish.earlier import refuse_to_overwrite
+from distill_build.publish.earlier import refuse_to_lose, refuse_to_overwrite
 from distill_build.publish.publication import Publication, Published
 from distill_build.records import short
 
@@ -79,7 +79,7 @@ def publish_to_hub(publication: Publication, repository: str, *, private: bool) 
     """Makes the branch main of a dataset repository, which is made where there is none, hold the publication.
 
     Raises EndpointError for a refusal, ConfigurationError for a public one that is to be private, StorageError where
-    the Hub cannot be reached, DifferenceError as `refuse_to_overwrite` does.
+    the Hub cannot be reached, DifferenceError as `refuse_to_overwrite` and `refuse_to_lose` do.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # exported lazily
@@ -97,7 +97,9 @@ def publish_to_hub(publication: Publication, repository: str, *, private: bool) 
         if not sent and not removed:
             return Published(place, [], [])
         card = _text(hub, repository, CARD) if CARD in there else None
-        refuse_to_overwrite(publication.name, place, lock, card, [name for name in sent if name in there])
+        replaced = [name for name in sent if name in there]
+        refuse_to_overwrite(publication.name, place, lock, card, replaced)
+        refuse_to_lose(place, lock, (*removed, *replaced), lambda name: _sha256(hub, repository, there[name]))
         operations: list[Any] = [
             *(CommitOperationAdd(name, publication.files[name]) for name in sent),
             *(CommitOperationDelete(name) for name in removed),
@@ -142,6 +144,12 @@ def _is_there(file: Any, publication: Publication, name: str) -> bool:
     return bool(getattr(file, "blob_id", None) == hashlib.sha1(blob, usedforsecurity=False).hexdigest())
 
 
+def _sha256(hub: Any, repository: str, file: Any) -> str:
+    """The SHA-256 of a file that is there, in hex: of a small one the Hub has none, so it is fetched."""
+    large = getattr(file, "lfs", None)
+    return str(large.sha256) if large is not None else hashlib.sha256(_content(hub, repository, file.path)).hexdigest()
+
+
 def _lock(hub: Any, repository: str) -> Lock | None:
     """The lock that lies there; None for one that cannot be gone by."""
     with suppress(DifferenceError):  # another release's, or somebody's own
@@ -150,6 +158,11 @@ def _lock(hub: Any, repository: str) -> Lock | None:
 
 
 def _text(hub: Any, repository: str, name: str) -> str:
+    """What a file of the repository says."""
+    return _content(hub, repository, name).decode("utf-8", "replace")
+
+
+def _content(hub: Any, repository: str, name: str) -> bytes:
     """A file of the repository as it is now, past any cache of the library's."""
     from huggingface_hub import get_session, hf_hub_url
     from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]  # lazily
@@ -157,7 +170,7 @@ def _text(hub: Any, repository: str, name: str) -> str:
     url = hf_hub_url(repository, name, repo_type=KIND, revision=MAIN, endpoint=hub.endpoint)
     reply = get_session().get(url, headers=build_hf_headers(token=hub.token), follow_redirects=True)
     hf_raise_for_status(reply)
-    return str(reply.content.decode("utf-8", "replace"))
+    return bytes(reply.content)
 
 
 @contextmanager

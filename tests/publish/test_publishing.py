@@ -179,6 +179,24 @@ def test_an_export_that_its_owner_has_changed_is_not_removed_nor_replaced(
     assert built.raw("publish", "out", "sports").status == 0
 
 
+@pytest.mark.parametrize("words", [("formats=[csv]",), ("formats=[messages,parquet,csv]", "system_prompt=Briefly.")])
+@pytest.mark.parametrize("changed", ["train.messages.jsonl", "train.parquet"])
+def test_an_export_that_was_changed_on_the_hub_is_not_removed_nor_replaced(
+    with_parquet: Workspace, hub: ScriptedHub, changed: str, words: tuple[str, ...]
+) -> None:
+    assert to_hub(with_parquet, hub).status == 0
+    assert hub.files is not None
+    own, hub.files[changed] = hub.files[changed], b"mine"
+    assert with_parquet.run(*SMALL, *words).status == 0
+    before = dict(hub.files)
+    done = to_hub(with_parquet, hub)
+    assert (done.status, f"{changed} of {hub.address}" in done.stderr) == (4, True), done.stderr
+    assert (hub.files, len(hub.commits)) == (before, 1)
+    hub.files[changed] = own
+    assert to_hub(with_parquet, hub).status == 0
+    assert hub.files["train.csv"] == (with_parquet.folder() / "dataset/train.csv").read_bytes()
+
+
 def test_a_lock_that_names_files_elsewhere_is_none(built: Workspace) -> None:
     built.raw("publish", "out", "sports")
     lock, victim = read_lock(built.root / "out/distill.lock"), built.root / "victim.txt"
