@@ -175,6 +175,8 @@ class Builds:
             baseline.locked.refuse_requests(plan, session)
         forbidden = baseline.locked is not None or options.offline or options.frozen
         may_ask = not forbidden and isinstance(store, Store)
+        if may_ask:
+            plan.require_use()
         return PlannedBuild(build, plan, may_ask, baseline if self._occasion.holds_locks else None, goes)
 
     def _confirm(self, planned: Sequence[PlannedBuild]) -> None:

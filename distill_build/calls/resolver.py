@@ -220,7 +220,12 @@ def _require_fit(call: Call, route: Route, entry: Entry) -> None:
     try:
         route.model.require_fit(entry.attempts[-1].response)
     except EndpointError as error:
-        raise EndpointError(
-            f"{error}. So says a reply that is stored, and nothing was asked: where the endpoint has changed since, "
-            f"--rebuild '{call.stage}:*' asks it again"
-        ) from error
+        raise in_vain(error, call.stage) from error
+
+
+def in_vain(error: EndpointError, stage: str) -> EndpointError:
+    """`error` of a reply to `stage` that is stored."""
+    return EndpointError(
+        f"{error}. So says a reply that is stored, and nothing was asked: where the endpoint has changed since, "
+        f"--rebuild '{stage}:*' asks it again"
+    )

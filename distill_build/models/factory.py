@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from distill_build.models.address import api_key, checked_address
+from distill_build.errors import EndpointError
+from distill_build.models.address import address_in_words, api_key, checked_address
 from distill_build.models.base import Limits, Model, ModelSettings, SettingOf, Slot, setting_of_model
 from distill_build.models.embedded import Embedded, Engine, require_engine
 from distill_build.models.embedded_server import SLOTS
@@ -21,6 +22,7 @@ from distill_build.models.limits import Gate, stopped
 from distill_build.models.retry import RetryableError
 from distill_build.models.traffic import GateTraffic, Traffic
 from distill_build.records import JsonObject
+from distill_build.soft_labels import lack_in
 
 GateKey = tuple[str, str, str]
 
@@ -139,6 +141,16 @@ def check_model(model: ModelSettings, setting: SettingOf = setting_of_model) -> 
     else:
         checked_address(model, setting)
         api_key(model, setting=setting)
+
+
+def fault_of_stored(raw: JsonObject, model: ModelSettings, setting: SettingOf) -> EndpointError | None:
+    """What `Model.require_fit` would raise of a stored reply. Opens nothing; of the embedded engine nothing is known
+    before it has begun."""
+    if lack_in(raw) is None or model.engine == "embedded":
+        return None
+    from distill_build.models.refusals import Endpoint
+
+    return Endpoint(model, address_in_words(checked_address(model, setting)), None, setting).fault_of(raw)
 
 
 def opener(model: ModelSettings, limits: Limits, gate: Gate, engine: Engine, setting: SettingOf) -> Callable[[], Model]:

@@ -5,7 +5,6 @@ API: https://platform.openai.com/docs/api-reference/chat
 """
 
 import asyncio
-import hashlib
 import os
 import random
 import ssl
@@ -44,15 +43,13 @@ from distill_build.models.retry import RetryableError, RetryPolicy
 from distill_build.models.streaming import completion_in, is_page
 from distill_build.models.transport_errors import translated
 from distill_build.records import JsonObject
-from distill_build.soft_labels import LackOfIds, NoTokenIdsError, TokensLostError, lack_in, with_lack
+from distill_build.soft_labels import LackOfIds, NoTokenIdsError, TokensLostError, with_lack
 
 CONNECT_TIMEOUT_S = 30.0
 LONGEST_HEADER = 256 * 1024
 """Bytes of one header of a reply. Gateways write traces, policies and cookies into them, and aiohttp's 8,190 are soon
 full: then a reply that is whole, and paid for, cannot be read."""
 DEFAULT_RETRIES = 6
-SOURCE_LENGTH = 16
-"""Characters of the digest that stands for an endpoint where its address is nobody's business."""
 
 
 class OpenAICompatible:
@@ -83,7 +80,6 @@ class OpenAICompatible:
         self._policy = policy or RetryPolicy(retries)
         self._chance = chance
         self._endpoint = Endpoint(model, address_in_words(address), key, setting)
-        self._source = hashlib.sha256(f"{self._endpoint.address} {model.stream}".encode()).hexdigest()[:SOURCE_LENGTH]
         self._url = URL(address_below(address, self._dialect.path))
         self._headers = headers_for(key)
         self._session: aiohttp.ClientSession | None = None
@@ -127,9 +123,8 @@ class OpenAICompatible:
 
     def require_fit(self, raw: JsonObject) -> None:
         """Raises EndpointError for what shows that no reply will be of use: see `distill_build.models.base.Model`."""
-        lack = lack_in(raw)
-        if lack is not None and lack.source == self._source:
-            self._fatal = str(error := self._endpoint.without_token_ids(lack))
+        if (error := self._endpoint.fault_of(raw)) is not None:
+            self._fatal = str(error)
             raise error
 
     async def send(self, body: Mapping[str, Any], entered: int) -> ChatResponse:
@@ -188,7 +183,7 @@ class OpenAICompatible:
         try:
             completion = self._dialect.completion(raw, body)
         except NoTokenIdsError as lack:  # it is paid for, so it is kept: see require_fit
-            return with_lack(raw, LackOfIds(str(lack), self._source, isinstance(lack, TokensLostError)))
+            return with_lack(raw, LackOfIds(str(lack), self._endpoint.source, isinstance(lack, TokensLostError)))
         if completion is None:
             said = self._endpoint.quote(_text_of(msgspec.json.encode(raw)))
             raise RetryableError("bad_response", f"{self._dialect.lack(raw)}: {said}")

@@ -9,6 +9,7 @@
 Knows nothing of HTTP's library. A sentence never holds the API key, even where the endpoint quotes it.
 """
 
+import hashlib
 import html
 import json
 import re
@@ -22,7 +23,8 @@ from distill_build.models.base import ModelFailure, ModelSettings, SettingOf, se
 from distill_build.models.dialect import dialect_of
 from distill_build.models.retry import LONGEST_WAIT_S, RetryableError
 from distill_build.models.retry_after import retry_after_s
-from distill_build.soft_labels import LackOfIds, asked_for
+from distill_build.records import JsonObject
+from distill_build.soft_labels import asked_for, lack_in
 
 QUOTE_LENGTH = 300
 RETRYABLE = frozenset({408, 409, 425, 429})
@@ -48,6 +50,8 @@ NO_MODEL = re.compile(
 NO_KEY = re.compile(r"api[ _-]?key|invalid_authentication|unauthorized", re.IGNORECASE)
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 TOO_LONG = re.compile(r"context|input.{0,20}too long|prompt.{0,20}too long", re.IGNORECASE)
+SOURCE_LENGTH = 16
+"""Characters of the digest that stands for an endpoint where its address is nobody's business."""
 GIVERS = "the ids of tokens (llama.cpp's server, vLLM)"
 STATUS_OF_CODE = {
     "rate_limit_exceeded": 429,
@@ -182,8 +186,17 @@ class Endpoint(msgspec.Struct, frozen=True):
         fewer = " or to a lower number" if parameter.endswith("logprobs") else ""
         return f"set {self.setting('logprobs')} to null{fewer}, or take an endpoint that gives {GIVERS}"
 
-    def without_token_ids(self, lack: LackOfIds) -> EndpointError:
-        """Of a reply whose log probabilities are of no use: no other reply of this endpoint will be better."""
+    @property
+    def source(self) -> str:
+        """What stands for it, and for how it is asked, in replies that are kept."""
+        return hashlib.sha256(f"{self.address} {self.model.stream}".encode()).hexdigest()[:SOURCE_LENGTH]
+
+    def fault_of(self, raw: JsonObject) -> EndpointError | None:
+        """What to raise of a stored reply of its whose log probabilities are of no use, since no other reply will be
+        better; None of all others."""
+        lack = lack_in(raw)
+        if lack is None or lack.source != self.source:
+            return None
         if lack.lost:
             return self._fatal(f"{lack.why}: set {self.setting('stream')}=false, which asks for such replies again")
         return self._fatal(

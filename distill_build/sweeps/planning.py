@@ -121,6 +121,8 @@ class UnionPlan(msgspec.Struct):
             plan = await make_plan(session, store, baseline, options.until, needs)
             for notice in notices(session, options, baseline, plan, replacement_of(session, options, baseline, plan)):
                 note(f"{prepared.job.words}: {notice}")
+            if plan.in_vain is not None and not options.asks_nothing:
+                note(f"{prepared.job.words}: {plan.in_vain}")
         self.add(plan, needs, taken_over=prepared.state is not None)
 
     def plan(self) -> SweepPlan:

@@ -77,9 +77,11 @@ def test_replies_without_ids_stop_the_build_are_kept_and_ask_for_nothing_more(
     assert 0 < sent <= 4
     assert kept(workspace) == sent
     server.reset()
-    again = workspace.run(*words)
-    assert (again.status, server.count) == (2, 0)
-    assert "--rebuild 'answers:*'" in again.stderr
+    for more in ((), ("questions_per_tag=8", "breadth=6")):  # nothing is asked on the way to what was asked in vain
+        for command in ((), ("plan",), ("plan", "--json")):
+            again = workspace.run(*command, *words, *more)
+            assert (again.status, server.count) == (2, 0), again.stdout
+            assert "--rebuild 'answers:*'" in again.stderr
     assert kept(workspace) == sent
 
 
@@ -91,6 +93,7 @@ def test_an_endpoint_that_gives_ids_is_asked_for_what_another_has_sent_without(
     with ScriptedServer() as other:
         other.tokens = listing()
         elsewhere = Workspace(workspace.root, other)
+        assert elsewhere.run("plan", *SOFT, "--json").document["calls"] == 4
         assert elsewhere.run(*SOFT).status == 0
         assert other.kinds == {"answers": 4}
         assert all(soft_labels_in(stored(workspace, row)) for row in workspace.rows("answers"))
@@ -98,11 +101,27 @@ def test_an_endpoint_that_gives_ids_is_asked_for_what_another_has_sent_without(
         assert other.count == 4
 
 
+def test_jobs_of_a_sweep_that_ask_in_vain_are_told_by_its_plan(workspace: Workspace, server: ScriptedServer) -> None:
+    server.tokens = listing("none")
+    assert workspace.run(*SOFT).status == 2
+    server.reset()
+    sweep = ("-m", *WORDS, "teacher.logprobs=null,5")
+    planned = workspace.run("plan", *sweep)
+    assert planned.status == 0
+    assert "--rebuild 'answers:*'" in " ".join(planned.stderr.split())
+    assert "logprobs=5: " in planned.stderr
+    assert workspace.run(*sweep).status == 1
+    assert server.kinds == {"answers": 4}
+
+
 def test_an_endpoint_that_has_learnt_to_is_asked_anew(workspace: Workspace, server: ScriptedServer) -> None:
     server.tokens = listing("none")
     assert workspace.run(*SOFT).status == 2
     server.tokens = listing()
     assert workspace.run(*SOFT).status == 2
+    assert workspace.run("plan", *SOFT, "--offline").status == workspace.run(*SOFT, "--offline").status == 4
+    assert workspace.run("explain", *SOFT).status == 0
+    assert workspace.run("plan", "--rebuild", "answers:*", *SOFT).status == 0
     assert workspace.run("--rebuild", "answers:*", *SOFT).status == 0
     assert all(soft_labels_in(stored(workspace, row)) for row in workspace.rows("answers"))
 

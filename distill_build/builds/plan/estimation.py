@@ -12,9 +12,12 @@ from distill_build.builds.plan.plan import StagePlan
 from distill_build.builds.walk.nodes import Node
 from distill_build.calls.call import Call, Made, Result, Unasked, look_up, standing
 from distill_build.calls.pinned import PinnedResponses
+from distill_build.calls.resolver import in_vain
 from distill_build.engine.reading import Responses
+from distill_build.errors import EndpointError
 from distill_build.graph import Graph
 from distill_build.models.completion import estimated_tokens
+from distill_build.records import JsonObject
 from distill_build.stages.all import Stages
 from distill_build.stages.chain import Chain
 from distill_build.stages.kinds.base import ModelStage
@@ -71,8 +74,12 @@ class PlanAsk:
         stages: dict[str, StagePlan],
         anew: Callable[[Call], bool],
         needs: Needs,
+        fault_of: Callable[[Call, JsonObject], EndpointError | None],
     ) -> None:
-        """`store` is None where there is no cache yet."""
+        """`store` is None where there is no cache yet. `fault_of` says of the last reply to a call that is to be asked
+        why the endpoint would be asked in vain; `in_vain` is the first such."""
+        self.in_vain: EndpointError | None = None
+        self._fault_of = fault_of
         self._needs = needs
         self._store = store
         self._pinned = pinned
@@ -99,8 +106,12 @@ class PlanAsk:
         entry = None if self._store is None else look_up(self._store, call)
         if entry is None or (anew and not self._pinned.is_renewed(entry)):
             return None
-        accepted = standing(call, entry, self._pinned)
-        return None if accepted is None else accepted.value
+        if (accepted := standing(call, entry, self._pinned)) is not None:
+            found: object = accepted.value
+            return found
+        if self.in_vain is None and (fault := self._fault_of(call, entry.attempts[-1].response)) is not None:
+            self.in_vain = in_vain(fault, call.stage)
+        return None
 
 
 class Estimate:

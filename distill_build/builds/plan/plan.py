@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from distill_build.builds.plan.statistics import RequestStatistics
 from distill_build.dataset.layout import State
+from distill_build.errors import EndpointError
 from distill_build.models.base import ModelSettings
 from distill_build.records import JsonObject, Path
 from distill_build.settings import Settings
@@ -74,7 +75,7 @@ class Plan(msgspec.Struct, frozen=True):
     `leaving` are the paths of tags of that version that the tree has no more, each with all that is below it.
     `assumed` are completion tokens of one result by the setting that says them, of requests whose like have not been
     seen, and `seen` the stages whose requests have. `unmatched` are sentences on what people say of parts of the
-    dataset that are not there.
+    dataset that are not there. `in_vain` is what stops a build that asks, by a reply that is stored.
     """
 
     stages: dict[str, StagePlan]
@@ -85,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True):
     wanted: dict[str, int] = msgspec.field(default_factory=dict)
     leaving: tuple[Path, ...] = ()
     unmatched: tuple[str, ...] = ()
+    in_vain: EndpointError | None = None
     assumed: dict[str, int] = msgspec.field(default_factory=dict)
     seen: frozenset[str] = frozenset()
 
@@ -105,6 +107,11 @@ class Plan(msgspec.Struct, frozen=True):
     def cost(self) -> Cost:
         """All stages together."""
         return added_up(self.costs.values())
+
+    def require_use(self) -> None:
+        """Raises EndpointError where a stored reply shows that an endpoint would be asked in vain."""
+        if self.in_vain is not None:
+            raise self.in_vain
 
     def of_cache(self) -> "Plan":
         """This plan for a build that takes what is stored and asks nothing."""

@@ -23,16 +23,18 @@ from distill_build.builds.walk.nodes import walk as tags_below
 from distill_build.builds.walk.tally import Tally
 from distill_build.builds.walk.walk import Walk
 from distill_build.calls.budget import FailureCap, Halt
+from distill_build.calls.call import Call
 from distill_build.dataset.layout import FAILURES, Dataset
 from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.rows import TagRow, line_digest, line_digests, read_rows
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
-from distill_build.errors import ConfigurationError
+from distill_build.errors import ConfigurationError, EndpointError
 from distill_build.models.completion import estimated_tokens
+from distill_build.models.factory import fault_of_stored
 from distill_build.prompting.rendering import RenderingError
 from distill_build.records import JsonObject, Path
-from distill_build.settings import declared_tree
+from distill_build.settings import Settings, declared_tree
 from distill_build.stages.course import Segment, course_of
 from distill_build.stages.kinds.declared import declared
 
@@ -73,12 +75,13 @@ async def make_plan(
     tally = Tally.of(session.stages.graph.names)
     plans = {name: StagePlan() for name in session.stages.graph.names}
     rows = PlanRows(session, baseline, until, needs, StandingRows(session.dataset, baseline.present), yields)
+    ask = PlanAsk(store, baseline.pinned, plans, session.asked_anew, needs, partial(_fault_of_stored, session.settings))
     walk = Walk(
         session.stages,
         until,
         dict.fromkeys(session.stages.roles, ONE_LANE),
         lambda crowded: Scheduler({ONE_LANE: 1}, crowded=crowded),
-        PlanAsk(store, baseline.pinned, plans, session.asked_anew, needs),
+        ask,
         rows,
         Estimate(session.stages, graph, plans, needs),
         tally,
@@ -99,8 +102,18 @@ async def make_plan(
     wanted = {name: full[name] - number for name, number in spared.items()}
     replaced, leaving = rows.replaced(walk.root), rows.leaving(walk.root)
     return replace(
-        plan, newly_dropped=newly_dropped, replaced=replaced, wanted=wanted, leaving=leaving, unmatched=unmatched
+        plan,
+        newly_dropped=newly_dropped,
+        replaced=replaced,
+        wanted=wanted,
+        leaving=leaving,
+        unmatched=unmatched,
+        in_vain=ask.in_vain,
     )
+
+
+def _fault_of_stored(settings: Settings, call: Call, raw: JsonObject) -> EndpointError | None:
+    return fault_of_stored(raw, settings.models[call.role], partial(settings.setting, call.role))
 
 
 class PlanRows(UnitRows):

@@ -18,12 +18,14 @@ from distill_build.settings import Settings
 def run(settings: Settings, options: Options) -> int:
     """Prints the plan; returns 0.
 
-    Raises DifferenceError where a build with --offline, --locked or --frozen would.
+    Raises DifferenceError where a build with --offline, --locked or --frozen would, and EndpointError where a stored
+    reply stops one.
     """
     check_flags(options)
     session = session_of(settings, options)
     yields = Yields(session.stages, options.until)
     plan = plan_of(session, options, open_console(quiet=options.quiet, verbose=False, json=options.json).note, yields)
+    plan.require_use()
     if options.json:
         print_document(plan.row() | {"yields": yields.row()})
     else:
