@@ -7,6 +7,7 @@ neither another user of the machine, nor a page of the web in the same browser, 
     GET  /                       the page
     GET  /facts/N                what lists go by, of block N of the snapshot `of` and of those behind it
     GET  /whole/N                the rows of a block
+    GET  /found/N                which families have the words `text`, of block N and of those behind it
     GET  /said                   what people have said after number `after`, and how the dataset stands
     POST /review /tag /include /item /undo      what a person does; the answer has the number of the step
 """
@@ -128,6 +129,11 @@ class Viewed:
     def whole(self, place: int, of: str) -> bytes:
         """The rows of a block, compressed. Raises as above."""
         return self._blocks(place, of)[0].whole
+
+    def found(self, first: int, of: str, text: str) -> bytes:
+        """A JSON list of the places of those families in a block any of whose texts has the words, for some blocks."""
+        snapshot, blocks = self._of(of), self._blocks(first, of)
+        return msgspec.json.encode([snapshot.having(text, first + place) for place in range(len(blocks))])
 
     def _blocks(self, first: int, of: str) -> list[Block]:
         if not (blocks := self._of(of).blocks[first : first + FACTS_AT_ONCE]):
@@ -268,9 +274,10 @@ def _application(viewed: Viewed, gate: _Gate, bugs: list[Exception]) -> web.Appl
     async def page(_: web.Request) -> web.Response:
         return web.Response(body=await work(viewed.page), content_type="text/html", charset="utf-8")
 
-    def reading(read: Callable[[int, str], bytes], kind: str) -> Handler:
+    def reading(read: Callable[..., bytes], kind: str, *more: str) -> Handler:
         async def reads(request: web.Request) -> web.Response:
-            data = await work(read, int(request.match_info["place"]), request.query.get("of", ""))
+            given = (request.query.get(name, "") for name in ("of", *more))
+            data = await work(read, int(request.match_info["place"]), *given)
             return web.Response(body=data, content_type=kind)
 
         return reads
@@ -293,6 +300,7 @@ def _application(viewed: Viewed, gate: _Gate, bugs: list[Exception]) -> web.Appl
     application.router.add_get("/", page)
     application.router.add_get(r"/facts/{place:\d{1,6}}", reading(viewed.facts, JSON))
     application.router.add_get(r"/whole/{place:\d{1,6}}", reading(viewed.whole, "application/octet-stream"))
+    application.router.add_get(r"/found/{place:\d{1,6}}", reading(viewed.found, JSON, "text"))
     application.router.add_get("/said", said)
     for name in ("review", "tag", "include", "item", "undo"):
         application.router.add_post(f"/{name}", doing(getattr(viewed, name)))

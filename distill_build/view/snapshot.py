@@ -109,6 +109,16 @@ class Snapshot:
         others = (tag for at, tag in enumerate(tree) if at != place and tag.parent == tree[place].parent)
         return {label for tag in others for label in (tag.label, tag.renamed_from) if label is not None}
 
+    def having(self, text: str, block: int) -> list[int]:
+        """The places of the families of a block any of whose texts has these words, in whatever letter case."""
+        words = text.lower()
+        texts = ((row.content.values() for row in rows) for rows in self._whole(block))
+        return [
+            place
+            for place, family in enumerate(texts)
+            if any(isinstance(value, str) and words in value.lower() for values in family for value in values)
+        ]
+
     def _path(self, place: int) -> OwnPath:
         labels: list[str] = []
         while place != TOPIC:

@@ -204,6 +204,35 @@ def test_who_goes_through_what_is_not_reviewed_goes_on_from_there(
     assert [line["id"] for line in reviews(project)] == [second, third]
 
 
+def test_a_search_looks_through_all_texts_of_all_rows(browser: Browser, view: Served, project: Workspace) -> None:
+    answers = project.rows("answers")
+    word = answers[-1]["answer"].split()[2]
+    having = {row["id"] for row in answers if word in f"{row['question']} {row['reasoning']} {row['answer']}".lower()}
+    with browser.visit(view.address, "rows") as opened:
+        opened.settle("answers")
+        opened.tab.fill("#search", word.upper())
+        opened.settle(f"of {len(having)} answers")
+        assert set(opened.listed()) == having
+        assert len(having) < len(answers)
+        opened.tab.fill("#search", answers[2]["id"])
+        opened.settle("of 1 answers")
+        opened.tab.fill("#search", "words that nothing has")
+        opened.settle("none answers")
+        assert any("/found/0" in each for each in opened.asked), "what is searched need not be in the page"
+
+
+def test_a_search_in_rows_that_are_there_no_more_says_so(browser: Browser, view: Served, project: Workspace) -> None:
+    with browser.visit(view.address, "rows") as opened:
+        opened.settle("answers")
+        assert build(project, "filter.min_score=3", "questions_per_tag=3") == 1
+        with browser.visit(view.address, "rows") as other:
+            other.settle("answers")
+        opened.tab.fill("#search", "at level")
+        wait_for(opened, "#toast", "other rows are shown by now: load this page again")
+        assert len(opened.complaints) == 2, "of the browser and of the page"
+        opened.complaints.clear()
+
+
 def test_steps_are_undone_after_a_build_and_in_a_page_that_was_loaded_again(
     browser: Browser, view: Served, project: Workspace
 ) -> None:

@@ -27,7 +27,7 @@ from tests.report.test_hostile import reply as hostile_reply
 from tests.server import ScriptedServer, classify, content
 from tests.view.serving import Answer, Served, served
 
-READ = ("/", "/facts/0", "/whole/0", "/said")
+READ = ("/", "/facts/0", "/whole/0", "/found/0", "/said")
 RULE = "filter.min_score=3"
 ROUNDS = 8
 LONG = 500_000

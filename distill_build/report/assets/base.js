@@ -130,6 +130,8 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const factsFrom = async (place) => server ? (await fetched(`/facts/${place}`)).json() : [await opened(bytesIn(byId(`facts-${place}`).textContent))];
 const wholeOf = async (place) => opened(server ? await (await fetched(`/whole/${place}`)).arrayBuffer() : bytesIn(byId(`whole-${place}`).textContent));
 
+const foundFrom = async (place, text) => (await fetched(`/found/${place}`, { text })).json();
+
 async function opened(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());

@@ -10,10 +10,13 @@ const STEPS = "distill-build steps"; // under which a tab keeps them, for when i
 let steps = keptSteps(); // numbers of what this tab did, to be undone
 const address = (place, more = {}) => `${place}?${new URLSearchParams({ ...more, of: server.snapshot, token })}`;
 
-async function fetched(place) {
-  const response = await fetch(address(place));
-  if (!response.ok) throw new Error(await response.text());
-  return response;
+/** What the server has; what keeps it from answering is told. */
+async function fetched(place, more) {
+  const response = await fetch(address(place, more)).catch((error) => { lost(); throw error; });
+  if (response.ok) return response;
+  const why = await response.text();
+  toast(why);
+  throw new Error(why);
 }
 
 /** Says something to the server; the answer, or null where it is refused: then it is told why, and `gone` is called
