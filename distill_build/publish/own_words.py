@@ -1,12 +1,16 @@
 """A person's own words on a dataset, card.md: a front matter, which counts before ours, and the text below it. Pure.
 
-What the front matter says is held to what the Hub and `datasets` read: a mapping with no key twice, and files that are
-there. One that they cannot read would keep the whole dataset from loading.
+What the front matter says is held to what the Hub and `datasets` read: mappings with no key twice, a licence that is
+one, and `configs` of their form, with files that are there. What they cannot read would keep the whole dataset from
+loading.
+
+Reference: https://huggingface.co/docs/hub/datasets-manual-configuration, and MetadataConfigs of `datasets`.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import yaml
@@ -18,6 +22,7 @@ OWN_TEXT = "card.md"
 FRONT = re.compile(r"---[ \t]*\n(?P<front>.*?)^---[ \t]*(?:\n|\Z)(?P<text>.*)\Z", re.DOTALL | re.MULTILINE)
 FIRST_LINE = 2
 """The line at which a front matter begins."""
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class OwnWords(msgspec.Struct, frozen=True):
@@ -26,6 +31,30 @@ class OwnWords(msgspec.Struct, frozen=True):
     front: str = ""
     keys: frozenset[str] = frozenset()
     text: str = ""
+
+
+class _Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    split: _Text
+    path: _Text | list[_Text]
+
+
+class _Config(msgspec.Struct, frozen=True):
+    config_name: _Text
+    data_files: _Text | list[_Text | _Split] | None = None
+
+
+GONE_BY: Mapping[str, tuple[Any, str]] = {
+    "license": (
+        _Text | Annotated[list[_Text], msgspec.Meta(min_length=1)],
+        "it is the name of a licence, or a list of such, as in `license: cc-by-4.0`",
+    ),
+    "configs": (
+        Annotated[list[_Config], msgspec.Meta(min_length=1)],
+        "it is a list, each with a config_name, and with data_files: a file, a list of such, or a list of `split: …` "
+        "with `path: …`. Left out, each format loads by its name",
+    ),
+}
+"""What is gone by: the type of its value, and how that is told."""
 
 
 def parse_own_words(text: str, file: str, published: Collection[str]) -> OwnWords:
@@ -40,26 +69,28 @@ def parse_own_words(text: str, file: str, published: Collection[str]) -> OwnWord
             raise UsageError(f"{file}, line 1: the front matter has no end: a line `---` stands below it, too")
         return OwnWords(text=text)
     front = found["front"]
-    fields = {}
-    for key, value in _fields(front, file):
-        if key.value in fields:
-            raise UsageError(f"{file}, line {_line(key)}: {key.value} is said twice: leave one of them out")
-        fields[key.value] = value
-    for pattern in _patterns(fields.get("configs")):
+    root, values = _read(front, file)
+    for key in _said_twice(root):
+        _refuse(file, key, f"{key.value} is said twice: leave one of them out")
+    fields = {key.value: (key, value) for key, value in root.value}
+    for name in GONE_BY.keys() & fields.keys():
+        kind, told = GONE_BY[name]
+        try:
+            msgspec.convert(values[name], kind)
+        except msgspec.ValidationError:
+            _refuse(file, fields[name][0], f"{name}: {told}")
+    for pattern in _patterns(fields["configs"][1]) if "configs" in fields else ():
         if not any(fnmatchcase(name, pattern.value.removeprefix("./")) for name in published):
-            raise UsageError(
-                f"{file}, line {_line(pattern)}: configs names {pattern.value}, which is no file of the dataset: those "
-                f"are {', '.join(sorted(published))}"
-            )
+            those = ", ".join(sorted(published))
+            _refuse(file, pattern, f"configs names {pattern.value}, which is no file of the dataset: those are {those}")
     return OwnWords(front, frozenset(fields), found["text"])
 
 
-def _fields(front: str, file: str) -> list[tuple[yaml.Node, yaml.Node]]:
-    """The keys of a front matter with what stands behind them."""
+def _read(front: str, file: str) -> tuple[yaml.MappingNode, dict[Any, Any]]:
+    """A front matter as nodes, which know their lines, and as values."""
     try:
-        node = yaml.compose(front, Loader=yaml.SafeLoader)
-        yaml.safe_load(front)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
+        node, values = yaml.compose(front, Loader=yaml.SafeLoader), yaml.safe_load(front)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
         mark = getattr(error, "problem_mark", None)
         line = FIRST_LINE if mark is None else mark.line + FIRST_LINE
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
@@ -68,18 +99,35 @@ def _fields(front: str, file: str) -> list[tuple[yaml.Node, yaml.Node]]:
             "indented by spaces"
         ) from error
     if node is None:
-        return []
+        return yaml.MappingNode("tag:yaml.org,2002:map", []), {}
     if not isinstance(node, yaml.MappingNode) or node.flow_style or node.start_mark.column:
-        raise UsageError(
-            f"{file}, line {_line(node)}: the front matter has a key a line, not indented, as in `license: cc-by-4.0`"
-        )
-    return list(node.value)
+        _refuse(file, node, "the front matter has a key a line, not indented, as in `license: cc-by-4.0`")
+    return node, values
 
 
-def _patterns(configs: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
+def _said_twice(root: yaml.Node) -> Iterator[yaml.Node]:
+    """The keys that stand in one mapping before, at any depth."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):  # an alias is the node itself, and may lie in it
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+            continue
+        keys = set[str]()
+        for key, value in node.value:
+            if key.value in keys:
+                yield key
+            keys.add(key.value)
+            waiting.append(value)
+
+
+def _patterns(configs: yaml.Node) -> Iterator[yaml.ScalarNode]:
     """The names of files, or patterns of them, that `configs` says; of a `data_dir`, which has its own, none."""
-    for config in configs.value if isinstance(configs, yaml.SequenceNode) else ():
-        fields = {key.value: value for key, value in config.value} if isinstance(config, yaml.MappingNode) else {}
+    for config in configs.value:
+        fields = {key.value: value for key, value in config.value}
         if "data_files" in fields and "data_dir" not in fields:
             yield from _names(fields["data_files"])
 
@@ -95,5 +143,5 @@ def _names(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
             yield from _names(value) if key.value == "path" else ()
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + FIRST_LINE
+def _refuse(file: str, node: yaml.Node, why: str) -> NoReturn:
+    raise UsageError(f"{file}, line {int(node.start_mark.line) + FIRST_LINE}: {why}")
