@@ -17,7 +17,10 @@ from distill_build.soft_labels import soft_labels_in
 from distill_build.stages.training.student_fit import StudentFit, of_no_use, stored_reply
 
 FIRST = 8
-"""Replies that are looked at: one may hold a token that only the teacher has."""
+"""Replies of no use that stop a build: one may hold a token that only the teacher has."""
+MOST_UNLISTED = 64
+"""Replies without all of their tokens that are looked at: each is read from the store once more, and of an endpoint that
+never lists them nothing will be known."""
 
 
 class StudentWatch:
@@ -37,7 +40,7 @@ class StudentWatch:
         self._fit = fit
         self._thoughts = thoughts
         self._place = place
-        self._of_no_use = 0
+        self._of_no_use = self._unlisted = 0
         self._done = False
         self._error: StudentError | None = None
 
@@ -60,7 +63,9 @@ class StudentWatch:
         reply = None if entry is None else stored_reply(entry, made.response)
         labels = None if reply is None else soft_labels_in(reply.response)
         if reply is None or labels is None or not 0 < len(labels) == read_usage(reply.response).completion_tokens:
-            return  # of which not all tokens are listed nothing is known
+            self._unlisted += 1
+            self._done = self._unlisted == MOST_UNLISTED
+            return
         why = self._fit.fault(reply, labels, self._thoughts(call.role))
         if why is None:
             self._done, self._error = True, None
