@@ -19,8 +19,8 @@ from distill_build.stages.training.student_fit import StudentFit, of_no_use, sto
 FIRST = 8
 """Replies of no use that stop a build: one may hold a token that only the teacher has."""
 MOST_UNLISTED = 64
-"""Replies without all of their tokens that are looked at: each is read from the store once more, and of an endpoint that
-never lists them nothing will be known."""
+"""Replies without all of their tokens that are looked at: each is read from the store once more, and of an endpoint
+that never lists them nothing will be known."""
 
 
 class StudentWatch:

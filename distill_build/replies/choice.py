@@ -17,6 +17,7 @@ from distill_build.replies.corrections import (
     NEGATION,
     SENTENCE_START,
     Given,
+    denies,
     leads,
     takes_back,
     those_that_count,
@@ -41,7 +42,9 @@ LEAD = re.compile(rf"\W*(?:{NAME})\W{{0,3}}[:：]", re.IGNORECASE)
 """What may stand before a label on its line: "Label:", "**Answer:**"."""
 ENDED = re.compile(r"(?<!\.)[.!?。！？](?!\.)\W*$")
 """The end of a line on which a sentence ends."""
-IN_PLACE_OF_JSON = "\ua66e"
+LISTED = re.compile(r"(?:^[^\S\n]*(?:[-*+•]|\d{1,3}[.)])[^\S\n]+[^\n]+(?:\n\s*)?){2,}", re.MULTILINE)
+"""Lines behind markers of a list."""
+COVER = "\ua66e"
 """A letter that no label has."""
 DEEPEST = 3
 """Objects, one in another, of which the innermost gives the label."""
@@ -62,13 +65,15 @@ def find_label(text: str, labels: Sequence[str]) -> str | NoLabel:
     found = list(spans(text, nowhere))
     if found and not found[-1].closed:
         return NoLabel("The JSON object is not closed: the reply ends in the middle of it.")
-    prose = _without_json(text, found)
+    prose = _without_lists(_without_json(text, found), labels, known)
     given = [*_in_json(prose, found, labels, known), *_on_lines(prose, labels, known)]
     counted = those_that_count(prose, sorted(given, key=lambda each: each.start))
     named = {each.value for each in counted}
     label = named.pop() if len(named) == 1 else None
-    if label is not None and not takes_back(prose[counted[-1].end :], label, labels):
-        return label
+    if label is not None:
+        before, after = prose[: counted[-1].start], prose[counted[-1].end :]
+        if not denies(before, label) and not takes_back(after, label, labels):
+            return label
     wrong = "gives several of the labels" if named else "gives none of the labels"
     return NoLabel(f"The reply {wrong}; it has to give one of {_quoted(labels)} as its answer.")
 
@@ -81,8 +86,19 @@ def _quoted(labels: Sequence[str]) -> str:
 def _without_json(text: str, found: Iterable[Span]) -> str:
     """`text` with a sentence of the same length in the place of each JSON."""
     for span in found:
-        text = text[: span.start] + ".".rjust(len(span.text), IN_PLACE_OF_JSON) + text[span.end :]
+        text = text[: span.start] + ".".rjust(len(span.text), COVER) + text[span.end :]
     return text
+
+
+def _without_lists(prose: str, labels: Sequence[str], known: Mapping[str, str]) -> str:
+    """`prose` with words of the same length in the place of each list of labels that differ, which are what there is to
+    choose from."""
+    for listed in LISTED.finditer(prose):
+        items = {_label(line, labels, known) for line in listed[0].split("\n") if _has_words(line)}
+        if None not in items and len(items) > 1:
+            covered = re.sub(r"[^\n]", COVER, listed[0])
+            prose = prose[: listed.start()] + covered + prose[listed.end() :]
+    return prose
 
 
 def _leads_away(before: str) -> bool:

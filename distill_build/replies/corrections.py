@@ -6,6 +6,7 @@ does not asks again.
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Generic, NamedTuple, TypeVar
 
 from distill_build.replies.labels import normalise
@@ -47,6 +48,9 @@ DENIED = re.compile(
     re.IGNORECASE,
 )
 """How one begins that does so but where a label is a denial itself ("False. No, the earth is round")."""
+ANSWERED_NO = re.compile(rf"{DENIED.pattern}|\W*(?:不|没|否)", re.IGNORECASE)
+"""How one begins that answers a question with no."""
+QUESTION = re.compile(r"[?？][^\w\s]*\s*$")
 DOUBTED = re.compile(r"\W*(?:(?:no|not|hm+|sorry|rather|instead)\b|不|其实|抱歉)", re.IGNORECASE)
 """How one may begin that does so: the labels that it names tell."""
 
@@ -83,6 +87,26 @@ def takes_back(after: str, given: str = "", others: Iterable[str] = ()) -> bool:
     """Whether a sentence of `after`, the text behind what was `given`, begins with words that take it back; with those
     that may only say why it stands, where it names `given` after a "not", or one of the `others` that there are."""
     return any(_takes_back(sentence, given, others) for sentence in SENTENCE_START.split(after))
+
+
+def denies(before: str, given: str) -> bool:
+    """Whether `before`, the text before what is `given`, says that it is not that: in its last sentence, or in answer to
+    a question that names it."""
+    own = normalise(given)
+    said = [sentence for sentence in SENTENCE_START.split(before) if any(map(str.isalnum, sentence))]
+    if said and _names(said[-1], f"not {own}"):
+        return True
+    if NEGATION.search(given) is not None:  # a no may say it
+        return False
+    return any(
+        QUESTION.search(asked) and _names(asked, own) and ANSWERED_NO.match(answer) for asked, answer in pairwise(said)
+    )
+
+
+def _names(sentence: str, key: str) -> bool:
+    """Whether words with that key, of `normalise`, stand in a sentence."""
+    whole = rf"(?<![a-z0-9]){re.escape(key)}(?![a-z0-9])"
+    return re.search(whole, normalise(sentence)) is not None
 
 
 def _takes_back(sentence: str, given: str, others: Iterable[str]) -> bool:
