@@ -88,7 +88,8 @@ def look_up(store: Responses, call: Call) -> Entry | None:
     except CorruptEntryError as error:
         raise CorruptEntryError(
             f"{error}. `distill-build cache fsck` sets all damage aside; what it held comes back by cache pull or "
-            f"cache import, or is asked for again by the next build: this is {call.stage} of {' / '.join(call.path)}"
+            "cache import, or from what the folder keeps, or is asked for again by the next build: "
+            f"this is {call.stage} of {' / '.join(call.path)}"
         ) from error
 
 

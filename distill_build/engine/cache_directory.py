@@ -1,7 +1,8 @@
 """The folder of a cache: whose it is, on which file system it lies, and its generation.
 
-The generation is a random word that changes whenever a response displaces an accepted one (--rebuild). What was
-derived from entries under one generation and remembered elsewhere is trusted only under the same one.
+The generation is a random word that changes whenever a response displaces an accepted one (--rebuild), and whenever
+one leaves the cache (gc, fsck). What was derived from entries under one generation and remembered elsewhere is trusted
+only under the same one, and what a folder keeps is looked through for what the cache lacks only under another.
 """
 
 import json
@@ -114,6 +115,18 @@ class CacheDirectory:
         """
         self._write_marker()
         return self.generation()
+
+    @contextmanager
+    def losing_responses(self) -> Iterator[None]:
+        """What responses leave the cache in, whoever takes them out: the generation is renewed before and after.
+
+        Before, for whoever finds the cache after a crash; after, for who read it meanwhile.
+        """
+        self.renew_generation()
+        try:
+            yield
+        finally:
+            self.renew_generation()
 
     def scheme_of_calls(self) -> int | None:
         """The scheme of this program, where calls have it; None where no call can be read.

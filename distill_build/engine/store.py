@@ -9,6 +9,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,13 +121,16 @@ class Store:
         except (sqlite3.Error, OSError, diskcache.Timeout) as error:
             raise self._unusable(error) from error
 
-    def remove(self, keys: Iterable[str]) -> int:
-        """Forgets the entries under `keys`, in one transaction; returns how many there were."""
-        try:
-            with self._cache.transact(retry=False):
-                return sum(bool(self._cache.delete(key)) for key in keys)
-        except (sqlite3.Error, OSError, diskcache.Timeout) as error:
-            raise self._unusable(error) from error
+    def remove(self, batches: Iterable[list[str]]) -> int:
+        """Forgets the entries under the keys of each batch, in a transaction of its own; returns how many there were.
+
+        A batch is drawn when those before it are gone. Where there is none the cache's generation stays.
+        """
+        rest = iter(batches)
+        if (first := next(rest, None)) is None:
+            return 0
+        with self.directory.losing_responses():
+            return sum(map(self._forget, chain([first], rest)))
 
     def keys(self) -> Iterator[str]:
         """All keys, oldest first. Raises StorageError where the database is damaged."""
@@ -203,6 +207,13 @@ class Store:
             return False
         self._cache.set(entry.key, encode(united), tag=entry.manifest.get("stage"))
         return True
+
+    def _forget(self, keys: list[str]) -> int:
+        try:
+            with self._cache.transact(retry=False):
+                return sum(bool(self._cache.delete(key)) for key in keys)
+        except (sqlite3.Error, OSError, diskcache.Timeout) as error:
+            raise self._unusable(error) from error
 
     @staticmethod
     def _joined(standing: Entry | None, write: _Write) -> Entry:

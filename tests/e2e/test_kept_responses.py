@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from distill_build.builds import kept_responses
 from distill_build.cache.transfer import importer
 from distill_build.cache.transfer.bundle import read_bundle
+from distill_build.engine.cache_directory import CacheDirectory
+from tests.e2e.caches import CACHE, calls, flipped, opened
 from tests.e2e.mounts import read_only
 from tests.e2e.test_only_what_is_affected import InProcess
 from tests.e2e.workspace import Workspace
-from tests.server import Body, Fault, ScriptedServer, classify, error
+from tests.server import Body, Fault, ScriptedServer, classify, content, error
 
 WORDS = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2")
 SOURCES = "runs/sources.jsonl"
@@ -289,3 +292,69 @@ def test_a_version_that_the_lost_cache_knew_is_kept_with_what_it_lacks(
     assert project.run(*WORDS, "name=short", "seed=1").status == 0
     new, old = project.raw("history", "short", "--json").document["versions"]
     assert (new["missing"], old["missing"]) == ({}, {"answers": 4})
+
+
+# What leaves the cache: by `cache fsck`, which sets it aside, and by `cache gc` under a policy
+
+
+def lose_database(project: InProcess) -> None:
+    for file in (project.root / CACHE).glob("cache.db*"):
+        file.unlink()
+    assert project.raw("cache", "fsck").status == 5
+
+
+def damage_answers(project: InProcess) -> None:
+    with opened(project) as database:
+        for row, value in database.execute("SELECT rowid, value FROM Cache WHERE tag = 'answers'").fetchall():
+            database.execute("UPDATE Cache SET value = ? WHERE rowid = ?", (flipped(value), row))
+    assert project.raw("cache", "fsck").status == 5
+    assert calls(project) == 3
+
+
+def collect_all(project: InProcess) -> None:
+    """Where the folder lies now the cache does not know it, so nothing in it is needed there."""
+    moved = project.root.with_name("moved")
+    project.root.rename(moved)
+    project.root = moved
+    assert project.raw("cache", "gc", "--keep-last=0", "--older-than=0d").status == 0
+    assert calls(project) == 0
+
+
+LOSSES = [lose_database, damage_answers, collect_all]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+@pytest.mark.parametrize(("growth", "asked"), [("questions_per_tag=2", {}), ("answers_per_question=2", {"answers": 4})])
+def test_what_fsck_or_gc_took_out_of_the_cache_comes_back_from_the_folder(
+    project: InProcess, server: ScriptedServer, lose: Callable[[InProcess], None], growth: str, asked: dict[str, int]
+) -> None:
+    server.plan = lambda _, body: content("Another answer.") if classify(body) == "answers" else None
+    before = project.rows("answers")
+    lose(project)
+    plan = project.run("plan", *WORDS, growth, "--json").document
+    assert (plan["calls"], plan["stages"]["answers"]["ask"]) == (sum(asked.values()), asked.get("answers", 0))
+    built = project.run(*WORDS, growth)
+    assert (built.status, server.kinds) == (0, asked)
+    assert f"that {project.folder().relative_to(project.root)} keeps" in built.stderr
+    assert [row for row in project.rows("answers") if row["sample"] == 0] == before
+
+
+def test_a_dataset_of_which_nothing_was_lost_asks_nothing_and_stays(project: InProcess, server: ScriptedServer) -> None:
+    files, cache = project.bytes(), CacheDirectory(project.root / CACHE)
+    assert project.run(*WORDS, "topic=music").status == 0
+    shutil.rmtree(project.folder("music"))
+    server.reset()
+    before = cache.generation()
+    assert project.raw("cache", "gc", "--keep-last=0", "--older-than=0d").status == 0
+    assert calls(project) == 7
+    assert cache.generation() != before
+    assert project.run(*WORDS).status == 0
+    assert (server.kinds, project.bytes()) == ({}, files)
+
+
+@pytest.mark.parametrize("words", ["gc", "gc --keep-last=0 --older-than=0d", "gc --max-size=1GB", "fsck"])
+def test_what_takes_no_response_out_makes_nobody_look(project: InProcess, words: str) -> None:
+    generation = CacheDirectory(project.root / CACHE).generation()
+    assert project.raw("cache", *words.split()).status == 0
+    assert calls(project) == 7
+    assert CacheDirectory(project.root / CACHE).generation() == generation

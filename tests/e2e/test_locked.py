@@ -134,7 +134,7 @@ def test_the_cost_of_one_call_that_is_lost_is_that_of_one_call(built: InProcess)
 def forget_answers(project: Workspace, number: int) -> None:
     """Takes the responses to the first so many questions out of the cache, and what is remembered of rows."""
     store = Store(project.root / ".distill-cache")
-    assert store.remove(row["call"] for row in project.rows("answers")[:number]) == number
+    assert store.remove([[row["call"] for row in project.rows("answers")[:number]]]) == number
     store.close()
     shutil.rmtree(project.folder() / "runs")
 
@@ -165,7 +165,7 @@ def forget_displaced(project: Workspace) -> None:
         assert entry is not None
         assert entry.accepted is not None
         stands = entry.attempts[entry.accepted.place]
-        store.remove([entry.key])
+        store.remove([[entry.key]])
         store.unite([replace(entry, attempts=(stands,), accepted=replace(entry.accepted, place=0))])
     store.close()
     shutil.rmtree(project.folder() / "runs")

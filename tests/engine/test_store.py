@@ -344,12 +344,29 @@ def test_uniting_reads_no_further_ahead_than_it_writes(store: Store) -> None:
 
 def test_what_is_removed_is_gone_and_the_rest_stays(store: Store) -> None:
     put(store, entry("x" * 1000), entry("stays", key=OTHER))
-    assert store.remove([KEY, "00" * 32]) == 1
+    assert store.remove([[KEY, "00" * 32]]) == 1
     assert store.get(KEY) is None
     assert store.get(OTHER) == entry("stays", key=OTHER)
-    assert store.remove([KEY]) == 0
+    assert store.remove([[KEY]]) == 0
     put(store, entry("again"))
     assert store.get(KEY) == entry("again")
+
+
+def test_what_goes_renews_the_generation_before_and_after_and_nothing_renews_nothing(store: Store) -> None:
+    put(store, entry("first"), entry("second", key=OTHER))
+    seen = [store.directory.generation()]
+
+    def batches() -> Iterator[list[str]]:
+        for key in (KEY, OTHER):
+            yield [key]
+            seen.append(store.directory.generation())
+
+    assert store.remove([]) == 0
+    assert store.directory.generation() == seen[0]
+    assert store.remove(batches()) == 2
+    before, during, still = seen
+    assert len({before, during, store.directory.generation()}) == 3
+    assert still == during
 
 
 def test_a_disk_that_cannot_be_written_is_opened_for_reading_alone(place: Path, tmp_path: Path, store: Store) -> None:

@@ -20,6 +20,7 @@ from distill_build.cache.fsck.findings import Damage, Findings, Quarantine
 from distill_build.cache.inventory import DATABASE_FILES, QUARANTINE
 from distill_build.cache.validation import validated_call
 from distill_build.engine.artefacts import JOURNAL, finish_replacing, replace_together, replacing, sync
+from distill_build.engine.cache_directory import CacheDirectory
 from distill_build.engine.entry import Entry, scheme_of
 from distill_build.engine.manifest import SCHEME
 from distill_build.engine.reading import BUSY_SECONDS, cache_unusable, connect, holds_versions, open_database
@@ -59,9 +60,9 @@ def rebuild(directory: Path, quarantine: Quarantine, entries: Iterable[Entry | S
     sync(beside / DATABASE)
     # The old write-ahead log has to go before the new database comes: SQLite would write it over that.
     (beside / "empty").touch()
-    replace_together(
-        directory, {beside / "empty": directory / f"{DATABASE}-wal", beside / DATABASE: directory / DATABASE}, ()
-    )
+    moves = {beside / "empty": directory / f"{DATABASE}-wal", beside / DATABASE: directory / DATABASE}
+    with CacheDirectory(directory).losing_responses():
+        replace_together(directory, moves, ())
     shutil.rmtree(beside)
 
 
@@ -218,7 +219,10 @@ class DatabaseCheck(msgspec.Struct):
         """Takes rows out of the database, and their files with them: their bytes are in quarantine."""
         assert self.quarantine is not None, "without one everything stays"  # noqa: S101
         try:
-            with closing(sqlite3.connect(self.directory / DATABASE, timeout=BUSY_SECONDS)) as database:
+            with (
+                CacheDirectory(self.directory).losing_responses(),
+                closing(sqlite3.connect(self.directory / DATABASE, timeout=BUSY_SECONDS)) as database,
+            ):
                 for row in bad:
                     file = row.file(self.directory)
                     if file is not None and file.is_file():

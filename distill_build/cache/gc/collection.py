@@ -7,6 +7,7 @@ rest. Who removes holds the cache for itself.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import accumulate, takewhile
 from pathlib import Path
@@ -230,15 +231,19 @@ def carry_out(found: Collection, directory: Path) -> None:
 def _remove_calls(found: Collection, directory: Path, beside: int) -> None:
     """Removes calls, the oldest first, until the cache is small enough; `beside` are its bytes without the database."""
     store = Store(directory)
-    removed = 0
+    found.enough = 0
     try:
-        while removed < len(found.calls) and (excess := _excess(found, store.size()[1] + beside)) > 0:
-            keys = _next(found, removed, excess)
-            store.remove(keys)
-            removed += len(keys)
+        store.remove(_batches(found, store, beside))
     finally:
-        found.enough = removed
         store.close()  # the last one to close gives the space back to the file system
+
+
+def _batches(found: Collection, store: Store, beside: int) -> Iterator[list[str]]:
+    """The keys to remove next, as long as the cache is too large; `found.enough` counts those that are gone."""
+    while found.enough < len(found.calls) and (excess := _excess(found, store.size()[1] + beside)) > 0:
+        keys = _next(found, found.enough, excess)
+        yield keys
+        found.enough += len(keys)
 
 
 def _excess(found: Collection, size: int) -> float:

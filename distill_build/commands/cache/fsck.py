@@ -14,6 +14,7 @@ from distill_build.cache.fsck.findings import KINDS, REPORT, Damage, Findings, I
 from distill_build.commands.locate import find_cache_to_check
 from distill_build.console.page import print_document, print_lines
 from distill_build.console.words import rough_money
+from distill_build.dataset.layout import RESPONSES
 from distill_build.engine.lock import unused
 from distill_build.engine.reading import writable
 from distill_build.errors import StorageError
@@ -163,7 +164,10 @@ def _ways_out(findings: Findings, folder: Path | None) -> Iterator[str]:
     if folder is not None:
         yield f"nothing was deleted: what was damaged lies in {folder}, with a report in {REPORT}"
     if findings.of("call") or findings.lacking:
-        yield f"cache pull or cache import bring responses back{_asked_again(findings)}"
+        yield (
+            "cache pull or cache import bring responses back, and a build those that its folder keeps in "
+            f"{RESPONSES}{_asked_again(findings)}"
+        )
     if {damage.name for damage in findings.of("object")} - findings.restored or findings.of("version"):
         yield (
             "cache pull or cache import bring versions back, and a build the one that its folder holds; until then "

@@ -129,7 +129,7 @@ def test_an_export_says_which_part_of_a_version_is_gone_or_damaged(built: Twice,
     shutil.copytree(built.machine.cache, a.cache)
     gone, damaged, *_ = [key for key, entry in a.entries().items() if entry.manifest["stage"] == "answers"][-4:]
     store = Store(a.cache)
-    store.remove([gone])
+    store.remove([[gone]])
     store.close()
     with sqlite3.connect(a.cache / "cache.db") as database:
         database.execute("UPDATE Cache SET value = CAST(substr(value, 1, 90) AS BLOB) WHERE key = ?", (damaged,))

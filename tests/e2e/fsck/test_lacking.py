@@ -27,7 +27,10 @@ def test_versions_that_lack_responses_are_named_until_these_are_back(project: Wo
     assert found.status == 0, "what is here is whole"
     assert f"sports {newest[:12]} lacks 3 of the {CALLS} responses that it was read from" in found.stdout
     assert oldest[:12] not in found.stdout
-    assert "cache pull or cache import bring responses back; else a build that needs them asks again" in found.stdout
+    assert (
+        "cache pull or cache import bring responses back, and a build those that its folder keeps in runs/responses; "
+        "else a build that needs them asks again"
+    ) in found.stdout
     expected = {"dataset": "sports", "version": newest, "missing": 3, "of": CALLS}
     assert fsck(project, "--json").document["lacking"] == [expected]
     assert project.raw("cache", "import", "whole.bundle", "--cache-dir", CACHE).status == 0
