@@ -14,6 +14,7 @@ import signal
 import stat
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
@@ -194,10 +195,16 @@ def enter_project(line: CommandLine) -> None:
 def command_of(module: str) -> Any:
     """The module of a command, which is to run now: from here on what is made is mostly not there to stay."""
     command = importlib.import_module(module)
-    if not gc.get_freeze_count():  # a second command of this process would keep the garbage of the first for good
-        gc.freeze()
+    keep_what_is_there()
     gc.set_threshold(YOUNG_AT_WORK)
     return command
+
+
+@cache
+def keep_what_is_there() -> None:
+    """Leaves all that there is out of later collections: once, as a second command of this process would keep the
+    garbage of the first for good."""
+    gc.freeze()
 
 
 def run_reading(line: CommandLine) -> int:

@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -223,15 +224,23 @@ def known_keys(struct: type[msgspec.Struct] = Settings, prefix: str = "") -> Ite
 
     Those of stages and roles are not among them: which there are, a configuration says.
     """
-    for field in msgspec.structs.fields(struct):
-        if struct is Settings and field.name in WORKED_OUT:
-            continue
-        yield f"{prefix}{field.name}"
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            yield from known_keys(field.type, f"{prefix}{field.name}.")
+    yield from (f"{prefix}{key}" for key in keys_of_type(struct))
     if struct is Settings:
         yield from ("model", *known_keys(ModelSettings, "model."), "local", "local.path", "objective", "recipe")
         yield from (*sorted(nodes_of_stages()), *settings_of_nodes())
+
+
+@cache
+def keys_of_type(struct: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The dotted keys of a type's fields: each command asks for them by the dozen, and msgspec evaluates hints anew."""
+    keys: list[str] = []
+    for field in msgspec.structs.fields(struct):
+        if struct is Settings and field.name in WORKED_OUT:
+            continue
+        keys.append(field.name)
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            keys += (f"{field.name}.{key}" for key in keys_of_type(field.type))
+    return tuple(keys)
 
 
 def keys_of_nodes(stages: Mapping[str, Data], roles: Collection[str]) -> Iterator[str]:
