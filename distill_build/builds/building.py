@@ -363,7 +363,7 @@ async def _renew(execution: Execution, console: Watcher) -> None:
     after = session.directory.renew_generation()
     baseline.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds
     execution.resolver.asks_no_more_anew()
-    calls = execution.shared.states
+    calls = execution.resolver
     if calls.displaced:
         sources = session.dataset.sources()
         previous.stale |= {row.id for row in sources if any(key in calls.displaced for key, _ in row.responses)}

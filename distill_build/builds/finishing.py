@@ -255,7 +255,7 @@ class Finish(msgspec.Struct):
             outputs=dict(outputs),
             recipe=session.identity,
             holds_others=baseline.pinned.differ(self.execution.store),
-            failed=tuple(sorted(self.execution.resolver.failed)),
+            failed=tuple(sorted({key for key, _ in self.execution.resolver.failed})),
             rebuilding=unfinished.rebuilding if unfinished is not None else (),
             rebuilding_since=unfinished.rebuilding_since if unfinished is not None else "",
             stages=session.stages.graph.described(),

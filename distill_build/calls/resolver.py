@@ -14,7 +14,7 @@ from distill_build.engine.entry import Accepted, Entry
 from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store
 from distill_build.errors import BudgetExceededError, CorruptEntryError, EndpointError
-from distill_build.models.base import ModelFailure
+from distill_build.models.base import Model, ModelFailure
 from distill_build.records import Source
 from distill_build.replies.reply import Rejection
 
@@ -33,18 +33,24 @@ class Executor(Protocol):
         """
 
 
-class CallStates(msgspec.Struct):
-    """What is known of calls by their keys, in all builds that run side by side.
+class Flight(msgspec.Struct, frozen=True):
+    """A call that is being asked for: who asks, how the reply will be read, and what will have come of it."""
 
-    `in_flight` are being asked for (single flight), and `failed` are not tried again. `displaced` are those whose
-    accepted reply gave way to a new one, `asked_in_vain` those that were asked anew and whose old reply still stands.
-    `costs` notes what every response has cost that is used; None where nobody wants to know.
+    asker: "CallResolver"
+    reading: str
+    result: "asyncio.Future[Result]"
+
+
+class CallStates(msgspec.Struct):
+    """What is known of calls in all builds that run side by side.
+
+    `in_flight` are being asked for, by key (single flight). `failed` are not tried again: by key, by how the reply is
+    read, and by the model that was asked, for another reading or address may do better. `costs` notes what every
+    response has cost that is used; None where nobody wants to know.
     """
 
-    in_flight: "dict[str, asyncio.Future[Result]]" = msgspec.field(default_factory=dict)
-    failed: dict[str, Failed] = msgspec.field(default_factory=dict)
-    displaced: set[str] = msgspec.field(default_factory=set)
-    asked_in_vain: set[str] = msgspec.field(default_factory=set)
+    in_flight: dict[str, Flight] = msgspec.field(default_factory=dict)
+    failed: dict[tuple[str, str, Model], Failed] = msgspec.field(default_factory=dict)
     costs: dict[Source, ResponseCost] | None = None
 
 
@@ -69,7 +75,8 @@ class CallResolver:
         `anew` says which calls are to be asked again though they stand (--rebuild), `absent` what becomes of calls
         that are not stored where nothing may be asked; None where models are asked, and then there is an `executor`.
 
-        `failed` are the keys of calls that could not be made.
+        `failed` are the calls that could not be made, by key and reading. `displaced` are the keys of those whose
+        accepted reply gave way to a new one, `asked_in_vain` of those that were asked anew and whose old reply stands.
         """
         self._store = store
         self._executor = executor
@@ -80,8 +87,9 @@ class CallResolver:
         self._anew = anew
         self._absent = absent
         self._halt = halt
-        self.failed: set[str] = set()
-        self._asking: set[str] = set()
+        self.failed: set[tuple[str, str]] = set()
+        self.displaced: set[str] = set()
+        self.asked_in_vain: set[str] = set()
 
     def asks_no_more_anew(self) -> None:
         """From now on what stands is taken as it stands."""
@@ -92,35 +100,49 @@ class CallResolver:
         result = await self._result(call)
         self._halt.left_out |= result is HALTED
         if isinstance(result, Failed) and result is not HALTED:
-            self.failed.add(call.key)
+            self.failed.add((call.key, call.reading))
         else:
-            self.failed.discard(call.key)
+            self.failed.discard((call.key, call.reading))
         return result
 
     async def _result(self, call: Call) -> Result:
-        states, key = self._states, call.key
+        """What came of a flight counts for who would have asked and read alike: this build, and the same reading.
+
+        Another build may have another address, and another part of the tree may read the reply otherwise: who waits
+        there looks at what is stored by then, and asks where that will not do.
+        """
         anew = self._anew(call)  # of every call, whoever asks for it: who named it is told what named nothing
-        while (flight := states.in_flight.get(key)) is not None:
-            own = key in self._asking
-            joined = await asyncio.shield(flight)
-            if joined is not HALTED or self._halt.reason is not None:
-                self._counts[call.stage].found += isinstance(joined, Made) and not own
-                return joined  # else another build, which asked for it, was stopped, and this one was not
-        if (failed := states.failed.get(key)) is not None:
-            return failed
-        entry = self._look_up(call)
-        accepted = standing(call, entry, self._pinned)
-        if accepted is None:
-            return await self._ask(call, entry)
-        done = entry is not None and self._pinned.is_renewed(entry)  # by a --rebuild that was ended before its time
-        if anew and not done and call.key not in states.displaced and call.key not in states.asked_in_vain:
+        while True:
+            flight = self._states.in_flight.get(call.key)
+            if flight is not None and flight.asker is self and flight.reading == call.reading:
+                joined = await asyncio.shield(flight.result)
+                if joined is not HALTED or self._halt.reason is not None:
+                    return joined
+                continue  # it was abandoned, and so is this
+            entry = self._look_up(call)
+            accepted = standing(call, entry, self._pinned)
+            if entry is not None and accepted is not None and (flight is None or not anew):
+                return await self._found(call, entry, accepted, anew=anew)
+            if flight is None:
+                failed = self._states.failed.get(self._attempted(call))
+                return failed if failed is not None else await self._ask(call, entry)
+            await asyncio.wait([flight.result])
+
+    async def _found(self, call: Call, entry: Entry, accepted: Accepted, *, anew: bool) -> Result:
+        """What is stored for a call stands, unless it is asked anew."""
+        done = self._pinned.is_renewed(entry)  # by a --rebuild that was ended before its time
+        if anew and not done and call.key not in self.displaced and call.key not in self.asked_in_vain:
             renewed = await self._ask(call, entry)
             self._halt.left_out |= renewed is HALTED
             return renewed if isinstance(renewed, Made) else self._stands(call, self._made(call, entry, accepted))
-        if entry is not None and entry.accepted is None:  # an attempt that could not be read when it came
+        if entry.accepted is None:  # an attempt that could not be read when it came
             await self._accept(call, accepted)
         self._counts[call.stage].found += 1
         return self._made(call, entry, accepted)
+
+    def _attempted(self, call: Call) -> tuple[str, str, Model]:
+        """What has failed where a call has."""
+        return call.key, call.reading, self._routes[call.role].model
 
     async def _accept(self, call: Call, accepted: Accepted) -> None:
         """Keeps what could be read of a stored attempt only now; on a read-only disk each build reads it again."""
@@ -129,8 +151,8 @@ class CallResolver:
 
     def _stands(self, call: Call, made: Made) -> Made:
         """What was asked anew in vain. It is no failure: the item is there."""
-        self._states.failed.pop(call.key, None)
-        self._states.asked_in_vain.add(call.key)
+        self._states.failed.pop(self._attempted(call), None)
+        self.asked_in_vain.add(call.key)
         return made
 
     def _look_up(self, call: Call) -> Entry | None:
@@ -150,8 +172,7 @@ class CallResolver:
         if self._halt.ended:
             raise AbandonedError("the build ended before this was asked")
         flight: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._states.in_flight[call.key] = flight
-        self._asking.add(call.key)
+        self._states.in_flight[call.key] = Flight(self, call.reading, flight)
         try:
             result = await self._answer(call, entry)
         except AbandonedError:
@@ -163,13 +184,12 @@ class CallResolver:
             raise
         finally:
             del self._states.in_flight[call.key]
-            self._asking.discard(call.key)
         flight.set_result(result)
         if isinstance(result, Failed):
             if result is not HALTED:
-                self._states.failed[call.key] = result
+                self._states.failed[self._attempted(call)] = result
         elif entry is not None and entry.accepted is not None:
-            self._states.displaced.add(call.key)
+            self.displaced.add(call.key)
             self._pinned.displaced(call.key)
         return result
 
@@ -207,8 +227,7 @@ class CallResolver:
         else:
             counts.answered += 1
 
-    def _made(self, call: Call, entry: Entry | None, accepted: Accepted, *, asked: bool = False) -> Made:
-        assert entry is not None, "what stands was read from an entry"  # noqa: S101
+    def _made(self, call: Call, entry: Entry, accepted: Accepted, *, asked: bool = False) -> Made:
         response = entry.attempts[accepted.place].digest
         if self._states.costs is not None:
             self._states.costs[call.key, response] = cost_of(entry, accepted.place)

@@ -218,7 +218,7 @@ def test_what_was_asked_anew_in_vain_stands(tmp_path: Path, server: ScriptedServ
     assert isinstance(before, Made)
     assert isinstance(after, Made)
     assert (after.value, after.response) == (before.value, before.response)
-    assert build.states.asked_in_vain == {call("a poem").key}
+    assert build.resolver.asked_in_vain == {call("a poem").key}
 
 
 def test_what_was_asked_anew_displaces_what_stood(tmp_path: Path, server: ScriptedServer) -> None:
@@ -228,7 +228,7 @@ def test_what_was_asked_anew_displaces_what_stood(tmp_path: Path, server: Script
     (after,) = build.ask(call("a poem"))
     assert isinstance(after, Made)
     assert after.value == {"answer": "quite another poem"}
-    assert build.states.displaced == {call("a poem").key}
+    assert build.resolver.displaced == {call("a poem").key}
 
 
 def test_a_call_that_came_to_nothing_is_not_tried_again_in_the_same_build(
