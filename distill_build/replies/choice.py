@@ -22,8 +22,8 @@ from distill_build.replies.corrections import (
     takes_back,
     those_that_count,
 )
+from distill_build.replies.json_values import WRAPPED, loaded
 from distill_build.replies.labels import as_it_came, normalise
-from distill_build.replies.lists import loaded
 
 LABEL = "label"
 """The field of the object that a model is asked for."""
@@ -46,8 +46,6 @@ LISTED = re.compile(r"(?:^[^\S\n]*(?:[-*+•]|\d{1,3}[.)])[^\S\n]+[^\n]+(?:\n\s*
 """Lines behind markers of a list."""
 COVER = "\ua66e"
 """A letter that no label has."""
-DEEPEST = 3
-"""Objects, one in another, of which the innermost gives the label."""
 
 
 class NoLabel(NamedTuple):
@@ -129,7 +127,7 @@ def _in_json(
 
 def _said(value: Any) -> str | None:
     """What JSON says under `label`, or as the only thing that it says, by another name of it."""
-    for _ in range(1 + DEEPEST):
+    for _ in range(1 + WRAPPED):
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if isinstance(value, str | int | float):

@@ -118,7 +118,7 @@ class JsonForm(TextForm, frozen=True):
             value = msgspec.json.decode(answer)
         except msgspec.DecodeError as error:
             return f"answer is no JSON ({error})"
-        from distill_build.replies.lists import has_key_twice
+        from distill_build.replies.json_values import has_key_twice
 
         if has_key_twice(answer):
             return "answer has one key with two values: leave one of them out"

@@ -1,15 +1,15 @@
 """Finds the list in a reply's text: JSON as it should be, JSON as models write it, or a plain list.
 
-Broken JSON is repaired (json_repair: trailing commas, missing quotes, comments), with one exception: a list
-that is not closed. Repair would make a whole one of it, and nobody would miss the items that never came.
+Broken JSON is repaired, with one exception: a list that is not closed. Repair would make a whole one of it, and nobody
+would miss the items that never came.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from distill_build.replies.brackets import Span, spans
+from distill_build.replies.brackets import spans
+from distill_build.replies.json_values import loaded
 from distill_build.replies.labels import ListReading
 from distill_build.replies.numbering import marked_line
 
@@ -23,7 +23,8 @@ class NoList(NamedTuple):
 WRAPPERS = ("items", "list", "data", "results", "result", "output", "response", "answer")
 TEXT_FIELDS = ("text", "value", "content", "prompt", "instruction", "title")
 NUMBERED_KEY = re.compile(r"\D{0,10}\d+")
-DEEPEST = 8
+LOOKED_INTO = 8
+"""Lists and objects, one in another, in which a list is looked for."""
 
 
 def find_items(text: str, reading: ListReading) -> list[Any] | NoList:
@@ -55,49 +56,9 @@ def said_of_items(text: str, reading: ListReading) -> Iterator[tuple[str, dict[s
             waiting += reversed(list(value.values()) if isinstance(value, dict) else value)
 
 
-class _SaidTwiceError(Exception):
-    """An object has one key with two values."""
-
-
-def loaded(span: Span) -> Any:
-    """The JSON value written in `span`, repaired if need be; None where that fails, and where an object in it has one
-    key with two values: nobody said which is meant."""
-    for written in dict.fromkeys((span.text, span.requoted)):
-        try:
-            return json.loads(written, strict=False, object_pairs_hook=_object)
-        except (ValueError, RecursionError):
-            continue
-        except _SaidTwiceError:
-            return None
-    from json_repair import loads  # 0.05 s to import, for the few replies that need it
-
-    try:
-        return loads(span.requoted, skip_json_loads=True)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs) and any(made[key] != value for key, value in pairs):
-        raise _SaidTwiceError
-    return made
-
-
-def has_key_twice(text: str) -> bool:
-    """Whether an object in JSON has one key with two values."""
-    try:
-        json.loads(text, object_pairs_hook=_object)
-    except _SaidTwiceError:
-        return True
-    except (ValueError, RecursionError):
-        return False
-    return False
-
-
 def entries(value: Any, reading: ListReading, depth: int = 0) -> list[Any] | None:
     """The list that `value` is or holds, flat and of texts where they can be found; None if it holds none."""
-    if depth > DEEPEST:
+    if depth > LOOKED_INTO:
         return None
     if isinstance(value, list):
         return list(flattened(value, reading, depth))
@@ -124,7 +85,7 @@ def unnamed_entries(fields: dict[str, Any], reading: ListReading, depth: int) ->
 
 def flattened(values: Iterable[Any], reading: ListReading, depth: int) -> Iterator[Any]:
     for value in values:
-        if isinstance(value, list) and depth < DEEPEST:
+        if isinstance(value, list) and depth < LOOKED_INTO:
             yield from flattened(value, reading, depth + 1)
         else:
             text = text_of(value, reading)

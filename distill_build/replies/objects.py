@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 from distill_build.replies.brackets import nowhere, spans
 from distill_build.replies.corrections import EXAMPLE, Given, leads, takes_back, those_that_count
-from distill_build.replies.lists import loaded
-from distill_build.replies.schemas import ObjectSchema, resolved
+from distill_build.replies.json_values import WRAPPED, loaded
+from distill_build.replies.schemas import DEEPEST, ObjectSchema, resolved
 
 INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,18})")
 NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,15})(?:\.\d{1,15})?")
 LARGEST = 1 << 63
-DEEPEST = 32
 
 
 class NoObject(NamedTuple):
@@ -75,7 +74,7 @@ def candidates(value: Any) -> Iterator[dict[str, Any]]:
     A list counts where it holds one object and nothing else: of several nobody said which is meant.
     """
     here = value[0] if isinstance(value, list) and len(value) == 1 else value
-    for _ in range(3):
+    for _ in range(WRAPPED):
         if not isinstance(here, dict):
             break
         yield here

@@ -21,6 +21,7 @@ NEVER_STRICT = frozenset({"allOf", "oneOf", "not", "if", "dependentSchemas", "pa
 """What OpenAI's strict mode has no place for."""
 REFERENCES = ("$ref", "$dynamicRef")
 DEEPEST = 32
+"""Parts inside each other, of a schema and of a value that it is for."""
 LONGEST_FAULT = 300
 
 
