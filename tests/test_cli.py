@@ -13,7 +13,8 @@ from types import ModuleType
 import pytest
 
 from distill_build.cli.dispatch import main
-from distill_build.cli.grammar import CACHE_VERBS, COMMANDS, GROUPS, HYDRA_FLAGS, parse
+from distill_build.cli.grammar import CACHE_VERBS, COMMANDS, GROUPS, HYDRA_FLAGS
+from distill_build.cli.parsing import parse
 from distill_build.errors import StorageError
 from distill_build.options import Options
 from distill_build.settings import Settings

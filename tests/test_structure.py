@@ -96,6 +96,7 @@ ONLY_KNOWN_IN = {
     "aiohttp": {"models/openai_compatible.py", "view/server.py"},
     "jinja2": {
         "prompting/templates.py",
+        "prompting/expression_code.py",
         "prompting/expressions.py",
         "prompting/chat_template.py",
         "prompting/inspection.py",

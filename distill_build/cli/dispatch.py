@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
-from distill_build.cli.grammar import COMMANDS, CommandLine, parse
+from distill_build.cli.grammar import COMMANDS
+from distill_build.cli.parsing import CommandLine, parse
 from distill_build.errors import (
     DistillError,
     InterruptedBuildError,

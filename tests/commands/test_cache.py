@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from distill_build.cli.grammar import parse
+from distill_build.cli.parsing import parse
 from distill_build.commands.cache import run
 from distill_build.engine.entry import Accepted, Attempt, Entry
 from distill_build.engine.store import Store
