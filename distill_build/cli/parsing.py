@@ -108,7 +108,7 @@ def take_flag(word: str, rest: list[str]) -> tuple[Flag, str]:
 
 def unknown_flag(typed: str, value: str) -> UsageError:
     """The sentence for a flag that does not exist. `value` is what stands behind it: it may have meant a setting."""
-    from distill_build.config.conversion import known_keys  # takes time, and is wanted for a mistake alone
+    from distill_build.config.keys import known_keys  # takes time, and is wanted for a mistake alone
 
     settings = {f"--{key.replace('_', '-')}": f"{key}={value or '…'}" for key in known_keys()}
     if near := difflib.get_close_matches(typed.replace("_", "-"), settings, n=1, cutoff=NEAR):

@@ -58,7 +58,7 @@ def refused(message: str, there: Collection[str] = ()) -> ConfigurationError | N
     """The sentence for a refusal that has a known text. `there` are the keys of the configuration."""
     key = re.search(r"Could not (?:override|append to|delete from)[^']*'([^']+)'", message)
     if key and "already at" not in message:
-        from distill_build.config.conversion import unknown_key
+        from distill_build.config.keys import unknown_key
 
         return unknown_key(key[1], there)
     if several := re.search(r"Ambiguous value for argument '(.+?)=(.*)'$", message, re.MULTILINE):

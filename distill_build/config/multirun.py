@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from distill_build.config.conversion import check_model_nodes
 from distill_build.config.errors import translate
 from distill_build.config.free_text import unescape_interpolations
+from distill_build.config.keys import check_model_nodes
 from distill_build.config.resolution import Composition, settings_from
 from distill_build.errors import ConfigurationError, DistillError, UsageError
 from distill_build.sweeps.jobs import Choice, Variant, is_of_all, refuse_swept, told_with

@@ -50,7 +50,7 @@ def plain_data(composed: "DictConfig", choices: Mapping[str, str]) -> dict[str, 
     What stands under `stage` are all stages that there are, resolved for those in force; of roles, those that these
     ask. Raises ConfigurationError for a model file that lacks settings, before any that follow them are resolved.
     """
-    from distill_build.config.conversion import check_model_nodes
+    from distill_build.config.keys import check_model_nodes
 
     composition = Composition(composed, choices)
     check_model_nodes(composition.raw, choices)
