@@ -42,7 +42,7 @@ def ours(name: str, lines: Iterable[bytes]) -> Iterator[bytes]:
     from distill_build.graph import Shape
     from distill_build.models.base import Limits
     from distill_build.settings import Settings
-    from distill_build.stages.all import class_of, settings_type_of
+    from distill_build.stages.classes import class_of, settings_type_of
     from distill_build.stages.kinds.transform_stage import TransformStage
 
     own = settings_type_of(name)(kind="transform", builtin=name, after="answers", **STAGES[name])

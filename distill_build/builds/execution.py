@@ -32,12 +32,12 @@ from distill_build.prompting.prompts import REASK, Prompts
 from distill_build.prompting.rendering import Message, RenderingError
 from distill_build.records import JsonObject
 from distill_build.settings import Settings
-from distill_build.stages.all import reader_of
 from distill_build.stages.chain import Chain
 from distill_build.stages.kinds.base import ModelStage
 from distill_build.stages.kinds.group_stage import GroupStage
 from distill_build.stages.kinds.list_stage import ListStage
 from distill_build.stages.kinds.map_stage import MapStage
+from distill_build.stages.readers import reader_of
 from distill_build.stages.training.rows import exported_stage
 
 if TYPE_CHECKING:  # it is for the builds with one format alone

@@ -24,7 +24,7 @@ from distill_build.models.base import ModelSettings
 from distill_build.models.dialect import as_embedder
 from distill_build.records import as_typed
 from distill_build.settings import Settings, StageSettings
-from distill_build.stages.all import class_of, followers_of_ours, settings_type_of
+from distill_build.stages.classes import class_of, followers_of_ours, settings_type_of
 from distill_build.stages.embedders import embedding_roles
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)

@@ -104,7 +104,7 @@ def _with_items(settings: Settings, shape: Shape) -> Settings:
 
 def _with_items_in(files: list[Path], settings: Settings, shape: Shape) -> TagByHand:
     from distill_build.curate.items_file import with_items  # most datasets have none, and it takes time to load
-    from distill_build.stages.all import item_column
+    from distill_build.stages.classes import item_column
 
     column = item_column(settings.stage[shape.name])
     return with_items(settings.by_hand, files, shape.name, column, settings.topic)

@@ -27,7 +27,7 @@ from omegaconf.errors import GrammarParseError
 from distill_build.errors import ConfigurationError
 from distill_build.project import seen
 from distill_build.settings import StageSettings
-from distill_build.stages.all import settings_type_of
+from distill_build.stages.classes import settings_type_of
 
 PRIMARY = "distill"
 GROUP = "stage"

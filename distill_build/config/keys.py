@@ -16,7 +16,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings
 from distill_build.records import as_typed
 from distill_build.settings import Settings, StageSettings
-from distill_build.stages.all import followers_of_ours, settings_type_of
+from distill_build.stages.classes import followers_of_ours, settings_type_of
 
 Data = dict[str, Any]
 WORKED_OUT = frozenset({"models", "idle_prompts", "own_fields", "by_hand", "reviews", "unread"})

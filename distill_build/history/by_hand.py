@@ -6,7 +6,7 @@ from distill_build.curate.tree_file import read_tree
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
-from distill_build.stages.all import editable_of
+from distill_build.stages.readers import editable_of
 from distill_build.subtree import NOTHING_SAID, TagByHand, whole_tree
 
 

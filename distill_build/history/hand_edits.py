@@ -23,8 +23,8 @@ from distill_build.records import BOOKKEEPING, JsonObject, above_of
 from distill_build.records import Path as TagPath
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, REJECT, Review, ReviewVerdict, edit_so_far, said_so_far
-from distill_build.stages.all import OwnSettings, editable_of
 from distill_build.stages.kinds.editable import Editable, fault_of_given
+from distill_build.stages.readers import OwnSettings, editable_of
 from distill_build.subtree import TagByHand
 from distill_build.versions.archive import Version
 from distill_build.versions.content import Content, rows_in

@@ -30,9 +30,9 @@ from distill_build.history.causes import LINES, items_of_your_own
 from distill_build.records import RENAMED_FROM, JsonObject, Path, Source, Usage, above_of, row_id
 from distill_build.replies.parse import Rejection, read_usage
 from distill_build.review import EDIT, REVIEW
-from distill_build.stages.all import OwnSettings, ReplyReader, reader_of
 from distill_build.stages.identity import BY_HAND, REVIEWS
 from distill_build.stages.kinds.map_stage import BY_PERSON
+from distill_build.stages.readers import OwnSettings, ReplyReader, reader_of
 from distill_build.subtree import ABOUT, CHILDREN
 
 ACCEPTED, SINCE, UNUSED = "accepted", "accepted since", "not used"

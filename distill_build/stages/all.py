@@ -1,27 +1,18 @@
 """The stages of one build, from its settings: ours and the user's own, by name, in order."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, cached_property
-from importlib import import_module
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
-from msgspec.structs import fields
+from typing import TYPE_CHECKING
 
 from distill_build.dataset.unit import Place
 from distill_build.errors import ConfigurationError
 from distill_build.graph import Shape
 from distill_build.prompting.known import TEXTS, Known, TemplateVariables
 from distill_build.records import JsonObject
-from distill_build.replies.forms import ReplyForm
-from distill_build.replies.labels import ListReading
-from distill_build.replies.reasoning import Thoughts
 from distill_build.settings import PromptSettings, Settings, StageSettings, graph_of
 from distill_build.stages.chain import same
+from distill_build.stages.classes import class_of
 from distill_build.stages.flags import FLAGS
-from distill_build.stages.identity import BY_HAND, tag_said_of
-from distill_build.stages.kinds.answering import KIND, held_to
 from distill_build.stages.kinds.base import ModelStage, Stage, Weights, template_of
 from distill_build.stages.kinds.columns import (
     Columns,
@@ -32,26 +23,16 @@ from distill_build.stages.kinds.columns import (
     require_columns,
     stages_in,
 )
-from distill_build.stages.kinds.editable import Editable, fault_of_given
+from distill_build.stages.kinds.editable import fault_of_given
 from distill_build.stages.kinds.group_stage import GroupStage
-from distill_build.stages.kinds.list_stage import ListStage, read_list
+from distill_build.stages.kinds.list_stage import ListStage
 from distill_build.stages.kinds.map_stage import MapStage
-from distill_build.stages.kinds.recipe import reading_of
 from distill_build.stages.kinds.transform_stage import TransformStage
 from distill_build.stages.training.rows import check_export
-from distill_build.subtree import TagByHand, all_items, answer_at
+from distill_build.subtree import all_items
 
-if TYPE_CHECKING:  # as in `base`: who reads a stored response with `reader_of` needs no templates
+if TYPE_CHECKING:  # as in `base`
     from distill_build.prompting.prompts import Prompts
-
-BUILTIN = Path(__file__).parent / "builtin"
-"""Where ours are."""
-KINDS: Mapping[str, type[Stage]] = {
-    "list": ListStage,
-    "map": MapStage,
-    "transform": TransformStage,
-    "group": GroupStage,
-}
 
 
 class Stages:
@@ -122,156 +103,6 @@ def _check_given(stages: Stages) -> None:
             place = Place((), "", answer=answer)
             if (fault := fault_of_given((each.at(place).editable for each in behind), dict(item.given))) is not None:
                 raise ConfigurationError(f"{item.place}: {fault}: mend it, or leave it out to have a model asked")
-
-
-def class_of(kind: str, builtin: str | None) -> type[Stage]:
-    """What carries a stage out: a class of ours, or that of its kind.
-
-    Raises ConfigurationError where there is no such stage of ours, or it is of another kind.
-    """
-    if builtin is None:
-        return KINDS[kind]
-    if builtin in _ours() and issubclass(found := _ours_called(builtin), KINDS[kind]):
-        return found
-    raise ConfigurationError(
-        f"builtin={builtin} makes no {kind}: ours are {', '.join(_ours())}, and a file that builds on one begins with "
-        "'defaults: [answers, _self_]'"
-    )
-
-
-@cache
-def _ours() -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in BUILTIN.glob("*.py") if not path.stem.startswith("_")))
-
-
-def _ours_called(builtin: str) -> type[Stage]:
-    found: type[Stage] = import_module(f"{__package__}.builtin.{builtin}").Builtin
-    return found
-
-
-def settings_type_of(builtin: object) -> type[StageSettings]:
-    """What the file of a stage may say, by the name of the one of ours that carries it out; what each may, where there
-    is no such."""
-    if isinstance(builtin, str) and builtin in _ours():
-        return _ours_called(builtin).settings_type
-    return StageSettings
-
-
-class Follower(msgspec.Struct, frozen=True):
-    """A stage of ours, the key of its own by which it follows a setting that stands by itself, and that one's value
-    where nobody has set it."""
-
-    stage: str
-    key: str
-    usual: Any
-
-
-@cache
-def followers_of_ours() -> dict[str, Follower]:
-    """By the name of the setting: `answers_per_question`, or `dedup.near` under the node of a stage."""
-    return {
-        setting: Follower(
-            name, key, _usual(settings_type_of(name), key) if "." in setting else _usual(Settings, setting)
-        )
-        for name in _ours()
-        for setting, key in _ours_called(name).followers.items()
-    }
-
-
-def _usual(kind: type[msgspec.Struct], key: str) -> Any:
-    """The default of a field, as a configuration holds it."""
-    default = next(field for field in fields(kind) if field.name == key)
-    made = default.default_factory() if default.default is msgspec.NODEFAULT else default.default
-    return msgspec.to_builtins(made)
-
-
-def tree_reading(settings: Settings) -> ListReading:
-    """How the lists that the tree grows by are read."""
-    own = settings.stage[graph_of(settings).tree.name]
-    kind = class_of(own.kind, own.builtin)
-    assert issubclass(kind, ListStage), "a tree grows by lists"  # noqa: S101
-    return kind.reading
-
-
-def item_column(own: StageSettings) -> str:
-    """The column with the text of an item of a list."""
-    kind = class_of(own.kind, own.builtin)
-    assert issubclass(kind, ListStage), "a list has items"  # noqa: S101
-    return kind.reading.item
-
-
-def editable_of(shape: Shape, identity: JsonObject) -> Editable:
-    """What may be edited of a stage's rows. `identity` is that of the stage, as a recipe holds it."""
-    return class_of(shape.kind, identity.get("builtin")).editable_by(identity)
-
-
-class OwnSettings:
-    """What a recipe says of its stages' own settings, where people may have said something else of a part of the
-    tree."""
-
-    def __init__(self, recipe: JsonObject) -> None:
-        self._recipe = recipe
-
-    def at(self, shape: Shape, path: Sequence[str]) -> JsonObject:
-        """Those of a stage at the place `path`, topic first, with the labels that people see or a tag's own."""
-        own: JsonObject = self._recipe.get(shape.name, {})
-        if KIND not in own or (said := answer_at(self._by_hand, path[1:], same)) is None:
-            return own
-        return own | held_to(own[KIND], said)
-
-    @cached_property
-    def _by_hand(self) -> TagByHand:
-        return tag_said_of(self._recipe.get("tree", {}).get(BY_HAND, {}))
-
-
-class ReplyReader(msgspec.Struct, frozen=True):
-    """How replies to the requests of a stage are read: `read` makes of a raw response what a build would keep of it, or
-    a Rejection; `reading` stands for the settings that it goes by, as `Accepted` has it, `thoughts` is how reasoning
-    is read."""
-
-    read: Callable[[Any], Any]
-    reading: str
-    thoughts: Thoughts
-
-
-def reader_of(shape: Shape, identity: JsonObject, role: str | None = None) -> ReplyReader:
-    """How replies to the `role` of a stage are read; None is its first, which alone is asked for a list.
-
-    `identity` is that of the stage, as a recipe holds it: so stages of older versions can be read too.
-    """
-    kind = class_of(shape.kind, identity.get("builtin"))
-    thoughts = _thoughts_in(identity, role or next(iter(identity.get("role", ())), ""))
-    if issubclass(kind, ListStage):
-        reading = kind.reading_by(identity)
-        return ReplyReader(lambda raw: read_list(raw, reading, thoughts.marks), reading_of(thoughts), thoughts)
-    assert issubclass(kind, MapStage), "no other kind asks"  # noqa: S101
-    form = kind.form_by(identity)
-    return ReplyReader(lambda raw: form.read(raw, thoughts), reading_of(thoughts, form.told), thoughts)
-
-
-def reply_form(shape: Shape, identity: JsonObject) -> ReplyForm | None:
-    """What each reply to a stage becomes a row of; None for one whose rows are not replies. See `reader_of`."""
-    kind = class_of(shape.kind, identity.get("builtin"))
-    return kind.form_by(identity) if issubclass(kind, MapStage) else None
-
-
-def replies_in_json(settings: Settings, shape: Shape, role: str) -> bool:
-    """Whether a role's replies to a stage are asked for with a schema. A text needs none, and thinks first."""
-    own = settings.stage[shape.name]
-    kind = class_of(own.kind, own.builtin)
-    if not issubclass(kind, MapStage):
-        return True
-    form = kind.form_by(msgspec.to_builtins(own))
-    asked = form.has_reasoning and settings.models[role].reasoning == "prompted"
-    return form.schema is not None and not asked
-
-
-def _thoughts_in(identity: JsonObject, role: str) -> Thoughts:
-    """How the reasoning of the model of a role is read."""
-    model = identity.get("models", {}).get(role, {})
-    own = model.get("reasoning_marks")
-    marks = None if own is None else tuple((opening, closing) for opening, closing in own)
-    return Thoughts(marks, model.get("reasoning", "native"))
 
 
 def prompts_of(settings: Settings, read: Sequence["Prompts"] = ()) -> "Prompts":

@@ -19,10 +19,10 @@ from distill_build.dataset.rows import Identified, Placed, VerdictRow, list_text
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.replies.labels import beginning, normalise
-from distill_build.stages.all import editable_of
 from distill_build.stages.flags import FLAGS
 from distill_build.stages.measures.quotas import Shares, quota
 from distill_build.stages.measures.ratings import SCORE
+from distill_build.stages.readers import editable_of
 
 REPEATED, SAME_LABEL, QUOTA, APART = "repeated", "same_label", "quota", "judges_apart"
 FAR = 2

@@ -16,9 +16,9 @@ from distill_build.report.data import TOPIC, DatasetPage
 from distill_build.report.drawing import Block
 from distill_build.report.families import RowFacts, WholeRow
 from distill_build.review import REVIEW
-from distill_build.stages.all import OwnSettings, editable_of
 from distill_build.stages.identity import form_by_digest
 from distill_build.stages.kinds.editable import Editable
+from distill_build.stages.readers import OwnSettings, editable_of
 
 OwnPath = tuple[str, ...]
 _Facts = list[tuple[int, list[RowFacts]]]

@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-from distill_build.stages.all import class_of
 from distill_build.stages.builtin.split import Builtin, SplitSettings
+from distill_build.stages.classes import class_of
 from distill_build.stages.measures.ratings import SCORE
 
 

@@ -33,7 +33,7 @@ from distill_build.records import JsonObject
 from distill_build.replies.parse import read_usage, response_format
 from distill_build.settings import Settings
 from distill_build.soft_labels import asked_for
-from distill_build.stages.all import replies_in_json, tree_reading
+from distill_build.stages.classes import replies_in_json, tree_reading
 from distill_build.stages.kinds.declared import roles_in_use
 from distill_build.stages.kinds.recipe import Recipe
 

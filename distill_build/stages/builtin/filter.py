@@ -26,6 +26,7 @@ from distill_build.stages.likeness.repeats import SAME_AS
 from distill_build.stages.measures.means import exact, rounded
 from distill_build.stages.measures.ratings import AGREES, SCORE, require_rating
 from distill_build.stages.measures.tokens import TokenCounter
+from distill_build.stages.readers import reply_form
 
 DIGEST_BYTES = 16
 RULES = (
@@ -111,8 +112,6 @@ class Builtin(TransformStage):
 
     def _require_thoughts(self, shape: Shape, build: Settings) -> None:
         """Raises ConfigurationError where answers have to have the reasoning that all their models' rows lack."""
-        from distill_build.stages.all import reply_form  # which knows this stage
-
         if self.settings.reasoning is None or shape.after is None:
             return
         above = build.stage[shape.after]

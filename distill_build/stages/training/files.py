@@ -68,7 +68,7 @@ def _check_log_probabilities(recipe: JsonObject, shape: Shape, needing: str) -> 
 
 def _check_replies(recipe: JsonObject, shape: Shape, needing: str) -> None:
     """Whether it can be told of each row that it says what its reply does."""
-    from distill_build.stages.all import reply_form
+    from distill_build.stages.readers import reply_form
 
     own, rows = recipe.get(shape.name, {}), recipe["export"]["rows"]
     if HISTORY in rows and recipe["export"].get("turns") == "each":

@@ -5,7 +5,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 from distill_build.settings import KdSettings, Settings, graph_of
-from distill_build.stages.all import class_of
+from distill_build.stages.classes import class_of
 from distill_build.stages.measures.ratings import told_ratings
 from distill_build.stages.training.export_settings import AUTO, reaches_student, without_usual
 

@@ -37,7 +37,7 @@ from distill_build.stages.training.student_fit import (
 )
 
 if TYPE_CHECKING:  # it loads every kind of stage, and most exports read no replies
-    from distill_build.stages.all import OwnSettings, ReplyReader
+    from distill_build.stages.readers import OwnSettings, ReplyReader
 
 OF_PEOPLE, NOT_STORED, NOT_LISTED = "soft_of_people", "soft_not_stored", "soft_not_listed"
 """Why a row has no soft labels."""
@@ -127,14 +127,14 @@ class SoftRows:
         return max(says, key=lambda thoughts: sum(map(len, parts_in(raw, thoughts)[0])))
 
     def _readers(self, path: Sequence[str]) -> "Sequence[ReplyReader]":
-        from distill_build.stages.all import reader_of
+        from distill_build.stages.readers import reader_of
 
         own = self._own.at(self._shape, path)
         return [reader_of(self._shape, own, role) for role in own.get("models") or ("",)]
 
     @cached_property
     def _own(self) -> "OwnSettings":
-        from distill_build.stages.all import OwnSettings
+        from distill_build.stages.readers import OwnSettings
 
         return OwnSettings(self._recipe)
 
