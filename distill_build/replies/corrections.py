@@ -90,8 +90,8 @@ def takes_back(after: str, given: str = "", others: Iterable[str] = ()) -> bool:
 
 
 def denies(before: str, given: str) -> bool:
-    """Whether `before`, the text before what is `given`, says that it is not that: in its last sentence, or in answer to
-    a question that names it."""
+    """Whether `before`, the text before what is `given`, says that it is not that: in its last sentence, or in answer
+    to a question that names it."""
     own = normalise(given)
     said = [sentence for sentence in SENTENCE_START.split(before) if any(map(str.isalnum, sentence))]
     if said and _names(said[-1], f"not {own}"):
