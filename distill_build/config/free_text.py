@@ -5,7 +5,7 @@ nothing, `[a]` for a list and `${x}` for an interpolation. A topic is none of th
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from distill_build.errors import UsageError
 from distill_build.project import as_typed_in_root
@@ -48,8 +48,9 @@ QUOTED = re.compile(
     r"""'(?:[^'\\]|\\+[^'\\]|(?:\\\\)*\\')*(?:\\\\)*'"""
     r"""|"(?:[^"\\]|\\+[^"\\]|(?:\\\\)*\\")*(?:\\\\)*\""""
 )
-IN_LIST = re.compile(rf"{QUOTED.pattern}|[^\[\],\s][^\[\],]*")
-"""One value of a list, or of several lists."""
+KEYED = r"\{[^{}]*:(?:[^{}]|\{[^{}]*\})*\}(?=\s*[,\]]|$)"
+IN_LIST = re.compile(rf"{KEYED}|(?P<text>{QUOTED.pattern}|[^\[\],\s][^\[\],]*)")
+"""One value of a list, or of several lists. Keys with values in braces are no text, and for Hydra to read."""
 SWEEP_FUNCTION = re.compile(r"(choice|shuffle|sort)\(.*\)", re.DOTALL)
 
 
@@ -74,15 +75,20 @@ def quote_word(word: str, *, multirun: bool) -> str:
     if match is None or (multirun and SWEEP_FUNCTION.fullmatch(match["value"])):
         return word
     if FILES.fullmatch(key):
-        return f"{match['key']}={IN_LIST.sub(lambda each: quote_path(each[0].strip()), match['value'])}"
+        return f"{match['key']}={_each_text(quote_path, match['value'])}"
     if LABELS.fullmatch(key):
-        return f"{match['key']}={IN_LIST.sub(lambda each: quote_text(each[0].strip()), match['value'])}"
+        return f"{match['key']}={_each_text(quote_text, match['value'])}"
     if not is_free(key):
         return word
     values = split_sweep(match["value"]) if multirun else [match["value"]]
     if (len(values) > 1 or key == "topic") and not all(value.strip() for value in values):
         raise UsageError(f"'{word}' has an empty value: say it as in topic=sports, or topic=\"board games\"")
     return f"{match['key']}=" + ",".join(quote_value(key, value) for value in values)
+
+
+def _each_text(quoted: Callable[[str], str], values: str) -> str:
+    """Lists, or values, with each text of them in quotes."""
+    return IN_LIST.sub(lambda each: each[0] if each["text"] is None else quoted(each["text"].strip()), values)
 
 
 def _axes_as_text(word: str, axes: re.Match[str]) -> str:

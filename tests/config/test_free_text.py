@@ -93,6 +93,21 @@ def test_other_words_stay_as_they_are(word: str) -> None:
     assert quote_free_text([word], multirun=False) == [word]
 
 
+@pytest.mark.parametrize(
+    ("typed", "values"),
+    [
+        ("[C++, {x}, 2, 是]", ["C++", "{x}", "2", "是"]),
+        ("[a, C {x: 1}, '{b: c}']", ["a", "C {x: 1}", "{b: c}"]),
+        ("[a, {b: c, d: [e]}]", ["a", {"b": "c", "d": ["e"]}]),
+        ("[{a: {b: c}}, d]", [{"a": {"b": "c"}}, "d"]),
+    ],
+)
+def test_lists_hold_texts_as_typed_and_keys_in_braces_are_none(typed: str, values: list[object]) -> None:
+    for key in ("answer.labels", "stage.answers.labels"):
+        (word,) = quote_free_text([f"{key}={typed}"], multirun=False)
+        assert OverridesParser.create().parse_override(word).value() == values
+
+
 def test_null_stays_null_where_a_setting_knows_it() -> None:
     assert arrives(quote_free_text(["name=null"], multirun=False)[0]) == [None]
     assert arrives(quote_free_text(["topic=null"], multirun=False)[0]) == ["null"]

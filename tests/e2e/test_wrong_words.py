@@ -154,6 +154,8 @@ MISTYPED = [
     ("stages=[tags,dataset]", "unknown stage 'dataset': Known are answers,"),
     ("stages=[tags,failures]", "the name is taken (a file of a dataset, or a key of what --json prints, is called so)"),
     ("stages=[tags,my-stage]", "a stage's name has small letters, digits and _"),
+    ("answer.labels=[a,{b: c}]", 'answer.labels=["a",{"b":"c"}]: expected a list as in [a,b] of text'),
+    ("decontaminate.against=[a,{b: c}]", "decontaminate.against=["),
     ("stages={tags: 1}", "stages: a list, as in [a,b], and settings with names"),
     ("stage=null", "stage=null: one file of a group is chosen by its name"),
     ("recipe=null", "recipe=null: one file of a group is chosen by its name; leave it out"),
