@@ -10,8 +10,8 @@ from distill_build.commands.versions.diff.text import reason_text, sentence
 from distill_build.console.word_diff import changed_words
 from distill_build.dataset.layout import Dataset
 from distill_build.engine.manifest import ABSENT
-from distill_build.history.attribution import Group
 from distill_build.history.causes import Cause
+from distill_build.history.grouping import Group
 from distill_build.options import Options
 from distill_build.report.data import (
     DifferenceShown,

@@ -12,8 +12,9 @@ from distill_build.engine.entry import Entry
 from distill_build.engine.reading import ReadOnlyStore, holds_database
 from distill_build.errors import StorageError
 from distill_build.graph import Shape
-from distill_build.history.attribution import Attribution, Group, Side, groups_of
+from distill_build.history.attribution import Attribution, Side
 from distill_build.history.causes import Cause, causes_between, recipe_of, until_cause
+from distill_build.history.grouping import Group, groups_of
 from distill_build.versions.difference import Difference, StageDifference, compare, stages_of
 from distill_build.versions.difference_rows import Told, VersionRows, content_columns
 from distill_build.versions.evidence import evidence_of

@@ -14,8 +14,8 @@ from distill_build.commands.versions.diff.comparison import Comparison
 from distill_build.commands.versions.diff.sides import Compared
 from distill_build.dataset.rows import TagRow
 from distill_build.engine.manifest import ABSENT
-from distill_build.history.attribution import Group
 from distill_build.history.causes import Cause
+from distill_build.history.grouping import Group
 from distill_build.records import JsonObject
 from distill_build.versions.difference import Changed, Difference
 from distill_build.versions.difference_rows import Item, Told

@@ -12,7 +12,7 @@ from distill_build.console.page import HANG, Line, Style
 from distill_build.console.word_diff import Piece, changed_words
 from distill_build.errors import UsageError
 from distill_build.graph import Shape
-from distill_build.history.attribution import Group
+from distill_build.history.grouping import Group
 from distill_build.records import JsonObject, row_id, short
 from distill_build.versions.difference_rows import LABEL, QUESTION, Item, RowFields, VersionRows, content_columns
 

@@ -14,8 +14,8 @@ from distill_build.console.page import HANG, Line, Style
 from distill_build.console.words import local_time
 from distill_build.console.wrapping import CUT, cells, cut, fits_width
 from distill_build.engine.manifest import ABSENT
-from distill_build.history.attribution import Group
 from distill_build.history.causes import UNTIL, Cause
+from distill_build.history.grouping import Group
 from distill_build.history.setting_wording import cause_words
 from distill_build.options import Options
 from distill_build.records import Path as TagPath

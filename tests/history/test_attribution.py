@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from distill_build.graph import END
-from distill_build.history.attribution import Attribution, Side, groups_of
+from distill_build.history.attribution import Attribution, Side
 from distill_build.history.causes import Cause
+from distill_build.history.grouping import groups_of
 from distill_build.records import JsonObject
 from distill_build.versions.content import FolderContent
 from distill_build.versions.difference import compare
