@@ -87,15 +87,15 @@ class UnitRows:
         self,
         graph: Graph,
         previous: PreviousBuild,
-        folder: Path | None,
+        folder: Callable[[], Path],
         wanted: frozenset[str] | None = None,
         so_far: RowsSoFar | None = None,
     ) -> None:
-        """`folder` takes the spools, and is where the run's other new files lie; None keeps them in memory.
+        """`folder` is asked where the rows are to lie, once they are more than are kept in memory.
 
         `wanted` are the stages whose rows are written at all; None is all. `so_far` is told of rows as they come.
         """
-        self.folder = folder
+        self._folder = folder
         self.previous = previous
         self._graph = graph
         self._wanted = frozenset(graph.names) | {SOURCES} if wanted is None else wanted
@@ -187,8 +187,7 @@ class UnitRows:
         if self._so_far is not None and name in self._graph and self._graph[name].kind == "transform":
             self._so_far.add(name, rows)
         if name not in self._spools:
-            place = None if self.folder is None else self.folder / f"{name.replace('/', '-')}{SPOOL}"
-            self._spools[name] = Spool(place)
+            self._spools[name] = Spool(lambda: self._folder() / f"{name.replace('/', '-')}{SPOOL}")
         data = encode_rows(rows)
         return Rows(False, self._spools[name].append(data), len(data), len(rows))
 

@@ -255,11 +255,12 @@ class Builds:
             execution = Execution(session, options, self._store, ledger, baseline, shared, planned.build.name)
             ledger.write("plan", target=execution.target, **planned.plan.row())
             self._occasion.begins(execution.tally)
-            rows = UnitRows(session.stages.graph, baseline.previous, new, so_far=_rows_so_far(session, baseline, new))
+            so_far = _rows_so_far(session, baseline, new)
+            rows = UnitRows(session.stages.graph, baseline.previous, lambda: new, so_far=so_far)
             with closing(rows):
                 try:
                     if session.rebuild and planned.may_ask:
-                        await _renew(execution, self._console)
+                        await _renew(execution, new, self._console)
                         if session.rebuild.unmatched and not planned.plan.exact:  # else it is told before
                             self._console.note(planned.build.said(unmatched(session)))
                     root = await execution.walk(rows)
@@ -346,8 +347,8 @@ def learn(execution: Execution) -> None:
         RequestStatistics(execution.session.cache_dir).learn(execution.tally)
 
 
-async def _renew(execution: Execution, console: Watcher) -> None:
-    """Asks anew what --rebuild names, in a walk of its own that writes no rows.
+async def _renew(execution: Execution, folder: Path, console: Watcher) -> None:
+    """Asks anew what --rebuild names, in a walk of its own whose rows, in `folder`, are nobody's.
 
     The rows are read in the walk after it, when every reply that gives way has done so: two tags with the same
     question share a call, and would differ by who came first. The generation is renewed before, for whoever finds the
@@ -358,7 +359,8 @@ async def _renew(execution: Execution, console: Watcher) -> None:
     during = session.directory.renew_generation()
     _note_rebuild(session)
     nothing_standing = StandingRows(session.dataset, None)  # what goes was told by the plan
-    await execution.walk(PlanRows(session, baseline, execution.options.until, NoNeeds(), nothing_standing))
+    rows = PlanRows(session, baseline, execution.options.until, NoNeeds(), nothing_standing, lambda: folder)
+    await execution.walk(rows)
     alone = alone and session.directory.generation() == during
     after = session.directory.renew_generation()
     baseline.generation = after if alone else ""  # another one renewed it: the next build must look at what it holds

@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -132,9 +132,9 @@ class Spool:
     No file is open between calls: many builds at once have many spools, and a process may have few files.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """None keeps them in memory."""
-        self._path = path
+    def __init__(self, place: Callable[[], Path]) -> None:
+        """`place` is asked for the file once there is a good deal to be written."""
+        self._place = place
         self._waiting = bytearray()
         self._end = 0
 
@@ -143,8 +143,8 @@ class Spool:
         start = self._end
         self._waiting += data
         self._end += len(data)
-        if self._path is not None and len(self._waiting) >= COPY_BYTES:
-            self._write(self._path)
+        if len(self._waiting) >= COPY_BYTES:
+            self._write()
         return start
 
     def read(self, start: int, length: int) -> bytes:
@@ -158,17 +158,16 @@ class Spool:
 
     def reader(self) -> BinaryIO:
         """A file from which all that was appended can be read; the caller closes it."""
-        if self._path is None:
-            return io.BytesIO(self._waiting)
-        self._write(self._path)
-        return self._path.open("rb")
+        return self._write().open("rb")
 
-    def _write(self, path: Path) -> None:
-        first = self._end == len(self._waiting)
+    def _write(self) -> Path:
+        """Writes what waits; returns where."""
+        path, first = self._place(), self._end == len(self._waiting)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb" if first else "ab") as file:
             file.write(self._waiting)
         self._waiting.clear()
+        return path
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -38,7 +38,9 @@ def memo(unit: Unit, segment: int, verdicts: str) -> str:
 def assembled(folder: Path, order: tuple[int, ...]) -> dict[str, bytes]:
     """The artefacts of `tree` whose units ended in `order`."""
     root, units = tree()
-    rows = UnitRows(GRAPH, PreviousBuild(Dataset(folder), {}, memo, lambda _: False, frozenset()), folder / "new")
+    rows = UnitRows(
+        GRAPH, PreviousBuild(Dataset(folder), {}, memo, lambda _: False, frozenset()), lambda: folder / "new"
+    )
     for number in order:
         units[number].outcomes = (rows.take(units[number], 0, SEGMENT, ""),)
         units[number].leave()
@@ -68,7 +70,7 @@ def test_what_the_last_build_made_of_a_unit_is_copied_from_where_it_lies(tmp_pat
         (tmp_path / name).write_bytes(before[name])
     root, units = tree()
     spooled = UnitRows(
-        GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False, frozenset()), tmp_path / "new"
+        GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False, frozenset()), lambda: tmp_path / "new"
     )
     for unit in units:
         unit.outcomes = (spooled.take(unit, 0, SEGMENT, ""),)
@@ -77,7 +79,9 @@ def test_what_the_last_build_made_of_a_unit_is_copied_from_where_it_lies(tmp_pat
     root, units = tree()
     known = {each.memo: each for each in outcomes if each.memo is not None}
     rows = UnitRows(
-        GRAPH, PreviousBuild(Dataset(tmp_path), known, memo, lambda path: path[-1] == "Swimming", frozenset()), None
+        GRAPH,
+        PreviousBuild(Dataset(tmp_path), known, memo, lambda path: path[-1] == "Swimming", frozenset()),
+        lambda: tmp_path / "new",
     )
     recalled = [rows.recall(unit, 0, "") for unit in units]
     assert [each is None for each in recalled] == [False, True, False], "what --rebuild names is made anew"
@@ -90,7 +94,9 @@ def test_what_the_last_build_made_of_a_unit_is_copied_from_where_it_lies(tmp_pat
 
 def test_a_unit_that_lacks_something_is_not_remembered(tmp_path: Path) -> None:
     _, units = tree()
-    rows = UnitRows(GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False, frozenset()), None)
+    rows = UnitRows(
+        GRAPH, PreviousBuild(Dataset(tmp_path), {}, memo, lambda _: False, frozenset()), lambda: tmp_path / "new"
+    )
     units[0].work.incomplete = True
     assert rows.take(units[0], 0, SEGMENT, "").memo is None
     assert rows.take(units[1], 0, SEGMENT, "").memo == memo(units[1], 0, "")

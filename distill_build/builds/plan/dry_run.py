@@ -43,7 +43,7 @@ def dry_run(session: Session, options: Options, plan: Plan, store: Responses | N
 def _make(session: Session, options: Options, plan: Plan, store: Responses, ledger: Ledger) -> None:
     baseline = baseline_of(session, options)
     folder = ledger.folder / NEW
-    rows = UnitRows(session.stages.graph, baseline.previous, folder)
+    rows = UnitRows(session.stages.graph, baseline.previous, lambda: folder)
     execution, root = asyncio.run(_walk(session, options, store, ledger, baseline, rows))
     Finish(session, options, ledger, execution, plan, rows, folder).make(root)
 

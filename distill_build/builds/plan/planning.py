@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from functools import partial
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cache, partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,11 +30,13 @@ from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.rows import TagRow, line_digest, line_digests, read_rows
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
+from distill_build.engine.temporary import temporary_folder
 from distill_build.errors import ConfigurationError, EndpointError
 from distill_build.models.completion import estimated_tokens
 from distill_build.models.factory import fault_of_stored
 from distill_build.prompting.rendering import RenderingError
-from distill_build.records import JsonObject, Path
+from distill_build.records import JsonObject
+from distill_build.records import Path as TagPath
 from distill_build.settings import Settings, declared_tree
 from distill_build.stages.course import Segment, course_of
 from distill_build.stages.kinds.declared import declared
@@ -63,18 +66,28 @@ async def make_plan(
     yields: Yields | None = None,
 ) -> Plan:
     """What a build of these settings would ask for; `needs` is told of every request, `yields` of every row that is
-    judged, where there is anybody. Sends nothing, writes nothing.
+    judged, where there is anybody. Sends nothing, and writes into a temporary folder alone, if at all.
 
-    Raises ConfigurationError where the first of all requests cannot be rendered: there would be nothing at all.
+    Raises ConfigurationError where the first of all requests cannot be rendered: there would be nothing at all; and
+    StorageError as `temporary_folder`.
     """
     try:
         session.stages.tree.request(topic_node(session.settings.topic, declared_tree(session.settings)).at, [], 0)
     except RenderingError as error:
         raise ConfigurationError(str(error)) from error
-    needs, graph = needs or NoNeeds(), session.stages.graph.up_to(until)
+    with ExitStack() as stack:
+        folder = cache(lambda: stack.enter_context(temporary_folder()))
+        standing, needs = StandingRows(session.dataset, baseline.present), needs or NoNeeds()
+        rows = PlanRows(session, baseline, until, needs, standing, folder, yields)
+        return await _planned(session, store, baseline, until, needs, rows)
+
+
+async def _planned(
+    session: Session, store: Responses | None, baseline: Baseline, until: str, needs: Needs, rows: "PlanRows"
+) -> Plan:
+    graph = session.stages.graph.up_to(until)
     tally = Tally.of(session.stages.graph.names)
     plans = {name: StagePlan() for name in session.stages.graph.names}
-    rows = PlanRows(session, baseline, until, needs, StandingRows(session.dataset, baseline.present), yields)
     ask = PlanAsk(store, baseline.pinned, plans, session.asked_anew, needs, partial(_fault_of_stored, session.settings))
     walk = Walk(
         session.stages,
@@ -117,7 +130,7 @@ def _fault_of_stored(settings: Settings, call: Call, raw: JsonObject) -> Endpoin
 
 
 class PlanRows(UnitRows):
-    """Takes the rows of a walk of which nothing is written: what later segments need is held in memory.
+    """Takes the rows of a walk of which nothing is written but what later segments need, which `folder` takes.
 
     `standing` counts those of the version in the folder that the walk comes to again.
     """
@@ -129,11 +142,12 @@ class PlanRows(UnitRows):
         until: str,
         needs: Needs,
         standing: "StandingRows",
+        folder: Callable[[], Path],
         yields: Yields | None = None,
     ) -> None:
         self._course = course_of(session.stages, until)
         later = frozenset(name for each in self._course for name in (*each.loaded, *each.measured))
-        super().__init__(session.stages.graph, baseline.previous, None, later)
+        super().__init__(session.stages.graph, baseline.previous, folder, later)
         self._refilled = {number for number, each in enumerate(self._course) if each.refilled is not None}
         self._again: dict[str, dict[str, int]] = {}
         self._needs = needs
@@ -185,7 +199,7 @@ class PlanRows(UnitRows):
         self._standing.stay(tree, self._standing.again(tree, tag_lines(root)))
         return self._standing.replaced()
 
-    def leaving(self, root: Node) -> tuple[Path, ...]:
+    def leaving(self, root: Node) -> tuple[TagPath, ...]:
         """The tags of that version for which the tree of the walk from `root` has no place, without those below them.
 
         Where a list is not all there, anything may come of it.

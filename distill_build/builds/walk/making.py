@@ -43,10 +43,10 @@ class Making:
         estimator: Estimator,
         asking: Asking,
         lengths: ChainLengths,
-        hold: Callable[[], None],
+        hold: Callable[[Unit, Row], None],
         step_done: Callable[[Unit], None],
     ) -> None:
-        """`hold` is called for each new row, `step_done` with the unit whose step has come to its end."""
+        """`hold` takes in a new row of a unit, `step_done` is told of a unit whose step has come to its end."""
         self._stages = stages
         self._graph = graph
         self._tree = graph.tree.name
@@ -235,8 +235,7 @@ class Making:
         """Takes a new row in, and starts what can be made from it."""
         assert row.above is not None, "a row hangs on another one"  # noqa: S101
         row.above.hang(row)
-        unit.add(row)
-        self._hold()
+        self._hold(unit, row)
         self._books.made(row.stage)
         self._sink.made(row.stage, unit.shown(row.line))
         phase = self._course[unit.segment].phases[unit.phase]

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from sys import getsizeof
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:  # it knows what makes two items the same, which a build with 
     from distill_build.stages.chain import Chain
     from distill_build.stages.kinds.list_stage import ListStage
     from distill_build.stages.kinds.map_stage import MapStage
+
+
+BYTES_OF_A_ROW, BYTES_OF_A_REFERENCE = 700, 8
+"""What a row takes in memory, its texts and lists aside, and what each value in a list does."""
 
 
 class Node(msgspec.Struct, eq=False):
@@ -211,7 +216,7 @@ class Work(msgspec.Struct):
 
     `rows` are by stage, `chains` are lists that grow, by stage; `sources` the calls behind results, by stage and place;
     `failures` are by place in the order of stages. `requests`, `spared`, `dropped` and `rows_dropped` are as an
-    `Outcome` has them.
+    `Outcome` has them. `bytes_held` is what the rows take in memory.
     """
 
     rows: dict[str, list[Row]] = msgspec.field(default_factory=dict)
@@ -223,6 +228,7 @@ class Work(msgspec.Struct):
     dropped: dict[str, Counter[str]] = msgspec.field(default_factory=dict)
     rows_dropped: Counter[str] = msgspec.field(default_factory=Counter)
     incomplete: bool = False
+    bytes_held: int = 0
 
 
 class Measures(msgspec.Struct):
@@ -295,9 +301,12 @@ class Unit(msgspec.Struct):
         """A line of an artefact as stages see it: with the labels that requests go by."""
         return line if self.node.shown == self.node.path else _with_path(line, self.node.path)
 
-    def add(self, row: Row) -> None:
-        """Takes a row in."""
+    def add(self, row: Row) -> int:
+        """Takes a row in; returns how many bytes of memory that takes."""
         self.work.rows.setdefault(row.stage, []).append(row)
+        held = BYTES_OF_A_ROW + _bytes_within(row.line)
+        self.work.bytes_held += held
+        return held
 
     def sorted(self, stage: str) -> list[Row]:
         """The rows of a stage in their order."""
@@ -344,14 +353,25 @@ class Unit(msgspec.Struct):
         return (goals.round_of(place[0] - bisect_left(self.measured.made_up_for, place[0])), *place)
 
     def leave(self) -> int:
-        """Lets go of what a segment had in memory; returns how many rows that were."""
+        """Lets go of what a segment had in memory; returns how many bytes that were."""
         work, self._work = self.work, None
         for rows in work.rows.values():
             for row in rows:  # a row and those below it name each other, and the garbage collector comes late
                 row.below.clear()
         self.tag.below.clear()
         self.tag.lacking = frozenset()
-        return sum(map(len, work.rows.values()))
+        return work.bytes_held
+
+
+def _bytes_within(value: JsonObject | list[Any]) -> int:
+    """What is in a value of JSON takes: numbers are shared, or as good as nothing beside texts."""
+    held = 0
+    for part in value.values() if isinstance(value, dict) else value:
+        if isinstance(part, str):
+            held += getsizeof(part)
+        elif isinstance(part, dict | list):
+            held += _bytes_within(part)
+    return held + BYTES_OF_A_REFERENCE * len(value)
 
 
 def _with_path(line: JsonObject, path: Path) -> JsonObject:

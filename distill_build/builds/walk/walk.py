@@ -35,8 +35,8 @@ from distill_build.stages.course import ChainLengths, course_of, read_transforms
 from distill_build.stages.kinds.base import ModelStage
 from distill_build.stages.kinds.declared import declared
 
-MOST_ROWS_HELD = 20_000
-"""Rows in memory from which on units are ended one after the other. One row takes 1 to 5 kB with its texts.
+MOST_BYTES_HELD = 32_000_000
+"""Bytes of rows in memory from which on units are ended one after the other.
 
 What goes over it are the rows of the units that are being ended: no more of them than requests are in flight.
 """
@@ -56,7 +56,7 @@ class Walk:
         estimator: Estimator,
         tally: Tally,
         cap: FailureCap,
-        most_rows_held: int = MOST_ROWS_HELD,
+        most_bytes_held: int = MOST_BYTES_HELD,
     ) -> None:
         """`lanes` names each role's lane in the scheduler: roles that share an endpoint and model share one.
 
@@ -80,10 +80,10 @@ class Walk:
         self._below_tags = any(shape.parent == self._tree and not shape.at_leaves for shape in self._graph)
         self._at = 0
         self._open = [0] * len(self.course)
-        self.rows_held = 0
+        self.bytes_held = 0
         self.newly_dropped = self._books.newly_dropped
         self.reviews = self._books.reviews
-        self.scheduler = scheduler(lambda: self.rows_held > most_rows_held)
+        self.scheduler = scheduler(lambda: self.bytes_held > most_bytes_held)
         asking = Asking(ask, self.scheduler, lanes)
         self._submit = asking.submit
         self._making = Making(
@@ -173,7 +173,7 @@ class Walk:
         outcome = self._sink.take(unit, unit.segment, segment, self._verdicts_digest(unit))
         if segment.judged is not None:
             self._measure(unit, self._barriers[unit.segment])
-        self.rows_held -= unit.leave()
+        self.bytes_held -= unit.leave()
         self._end_segment(unit, outcome)
 
     def _step_done(self, unit: Unit) -> None:
@@ -212,7 +212,7 @@ class Walk:
             if unit.measures is None:
                 self._load(unit, self.course[self._at].measured)
                 self._measure(unit, barrier)
-                self.rows_held -= unit.leave()
+                self.bytes_held -= unit.leave()
 
     def _measure(self, unit: Unit, barrier: Barrier) -> None:
         barrier.measure(unit, self._making.rows_above(unit, barrier.transform.name))
@@ -255,8 +255,7 @@ class Walk:
             refill=self._makes_up,
         )
         for row in rows:
-            unit.add(row)
-            self._hold()
+            self._hold(unit, row)
 
     def _lines(self, unit: Unit, stage: str) -> Iterator[JsonObject]:
         if stage in unit.judged:
@@ -265,5 +264,5 @@ class Walk:
             if stage in outcome.rows:
                 yield from map(unit.asked, self._sink.lines(stage, outcome.rows[stage]))
 
-    def _hold(self) -> None:
-        self.rows_held += 1
+    def _hold(self, unit: Unit, row: Row) -> None:
+        self.bytes_held += unit.add(row)
