@@ -311,7 +311,10 @@ def test_a_bug_is_a_sentence_with_a_log_that_holds_the_trace_and_no_secrets(
     tell: Told, monkeypatch: pytest.MonkeyPatch, elsewhere: Path
 ) -> None:
     def run(_: Settings, __: Options) -> int:
-        raise ValueError("sent Authorization: Bearer abcdefgh123 and hush-hush and sk-abcdef123456")
+        raise ValueError(
+            "sent Authorization: Bearer abcdefgh123 and hush-hush and sk-abcdef123456 "
+            "to https://x.example/v1?key=in-the-query through URL('http://me:of-the-proxy@p.example:1')"
+        )
 
     stand_in(monkeypatch, "build", run)
     monkeypatch.setenv("SOME_API_KEY", "hush-hush")
@@ -326,7 +329,8 @@ def test_a_bug_is_a_sentence_with_a_log_that_holds_the_trace_and_no_secrets(
     assert "Traceback" in text
     assert "in run" in text
     assert log.stat().st_mode & 0o077 == 0
-    for secret in ("hush-hush", "abcdefgh123", "abcdef123456"):
+    assert "https://x.example/v1?*** through URL('http://***@p.example:1')" in text
+    for secret in ("hush-hush", "abcdefgh123", "abcdef123456", "in-the-query", "of-the-proxy"):
         assert secret not in text + err
 
 

@@ -11,6 +11,8 @@ from importlib.metadata import version
 EXIT_CODE = 70  # EX_SOFTWARE, sysexits.h
 SECRET_NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 SECRET_SHAPES = re.compile(r"\b(sk-|Bearer\s+)[\w.~+/=-]{6,}")
+IN_ADDRESSES = re.compile(r"(://)[^/\s@]+(?=@)|(https?://[^\s?'\"]*\?)[^\s'\"]+")
+"""A user with a password, as of a proxy, and what stands behind a ?, as a key."""
 SHORTEST_SECRET = 6
 
 
@@ -47,4 +49,4 @@ def redact(text: str) -> str:
     ]
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return SECRET_SHAPES.sub(r"\1***", text)
+    return IN_ADDRESSES.sub(r"\1\2***", SECRET_SHAPES.sub(r"\1***", text))

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from distill_build.config.stage_checks import STAGE_NAME
 from distill_build.errors import ConfigurationError, MissingTopicError, UsageError
 from distill_build.graph import END, Graph
-from distill_build.models.address import split_address
+from distill_build.models.address import address_in_words, split_address
 from distill_build.models.base import Limits
 from distill_build.settings import Objective, Settings, graph_of
 
@@ -86,9 +86,9 @@ def check_address(role: str, settings: Mapping[str, Any], model: Mapping[str, An
             raise ConfigurationError(f"{node}.{field} is not set, for example: {ADDRESS_EXAMPLE}")
         if field == "base_url":
             try:
-                split_address(str(settings[field]).strip())
+                split_address(address := str(settings[field]).strip())
             except ValueError as error:
-                raise ConfigurationError(f"{node}.base_url={settings[field]}: {error}") from None
+                raise ConfigurationError(f"{node}.base_url={address_in_words(address)}: {error}") from None
 
 
 def check_settings(settings: Settings) -> None:

@@ -5,11 +5,16 @@ Knows nothing of HTTP libraries, so that settings can be checked before one is l
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 from distill_build.errors import ConfigurationError
 from distill_build.models.base import ModelSettings, SettingOf, setting_of_model
+
+USER = re.compile(r"(?:^|(?<=//))[^/]*@")
+SHORTEST_SECRET = 6
+"""In characters."""
 
 
 def _has_port(parts: SplitResult) -> bool:
@@ -47,7 +52,7 @@ def checked_address(model: ModelSettings, setting: SettingOf = setting_of_model)
     try:
         parts = split_address(address)
     except ValueError as error:
-        raise ConfigurationError(f"{key}={address}: {error}") from None
+        raise ConfigurationError(f"{key}={address_in_words(address)}: {error}") from None
     if parts.username or parts.password:
         raise ConfigurationError(
             f"{key} holds a user name or password: put a key into the environment variable named in "
@@ -57,8 +62,21 @@ def checked_address(model: ModelSettings, setting: SettingOf = setting_of_model)
 
 
 def address_in_words(address: str) -> str:
-    """A checked address as sentences name it. What stands behind a ? may be a key."""
-    return urlsplit(address)._replace(query="", fragment="").geturl()
+    """An address, be it none, as sentences name it. What stands before an @ or behind a ? may be a secret."""
+    return USER.sub("", re.split("[?#]", address, maxsplit=1)[0])
+
+
+def secrets_in(address: str) -> list[str]:
+    """What `address_in_words` leaves out of a checked address, whole and in parts, as they stand and as they are meant.
+
+    A part of few letters is none by itself: it would be found in any text.
+    """
+    parts = urlsplit(address)
+    user = parts.netloc.rpartition("@")[0]
+    values = [value for pair in parts.query.split("&") for value in pair.split("=", 1)[1:]]
+    meant = [*map(unquote, (*user.split(":", 1), *values)), *map(unquote_plus, values)]
+    own = [part for part in (*user.split(":", 1), *values, *meant) if len(part) >= SHORTEST_SECRET]
+    return [*filter(None, (user, parts.query)), *own]
 
 
 def address_below(address: str, path: str) -> str:

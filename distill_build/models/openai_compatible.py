@@ -25,6 +25,7 @@ from distill_build.models.address import (
     api_key,
     checked_address,
     environment_proxy,
+    secrets_in,
 )
 from distill_build.models.base import (
     DEFAULT_TIMEOUT_S,
@@ -79,7 +80,7 @@ class OpenAICompatible:
         retries = DEFAULT_RETRIES if limits.retries is None else limits.retries
         self._policy = policy or RetryPolicy(retries)
         self._chance = chance
-        self._endpoint = Endpoint(model, address_in_words(address), key, setting)
+        self._endpoint = Endpoint(model, address_in_words(address), key, setting, secrets_in(address))
         self._url = URL(address_below(address, self._dialect.path))
         self._headers = headers_for(key)
         self._session: aiohttp.ClientSession | None = None
@@ -158,7 +159,7 @@ class OpenAICompatible:
                 finally:
                     response.release()
         except Exception as error:
-            failure = translated(error, self._timeout_s)
+            failure = translated(error, self._timeout_s, self._endpoint.quote)
             if failure is None:
                 raise
             raise failure from error
@@ -216,6 +217,9 @@ class OpenAICompatible:
         """The one pool of connections, as large as the gate is wide."""
         address = self._endpoint.address
         self._proxy = environment_proxy(address)
+        if self._proxy is not None:
+            secrets = [*self._endpoint.secrets, *secrets_in(self._proxy)]
+            self._endpoint = msgspec.structs.replace(self._endpoint, secrets=secrets)
         context = trusting_context() if address.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._gate.concurrency, ssl=context, ttl_dns_cache=300),

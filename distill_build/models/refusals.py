@@ -6,14 +6,15 @@
                                     with status 200
     of this one item (ModelFailure) 400 413 422 and other 4xx: rejected; a content filter: content_filter
 
-Knows nothing of HTTP's library. A sentence never holds the API key, even where the endpoint quotes it.
+Knows nothing of HTTP's library. A sentence never holds the API key, or another secret of the way to the endpoint, even
+where the endpoint quotes it.
 """
 
 import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -90,13 +91,14 @@ Refusal = RetryableError | ModelFailure | EndpointError | EndpointLimitError
 class Endpoint(msgspec.Struct, frozen=True):
     """The endpoint that replies are judged for; `key` is known so that it can be kept out of sentences.
 
-    `setting` names the settings of the model in them.
+    `setting` names the settings of the model in them; `secrets` are what else is kept out.
     """
 
     model: ModelSettings
     address: str
     key: str | None
     setting: SettingOf = setting_of_model
+    secrets: Collection[str] = ()
 
     def refusal(self, reply: ErrorReply, sent: Mapping[str, Any], now: float) -> Refusal:
         """The exception to raise. `sent` is the request's body; `now` is in seconds since 1970."""
@@ -229,9 +231,9 @@ class Endpoint(msgspec.Struct, frozen=True):
         return EndpointError(f"{self.address}: {sentence}")
 
     def quote(self, text: str) -> str:
-        """Words of the endpoint on one line, cut, and without the key."""
-        if self.key:
-            text = text.replace(self.key, "***")
+        """Words of the endpoint, or of the way there, on one line, cut, and without the key and other secrets."""
+        for secret in sorted(filter(None, (self.key, *self.secrets)), key=len, reverse=True):
+            text = text.replace(secret, "***")
         line = " ".join(text.split())
         return line if len(line) <= QUOTE_LENGTH else line[:QUOTE_LENGTH] + "…"
 

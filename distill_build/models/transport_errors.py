@@ -1,9 +1,12 @@
 """What a failure below HTTP means: the exceptions of aiohttp, translated at one place.
 
+Their own words may hold the address, and with it secrets: of a reply that is none the message is taken, and whatever
+is taken goes through who knows the secrets.
 Classes are named, not imported: this module costs nothing to load, and a class that an installed version does not have
 does no harm. A test holds the table complete.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 from distill_build.models.retry import RetryableError
@@ -65,16 +68,20 @@ def meaning_of(error: BaseException) -> Meaning:
     return "bug"
 
 
-def translated(error: Exception, timeout_s: float | None) -> RetryableError | None:
-    """The failure that an exception stands for, or None: it is a bug, and is to be raised as it is."""
+def translated(error: Exception, timeout_s: float | None, quote: Callable[[str], str]) -> RetryableError | None:
+    """The failure that an exception stands for, or None: it is a bug, and is to be raised as it is.
+
+    `quote` takes secrets out of the words of the library and of the system.
+    """
     meaning = meaning_of(error)
     if meaning == "bug":
         return None
-    if meaning == "unreachable":
-        return RetryableError("connection", _reason(error), unreachable=True)
     if meaning == "timeout":
         return RetryableError("timeout", f"no complete reply within limits.timeout_s={timeout_s:g} seconds")
-    return RetryableError(meaning, _reason(error))
+    reason = quote(_reason(error)).lower()[:200]
+    if meaning == "unreachable":
+        return RetryableError("connection", reason, unreachable=True)
+    return RetryableError(meaning, reason)
 
 
 def _reason(error: BaseException) -> str:
@@ -86,5 +93,9 @@ def _reason(error: BaseException) -> str:
         return "no connection in time"
     if type(error).__name__ == "ServerDisconnectedError":
         return "the server closed the connection before it answered"
-    words = getattr(system, "strerror", None) or str(error) or type(error).__name__
-    return str(words).splitlines()[0].lower()[:200]
+    if type(error).__name__ == "ClientHttpProxyError":
+        return f"the proxy answers {getattr(error, 'status', '')} {getattr(error, 'message', '')}"
+    # Of a reply: the text of the exception itself ends in the address.
+    own = getattr(error, "message", None) if hasattr(error, "request_info") else str(error)
+    words = getattr(system, "strerror", None) or own or type(error).__name__
+    return str(words).rstrip(" ^")

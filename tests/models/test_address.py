@@ -1,7 +1,15 @@
 import pytest
 
 from distill_build.errors import ConfigurationError
-from distill_build.models.address import address_below, api_key, checked_address, environment_proxy, is_loopback
+from distill_build.models.address import (
+    address_below,
+    address_in_words,
+    api_key,
+    checked_address,
+    environment_proxy,
+    is_loopback,
+    secrets_in,
+)
 from distill_build.models.base import ModelSettings
 
 
@@ -78,3 +86,25 @@ def test_no_proxy_is_obeyed_and_socks_is_a_sentence(monkeypatch: pytest.MonkeyPa
         with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as error:
             environment_proxy("https://other.example.com/v1")
         assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("https://api.example.com/v1?key=secret", "https://api.example.com/v1"),
+        ("http://me:secret@proxy.example:3128", "http://proxy.example:3128"),
+        ("me:secret@proxy.example", "proxy.example"),
+        ("ftp://me:secret@x:99999/v1#secret", "ftp://x:99999/v1"),
+        ("http://[::1]:8000/v1/@me", "http://[::1]:8000/v1/@me"),
+    ],
+)
+def test_a_sentence_names_an_address_without_its_secrets(address: str, told: str) -> None:
+    assert address_in_words(address) == told
+
+
+def test_the_secrets_of_an_address_are_known_as_they_stand_and_as_they_are_meant() -> None:
+    found = secrets_in("https://me:pass%2Fword@x/v1?key=top+secret%21&v=1")
+    assert {"me:pass%2Fword", "pass%2Fword", "pass/word", "key=top+secret%21&v=1", "top+secret%21"} <= set(found)
+    assert {"top secret!", "top+secret!"} <= set(found)
+    assert "1" not in found, "it would be found in any text"
+    assert secrets_in("https://x/v1") == []

@@ -12,6 +12,7 @@ from distill_build.console.page import print_document, print_lines
 from distill_build.console.words import money
 from distill_build.console.wrapping import visible
 from distill_build.errors import ConfigurationError
+from distill_build.models.address import address_in_words
 from distill_build.options import Options
 from distill_build.records import JsonObject, number_of
 from distill_build.settings import Settings
@@ -94,7 +95,9 @@ def _row(each: Examination) -> JsonObject:
 
 def place(each: Examination) -> str:
     """Where a model is."""
-    return "embedded" if each.model.engine == "embedded" else (each.model.base_url or "").strip().rstrip("/")
+    if each.model.engine == "embedded":
+        return "embedded"
+    return address_in_words((each.model.base_url or "").strip()).rstrip("/")
 
 
 def _tokens(examinations: Sequence[Examination]) -> tuple[int, int]:
