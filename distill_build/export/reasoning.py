@@ -70,6 +70,8 @@ FIELD_READ_IN: Mapping[str, Sequence[str]] = {
     "trl": ("prompt_completion",),
 }
 """Of which formats each trainer hands a field of reasoning to the template."""
+RENDERED = ("messages", "prompt_completion", "preference", "sharegpt", "alpaca", "parquet")
+"""Formats of which rows go through the template of whoever trains on them."""
 WITHOUT_TEMPLATE = ("llamafactory",)
 """Trainers that render rows by texts of their own."""
 READS_FIELD = ("trl",)
@@ -113,13 +115,15 @@ def lost_thought(where: Where, trainers: Sequence[str], model: str, formats: Seq
 
 
 def cut_answers(where: Where, trainers: Sequence[str], model: str, formats: Sequence[str]) -> CutAnswers:
-    """Which answers that say `</think>` trainers show the student cut, by the chat template of its family."""
+    """Which answers that say `</think>` trainers show the student cut, by the chat template of its family. Where none
+    is named, it is one that hands the template all that formats have for it."""
     rendering = [name for name in trainers if name not in WITHOUT_TEMPLATE]
+    is_rendered = bool(rendering) if trainers else bool(set(RENDERED) & set(formats))
     family = family_of(model)
-    if family is None or not rendering:
-        return CutAnswers(bool(rendering), bool(rendering), known=False)
+    if family is None or not is_rendered:
+        return CutAnswers(is_rendered, is_rendered, known=False)
     deaf = _deaf(rendering, formats)
-    places = {"drop" if where == "field" and name in deaf else where for name in rendering}
+    places = {"drop" if where == "field" and name in deaf else where for name in rendering} or {where}
     return CutAnswers(
         last=bool(places & set(family.cuts)),
         before=bool(places & {*family.cuts, *family.cuts_before}),

@@ -181,11 +181,12 @@ TOLD = (
 )
 
 
+@pytest.mark.parametrize("trainers", [("trainers=[trl]",), ()])
 def test_an_end_of_thought_in_an_answer_is_told_by_the_students_template(
-    project: InProcess, endpoint: ScriptedServer
+    project: InProcess, endpoint: ScriptedServer, trainers: tuple[str, ...]
 ) -> None:
     endpoint.plan = hard_to_train_on
-    words = (*LINE, "formats=[prompt_completion]", "trainers=[trl]")
+    words = (*LINE, "formats=[prompt_completion]", *trainers)
     told = {
         "format.student=Qwen/Qwen3-0.6B": "cuts it: say format.reasoning=field",
         "format.student=deepseek-ai/DeepSeek-V3": "cuts it: reject such rows",
@@ -213,7 +214,8 @@ def test_what_trainers_stumble_over_is_told_by_build_and_export(project: InProce
     exported = project.raw("export", "sports", "format.max_length=2000").stderr
     assert [sentence in exported for sentence in told] == [True, True, False]
     without = project.run(*LINE, "formats=[messages]").stderr
-    assert not any(sentence in without for sentence in told)
+    assert [sentence in without for sentence in told] == [False, True, False]
+    assert SAY not in project.run(*LINE, "formats=[csv]").stderr
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tokenizers") is None, reason="needs the extra `tokens`")

@@ -117,6 +117,9 @@ CUT, KEPT = (True, True), (False, False)
         ("think", ["trl"], "nvidia/Nemotron-3-Nano", (False, True), False),
         ("drop", ["trl"], "nvidia/Nemotron-3-Nano", KEPT, False),
         ("field", ["trl"], "LiquidAI/LFM2.5-1.2B", (False, True), False),
+        ("think", [], "Qwen/Qwen3-0.6B", CUT, True),
+        ("field", [], "Qwen/Qwen3-0.6B", KEPT, True),
+        ("field", [], "deepseek-ai/DeepSeek-V3", CUT, False),
     ],
 )
 def test_an_answer_that_says_the_end_of_a_thought_is_cut_by_family_and_place(
@@ -134,4 +137,10 @@ def test_a_field_that_axolotl_does_not_read_is_as_none() -> None:
 
 
 def test_of_a_template_that_is_not_known_all_may_be_cut() -> None:
-    assert cut_answers("think", ["trl"], "", FORMATS) == CutAnswers(last=True, before=True, known=False)
+    for trainers in (["trl"], []):
+        assert cut_answers("think", trainers, "", FORMATS) == CutAnswers(last=True, before=True, known=False)
+
+
+def test_what_goes_through_no_template_is_cut_by_none() -> None:
+    found = cut_answers("think", [], "Qwen/Qwen3-0.6B", ["csv", "labels", "kd", "soft"])
+    assert (found.last, found.before) == KEPT

@@ -5,6 +5,7 @@ The counts belong to the exports, so they are of END and no stage; the rows are 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from distill_build.dataset.layout import CheckCount, CheckExample
 from distill_build.export import LABELS, PREFERENCE, Layout, TrainingRow
@@ -19,7 +20,7 @@ UNRATED, UNLABELLED = "unrated", "unlabelled"
 """Of rows: no rating, no label. Of questions there is why one has no pair."""
 TOKEN_IN_TEXT, ENDS_THOUGHT = "token_in_text", "ends_thought"
 ENDS_THOUGHT_IN_TEXT, MAY_END_THOUGHT = "ends_thought_in_text", "may_end_thought"
-"""Of rows, where trainers are named: a text that a tokenizer takes for a token of the chat template; an answer that
+"""Of rows: a text that a tokenizer takes for a token of the chat template, where trainers are named; an answer that
 says where the student's template cuts it, where it would not with the thought in a field, or where it is not known."""
 ACCEPTED_ALONE = "accepted_alone"
 """Of rows, where only those go on that a person accepted."""
@@ -56,6 +57,7 @@ class TrainingChecks:
     def _look(self, row: TrainingRow) -> None:
         if self._length is not None:
             self._look_as_trainers_do(row, self._length)
+        self._count(self._ends_thought, row.id, found=self._is_cut(row))
         if self._accepted_alone:
             self._count(ACCEPTED_ALONE, row.id, found=True)
         if self._labels:
@@ -72,9 +74,9 @@ class TrainingChecks:
         texts = [row.question, (row.reasoning or "") if self._layout.reasoning != "drop" else "", *answers]
         texts += [turn.question for turn in row.history]
         self._count(TOKEN_IN_TEXT, row.id, found=any(map(has_any_token, texts)))
-        self._count(self._ends_thought(), row.id, found=self._is_cut(row))
         self._count(length.check, row.id, found=length.exceeds(row))
 
+    @cached_property
     def _ends_thought(self) -> str:
         if not self._cut.known:
             return MAY_END_THOUGHT
