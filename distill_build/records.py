@@ -18,16 +18,18 @@ Source = tuple[str, str]
 
 BOOKKEEPING = frozenset(
     {
-        "id", "question_id", "parent", "tag", "path", "sample", "index", "question", "number", "level", "leaf", "label",
+        "id", "question_id", "parent", "tag", "path", "sample", "index", "question", "leaf",
         "model", "finish_reason", "usage", "call", "role", "flags", "review",
     }
 )  # fmt: skip
 """Columns that say where a row stands and how it came to be; `question` of an answer is that above it. All others are
-content, and no stage of a user's own has a column of such a name."""
+content, and no map or group of a user's own has a column of such a name."""
+OF_TAGS = frozenset({"number", "level", "label"})
+"""Columns that do so in tags, and are content in all other rows."""
 ABOVE = ("question_id", "parent", "tag")
 """Columns that name rows above: the first of them that a row has a value in names what it hangs on."""
-VERDICT = frozenset({"kept", "why"})
-"""Columns that each row of a transform has."""
+VERDICT = frozenset({"id", "kept", "why"})
+"""Columns that each row of a transform has. All others are its content."""
 RENAMED_FROM = "renamed_from"
 """The column of a tag that has the model's own label, where a person gave it another one; else null."""
 LABEL, SHARES = "label", "shares"

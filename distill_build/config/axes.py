@@ -10,10 +10,10 @@ from typing import Any
 
 from distill_build.config.checks import not_text
 from distill_build.errors import ConfigurationError
-from distill_build.records import BOOKKEEPING, as_typed
+from distill_build.records import BOOKKEEPING, LABEL, as_typed
 from distill_build.replies.labels import normalise
 
-TAKEN = BOOKKEEPING | {"answer", "reasoning", "system"}
+TAKEN = BOOKKEEPING | {LABEL, "answer", "reasoning", "system"}
 """Columns of questions, of exported rows and of their metadata."""
 TOLERANCE = 1e-3
 """What shares may miss of 1: thirds are written with three digits."""

@@ -18,7 +18,7 @@ import msgspec
 
 from distill_build.errors import ConfigurationError
 from distill_build.graph import END, KINDS, Graph, Kind
-from distill_build.records import BOOKKEEPING, EXPORTED, VERDICT
+from distill_build.records import ABOVE, BOOKKEEPING, EXPORTED, VERDICT
 from distill_build.replies.schemas import ObjectSchema
 from distill_build.settings import Settings, StageSettings, shape_of
 
@@ -52,6 +52,8 @@ TAKES: Mapping[Kind, frozenset[str]] = {
 }
 """What a stage of each kind may say, besides its kind and what it comes after."""
 OF_ALL = frozenset({"kind", "builtin", "ids", "after", "names"})
+TAKEN_IN_VERDICTS = VERDICT | {"path", *ABOVE}
+"""What a verdict has, and what tells any other row from one: where that stands in the tree."""
 
 
 # ---- Which there are ----
@@ -169,7 +171,8 @@ def check_stage(name: str, stage: StageSettings) -> None:
         )
     if stage.schema is not None:
         check_schema(name, stage.schema)
-    check_columns(f"stage.{name}.columns", stage.columns or {}, VERDICT if stage.kind == "transform" else frozenset())
+    taken = TAKEN_IN_VERDICTS if stage.kind == "transform" else BOOKKEEPING
+    check_columns(f"stage.{name}.columns", stage.columns or {}, taken)
     if stage.export is not None:
         check_export_columns(name, stage.export)
     check_expressions(name, stage)
@@ -235,14 +238,17 @@ def check_schema(name: str, schema: Mapping[str, Any]) -> None:
     """Whether `schema` is a JSON schema of an object with columns of its own, and refers to itself alone."""
     key = f"stage.{name}.schema"
     ObjectSchema(schema).check(key)
-    check_columns(f"{key}.properties", schema["properties"], frozenset())
+    check_columns(f"{key}.properties", schema["properties"], BOOKKEEPING)
 
 
-def check_columns(key: str, columns: Collection[str], more: frozenset[str]) -> None:
-    """Whether columns have names that a row does not have already, and that an expression can say."""
+def check_columns(key: str, columns: Collection[str], taken: Collection[str]) -> None:
+    """Whether columns have names that none of ours has in such a row, and that an expression can say."""
     for column in columns:
-        if column in BOOKKEEPING | more:
-            raise ConfigurationError(f"{key}.{column}: each row has a column {column} of ours: give yours another name")
+        if column in taken:
+            raise ConfigurationError(
+                f"{key}.{column}: rows have a column {column} of ours: give yours another name, none of "
+                f"{', '.join(sorted(taken))}"
+            )
         if not column.isidentifier() or column.startswith("_"):
             raise ConfigurationError(
                 f"{key}.{column}: a column's name has letters, digits and _, and begins with a letter, so that "

@@ -14,7 +14,7 @@ import msgspec
 
 from distill_build.engine.artefacts import open_file
 from distill_build.errors import StorageError
-from distill_build.records import BOOKKEEPING, LABEL, RENAMED_FROM, VERDICT, JsonObject, Source
+from distill_build.records import BOOKKEEPING, OF_TAGS, RENAMED_FROM, VERDICT, JsonObject, Source
 
 
 class Identified(msgspec.Struct, frozen=True, gc=False):
@@ -120,13 +120,13 @@ LIST_PLACE = ("id", "tag", "path", "index")
 def content_of(row: JsonObject) -> JsonObject:
     """What a row says that no other one does: what may differ between two rows with one id.
 
-    A verdict, which alone has no path, says first whether its row is kept and why; in any other row these are content.
-    The text of a list's row is content, too: its id is made of the one that a model gave it, and a person may edit it.
-    A label is that of a tag, or what is said of a row.
+    A verdict, which alone has no path, says first of which row it is, whether that is kept, and why; in any other row
+    these two are content. The text of a list's row is content, too: its id is made of the one that a model gave it, and
+    a person may edit it.
     """
-    other = BOOKKEEPING if "path" in row else BOOKKEEPING | VERDICT
-    if "leaf" not in row:
-        other -= {LABEL}
+    other = BOOKKEEPING if "path" in row else VERDICT
+    if "leaf" in row:
+        other |= OF_TAGS
     if "index" in row:
         other -= {"question"}
     return {name: value for name, value in row.items() if name not in other}

@@ -108,7 +108,7 @@ class Row(msgspec.Struct, eq=False):
     @property
     def is_topic(self) -> bool:
         """Whether it stands for the topic, which is no row."""
-        return self.line.get("level") == 0
+        return self.above is None and self.line.get("level") == 0
 
     def has_given(self, stage: str) -> bool:
         """Whether a person gave what `stage` would be asked for."""

@@ -19,7 +19,7 @@ from distill_build.errors import ConfigurationError
 from distill_build.graph import Graph, Shape
 from distill_build.history.edited_rows import EditedFile, EditedRow, edited_rows
 from distill_build.history.tag_names import TagNames
-from distill_build.records import BOOKKEEPING, JsonObject, above_of
+from distill_build.records import BOOKKEEPING, OF_TAGS, JsonObject, above_of
 from distill_build.records import Path as TagPath
 from distill_build.replies.labels import normalise
 from distill_build.review import EDIT, REJECT, Review, ReviewVerdict, edit_so_far, said_so_far
@@ -313,7 +313,7 @@ class _Finder:
     def _leave_unknown(self, shape: Shape, new: EditedRow, taken: Collection[str]) -> None:
         """Tells of columns of a new row of which nothing comes; those that say where a row stands may be a copy's."""
         for name, value in new.row.items():
-            if value is not None and name not in BOOKKEEPING and name not in taken:
+            if value is not None and name not in BOOKKEEPING | OF_TAGS and name not in taken:
                 self._leave(shape, new.line, f"{name} is nothing that a new row of {shape.name} can say")
 
     def _follows(self, old: JsonObject, name: str, value: object) -> bool:

@@ -13,7 +13,7 @@ from distill_build.dataset.rows import content_of, list_text, read_objects
 from distill_build.dataset.unit import DROPPED_BEFORE, Row, Verdict, restored
 from distill_build.dataset.unit_lines import units_in
 from distill_build.graph import Graph, Shape
-from distill_build.records import BOOKKEEPING, RENAMED_FROM, JsonObject
+from distill_build.records import RENAMED_FROM, JsonObject
 from distill_build.report.columns import ColumnCounts
 from distill_build.report.data import (
     NOTHING_BELOW,
@@ -208,8 +208,8 @@ def measure_of(dataset: Dataset, graph: Graph) -> Measure | None:
 def _numbers(dataset: Dataset, graph: Graph) -> Iterator[Measure]:
     for shape in graph:
         first = next(read_objects(dataset.artefact(shape.file), "id"), {}) if shape.kind == "map" else {}
-        for name, value in first.items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and name not in BOOKKEEPING:
+        for name, value in content_of(first).items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
                 yield Measure(shape.name, name)
 
 

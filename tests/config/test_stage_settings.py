@@ -502,8 +502,8 @@ FILES = [
     (without("where", GOOD) + "where: ' '\n", "stage.own.where is empty: expected an expression"),
     (VOTES + "where: x\n", "stage.own.where: a group takes no where"),
     (without("columns", VOTES), "stage.own.columns is not set, and a group needs it"),
-    (VOTES.replace("answers: rows", "path: rows"), "stage.own.columns.path: each row has a column path of ours"),
-    (GOOD + "columns: {why: row.id}\n", "stage.own.columns.why: each row has a column why of ours"),
+    (VOTES.replace("answers: rows", "path: rows"), "stage.own.columns.path: rows have a column path of ours"),
+    (GOOD + "columns: {why: row.id}\n", "stage.own.columns.why: rows have a column why of ours"),
     (GOOD + "columns: {_x: row.id}\n", "stage.own.columns._x: a column's name has letters"),
     (GOOD + "columns: {x: 3}\n", 'stage.own.columns={"x":3}: expected keys and texts as in {key: text}'),
     (with_schema("{type: object}"), "stage.own.schema: it names no fields, as in {type: object"),
@@ -518,7 +518,7 @@ FILES = [
     ),
     (
         with_schema("{type: object, properties: {model: {}}}"),
-        "stage.own.schema.properties.model: each row has a column model of ours",
+        "stage.own.schema.properties.model: rows have a column model of ours",
     ),
     (with_schema("{type: object, properties: {a-b: {}}}"), "stage.own.schema.properties.a-b: a column's name has"),
     (
@@ -553,6 +553,20 @@ FILES = [
 def test_a_mistake_in_a_stages_file_gets_a_sentence(text: str, said: str) -> None:
     write("stage/own", text)
     assert said in sentence("topic=sports", all_of("own"))
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    "text",
+    [
+        with_schema("{type: object, properties: {level: {}, number: {}, label: {}}}"),
+        VOTES + "  level: row.id\n  number: row.id\n  label: row.id\n",
+        GOOD + "columns: {model: row.id, level: row.id, question: row.id, index: row.id}\n",
+    ],
+)
+def test_names_that_only_rows_of_other_kinds_have_are_free(text: str) -> None:
+    write("stage/own", text)
+    settings_of(all_of("own"))
 
 
 TAKEN = [

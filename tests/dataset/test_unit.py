@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, restored
+from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, restored, topic_row
 from distill_build.graph import END, Graph
 
 GRAPH = Graph.parse(
@@ -67,6 +67,13 @@ def test_a_row_is_dropped_where_all_that_hang_on_it_were(view: View, tag: Row) -
     assert view.sight(text, "votes") is Sight.SEEN
     assert view.sight(marks[0], "notes") is Sight.DROPPED
     assert view.sight(tag, END) is Sight.SEEN
+
+
+def test_a_row_with_a_level_of_its_own_is_not_the_topic(tag: Row) -> None:
+    mark = below(below(tag, "texts"), "marks")
+    mark.line["level"] = 0
+    assert not mark.is_topic
+    assert topic_row("topics", "sports").is_topic
 
 
 def test_what_one_transform_drops_is_dropped_though_another_has_not_decided(view: View, tag: Row) -> None:

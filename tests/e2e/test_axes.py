@@ -55,6 +55,12 @@ def by_leaf(project: InProcess, axis: str) -> list[Counter[Any]]:
     return list(found.values())
 
 
+@pytest.mark.parametrize("axis", ["level", "number"])
+def test_an_axis_may_be_called_as_what_tags_alone_have(axis: str, project: InProcess) -> None:
+    done = project.run("plan", "topic=sports", f"axes={{{axis}: {{a: 0.5, b: 0.5}}}}")
+    assert done.status == 0, done.stderr
+
+
 def test_each_request_carries_its_quota_and_each_question_its_value(project: InProcess, server: ScriptedServer) -> None:
     server.plan = obedient
     assert project.run(*LINE, "questions_per_tag=10", AXES, FORM).status == 0

@@ -192,7 +192,7 @@ def test_no_column_of_a_users_own_is_called_flags(project: InProcess) -> None:
         schema={"type": "object", "properties": properties},
     )
     done = project.run(*LINE, "stages=[tags,questions,dedup,answers,rate]")
-    assert (done.status, "each row has a column flags of ours" in done.stderr) == (2, True), done.stderr
+    assert (done.status, "rows have a column flags of ours" in done.stderr) == (2, True), done.stderr
 
 
 def games(_: int, body: Body) -> Fault | None:

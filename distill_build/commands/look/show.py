@@ -25,7 +25,7 @@ from distill_build.dataset.rows import (
 from distill_build.graph import Shape
 from distill_build.history.provenance import row_with, rows_above
 from distill_build.options import Options
-from distill_build.records import ABOVE, BOOKKEEPING, RENAMED_FROM, JsonObject, number_of
+from distill_build.records import ABOVE, RENAMED_FROM, JsonObject, number_of
 from distill_build.review import REJECT, REVIEW
 from distill_build.stages.flags import FLAGS
 from distill_build.stages.training.rows import exported_stage, goes_on
@@ -179,12 +179,12 @@ def verdict_text(transform: str, verdict: JsonObject) -> str:
 
 def _facts(found: Found) -> Iterator[Line]:
     """The columns that stand in many rows; texts come below."""
-    row = found.row
+    row, content = found.row, content_of(found.row)
     yield _fact("path", " / ".join(row["path"]))
     for name, value in row.items():
         if name == RENAMED_FROM and value is not None:
             yield _fact("renamed", f"by hand from {value}")
-        if name in ("id", "path", "label", "question") or name not in BOOKKEEPING:
+        if name in ("id", "path", "label", "question") or name in content:
             continue
         if name in ABOVE and value is not None and found.stage is not found.graph.tree:
             above = found.graph.of_id(value)
