@@ -560,7 +560,7 @@ def test_a_mistake_in_a_stages_file_gets_a_sentence(text: str, said: str) -> Non
     "text",
     [
         with_schema("{type: object, properties: {level: {}, number: {}, label: {}}}"),
-        VOTES + "  level: row.id\n  number: row.id\n  label: row.id\n",
+        VOTES.replace("{answers:", "{level: row.id, number: row.id, label: row.id, answers:"),
         GOOD + "columns: {model: row.id, level: row.id, question: row.id, index: row.id}\n",
     ],
 )
