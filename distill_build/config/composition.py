@@ -165,12 +165,14 @@ def compose(overrides: list[str], places: Mapping[str, str], *, multirun: bool) 
 
 
 def compose_one(primary: str, overrides: list[str]) -> "DictConfig":
-    """One composed configuration, which Hydra takes for its own."""
+    """One composed configuration, in which Hydra looks up what refers to it."""
     from hydra import compose
     from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
 
     composed = compose(primary, overrides, return_hydra_config=True)
-    HydraConfig.instance().set_config(composed)
+    OmegaConf.set_readonly(composed.hydra, True)
+    HydraConfig.instance().cfg = composed  # its set_config copies the node, for those who take it out of theirs
     return composed
 
 
