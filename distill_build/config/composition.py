@@ -172,7 +172,8 @@ def compose_one(primary: str, overrides: list[str]) -> "DictConfig":
 
     composed = compose(primary, overrides, return_hydra_config=True)
     OmegaConf.set_readonly(composed.hydra, True)
-    HydraConfig.instance().cfg = composed  # its set_config copies the node, for those who take it out of theirs
+    current: Any = HydraConfig.instance()
+    current.cfg = composed  # its set_config copies the node, for those who take it out of theirs
     return composed
 
 
