@@ -28,7 +28,7 @@ from distill_build.engine.ledger import new_run_id
 from distill_build.engine.lock import exclusive, exclusive_at_once
 from distill_build.engine.signals import undisturbed
 from distill_build.errors import StorageError, unusable
-from distill_build.export import Layout, TrainingRow, write_companions, write_exports
+from distill_build.export import Layout, TrainingRow, file_name, write_companions, write_exports
 
 NEW = "new"
 """Folder of files that are not yet in their place, within the run's own."""
@@ -126,12 +126,18 @@ class Transaction(msgspec.Struct, frozen=True):
         return writer.path
 
     def write_exports(
-        self, rows: Iterable[TrainingRow], formats: Sequence[str], layout: Layout, sides: Sequence[str]
+        self,
+        rows: Iterable[TrainingRow],
+        formats: Sequence[str],
+        layout: Layout,
+        sides: Sequence[str],
+        there: Sequence[str] = (),
     ) -> dict[str, Path]:
-        """The exports of `rows`, and what goes with them, by name, synced. Errors are those of
-        `export.write_exports`."""
+        """The exports of `rows`, and what goes with them, by name, synced; those in the formats `there` lie among the
+        new files already. Errors are those of `export.write_exports`."""
         folder = self.folder / EXPORTS
-        paths = write_exports(rows, folder, formats, layout, sides)
+        paths = write_exports(rows, folder, [name for name in formats if name not in there], layout, sides)
+        paths += [folder / file_name(name, side) for name in there for side in sides]
         paths += write_companions(folder, formats, layout, sides)
         for path in paths:
             sync(path)

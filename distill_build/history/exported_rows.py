@@ -38,10 +38,13 @@ def write_rows(
     recipe: JsonObject,
     export: JsonObject,
     stores: Callable[[ExitStack], Sequence[Responses]],
+    there: Sequence[str] = (),
 ) -> ExportedRows:
     """Writes what `export` says, of rows that were made with `recipe`; `place` says where a file of the dataset lies,
-    and `stores` opens where the replies behind them may. Raises StorageError for a reply or a line that cannot be had,
-    and StudentError where the model that the format kd is for is not here, is another one, or has no use for the rows.
+    and `stores` opens where the replies behind them may. The formats `there` lie among the new files already.
+
+    Raises StorageError for a reply or a line that cannot be had, and StudentError where the model that the format kd is
+    for is not here, is another one, or has no use for the rows.
     """
     refused: list[Failure] = []
     with closing(RawResponses(place(SOURCES), export["rows"].get("stage", ""), stores)) as reply:
@@ -50,6 +53,6 @@ def write_rows(
         layout = replace(layout, tokens=soft)
         checks = TrainingChecks(export["formats"], layout, recipe)
         rows = checks.watched(training_rows(place, graph, recipe, refused.append))
-        files = transaction.write_exports(rows, export["formats"], layout, export_sides(export))
+        files = transaction.write_exports(rows, export["formats"], layout, export_sides(export), there)
         soft.require_use()
     return ExportedRows(files, refused, (*checks.counts(), *soft.counts()))

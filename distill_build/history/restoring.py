@@ -7,6 +7,7 @@ may tell of other exports, or of other settings that made the same items.
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from shutil import copyfile
 
 import msgspec
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from distill_build.dataset.failures import failures_after_export, missing_after_export, unmade_in
 from distill_build.dataset.layout import (
     CHECKS,
+    EXPORTS,
     FAILURES,
     STATE,
     UNITS,
@@ -22,20 +24,20 @@ from distill_build.dataset.layout import (
     State,
     kept_files,
 )
-from distill_build.dataset.lockfile import LOCK, Lock, facts_of, recipe_in
+from distill_build.dataset.lockfile import LOCK, Facts, Lock, facts_of, recipe_in, sound_lock
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
 from distill_build.engine.artefacts import FileState, file_sha256, file_state
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import ReadOnlyStore, Responses, writable
 from distill_build.errors import CorruptEntryError, StudentError
-from distill_build.export import KD
+from distill_build.export import KD, file_name
 from distill_build.graph import END
 from distill_build.history.exported_rows import NO_EXPORTS, ExportedRows, write_rows
 from distill_build.records import Failure, JsonObject, short
 from distill_build.stages.checks import check_rows
 from distill_build.stages.default import graph_in
-from distill_build.stages.training.export_settings import without_usual
+from distill_build.stages.training.export_settings import export_sides
 from distill_build.versions.archive import Archive, Version
 from distill_build.versions.snapshot import restore
 
@@ -90,13 +92,7 @@ class _Restoring(msgspec.Struct, frozen=True):
         until = named.until if named is not None else version.until
         recipe = with_exports_of(named, self.archive.recipe(version))
         new = self._artefacts()
-        exported, left_out = NO_EXPORTS, None
-        if until == END:
-            try:
-                exported = self._exports(recipe)
-            except StudentError as error:
-                recipe, left_out = without_format(KD, recipe), str(error)
-                exported = self._exports(recipe)
+        exported, left_out = self._exports(recipe) if until == END else (NO_EXPORTS, None)
         exports, refused = exported.files, exported.refused
         failures = self._failures(new, refused)
         checks = self._checks(recipe, new)
@@ -128,9 +124,36 @@ class _Restoring(msgspec.Struct, frozen=True):
             restore(self.archive.objects, kept[name], path)
         return new
 
-    def _exports(self, recipe: JsonObject) -> ExportedRows:
+    def _exports(self, recipe: JsonObject) -> tuple[ExportedRows, str | None]:
+        """The exports, and why the rows of tokens are not among them, None where they are."""
+        export = recipe["export"]
+        try:
+            return self._written(recipe, export), None
+        except StudentError as error:
+            if self._takes_over_kd(export):
+                return self._written(recipe, export, [KD]), None
+            others = [name for name in export["formats"] if name != KD]
+            return self._written(recipe, export | {"formats": others}), str(error)
+
+    def _written(self, recipe: JsonObject, export: JsonObject, there: Sequence[str] = ()) -> ExportedRows:
         place, graph = Dataset(self.transaction.folder).artefact, self.target.version.graph
-        return write_rows(self.transaction, place, graph, recipe, recipe["export"], self._stores)
+        return write_rows(self.transaction, place, graph, recipe, export, self._stores, there)
+
+    def _takes_over_kd(self, export: JsonObject) -> bool:
+        """Whether the rows of tokens that lie in the dataset are those that `export` says, by a lock of this version:
+        they are copied among the new files then."""
+        dataset, wanted = self.transaction.dataset, _facts_of_rows(facts_of({"export": export}))
+        names = [file_name(KD, side) for side in export_sides(export)]
+        there = {name: place for name in names if (place := dataset.artefact(f"{EXPORTS}/{name}")).is_file()}
+        found = {name: file_sha256(place) for name, place in there.items()}
+        for lock in (self.target.lock, sound_lock(dataset.artefact(LOCK))):
+            if lock is None or lock.version != self.target.version.version or _facts_of_rows(lock.recipe) != wanted:
+                continue
+            if all(name in found and found[name] == lock.exports.get(name) for name in names):
+                for name, place in there.items():
+                    copyfile(place, self.transaction.folder / EXPORTS / name)
+                return True
+        return False
 
     def _stores(self, opened: ExitStack) -> list[Responses]:
         return [opened.enter_context(closing(ReadOnlyStore(self.archive.directory)))]
@@ -197,11 +220,9 @@ class _Restoring(msgspec.Struct, frozen=True):
             self.archive.include(folder, version)
 
 
-def without_format(name: str, recipe: JsonObject) -> JsonObject:
-    """`recipe` with exports in all other formats."""
-    export = recipe["export"]
-    others = [each for each in export["formats"] if each != name]
-    return recipe | {"export": without_usual(export | {"formats": others})}
+def _facts_of_rows(facts: Facts) -> Facts:
+    """The export settings among facts, without the list of formats: how a file of one of them is made."""
+    return {place: fact for place, fact in facts.items() if place[0] == "export" and place != ("export", "formats")}
 
 
 def lock_of_version(

@@ -111,7 +111,7 @@ def test_a_build_and_a_checkout_say_which_files_go(workspace: Workspace) -> None
     assert "dataset/train.csv is removed, and the lock names it no more" in done.stderr
     assert workspace.raw("export", "sports", "formats=[alpaca]", "-q").status == 0
     done = workspace.raw("checkout", "latest")
-    assert "removed, since this version has no such file: dataset/train.alpaca.jsonl" in done.stdout
+    assert "removed, being no file of this version: dataset/train.alpaca.jsonl" in done.stdout
     swept = workspace.run("-m", *SMALL[:-1], "questions_per_tag=1,2", "formats=[messages,csv]")
     assert swept.status == 0
     swept = workspace.run("-m", *SMALL[:-1], "questions_per_tag=1,2", "formats=[messages]")

@@ -398,7 +398,7 @@ def test_a_checkout_without_the_student_brings_back_all_else(
     shutil.rmtree(processes.root / "student")
     if there == "another":
         write_student(processes.root / "student", TEMPLATE + "{# another #}")
-    shutil.rmtree(processes.folder() / "dataset")
+    (processes.folder() / FILE).unlink()
     brought = processes.raw("checkout", "latest", "--json")
     assert brought.status == 1
     told = " ".join(brought.stderr.split())
@@ -409,9 +409,10 @@ def test_a_checkout_without_the_student_brings_back_all_else(
         *(FILE, "distill.lock", "dataset/README.md")
     }
     assert not (processes.folder() / FILE).exists()
+    assert f"formats = {json.dumps(formats.strip('[]').split(','))}" in processes.lock(), "it is of that version still"
     assert processes.raw("verify").status == 0
     write_student(processes.root / "student")
-    assert processes.raw("checkout", "latest").status == 0
+    assert processes.raw("checkout", "outputs/sports").status == 0, "its lock has the format"
     assert processes.bytes() == files
     (processes.folder() / FILE).unlink()
     shutil.rmtree(processes.root / "student")
@@ -420,6 +421,31 @@ def test_a_checkout_without_the_student_brings_back_all_else(
     assert processes.raw("export", "sports", "formats=[kd]", "kd.tokenizer=student").status == 0
     assert processes.bytes() == files
     assert server.count == 0
+
+
+def test_a_checkout_without_the_student_keeps_the_rows_that_are_those_of_the_version(
+    processes: Workspace, server: ScriptedServer
+) -> None:
+    sides = ("split.test=0.5", "stages=[tags,questions,dedup,answers,split]", "formats=[messages,kd]")
+    assert processes.run(*KD, *sides).status == 0
+    files = processes.bytes()
+    assert {FILE, "dataset/test.kd.parquet"} < files.keys()
+    shutil.rmtree(processes.root / "student")
+    (processes.folder() / "dataset/train.messages.jsonl").unlink()
+    assert processes.raw("checkout", "latest").status == 0
+    assert processes.bytes() == files
+    shutil.rmtree(processes.folder() / "runs")  # as git brings it, with its exports
+    assert processes.raw("checkout", "outputs/sports").status == 0
+    assert processes.bytes() == files
+    (processes.folder() / "dataset/test.kd.parquet").write_bytes(files[FILE])
+    assert processes.raw("checkout", "latest").status == 1, "not all of them are"
+    assert processes.raw("verify").status == 0
+    write_student(processes.root / "student")
+    assert processes.run(*KD, "breadth=1").status == 0
+    shutil.rmtree(processes.root / "student")
+    other = processes.raw("checkout", "latest~1")
+    assert (other.status, f"removed, being no file of this version: {FILE}" in other.stdout) == (1, True), other.stderr
+    assert server.count == 7, "a build's, and of the other one all was there"
 
 
 @pytest.mark.parametrize("words", [(), ("kd.tokenizer=student",), ("kd.trainer=axolotl",)])

@@ -41,7 +41,7 @@ def run(options: Options) -> int:
 def _without_kd(dataset: Dataset, why: str) -> str:
     return (
         f"all but the format kd is back: {why}. Check out again when that model is there, or make rows for another: "
-        f"`export {dataset.folder.name} formats=[kd] kd.tokenizer=…`. Until then {LOCK} is that of a version without"
+        f"`export {dataset.folder.name} formats=[kd] kd.tokenizer=…`. Until then {LOCK} names the format, no file"
     )
 
 
@@ -72,7 +72,7 @@ def _text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool
         yield ("  ", "plain"), HANG, (files, "plain")
     if restored.removed and not quiet:
         removed = ", ".join(str(path.relative_to(dataset.folder)) for path in restored.removed)
-        yield f"removed, since this version has no such file: {removed}"
+        yield f"removed, being no file of this version: {removed}"
     for copy in restored.edited:
         yield f"{copy.name} was not as it was last written here; the file that was there is kept as {copy}"
     if lock.missing:
