@@ -1,10 +1,11 @@
 """The schema of an answer, where a configuration names the file that has it. Reads that file."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from distill_build.curate.json_lines import value_in
+from distill_build.curate.texts import decoded
 from distill_build.errors import ConfigurationError
 from distill_build.project import seen
 
@@ -24,13 +25,12 @@ def with_schemas_read(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(key: str, name: str) -> Any:
-    path = Path(name)
+    path, place = Path(name), f"{key}={name}"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = decoded(path.read_bytes(), path)
     except OSError as error:
         raise ConfigurationError(
-            f"{key}={name}: {seen(path)} cannot be read ({error.strerror}): name a file with a JSON schema, or write "
+            f"{place}: {seen(path)} cannot be read ({error.strerror}): name a file with a JSON schema, or write "
             "the schema itself in braces"
         ) from error
-    except ValueError as error:  # no JSON, or no UTF-8
-        raise ConfigurationError(f"{key}={name}: {seen(path)} is no JSON ({error})") from error
+    return value_in(place, text)

@@ -209,7 +209,7 @@ def _parsed(full_path: str, version: tuple[int, ...]) -> tuple[dict[str, str | N
     """`read`, once for each version of a file."""
     import yaml
 
-    with Path(full_path).open(encoding="utf-8") as file:
+    with Path(full_path).open(encoding="utf-8-sig") as file:
         header = FileConfigSource._get_header_dict(file.read(512))
         file.seek(0)
         data = yaml.load(file, Loader=loader())  # noqa: S506 - a SafeLoader

@@ -131,7 +131,7 @@ def _parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             f"{file}: Parquet is read by pyarrow, which is not installed: pip install 'distill-build[parquet]'"
         ) from error
     except ValueError as error:
-        raise ConfigurationError(f"{file} is no Parquet ({error}): mend it, or move it away") from error
+        raise ConfigurationError(f"{file} cannot be read as Parquet ({error}): mend it, or move it away") from error
 
 
 def _path(place: str, told: Any, topic: str) -> tuple[str, ...]:

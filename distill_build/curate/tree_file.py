@@ -11,6 +11,7 @@ import msgspec
 import yaml
 from msgspec.structs import replace
 
+from distill_build.curate.json_lines import value_in
 from distill_build.curate.texts import all_bytes_of, decoded, is_about, way_out
 from distill_build.errors import ConfigurationError
 from distill_build.replies.labels import normalise, same_label
@@ -285,11 +286,14 @@ class _Reader:
             return msgspec.json.encode(self._json(node)).decode()
         named = self._text(node, "a schema is an object, or the name of a JSON file")
         try:
-            text = named if named.startswith("{") else Path(named).read_text(encoding="utf-8")
+            text = named if named.startswith("{") else decoded(Path(named).read_bytes(), Path(named))
+            value_in(named[:40], text)
             return msgspec.json.encode(msgspec.json.decode(text, type=dict[str, Any])).decode()
         except OSError as error:
             self._refuse(node, f"schema: {named or 'this'} cannot be read ({error.strerror}): name a JSON file")
-        except (ValueError, msgspec.MsgspecError) as error:  # no UTF-8, or no JSON
+        except ConfigurationError as error:
+            self._refuse(node, f"schema: {error}")
+        except (ValueError, msgspec.MsgspecError) as error:
             self._refuse(node, f"schema: {named[:40]} is no JSON object ({error})")
 
     def _json(self, node: yaml.Node) -> Any:

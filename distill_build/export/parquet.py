@@ -129,12 +129,16 @@ def rows_in_parquet(path: Path) -> int:
 
 def read_parquet(content: bytes) -> Iterator[JsonObject]:
     """The rows of a file of anybody's, given what is in it. Raises ImportError without pyarrow, ValueError for what is
-    no such file."""
+    no such file, and where two columns have one name."""
     from pyarrow import ArrowException, BufferReader
     from pyarrow.parquet import ParquetFile
 
     try:
-        for batch in ParquetFile(BufferReader(content)).iter_batches():
+        file = ParquetFile(BufferReader(content))
+        names = file.schema_arrow.names
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two columns are called {twice}")
+        for batch in file.iter_batches():
             yield from batch.to_pylist()
     except (ArrowException, OSError) as error:  # of pages that are torn, or packed badly
         raise ValueError(str(error)) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from distill_build.curate.json_lines import json_fault
+from distill_build.curate.json_lines import each_key_once, json_fault
 from distill_build.dataset.rows import Identified, line_digest
 from distill_build.engine.artefacts import open_file
 from distill_build.errors import UsageError
@@ -35,7 +35,7 @@ def edited_rows(place: Path, written: Content) -> EditedFile:
     """How the file at `place` differs from the one of that name which was `written`. Order and layout do not count.
 
     Raises UsageError for a line that is no row, since nobody can tell then which row is gone, and for a file without
-    any row.
+    any row, ConfigurationError for a row that has a key twice.
     """
     there = {line_digest(line) for _, line in _lines(place)}
     if not there:
@@ -88,7 +88,7 @@ def _written_lines(content: Content, file: str) -> Iterator[bytes]:
 
 def _row(place: Path, number: int, line: bytes) -> JsonObject:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=lambda pairs: each_key_once(f"{place}, line {number}", pairs))
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{place}, line {number}: it is no JSON ({json_fault(error)}): mend it, each row on one line, or take the "

@@ -65,7 +65,7 @@ class Templates:
 
     def __init__(self, files: TemplateFiles) -> None:
         self._files = files
-        self._loader = ChoiceLoader([FileSystemLoader(folder) for folder in files.folders])
+        self._loader = ChoiceLoader([FileSystemLoader(folder, "utf-8-sig") for folder in files.folders])
         self._environment = Sandbox(self._loader, _COMPILED)
         self._compiled: dict[str, Template] = {}
         self._trees: dict[str, tuple[str, Tree]] = {}

@@ -77,9 +77,12 @@ class ObjectSchema(msgspec.Struct, frozen=True, dict=True):
             return f"a reply has fields, so its schema is one of an object, {example}"
         try:
             Draft202012Validator.check_schema(document, format_checker=Draft202012Validator.FORMAT_CHECKER)
+            json.dumps(document, allow_nan=False)
         except SchemaError as error:
             place = error.json_path.removeprefix("$").removeprefix(".")
             return f"it is no JSON schema: {place + ': ' if place else ''}{' '.join(error.message.split())}"
+        except ValueError:
+            return "it has a number that no JSON has, as nan"
         except RecursionError:
             return "it is nested too deeply"
         if not document.get("properties"):

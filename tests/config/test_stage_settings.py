@@ -365,6 +365,8 @@ def test_a_recipe_counts_more_than_the_projects_file_and_less_than_what_is_typed
     assert settings.stage["questions"].per_request == 4
     write("recipe/short", f"# @package _global_\n{RECIPE}")
     assert settings_of("recipe=short") == settings
+    write("more/short", f"\ufeff# @package _global_\n{RECIPE}")  # as some editors save it
+    assert settings_of("+more=short") == settings
     assert (settings.stages, settings.questions_per_tag, settings.seed) == (["tags", "questions"], 3, 2)
     assert settings_of("recipe=short", "questions_per_tag=4").questions_per_tag == 4
     assert settings_of().questions_per_tag == settings_of("recipe=basic").questions_per_tag == 5

@@ -83,7 +83,7 @@ def test_a_table_gives_the_same() -> None:
         ('{"question": "?", "path": "[1"}', "questions.jsonl", "line 1: path is no list in JSON"),
         ('{"question": "?", "path": ["", 1]}', "questions.jsonl", "line 1: path is a list of labels"),
         (f'{{"question": "?", "path": "{"a/" * 11}"}}', "questions.jsonl", "line 1: a tree has 10 levels of tags"),
-        ("no parquet", "questions.parquet", "questions.parquet is no Parquet"),
+        ("no parquet", "questions.parquet", "questions.parquet cannot be read as Parquet"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(text: str, name: str, told: str) -> None:
@@ -98,6 +98,16 @@ def test_an_unknown_column_of_parquet_is_told() -> None:
 
     parquet.write_table(pa.Table.from_pylist([{"question": "?", "anwser": None}]), "questions.parquet")
     with pytest.raises(ConfigurationError, match=r"questions\.parquet, row 1: anwser: .* did you mean answer\?"):
+        with_items(NOTHING_SAID, [Path("questions.parquet")], "questions", "question", "sports")
+
+
+def test_two_columns_of_parquet_with_one_name_are_told() -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    twice = pa.Table.from_arrays([pa.array(["Why?"]), pa.array(["How?"])], names=["question", "question"])
+    parquet.write_table(twice, "questions.parquet")
+    with pytest.raises(ConfigurationError, match=r"questions\.parquet cannot .* \(two columns are called question"):
         with_items(NOTHING_SAID, [Path("questions.parquet")], "questions", "question", "sports")
 
 

@@ -150,6 +150,33 @@ def test_a_schema_may_lie_in_a_file(project: InProcess, server: ScriptedServer) 
     server.reset()
     assert project.run(*LINE, *JSON).status == 0
     assert server.count == 0, "what counts is what stands in it"
+    with_mark = json.dumps(SCHEMA, indent=1).replace("\n", "\r\n").encode("utf-8-sig")  # as some editors save it
+    (project.root / "city.json").write_bytes(with_mark)
+    (project.root / "tree.yaml").write_text("answer: {schema: city.json}\n")
+    assert project.run(*LINE, "answer.kind=json", "answer.schema=city.json").status == 0
+    assert server.count == 0
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ('{"type": "object", "type": "array"}', "city.json: type stands there twice: leave one of them out"),
+        ('{"type": "object",\n "properties": {},\n}', "line 3, character 1"),
+        ('{"type": "object", "properties": {"a": {"minimum": NaN}}}', "city.json: it has a number that no JSON has"),
+        ("[" * 100_000, "city.json: it is no JSON (it is nested too deeply)"),
+        ("\n\udcff", "city.json, line 2: it is no text in UTF-8"),
+    ],
+)
+def test_a_file_that_holds_no_schema_in_json_is_told(
+    project: InProcess, server: ScriptedServer, schema: str, said: str
+) -> None:
+    (project.root / "city.json").write_bytes(schema.encode(errors="surrogateescape"))
+    done = project.run(*LINE, "answer.kind=json", "answer.schema=city.json")
+    assert (done.status, said in done.stderr) == (2, True), done.stderr
+    (project.root / "tree.yaml").write_text("answer: {schema: city.json}\n")
+    done = project.run(*LINE, *JSON)
+    assert (done.status, "tree.yaml, line 1: schema: city.json" in done.stderr) == (2, True), done.stderr
+    assert server.count == 0
 
 
 def test_the_student_s_attempts_are_of_the_same_kind(project: InProcess, server: ScriptedServer) -> None:

@@ -331,6 +331,7 @@ def test_what_cannot_be_taken_is_told_with_its_line_and_left(
         ("", "has no row left"),
         ('{"id": "a_', "answers.jsonl, line 1: it is no JSON"),
         ('{"a":' * 100_000, "answers.jsonl, line 1: it is no JSON (it is nested too deeply)"),
+        ('{"id": "a_1", "answer": "A", "answer": "B"}', "answers.jsonl, line 1: answer stands there twice"),
     ],
 )
 def test_a_file_that_nobody_can_compare_changes_nothing(project: InProcess, text: str, told: str) -> None:  # noqa: F811

@@ -198,6 +198,13 @@ def test_of_packed_templates_is_known_without_jinja2_what_they_include_and_read(
     assert all(name in uncommented for name in find_undeclared_variables(tree))
 
 
+@pytest.mark.parametrize("file", ["en/tags.jinja", "en/tags.examples.jinja"])
+def test_how_an_editor_saves_a_template_reaches_no_model(tmp_path: Path, file: str) -> None:
+    text = (packed_folder() / file).read_text(encoding="utf-8")
+    folder = own(tmp_path, file, "\ufeff" + text.replace("\n", "\r\n"))
+    assert render(Prompts("en", folder), "tags") == render(Prompts("en"), "tags")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

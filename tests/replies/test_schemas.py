@@ -84,6 +84,8 @@ NOTHING_FITS = "a is required, and no value fits properties.a"
         ({"type": "object", "properties": {"a": {"type": "integr"}}}, "no JSON schema: properties.a.type: 'integr'"),
         ({"type": "object", "properties": {"a": {"pattern": "("}}}, "no JSON schema: properties.a.pattern"),
         ({"type": "object", "properties": ["a"]}, "no JSON schema: properties"),
+        (with_field({"maximum": float("nan")}), "it has a number that no JSON has, as nan"),
+        (with_field({"maximum": float("inf")}), "it has a number that no JSON has, as nan"),
         (with_field({"$ref": "#/$defs/mark"}), "$ref: #/$defs/mark leads nowhere"),
         (with_field({"$ref": "file:///etc/passwd"}), "leads nowhere: a reference begins with #/"),
         (with_field({"$ref": "https://example.com/schema.json"}), "leads nowhere"),
