@@ -188,23 +188,31 @@ def test_an_edit_that_its_part_cannot_have_stops_plan_and_build_before_anything_
     assert [row["path"][1] for row in project.rows("answers") if row.get("review") == "edit"] == ["Bravo sports"]
 
 
-def test_an_edit_of_a_row_that_is_not_there_yet_is_refused_once_its_place_is_known(
+def test_an_edit_of_a_row_that_is_not_there_yet_is_refused_once_its_place_is_known_and_nothing_is_paid_for_twice(
     project: InProcess, schemas: ScriptedServer
 ) -> None:
     says(project, "about: {Alpha sports: {answer: {labels: [bad, neither]}}}\n")
+    schemas.reset()
     assert project.run(*LABELS).status == 0
+    of_a_build = schemas.count
     row = next(row for row in project.rows("answers") if row["path"][1] == "Alpha sports")
     shutil.rmtree(project.folder())
     shutil.rmtree(project.root / ".distill-cache")
     says(project, json.dumps({"id": row["id"], "verdict": "edit", "answer": "good"}) + "\n", "reviews.jsonl")
+    schemas.reset()
     done = project.run(*LABELS)
     assert (done.status, project.rows("answers")) == (2, []), done.stderr
-    assert "answer is one of bad, neither, not 'good'" in done.stderr
+    assert "answer is one of bad, neither, not 'good'; what came is kept" in done.stderr
+    sent = schemas.count
+    for words in (("plan", *LABELS), LABELS):
+        done = project.run(*words)
+        assert (done.status, schemas.count) == (2, sent), "what the cache has by now tells before anything is asked"
+        assert "not 'good'" in done.stderr
+        assert "what came" not in done.stderr
     (project.root / "reviews.jsonl").unlink()
-    schemas.reset()
     assert project.run(*LABELS).status == 0
     assert row in project.rows("answers")
-    assert schemas.kinds.get("tags", 0) == 0, "what came before it was refused is kept"
+    assert 0 < sent < schemas.count == of_a_build
 
 
 def test_a_row_that_was_edited_in_its_file_is_held_to_what_holds_there(

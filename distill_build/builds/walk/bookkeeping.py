@@ -164,7 +164,7 @@ class Bookkeeping:
         self.reviews[key] = ReviewNote(review.said, unit.node.id, OTHER_TEXT if stale else "")
         if stale:
             return line
-        _refuse(review, stage.at(unit.place).editable.fault(review.text, line))
+        self._refuse(review, stage.at(unit.place).editable.fault(review.text, line))
         return {**line, **review.text, REVIEW: review.verdict}
 
     def none_made(self, unit: Unit, stage: MapStage, row: Row) -> None:
@@ -185,8 +185,13 @@ class Bookkeeping:
         if review is None or review.digest is not None:
             return None
         editable = stage.at(unit.place).editable
-        _refuse(review, editable.fault_alone(review.text))
+        self._refuse(review, editable.fault_alone(review.text))
         return editable.whole(review.text, alone=row.line.get(REVIEW) == EDIT)
+
+    def _refuse(self, review: Review, fault: str | None) -> None:
+        if fault is not None:
+            paid = "; what came is kept, and the next build goes on from there" if self.tally.asked else ""
+            raise ConfigurationError(f"{review.place}: {review.id}: {fault}{paid}")
 
     def reviews_recalled(self, outcome: Outcome, found: Mapping[str, ReviewNote]) -> None:
         """Notes what became of reviews in the last build, of those rows that are taken over with a segment."""
@@ -349,8 +354,3 @@ class Bookkeeping:
     def _lacks(self, stage: str, missing: int, failed: Failed) -> None:
         if failed is not HALTED:  # what was not asked has not failed
             self.tally.stages[stage].missing += missing
-
-
-def _refuse(review: Review, fault: str | None) -> None:
-    if fault is not None:
-        raise ConfigurationError(f"{review.place}: {review.id}: {fault}")
