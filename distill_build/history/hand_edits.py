@@ -22,7 +22,16 @@ from distill_build.history.tag_names import TagNames
 from distill_build.records import BOOKKEEPING, OF_TAGS, JsonObject, above_of
 from distill_build.records import Path as TagPath
 from distill_build.replies.labels import normalise
-from distill_build.review import EDIT, REJECT, Review, ReviewVerdict, edit_so_far, said_so_far
+from distill_build.review import (
+    EDIT,
+    REJECT,
+    REVIEW,
+    REVIEWS_FILE,
+    Review,
+    ReviewVerdict,
+    edit_so_far,
+    said_so_far,
+)
 from distill_build.stages.kinds.editable import Editable, fault_of_given
 from distill_build.stages.readers import OwnSettings, editable_of
 from distill_build.subtree import TagByHand
@@ -30,6 +39,10 @@ from distill_build.versions.archive import Version
 from distill_build.versions.content import Content, rows_in
 
 LINES_NAMED = 3
+VERDICT_TYPED = (
+    f"{REVIEW} says what stands in {REVIEWS_FILE}, and stays as it was: write the verdict there, as in "
+    '{"id": "…", "verdict": "reject"}, or say it in `distill-build view`'
+)
 OF_AN_ITEM = (PATH, *GIVEN, NOTE)
 """What a new row may say beside its text."""
 
@@ -308,7 +321,9 @@ class _Finder:
             value = new.row.get(name)
             if name in taken or value == old.get(name) or self._follows(old, name, value):
                 continue
-            self._leave(shape, new.line, f"{name} is no text of a row of {shape.name}, and stays as it was")
+            no_text = f"{name} is no text of a row of {shape.name}, and stays as it was"
+            is_verdict = name == REVIEW and shape is not self._graph.tree
+            self._leave(shape, new.line, VERDICT_TYPED if is_verdict else no_text)
 
     def _leave_unknown(self, shape: Shape, new: EditedRow, taken: Collection[str]) -> None:
         """Tells of columns of a new row of which nothing comes; those that say where a row stands may be a copy's."""

@@ -305,6 +305,8 @@ def test_a_column_of_ones_own_stage_may_be_called_as_a_key_of_a_review(project: 
         ("tags", lambda rows: rows.append({"label": "A", "parent": rows[0]["id"], "path": ["sports", "A"]}), "places"),
         ("tags", lambda rows: rows[0].update(label="bravo SPORTS"), "line 1: another tag beside it is called"),
         ("tags", lambda rows: rows[0].update(label=" "), "tags.jsonl, line 1: label is no label"),
+        ("answers", lambda rows: rows[1].update(review="reject"), "line 2: review says what stands in reviews.jsonl"),
+        ("tags", lambda rows: rows[0].update(review="reject"), "line 1: review is no text of a row of tags"),
         ("tags", lambda rows: rows[0].update(number="7"), "line 1: number is no text of a row of tags"),
         ("tags", lambda rows: rows.append({"label": "Chess"}), "line 13: a new tag has a label, and the path"),
     ],
@@ -375,6 +377,25 @@ def test_a_build_names_edit_as_the_way_to_keep_what_was_edited(project: InProces
     assert "`distill-build edit` keeps" in " ".join(finished.stderr.split() + finished.stdout.split())
     finished = project.run(*SMALL)
     assert "`distill-build edit`" in " ".join(finished.stderr.split() + finished.stdout.split())
+
+
+def test_a_verdict_that_is_typed_beside_a_text_is_told_and_the_review_is_of_the_text(
+    project: InProcess,  # noqa: F811
+) -> None:
+    built(project)
+    row = project.rows("answers")[0]
+    edited(project, "answers", lambda rows: rows[0].update(answer="By hand.", review="reject"))
+    (left,) = edit(project).document["left"]
+    assert 'as in {"id": "…", "verdict": "reject"}, or say it in `distill-build view`' in left
+    (line,) = says_of(project, "reviews.jsonl")
+    assert (line["verdict"], line["digest"]) == ("edit", text_digest(row, ("answer", "reasoning")))
+    assert built(project) == []
+    assert (project.rows("answers")[0]["answer"], project.rows("answers")[0]["review"]) == ("By hand.", "edit")
+    edited(project, "answers", lambda rows: rows[0].update(review="accept"))
+    edit(project)
+    assert len(says_of(project, "reviews.jsonl")) == 1
+    assert built(project) == []
+    assert project.rows("answers")[0]["review"] == "edit"
 
 
 def test_the_line_says_who_it_was_and_when(project: InProcess) -> None:  # noqa: F811
