@@ -8,6 +8,7 @@ tests/config/test_composed_once.py holds one against the other.
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from unittest.mock import patch
 
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
@@ -77,11 +79,18 @@ def configuration(loader: ConfigLoaderImpl, defaults: Sequence[Any], repo: Any) 
     return pickle.loads(configurations[key])  # noqa: S301 - our own, of this process
 
 
+def look_up(remembering: CachingConfigRepository, repo: Any) -> None:
+    """As Hydra's own, which copies the sources, too: what it does to them is to list others."""
+    remembering.delegate = copy(repo)
+    remembering.cache = {}
+
+
 @contextmanager
 def composed_once() -> Iterator[None]:
     """Composes so until the context ends."""
     with (
         patch.object(config_loader_impl, "create_defaults_list", defaults_list),
         patch.object(ConfigLoaderImpl, "_compose_config_from_defaults_list", configuration),
+        patch.object(CachingConfigRepository, "__init__", look_up),
     ):
         yield
