@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.test_growth import batches, lists_of, stuck_at
 from tests.e2e.test_only_what_is_affected import InProcess, edit_prompt, own_prompt
 from tests.e2e.workspace import WITHOUT_DEDUP, Workspace
-from tests.server import ScriptedServer
+from tests.server import Body, Fault, ScriptedServer, classify, content
 
 PAIRS = ("topic=sports", "per_request.tags=2", "per_request.questions=2")
 SHAPE = (*PAIRS, "depth=2", "breadth=2", "questions_per_tag=2")
@@ -388,3 +388,41 @@ def test_the_plan_says_what_it_takes_for_an_answer_until_some_have_come(empty: I
     assert "assumed until some have come: 5,000 (teacher.assumed_tokens)" in empty.run("plan", *words).stdout
     assert empty.run(*words).status == 0
     assert "assumed" not in empty.run("plan", *words, "seed=1").stdout
+
+
+JUDGED = ("topic=tennis", "depth=1", "breadth=1", "questions_per_tag=2", "recipe=judged")
+
+
+def wordy(_: int, body: Body) -> Fault | None:
+    return content("A long answer. " * 700) if classify(body) == "answers" else None
+
+
+def test_prompts_that_are_not_known_yet_are_priced_by_those_that_were_sent(
+    empty: InProcess, endpoint: ScriptedServer
+) -> None:
+    endpoint.plan = wordy
+    assert empty.run(*JUDGED).status == 0
+    more = (*JUDGED, "breadth=3")
+    said = planned(empty, *more)["tokens"]
+    done = empty.run(*more, "--json")
+    assert done.status == 0, done.stderr
+    assert said["prompt"] == pytest.approx(done.document["tokens"]["prompt"], rel=0.2)
+
+
+def test_a_prompt_without_experience_shows_a_reply_as_long_as_is_assumed(empty: InProcess) -> None:
+    few, many = (
+        planned(empty, *JUDGED, f"teacher.assumed_tokens={tokens}")["tokens"]["prompt"] for tokens in (1000, 5000)
+    )
+    assert many - few == 2 * (5000 - 1000)
+
+
+def test_figures_that_tell_of_no_prompts_serve_for_completions(empty: InProcess, endpoint: ScriptedServer) -> None:
+    endpoint.plan = wordy
+    assert empty.run(*JUDGED).status == 0
+    (file,) = empty.root.rglob("figures.json")
+    newer = json.loads(file.read_text())
+    kept = ("requests", "completion_tokens", "seconds")
+    file.write_text(json.dumps({name: {key: sums[key] for key in kept} for name, sums in newer.items()}))
+    said = planned(empty, *JUDGED, "seed=1")["tokens"]
+    assert said["completion"] > 2 * 2500
+    assert said["prompt"] > 2 * 2500, "each score shows an answer as they were"

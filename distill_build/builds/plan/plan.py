@@ -160,19 +160,34 @@ def price(
     typical: Callable[[str], float],
     dropped: Mapping[str, int],
 ) -> Plan:
-    """A plan with its cost. `typical` gives the prompt tokens of a request that cannot be rendered yet."""
+    """A plan with its cost. `typical` gives the prompt tokens of a request that cannot be rendered yet, but for what
+    replies of stages above bring into it. They serve where none of the stage's requests is known, nor was one seen."""
     costs = dict.fromkeys(plans, Cost(0, 0, 0.0, 0.0))
     for stage in stages.asking:
         counts, mean = plans[stage.name], plans[stage.name].mean_prompt_tokens()
         unknown = counts.unknown / len(stage.asked_roles)  # each row has results of each
-        unknown_tokens = unknown * (typical(stage.name) if mean is None else mean)
-        by_role = {role: counts.by_role.get(role, Asked()) for role in stage.asked_roles}
-        all_of_it = {
-            role: Asked(asked.requests + round(unknown), asked.prompt_tokens + unknown_tokens)
-            for role, asked in by_role.items()
-        }
+        all_of_it = dict[str, Asked]()
+        for role in stage.asked_roles:
+            asked = counts.by_role.get(role, Asked())
+            each = mean
+            if each is None and unknown:
+                each = figures.expect(stage.shape, stages.settings.models[role], items_of(stage)).prompt_tokens
+            if each is None and unknown:
+                each = typical(stage.name) + _replies_shown(stages, stage, figures)
+            tokens = asked.prompt_tokens + unknown * (each or 0.0)
+            all_of_it[role] = Asked(asked.requests + round(unknown), tokens)
         costs[stage.name] = added_up([_cost(stages.settings, stage, *each, figures) for each in all_of_it.items()])
     return Plan(plans, costs, dict(dropped), assumed=_assumed(stages, plans, figures), seen=_seen(stages, figures))
+
+
+def _replies_shown(stages: Stages, stage: ModelStage, figures: RequestStatistics) -> float:
+    """Tokens of the replies that a request of `stage` shows, one of each map that it comes after or names."""
+    shown = [each for each in stages.asking if each.name in {stage.shape.after, *stage.refers_to}]
+    return sum(
+        figures.expect(each.shape, stages.settings.models[each.first], 1).completion_tokens
+        for each in shown
+        if not isinstance(each, ListStage)
+    )
 
 
 def _seen(stages: Stages, figures: RequestStatistics) -> frozenset[str]:

@@ -22,11 +22,13 @@ LATENCY_SECONDS = 0.5
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """Of one request: completion tokens and seconds; `known` by experience, or assumed."""
+    """Of one request: completion tokens and seconds, `known` by experience, or assumed; prompt tokens by experience
+    alone, else None."""
 
     completion_tokens: float
     seconds: float
     known: bool
+    prompt_tokens: float | None = None
 
 
 class RequestStatistics:
@@ -40,7 +42,8 @@ class RequestStatistics:
         """What one request for `items` items will take."""
         sums = self._sums.get(_name(stage.name, model.name))
         if sums is not None and sums.requests:
-            return Expected(sums.completion_tokens / sums.requests, sums.seconds / sums.requests, known=True)
+            prompt = sums.prompt_tokens / sums.prompts if sums.prompts else None
+            return Expected(sums.completion_tokens / sums.requests, sums.seconds / sums.requests, True, prompt)
         tokens = _tokens_per_item(stage, model) * items
         tokens = min(tokens, model.max_tokens) if model.max_tokens else tokens
         return Expected(tokens, LATENCY_SECONDS + tokens / TOKENS_PER_SECOND, known=False)

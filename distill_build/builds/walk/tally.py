@@ -10,17 +10,22 @@ from distill_build.records import JsonObject, Usage
 
 
 class Sums(msgspec.Struct):
-    """Of all requests of one stage to one model."""
+    """Of all requests of one stage to one model. `prompts` are those whose prompt tokens are known: endpoints may count
+    none, and earlier versions kept none."""
 
     requests: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    prompts: int = 0
+    prompt_tokens: int = 0
 
     def add(self, other: "Sums") -> None:
         """Takes those of others into account."""
         self.requests += other.requests
         self.completion_tokens += other.completion_tokens
         self.seconds += other.seconds
+        self.prompts += other.prompts
+        self.prompt_tokens += other.prompt_tokens
 
 
 class Unanswered(msgspec.Struct):
@@ -93,7 +98,9 @@ class StageTally(msgspec.Struct):
 
     def spend(self, model: str, usage: Usage, usd: float | None, seconds: float) -> None:
         """Adds one response of the model of that name; `usd` is None without prices."""
-        self.by_model.setdefault(model, Sums()).add(Sums(1, usage.completion_tokens, seconds))
+        counted = int(usage.prompt_tokens > 0)
+        one = Sums(1, usage.completion_tokens, seconds, counted, usage.prompt_tokens)
+        self.by_model.setdefault(model, Sums()).add(one)
         self.asked += 1
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
