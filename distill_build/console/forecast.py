@@ -37,6 +37,18 @@ class Smaller(msgspec.Struct, frozen=True):
     usd: float | None
 
 
+def requests_and_cost(plan: "Plan") -> str:
+    """The requests of a plan that has any, and what they take: "12 requests (…), about 4.2k tokens, $0.012, 3 s"."""
+    cost = plan.cost
+    about = "" if plan.exact else "about "
+    price = "price unknown" if cost.usd is None else rough_money(cost.usd)
+    return (
+        f"{about}{number_of(plan.calls, 'requests')} ({_by_stage(plan)}), "
+        f"{'about ' * plan.exact}{tokens(cost.prompt_tokens + cost.completion_tokens)} tokens, {price}, "
+        f"{rough_duration(cost.seconds)}"
+    )
+
+
 def plan_lines(plan: "Plan", settings: Settings) -> Iterator[Sentence]:
     """The plan in one line, and a second one where it would take hours or much money."""
     cached = sum(stage.cached for stage in plan.stages.values())
@@ -45,14 +57,7 @@ def plan_lines(plan: "Plan", settings: Settings) -> Iterator[Sentence]:
     if not plan.calls:
         yield Sentence(f"plan: nothing to ask{kept}", "plain")
         return
-    cost = plan.cost
-    about = "" if plan.exact else "about "
-    price = "price unknown" if cost.usd is None else rough_money(cost.usd)
-    yield Sentence(
-        f"plan: {about}{number_of(plan.calls, 'requests')} ({_by_stage(plan)}), "
-        f"{'about ' * plan.exact}{tokens(cost.prompt_tokens + cost.completion_tokens)} tokens, {price}, "
-        f"{rough_duration(cost.seconds)}{kept}"
-    )
+    yield Sentence(f"plan: {requests_and_cost(plan)}{kept}")
     yield from cap(plan, settings.budget)
     if advice := advise(plan, settings):
         yield Sentence(advice, "warning")

@@ -66,6 +66,20 @@ def test_a_command_of_the_page_builds(project: Workspace, command: str) -> None:
     assert len(project.rows("hard")) == len(project.rows("levels")) == 2
 
 
+def test_a_row_says_that_all_below_it_were_dropped(project: Workspace) -> None:
+    stages = "stages=[tags,questions,dedup,answers,levels,hard]"
+    done = project.run("topic=sports", *SMALL, stages, "stage.hard.where=row.level > 5")
+    assert done.status == 0, done.stderr
+    answer, level = project.rows("answers")[0], project.rows("levels")[0]
+    why = "dropped, since all levels below it were dropped by hard"
+    said = {answer["id"]: why, answer["question_id"]: why, answer["tag"]: why, level["id"]: "dropped by hard"}
+    for key, told in said.items():
+        for command in ("show", "log"):
+            assert project.raw(command, key, "--json").document["left_out"] == [told]
+    assert project.run("topic=sports", *SMALL, stages, "stage.hard.where=true").status == 0
+    assert not any(project.raw("show", key, "--json").document["left_out"] for key in said)
+
+
 @pytest.mark.parametrize("text", settings())
 def test_settings_of_the_page_build(project: Workspace, text: str) -> None:
     done = project.run("topic=sports", *SMALL, *as_words(text))

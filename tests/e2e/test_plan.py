@@ -328,6 +328,16 @@ def test_explain_shows_an_edited_prompt_line_by_line(built: InProcess, endpoint:
     assert endpoint.count == 0
 
 
+def test_explain_says_what_it_costs_as_the_plan_does(built: InProcess) -> None:
+    words = (*SHAPE, "teacher.temperature=0", "model.prices.prompt=1000", "model.prices.completion=1000")
+    said = built.run("explain", *words).stdout.splitlines()[-1]
+    assert said.startswith("all of it: 8 requests (8 for answers), about ")
+    money = [word.rstrip(",") for word in said.split() if word.startswith("$")]
+    assert len(money) == 1
+    assert money[0] in built.run("plan", *words).stdout
+    assert "all of it" not in built.run("explain", *SHAPE).stdout
+
+
 def test_explain_finds_nothing_where_nothing_changed(built: InProcess) -> None:
     document = explained(built, *SHAPE, "limits.concurrency=3")
     assert document["changed"] == {}

@@ -89,16 +89,40 @@ def _verdicts(found: Found, stage: Shape, key: str) -> JsonObject:
 
 
 def left_out(found: Found) -> list[str]:
-    """Why a row goes no further, and into no training file, as far as it or what it hangs on says so by itself."""
+    """Why a row goes no further, and into no training file, as far as verdicts tell: those on it and on what it hangs
+    on, or else on all that hangs on one of these."""
     why: list[str] = []
-    for stage, row in reversed(rows_above(found.files, found.graph, found.stage, found.row)):
+    chain = rows_above(found.files, found.graph, found.stage, found.row)[::-1]
+    for stage, row in chain:
         own = ["rejected by hand"] if row.get(REVIEW) == REJECT else []
         own += [f"dropped by {name}" for name, said in _verdicts(found, stage, row["id"]).items() if not said["kept"]]
         why += own if row is found.row else [f"its {stage.singular} {row['id']} is {each}" for each in own]
+    for stage, row in chain:
+        if why:
+            break
+        own = list(_dropped_below(found, stage, row))
+        why = own if row is found.row else [f"its {stage.singular} {row['id']} is {each}" for each in own]
     recipe = found.files.recipe()
     if not why and found.stage == exported_stage(found.graph, recipe) and not goes_on(found.row, recipe):
         why.append("nobody has accepted it, which curate.reviewed=accepted asks for")
     return why
+
+
+def _dropped_below(found: Found, stage: Shape, row: JsonObject) -> Iterator[str]:
+    """What a row is left out for though nobody dropped it: all rows of a stage below it were. A tag that is no leaf is
+    never left out so."""
+    graph = found.graph
+    for judged in graph if row.get("leaf", True) or stage is not graph.tree else ():
+        lineage = graph.lineage(judged.name)
+        if judged.kind == "transform" or stage.name not in lineage[:-1] or not graph.judges(judged.name):
+            continue
+        ids = {row["id"]}
+        for name in lineage[lineage.index(stage.name) + 1 :]:
+            ids = {each.id for each in read_rows(found.files.artefact(graph[name].file), Placed) if each.above in ids}
+        dropped = _dropped(found, judged, ids)
+        if ids and len(dropped) == len(ids):
+            by = dict.fromkeys(name for said in dropped.values() for name in said)
+            yield f"dropped, since all {judged.name} below it were dropped by {' and '.join(by)}"
 
 
 def left_out_words(why: Sequence[str]) -> Iterator[Line]:
@@ -117,7 +141,8 @@ def _below(found: Found) -> JsonObject:
             continue
         lines = read_rows_with_lines(found.files.artefact(shape.file), Placed)
         rows = [json.loads(line) for row, line in lines if row.above == key]
-        numbers, dropped = _numbers_below(found, shape, {row["id"] for row in rows}), _dropped(found, shape, rows)
+        ids = {row["id"] for row in rows}
+        numbers, dropped = _numbers_below(found, shape, ids), _dropped(found, shape, ids)
         below[shape.name] = [
             {"row": row, "below": {name: number[row["id"]] for name, number in numbers.items()}}
             | {"dropped": dropped.get(row["id"], {})}
@@ -137,9 +162,9 @@ def _numbers_below(found: Found, stage: Shape, ids: set[str]) -> dict[str, Count
     return numbers
 
 
-def _dropped(found: Found, stage: Shape, rows: list[JsonObject]) -> dict[str, dict[str, list[str]]]:
-    """Id → transform → why, of those of `rows` that are dropped."""
-    ids, dropped = {row["id"] for row in rows}, dict[str, dict[str, list[str]]]()
+def _dropped(found: Found, stage: Shape, ids: set[str]) -> dict[str, dict[str, list[str]]]:
+    """Id → transform → why, of the rows with these `ids` that are dropped."""
+    dropped: dict[str, dict[str, list[str]]] = {}
     for shape in found.graph.judges(stage.name) if ids else ():
         for row in read_rows(found.files.artefact(shape.file), VerdictRow):
             if row.id in ids and not row.kept:

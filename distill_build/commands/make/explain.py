@@ -9,6 +9,7 @@ from distill_build.builds.changes import item_changes
 from distill_build.builds.plan.plan import Plan, StagePlan
 from distill_build.builds.session import Session
 from distill_build.commands.make.plan import plan_of
+from distill_build.console.forecast import requests_and_cost
 from distill_build.console.notes import notes
 from distill_build.console.page import print_document, print_lines
 from distill_build.dataset.layout import Dataset
@@ -38,10 +39,12 @@ class Explanation(msgspec.Struct, frozen=True):
     def lines(self) -> Iterator[str]:
         """For people."""
         if self.causes is None:
-            requests = number_of(self.plan.calls, "requests")
+            requests = requests_and_cost(self.plan) if self.plan.calls else "no requests"
             yield f"{self.dataset.folder} was not built yet: every stage is new, {requests}"
         else:
             yield from self._lines(self.causes)
+            if self.plan.calls:
+                yield f"all of it: {requests_and_cost(self.plan)}"
 
     def _lines(self, causes: list[Cause]) -> Iterator[str]:
         plans: dict[str, StagePlan] = dict(self.plan.stages.items())
