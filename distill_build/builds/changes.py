@@ -1,24 +1,28 @@
 """What changed since the last build in the request behind one item; for the whole of it see `causes`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 from distill_build.builds.session import Session
 from distill_build.builds.walk.nodes import Node, topic_node
 from distill_build.calls.call import Call
 from distill_build.dataset.rows import TagRow, read_rows
-from distill_build.dataset.unit import Place, Row, View, restored
+from distill_build.dataset.unit import Row, View, restored, topic_row
 from distill_build.dataset.unit_lines import units_in
 from distill_build.engine.manifest import ValueChange, changes_between
 from distill_build.engine.reading import ReadOnlyStore, Responses
 from distill_build.errors import UsageError
 from distill_build.graph import Graph
 from distill_build.prompting.rendering import RenderingError
+from distill_build.records import RENAMED_FROM, JsonObject
 from distill_build.settings import declared_tree
 from distill_build.stages.chain import Chain
 from distill_build.stages.kinds.list_stage import ListStage
 from distill_build.stages.kinds.map_stage import BY_PERSON, MapStage
 from distill_build.subtree import NOTHING_SAID, Subtree
+
+LinesBelow = Mapping[str, list[JsonObject]]
+"""The lines that hang on a tag, by stage."""
 
 
 def item_changes(session: Session, item: str) -> Iterator[ValueChange]:
@@ -29,7 +33,7 @@ def item_changes(session: Session, item: str) -> Iterator[ValueChange]:
     """
     with closing(ReadOnlyStore(session.cache_dir)) as store:
         try:
-            old_key, call = _then_and_now(session, store, *_find(session, item))
+            old_key, call = _then_and_now(session, store, *_find(session, item), item)
         except RenderingError as error:
             raise UsageError(f"the prompt makes no request for {item} now: {error}") from error
         entry = store.get(old_key)
@@ -38,33 +42,44 @@ def item_changes(session: Session, item: str) -> Iterator[ValueChange]:
     return changes_between(entry.manifest, call.manifest)
 
 
-def _find(session: Session, item: str) -> tuple[Graph, Row, Row]:
-    """The stages that the dataset has, the row with that id, and its tag's."""
+def _find(session: Session, item: str) -> tuple[Graph, Row, LinesBelow]:
+    """The stages that the dataset has, and the tag that the row with that id hangs on, with all lines below it."""
     graph = session.dataset.graph() or session.stages.graph
-    stages = session.stages
     for tag, lines in units_in(session.dataset.artefact, graph, frozenset(graph.names)):
-        rows = restored(
-            tag,
-            graph,
-            lines,
-            lambda stage, line, before: stages[stage].number(line) if stage in stages.graph else before,
-            {},
-        )
-        found = next((row for row in (tag, *rows) if row.id == item), None)
-        if found is not None:
-            return graph, found, tag
+        if tag.id == item or any(line["id"] == item for each in lines.values() for line in each):
+            return graph, tag, lines
     raise UsageError(f"{session.dataset.folder} has no item {item}: ids stand in {', '.join(graph.files)}")
 
 
-def _then_and_now(session: Session, store: Responses, graph: Graph, row: Row, tag: Row) -> tuple[str, Call]:
+def _row(session: Session, graph: Graph, node: Node, tag: Row, lines: LinesBelow, item: str) -> Row:
+    """The row with that id, and those around it, as stages see them: with the labels that requests go by."""
+    stages, path = session.stages, list(node.path)
+    if tag.is_topic:
+        tag = topic_row(tag.stage, path[0])
+    else:
+        line = {name: value for name, value in tag.line.items() if name != RENAMED_FROM}
+        tag = Row(tag.stage, line | {"path": path, "label": path[-1]}, ())
+    rows = restored(
+        tag,
+        graph,
+        {name: [line | {"path": path} if "path" in line else line for line in each] for name, each in lines.items()},
+        lambda stage, line, before: stages[stage].number(line) if stage in stages.graph else before,
+        {},
+    )
+    return next(row for row in (tag, *rows) if row.id == item)
+
+
+def _then_and_now(
+    session: Session, store: Responses, graph: Graph, tag: Row, lines: LinesBelow, item: str
+) -> tuple[str, Call]:
     """The key of the request that made an item, and the request as it would be now."""
+    lineage = _lineage(session, store, graph, None if tag.is_topic else tag.id)
+    row = _row(session, graph, lineage[-1], tag, lines, item)
     if row.stage not in session.stages.graph:
         raise UsageError(f"{row.id} is of the stage {row.stage}, which these settings do not have: see stages=[…]")
     if _is_by_hand(row):
         raise _given(row)
-    stage, lineage = session.stages[row.stage], _lineage(session, store, graph, None if tag.is_topic else tag.id)
-    own = lineage[-1].subtree
-    place = Place(tuple(node.path[-1] for node in lineage), tag.id, own.description, answer=own.answer)
+    stage, place = session.stages[row.stage], lineage[-1].at
     if isinstance(stage, MapStage) and row.above is not None:
         others = View(graph).others(row.above, stage.refers_to, stage.name)
         if others is None:

@@ -6,7 +6,7 @@ from distill_build.builds.baseline import Baseline
 from distill_build.builds.plan.plan import Plan
 from distill_build.builds.present import PresentVersion
 from distill_build.builds.report import Replacement
-from distill_build.builds.session import Session
+from distill_build.builds.session import Rebuild, Session
 from distill_build.dataset.layout import State
 from distill_build.dataset.lockfile import facts_of
 from distill_build.history.causes import STAGES, UNTIL, Cause, causes_between, recipe_of, until_cause
@@ -31,7 +31,8 @@ def replacement_of(session: Session, options: Options, baseline: Baseline, plan:
     then, now = recipe_of(present.facts), recipe_of(facts_of(session.identity))
     causes = [*until_cause(present.until, until), *causes_between(then, now)]
     causes.sort(key=lambda cause: _weight(cause, options.overrides, session.stages.roles))
-    words = tuple(map(cause_words, causes)) or tuple(_other_cause(baseline.state, plan))
+    told = (*_rebuilding(session.rebuild), *map(cause_words, causes))
+    words = told or tuple(_other_cause(baseline.state, plan))
     leaving = tuple(" / ".join(path[1:]) for path in plan.leaving)
     return Replacement(present.version, fewer, others, leaving, words, _way_back(session, baseline, present))
 
@@ -41,6 +42,12 @@ def _way_back(session: Session, baseline: Baseline, present: PresentVersion) -> 
     if baseline.state is not None or Archive(session.cache_dir).find(present.version) is not None:
         return f"`distill-build checkout {short(present.version)}` brings it back"
     return "its files are kept under runs/"
+
+
+def _rebuilding(rebuild: Rebuild) -> Iterator[str]:
+    """What is typed of --rebuild and names something."""
+    if named := [word for word in rebuild.typed if word not in rebuild.unmatched]:
+        yield f"--rebuild {' '.join(named)} asks for others"
 
 
 def _other_cause(state: State | None, plan: Plan) -> Iterator[str]:

@@ -81,11 +81,16 @@ def derived_seed(seed: int, sample: int, attempt: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{sample}:{attempt}".encode()).digest()[:4], "big") >> 1
 
 
-def look_up(store: Responses, call: Call) -> Entry | None:
-    """What is stored for `call`. Raises CorruptEntryError with the way to mend it."""
+def look_up(store: Responses, call: Call, *, anew: bool) -> Entry | None:
+    """What is stored for `call`; nothing where that is damaged and the call is to be asked `anew`.
+
+    Raises CorruptEntryError with the way to mend it.
+    """
     try:
         return store.get(call.key)
     except CorruptEntryError as error:
+        if anew:
+            return None
         raise CorruptEntryError(
             f"{error}. `distill-build cache fsck` sets all damage aside; what it held comes back by cache pull or "
             "cache import, or from what the folder keeps, or is asked for again by the next build: "

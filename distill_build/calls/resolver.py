@@ -13,7 +13,7 @@ from distill_build.calls.pinned import PinnedResponses
 from distill_build.engine.entry import Accepted, Entry
 from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store
-from distill_build.errors import BudgetExceededError, CorruptEntryError, EndpointError
+from distill_build.errors import BudgetExceededError, EndpointError
 from distill_build.models.base import Model, ModelFailure
 from distill_build.records import Source
 from distill_build.replies.reply import Rejection
@@ -119,7 +119,7 @@ class CallResolver:
                 if joined is not HALTED or self._halt.reason is not None:
                     return joined
                 continue  # it was abandoned, and so is this
-            entry = self._look_up(call)
+            entry = look_up(self._store, call, anew=anew)
             accepted = standing(call, entry, self._pinned)
             if entry is not None and accepted is not None and (flight is None or not anew):
                 return await self._found(call, entry, accepted, anew=anew)
@@ -154,14 +154,6 @@ class CallResolver:
         self._states.failed.pop(self._attempted(call), None)
         self.asked_in_vain.add(call.key)
         return made
-
-    def _look_up(self, call: Call) -> Entry | None:
-        try:
-            return look_up(self._store, call)
-        except CorruptEntryError:
-            if self._anew(call):
-                return None
-            raise
 
     async def _ask(self, call: Call, entry: Entry | None) -> Result:
         """Asks, while others who want the same call wait for this one."""

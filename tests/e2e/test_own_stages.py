@@ -180,6 +180,33 @@ def test_explain_names_what_changed_of_a_stage(project: InProcess, endpoint: Scr
     assert endpoint.count == 0
 
 
+def test_explain_of_an_item_goes_by_the_labels_that_requests_go_by(
+    project: InProcess, endpoint: ScriptedServer
+) -> None:
+    """Whatever the labels are that people gave, when the dataset was built or since."""
+    places = "{{ rows.tags.label }} {{ rows.tags.path }} {{ row.path }} {{ rows.questions.path }} {{ path }}"
+    write_prompt(project.root, "scores", f"{PROMPTS['scores']} ({places})")
+    assert project.run(*LINE).status == 0
+    items = [project.rows(stage)[0]["id"] for stage in ("tags", "questions", "answers", "scores")]
+    tree = project.root / "tree.yaml"
+    tree.write_text(json.dumps({"rename": {project.rows("tags")[0]["label"]: "Renamed by hand"}}))
+    endpoint.reset()
+    for build in ((), LINE):
+        assert not build or project.run(*build).status == 0
+        assert [changed_of(project, item) for item in items] == [[], [], [], []]
+    assert project.rows("scores")[0]["path"][-1] == "Renamed by hand"
+    tree.unlink()
+    assert [changed_of(project, item) for item in items] == [[], [], [], []]
+    assert endpoint.count == 0
+    assert changed_of(project, items[-1], "judge.temperature=0.5") != []
+
+
+def changed_of(project: InProcess, item: str, *words: str) -> list[Any]:
+    """What changed in the request behind an item, as explain tells it."""
+    changed: list[Any] = project.run("explain", item, *LINE, *words, "--json").document["changed"]
+    return changed
+
+
 # Failures, budget, rebuilding.
 
 

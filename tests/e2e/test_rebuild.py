@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.caches import flipped, opened
 from tests.e2e.workspace import WITHOUT_DEDUP, Workspace
 from tests.server import Body, Fault, ScriptedServer, content, raw, status
 
@@ -131,3 +132,29 @@ def test_a_template_included_by_a_name_that_is_worked_out_is_refused(workspace: 
     finished = workspace.run(*SMALL)
     assert finished.status == 2
     assert "in quotes" in finished.stderr
+
+
+def test_it_is_the_cause_that_is_told_first(workspace: Workspace, server: ScriptedServer) -> None:
+    server.plan = lambda index, body: content(f"This is answer number {index}.") if is_answer(body) else None
+    assert workspace.run(*SMALL).status == 0
+    told = workspace.run("plan", *SMALL, "--rebuild=answers:*", "--rebuild=nothing/*").stderr
+    assert "9 answers made anew, changed or gone; --rebuild answers:* asks for others; `distill-build checkout" in told
+    told = workspace.run("plan", *SMALL, "teacher.temperature=0.9", "--rebuild=answers:*").stderr
+    assert "gone; --rebuild answers:* asks for others; teacher.temperature" in told
+    built = workspace.run(*SMALL, "--rebuild=answers:*")
+    assert (built.status, built.stderr.count("--rebuild answers:* asks for others")) == (0, 2), "before and after"
+
+
+def test_what_is_damaged_is_asked_anew_where_it_is_named(workspace: Workspace, server: ScriptedServer) -> None:
+    assert workspace.run(*SMALL).status == 0
+    with opened(workspace) as database:
+        for row, value in database.execute("SELECT rowid, value FROM Cache WHERE tag = 'answers'").fetchall():
+            database.execute("UPDATE Cache SET value = ? WHERE rowid = ?", (flipped(value), row))
+    server.reset()
+    assert workspace.run(*SMALL, "name=other").status == 5, "nobody names it"
+    plan = workspace.run("plan", *SMALL, "--rebuild=answers:*", "--json")
+    assert (plan.status, plan.document["calls"]) == (0, 9)
+    server.reset()
+    assert workspace.run(*SMALL, "--rebuild=answers:*").status == 0
+    assert server.kinds == {"answers": 9}
+    assert workspace.raw("cache", "fsck").status == 0

@@ -103,7 +103,7 @@ class PlanAsk:
     def _standing(self, call: Call) -> object | None:
         """What counts for a call, unless it is to be asked for anew."""
         anew = self._anew(call)  # of every call: who named it is told what named nothing
-        entry = None if self._store is None else look_up(self._store, call)
+        entry = None if self._store is None else look_up(self._store, call, anew=anew)
         if entry is None or (anew and not self._pinned.is_renewed(entry)):
             return None
         if (accepted := standing(call, entry, self._pinned)) is not None:
