@@ -231,6 +231,7 @@ USAGE = [
     (["roll-back"], "unknown command 'roll-back'"),
     (["sports"], "a topic is said as topic=sports"),
     (["topic=board", "games"], 'a value with spaces stands in quotes, as in topic="board games"'),
+    (["blid", "topic=sports"], 'as in topic="board games", and the commands are build, plan,'),
     (["plan", "topic=C", "basics"], "plan does not take the word 'basics': a value with spaces"),
     (["diff", "a", "b", "c", "d"], "diff does not take the word 'd': distill-build diff [A] [B] [ID]; what has spaces"),
     (["--ofline"], "unknown flag '--ofline': did you mean '--offline'?"),

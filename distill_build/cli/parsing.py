@@ -188,7 +188,7 @@ def refuse_folders(name: str, words: Sequence[str]) -> None:
 def unknown_command(name: str, parts: Parts) -> UsageError:
     """The sentence for a command that does not exist."""
     near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=NEAR)
-    hint = f"did you mean '{near[0]}'?" if near else quote_hint(parts)
+    hint = f"did you mean '{near[0]}'?" if near else f"{quote_hint(parts)}, and the commands are {', '.join(COMMANDS)}"
     return UsageError(f"unknown command '{name}': {hint}")
 
 
@@ -196,7 +196,7 @@ def quote_hint(parts: Parts) -> str:
     """The way out for a word too many: mostly a value with spaces that the shell took apart."""
     if parts.settings:
         return 'a value with spaces stands in quotes, as in topic="board games"'
-    return f"a topic is said as topic={parts.plain[-1]}, and the commands are {', '.join(COMMANDS)}"
+    return f"a topic is said as topic={parts.plain[-1]}"
 
 
 def options_of(parts: Parts) -> Options:
