@@ -261,6 +261,18 @@ class Subtree(msgspec.Struct, frozen=True):
         below = subtree_of(own, max(0, self.depth - 1), breadths, self.counts, self.description, self.answer)
         return replace(below, held=True, depth=0) if self.held else below
 
+    def length_of(self, list_length: str, usual: int) -> int:
+        """Items of a model's that a list is to have below its tag, by the setting of the list's length: so many as
+        `usual`, unless a person says otherwise."""
+        return 0 if self.held else self.counts.get(list_length, usual)
+
+    def child_at(self, label: str, index: int, same: Same) -> "Subtree":
+        """That of the child which is number `index` of its siblings, by its own label or the one that people see."""
+        if index >= len(self.own.children) + self.filled:  # behind all others
+            return self.holding(NOTHING_SAID)
+        own = next((old for old, new in self.own.rename.items() if same(new, label)), label)
+        return self.below(self.own.of_child(own, same))
+
     def holding(self, own: TagByHand) -> "Subtree":
         """That of a child which is there for a person's own items alone."""
         return replace(self, held=True).below(own)

@@ -130,6 +130,7 @@ class UnitRows:
             dropped=self._shared({name: dict(reasons) for name, reasons in work.dropped.items()}),
             rows_dropped=self._shared(dict(work.rows_dropped)),
             failures=tuple(work.failures[place].row() for place in sorted(work.failures)),
+            lacking=unit.lacking(segment.stages) if work.incomplete else {},
         )
 
     def take_back(self, unit: Unit) -> None:

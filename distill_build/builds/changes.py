@@ -7,7 +7,7 @@ from distill_build.builds.session import Session
 from distill_build.builds.walk.nodes import Node, topic_node
 from distill_build.calls.call import Call
 from distill_build.dataset.rows import TagRow, read_rows
-from distill_build.dataset.unit import Row, View, restored, topic_row
+from distill_build.dataset.unit import Row, View, nothing_lacks, restored, topic_row
 from distill_build.dataset.unit_lines import units_in
 from distill_build.engine.manifest import ValueChange, changes_between
 from distill_build.engine.reading import ReadOnlyStore, Responses
@@ -64,7 +64,7 @@ def _row(session: Session, graph: Graph, node: Node, tag: Row, lines: LinesBelow
         graph,
         {name: [line | {"path": path} if "path" in line else line for line in each] for name, each in lines.items()},
         lambda stage, line, before: stages[stage].number(line) if stage in stages.graph else before,
-        {},
+        nothing_lacks,
     )
     return next(row for row in (tag, *rows) if row.id == item)
 

@@ -3,7 +3,7 @@
 The dataset's files change in `replace_together` alone, when everything else is written and synced.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,7 @@ from distill_build.builds.report import Report
 from distill_build.builds.session import Session
 from distill_build.builds.versioning import keep_version, lock_of
 from distill_build.builds.walk.nodes import Node, units_of
-from distill_build.dataset.failures import unmade_in
+from distill_build.dataset.failures import unmade_in, untold
 from distill_build.dataset.layout import (
     CHECKS,
     FAILURES,
@@ -42,9 +42,9 @@ from distill_build.errors import StoppedError, StorageError
 from distill_build.graph import END, Graph
 from distill_build.history.exported_rows import NO_EXPORTS, ExportedRows, write_rows
 from distill_build.options import Options
-from distill_build.records import JsonObject
+from distill_build.records import Failure, JsonObject
 from distill_build.stages.checks import check_rows
-from distill_build.stages.kinds.declared import declared
+from distill_build.stages.kinds.declared import declared, missing_items
 
 
 class BuiltFiles(msgspec.Struct, frozen=True):
@@ -136,9 +136,12 @@ class Finish(msgspec.Struct):
         """Writes all files beside. Raises DifferenceError where they are not those of the lock."""
         writers, outcomes = write_artefacts(root, self._graph, self.rows, self.folder)
         self._require_untouched(root)
+        failures = [*failure_rows(root)] or [each.row() for each in self._untold()]
+        self._write_failures(failures, writers)  # before the exports, which go by it
         exports = self._write_exports()
-        failures = [*failure_rows(root), *(each.row() for each in exports.refused)]
-        self._write_failures(failures, writers)
+        if exports.refused:
+            failures += [each.row() for each in exports.refused]
+            self._write_failures(failures, writers)
         checked = check_rows(Dataset(self.folder).artefact, self._graph, self.session.identity)
         if checked.lines:
             self._write_rows(CHECKS, checked.encoded, writers)
@@ -187,6 +190,14 @@ class Finish(msgspec.Struct):
                 raise StorageError(
                     f"{dataset.artefact(file)} was changed while a build ran; build again, nothing is lost"
                 )
+
+    def _untold(self) -> Iterator[Failure]:
+        """What is not there though nothing failed."""
+        graph, tally, settings = self._graph, self.execution.tally.stages, self.session.settings
+        wanted = {name: rows - tally[name].spared for name, rows in declared(settings).rows().items()}
+        made = {name: tally[name].made for name in graph.names}
+        for stage, missing in missing_items(graph, wanted, made).items():
+            yield untold(stage, (settings.topic,), missing)
 
     def _write_failures(self, rows: list[JsonObject], writers: dict[str, ArtefactWriter]) -> None:
         if rows:

@@ -1,12 +1,17 @@
-"""The lines of failures.jsonl: which of them an export replaces, and what they count for in a state and in a lock.
+"""The lines of failures.jsonl: which of them an export replaces, what they count for in a state and in a lock, and what
+stands there where nothing else does though something is missing.
 
 An export decides about the lines of END alone, the rows that make no training row. All others are a build's.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from distill_build.graph import END, Graph
-from distill_build.records import Failure, JsonObject
+from distill_build.records import Failure, JsonObject, Path
+
+UNTOLD = "no other line of failures.jsonl tells why: this is a fault of distill-build, please report it"
+NO_ROW: Mapping[str, str] = MappingProxyType({})
 
 
 def failures_after_export(before: Iterable[JsonObject], refused: Iterable[Failure]) -> list[JsonObject]:
@@ -27,3 +32,8 @@ def unmade_in(graph: Graph, failures: Iterable[JsonObject]) -> dict[str, int]:
         if row["stage"] not in graph or not graph[row["stage"]].asks:
             unmade[row["stage"]] = unmade.get(row["stage"], 0) + row["missing"]
     return unmade
+
+
+def untold(stage: str, path: Path, missing: int, row_without: Mapping[str, str] = NO_ROW) -> Failure:
+    """Of what is missing though nothing has failed: whatever has been overlooked, no such dataset is complete."""
+    return Failure(stage, path, missing, "untold", 0, UNTOLD, row_without)

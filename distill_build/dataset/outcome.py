@@ -1,5 +1,7 @@
 """What became of a tag's rows in one segment of a build, and where its lines lie."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from distill_build.records import JsonObject
@@ -24,7 +26,8 @@ class Outcome(msgspec.Struct, frozen=True):
     `memo` is the digest of all that went in, None where something is missing. `rows` are by stage; `sources` is the
     line that names the responses behind them. `requests` and `spared` are numbers by stage: calls, and rows that were
     not to be made since what they would hang on was dropped, less those that are there besides. `dropped` counts by
-    transform and reason, of which a row may have several, and `rows_dropped` the rows by transform.
+    transform and reason, of which a row may have several, and `rows_dropped` the rows by transform. `lacking` names by
+    row, the tag's own among them, the stages of the segment that could not make of it all that there is to be.
     """
 
     memo: str | None
@@ -35,3 +38,4 @@ class Outcome(msgspec.Struct, frozen=True):
     dropped: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     rows_dropped: dict[str, int] = msgspec.field(default_factory=dict)
     failures: tuple[JsonObject, ...] = ()
+    lacking: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)

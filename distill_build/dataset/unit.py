@@ -11,9 +11,9 @@ from enum import Enum
 import msgspec
 
 from distill_build.errors import StorageError
-from distill_build.graph import Graph
+from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject, Path, above_of
-from distill_build.review import EDIT, REJECT, REVIEW
+from distill_build.review import REJECT, REVIEW
 from distill_build.subtree import AnswerByHand
 
 AGAIN = "build the dataset again, which brings all rows back from the cache"
@@ -109,15 +109,6 @@ class Row(msgspec.Struct, eq=False):
     def is_topic(self) -> bool:
         """Whether it stands for the topic, which is no row."""
         return self.above is None and self.line.get("level") == 0
-
-    def has_given(self, stage: str) -> bool:
-        """Whether a person gave what `stage` would be asked for."""
-        given = (row.line for row in self.below.get(stage, ()) if row.line.get("call") == "")
-        return any(line.get("finish_reason") != EDIT for line in given)
-
-    def results(self, stage: str, *, refill: bool) -> int:
-        """How many of its results of `stage` count: with `refill` others are to be there for rejected ones."""
-        return sum(not (refill and row.unwanted) for row in self.below.get(stage, ()))
 
     def hang(self, below: "Row") -> None:
         """Takes a row below itself, in its place among the others."""
@@ -292,21 +283,26 @@ def verdict_of(line: JsonObject) -> Verdict:
     return Verdict(line["kept"], tuple(line["why"]), columns)
 
 
+Lacks = Callable[[Row, Shape], bool]
+"""Says of a row, with all that hangs on it of a stage, whether that stage could not make all that there is to be."""
+
+
+def nothing_lacks(_row: Row, _shape: Shape) -> bool:
+    """Of rows where all is there."""
+    return False
+
+
 def restored(
     tag: Row,
     graph: Graph,
     lines: Mapping[str, Iterable[JsonObject]],
     number: Callable[[str, JsonObject, int], int],
-    results: Mapping[str, int],
-    *,
-    refill: bool = False,
+    lacks: Lacks,
 ) -> list[Row]:
     """The rows on `lines`, by stage, hung below `tag` with the verdicts on them, and with what they lack.
 
     `number` says which one a line is among those below the same row, given its stage and how many came before it.
-    `results` are the rows of each stage that hang on one row above where nothing is missing; with `refill` there are
-    others besides for those that a person rejected. A stage has to come with the transforms before it. Raises
-    StorageError for a line without the row that it hangs on.
+    A stage has to come with the transforms before it. Raises StorageError for a line without the row that it hangs on.
     """
     by_id, rows, view = {tag.id: tag}, list[Row](), View(graph)
     for shape in graph:
@@ -333,11 +329,7 @@ def restored(
             by_id[row.id] = row
             above.hang(row)
             rows.append(row)
-        wanted = results.get(shape.name, 0)
-        for above in [row for row in (tag, *rows) if wanted and row.stage == shape.parent and not row.is_topic]:
-            has_any = not shape.at_leaves or above.line.get("leaf", True)
-            there = above.results(shape.name, refill=refill)
-            short = has_any and there < wanted and not above.has_given(shape.name)
-            if short and view.sight(above, shape.name) is not Sight.DROPPED:
+        for above in [row for row in (tag, *rows) if row.stage == shape.parent and not row.is_topic]:
+            if lacks(above, shape) and view.sight(above, shape.name) is not Sight.DROPPED:
                 above.lacking |= {shape.name}
     return rows

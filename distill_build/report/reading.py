@@ -10,8 +10,7 @@ import msgspec
 
 from distill_build.dataset.layout import Dataset
 from distill_build.dataset.rows import content_of, list_text, read_objects
-from distill_build.dataset.unit import DROPPED_BEFORE, Row, Verdict, restored
-from distill_build.dataset.unit_lines import units_in
+from distill_build.dataset.unit import DROPPED_BEFORE, Row, Verdict
 from distill_build.graph import Graph, Shape
 from distill_build.records import RENAMED_FROM, JsonObject
 from distill_build.report.columns import ColumnCounts
@@ -31,8 +30,7 @@ from distill_build.report.drawing import Drawing
 from distill_build.report.families import Teller, families_of
 from distill_build.review import REVIEW
 from distill_build.stages.flags import FLAGS
-from distill_build.stages.identity import makes_up_for_rejected
-from distill_build.stages.kinds.declared import results_in
+from distill_build.stages.made_units import made_units
 from distill_build.stages.measures.ratings import SCORE
 from distill_build.stages.training.rows import exported_stage, goes_on
 
@@ -91,11 +89,8 @@ class Reading:
 
     def run(self) -> Gathered:
         """Reads all rows."""
-        results, refill = results_in(self._graph, self._recipe), makes_up_for_rejected(self._recipe)
-        wanted = frozenset(self.reached)
         graph = Graph(tuple(self._reached))
-        for tag, lines in units_in(self._dataset.artefact, graph, wanted):
-            rows = restored(tag, graph, lines, lambda _stage, _line, before: before, results, refill=refill)
+        for tag, rows in made_units(self._dataset.artefact, graph, self._recipe, frozenset(self.reached)):
             self._take(tag, rows)
         return self.found
 

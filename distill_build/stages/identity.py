@@ -30,8 +30,8 @@ REFILL_REJECTED = "curate.refill"
 NESTED = (CHILDREN, ABOUT)
 OF_FORMS = ("labels", "answer_schema", "schema")
 """The settings of a stage by which its replies are read."""
-ROWS_VERSION = 9
-"""Version of the form of the rows: raise it when a stage changes what a line holds."""
+ROWS_VERSION = 10
+"""Version of the rows: raise it when a stage changes what a line holds, or which lines there are."""
 
 
 def build_digest(recipe: JsonObject, until: str, generation: str) -> str:
@@ -79,7 +79,9 @@ def _in_order(said: JsonObject) -> JsonObject:
 def tag_said_of(said: JsonObject) -> TagByHand:
     """The tag of which a recipe says that, with its children in their order."""
     children: JsonObject = said.get(CHILDREN, {})
-    order: list[str] = said.get(ORDER, list(children))
+    order = said.get(ORDER)
+    if not isinstance(order, list):  # a lock has a digest of a long one
+        order = list(children)
     known = (*TagByHand.__struct_fields__, CHILDREN, ORDER)
     return TagByHand(
         children={label: tag_said_of(children.get(label, {})) for label in order},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, restored, topic_row
+from distill_build.dataset.unit import DROPPED_BEFORE, Row, Sight, Verdict, View, nothing_lacks, restored, topic_row
 from distill_build.graph import END, Graph
 
 GRAPH = Graph.parse(
@@ -125,7 +125,7 @@ def test_rows_come_back_from_their_lines_with_the_verdicts_on_them(view: View) -
         "sieve": [{"id": "x_1", "kept": True, "why": []}, {"id": "x_2", "kept": False, "why": ["old"], "share": 0.5}],
         "marks": [{"id": "m_1", "parent": "x_1"}, {"id": "m_2", "parent": "x_1"}],
     }
-    rows = restored(tag, GRAPH, lines, lambda _stage, _line, before: before, {})
+    rows = restored(tag, GRAPH, lines, lambda _stage, _line, before: before, nothing_lacks)
     assert [(row.stage, row.id, row.place) for row in rows] == [
         ("texts", "x_1", (0,)),
         ("texts", "x_2", (1,)),
@@ -148,7 +148,7 @@ def test_what_was_dropped_before_has_no_line_and_is_told_by_what_dropped_it() ->
         "first": [{"id": "x_1", "kept": False, "why": ["short"]}],
         "second": [],
     }
-    (row,) = restored(tag, graph, lines, lambda _stage, _line, before: before, {})
+    (row,) = restored(tag, graph, lines, lambda _stage, _line, before: before, nothing_lacks)
     assert row.verdicts["second"] is DROPPED_BEFORE
     assert View(graph).sight(row, END) is Sight.DROPPED
 
@@ -164,7 +164,14 @@ def test_a_row_that_comes_back_knows_what_it_lacks() -> None:
         ],
         "marks": [{"id": "m_1", "parent": "x_0"}, {"id": "m_2", "parent": "x_0"}, {"id": "m_3", "parent": "x_2"}],
     }
-    rows = restored(tag, GRAPH, lines, lambda _stage, _line, before: before, {"texts": 4, "marks": 2})
+    wanted = {"texts": 4, "marks": 2}
+    rows = restored(
+        tag,
+        GRAPH,
+        lines,
+        lambda _stage, _line, before: before,
+        lambda row, shape: len(row.below.get(shape.name, ())) < wanted.get(shape.name, 0),
+    )
     assert tag.lacking == {"texts"}
     assert {row.id: row.lacking for row in rows if row.stage == "texts"} == {
         "x_0": set(),

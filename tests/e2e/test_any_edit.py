@@ -12,17 +12,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.e2e.own_project import write_stage
 from tests.e2e.test_only_what_is_affected import InProcess, kind_of, place_of
-from tests.e2e.test_tree_by_hand import SMALL, by_place
+from tests.e2e.test_tree_by_hand import SMALL as SIZE
+from tests.e2e.test_tree_by_hand import by_place
 from tests.server import ScriptedServer
 
 Row = dict[str, Any]
+SMALL = (*SIZE, "stages=[tags,questions,dedup,answers,per_tag]", "dedup.near=null")
+ELSEWHERE = "Elsewhere"
+"""A tag that is there for questions of one's own alone."""
 EXAMPLES = int(os.environ.get("EDITS", "12"))
 NUMBERS = st.integers(0, 99)
 EDITS = st.lists(
     st.tuples(
         st.sampled_from(["text of an answer", "no answer", "text of a question", "no question", "own question"])
-        | st.sampled_from(["label", "no tag", "own question with an answer"]),
+        | st.sampled_from(["label", "no tag", "own question with an answer", "own question elsewhere"]),
         NUMBERS,
     ),
     min_size=1,
@@ -36,6 +41,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     with ScriptedServer() as server:
         server.plan = by_place
         project = InProcess(tmp_path_factory.mktemp("built"), server)
+        columns = {"answers": "rows.answers | length"}
+        write_stage(project.root, "per_tag", kind="group", after="answers", by="tags", columns=columns)
+        (project.root / "conf/distill.yaml").write_text("defaults: [base, _self_]\n")
         assert project.run(*SMALL).status == 0
         yield project
 
@@ -58,7 +66,7 @@ class Hand:
                 self.answers.remove(row)
             case "text of a question" if row := self._row(self.questions, number):
                 self.edited.add(row["id"])
-                row["question"] = f"What of {number}?"
+                row["question"] = f"What of {number}, change {len(self.edited)}?"
                 self.asked.add(row["question"])
             case "no question" if row := self._row(self.questions, number):
                 self.questions.remove(row)
@@ -70,6 +78,11 @@ class Hand:
                     self.answers.append({"question": text, "answer": "Mine."})
                 else:
                     self.asked.add(text)
+            case "own question elsewhere":
+                text = f"Of something else, number {len(self.own) + 1}?"
+                self.own[text] = ELSEWHERE
+                self.questions.append({"question": text, "path": [ELSEWHERE]})
+                self.asked.add(text)
             case "label" if row := self._row(self.tags, number):
                 row["label"] = f"Called {number} {row['number']}"
             case "no tag" if row := self._row(self.tags, number):
@@ -93,7 +106,7 @@ class Hand:
         for key, row in known.items():
             if row["parent"] is None or row["parent"] in paths:
                 paths[key] = [*paths.get(row["parent"], []), row["label"]]
-        self.stand = set(paths)
+        self.stand = {*paths, ELSEWHERE}
         return list(paths.values())
 
     def texts(self) -> set[str]:
@@ -155,6 +168,8 @@ def test_a_dataset_is_what_people_made_of_it(
     held = [row["path"][1:] for row in project.rows("tags")]
     assert [path for path in held if path in labels] == labels
     assert {row["question"] for row in project.rows("questions") if row.get("review") != "reject"} == texts
+    leaves = [row["id"] for row in project.rows("tags") if row["leaf"]]
+    assert [row["parent"] for row in project.rows("per_tag")] == leaves
     exported = [row for row in project.rows("answers") if row.get("review") != "reject"]
     assert hand.replies() <= {row["answer"] for row in exported}
     assert {row["question"] for row in exported} <= texts

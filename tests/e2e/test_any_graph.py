@@ -17,14 +17,15 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 
 from distill_build.commands.curate import export
 from distill_build.commands.make import build, plan
 from distill_build.commands.versions import verify
 from distill_build.options import Options
 from distill_build.settings import Settings
-from tests.e2e.graphs.declared import Declared, histories
+from distill_build.stages.kinds.declared import declared as declared_by
+from tests.e2e.graphs.declared import TOP, Declared, Stage, histories, in_order
 from tests.e2e.graphs.model import Build, Call, Place
 from tests.e2e.graphs.model import Endpoint as KnownEndpoint
 from tests.e2e.graphs.replies import QUESTIONS, SEEDS, TAGS, Endpoint, unsteady
@@ -145,9 +146,19 @@ class World:
         assert Counter(sent) - Counter(model.sent) == Counter(), "what is sent and need not be"
         assert Counter(model.sent) - Counter(sent) == Counter(), "what must be sent and is not"
         assert done.document["failures"] == len(model.failures)
+        if not model.failures:
+            self.check_counts(declared)
         self.check_plan(planned.document, calls_of(sent))
         self.check_files(declared, model)
         return done.status
+
+    def check_counts(self, declared: Declared) -> None:
+        """Where nothing failed there are just so many rows as are told to be wanted."""
+        assert self.project.settings_now is not None
+        state = json.loads((self.project.folder("top") / "runs/state.json").read_text())
+        wanted = declared_by(self.project.settings_now).rows()
+        for name in (TAGS, *(stage.name for stage in declared.reached)):
+            assert state["counts"][name] == wanted[name] - state["spared"].get(name, 0), name
 
     def check_plan(self, document: dict[str, Any], calls: set[Call]) -> None:
         """A plan that says it is exact is; and it is where all is known."""
@@ -196,12 +207,28 @@ def endpoints() -> Iterator[tuple[Endpoint, ScriptedServer, ScriptedServer]]:
 
 
 HISTORIES = os.environ.get("GRAPHS")
+ANSWERED = Stage("s_a", "map", QUESTIONS, roles=("r_s_a",))
+OF_TAGS = (
+    Stage("s_b", "map", TAGS, roles=("r_s_b",), named=QUESTIONS),
+    Stage("s_c", "group", "s_a", TAGS, exports=True),
+)
+WAITING = in_order((Stage(QUESTIONS, "list", TAGS), Stage("dedup", "barrier", QUESTIONS), ANSWERED, *OF_TAGS))
+"""What hangs on tags, and sees their questions once more behind a barrier."""
+OWN = (("Of my own", "How long is it?"), (TOP[0], "Whose is it?"))
 
 
 @settings(
     max_examples=int(HISTORIES or 15), deadline=None, database=None, derandomize=HISTORIES is None,
-    suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate, Phase.shrink],
 )  # fmt: skip
+@example(history=[(Declared(questions=3, order=WAITING, own=OWN), "")])
+@example(history=[(Declared(questions=3, order=(WAITING[0], *WAITING[2:]), own=OWN), "")])
+@example(history=[(Declared(questions=2, order=WAITING, lengths=((TOP[0], 1),)), ""), (Declared(order=WAITING), "")])
+@example(
+    history=[
+        (Declared(questions=2, order=WAITING, lengths=((TOP[0], 4),), own=OWN), ill) for ill in ("cold", "flu", "")
+    ]
+)
 @given(history=histories())
 def test_a_build_sends_and_makes_just_what_it_must(
     history: list[tuple[Declared, str]],

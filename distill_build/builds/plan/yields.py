@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from distill_build.builds.walk.nodes import Unit
-from distill_build.dataset.unit import Row, Sight, View, restored
+from distill_build.dataset.unit import Row, Sight, View, nothing_lacks, restored
 from distill_build.records import JsonObject
 from distill_build.stages.all import Stages
 from distill_build.stages.course import Segment, needed_for
-from distill_build.stages.kinds.declared import declared
 from distill_build.stages.kinds.transform_stage import TransformStage
 
 Lines = Callable[[str], Iterable[JsonObject]]
@@ -26,8 +25,6 @@ class Yields:
         self._stages = stages
         self._graph = stages.graph
         self._view = View(self._graph)
-        self._results = declared(stages.settings).results()
-        self._refill = stages.settings.curate.refill
         reached = [stages[name] for name in self._graph.reached(until)]
         self._tried = {each.name: each for each in reached if isinstance(each, TransformStage) and each.has_thresholds}
         self._needed = {name: self._needed_for(each) for name, each in self._tried.items()}
@@ -47,12 +44,12 @@ class Yields:
             self._judge(stage, unit, [unit.tag] if after == self._graph.tree.name else unit.sorted(after))
 
     def recalled(self, unit: Unit, segment: Segment, lines: Lines) -> None:
-        """A segment of a unit is as the last build left it, and its rows are not in memory."""
+        """A segment of a unit is as the last build left it, so nothing lacks, and its rows are not in memory."""
         self._last[unit.node.id] = []
         for stage in self._tried_in(segment):
             tag = Row(unit.tag.stage, unit.tag.line, ())
             there = {name: lines(name) for name in self._needed[stage.name]}
-            rows = restored(tag, self._graph, there, self._number, self._results, refill=self._refill)
+            rows = restored(tag, self._graph, there, self._number, nothing_lacks)
             self._judge(stage, unit, [row for row in (tag, *rows) if row.stage == stage.shape.after])
 
     def take_back(self, unit: Unit) -> None:

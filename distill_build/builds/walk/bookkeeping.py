@@ -105,9 +105,10 @@ class Bookkeeping:
         for name, number in self._with_all_below(shape, dropped):
             self.tally.stages[name].spared -= number
 
-    def added(self, stage: str) -> None:
-        """Counts a row that is there besides those that settings declare."""
-        self.tally.stages[stage].spared -= 1
+    def added(self, subtree: Subtree) -> None:
+        """Counts what is made of a tag that is there besides those that settings declare."""
+        for name, rows in self._declared.rows_of(subtree).items():
+            self.tally.stages[name].spared -= rows
 
     def exclude(self, subtree: Subtree) -> None:
         """Counts what is not made since a person does not want the tag on top of it."""
@@ -117,8 +118,7 @@ class Bookkeeping:
     def exchange(self, usual: Subtree, subtree: Subtree) -> None:
         """Counts what is made otherwise than settings declare since a person says something of a model's tag."""
         self.exclude(usual)
-        for name, rows in self._declared.rows_of(subtree).items():
-            self.tally.stages[name].spared -= rows
+        self.added(subtree)
 
     def left_out(self, node: Node, label: str, holder: TagByHand) -> None:
         """Notes that a person's own items lie below a tag that they do not want: nothing is made of these."""

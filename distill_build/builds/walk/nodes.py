@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from sys import getsizeof
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import msgspec
 
 from distill_build.dataset.outcome import Outcome, Rows
 from distill_build.dataset.unit import Place, Row, Verdict
+from distill_build.graph import Shape
 from distill_build.records import RENAMED_FROM, Failure, JsonObject, Path, Source, row_id
 from distill_build.subtree import NOTHING_SAID, Subtree, TagByHand
 
@@ -323,6 +324,15 @@ class Unit(msgspec.Struct):
         """What could not be made, in the order of segments."""
         for number, outcome in enumerate(self.outcomes):
             yield from self.short.get(number, outcome.failures)
+
+    def lacking(self, stages: Iterable[str]) -> dict[str, frozenset[str]]:
+        """The rows in memory that lack something of these stages, by id, and of which."""
+        rows = (self.tag, *(row for rows in self.work.rows.values() for row in rows))
+        return {row.id: lacking for row in rows if (lacking := row.lacking.intersection(stages))}
+
+    def lacks(self, row: Row, shape: Shape) -> bool:
+        """Whether a segment that has ended could not make of a row all that there is to be of a stage."""
+        return any(shape.name in outcome.lacking.get(row.id, ()) for outcome in self.outcomes)
 
     def wanted(self, stage: "ListStage") -> int:
         """Items of a model's that a list is to have in the end, dropped ones aside."""

@@ -130,9 +130,9 @@ class TreeGrowth:
             if node.subtree.own.is_excluded(label, same):
                 self._books.left_out(node, label, holder)
             else:
-                self._books.added(self._name)
-                self._books.holder_made(node, label)
                 subtree = node.subtree.holding(holder)
+                self._books.added(subtree)
+                self._books.holder_made(node, label)
                 self._tag_made(node.child(label, self._stages.tree.shape.prefix, behind, None, subtree))
                 behind += 1
 

@@ -33,7 +33,6 @@ from distill_build.records import JsonObject
 from distill_build.stages.all import Stages
 from distill_build.stages.course import ChainLengths, course_of, read_transforms
 from distill_build.stages.kinds.base import ModelStage
-from distill_build.stages.kinds.declared import declared
 
 MOST_BYTES_HELD = 32_000_000
 """Bytes of rows in memory from which on units are ended one after the other.
@@ -69,8 +68,6 @@ class Walk:
         self.course = course_of(stages, until)
         self._read = read_transforms(stages, until)
         view = View(self._graph)
-        self._results = declared(stages.settings).results()
-        self._makes_up = stages.settings.curate.refill
         self._barriers = [
             Barrier(number, segment, stages, view, self._books, sink, estimator)
             for number, segment in enumerate(self.course)
@@ -251,8 +248,7 @@ class Walk:
             self._graph,
             {name: self._lines(unit, name) for name in names if name != self._tree},
             lambda stage, line, _: self._stages[stage].number(line),
-            self._results,
-            refill=self._makes_up,
+            unit.lacks,
         )
         for row in rows:
             self._hold(unit, row)

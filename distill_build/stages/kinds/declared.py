@@ -4,7 +4,7 @@ The one place that knows how settings hold this: everybody else goes by names of
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -62,9 +62,7 @@ class Declared(msgspec.Struct, frozen=True):
                 case "list" if shape.after is None:
                     rows[shape.name] = extent.tags
                 case "list":
-                    rows[shape.name] = sum(
-                        leaves * self.each_at(shape.name, counts) for counts, leaves in extent.leaves.items()
-                    )
+                    rows[shape.name] = sum(leaves * dict(each)[shape.name] for each, leaves in extent.leaves.items())
                 case "group" if shape.by == self.graph.tree.name:
                     rows[shape.name] = sum(extent.leaves.values())
                 case "map":
@@ -77,25 +75,21 @@ class Declared(msgspec.Struct, frozen=True):
         """Leaves of the whole tree."""
         return sum(self._extent(self.tree).leaves.values())
 
-    def each_at(self, stage: str, counts: "Iterable[tuple[str, int]]") -> int:
-        """Rows of a list below one leaf for which a person says `counts`."""
-        return dict(counts).get(self.keys[stage], self.each[stage])
+    def _lengths(self, leaf: Subtree) -> tuple[tuple[str, int], ...]:
+        """How long each list is to be below a leaf."""
+        lists = (shape.name for shape in self.graph if shape.kind == "list" and shape.after is not None)
+        return tuple((name, leaf.length_of(self.keys[name], self.each[name])) for name in lists)
 
     def _extent(self, subtree: Subtree) -> "_Extent":
         """How much there is of a tree. What has nothing by hand below it is worked out once a level."""
         if subtree.leaf:
-            return _Extent(1, {tuple(sorted(subtree.counts.items())): 1}, 0)
+            return _Extent(1, {self._lengths(subtree): 1}, 0)
         extent = _Extent(1, {}, -(-subtree.listed // self.per_request[self.graph.tree.name]))
         for own in subtree.own.wanted.values():
             extent.add(self._extent(subtree.below(own)))
         if subtree.filled:
             extent.add(self._extent(subtree.below()), times=subtree.filled)
         return extent
-
-    def results(self) -> dict[str, int]:
-        """Rows of each stage that hang on one row above, where nothing is missing."""
-        of_maps = {name: each * self.models[name] for name, each in self.each.items()}
-        return of_maps | {shape.name: 1 for shape in self.graph if shape.kind == "group"}
 
     def requests(self) -> dict[str, int]:
         """Requests of a build from nothing, when each brings what it was asked for; of stages that ask."""
@@ -111,12 +105,11 @@ class Declared(msgspec.Struct, frozen=True):
         extent, per_request = self._extent(self.tree), self.per_request[shape.name]
         if shape.after is None:
             return extent.requests
-        each = ((self.each_at(shape.name, counts), leaves) for counts, leaves in extent.leaves.items())
-        return sum(leaves * math.ceil(items / per_request) for items, leaves in each)
+        return sum(leaves * math.ceil(dict(each)[shape.name] / per_request) for each, leaves in extent.leaves.items())
 
 
 class _Extent(msgspec.Struct):
-    """How many `tags` a part of a tree has, how many `leaves` for which a person says the same counts, and how many
+    """How many `tags` a part of a tree has, how many `leaves` whose lists are to be as long, by stage, and how many
     `requests` the tags take."""
 
     tags: int
@@ -126,8 +119,8 @@ class _Extent(msgspec.Struct):
     def add(self, other: "_Extent", times: int = 1) -> None:
         self.tags += other.tags * times
         self.requests += other.requests * times
-        for counts, leaves in other.leaves.items():
-            self.leaves[counts] = self.leaves.get(counts, 0) + leaves * times
+        for lengths, leaves in other.leaves.items():
+            self.leaves[lengths] = self.leaves.get(lengths, 0) + leaves * times
 
 
 def _above(shape: Shape) -> str:
@@ -167,7 +160,8 @@ def missing_items(graph: Graph, wanted: Mapping[str, int], counts: Mapping[str, 
 
 
 def results_in(graph: Graph, recipe: JsonObject) -> dict[str, int]:
-    """The same as `Declared.results`, of what a dataset was built with; nothing of stages that the recipe lacks."""
+    """Rows of each stage that hang on one row above where nothing is missing, of what a dataset was built with, and
+    people say nothing else of that part of its tree; nothing of stages that the recipe lacks."""
     counts, results = counts_in(recipe), dict[str, int]()
     for shape in graph:
         own = recipe.get(shape.name, {})

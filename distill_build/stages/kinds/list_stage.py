@@ -52,7 +52,7 @@ class ListStage(ModelStage):
 
     def wanted_below(self, subtree: Subtree, level: int) -> int:
         """Items below a leaf on `level`, unless a person says otherwise for that part of the tree."""
-        return 0 if subtree.held else subtree.counts.get(self.counted_by, self.wanted(level))
+        return subtree.length_of(self.counted_by, self.wanted(level))
 
     def own_columns(self) -> JsonObject:
         """What a person's own item has in the columns that come with a model's."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
+from distill_build.dataset.failures import untold
+from distill_build.dataset.layout import FAILURES
 from distill_build.dataset.rows import read_objects
-from distill_build.dataset.unit import Row, Sight, View, restored
-from distill_build.dataset.unit_lines import units_in
+from distill_build.dataset.unit import Row, Sight, View
 from distill_build.errors import ConfigurationError
 from distill_build.export import TRAIN, TrainingRow, Turn
 from distill_build.graph import END, Graph, Shape
@@ -21,9 +22,9 @@ from distill_build.prompting.known import Fields, Known
 from distill_build.records import EXPORTED, HISTORY, LABEL, SHARES, Failure, JsonObject, as_typed
 from distill_build.review import ACCEPT, EDIT, REJECT, REVIEW
 from distill_build.settings import Settings
-from distill_build.stages.identity import makes_up_for_rejected
 from distill_build.stages.kinds.columns import stages_in
 from distill_build.stages.kinds.declared import results_in
+from distill_build.stages.made_units import made_units
 from distill_build.stages.measures.means import mean_of, rounded
 
 if TYPE_CHECKING:  # most exports are columns as they stand, which checkout reads without what evaluates the others
@@ -93,8 +94,9 @@ def training_rows(
 ) -> Iterator[TrainingRow]:
     """The rows to export, in the order of the tree. `place` says where a file of the dataset lies, by its name.
 
-    `refused` is told of each row that makes none: an expression has no value for it, or a text that every training row
-    has is null. Raises StorageError with the number of a line that cannot be read.
+    `refused` is told of each row that makes none: an expression has no value for it, a text that every training row has
+    is null, or it waits for something where failures.jsonl says that nothing is missing. Raises StorageError with the
+    number of a line that cannot be read.
     """
     shape = exported_stage(graph, recipe)
     if shape is None:
@@ -299,15 +301,18 @@ def _joined(
 ) -> Iterator[TrainingRow | Failure]:
     expressions = _compiled(graph, shape, sources)
     named = frozenset[str]().union(*(each.rows for each in expressions.values()))
-    view, results, refill = View(graph), results_in(graph, recipe), makes_up_for_rejected(recipe)
-    for tag, lines in units_in(place, graph, _stages_read(graph, shape, expressions, means)):
-        rows = restored(tag, graph, lines, lambda _stage, _line, before: before, results, refill=refill)
+    view, nothing_failed = View(graph), not place(FAILURES).exists()
+    for tag, rows in made_units(place, graph, recipe, _stages_read(graph, shape, expressions, means)):
         for row in (tag, *rows):
-            if row.stage == shape.name and view.sight(row, END) is Sight.SEEN and goes_on(row.line, recipe):
-                others = view.others(row, named, END)
-                if others is not None:
-                    told: JsonObject = {name: _mean(view, row, each) for name, each in means.items()}
-                    yield _evaluated(row, tag, others, expressions, told, graph)
+            sight = view.sight(row, END) if row.stage == shape.name and goes_on(row.line, recipe) else Sight.DROPPED
+            if sight is Sight.DROPPED:
+                continue
+            others = view.others(row, named, END) if sight is Sight.SEEN else None
+            if others is not None:
+                told: JsonObject = {name: _mean(view, row, each) for name, each in means.items()}
+                yield _evaluated(row, tag, others, expressions, told, graph)
+            elif nothing_failed:
+                yield untold(END, tuple(row.line["path"]), 1, {"parent": row.id})
 
 
 def _mean(view: View, row: Row, of: _Mean | None) -> float | None:

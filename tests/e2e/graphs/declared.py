@@ -13,13 +13,16 @@ from msgspec.structs import replace as replace_fields
 
 from distill_build.models.base import Limits, ModelSettings
 from distill_build.settings import FormatSettings, PerRequest, Settings, StageSettings
-from tests.e2e.graphs.replies import QUESTIONS, TAGS
+from distill_build.subtree import OwnItem, TagByHand
+from tests.e2e.graphs.replies import ASKED, LABELS, QUESTIONS, TAGS, reply_to
 from tests.made_settings import made_settings, own_stages
 
 END = "dataset"
 PER_REQUEST = 2
 PROMPT = '{%% call message("user") %%}\n%s\n{%% endcall %%}\n'
 SCHEMA = {"type": "object", "properties": {"value": {"type": "integer"}}, "required": ["value"]}
+TOP = [str(label) for label in reply_to(f"{TAGS}|top||", None, 0)]
+"""Labels that the endpoint gives on level 1."""
 NAMES = ("s_a", "s_b", "s_c", "s_d", "s_e")
 
 
@@ -58,7 +61,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Declared:
-    """A whole declaration. `order` are the stages behind the tree; `warmth` are temperatures by role."""
+    """A whole declaration. `order` are the stages behind the tree; `warmth` are temperatures by role.
+
+    What a person says by labels of level 1: `lengths` are the questions that leaves there are to have, `own` questions
+    of their own.
+    """
 
     depth: int = 1
     breadth: tuple[int, int] = (2, 2)
@@ -68,6 +75,22 @@ class Declared:
     until: str = END
     reasks: int = 0
     refill: int = 2
+    lengths: tuple[tuple[str, int], ...] = ()
+    own: tuple[tuple[str, str], ...] = ()
+
+    def wanted(self, path: tuple[str, ...]) -> int:
+        """The questions that a model is to give at the leaf with that path, topic first."""
+        return dict(self.lengths).get(path[1], self.questions)
+
+    @property
+    def own_places(self) -> list[str]:
+        """The tags of level 1 that have questions of a person's own; none where there are no questions."""
+        asks = any(stage.name == QUESTIONS for stage in self.order)
+        return list(dict.fromkeys(label for label, _ in self.own)) if asks else []
+
+    def own_at(self, path: tuple[str, ...]) -> list[str]:
+        """The questions of a person's own at a tag."""
+        return [text for label, text in self.own if path[1:] == (label,)]
 
     @property
     def reached(self) -> tuple[Stage, ...]:
@@ -103,7 +126,7 @@ class Declared:
             model, topic="top", name="top", depth=self.depth, breadth=list(self.breadth[: self.depth]),
             questions_per_tag=self.questions, per_request=PerRequest(tags=PER_REQUEST, questions=PER_REQUEST),
             limits=Limits(concurrency=16, timeout_s=60, retries=2, reasks=self.reasks),
-            format=FormatSettings(reasoning="field"),
+            format=FormatSettings(reasoning="field"), by_hand=self._by_hand,
         )  # fmt: skip
         ours = own_stages(plain)
         return replace_fields(
@@ -111,6 +134,16 @@ class Declared:
             stages=[TAGS, *(stage.name for stage in self.order)],
             stage={TAGS: ours[TAGS]} | {stage.name: self._stage(stage, ours) for stage in self.order},
             models={role: replace_fields(model, temperature=self.temperature(role)) for role in self.roles},
+        )
+
+    @property
+    def _by_hand(self) -> TagByHand:
+        return TagByHand(
+            about={label: TagByHand(counts={"questions_per_tag": length}) for label, length in self.lengths},
+            holders={
+                label: TagByHand(items={QUESTIONS: tuple(map(OwnItem, self.own_at(("top", label))))})
+                for label in self.own_places
+            },
         )
 
     def write_prompts(self, root: Path) -> None:
@@ -235,6 +268,11 @@ def orders(draw: st.DrawFn) -> tuple[Stage, ...]:
     return in_order(found)
 
 
+PLACES = st.sampled_from([*TOP, *TOP, "Of my own", LABELS[0]])
+lengths = st.dictionaries(st.sampled_from(TOP), st.integers(1, 4), max_size=2).map(lambda found: tuple(found.items()))
+own_questions = st.lists(
+    st.tuples(PLACES, st.sampled_from(["How long is it?", "Whose is it?", *ASKED[:3]])), max_size=2, unique=True
+).map(tuple)
 declarations = st.builds(
     Declared,
     depth=st.integers(1, 2),
@@ -243,10 +281,12 @@ declarations = st.builds(
     order=orders(),
     reasks=st.integers(0, 1),
     refill=st.sampled_from((2, 1, 0)),
+    lengths=st.just(()) | lengths,
+    own=st.just(()) | own_questions,
 )
 CHANGES = (
     "breadth", "questions", "depth", "orders", "add", "remove", "reorder", "samples", "roles", "least", "warm", "until",
-    "exports", "refill",
+    "exports", "refill", "lengths", "own",
 )  # fmt: skip
 
 
@@ -264,6 +304,10 @@ def changed(draw: st.DrawFn, now: Declared) -> Declared:
             return replace(now, depth=3 - now.depth)
         case "until":
             return replace(now, until=draw(st.sampled_from([TAGS, *(stage.name for stage in order), END, END])))
+        case "lengths":
+            return replace(now, lengths=draw(lengths))
+        case "own":
+            return replace(now, own=draw(own_questions))
         case "refill":
             return replace(now, refill=(now.refill + 1) % 3)
         case "warm":

@@ -24,7 +24,8 @@ FRUITLESS = 3
 @dataclass(eq=False)
 class Row:
     """`shown` is its label, question or value; `lacking` are the stages that could not make all they had to of it;
-    `earlier` the labels before that of a tag in its list."""
+    `earlier` the labels before that of a tag in its list, and `held` says that it is there for a person's own questions
+    alone."""
 
     stage: str
     place: Place
@@ -36,6 +37,7 @@ class Row:
     verdicts: dict[str, bool] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
     earlier: tuple[str, ...] = ()
+    held: bool = False
 
     @property
     def number(self) -> int:
@@ -78,6 +80,7 @@ class Build:
         self._sights: dict[tuple[Row, str], bool | None] = {}
         self._goals: dict[Row, list[int]] = {}
         self._unfinished: set[Row] = set()
+        self._listed: dict[Row, int] = {}
         self._tree(("top",), declared.depth, ())
         for stage in declared.reached:
             self.rows.setdefault(stage.name, [])
@@ -101,7 +104,7 @@ class Build:
         for _ in range(self.declared.refill):
             short = {tag: lost for tag in tags if tag not in self._unfinished and (lost := self._lost(tag, barrier))}
             for tag, lost in short.items():
-                self._goals.setdefault(tag, [self.declared.questions]).append(self._goal(tag) + lost)
+                self._goals.setdefault(tag, [self._wanted(tag)]).append(self._goal(tag) + lost)
                 self._take_back(tag, again)
             if short:
                 self._sights.clear()
@@ -116,14 +119,19 @@ class Build:
             self._note_short(tag, barrier)
 
     def _goal(self, tag: Row) -> int:
-        return self._goals.get(tag, [self.declared.questions])[-1]
+        return self._goals.get(tag, [self._wanted(tag)])[-1]
+
+    def _wanted(self, tag: Row) -> int:
+        return 0 if tag.held or not tag.leaf else self.declared.wanted(tag.place)
 
     def _dropped(self, tag: Row, barrier: Stage) -> int:
-        return sum(row.verdicts.get(barrier.name) is False for row in tag.below.get(QUESTIONS, ()))
+        """For a person's own none is to come."""
+        listed = (row for row in tag.below.get(QUESTIONS, ()) if row.rank >= 0)
+        return sum(row.verdicts.get(barrier.name) is False for row in listed)
 
     def _lost(self, tag: Row, barrier: Stage) -> int:
         """Questions that were dropped and that the leaf has not gone on for."""
-        return self._dropped(tag, barrier) - (self._goal(tag) - self.declared.questions)
+        return self._dropped(tag, barrier) - (self._goal(tag) - self._wanted(tag))
 
     def _take_back(self, tag: Row, stages: list[Stage]) -> None:
         """Forgets what stages made of a leaf, and what they said of it."""
@@ -144,21 +152,23 @@ class Build:
 
     def _note_short(self, tag: Row, barrier: Stage) -> None:
         """A leaf that lost questions has one line for all that it is short of."""
-        dropped, made = self._dropped(tag, barrier), len(tag.below.get(QUESTIONS, ()))
-        if dropped and (missing := self.declared.questions + dropped - made):
+        dropped, made = self._dropped(tag, barrier), self._listed.get(tag, 0)
+        if dropped and (missing := self._wanted(tag) + dropped - made):
             self.failures = [each for each in self.failures if each[:2] != (QUESTIONS, tag.place)]
             self.failures.append((QUESTIONS, tag.place, missing))
 
     def _in_turn(self, stage: Stage) -> list[Row]:
         """The rows that a stage makes something of. One like dedup takes the first rows of all tags first."""
         rows = self.rows[stage.parent]
-        if stage.kind in ("list", "group"):
+        if stage.kind == "list":
+            return [row for row in rows if row.leaf or self.declared.own_at(row.place)]
+        if stage.kind == "group":
             return [row for row in rows if row.leaf or row.stage != TAGS]
         return sorted(rows, key=self._rank) if stage.kind == "barrier" else rows
 
     def _rank(self, row: Row) -> tuple[int, int]:
         """By round, then by the number in the leaf."""
-        goals = self._goals.get(row.at(TAGS), [self.declared.questions])
+        goals = self._goals.get(row.at(TAGS), [self._wanted(row.at(TAGS))])
         return sum(goal <= row.rank for goal in goals), row.rank
 
     def _make(self, stage: Stage, row: Row, seen: bool | None) -> None:
@@ -231,15 +241,21 @@ class Build:
             for index, label in enumerate(labels):
                 self.rows[TAGS].append(Row(TAGS, (*path, label), label, leaf=depth == 1, earlier=labels[:index]))
                 self._tree((*path, label), depth - 1, (*elsewhere, *labels[:index]))
+            for label in self.declared.own_places if len(path) == 1 else ():
+                if label not in labels:
+                    self.rows[TAGS].append(Row(TAGS, (*path, label), label, held=True))
 
     def _questions(self, tag: Row) -> None:
-        wanted = self._goal(tag)
+        """A person's own come first; a model's that are the same are none beside them."""
+        wanted, own = self._goal(tag), self.declared.own_at(tag.place)
         found = self._list("student", QUESTIONS, tag.place, tag.earlier, wanted, set())
-        for index, text in enumerate(found):
-            self._hang(Row(QUESTIONS, (*tag.place, text), text, tag, index))
+        for index, text in [*enumerate(own, start=-len(own)), *enumerate(found)]:
+            if index < 0 or text not in own:
+                self._hang(Row(QUESTIONS, (*tag.place, text), text, tag, index))
+        self._listed[tag] = len(found)
         if len(found) < wanted:
             self._unfinished.add(tag)
-        if len(found) < self.declared.questions:
+        if len(found) < self._wanted(tag):
             tag.lacking.add(QUESTIONS)
 
     def _results(self, stage: Stage, row: Row, read: int) -> None:
