@@ -119,6 +119,7 @@ def write_state(
         version="v",
         until=until,
         generation="g",
+        losses="",
         cache_dir=cache_dir,
         counts=counts or {"tags": 5, "questions": 5, "dedup": 5, "answers": 4},
         requests={"tags": 3, "questions": 3, "answers": 4},

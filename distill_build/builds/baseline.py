@@ -23,7 +23,8 @@ from distill_build.versions.content import KeptContent, rows_in
 
 
 class Baseline(msgspec.Struct):
-    """`locked` is None for a build that is held to nothing; `generation` is the cache's before any row is read.
+    """`locked` is None for a build that is held to nothing; `generation` and `losses` are the cache's before any row
+    is read.
 
     `state` is that of the last build as it was found, `present` the version that lies there by that, or by the lock.
     """
@@ -32,17 +33,16 @@ class Baseline(msgspec.Struct):
     pinned: PinnedResponses
     previous: PreviousBuild
     generation: str
+    losses: str
     state: State | None
     present: PresentVersion | None
 
 
 def baseline_of(session: Session, options: Options) -> Baseline:
     """What a build goes by now. Raises DifferenceError for a lock that cannot be gone by."""
-    locked, generation, state = (
-        locked_of(session.dataset, options),
-        session.directory.generation(),
-        session.dataset.state(),
-    )
+    locked = locked_of(session.dataset, options)
+    generation, losses = session.directory.generation(), session.directory.losses()
+    state = session.dataset.state()
     version = locked.lock.version if locked is not None else None
     pinned = _pinned_by_folder(session, state) if version is None else _pinned_by_version(session, version)
     # What is recalled is not looked up, so nobody would learn that it holds others.
@@ -51,7 +51,7 @@ def baseline_of(session: Session, options: Options) -> Baseline:
     previous = PreviousBuild(session.dataset, outcomes, memo, session.rebuild.names, verdicts)
     if outcomes and state is not None:
         _look_at_reviews(session, state, previous)
-    return Baseline(locked, pinned, previous, generation, state, PresentVersion.of(session.dataset, state))
+    return Baseline(locked, pinned, previous, generation, losses, state, PresentVersion.of(session.dataset, state))
 
 
 def _outcomes(session: Session, state: State | None, generation: str) -> dict[str, Outcome]:

@@ -249,6 +249,7 @@ class Finish(msgspec.Struct):
             version=version,
             until=until,
             generation=baseline.generation,
+            losses=baseline.losses,
             cache_dir=session.dataset.note_cache(session.cache_dir),
             counts={name: tally[name].made if name in graph else 0 for name in session.stages.graph.names},
             requests={

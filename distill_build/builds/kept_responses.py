@@ -197,8 +197,9 @@ def _state_with_more(session: Keeping, store: Responses) -> State | None:
     state = session.dataset.state()
     if state is None or not state.packs:
         return None
-    if state.generation and state.generation == session.directory.generation():  # it is the cache that it was then
-        return None
+    directory = session.directory
+    if state.generation and (state.generation, state.losses) == (directory.generation(), directory.losses()):
+        return None  # it is the cache that it was then
     sources = session.dataset.artefact(SOURCES)
     told = SOURCES in state.outputs and state.outputs[SOURCES].holds(sources)
     return None if told and all(store.holds(key) for key, _ in _named(sources)) else state

@@ -101,9 +101,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     were not to be made since what they would hang on was dropped, less those that are there besides; `dropped` counts
     by transform and reason; `unmade` the rows that no model was asked for and that failed all the same, by stage,
     exports by END; `outputs` maps relative paths to files as they were written.
-    `generation` is the cache's as the rows were read; `holds_others` says that some of them came from responses that
-    are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are globs of a
-    --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
+    `generation` and `losses` are the cache's as the rows were read; `holds_others` says that some of them came from
+    responses that are not those that stand there. `failed` are keys of calls that came to nothing. `rebuilding` are
+    globs of a --rebuild that has begun, at `rebuilding_since` (UTC, ISO 8601), and not come to its end.
     `stages` describes the graph. `stopped` is the sentence of what left something unasked that is missing, else None;
     `grown` says that it ended the growth of a complete version, whose rows are all there still. `kept` is None where
     the folder keeps no responses. `checks` counts what checks.jsonl and flags name.
@@ -117,6 +117,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     until: str
     generation: str
+    losses: str
     cache_dir: str
     counts: dict[str, int]
     requests: dict[str, int]

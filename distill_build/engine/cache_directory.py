@@ -1,11 +1,11 @@
-"""The folder of a cache: whose it is, on which file system it lies, and its generation.
+"""The folder of a cache: whose it is, on which file system it lies, and two words on what became of its entries.
 
-The generation is a random word that changes whenever a response displaces an accepted one (--rebuild), and whenever
-one leaves the cache (gc, fsck). What was derived from entries under one generation and remembered elsewhere is trusted
-only under the same one, and what a folder keeps is looked through for what the cache lacks only under another.
+The generation is a random word that changes whenever a response displaces an accepted one (--rebuild): what was derived
+from entries under one generation and remembered elsewhere is trusted only under the same one. Another changes whenever
+a response leaves the cache (gc, fsck). That makes nothing wrong that is remembered, but what a folder keeps is looked
+through for what the cache lacks wherever either of them is another one.
 """
 
-import json
 import os
 import secrets
 import shlex
@@ -41,9 +41,10 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
-class _Marker(msgspec.Struct, frozen=True):
+class _Marker(msgspec.Struct, frozen=True, omit_defaults=True):
     scheme: int
     generation: str = ""
+    losses: str = ""
 
 
 class CacheDirectory:
@@ -108,25 +109,42 @@ class CacheDirectory:
         except FileNotFoundError:
             return ""
 
+    def losses(self) -> str:
+        """The word that stands for what has left the cache; empty where nothing has. Raises as `generation`."""
+        try:
+            return self._read().losses
+        except FileNotFoundError:
+            return ""
+
     def renew_generation(self) -> str:
         """To be called before an accepted response is displaced; returns the word that stands from now on.
 
         It makes a marker that was lost anew: what was remembered under the generation that it named is not trusted.
         """
-        self._write_marker()
-        return self.generation()
+        generation = _word()
+        self._write(_Marker(SCHEME, generation, self._losses_if_known()))
+        return generation
 
     @contextmanager
     def losing_responses(self) -> Iterator[None]:
-        """What responses leave the cache in, whoever takes them out: the generation is renewed before and after.
+        """What responses leave the cache in, whoever takes them out: the word for that is renewed before and after.
 
         Before, for whoever finds the cache after a crash; after, for who read it meanwhile.
         """
-        self.renew_generation()
+        self._renew_losses()
         try:
             yield
         finally:
-            self.renew_generation()
+            self._renew_losses()
+
+    def _renew_losses(self) -> None:
+        self._write(_Marker(SCHEME, self.generation() or _word(), _word()))
+
+    def _losses_if_known(self) -> str:
+        try:
+            return self.losses()
+        except CorruptEntryError:  # the new generation has all folders look
+            return ""
 
     def scheme_of_calls(self) -> int | None:
         """The scheme of this program, where calls have it; None where no call can be read.
@@ -153,7 +171,7 @@ class CacheDirectory:
         ignore = self.path / IGNORE  # git would put an old database back with another branch
         if not ignore.exists():
             ignore.write_text("*\n")
-        self._write_marker()
+        self._write(_Marker(SCHEME, _word()))
 
     def _read(self) -> _Marker:
         """The marker of a cache that this program knows. Raises CorruptEntryError where it is damaged."""
@@ -205,9 +223,8 @@ class CacheDirectory:
         if replacing(self.path):
             raise StorageError(f"a fsck of the cache {self.path} was interrupted: run {self._fsck}")
 
-    def _write_marker(self) -> None:
-        marker = {"scheme": SCHEME, "generation": secrets.token_hex(8)}
-        replace_file(self._marker, f"{json.dumps(marker)}\n".encode())
+    def _write(self, marker: _Marker) -> None:
+        replace_file(self._marker, msgspec.json.encode(marker) + b"\n")
 
     def _refuse_network_file_system(self) -> None:
         kind = _file_system(self.path)
@@ -216,6 +233,10 @@ class CacheDirectory:
                 f"the cache {self.path} lies on a network file system ({kind}), where SQLite loses data: "
                 "set cache.dir to a local folder"
             )
+
+
+def _word() -> str:
+    return secrets.token_hex(8)
 
 
 MOUNTS = Path("/proc/self/mounts")

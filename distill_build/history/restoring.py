@@ -191,6 +191,7 @@ class _Restoring(msgspec.Struct, frozen=True):
             version=version.version,
             until=until,
             generation="",
+            losses="",
             cache_dir=self.transaction.dataset.note_cache(self.archive.directory),
             counts=version.counts,
             requests=dict.fromkeys(version.graph.names, 0),

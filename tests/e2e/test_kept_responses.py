@@ -324,15 +324,14 @@ LOSSES = [lose_database, damage_answers, collect_all]
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-@pytest.mark.parametrize(("growth", "asked"), [("questions_per_tag=2", {}), ("answers_per_question=2", {"answers": 4})])
 def test_what_fsck_or_gc_took_out_of_the_cache_comes_back_from_the_folder(
-    project: InProcess, server: ScriptedServer, lose: Callable[[InProcess], None], growth: str, asked: dict[str, int]
+    project: InProcess, server: ScriptedServer, lose: Callable[[InProcess], None]
 ) -> None:
     server.plan = lambda _, body: content("Another answer.") if classify(body) == "answers" else None
-    before = project.rows("answers")
+    growth, asked, before = "answers_per_question=2", {"answers": 4}, project.rows("answers")
     lose(project)
     plan = project.run("plan", *WORDS, growth, "--json").document
-    assert (plan["calls"], plan["stages"]["answers"]["ask"]) == (sum(asked.values()), asked.get("answers", 0))
+    assert (plan["calls"], plan["stages"]["answers"]["ask"]) == (4, 4)
     built = project.run(*WORDS, growth)
     assert (built.status, server.kinds) == (0, asked)
     assert f"that {project.folder().relative_to(project.root)} keeps" in built.stderr
@@ -344,17 +343,30 @@ def test_a_dataset_of_which_nothing_was_lost_asks_nothing_and_stays(project: InP
     assert project.run(*WORDS, "topic=music").status == 0
     shutil.rmtree(project.folder("music"))
     server.reset()
-    before = cache.generation()
+    before = cache.losses()
     assert project.raw("cache", "gc", "--keep-last=0", "--older-than=0d").status == 0
     assert calls(project) == 7
-    assert cache.generation() != before
-    assert project.run(*WORDS).status == 0
+    assert cache.losses() != before
+    assert "up to date" in project.run(*WORDS).stderr
     assert (server.kinds, project.bytes()) == ({}, files)
 
 
 @pytest.mark.parametrize("words", ["gc", "gc --keep-last=0 --older-than=0d", "gc --max-size=1GB", "fsck"])
 def test_what_takes_no_response_out_makes_nobody_look(project: InProcess, words: str) -> None:
-    generation = CacheDirectory(project.root / CACHE).generation()
+    losses = CacheDirectory(project.root / CACHE).losses()
     assert project.raw("cache", *words.split()).status == 0
     assert calls(project) == 7
-    assert CacheDirectory(project.root / CACHE).generation() == generation
+    assert CacheDirectory(project.root / CACHE).losses() == losses
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+@pytest.mark.parametrize("keeping", ["keep_responses=true", "keep_responses=false"])
+def test_a_dataset_that_nothing_changed_in_is_up_to_date_whatever_the_cache_lost(
+    project: InProcess, server: ScriptedServer, lose: Callable[[InProcess], None], keeping: str
+) -> None:
+    assert project.run(*WORDS, keeping).status == 0
+    files = project.bytes()
+    lose(project)
+    done = project.run(*WORDS, keeping)
+    assert (done.status, server.kinds, project.bytes()) == (0, {}, files)
+    assert "up to date" in done.stderr

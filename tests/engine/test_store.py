@@ -352,21 +352,26 @@ def test_what_is_removed_is_gone_and_the_rest_stays(store: Store) -> None:
     assert store.get(KEY) == entry("again")
 
 
-def test_what_goes_renews_the_generation_before_and_after_and_nothing_renews_nothing(store: Store) -> None:
+def test_what_goes_is_noted_before_and_after_and_nothing_notes_nothing(store: Store) -> None:
+    store.directory.prepare()
+    generation = store.directory.generation()
     put(store, entry("first"), entry("second", key=OTHER))
-    seen = [store.directory.generation()]
+    seen = [store.directory.losses()]
 
     def batches() -> Iterator[list[str]]:
         for key in (KEY, OTHER):
             yield [key]
-            seen.append(store.directory.generation())
+            seen.append(store.directory.losses())
 
     assert store.remove([]) == 0
-    assert store.directory.generation() == seen[0]
+    assert store.directory.losses() == seen[0]
     assert store.remove(batches()) == 2
     before, during, still = seen
-    assert len({before, during, store.directory.generation()}) == 3
+    assert len({before, during, store.directory.losses()}) == 3
     assert still == during
+    assert store.directory.generation() == generation, "what is remembered stays right"
+    assert generation != store.directory.renew_generation()
+    assert store.directory.losses() not in seen
 
 
 def test_a_disk_that_cannot_be_written_is_opened_for_reading_alone(place: Path, tmp_path: Path, store: Store) -> None:
