@@ -27,7 +27,7 @@ from distill_build.dataset.layout import (
 from distill_build.dataset.lockfile import LOCK, Facts, Lock, facts_of, recipe_in, sound_lock
 from distill_build.dataset.rows import read_objects
 from distill_build.dataset.transaction import Transaction, begin_transaction, keep_edited
-from distill_build.engine.artefacts import FileState, file_sha256, file_state
+from distill_build.engine.artefacts import FileState, file_sha256, file_state, sync
 from distill_build.engine.lock import in_use
 from distill_build.engine.reading import ReadOnlyStore, Responses, writable
 from distill_build.errors import CorruptEntryError, StudentError
@@ -49,12 +49,19 @@ class RestoreTarget(msgspec.Struct, frozen=True):
     lock: Lock | None
 
 
+class LeftOut(msgspec.Struct, frozen=True):
+    """Files of the version's rows of tokens that are not among those brought back, by name, and why."""
+
+    files: tuple[str, ...]
+    why: str
+
+
 class Restored(msgspec.Struct, frozen=True):
     """What was brought back. `edited` are copies of files that were not as last written, `removed` those that the
     version does not have; `lock` is the new one.
 
-    `as_named` says whether it is the lock that named the version, where one did. `left_out` says why the version's rows
-    of tokens are not among the files, None where they are or it has none.
+    `as_named` says whether it is the lock that named the version, where one did. `left_out` is None where all files of
+    the version are back.
     """
 
     lock: Lock
@@ -62,7 +69,7 @@ class Restored(msgspec.Struct, frozen=True):
     edited: tuple[Path, ...]
     removed: tuple[Path, ...]
     as_named: bool
-    left_out: str | None
+    left_out: LeftOut | None
 
 
 def bring_back(dataset: Dataset, archive: Archive, target: RestoreTarget, note: Callable[[str], None]) -> Restored:
@@ -124,36 +131,43 @@ class _Restoring(msgspec.Struct, frozen=True):
             restore(self.archive.objects, kept[name], path)
         return new
 
-    def _exports(self, recipe: JsonObject) -> tuple[ExportedRows, str | None]:
-        """The exports, and why the rows of tokens are not among them, None where they are."""
+    def _exports(self, recipe: JsonObject) -> tuple[ExportedRows, LeftOut | None]:
+        """The exports, and which rows of tokens are not among them, None where all are."""
         export = recipe["export"]
         try:
             return self._written(recipe, export), None
         except StudentError as error:
-            if self._takes_over_kd(export):
+            taken = self._taken_over(export)
+            left = tuple(f"{EXPORTS}/{name}" for name in _kd_files(export) if f"{EXPORTS}/{name}" not in taken)
+            if not left:
                 return self._written(recipe, export, [KD]), None
             others = [name for name in export["formats"] if name != KD]
-            return self._written(recipe, export | {"formats": others}), str(error)
+            written = self._written(recipe, export | {"formats": others})
+            return replace(written, files=written.files | taken), LeftOut(left, str(error))
 
     def _written(self, recipe: JsonObject, export: JsonObject, there: Sequence[str] = ()) -> ExportedRows:
         place, graph = Dataset(self.transaction.folder).artefact, self.target.version.graph
         return write_rows(self.transaction, place, graph, recipe, export, self._stores, there)
 
-    def _takes_over_kd(self, export: JsonObject) -> bool:
-        """Whether the rows of tokens that lie in the dataset are those that `export` says, by a lock of this version:
-        they are copied among the new files then."""
+    def _taken_over(self, export: JsonObject) -> dict[str, Path]:
+        """Those files of rows of tokens in the dataset that are what `export` says, by a lock of this version: copied
+        among the new files, by name."""
         dataset, wanted = self.transaction.dataset, _facts_of_rows(facts_of({"export": export}))
-        names = [file_name(KD, side) for side in export_sides(export)]
-        there = {name: place for name in names if (place := dataset.artefact(f"{EXPORTS}/{name}")).is_file()}
-        found = {name: file_sha256(place) for name, place in there.items()}
-        for lock in (self.target.lock, sound_lock(dataset.artefact(LOCK))):
-            if lock is None or lock.version != self.target.version.version or _facts_of_rows(lock.recipe) != wanted:
-                continue
-            if all(name in found and found[name] == lock.exports.get(name) for name in names):
-                for name, place in there.items():
-                    copyfile(place, self.transaction.folder / EXPORTS / name)
-                return True
-        return False
+        locks = [
+            lock
+            for lock in (self.target.lock, sound_lock(dataset.artefact(LOCK)))
+            if lock is not None
+            and lock.version == self.target.version.version
+            and _facts_of_rows(lock.recipe) == wanted
+        ]
+        taken = {}
+        for name in _kd_files(export):
+            place, new = dataset.artefact(f"{EXPORTS}/{name}"), self.transaction.folder / EXPORTS / name
+            if place.is_file() and file_sha256(place) in [lock.exports.get(name) for lock in locks]:
+                copyfile(place, new)
+                sync(new)
+                taken[f"{EXPORTS}/{name}"] = new
+        return taken
 
     def _stores(self, opened: ExitStack) -> list[Responses]:
         return [opened.enter_context(closing(ReadOnlyStore(self.archive.directory)))]
@@ -219,6 +233,10 @@ class _Restoring(msgspec.Struct, frozen=True):
         root = self.archive.registry.root(folder)
         if writable(self.archive.directory) and (root is None or root.name == version.name):
             self.archive.include(folder, version)
+
+
+def _kd_files(export: JsonObject) -> list[str]:
+    return [file_name(KD, side) for side in export_sides(export)]
 
 
 def _facts_of_rows(facts: Facts) -> Facts:

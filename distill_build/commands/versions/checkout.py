@@ -11,7 +11,7 @@ from distill_build.dataset.layout import Dataset
 from distill_build.dataset.lockfile import LOCK
 from distill_build.errors import MISSING_ITEMS
 from distill_build.export import KD
-from distill_build.history.restoring import Restored, RestoreTarget, bring_back
+from distill_build.history.restoring import LeftOut, Restored, RestoreTarget, bring_back
 from distill_build.options import Options
 from distill_build.records import JsonObject, rows_of, short
 from distill_build.versions.archive import Version
@@ -38,10 +38,11 @@ def run(options: Options) -> int:
     return MISSING_ITEMS
 
 
-def _without_kd(dataset: Dataset, why: str) -> str:
+def _without_kd(dataset: Dataset, left_out: LeftOut) -> str:
     return (
-        f"all but the format kd is back: {why}. Check out again when that model is there, or make rows for another: "
-        f"`export {dataset.folder.name} formats=[kd] kd.tokenizer=…`. Until then {LOCK} names the format, no file"
+        f"all but {', '.join(left_out.files)} is back: {left_out.why}. Check out again when that model is there, or "
+        f"make rows for another: `export {dataset.folder.name} formats=[kd] kd.tokenizer=…`. Until then {LOCK} names "
+        "the format kd, and not what is left out of it"
     )
 
 
@@ -58,7 +59,7 @@ def _document(dataset: Dataset, restored: Restored) -> JsonObject:
         "files": [str(path) for path in restored.files],
         "edited": [str(path) for path in restored.edited],
         "removed": [str(path) for path in restored.removed],
-        "left_out": {} if restored.left_out is None else {KD: restored.left_out},
+        "left_out": {} if restored.left_out is None else {KD: restored.left_out.why},
     }
 
 
@@ -70,9 +71,12 @@ def _text(dataset: Dataset, version: Version, restored: Restored, *, quiet: bool
         yield f"{dataset.folder} holds version {short(lock.version)} again: {counts}"
         files = "  ".join(str(path.relative_to(dataset.folder)) for path in restored.files)
         yield ("  ", "plain"), HANG, (files, "plain")
-    if restored.removed and not quiet:
-        removed = ", ".join(str(path.relative_to(dataset.folder)) for path in restored.removed)
-        yield f"removed, being no file of this version: {removed}"
+    left_out = restored.left_out.files if restored.left_out is not None else ()
+    removed = [str(path.relative_to(dataset.folder)) for path in restored.removed]
+    if not quiet and (others := [name for name in removed if name not in left_out]):
+        yield f"removed, being no file of this version: {', '.join(others)}"
+    if not quiet and (unknown := [name for name in removed if name in left_out]):
+        yield f"removed, as no lock says that it is as this version has it: {', '.join(unknown)}"
     for copy in restored.edited:
         yield f"{copy.name} was not as it was last written here; the file that was there is kept as {copy}"
     if lock.missing:
