@@ -46,7 +46,8 @@ def baseline_of(session: Session, options: Options) -> Baseline:
     version = locked.lock.version if locked is not None else None
     pinned = _pinned_by_folder(session, state) if version is None else _pinned_by_version(session, version)
     # What is recalled is not looked up, so nobody would learn that it holds others.
-    outcomes = {} if pinned.responses else _outcomes(session, state, generation)
+    looks_up = bool(pinned.responses) and (version is not None or (state is not None and state.holds_others))
+    outcomes = {} if looks_up else _outcomes(session, state, generation)
     memo, verdicts = session.unit_memo(options.until), _verdicts(session.dataset, state)
     previous = PreviousBuild(session.dataset, outcomes, memo, session.rebuild.names, verdicts)
     if outcomes and state is not None:
@@ -109,13 +110,15 @@ def _pinned_by_version(session: Session, version: str) -> PinnedResponses:
 
 
 def _pinned_by_folder(session: Session, state: State | None) -> PinnedResponses:
-    """What the dataset was made from, where that may be other responses than stand; else nothing.
+    """What the dataset was made from, where that may be other responses than stand; else nothing. Where the cache has
+    lost some, another dataset may have asked for them since.
 
     Its files come first, then the versions that it has been: a build that reaches less, or other settings for a while,
     make it forget nothing.
     """
     dataset, pinned = session.dataset, PinnedResponses()
-    if state is not None and not state.holds_others and state.generation == session.directory.generation():
+    directory = session.directory
+    if state is not None and not state.holds_others and state.of_cache == (directory.generation(), directory.losses()):
         return pinned
     archive, renewed = Archive(session.cache_dir), dict[str, frozenset[str]]()
     if state is not None:

@@ -181,6 +181,7 @@ class Execution:
         limits = settings.limits_for(model)
         return Route(
             name=model.name,
+            gate=gate_key(model),
             model=self.shared.models[role_name(self.name, role)],
             prices=model.prices,
             reasks=limits.reasks or 0,

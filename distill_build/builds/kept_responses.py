@@ -198,7 +198,7 @@ def _state_with_more(session: Keeping, store: Responses) -> State | None:
     if state is None or not state.packs:
         return None
     directory = session.directory
-    if state.generation and (state.generation, state.losses) == (directory.generation(), directory.losses()):
+    if state.generation and state.of_cache == (directory.generation(), directory.losses()):
         return None  # it is the cache that it was then
     sources = session.dataset.artefact(SOURCES)
     told = SOURCES in state.outputs and state.outputs[SOURCES].holds(sources)

@@ -17,6 +17,7 @@ from distill_build.engine.ledger import Ledger
 from distill_build.engine.store import Store
 from distill_build.models.base import ChatResponse, Model, Prices
 from distill_build.models.completion import estimated_tokens
+from distill_build.models.factory import GateKey
 from distill_build.models.retry import RetryableError
 from distill_build.records import JsonObject, Usage
 from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage
@@ -25,12 +26,13 @@ from distill_build.replies.reply import Rejection, Reply, read_reply, read_usage
 class Route(msgspec.Struct, frozen=True):
     """Where the calls of a role go, and on what terms.
 
-    `name` is the model's; `reasks` is per call and build; `reask` makes the messages that tell a model what was wrong
-    with its reply, and whether that is to be JSON alone; it raises ModelFailure where it cannot; `timeout_s` is how
-    many seconds one request may take.
+    `name` is the model's, `gate` names the gate of the place where it is reached; `reasks` is per call and build;
+    `reask` makes the messages that tell a model what was wrong with its reply, and whether that is to be JSON alone; it
+    raises ModelFailure where it cannot; `timeout_s` is how many seconds one request may take.
     """
 
     name: str
+    gate: GateKey
     model: Model
     prices: Prices
     reasks: int

@@ -14,9 +14,10 @@ from distill_build.engine.entry import Accepted, Entry
 from distill_build.engine.reading import Responses
 from distill_build.engine.store import Store
 from distill_build.errors import BudgetExceededError, EndpointError
-from distill_build.models.base import Model, ModelFailure
+from distill_build.models.base import ModelFailure
+from distill_build.models.factory import GateKey
 from distill_build.records import Source
-from distill_build.replies.reply import Rejection
+from distill_build.replies.reply import BY_READING, Rejection
 
 
 class Executor(Protocol):
@@ -44,13 +45,13 @@ class Flight(msgspec.Struct, frozen=True):
 class CallStates(msgspec.Struct):
     """What is known of calls in all builds that run side by side.
 
-    `in_flight` are being asked for, by key (single flight). `failed` are not tried again: by key, by how the reply is
-    read, and by the model that was asked, for another reading or address may do better. `costs` notes what every
-    response has cost that is used; None where nobody wants to know.
+    `in_flight` are being asked for, by key (single flight). `failed` are not tried again: by key, by where they were
+    asked, and by how the reply is read, for another address or reading may do better; the reading is None where no
+    reading would help. `costs` notes what every response has cost that is used; None where nobody wants to know.
     """
 
     in_flight: dict[str, Flight] = msgspec.field(default_factory=dict)
-    failed: dict[tuple[str, str, Model], Failed] = msgspec.field(default_factory=dict)
+    failed: dict[tuple[str, GateKey, str | None], Failed] = msgspec.field(default_factory=dict)
     costs: dict[Source, ResponseCost] | None = None
 
 
@@ -124,7 +125,7 @@ class CallResolver:
             if entry is not None and accepted is not None and (flight is None or not anew):
                 return await self._found(call, entry, accepted, anew=anew)
             if flight is None:
-                failed = self._states.failed.get(self._attempted(call))
+                failed = self._failed(call)
                 return failed if failed is not None else await self._ask(call, entry)
             await asyncio.wait([flight.result])
 
@@ -140,9 +141,14 @@ class CallResolver:
         self._counts[call.stage].found += 1
         return self._made(call, entry, accepted)
 
-    def _attempted(self, call: Call) -> tuple[str, str, Model]:
-        """What has failed where a call has."""
-        return call.key, call.reading, self._routes[call.role].model
+    def _failed(self, call: Call) -> Failed | None:
+        """What came of a call that was asked for in vain, here or in a build beside this one."""
+        gate, failed = self._routes[call.role].gate, self._states.failed
+        return failed.get((call.key, gate, None)) or failed.get((call.key, gate, call.reading))
+
+    def _note_failed(self, call: Call, failed: Failed) -> None:
+        reading = call.reading if failed.cause in BY_READING else None
+        self._states.failed[call.key, self._routes[call.role].gate, reading] = failed
 
     async def _accept(self, call: Call, accepted: Accepted) -> None:
         """Keeps what could be read of a stored attempt only now; on a read-only disk each build reads it again."""
@@ -151,7 +157,8 @@ class CallResolver:
 
     def _stands(self, call: Call, made: Made) -> Made:
         """What was asked anew in vain. It is no failure: the item is there."""
-        self._states.failed.pop(self._attempted(call), None)
+        for reading in (None, call.reading):
+            self._states.failed.pop((call.key, self._routes[call.role].gate, reading), None)
         self.asked_in_vain.add(call.key)
         return made
 
@@ -179,8 +186,8 @@ class CallResolver:
         flight.set_result(result)
         if isinstance(result, Failed):
             if result is not HALTED:
-                self._states.failed[self._attempted(call)] = result
-        elif entry is not None and entry.accepted is not None:
+                self._note_failed(call, result)
+        elif self._anew(call):  # whether or not there was one to displace: it is asked anew once
             self.displaced.add(call.key)
             self._pinned.displaced(call.key)
         return result

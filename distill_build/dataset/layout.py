@@ -110,6 +110,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     `unmatched` are sentences on what people say of parts of the dataset that are not there,
     and `reviews` what became of theirs of rows, by id.
     Who makes a state says all of it: whatever else writes a dataset's files would forget a field that has a default.
+    `losses` has one for states from before there was that word.
     """
 
     build: str
@@ -117,7 +118,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     until: str
     generation: str
-    losses: str
+    losses: str = ""
     cache_dir: str
     counts: dict[str, int]
     requests: dict[str, int]
@@ -148,6 +149,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def stands(self) -> bool:
         """Whether the rows are those of a complete version: a build that is stopped drops and replaces none of them."""
         return self.complete or self.grown
+
+    @property
+    def of_cache(self) -> tuple[str, str]:
+        """The generation of the cache that the rows were read from, and its word for losses."""
+        return self.generation, self.losses
 
     @property
     def packs(self) -> dict[str, FileState]:

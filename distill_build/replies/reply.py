@@ -16,6 +16,8 @@ from distill_build.records import Usage
 from distill_build.soft_labels import lack_in
 
 RejectionCause = Literal["length", "content_filter", "refusal", "empty", "invalid", "no_reasoning", "no_token_ids"]
+BY_READING: frozenset[str] = frozenset({"empty", "invalid", "no_reasoning"})
+"""Those that a reply may not give cause for where it is read by other settings."""
 NO_USAGE = Usage(0, 0, 0)
 
 

@@ -57,8 +57,9 @@ class Build:
         self.counts = StageTally()
         self.spending = Spending(budget or Budget())
         self.halt = Halt(lambda: None)
+        gate = ("openai_compatible", server.base_url, "m")
         route = Route(
-            "m", self.model, Prices(), 1, lambda error: [{"role": "user", "content": error}], PATIENCE_SECONDS
+            "m", gate, self.model, Prices(), 1, lambda error: [{"role": "user", "content": error}], PATIENCE_SECONDS
         )
         recorder = Recorder(self.store, {"poems": self.counts}, self.spending, Ledger(folder / "runs", "run"))
         executor = OnlineExecutor(self.store, recorder, self.spending, self.halt, lambda: None)

@@ -338,6 +338,19 @@ def test_what_fsck_or_gc_took_out_of_the_cache_comes_back_from_the_folder(
     assert [row for row in project.rows("answers") if row["sample"] == 0] == before
 
 
+def test_rows_stay_though_another_dataset_asked_for_what_was_lost(project: InProcess, server: ScriptedServer) -> None:
+    assert project.raw("cache", "export", "all.bundle", "--cache-dir", CACHE).status == 0
+    before = project.rows("answers")
+    collect_all(project)
+    server.plan = lambda _, body: content("Another answer.") if classify(body) == "answers" else None
+    assert project.run(*WORDS, "name=other").status == 0
+    assert project.raw("cache", "import", "all.bundle", "--cache-dir", CACHE).status == 0
+    server.reset()
+    assert project.run(*WORDS, "answers_per_question=2").status == 0
+    assert server.kinds == {"answers": 4}
+    assert [row for row in project.rows("answers") if row["sample"] == 0] == before
+
+
 def test_a_dataset_of_which_nothing_was_lost_asks_nothing_and_stays(project: InProcess, server: ScriptedServer) -> None:
     files, cache = project.bytes(), CacheDirectory(project.root / CACHE)
     assert project.run(*WORDS, "topic=music").status == 0

@@ -56,6 +56,27 @@ def same_questions(index: int, body: Body) -> Fault | None:
     return None
 
 
+@pytest.mark.parametrize("wrong", ["failed", "damaged"])
+def test_what_leaves_share_and_is_not_there_is_asked_anew_once(
+    workspace: Workspace, server: ScriptedServer, wrong: str
+) -> None:
+    many = ("breadth=30", "questions_per_tag=1", "limits.concurrency=1")  # more than wait for one reply at once
+    build = ("topic=sports", "depth=1", *many, WITHOUT_DEDUP, "limits.reasks=0")
+    server.plan = lambda index, body: (
+        content("") if is_answer(body) and wrong == "failed" else same_questions(index, body)
+    )
+    workspace.run(*build)
+    if wrong == "damaged":
+        with opened(workspace) as database:
+            for row, value in database.execute("SELECT rowid, value FROM Cache WHERE tag = 'answers'").fetchall():
+                database.execute("UPDATE Cache SET value = ? WHERE rowid = ?", (flipped(value), row))
+    server.plan = same_questions
+    plan = workspace.run("plan", *build, "--rebuild=answers:*", "--json").document
+    server.reset()
+    assert workspace.run(*build, "--rebuild=answers:*").status == 0
+    assert (plan["calls"], server.count) == (1, 1)
+
+
 @pytest.mark.parametrize("lost", ["outputs", "nothing"])
 def test_leaves_that_share_a_question_share_the_new_answer(
     workspace: Workspace, server: ScriptedServer, lost: str

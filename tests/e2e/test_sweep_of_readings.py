@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.test_sweep import artefacts, rows, sweep_folder
 from tests.e2e.workspace import Workspace
-from tests.server import Body, Fault, Plan, ScriptedServer, classify, content, digest, error
+from tests.server import Body, Fault, Plan, ScriptedServer, classify, content, digest, error, refusal
 
 SMALL = ("topic=sports", "depth=1", "breadth=2", "questions_per_tag=2", "limits.reasks=1")
 ON_THE_WAY_SECONDS = 0.05
@@ -72,6 +72,19 @@ def test_a_job_whose_stored_reply_will_do_keeps_it(tmp_path: Path, swept: str) -
         folder = sweep_folder(workspace)
         assert artefacts(folder / "teacher.reasoning=native") == artefacts(workspace.folder())
         assert artefacts(folder / "teacher.reasoning=required") != artefacts(workspace.folder())
+
+
+@pytest.mark.parametrize(
+    ("fault", "each"), [(error(400, "unknown field"), 1), (refusal(), 2)], ids=["no reply", "a refusal and its re-ask"]
+)
+def test_what_no_reading_helps_is_asked_once_for_all_jobs(tmp_path: Path, fault: Fault, each: int) -> None:
+    def failing(_: int, body: Body) -> Fault | None:
+        return fault if classify(body) == "answers" else None
+
+    with ScriptedServer(plan=failing, latency=ON_THE_WAY_SECONDS) as server:
+        done = Workspace(tmp_path, server).run("-m", *SMALL, "teacher.reasoning=native,drop,required", "--json")
+        assert [job["failures"] for job in done.document["jobs"]] == [4, 4, 4]
+        assert server.kinds["answers"] == 4 * each
 
 
 def test_an_address_that_refuses_ends_no_job_with_another_one(workspace: Workspace, server: ScriptedServer) -> None:

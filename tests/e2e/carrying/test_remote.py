@@ -192,7 +192,7 @@ def test_large_calls_travel_in_several_packs() -> None:
     [
         ("s3:/bucket", 2, "is no address"),
         ("nosuch://place", 2, "nosuch"),
-        ("", 2, "is no address"),
+        ("", 2, "a word is ''"),
         ("file://", 2, "is no address"),
         ("s3://", 2, "is no address"),
         ("/dev/null", 5, "/dev/null cannot be read: Not a directory"),
