@@ -266,12 +266,21 @@ class Subtree(msgspec.Struct, frozen=True):
         `usual`, unless a person says otherwise."""
         return 0 if self.held else self.counts.get(list_length, usual)
 
-    def child_at(self, label: str, index: int, same: Same) -> "Subtree":
-        """That of the child which is number `index` of its siblings, by its own label or the one that people see."""
-        if index >= len(self.own.children) + self.filled:  # behind all others
-            return self.holding(NOTHING_SAID)
-        own = next((old for old, new in self.own.rename.items() if same(new, label)), label)
-        return self.below(self.own.of_child(own, same))
+    def children_by(self, key: Callable[[str], str]) -> Callable[[str, int], "Subtree"]:
+        """Finds that of the child which has a label, be it its own or the one that people see, and which is number so
+        much of its siblings. Labels with the same `key` are the same, and the first of them counts."""
+        told = {**self.own.about, **self.own.children}
+        own_labels = {key(new): old for old, new in reversed(self.own.rename.items())}
+        told_by_key = {key(label): below for label, below in reversed(told.items())}
+        known = len(self.own.children) + self.filled
+
+        def child_at(label: str, index: int) -> Subtree:
+            if index >= known:  # behind all others
+                return self.holding(NOTHING_SAID)
+            own = own_labels.get(key(label), label)
+            return self.below(told[own] if own in told else told_by_key.get(key(own), NOTHING_SAID))
+
+        return child_at
 
     def holding(self, own: TagByHand) -> "Subtree":
         """That of a child which is there for a person's own items alone."""

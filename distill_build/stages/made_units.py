@@ -9,10 +9,13 @@ from distill_build.dataset.unit_lines import units_in
 from distill_build.graph import Graph, Shape
 from distill_build.records import JsonObject
 from distill_build.review import EDIT
-from distill_build.stages.chain import same
+from distill_build.stages.chain import item_key
 from distill_build.stages.identity import BY_HAND, makes_up_for_rejected, tag_said_of
 from distill_build.stages.kinds.declared import COUNTED_BY, counts_in, results_in
 from distill_build.subtree import Subtree, whole_tree
+
+Steps = tuple[tuple[str, int], ...]
+"""From the topic to a tag: the label of each child on the way, and its place among its siblings."""
 
 
 def made_units(
@@ -35,6 +38,7 @@ class _ThereIsToBe:
         tree: JsonObject = recipe.get("tree", {})
         breadth: list[int] = tree.get("breadth", [])
         self._tree = whole_tree(tag_said_of(tree.get(BY_HAND, {})), len(breadth), breadth)
+        self._found: dict[Steps, Callable[[str, int], Subtree]] = {}
         self._results: Mapping[str, int] = results_in(graph, recipe)
         self._lengths = counts_in(recipe)
         self._keys = {shape.name: str(recipe.get(shape.name, {}).get(COUNTED_BY)) for shape in graph}
@@ -58,13 +62,17 @@ class _ThereIsToBe:
         if (told := self._lengths.get(shape.name)) is None:
             return 0
         usual: int = told[min(tag["level"], len(told) - 1)] if isinstance(told, list) else told
-        return self._subtree(tag).length_of(self._keys[shape.name], usual)
+        numbers = (int(number) - 1 for number in tag["number"].split("."))
+        steps = tuple(zip(tag["path"][1:], numbers, strict=True))
+        return self._subtree(steps).length_of(self._keys[shape.name], usual)
 
-    def _subtree(self, tag: JsonObject) -> Subtree:
-        subtree = self._tree
-        for label, number in zip(tag["path"][1:], tag["number"].split("."), strict=True):
-            subtree = subtree.child_at(label, int(number) - 1, same)
-        return subtree
+    def _subtree(self, steps: Steps) -> Subtree:
+        return self._children(steps[:-1])(*steps[-1]) if steps else self._tree
+
+    def _children(self, steps: Steps) -> Callable[[str, int], Subtree]:
+        if (found := self._found.get(steps)) is None:
+            found = self._found[steps] = self._subtree(steps).children_by(item_key)
+        return found
 
 
 def _is_given(above: Row, shape: Shape) -> bool:

@@ -51,3 +51,21 @@ def test_a_place_is_known_by_the_label_that_people_see(tmp_path: Path) -> None:
 def test_a_tag_behind_all_others_is_there_for_questions_of_ones_own(tmp_path: Path) -> None:
     made = [(label, [0, 1]) for label in "ABC"]
     assert lacking(tmp_path, {}, *made, ("Own", [-1])) == {label: set() for label in ("A", "B", "C", "Own")}
+
+
+@pytest.mark.parametrize(
+    ("label", "wanted"), [("bees", 2), ("Bees", 2), ("BEES ", 2), ("b", 2), ("B", 1), ("C", 5), ("c", 5), ("D", 5), ("d", 5)]
+)
+def test_a_label_that_fits_several_places_is_the_first_seen_one_then_the_own_as_typed_then_the_first_own(
+    tmp_path: Path, label: str, wanted: int
+) -> None:
+    said = {
+        "about": {"B": {"questions_per_tag": 1}, "b": {"questions_per_tag": 2}, "c": {"questions_per_tag": 3}},
+        "tags": {"C": {"questions_per_tag": 4}, "D": {"questions_per_tag": 5}},
+        "rename": {"b": "Bees", "C": "bees", "D": "c"},
+    }
+        label if label == "B" else label.strip().lower()
+    ]
+    enough, short = ([*range(wanted)], [*range(wanted - 1)])
+    assert lacking(tmp_path, said, (label, enough)) == {label: set()}
+    assert lacking(tmp_path, said, (label, short)) == {label: {"questions"}}
