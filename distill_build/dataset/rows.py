@@ -192,6 +192,17 @@ def _decoder_of(columns: tuple[str, ...]) -> Callable[[bytes], JsonObject]:
     return decoded
 
 
+class UnreadableLineError(StorageError):
+    """A line of an artefact is no row. `fault` says so without a way out, for who knows of others."""
+
+    def __init__(self, path: Path, number: int, fault: str) -> None:
+        self.fault = f"line {number} cannot be read: {fault}"
+        super().__init__(
+            f"{path}, line {number}, cannot be read: {fault}. Build the dataset again: the next build keeps the "
+            "damaged file beside and writes it anew from the cache"
+        )
+
+
 def _read(path: Path, decode: Callable[[bytes], T], chosen: Iterable[bool] | None = None) -> Iterator[tuple[T, bytes]]:
     if not path.exists():
         return
@@ -201,8 +212,5 @@ def _read(path: Path, decode: Callable[[bytes], T], chosen: Iterable[bool] | Non
             try:
                 row = decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise StorageError(
-                    f"{path}, line {number}, cannot be read: {error}. Build the dataset again: the next build "
-                    "keeps the damaged file beside and writes it anew from the cache"
-                ) from error
+                raise UnreadableLineError(path, number, str(error)) from error
             yield row, line

@@ -11,8 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from distill_build.dataset.layout import Dataset
-from distill_build.dataset.rows import Placed, TagRow, VerdictRow, list_text, read_rows_with_lines
-from distill_build.errors import StorageError
+from distill_build.dataset.rows import Placed, TagRow, UnreadableLineError, VerdictRow, list_text, read_rows_with_lines
 from distill_build.graph import Graph, Shape
 from distill_build.records import row_id
 from distill_build.review import EDIT
@@ -89,10 +88,10 @@ class RowChecks:
                 for problem in look(row, line):
                     numbers[problem] += 1
                     first.setdefault(problem, row.id)
-        except StorageError as error:
+        except UnreadableLineError as error:
             del self.counts[name]
             self._unknown.add(shape.name)
-            yield name, str(error)
+            yield name, error.fault
         yield from ((name, _told(problem, number, first[problem])) for problem, number in numbers.items())
 
     def _tag(self, row: TagRow, _: bytes) -> Iterator[str]:

@@ -116,7 +116,7 @@ def other_scheme(path: Path) -> None:
             {"the id of an earlier row stands again", "the number of its rows is 2, and the lock says 1"},
         ),
         ("answers.jsonl", other_sample, {"answers.jsonl: the id is not that of the content"}),
-        ("answers.jsonl", garbage, {"line 1, cannot be read"}),
+        ("answers.jsonl", garbage, {"answers.jsonl: line 1 cannot be read"}),
         ("questions.jsonl", reworded, {"questions.jsonl: the id is not that of the content"}),
         ("questions.jsonl", emptied, {"answers.jsonl: the question is not there"}),
         ("dedup.jsonl", doubled, {"dedup.jsonl: the id of an earlier row stands again"}),
