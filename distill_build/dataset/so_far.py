@@ -17,7 +17,7 @@ from distill_build.dataset.layout import FAILURES, Dataset, is_artefact
 from distill_build.dataset.rows import Hanging
 from distill_build.dataset.transaction import NEW, SO_FAR
 from distill_build.engine.artefacts import open_file
-from distill_build.engine.temporary import temporary_folder
+from distill_build.engine.temporary import temporary_folder, written_below
 from distill_build.graph import Graph
 from distill_build.records import JsonObject
 
@@ -107,7 +107,8 @@ def _opened(dataset: Dataset, stack: ExitStack) -> DatasetSoFar | None:
     except (FileNotFoundError, msgspec.DecodeError):  # it has just come to its end, or has noted nothing yet
         return None
     graph, rows = Graph.parse(begun.stages), stack.enter_context(temporary_folder())
-    _write_in_order(notes, graph, rows)
+    with written_below(rows):
+        _write_in_order(notes, graph, rows)
     return DatasetSoFar(dataset.folder, rows, graph, begun.recipe, place.parent.parent.name)
 
 

@@ -17,7 +17,7 @@ from distill_build.calls.shared import Shared
 from distill_build.dataset.transaction import NEW
 from distill_build.engine.ledger import Ledger
 from distill_build.engine.reading import Responses
-from distill_build.engine.temporary import temporary_folder
+from distill_build.engine.temporary import temporary_folder, written_below
 from distill_build.options import Options
 
 
@@ -35,7 +35,7 @@ def dry_run(session: Session, options: Options, plan: Plan, store: Responses | N
     locked.refuse_requests(plan, session)
     if store is None:
         raise locked.needs_requests(plan, session)
-    with temporary_folder() as folder:
+    with temporary_folder() as folder, written_below(folder):
         _make(session, options, plan, store, Ledger(folder, "plan"))
     return True
 

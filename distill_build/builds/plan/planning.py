@@ -30,7 +30,7 @@ from distill_build.dataset.outcome import Outcome
 from distill_build.dataset.rows import TagRow, line_digest, line_digests, read_rows
 from distill_build.engine.reading import ReadOnlyStore, Responses, holds_database, require_database
 from distill_build.engine.scheduler import Scheduler
-from distill_build.engine.temporary import temporary_folder
+from distill_build.engine.temporary import temporary_folder, written_below
 from distill_build.errors import ConfigurationError, EndpointError
 from distill_build.models.completion import estimated_tokens
 from distill_build.models.factory import fault_of_stored
@@ -69,17 +69,23 @@ async def make_plan(
     judged, where there is anybody. Sends nothing, and writes into a temporary folder alone, if at all.
 
     Raises ConfigurationError where the first of all requests cannot be rendered: there would be nothing at all; and
-    StorageError as `temporary_folder`.
+    StorageError as `temporary_folder` and `written_below`.
     """
     try:
         session.stages.tree.request(topic_node(session.settings.topic, declared_tree(session.settings)).at, [], 0)
     except RenderingError as error:
         raise ConfigurationError(str(error)) from error
     with ExitStack() as stack:
-        folder = cache(lambda: stack.enter_context(temporary_folder()))
+        folder = cache(partial(_folder_for_rows, stack))
         standing, needs = StandingRows(session.dataset, baseline.present), needs or NoNeeds()
         rows = PlanRows(session, baseline, until, needs, standing, folder, yields)
         return await _planned(session, store, baseline, until, needs, rows)
+
+
+def _folder_for_rows(stack: ExitStack) -> Path:
+    folder = stack.enter_context(temporary_folder())
+    stack.enter_context(written_below(folder))
+    return folder
 
 
 async def _planned(
