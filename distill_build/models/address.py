@@ -15,6 +15,8 @@ from distill_build.models.base import ModelSettings, SettingOf, setting_of_model
 USER = re.compile(r"(?:^|(?<=//))[^/]*@")
 SHORTEST_SECRET = 6
 """In characters."""
+API_VERSION = "api-version"
+"""What Azure's addresses have behind the ?: it is in its manuals."""
 
 
 def _has_port(parts: SplitResult) -> bool:
@@ -69,14 +71,17 @@ def address_in_words(address: str) -> str:
 def secrets_in(address: str) -> list[str]:
     """What `address_in_words` leaves out of a checked address, whole and in parts, as they stand and as they are meant.
 
-    A part of few letters is none by itself: it would be found in any text.
+    A part of few letters is none by itself: it would be found in any text. Nor is `api-version`, which a service names
+    when it refuses it.
     """
     parts = urlsplit(address)
     user = parts.netloc.rpartition("@")[0]
-    values = [value for pair in parts.query.split("&") for value in pair.split("=", 1)[1:]]
+    pairs = [pair.partition("=") for pair in parts.query.split("&")]
+    values = [value for name, _, value in pairs if name != API_VERSION]
+    query = parts.query if any(name != API_VERSION for name, _, _ in pairs) else ""
     meant = [*map(unquote, (*user.split(":", 1), *values)), *map(unquote_plus, values)]
     own = [part for part in (*user.split(":", 1), *values, *meant) if len(part) >= SHORTEST_SECRET]
-    return [*filter(None, (user, parts.query)), *own]
+    return [*filter(None, (user, query)), *own]
 
 
 def address_below(address: str, path: str) -> str:

@@ -108,3 +108,9 @@ def test_the_secrets_of_an_address_are_known_as_they_stand_and_as_they_are_meant
     assert {"top secret!", "top+secret!"} <= set(found)
     assert "1" not in found, "it would be found in any text"
     assert secrets_in("https://x/v1") == []
+
+
+def test_the_version_of_an_interface_is_no_secret() -> None:
+    assert secrets_in("https://x/v1?api-version=2024-06-01") == []
+    both = "api-version=2024-06-01&key=top-secret"
+    assert set(secrets_in(f"https://x/v1?{both}")) == {both, "top-secret"}

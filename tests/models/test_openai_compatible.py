@@ -179,6 +179,15 @@ def test_an_address_may_have_a_query() -> None:
         assert ask_once(f"{server.base_url}?api-version=2024-10-21").raw["choices"]
 
 
+def test_the_version_in_an_address_that_the_endpoint_refuses_is_told() -> None:
+    refusal = scripted.status(400, {"error": {"message": "API version 2024-06-01 is not supported"}})
+    with (
+        ScriptedServer(plan=[refusal]) as server,
+        pytest.raises(ModelFailure, match="version 2024-06-01 is not supported"),
+    ):
+        ask_once(f"{server.base_url}?api-version=2024-06-01")
+
+
 def test_a_proxy_that_cannot_be_reached_is_not_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("no_proxy", raising=False)
