@@ -12,7 +12,7 @@ import msgspec
 from distill_build.dataset.lockfile import Facts
 from distill_build.engine.entry import Entry
 from distill_build.engine.manifest import ABSENT, ValueChange, changes_between
-from distill_build.records import HISTORY, JsonObject
+from distill_build.records import EXPORTED, JsonObject
 from distill_build.stages.dialogue import TURNS
 from distill_build.stages.identity import BY_HAND, REFILL_REJECTED, REVIEWS, makes_up_for_rejected
 from distill_build.stages.kinds.declared import COUNTED_BY, counts_in
@@ -29,12 +29,15 @@ TOPIC = "topic"
 STAGES = "stages"
 """The setting that lists the stages of a build."""
 COUNTS, GRAPH, EXPORT = "counts", "graph", "export"
+OF_ROWS, REVIEWED = "rows.", "rows.reviewed"
+TOLD_BY_STAGES = ("rows.metadata", "rows.side")
+"""What stages beside the exported one tell of its rows."""
 OTHER_PARTS = frozenset({"tree", COUNTS, GRAPH, EXPORT})
 """The parts of a recipe that are no stages."""
 ROLE, MODELS, NAMES = "role", "models", "names"
 AFTER, REFILL = "after", "refill"
-UNTOLD: Mapping[str, str] = {"reasoning": "native", "answer_kind": "text"}
-"""Settings of models and stages that identities leave out where they have this value."""
+UNTOLD: Mapping[str, str] = {"reasoning": "native", "answer_kind": "text", "reviewed": "not_rejected"}
+"""Settings that identities leave out where they have this value."""
 MESSAGES = ("body.messages",)
 SCHEMA = ("body.response_format", *MESSAGES)
 MODEL_REACH: Mapping[str, tuple[str, ...]] = {
@@ -139,7 +142,7 @@ def setting_name(part: str, place: str, names: Mapping[str, str]) -> str:
     the settings by stage.
     """
     head, _, rest = place.partition(".")
-    if part == EXPORT and place == "rows.reviewed":
+    if part == EXPORT and place == REVIEWED:
         return "curate.reviewed"
     if part == EXPORT and place in OF_FORMAT:
         return f"format.{place}"
@@ -184,7 +187,6 @@ def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[ValueC
         return
     usual = USUAL if part == EXPORT else {}
     before, after = _whole_lists(usual | old.get(part, {})), _whole_lists(usual | new.get(part, {}))
-    follows = _follows_from_turns(part, old, new)
     if part == "tree":
         yield from changes_between(_tree(before), _tree(after))
         return
@@ -195,15 +197,15 @@ def _differences(part: str, old: JsonObject, new: JsonObject) -> Iterator[ValueC
             continue
         if head == MODELS and rest.partition(".")[0] in exchanged:
             continue  # the role is told, and what model it has follows
-        if difference.path.partition("[")[0] not in follows:
+        if not (part == EXPORT and _follows(difference.path, old, new)):
             yield _with_usual(difference)
 
 
-def _follows_from_turns(part: str, old: JsonObject, new: JsonObject) -> frozenset[str]:
-    """What of the exports is said by the number of a dialogue's turns: the stage of the last one, and those before."""
-    if part != EXPORT or _turns(old).stages == _turns(new).stages:
-        return frozenset()
-    return frozenset({"rows.stage", f"rows.{HISTORY}"})
+def _follows(place: str, old: JsonObject, new: JsonObject) -> bool:
+    """Whether what exports hold follows from what is told otherwise: which stages there are, and their settings."""
+    if place.startswith(TOLD_BY_STAGES):
+        return True
+    return place.startswith(OF_ROWS) and place != REVIEWED and any(True for _ in _stages_cause(old, new))
 
 
 def _with_usual(difference: ValueChange) -> ValueChange:
@@ -277,6 +279,8 @@ def _names(part: str, recipe: JsonObject) -> dict[str, str]:
         return {name: recipe[name][COUNTED_BY] for name in counts_in(recipe) if COUNTED_BY in recipe.get(name, {})}
     stage: JsonObject = recipe.get(part, {})
     flat = {key.removeprefix(f"{NAMES}."): name for key, name in stage.items() if key.startswith(f"{NAMES}.")}
+    if part == EXPORT and (exported := stage.get("rows", {}).get("stage", stage.get("rows.stage"))) is not None:
+        return {f"{OF_ROWS}{column}": f"stage.{exported}.export.{column}" for column in EXPORTED}
     return {**flat, **stage.get(NAMES, {})}
 
 

@@ -51,6 +51,22 @@ def test_a_setting_of_a_stage_has_its_own_name_where_the_recipe_tells_one(settin
     assert told(before, after) == [(name, 1, 2)]
 
 
+def test_what_an_export_holds_is_called_as_it_is_typed_and_what_follows_from_stages_by_these_alone() -> None:
+    rows = {"stage": "answers", "question": "rows.questions.question", "answer": "row.answer"}
+    before = {"answers": asking("teacher"), "export": {"rows": rows}}
+    typed = {"answers": asking("teacher"), "export": {"rows": rows | {"answer": "row.all", "reviewed": "accepted"}}}
+    assert told(before, typed) == [
+        ("stage.answers.export.answer", "row.answer", "row.all"),
+        ("curate.reviewed", "not_rejected", "accepted"),
+    ]
+    scored = {"metadata": {"score": {"kind": "number", "mean": "scores.score"}}}
+    judged = before | {"scores": asking("judge"), "export": {"rows": rows | scored}}
+    assert [name for name, _, _ in told(before, judged)] == ["stages"]
+    translated = {"stage": "translate", "question": "rows.questions.question", "answer": "row.text"}
+    after = before | {"translate": asking("teacher"), "export": {"rows": translated}}
+    assert [name for name, _, _ in told(before, after)] == ["stages"]
+
+
 def test_any_other_setting_of_a_stage_is_called_by_the_stage() -> None:
     before, after = ({"good": {"after": "scores", "where": f"row.score > {score}"}} for score in (3, 4))
     assert told(before, after) == [("stage.good.where", "row.score > 3", "row.score > 4")]
