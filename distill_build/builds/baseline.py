@@ -41,10 +41,13 @@ class Baseline(msgspec.Struct):
 def baseline_of(session: Session, options: Options) -> Baseline:
     """What a build goes by now. Raises DifferenceError for a lock that cannot be gone by."""
     locked = locked_of(session.dataset, options)
-    generation, losses = session.directory.generation(), session.directory.losses()
+    generation, losses = session.directory.words()
     state = session.dataset.state()
     version = locked.lock.version if locked is not None else None
-    pinned = _pinned_by_folder(session, state) if version is None else _pinned_by_version(session, version)
+    if version is None:
+        pinned = _pinned_by_folder(session, state, (generation, losses))
+    else:
+        pinned = _pinned_by_version(session, version)
     # What is recalled is not looked up, so nobody would learn that it holds others.
     looks_up = bool(pinned.responses) and (version is not None or (state is not None and state.holds_others))
     outcomes = {} if looks_up else _outcomes(session, state, generation)
@@ -109,7 +112,7 @@ def _pinned_by_version(session: Session, version: str) -> PinnedResponses:
     return pinned
 
 
-def _pinned_by_folder(session: Session, state: State | None) -> PinnedResponses:
+def _pinned_by_folder(session: Session, state: State | None, of_cache: tuple[str, str]) -> PinnedResponses:
     """What the dataset was made from, where that may be other responses than stand; else nothing. Where the cache has
     lost some, another dataset may have asked for them since.
 
@@ -117,8 +120,7 @@ def _pinned_by_folder(session: Session, state: State | None) -> PinnedResponses:
     make it forget nothing.
     """
     dataset, pinned = session.dataset, PinnedResponses()
-    directory = session.directory
-    if state is not None and not state.holds_others and state.of_cache == (directory.generation(), directory.losses()):
+    if state is not None and not state.holds_others and state.of_cache == of_cache:
         return pinned
     archive, renewed = Archive(session.cache_dir), dict[str, frozenset[str]]()
     if state is not None:

@@ -44,7 +44,7 @@ from distill_build.history.exported_rows import NO_EXPORTS, ExportedRows, write_
 from distill_build.options import Options
 from distill_build.records import Failure, JsonObject
 from distill_build.stages.checks import check_rows
-from distill_build.stages.kinds.declared import declared, missing_items
+from distill_build.stages.kinds.declared import declared, missing_rows
 
 
 class BuiltFiles(msgspec.Struct, frozen=True):
@@ -193,10 +193,9 @@ class Finish(msgspec.Struct):
 
     def _untold(self) -> Iterator[Failure]:
         """What is not there though nothing failed."""
-        graph, tally, settings = self._graph, self.execution.tally.stages, self.session.settings
-        wanted = {name: rows - tally[name].spared for name, rows in declared(settings).rows().items()}
-        made = {name: tally[name].made for name in graph.names}
-        for stage, missing in missing_items(graph, wanted, made).items():
+        settings, tallies = self.session.settings, self.execution.tally.stages.items()
+        spared, made = {name: each.spared for name, each in tallies}, {name: each.made for name, each in tallies}
+        for stage, missing in missing_rows(settings, self._graph, spared, made).items():
             yield untold(stage, (settings.topic,), missing)
 
     def _write_failures(self, rows: list[JsonObject], writers: dict[str, ArtefactWriter]) -> None:

@@ -197,9 +197,8 @@ def _state_with_more(session: Keeping, store: Responses) -> State | None:
     state = session.dataset.state()
     if state is None or not state.packs:
         return None
-    directory = session.directory
-    if state.generation and state.of_cache == (directory.generation(), directory.losses()):
-        return None  # it is the cache that it was then
+    if state.generation and state.of_cache == session.directory.words():  # it is the cache that it was then
+        return None
     sources = session.dataset.artefact(SOURCES)
     told = SOURCES in state.outputs and state.outputs[SOURCES].holds(sources)
     return None if told and all(store.holds(key) for key, _ in _named(sources)) else state

@@ -13,7 +13,7 @@ from distill_build.engine.manifest import canonical
 from distill_build.engine.objects import Objects
 from distill_build.engine.reading import writable
 from distill_build.settings import Settings
-from distill_build.stages.kinds.declared import declared, missing_items
+from distill_build.stages.kinds.declared import missing_rows
 from distill_build.versions.archive import Archive, Predecessor, Spent, Version
 from distill_build.versions.snapshot import FileSnapshot, take_snapshot
 
@@ -42,8 +42,7 @@ def lock_of(state: State, session: Session) -> Lock:
 def missing_in(state: State, settings: Settings) -> dict[str, int]:
     """Items that were declared and are not there, by stage, and rows that could not be judged, grouped or exported;
     nothing for a stage that has all, or was not reached."""
-    wanted = {stage: rows - state.spared.get(stage, 0) for stage, rows in declared(settings).rows().items()}
-    return missing_items(state.graph.up_to(state.until), wanted, state.counts) | state.unmade
+    return missing_rows(settings, state.graph.up_to(state.until), state.spared, state.counts) | state.unmade
 
 
 def register(session: Session) -> None:

@@ -152,7 +152,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def of_cache(self) -> tuple[str, str]:
-        """The generation of the cache that the rows were read from, and its word for losses."""
+        """The words of the cache that the rows were read from: see `CacheDirectory.words`."""
         return self.generation, self.losses
 
     @property

@@ -104,17 +104,19 @@ class CacheDirectory:
 
     def generation(self) -> str:
         """The word that stands now; empty where there is no marker. Raises StorageError as `check_ownership`."""
-        try:
-            return self._read().generation
-        except FileNotFoundError:
-            return ""
+        return self.words()[0]
 
     def losses(self) -> str:
         """The word that stands for what has left the cache; empty where nothing has. Raises as `generation`."""
+        return self.words()[1]
+
+    def words(self) -> tuple[str, str]:
+        """Both, as they stood at one time. Raises as `generation`."""
         try:
-            return self._read().losses
+            marker = self._read()
         except FileNotFoundError:
-            return ""
+            return "", ""
+        return marker.generation, marker.losses
 
     def renew_generation(self) -> str:
         """To be called before an accepted response is displaced; returns the word that stands from now on.

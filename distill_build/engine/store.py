@@ -124,7 +124,7 @@ class Store:
     def remove(self, batches: Iterable[list[str]]) -> int:
         """Forgets the entries under the keys of each batch, in a transaction of its own; returns how many there were.
 
-        A batch is drawn when those before it are gone. Where there is none the cache's generation stays.
+        A batch is drawn when those before it are gone. Where there is none, nothing is noted as lost.
         """
         rest = iter(batches)
         if (first := next(rest, None)) is None:

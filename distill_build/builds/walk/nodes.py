@@ -374,7 +374,7 @@ class Unit(msgspec.Struct):
 
 
 def _bytes_within(value: JsonObject | list[Any]) -> int:
-    """What is in a value of JSON takes: numbers are shared, or as good as nothing beside texts."""
+    """Bytes that the texts and containers in a value of JSON take; numbers are as good as nothing beside these."""
     held = 0
     for part in value.values() if isinstance(value, dict) else value:
         if isinstance(part, str):

@@ -146,6 +146,14 @@ def declared(settings: Settings) -> Declared:
     )
 
 
+def missing_rows(
+    settings: Settings, graph: Graph, spared: Mapping[str, int], made: Mapping[str, int]
+) -> dict[str, int]:
+    """Rows that `settings` declare and that are not there, by stage of `graph`, but for those that were `spared`."""
+    wanted = {name: rows - spared.get(name, 0) for name, rows in declared(settings).rows().items()}
+    return missing_items(graph, wanted, made)
+
+
 def missing_items(graph: Graph, wanted: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
     """Rows that are to be there and are not, by stage of `graph`; nothing for a stage that has all.
 
