@@ -128,3 +128,17 @@ def test_a_list_is_built_and_swept(project: WithOneMore, server: ScriptedServer)
     project.add(HINTS)
     done = project.run("-m", *LINE, "stages=[tags,hints]", "seed=1,2")
     assert done.status == 0, done.stderr
+
+
+def test_rows_that_a_stage_of_ours_leaves_out_are_told_though_nothing_failed(
+    project: WithOneMore, server: ScriptedServer
+) -> None:
+    """A fault of ours is no complete dataset."""
+    server.plan = hinting
+    one_less = "    def wanted_below(self, subtree, level):\n        return super().wanted_below(subtree, level) - 1\n"
+    module = "distill_build/stages/builtin/hints.py"
+    project.add(HINTS | {module: HINTS[module] + "\n" + one_less})
+    done = project.run(*LINE, "stages=[tags,hints]")
+    assert (done.status, "sports is complete" in done.stderr) == (1, False), done.stderr
+    (told,) = project.rows("failures")
+    assert (told["stage"], told["missing"], told["cause"]) == ("hints", 2, "untold")
