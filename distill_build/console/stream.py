@@ -1,12 +1,15 @@
 """Standard error as something that may go away: a closed terminal must not end a build that is being paid for."""
 
 import os
+import select
 import signal
 import sys
 from contextlib import suppress
 from typing import TextIO
 
 WIDTH_WITHOUT_TERMINAL = 100
+SIGNALS_SEEN_SECONDS = 0.2
+"""Between looks at signals, while a person thinks."""
 
 
 class Stream:
@@ -56,6 +59,8 @@ class Stream:
         try:
             self.write(f"{question} [y/N] ")
             self.flush()
+            while not select.select([sys.stdin], [], [], SIGNALS_SEEN_SECONDS)[0]:
+                pass  # one that comes right before a read begins would wait for the line to end, too: it is seen here
             return sys.stdin.readline().strip().casefold() in ("y", "yes")
         finally:
             signal.signal(signal.SIGINT, before)
